@@ -1,0 +1,120 @@
+"""The names that certificates are issued to: DNS names and IP addresses, in one spelling each.
+
+A normal name is a lower-case DNS name in A-labels without a trailing dot, or the canonical text
+of an IP address. Everything that compares names compares normal names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_LABEL_BYTES = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@lru_cache(maxsize=1024)
+def normal_name(name: str) -> str:
+    """The normal spelling of a DNS name or IP address that a person or a program gave.
+
+    U-labels ("bücher.example") become A-labels with the `idna` package (RFC 5891).
+
+    Raises:
+        ConfigurationError: it is neither, or it needs `idna` and that is not installed.
+    """
+    address = ip_address(name)
+    if address is not None:
+        return str(address)
+    lowered = name.lower().removesuffix(".")
+    if not lowered.isascii():
+        lowered = _to_a_labels(name.removesuffix("."))
+    if not _is_dns_name(lowered):
+        raise ConfigurationError(f"{name!r} is neither a DNS name nor an IP address.")
+    return lowered
+
+
+def ip_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that `name` spells, without brackets or zone; None for anything else."""
+    # Only what could be an address is tried, as failing is slow and most names are DNS names.
+    if ":" not in name and not name[-1:].isdecimal():
+        return None
+    text = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether a certificate's normal name, perhaps a wildcard, covers a normal name (RFC 9525 6.3).
+
+    Only `*` as the whole left-most label is a wildcard, for exactly one label, never for an
+    address, and never right above a top-level domain.
+    """
+    if pattern == name:
+        return True
+    if not pattern.startswith("*.") or ip_address(name) is not None:
+        return False
+    first, _, rest = name.partition(".")
+    return bool(first) and rest == pattern[2:] and "." in rest
+
+
+def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names and IP addresses of subjectAltName, as normal names in their order.
+
+    The common name never counts (RFC 9525 section 2). Entries that are no proper name are left
+    out, as nothing can match them.
+
+    Raises:
+        ValueError: the extensions cannot be read.
+    """
+    from cryptography import x509
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    names: list[str] = []
+    for entry in extension.value:
+        if isinstance(entry, x509.DNSName):
+            name = entry.value.lower().removesuffix(".")
+            if _is_dns_name(name.removeprefix("*.")) and ip_address(name) is None:
+                names.append(name)
+        elif isinstance(entry, x509.IPAddress):
+            names.append(str(entry.value))
+    return tuple(dict.fromkeys(names))
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """Text out of a certificate, made safe to print: a peer chose it.
+
+    Control characters would otherwise reach terminals and logs.
+    """
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+
+
+def _is_dns_name(name: str) -> bool:
+    if not 0 < len(name) <= 253:
+        return False
+    labels = name.split(".")
+    return all(0 < len(label) <= 63 and _LABEL_BYTES.issuperset(label) for label in labels)
+
+
+def _to_a_labels(name: str) -> str:
+    try:
+        import idna
+    except ImportError:
+        raise ConfigurationError(
+            f"{name!r} is not ASCII: install the package idna, or give the name in its "
+            '"xn--" form.'
+        ) from None
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ConfigurationError(f"{name!r} is not a valid domain name: {error}.") from None

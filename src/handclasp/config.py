@@ -1,0 +1,227 @@
+"""Everything that can be set, as frozen values that are checked when they are built.
+
+A setting that cannot be honoured raises `ConfigurationError`; none is ever ignored. A config is
+built once and shared by any number of connections, threads and event loops.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
+from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
+from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
+from handclasp.errors import ConfigurationError
+from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.limits import Limits
+
+MAX_RECORD_SIZE_LIMIT = 2**14 + 1
+"""The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
+
+MIN_RECORD_SIZE_LIMIT = 64
+
+
+class ClientAuth(Enum):
+    """Whether a server asks its clients for a certificate (RFC 8446 section 4.3.2)."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+KeyLog = Callable[[str], None]
+"""Takes one line in the format of SSLKEYLOGFILE (RFC 9850), without a line end."""
+
+PaddingPolicy = Callable[[int], int]
+"""Content length of a record in bytes -> how many zero bytes to add (RFC 8446 section 5.4)."""
+
+ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
+VerifyPeerCallback = Callable[[VerifyPeer], Any]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SharedConfig:
+    """What both roles have."""
+
+    alpn: Sequence[str] = ()
+    versions: Sequence[str] = ("TLSv1.3",)
+    cipher_suites: Sequence[str] = DEFAULT_CIPHER_SUITES
+    groups: Sequence[str] = DEFAULT_GROUPS
+    signature_schemes: Sequence[str] = DEFAULT_SIGNATURE_SCHEMES
+    choose_credentials: ChooseCredentialsCallback | None = None
+    verify: VerifyPeerCallback | None = None
+    keylog: str | os.PathLike[str] | KeyLog | None = None
+    record_padding: int | PaddingPolicy = 0
+    record_size_limit: int | None = None
+    middlebox_compatibility: bool = True
+    grease: bool = True
+    allow_truncation: bool = False
+    handshake_timeout: float | None = 30.0
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], datetime] = _utc_now
+    entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("alpn", "versions", "cipher_suites", "groups", "signature_schemes"):
+            _freeze_names(self, name)
+        _check_known("versions", self.versions, {"TLSv1.3"})
+        _check_known("cipher_suites", self.cipher_suites, CIPHER_SUITES)
+        _check_known("groups", self.groups, GROUPS)
+        _check_known("signature_schemes", self.signature_schemes, SIGNATURE_SCHEMES)
+        _check_alpn(self.alpn)
+        _check_record_size_limit(self.record_size_limit)
+        if isinstance(self.record_padding, int) and not 0 <= self.record_padding <= 2**14:
+            raise ConfigurationError("record_padding must be from 0 to 16384 bytes.")
+        if self.handshake_timeout is not None and self.handshake_timeout <= 0:
+            raise ConfigurationError("handshake_timeout must be a positive number of seconds.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig(_SharedConfig):
+    """How a client connects. Every field has a safe default.
+
+    Attributes:
+        trust: the authorities to trust; None means those of the system.
+        alpn: application protocols to offer, best first (RFC 7301).
+        versions: protocol versions to offer. Only "TLSv1.3" is there so far.
+        cipher_suites: suites to offer, best first.
+        groups: groups to offer, best first.
+        key_shares: the groups to send a share for at once; None takes those of X25519MLKEM768
+            and X25519 that are in `groups`, or else the first group.
+        signature_schemes: schemes to accept from the server, best first.
+        credentials: what to show if the server asks for a certificate, best first.
+        verify_peer: False accepts any certificate: encryption without knowing with whom.
+        verify: replaces the verification of the server's chain; gets a `VerifyPeer` question and
+            returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses.
+        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable.
+        keylog: a file to append secrets to, or a callable for each line. It gives everything
+            away: for debugging only, and never taken from the environment by itself.
+        record_padding: pad each record up to a multiple of this many bytes, or a policy; 0: none.
+        record_size_limit: the largest record content, in bytes and with its type byte, that the
+            server may send (RFC 8449), 64 to 16385; None does not limit.
+        middlebox_compatibility: look like TLS 1.2 on the wire (RFC 8446 section D.4).
+        grease: offer reserved values too, so that servers stay tolerant (RFC 8701).
+        allow_truncation: take the end of the transport for close_notify. Unsafe unless the
+            application protocol knows where its messages end.
+        handshake_timeout: seconds until the adapters give up a handshake; None never.
+        limits: what the peer may cost.
+        clock, entropy: where time and randomness come from; for tests and replays.
+    """
+
+    trust: TrustStore | None = None
+    key_shares: Sequence[str] | None = None
+    credentials: Credentials | Sequence[Credentials] | None = None
+    verify_peer: bool = True
+
+    def __post_init__(self) -> None:
+        _SharedConfig.__post_init__(self)
+        _freeze_credentials(self)
+        if self.key_shares is None:
+            shares = [group for group in DEFAULT_KEY_SHARES if group in self.groups]
+            object.__setattr__(self, "key_shares", tuple(shares or self.groups[:1]))
+            return
+        _freeze_names(self, "key_shares")
+        # RFC 8446 4.2.8: shares come in the order of supported_groups, or the server may refuse.
+        _check_known("key_shares", self.key_shares, self.groups)
+        if list(self.key_shares) != [group for group in self.groups if group in self.key_shares]:
+            raise ConfigurationError("key_shares must keep the order of groups (RFC 8446 4.2.8).")
+        if not self.verify_peer and self.verify is not None:
+            raise ConfigurationError("verify_peer=False and a verify callback exclude each other.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig(_SharedConfig):
+    """How a server answers. It needs credentials; the rest has safe defaults.
+
+    Attributes:
+        credentials: the certificates to show. The first that matches the asked name and can sign
+            with a scheme of the client is taken; without a match on the name, the first that can.
+        client_auth: whether to ask clients for a certificate.
+        trust: the authorities for client certificates; needed if client_auth is not NONE, unless
+            `verify` is given.
+        strict_server_name: refuse names that no credential covers with unrecognized_name.
+        prefer_client_order: take the client's first suite and group that this side allows,
+            instead of this side's first.
+        hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
+
+    The other fields are those of `ClientConfig`.
+    """
+
+    credentials: Credentials | Sequence[Credentials] = ()
+    client_auth: ClientAuth = ClientAuth.NONE
+    trust: TrustStore | None = None
+    strict_server_name: bool = False
+    prefer_client_order: bool = False
+    hello_retry_cookie: bool = True
+
+    def __post_init__(self) -> None:
+        _SharedConfig.__post_init__(self)
+        _freeze_credentials(self)
+        if not self.credentials and self.choose_credentials is None:
+            raise ConfigurationError(
+                "A server needs credentials: ServerConfig(credentials=[Credentials.load("
+                '"chain.pem", "key.pem")]).'
+            )
+        if self.client_auth is ClientAuth.NONE:
+            if self.trust is not None:
+                raise ConfigurationError(
+                    "trust is for client certificates: set client_auth as well, or leave it out."
+                )
+        elif self.trust is None and self.verify is None:
+            raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
+
+
+def _freeze_names(config: _SharedConfig, name: str) -> None:
+    value = getattr(config, name)
+    if isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a list of names, not one string.")
+    frozen = tuple(value)
+    if len(set(frozen)) != len(frozen):
+        raise ConfigurationError(f"{name} names something twice.")
+    object.__setattr__(config, name, frozen)
+
+
+def _freeze_credentials(config: ClientConfig | ServerConfig) -> None:
+    given = config.credentials
+    if given is None:
+        frozen: tuple[Credentials, ...] = ()
+    elif isinstance(given, Credentials):
+        frozen = (given,)
+    else:
+        frozen = tuple(given)
+    object.__setattr__(config, "credentials", frozen)
+
+
+def _check_known(what: str, names: Sequence[str], known: Any) -> None:
+    if not names:
+        raise ConfigurationError(f"{what} must not be empty.")
+    for name in names:
+        if name not in known:
+            choices = ", ".join(known)
+            raise ConfigurationError(f"{what}: {name!r} is not one of {choices}.")
+
+
+def _check_alpn(protocols: Sequence[str]) -> None:
+    for protocol in protocols:
+        try:
+            encoded = protocol.encode("ascii")
+        except UnicodeEncodeError:
+            raise ConfigurationError(f"alpn: {protocol!r} is not ASCII.") from None
+        if not 0 < len(encoded) < 256:
+            raise ConfigurationError("alpn: a protocol name has 1 to 255 bytes (RFC 7301 3.1).")
+
+
+def _check_record_size_limit(limit: int | None) -> None:
+    if limit is not None and not MIN_RECORD_SIZE_LIMIT <= limit <= MAX_RECORD_SIZE_LIMIT:
+        raise ConfigurationError("record_size_limit must be from 64 to 16385 (RFC 8449 4).")

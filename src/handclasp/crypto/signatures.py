@@ -1,0 +1,209 @@
+"""The signature schemes of TLS 1.3 CertificateVerify (RFC 8446 sections 4.2.3 and 4.4.3).
+
+A scheme is always one kind of key with one hash and, for ECDSA, one curve: TLS 1.3 has no
+other combinations, so whether a key fits is a plain comparison and never a negotiation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from handclasp.errors import ConfigurationError
+from handclasp.wire.iana import SignatureSchemeCode as Code
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureScheme:
+    """One entry of the TLS SignatureScheme registry.
+
+    Attributes:
+        name: the IANA name.
+        code: the two-byte number on the wire.
+        key: the kind of key that it takes, as `key_kind` names them.
+        hash: the name of the hash in lower case; empty where the scheme has its own (EdDSA, ML-DSA).
+        pss_key: whether the key's SubjectPublicKeyInfo must say id-RSASSA-PSS (the rsa_pss_pss
+            schemes) rather than rsaEncryption (all others).
+    """
+
+    name: str
+    code: int
+    key: str
+    hash: str = ""
+    pss_key: bool = False
+
+
+def _scheme(code: Code, key: str, hash_name: str = "", *, pss_key: bool = False) -> SignatureScheme:
+    return SignatureScheme(code.name, int(code), key, hash_name, pss_key)
+
+
+# The order is that of preference. ECDSA P-256 and Ed25519 sign fastest and are smallest; RSA comes
+# next because most chains still have it; the larger curves cost more for strength that the rest of
+# a handshake rarely matches. rsa_pss_pss keys are rare. ML-DSA comes last: its signatures take 2.4
+# to 4.6 KB, and a signature, unlike a key exchange, gains nothing against recording today and
+# breaking later. A server that holds only an ML-DSA certificate is still served.
+_ALL = (
+    _scheme(Code.ecdsa_secp256r1_sha256, "secp256r1", "sha256"),
+    _scheme(Code.ed25519, "ed25519"),
+    _scheme(Code.rsa_pss_rsae_sha256, "rsa", "sha256"),
+    _scheme(Code.ecdsa_secp384r1_sha384, "secp384r1", "sha384"),
+    _scheme(Code.rsa_pss_rsae_sha384, "rsa", "sha384"),
+    _scheme(Code.rsa_pss_rsae_sha512, "rsa", "sha512"),
+    _scheme(Code.ecdsa_secp521r1_sha512, "secp521r1", "sha512"),
+    _scheme(Code.rsa_pss_pss_sha256, "rsa", "sha256", pss_key=True),
+    _scheme(Code.rsa_pss_pss_sha384, "rsa", "sha384", pss_key=True),
+    _scheme(Code.rsa_pss_pss_sha512, "rsa", "sha512", pss_key=True),
+    _scheme(Code.ed448, "ed448"),
+    _scheme(Code.mldsa65, "mldsa65"),
+    _scheme(Code.mldsa44, "mldsa44"),
+    _scheme(Code.mldsa87, "mldsa87"),
+)
+
+SIGNATURE_SCHEMES: dict[str, SignatureScheme] = {scheme.name: scheme for scheme in _ALL}
+"""Every scheme that is signed and verified here, by IANA name."""
+
+SIGNATURE_SCHEMES_BY_CODE: dict[int, SignatureScheme] = {scheme.code: scheme for scheme in _ALL}
+
+DEFAULT_SIGNATURE_SCHEMES: tuple[str, ...] = tuple(SIGNATURE_SCHEMES)
+"""All of them, best first: a client refuses nothing safe, a server takes what fits its key."""
+
+CERTIFICATE_SIGNATURE_SCHEMES: tuple[Code, ...] = (
+    Code.ecdsa_secp256r1_sha256,
+    Code.ecdsa_secp384r1_sha384,
+    Code.ecdsa_secp521r1_sha512,
+    Code.rsa_pss_rsae_sha256,
+    Code.rsa_pss_rsae_sha384,
+    Code.rsa_pss_rsae_sha512,
+    Code.rsa_pkcs1_sha256,
+    Code.rsa_pkcs1_sha384,
+    Code.rsa_pkcs1_sha512,
+    Code.mldsa44,
+    Code.mldsa65,
+    Code.mldsa87,
+)
+"""What path verification accepts inside certificates: for signature_algorithms_cert.
+
+RFC 8446 section 9.1 demands rsa_pkcs1_sha256 for certificates, where most of the web's chains have
+it, although CertificateVerify may never use it. EdDSA is missing because the verifier takes no
+EdDSA authority; an EdDSA key in the leaf is fine.
+"""
+
+
+def sign(scheme: str, private_key: Any, data: bytes) -> bytes:
+    """Sign `data` in `scheme` with a private key object of cryptography.
+
+    Raises:
+        ConfigurationError: the scheme is unknown, or the key is of another kind.
+    """
+    known = SIGNATURE_SCHEMES.get(scheme)
+    if known is None or key_kind(private_key) != known.key:
+        raise ConfigurationError(f"This key cannot sign in the scheme {scheme!r}.")
+    signature: bytes = private_key.sign(data, *_arguments(scheme))
+    return signature
+
+
+def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
+    """Whether `signature` over `data` is right; False as well where the key is of another kind.
+
+    No signature bytes make this raise. That a scheme fits the certificate (rsae against pss) is
+    for `fits` to say beforehand, so that the peer can be told which of the two was wrong.
+    """
+    known = SIGNATURE_SCHEMES.get(scheme)
+    if known is None or key_kind(public_key) != known.key:
+        return False
+    try:
+        public_key.verify(signature, data, *_arguments(scheme))
+    except (_invalid_signature(), ValueError):
+        return False
+    return True
+
+
+def schemes_for_key(public_key: Any, spki_is_pss: bool = False) -> tuple[str, ...]:
+    """The schemes in which the holder of this key can sign, best first; empty if there are none."""
+    return tuple(name for name in SIGNATURE_SCHEMES if fits(name, public_key, spki_is_pss))
+
+
+def fits(scheme: str, public_key: Any, spki_is_pss: bool = False) -> bool:
+    """Whether a scheme goes with a key (RFC 8446 section 4.2.3).
+
+    Args:
+        spki_is_pss: whether the certificate's SubjectPublicKeyInfo has the OID id-RSASSA-PSS.
+    """
+    known = SIGNATURE_SCHEMES.get(scheme)
+    if known is None or key_kind(public_key) != known.key:
+        return False
+    if known.key != "rsa":
+        return True
+    return known.pss_key == spki_is_pss and _room_for_pss(public_key.key_size, known.hash)
+
+
+@cache
+def _key_kinds() -> tuple[tuple[type, str], ...]:
+    from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, mldsa, rsa
+
+    return (
+        (rsa.RSAPublicKey, "rsa"),
+        (rsa.RSAPrivateKey, "rsa"),
+        (ed25519.Ed25519PublicKey, "ed25519"),
+        (ed25519.Ed25519PrivateKey, "ed25519"),
+        (ed448.Ed448PublicKey, "ed448"),
+        (ed448.Ed448PrivateKey, "ed448"),
+        (mldsa.MLDSA44PublicKey, "mldsa44"),
+        (mldsa.MLDSA44PrivateKey, "mldsa44"),
+        (mldsa.MLDSA65PublicKey, "mldsa65"),
+        (mldsa.MLDSA65PrivateKey, "mldsa65"),
+        (mldsa.MLDSA87PublicKey, "mldsa87"),
+        (mldsa.MLDSA87PrivateKey, "mldsa87"),
+    )
+
+
+def key_kind(key: Any) -> str:
+    """The kind of a public or private key: "rsa", "ed25519", "mldsa65", the curve's name...
+
+    Empty for what no scheme can use (DSA, X25519, a private key of a foreign library).
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)):
+        return key.curve.name
+    for class_, kind in _key_kinds():
+        if isinstance(key, class_):
+            return kind
+    return ""
+
+
+@cache
+def _arguments(scheme: str) -> tuple[Any, ...]:
+    """What cryptography wants after the data; built once, as it is the same for every signature."""
+    known = SIGNATURE_SCHEMES[scheme]
+    if not known.hash:
+        return ()
+    from cryptography.hazmat.primitives import hashes
+
+    hash_ = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[
+        known.hash
+    ]()
+    if known.key == "rsa":
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        # RFC 8446 4.2.3: "The length of the Salt MUST be equal to the length of the digest."
+        return padding.PSS(padding.MGF1(hash_), salt_length=hash_.digest_size), hash_
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return (ec.ECDSA(hash_),)
+
+
+@cache
+def _invalid_signature() -> type[Exception]:
+    from cryptography.exceptions import InvalidSignature
+
+    return InvalidSignature
+
+
+_DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+
+
+def _room_for_pss(key_bits: int, hash_name: str) -> bool:
+    # RFC 8017 9.1.1: the encoded message, of one bit less than the modulus, holds hash, salt and 2.
+    return (key_bits - 1 + 7) // 8 >= 2 * _DIGEST_SIZES[hash_name] + 2

@@ -1,0 +1,180 @@
+"""What goes wrong, as exceptions: `TLSError` and below it "we found" and "they told us".
+
+`TLSError` is an `OSError`, as `ssl.SSLError` is, so that programs which treat a failed connection
+as one kind of thing go on working.
+"""
+
+from __future__ import annotations
+
+from handclasp.faults import Fault
+from handclasp.wire.iana import AlertDescription, alert_name
+
+
+class ConfigurationError(ValueError):
+    """A setting that cannot be honoured, or a call that the connection's state does not allow."""
+
+
+class TLSError(OSError):
+    """A connection failed. See the subclasses for who found out.
+
+    Attributes:
+        origin: "local" where this side found the fault, "peer" where the peer's alert told.
+        fault: the name of the fault in the catalogue, or of the alert that was received.
+        alert: the RFC's name of the alert that was sent or received.
+        message: one line: what happened, with the particulars.
+        explanation: the same for people who have not read the RFC.
+        fix: what to change on either end.
+    """
+
+    origin: str = "local"
+    fault: str = "INTERNAL_ERROR"
+    alert: str = "internal_error"
+    explanation: str = ""
+    fix: str = ""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class ProtocolError(TLSError):
+    """We found: the peer broke a rule, or its certificate does not convince (`fault_member`)."""
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        self.fault_member = fault
+        self.detail = detail
+        self.fault = fault.name
+        self.alert = alert_name(fault.alert)
+        self.explanation = fault.sentence
+        self.fix = fault.fix
+        super().__init__(f"{fault.sentence} ({detail})" if detail else fault.sentence)
+
+
+class CertificateError(ProtocolError):
+    """We found: the peer's certificate is not to be trusted, for the reason in `fault_member`."""
+
+
+class TruncationError(ProtocolError):
+    """We found: the transport ended without close_notify (RFC 8446 section 6.1)."""
+
+
+class HandshakeTimeoutError(ProtocolError, TimeoutError):
+    """We found: the handshake did not complete in time."""
+
+
+class PeerAlertError(TLSError):
+    """They told us: the peer sent a fatal alert (RFC 8446 section 6.2)."""
+
+    origin = "peer"
+
+    def __init__(self, alert_number: int) -> None:
+        self.alert_number = alert_number
+        self.alert = alert_name(alert_number)
+        self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
+        self.explanation, self.fix = _ALERTS_EXPLAINED.get(alert_number, _UNEXPLAINED)
+        super().__init__(f"The peer ended the connection with the alert {self.alert}.")
+
+
+_UNEXPLAINED = ("The peer gave up with an alert that says no more than its name.", "")
+
+_ALERTS_EXPLAINED: dict[int, tuple[str, str]] = {
+    AlertDescription.UNEXPECTED_MESSAGE: (
+        "The peer received a message that it did not expect.",
+        "Check that both ends speak TLS on this port and that nothing between them interferes.",
+    ),
+    AlertDescription.BAD_RECORD_MAC: (
+        "The peer could not decrypt what it received.",
+        "Look for a middlebox that changes the traffic.",
+    ),
+    AlertDescription.RECORD_OVERFLOW: ("The peer received a record that is too long for it.", ""),
+    AlertDescription.HANDSHAKE_FAILURE: (
+        "The peer found no common ground: it shares no cipher suite, no group or no signature "
+        "scheme with this side, or misses a client certificate.",
+        "Compare the suites, groups and signature schemes of both ends; offer more of them here.",
+    ),
+    AlertDescription.BAD_CERTIFICATE: (
+        "The peer refuses this side's certificate as broken.",
+        "See the peer's log for the reason, and check the certificate with `handclasp cert`.",
+    ),
+    AlertDescription.UNSUPPORTED_CERTIFICATE: (
+        "The peer does not accept this kind of certificate.",
+        "Use a certificate with a common key type and the right extended key usage.",
+    ),
+    AlertDescription.CERTIFICATE_REVOKED: (
+        "The peer says that this side's certificate is revoked.",
+        "Get a new certificate.",
+    ),
+    AlertDescription.CERTIFICATE_EXPIRED: (
+        "The peer says that this side's certificate is not valid now.",
+        "Renew the certificate, or check the clock of the other end.",
+    ),
+    AlertDescription.CERTIFICATE_UNKNOWN: (
+        "The peer refuses this side's certificate without saying why.",
+        "If a browser says so, its user has not trusted the issuer.",
+    ),
+    AlertDescription.ILLEGAL_PARAMETER: (
+        "The peer found a value in a message that it holds to be wrong.",
+        "If a middlebox is not the cause, one of the two implementations has a defect.",
+    ),
+    AlertDescription.UNKNOWN_CA: (
+        "The peer does not trust the issuer of this side's certificate.",
+        "Add the issuer to the peer's trust store, or send the missing intermediate certificates.",
+    ),
+    AlertDescription.ACCESS_DENIED: (
+        "The peer understood the certificate and refuses its holder.",
+        "Ask the peer's operator for access.",
+    ),
+    AlertDescription.DECODE_ERROR: (
+        "The peer could not read a message of this side.",
+        "If a middlebox is not the cause, one of the two implementations has a defect.",
+    ),
+    AlertDescription.DECRYPT_ERROR: (
+        "The peer could not verify a signature or a Finished of this side.",
+        "Make sure that this side's private key belongs to its certificate.",
+    ),
+    AlertDescription.PROTOCOL_VERSION: (
+        "The peer speaks none of the protocol versions that were offered.",
+        "Update the peer to TLS 1.3, or offer the version that it speaks if that is safe.",
+    ),
+    AlertDescription.INSUFFICIENT_SECURITY: (
+        "The peer demands stronger algorithms than were offered.",
+        "Offer stronger cipher suites or groups.",
+    ),
+    AlertDescription.INTERNAL_ERROR: (
+        "The peer failed for a reason of its own.",
+        "See the peer's log.",
+    ),
+    AlertDescription.INAPPROPRIATE_FALLBACK: (
+        "The peer speaks a newer version than the one that was offered as a fallback.",
+        "Do not retry with an older version.",
+    ),
+    AlertDescription.USER_CANCELED: ("The peer's user cancelled the handshake.", ""),
+    AlertDescription.MISSING_EXTENSION: (
+        "The peer misses an extension in this side's hello.",
+        "If a middlebox is not the cause, one of the two implementations has a defect.",
+    ),
+    AlertDescription.UNSUPPORTED_EXTENSION: (
+        "The peer received an extension that it never asked for.",
+        "If a middlebox is not the cause, one of the two implementations has a defect.",
+    ),
+    AlertDescription.UNRECOGNIZED_NAME: (
+        "The server does not serve the name that was asked for.",
+        "Check the server name, or add it to the server's configuration.",
+    ),
+    AlertDescription.UNKNOWN_PSK_IDENTITY: (
+        "The server knows no pre-shared key by the identity that was offered.",
+        "Configure the same identity and key on both ends.",
+    ),
+    AlertDescription.CERTIFICATE_REQUIRED: (
+        "The server requires a client certificate, and none was sent.",
+        "Give this side a certificate and key from a CA that the server trusts.",
+    ),
+    AlertDescription.NO_APPLICATION_PROTOCOL: (
+        "The server speaks none of the application protocols that were offered.",
+        "Offer another protocol, or none.",
+    ),
+    AlertDescription.ECH_REQUIRED: (
+        "The server demands Encrypted Client Hello with its current keys.",
+        "Fetch the server's new ECH configuration and try again.",
+    ),
+}

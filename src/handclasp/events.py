@@ -1,0 +1,51 @@
+"""What a connection tells the application: the answers of `receive_data`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from handclasp.handshake.questions import Question
+
+if TYPE_CHECKING:
+    from handclasp.info import ConnectionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeCompleted:
+    """The peer is who it says it is, and data may flow both ways."""
+
+    info: ConnectionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Decrypted application data; at most one of these comes out of one `receive_data` call."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
+
+    This side may go on sending until it closes, too.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The handshake waits for `connection.answer(question, value)`.
+
+    Where `question.pending` is an awaitable, awaiting it gives the value.
+    """
+
+    question: Question[object]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUpdated:
+    """The peer sends under new keys from here on (RFC 8446 section 4.6.3)."""
+
+
+Event = HandshakeCompleted | DataReceived | PeerClosed | QuestionAsked | KeysUpdated

@@ -1,0 +1,62 @@
+"""What is known of an established connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """What the handshake agreed upon. Names are the IANA strings.
+
+    Attributes:
+        version: "TLSv1.3".
+        cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
+        group: the group of the key exchange, such as "X25519MLKEM768".
+        signature_scheme: the scheme in which the server signed.
+        alpn: the application protocol agreed upon (RFC 7301), or None.
+        server_name: the name in the hello (RFC 6066), or None.
+        resumed: whether an earlier session was resumed.
+        early_data: "none", "accepted" or "rejected".
+        hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
+        peer_chain_der: the certificates that the peer sent, leaf first, as DER.
+        peer_verified: whether the peer's chain was verified (False without a chain or check).
+        local_chain_der: the certificates that this side sent, leaf first, as DER.
+        client_signature_scheme: the scheme in which the client signed, or None.
+    """
+
+    version: str
+    cipher_suite: str
+    group: str
+    signature_scheme: str
+    alpn: str | None
+    server_name: str | None
+    resumed: bool
+    early_data: str
+    hello_retry: bool
+    peer_chain_der: tuple[bytes, ...]
+    peer_verified: bool
+    local_chain_der: tuple[bytes, ...]
+    client_signature_scheme: str | None = None
+
+    @property
+    def peer_chain(self) -> tuple[x509.Certificate, ...]:
+        """The peer's certificates, leaf first, parsed when asked for."""
+        return _parsed(self.peer_chain_der)
+
+    @property
+    def local_chain(self) -> tuple[x509.Certificate, ...]:
+        """The certificates that this side sent, leaf first, parsed when asked for."""
+        return _parsed(self.local_chain_der)
+
+
+@lru_cache(maxsize=64)
+def _parsed(chain: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
+    from cryptography import x509
+
+    return tuple(x509.load_der_x509_certificate(der) for der in chain)

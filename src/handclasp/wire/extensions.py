@@ -1,0 +1,231 @@
+"""What is inside the extensions (RFC 8446 section 4.2, and where each one says).
+
+A read and a write function for each form; where an extension differs between messages, the name
+says which. `read_` takes the extension_data and raises `ProtocolError` if it does not follow its
+definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.reader import Reader
+from handclasp.wire.writer import opaque8, opaque16, uint16s
+
+_HOST_NAME = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShareEntry:
+    """One public value (RFC 8446 section 4.2.8).
+
+    struct {
+        NamedGroup group;
+        opaque key_exchange<1..2^16-1>;
+    } KeyShareEntry;
+    """
+
+    group: int
+    key_exchange: bytes = field(repr=False)
+
+
+def read_server_name(data: bytes) -> str | None:
+    """The host_name of a ServerNameList (RFC 6066 section 3), in lower case; None without one."""
+    reader = Reader(data, "server_name")
+    names = reader.vector16("server_name_list", 1)
+    host_name: str | None = None
+    while names.more():
+        name_type = names.uint8("name_type")
+        name = names.opaque16("host_name", 1)
+        if name_type != _HOST_NAME:
+            continue
+        if host_name is not None:
+            raise ProtocolError(Fault.ILLEGAL_VALUE, "server_name holds two names of one type")
+        host_name = _host_name(name)
+    reader.end()
+    return host_name
+
+
+def _host_name(name: bytes) -> str:
+    try:
+        text = name.decode("ascii")
+    except UnicodeDecodeError:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "server_name is not ASCII") from None
+    if not text.isprintable() or " " in text:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "server_name holds characters no name can hold")
+    return text.lower()
+
+
+def write_server_name(host_name: str) -> bytes:
+    """A ServerNameList of one host_name (RFC 6066 section 3), given as an A-label."""
+    return opaque16(_HOST_NAME.to_bytes(1, "big") + opaque16(host_name.encode("ascii")))
+
+
+def read_empty(data: bytes, name: str) -> None:
+    """An extension that says all by being there, such as the server's server_name."""
+    Reader(data, name).end()
+
+
+def read_supported_groups(data: bytes) -> tuple[int, ...]:
+    """NamedGroupList (RFC 8446 section 4.2.7), preferred first."""
+    return _read_uint16s(data, "supported_groups", "named_group_list")
+
+
+def write_supported_groups(groups: Iterable[int]) -> bytes:
+    """NamedGroupList (RFC 8446 section 4.2.7)."""
+    return opaque16(uint16s(groups))
+
+
+def read_signature_algorithms(data: bytes) -> tuple[int, ...]:
+    """SignatureSchemeList (RFC 8446 section 4.2.3), preferred first."""
+    return _read_uint16s(data, "signature_algorithms", "supported_signature_algorithms")
+
+
+def write_signature_algorithms(schemes: Iterable[int]) -> bytes:
+    """SignatureSchemeList (RFC 8446 section 4.2.3)."""
+    return opaque16(uint16s(schemes))
+
+
+def read_alpn(data: bytes) -> tuple[bytes, ...]:
+    """ProtocolNameList (RFC 7301 section 3.1), preferred first; names are opaque bytes."""
+    reader = Reader(data, "application_layer_protocol_negotiation")
+    names = reader.vector16("protocol_name_list", 2)
+    protocols: list[bytes] = []
+    while names.more():
+        protocols.append(names.opaque8("protocol_name", 1))
+    reader.end()
+    return tuple(protocols)
+
+
+def write_alpn(protocols: Iterable[bytes]) -> bytes:
+    """ProtocolNameList (RFC 7301 section 3.1)."""
+    return opaque16(b"".join([opaque8(protocol) for protocol in protocols]))
+
+
+def read_supported_versions(data: bytes) -> tuple[int, ...]:
+    """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1), preferred first."""
+    reader = Reader(data, "supported_versions")
+    versions = reader.uint16s8("versions")
+    reader.end()
+    return versions
+
+
+def write_supported_versions(versions: Iterable[int]) -> bytes:
+    """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1)."""
+    return opaque8(uint16s(versions))
+
+
+def read_selected_version(data: bytes) -> int:
+    """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    return _read_uint16(data, "supported_versions", "selected_version")
+
+
+def write_selected_version(version: int) -> bytes:
+    """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    return version.to_bytes(2, "big")
+
+
+def read_key_share_client_hello(data: bytes) -> tuple[KeyShareEntry, ...]:
+    """KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
+    reader = Reader(data, "key_share")
+    shares = reader.vector16("client_shares")
+    entries: list[KeyShareEntry] = []
+    while shares.more():
+        entries.append(_read_key_share_entry(shares))
+    reader.end()
+    return tuple(entries)
+
+
+def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
+    """KeyShareClientHello (RFC 8446 section 4.2.8)."""
+    return opaque16(b"".join([_write_key_share_entry(entry) for entry in entries]))
+
+
+def read_key_share_server_hello(data: bytes) -> KeyShareEntry:
+    """KeyShareServerHello (RFC 8446 section 4.2.8)."""
+    reader = Reader(data, "key_share")
+    entry = _read_key_share_entry(reader)
+    reader.end()
+    return entry
+
+
+def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
+    """KeyShareServerHello (RFC 8446 section 4.2.8)."""
+    return _write_key_share_entry(entry)
+
+
+def read_key_share_hello_retry_request(data: bytes) -> int:
+    """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8): the selected group."""
+    return _read_uint16(data, "key_share", "selected_group")
+
+
+def write_key_share_hello_retry_request(group: int) -> bytes:
+    """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8)."""
+    return group.to_bytes(2, "big")
+
+
+def read_cookie(data: bytes) -> bytes:
+    """Cookie (RFC 8446 section 4.2.2), at least one byte."""
+    reader = Reader(data, "cookie")
+    cookie = reader.opaque16("cookie", 1)
+    reader.end()
+    return cookie
+
+
+def write_cookie(cookie: bytes) -> bytes:
+    """Cookie (RFC 8446 section 4.2.2)."""
+    return opaque16(cookie)
+
+
+def read_record_size_limit(data: bytes) -> int:
+    """RecordSizeLimit in bytes (RFC 8449 section 4), not below 64."""
+    limit = _read_uint16(data, "record_size_limit", "record_size_limit")
+    if limit < 64:
+        raise ProtocolError(Fault.BAD_RECORD_SIZE_LIMIT, f"{limit} bytes")
+    return limit
+
+
+def write_record_size_limit(limit: int) -> bytes:
+    """RecordSizeLimit in bytes (RFC 8449 section 4)."""
+    return limit.to_bytes(2, "big")
+
+
+def read_certificate_authorities(data: bytes) -> tuple[bytes, ...]:
+    """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
+    reader = Reader(data, "certificate_authorities")
+    names = reader.vector16("authorities", 3)
+    authorities: list[bytes] = []
+    while names.more():
+        authorities.append(names.opaque16("DistinguishedName", 1))
+    reader.end()
+    return tuple(authorities)
+
+
+def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:
+    """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4)."""
+    return opaque16(b"".join([opaque16(authority) for authority in authorities]))
+
+
+def _read_key_share_entry(reader: Reader) -> KeyShareEntry:
+    return KeyShareEntry(reader.uint16("group"), reader.opaque16("key_exchange", 1))
+
+
+def _write_key_share_entry(entry: KeyShareEntry) -> bytes:
+    return entry.group.to_bytes(2, "big") + opaque16(entry.key_exchange)
+
+
+def _read_uint16s(data: bytes, path: str, name: str) -> tuple[int, ...]:
+    reader = Reader(data, path)
+    values = reader.uint16s16(name)
+    reader.end()
+    return values
+
+
+def _read_uint16(data: bytes, path: str, name: str) -> int:
+    reader = Reader(data, path)
+    value = reader.uint16(name)
+    reader.end()
+    return value

@@ -1,0 +1,259 @@
+"""The registered numbers and names of TLS, as IANA spells them.
+
+Only what this library speaks, plus the few others that it must recognise in order to explain
+them. Values from a peer stay plain integers until they are looked up here: an unknown number is
+normal (RFC 8446 section 9.3) and never an error in itself.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+TLS12 = 0x0303
+TLS13 = 0x0304
+
+VERSION_NAMES = {
+    0x0002: "SSLv2",
+    0x0300: "SSLv3",
+    0x0301: "TLSv1.0",
+    0x0302: "TLSv1.1",
+    TLS12: "TLSv1.2",
+    TLS13: "TLSv1.3",
+}
+VERSIONS_BY_NAME = {name: number for number, name in VERSION_NAMES.items()}
+
+
+class ContentType(IntEnum):
+    """RFC 8446 section 5.1."""
+
+    CHANGE_CIPHER_SPEC = 20
+    ALERT = 21
+    HANDSHAKE = 22
+    APPLICATION_DATA = 23
+
+
+class HandshakeType(IntEnum):
+    """RFC 8446 section 4; `message_hash` exists only inside the transcript."""
+
+    HELLO_REQUEST = 0
+    CLIENT_HELLO = 1
+    SERVER_HELLO = 2
+    NEW_SESSION_TICKET = 4
+    END_OF_EARLY_DATA = 5
+    ENCRYPTED_EXTENSIONS = 8
+    CERTIFICATE = 11
+    SERVER_KEY_EXCHANGE = 12
+    CERTIFICATE_REQUEST = 13
+    SERVER_HELLO_DONE = 14
+    CERTIFICATE_VERIFY = 15
+    CLIENT_KEY_EXCHANGE = 16
+    FINISHED = 20
+    CERTIFICATE_STATUS = 22
+    KEY_UPDATE = 24
+    COMPRESSED_CERTIFICATE = 25
+    MESSAGE_HASH = 254
+
+
+class AlertLevel(IntEnum):
+    """RFC 8446 section 6."""
+
+    WARNING = 1
+    FATAL = 2
+
+
+class AlertDescription(IntEnum):
+    """RFC 8446 section 6, and the older ones that peers still send."""
+
+    CLOSE_NOTIFY = 0
+    UNEXPECTED_MESSAGE = 10
+    BAD_RECORD_MAC = 20
+    DECRYPTION_FAILED_RESERVED = 21
+    RECORD_OVERFLOW = 22
+    DECOMPRESSION_FAILURE_RESERVED = 30
+    HANDSHAKE_FAILURE = 40
+    NO_CERTIFICATE_RESERVED = 41
+    BAD_CERTIFICATE = 42
+    UNSUPPORTED_CERTIFICATE = 43
+    CERTIFICATE_REVOKED = 44
+    CERTIFICATE_EXPIRED = 45
+    CERTIFICATE_UNKNOWN = 46
+    ILLEGAL_PARAMETER = 47
+    UNKNOWN_CA = 48
+    ACCESS_DENIED = 49
+    DECODE_ERROR = 50
+    DECRYPT_ERROR = 51
+    TOO_MANY_CIDS_REQUESTED = 52
+    EXPORT_RESTRICTION_RESERVED = 60
+    PROTOCOL_VERSION = 70
+    INSUFFICIENT_SECURITY = 71
+    INTERNAL_ERROR = 80
+    INAPPROPRIATE_FALLBACK = 86
+    USER_CANCELED = 90
+    NO_RENEGOTIATION_RESERVED = 100
+    MISSING_EXTENSION = 109
+    UNSUPPORTED_EXTENSION = 110
+    CERTIFICATE_UNOBTAINABLE_RESERVED = 111
+    UNRECOGNIZED_NAME = 112
+    BAD_CERTIFICATE_STATUS_RESPONSE = 113
+    BAD_CERTIFICATE_HASH_VALUE_RESERVED = 114
+    UNKNOWN_PSK_IDENTITY = 115
+    CERTIFICATE_REQUIRED = 116
+    GENERAL_ERROR = 117
+    NO_APPLICATION_PROTOCOL = 120
+    ECH_REQUIRED = 121
+
+
+class ExtensionType(IntEnum):
+    """The TLS ExtensionType values registry, as far as it concerns this library."""
+
+    SERVER_NAME = 0
+    MAX_FRAGMENT_LENGTH = 1
+    STATUS_REQUEST = 5
+    SUPPORTED_GROUPS = 10
+    EC_POINT_FORMATS = 11
+    SIGNATURE_ALGORITHMS = 13
+    USE_SRTP = 14
+    HEARTBEAT = 15
+    APPLICATION_LAYER_PROTOCOL_NEGOTIATION = 16
+    SIGNED_CERTIFICATE_TIMESTAMP = 18
+    CLIENT_CERTIFICATE_TYPE = 19
+    SERVER_CERTIFICATE_TYPE = 20
+    PADDING = 21
+    ENCRYPT_THEN_MAC = 22
+    EXTENDED_MASTER_SECRET = 23
+    COMPRESS_CERTIFICATE = 27
+    RECORD_SIZE_LIMIT = 28
+    DELEGATED_CREDENTIAL = 34
+    SESSION_TICKET = 35
+    PRE_SHARED_KEY = 41
+    EARLY_DATA = 42
+    SUPPORTED_VERSIONS = 43
+    COOKIE = 44
+    PSK_KEY_EXCHANGE_MODES = 45
+    CERTIFICATE_AUTHORITIES = 47
+    OID_FILTERS = 48
+    POST_HANDSHAKE_AUTH = 49
+    SIGNATURE_ALGORITHMS_CERT = 50
+    KEY_SHARE = 51
+    TRANSPARENCY_INFO = 52
+    QUIC_TRANSPORT_PARAMETERS = 57
+    TICKET_REQUEST = 58
+    ECH_OUTER_EXTENSIONS = 64768
+    ENCRYPTED_CLIENT_HELLO = 65037
+    RENEGOTIATION_INFO = 65281
+
+
+class CipherSuiteCode(IntEnum):
+    """TLS 1.3 cipher suites, RFC 8446 section B.4. Names are the IANA descriptions."""
+
+    TLS_AES_128_GCM_SHA256 = 0x1301
+    TLS_AES_256_GCM_SHA384 = 0x1302
+    TLS_CHACHA20_POLY1305_SHA256 = 0x1303
+    TLS_AES_128_CCM_SHA256 = 0x1304
+
+
+class GroupCode(IntEnum):
+    """The TLS Supported Groups registry, as far as it is spoken here."""
+
+    secp256r1 = 0x0017
+    secp384r1 = 0x0018
+    secp521r1 = 0x0019
+    x25519 = 0x001D
+    x448 = 0x001E
+    SecP256r1MLKEM768 = 0x11EB
+    X25519MLKEM768 = 0x11EC
+    SecP384r1MLKEM1024 = 0x11ED
+
+
+class SignatureSchemeCode(IntEnum):
+    """The TLS SignatureScheme registry; the last ones are recognised and never negotiated in 1.3."""
+
+    ecdsa_secp256r1_sha256 = 0x0403
+    ecdsa_secp384r1_sha384 = 0x0503
+    ecdsa_secp521r1_sha512 = 0x0603
+    rsa_pss_rsae_sha256 = 0x0804
+    rsa_pss_rsae_sha384 = 0x0805
+    rsa_pss_rsae_sha512 = 0x0806
+    ed25519 = 0x0807
+    ed448 = 0x0808
+    rsa_pss_pss_sha256 = 0x0809
+    rsa_pss_pss_sha384 = 0x080A
+    rsa_pss_pss_sha512 = 0x080B
+    mldsa44 = 0x0904
+    mldsa65 = 0x0905
+    mldsa87 = 0x0906
+    rsa_pkcs1_sha256 = 0x0401
+    rsa_pkcs1_sha384 = 0x0501
+    rsa_pkcs1_sha512 = 0x0601
+    rsa_pkcs1_sha1 = 0x0201
+    ecdsa_sha1 = 0x0203
+
+
+GREASE_VALUES = frozenset(0x0A0A + 0x1010 * n for n in range(16))
+"""Two-byte values reserved so that peers learn to ignore the unknown (RFC 8701 section 2)."""
+
+_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
+_FALLBACK_SCSV = 0x5600
+
+
+def version_name(number: int) -> str:
+    """The name of a protocol version, or its number in hexadecimal."""
+    return VERSION_NAMES.get(number) or _unnamed(number)
+
+
+def cipher_suite_name(number: int) -> str:
+    """The IANA name of a cipher suite, or its number in hexadecimal."""
+    if number == _EMPTY_RENEGOTIATION_INFO_SCSV:
+        return "TLS_EMPTY_RENEGOTIATION_INFO_SCSV"
+    if number == _FALLBACK_SCSV:
+        return "TLS_FALLBACK_SCSV"
+    return _name(CipherSuiteCode, number)
+
+
+def group_name(number: int) -> str:
+    """The name of a group as the registry has it (with X25519 and X448 in their usual capitals)."""
+    if number == GroupCode.x25519:
+        return "X25519"
+    if number == GroupCode.x448:
+        return "X448"
+    return _name(GroupCode, number)
+
+
+def signature_scheme_name(number: int) -> str:
+    """The IANA name of a signature scheme, or its number in hexadecimal."""
+    return _name(SignatureSchemeCode, number)
+
+
+def extension_name(number: int) -> str:
+    """The IANA name of an extension, or its number in hexadecimal."""
+    try:
+        return ExtensionType(number).name.lower()
+    except ValueError:
+        return _unnamed(number)
+
+
+def alert_name(number: int) -> str:
+    """The RFC's name of an alert, or its number."""
+    try:
+        return AlertDescription(number).name.lower()
+    except ValueError:
+        return f"alert {number}"
+
+
+def handshake_type_name(number: int) -> str:
+    """The struct name of a handshake message ("ClientHello"), or its number."""
+    try:
+        return "".join(part.capitalize() for part in HandshakeType(number).name.split("_"))
+    except ValueError:
+        return f"handshake type {number}"
+
+
+def _name(registry: type[IntEnum], number: int) -> str:
+    try:
+        return registry(number).name
+    except ValueError:
+        return _unnamed(number)
+
+
+def _unnamed(number: int) -> str:
+    return f"GREASE 0x{number:04x}" if number in GREASE_VALUES else f"0x{number:04x}"

@@ -1,0 +1,120 @@
+"""The one bounds-checked reader: every byte of a peer's message passes through it.
+
+Each read names the field it reads, as the RFC does. Here the name serves the error messages; a
+reader that annotates may subclass this one and record each field's range.
+"""
+
+from __future__ import annotations
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+
+
+class Reader:
+    """Reads a byte string from front to back.
+
+    Every method raises `ProtocolError` (decode_error) where the bytes do not suffice or a length
+    is out of its bounds (RFC 8446 section 3.4).
+    """
+
+    __slots__ = ("_at", "_data", "_end", "_path")
+
+    def __init__(self, data: bytes, path: str, at: int = 0, end: int | None = None) -> None:
+        self._data = data
+        self._path = path
+        self._at = at
+        self._end = len(data) if end is None else end
+
+    @property
+    def path(self) -> str:
+        """What is being read, for messages to people."""
+        return self._path
+
+    def more(self) -> bool:
+        """Whether bytes are left."""
+        return self._at < self._end
+
+    def end(self) -> None:
+        """Require that nothing is left: trailing bytes are an error wherever they stand."""
+        if self._at != self._end:
+            raise self.fault("end", f"{self._end - self._at} bytes too many")
+
+    def uint8(self, field: str) -> int:
+        at = self._advance(field, 1)
+        return self._data[at]
+
+    def uint16(self, field: str) -> int:
+        at = self._advance(field, 2)
+        return self._data[at] << 8 | self._data[at + 1]
+
+    def uint24(self, field: str) -> int:
+        at = self._advance(field, 3)
+        return int.from_bytes(self._data[at : at + 3], "big")
+
+    def uint32(self, field: str) -> int:
+        at = self._advance(field, 4)
+        return int.from_bytes(self._data[at : at + 4], "big")
+
+    def opaque(self, field: str, size: int) -> bytes:
+        """A field of fixed size, in bytes."""
+        at = self._advance(field, size)
+        return self._data[at : at + size]
+
+    def opaque8(self, field: str, minimum: int = 0, maximum: int = 0xFF) -> bytes:
+        """`opaque field<minimum..maximum>` with a length of one byte."""
+        return self.opaque(field, self._length(field, self.uint8(field), minimum, maximum))
+
+    def opaque16(self, field: str, minimum: int = 0, maximum: int = 0xFFFF) -> bytes:
+        """`opaque field<minimum..maximum>` with a length of two bytes."""
+        return self.opaque(field, self._length(field, self.uint16(field), minimum, maximum))
+
+    def opaque24(self, field: str, minimum: int = 0, maximum: int = 0xFFFFFF) -> bytes:
+        """`opaque field<minimum..maximum>` with a length of three bytes."""
+        return self.opaque(field, self._length(field, self.uint24(field), minimum, maximum))
+
+    def vector8(self, field: str, minimum: int = 0) -> Reader:
+        """A vector with a length of one byte, as a reader of its own."""
+        return self._vector(field, self._length(field, self.uint8(field), minimum, 0xFF))
+
+    def vector16(self, field: str, minimum: int = 0) -> Reader:
+        """A vector with a length of two bytes, as a reader of its own."""
+        return self._vector(field, self._length(field, self.uint16(field), minimum, 0xFFFF))
+
+    def vector24(self, field: str, minimum: int = 0) -> Reader:
+        """A vector with a length of three bytes, as a reader of its own."""
+        return self._vector(field, self._length(field, self.uint24(field), minimum, 0xFFFFFF))
+
+    def uint16s8(self, field: str) -> tuple[int, ...]:
+        """A non-empty vector of uint16 whose length takes one byte."""
+        return self._uint16s(field, self._length(field, self.uint8(field), 2, 0xFE))
+
+    def uint16s16(self, field: str) -> tuple[int, ...]:
+        """A non-empty vector of uint16 whose length takes two bytes."""
+        return self._uint16s(field, self._length(field, self.uint16(field), 2, 0xFFFE))
+
+    def fault(self, field: str, detail: str) -> ProtocolError:
+        """The error to raise where `field` does not follow its definition."""
+        return ProtocolError(Fault.DECODE_ERROR, f"{self._path}.{field}: {detail}")
+
+    def _uint16s(self, field: str, size: int) -> tuple[int, ...]:
+        if size % 2:
+            raise self.fault(field, "a list of two-byte values has an odd length")
+        data = self.opaque(field, size)
+        return tuple([data[i] << 8 | data[i + 1] for i in range(0, size, 2)])
+
+    def _vector(self, field: str, size: int) -> Reader:
+        at = self._advance(field, size)
+        return type(self)(self._data, f"{self._path}.{field}", at, at + size)
+
+    def _length(self, field: str, length: int, minimum: int, maximum: int) -> int:
+        if not minimum <= length <= maximum:
+            raise self.fault(field, f"{length} bytes where {minimum} to {maximum} are allowed")
+        return length
+
+    def _advance(self, field: str, size: int) -> int:
+        at = self._at
+        after = at + size
+        if after > self._end:
+            raise self.fault(field, f"{size} bytes announced, {self._end - at} are there")
+        self._at = after
+        return at
