@@ -6,4 +6,79 @@ asyncio, and `ClientConnection` or `ServerConnection` to bring your own transpor
 
 from __future__ import annotations
 
+from handclasp import aio
+from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
+from handclasp.certificates.credentials import Credentials, Signer
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    ProtocolError,
+    TLSError,
+    TruncationError,
+)
+from handclasp.events import (
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    KeysUpdated,
+    PeerClosed,
+    QuestionAsked,
+)
+from handclasp.faults import Fault
+from handclasp.handshake.questions import (
+    DEFER,
+    ChooseCredentials,
+    Question,
+    Sign,
+    VerifyPeer,
+)
+from handclasp.info import ConnectionInfo
+from handclasp.limits import Limits
+from handclasp.trace.recorder import Recorder
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "connect",
+    "wrap_client",
+    "wrap_server",
+    "TLSSocket",
+    "aio",
+    "ClientConfig",
+    "ServerConfig",
+    "ClientAuth",
+    "Credentials",
+    "Signer",
+    "TrustStore",
+    "Limits",
+    "ClientConnection",
+    "ServerConnection",
+    "ConnectionInfo",
+    "Event",
+    "HandshakeCompleted",
+    "DataReceived",
+    "PeerClosed",
+    "KeysUpdated",
+    "QuestionAsked",
+    "Question",
+    "ChooseCredentials",
+    "Sign",
+    "VerifyPeer",
+    "VerifiedPeer",
+    "DEFER",
+    "TLSError",
+    "ProtocolError",
+    "CertificateError",
+    "TruncationError",
+    "HandshakeTimeoutError",
+    "PeerAlertError",
+    "ConfigurationError",
+    "Fault",
+    "Recorder",
+]

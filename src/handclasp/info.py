@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,9 @@ class ConnectionInfo:
     resumed: bool
     early_data: str
     hello_retry: bool
-    peer_chain_der: tuple[bytes, ...]
+    peer_chain_der: tuple[bytes, ...] = field(repr=False)
     peer_verified: bool
-    local_chain_der: tuple[bytes, ...]
+    local_chain_der: tuple[bytes, ...] = field(repr=False)
     client_signature_scheme: str | None = None
 
     @property

@@ -22,8 +22,8 @@ class Limits:
         records_without_progress: records in a row that carry nothing (empty application data,
             change_cipher_spec, warning alerts) before the connection is given up.
         key_updates_without_data: KeyUpdates in a row with no data between them.
-        records_per_key: records sealed under one key before a KeyUpdate is sent; None takes the
-            AEAD's own limit (RFC 8446 section 5.5).
+        records_per_key: records sealed under one key before a KeyUpdate is sent, at least 8; None
+            takes the AEAD's own limit (RFC 8446 section 5.5).
     """
 
     hello: int = 0x1_0000 + 512
@@ -40,5 +40,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and value < 1:
-                raise ConfigurationError(f"Limits: {field.name} must be at least 1, not {value}.")
+            least = 8 if field.name == "records_per_key" else 1
+            if value is not None and value < least:
+                raise ConfigurationError(
+                    f"Limits: {field.name} must be at least {least}, not {value}."
+                )

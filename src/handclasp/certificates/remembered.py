@@ -1,0 +1,59 @@
+"""A bounded memory of chains that verified, so that the next handshake need not verify again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Generic, TypeVar
+
+Proof = TypeVar("Proof")
+
+CAPACITY = 256
+"""Chains remembered per trust store; the one used least recently goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[Proof]):
+    proof: Proof
+    not_before: datetime
+    not_after: datetime
+
+
+class RememberedChains(Generic[Proof]):
+    """What verified under one trust store, and from when to when it holds. Safe for threads.
+
+    The key must hold everything that the verdict rests upon besides the trust store and the time:
+    the exact bytes of the chain, the name and the purpose. The time is looked at again each time.
+    """
+
+    __slots__ = ("_capacity", "_entries", "_lock")
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[Hashable, _Entry[Proof]] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def recall(self, key: Hashable, now: datetime) -> Proof | None:
+        """The proof kept under `key` if all certificates of its path are valid at `now`."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or not entry.not_before <= now <= entry.not_after:
+                return None
+            self._entries.move_to_end(key)
+            return entry.proof
+
+    def remember(
+        self, key: Hashable, proof: Proof, not_before: datetime, not_after: datetime
+    ) -> None:
+        """Keep a proof for as long as it holds; a clock set back does not need it again."""
+        with self._lock:
+            self._entries[key] = _Entry(proof, not_before, not_after)
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)

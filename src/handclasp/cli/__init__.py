@@ -1,0 +1,24 @@
+"""The command line. It uses the public surface only, so what it does, any program can do.
+
+One file per command (`connect`, `serve`, `cert`, `demo`); `application` finds them. Beside them:
+`outcome` (exit status and failures in words), `report` (what is known of a connection, for people
+and as JSON), `later` (options that do not work yet), and what a command is made of. Start with
+`application`, then `connect`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The entry point of `handclasp`."""
+    try:
+        from handclasp.cli.application import application
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        print("The command line needs more packages: pip install 'handclasp[tools]'",
+              file=sys.stderr)
+        sys.exit(2)
+    application(prog_name="handclasp")

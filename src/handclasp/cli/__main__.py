@@ -1,0 +1,5 @@
+"""`python -m handclasp.cli` is `handclasp`."""
+
+from handclasp.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The `handclasp` command and how it finds its subcommands.
+
+A command's module is imported when the command runs, so that `--help` and a typing mistake are
+answered at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+import click
+
+import handclasp
+
+_COMMANDS = {
+    "demo": "Watch one handshake, step by step, with real values.",
+    "connect": "Connect to a TLS server, tell how it went, and talk.",
+    "serve": "Serve files over HTTPS.",
+    "cert": "Make certificates for this machine, and look at others.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"handclasp.cli.{cmd_name}")
+        return cast(click.Command, module.command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(handclasp.__version__, message="%(prog)s %(version)s")
+def application() -> None:
+    """TLS handshakes: make one, watch it, and learn why it fails.
+
+    Exit status: 0 for success, 1 where a handshake or a check failed, 2 where the arguments are
+    wrong.
+    """

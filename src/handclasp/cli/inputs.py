@@ -1,0 +1,100 @@
+"""What arguments become: addresses, credentials, trust and traces, or one clear sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handclasp.cli.outcome import WrongArguments, configuration_checked
+
+if TYPE_CHECKING:
+    from handclasp import Credentials, Recorder, TrustStore
+
+KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
+"""Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
+
+
+def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
+    """HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT. Raises `WrongArguments`."""
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise WrongArguments(f"{text} is not an address: write [IPv6]:PORT.")
+        port = rest[1:] if rest else ""
+        given = bool(rest)
+    elif text.count(":") > 1:
+        host, port, given = text, "", False
+    else:
+        host, separator, port = text.partition(":")
+        given = bool(separator)
+    if not host or "/" in host or any(character.isspace() for character in host):
+        raise WrongArguments(f"{text!r} is not an address: write HOST or HOST:PORT.")
+    if not given:
+        return host, default_port
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise WrongArguments(f"{port!r} is not a port: it must be a number from 1 to 65535.")
+    return host, int(port)
+
+
+def names_of(text: str | None) -> tuple[str, ...]:
+    """The names in a list that commas separate."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def credentials_of(certificate: str | None, key: str | None) -> Credentials | None:
+    """From --cert and --key, which belong together. Raises `WrongArguments`."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        missing = "--cert" if certificate is None else "--key"
+        raise WrongArguments(f"--cert and --key belong together: {missing} is missing.")
+    from handclasp import Credentials
+
+    password = os.environ.get(KEY_PASSWORD_VARIABLE)
+    try:
+        with configuration_checked():
+            return Credentials.load(certificate, key, password)
+    except WrongArguments as wrong:
+        if "encrypted" in wrong.message and password is None:
+            wrong.message = (
+                f"The key file {key} is encrypted: set its password in {KEY_PASSWORD_VARIABLE}."
+            )
+        raise
+
+
+def trust_of(path: str | None) -> TrustStore:
+    """The authorities in a file, or those of the system. Raises `WrongArguments`."""
+    from handclasp import TrustStore
+
+    with configuration_checked():
+        return TrustStore.from_pem(path) if path is not None else TrustStore.system()
+
+
+def group_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Group names in whatever case, in the spelling that the library uses."""
+    from handclasp.crypto.groups import GROUPS
+
+    spelled = {name.lower(): name for name in GROUPS}
+    return tuple(spelled.get(name.lower(), name) for name in names)
+
+
+def trace_file(path: str) -> Path:
+    """Where --trace goes: a .json file in a directory that exists. Raises `WrongArguments`."""
+    ending = Path(path).suffix.lower()
+    if ending in (".html", ".pcapng"):
+        raise WrongArguments(f"--trace to a {ending} file is not available yet: use .json.")
+    if ending != ".json":
+        raise WrongArguments(f"--trace {path}: the name must end in .json.")
+    if not Path(path).parent.is_dir():
+        raise WrongArguments(f"--trace {path}: there is no directory {Path(path).parent}.")
+    return Path(path)
+
+
+def save_trace(recorder: Recorder, path: Path) -> None:
+    """Store what was recorded. Raises `WrongArguments`."""
+    try:
+        recorder.save(path)
+    except OSError as error:
+        raise WrongArguments(f"Cannot write the trace {path}: {error.strerror}.") from None

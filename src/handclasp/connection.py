@@ -1,0 +1,604 @@
+"""The sans-IO connection: bytes of the transport in, events and bytes for the transport out.
+
+`ClientConnection` and `ServerConnection` own the three parts of a connection and carry between
+them: the record layer, the driver that runs the handshake, and what lives on after it. This is
+the only place that sends alerts, and the only one where a failure ends a connection.
+
+A connection is used by one thread at a time. It holds no socket, and reads no clock of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Coroutine
+from typing import Any
+
+from handclasp.certificates.names import normal_name
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import (
+    accept_unverified,
+    verify_client_chain,
+    verify_server_chain,
+)
+from handclasp.config import ClientConfig, KeyLog, ServerConfig
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import (
+    ConfigurationError,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    ProtocolError,
+    TLSError,
+    TruncationError,
+)
+from handclasp.events import (
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    KeysUpdated,
+    PeerClosed,
+    QuestionAsked,
+)
+from handclasp.faults import Fault
+from handclasp.handshake.client import client_handshake
+from handclasp.handshake.dialogue import Dialogue, Receive
+from handclasp.handshake.driver import Driver
+from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
+from handclasp.handshake.post13 import PostHandshake13
+from handclasp.handshake.questions import (
+    Answerer,
+    ChooseCredentials,
+    Question,
+    Sign,
+    VerifyPeer,
+)
+from handclasp.handshake.server import server_handshake
+from handclasp.handshake.settled import Settled13
+from handclasp.info import ConnectionInfo
+from handclasp.record.layer import RecordLayer
+from handclasp.trace.hooks import Trace
+from handclasp.trace.keylog import open_keylog
+from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
+
+_HANDSHAKE = int(ContentType.HANDSHAKE)
+_ALERT = int(ContentType.ALERT)
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_RESERVED_RECORDS = 4
+"""Records of a key's life that are kept back for its KeyUpdate and an alert."""
+
+_ENDS_WITHOUT_ALERT = (Fault.TRUNCATED, Fault.CLOSED_DURING_HANDSHAKE)
+
+
+class _Connection:
+    """What both roles share. See `ClientConnection` and `ServerConnection`."""
+
+    __slots__ = (
+        "_closed",
+        "_config",
+        "_data",
+        "_driver",
+        "_events",
+        "_failure",
+        "_info",
+        "_is_client",
+        "_peer_closed",
+        "_post",
+        "_records",
+        "_settled",
+        "_trace",
+        "_update_requested",
+    )
+
+    _config: ClientConfig | ServerConfig
+
+    def __init__(
+        self, config: ClientConfig | ServerConfig, *, is_client: bool, trace: Trace | None
+    ) -> None:
+        self._config = config
+        self._is_client = is_client
+        self._trace = trace
+        self._records = RecordLayer(
+            config.limits, config.record_padding, is_client=is_client, trace=trace
+        )
+        self._driver: Driver[Settled13] | None = None
+        self._settled: Settled13 | None = None
+        self._post: PostHandshake13 | None = None
+        self._info: ConnectionInfo | None = None
+        self._events: list[Event] = []
+        self._data: list[bytes] = []
+        self._failure: TLSError | None = None
+        self._closed = False
+        self._peer_closed = False
+        self._update_requested = False
+
+    # What is known
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """The config that this connection follows."""
+        return self._config
+
+    @property
+    def info(self) -> ConnectionInfo | None:
+        """What the handshake agreed upon; None until it is complete."""
+        return self._info
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshake is complete, so that data may flow."""
+        return self._settled is not None and self._failure is None
+
+    @property
+    def failure(self) -> TLSError | None:
+        """Why the connection ended, if it failed."""
+        return self._failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has said that it sends nothing more."""
+        return self._closed
+
+    @property
+    def peer_closed(self) -> bool:
+        """Whether the peer has said that it sends nothing more."""
+        return self._peer_closed
+
+    @property
+    def question(self) -> Question[Any] | None:
+        """What the handshake waits for from the application, if anything."""
+        return self._driver.question if self._driver is not None else None
+
+    # The transport's side
+
+    def receive_data(self, data: Buffer) -> list[Event]:
+        """Take what the transport brought; gives what it means to the application.
+
+        All application data of one call comes as one `DataReceived`. `data` is not kept.
+
+        Raises:
+            TLSError: the connection failed. `data_to_send` then holds the alert for the peer.
+                Where events came before the failure, they are returned first, `failure` is set,
+                and the next call raises.
+        """
+        self._raise_failure()
+        if self._peer_closed:
+            # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
+            # ignored."
+            return []
+        self._records.feed(data)
+        try:
+            self._pump()
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._records.retain()
+        return self._take_events()
+
+    def receive_eof(self) -> list[Event]:
+        """The transport has ended.
+
+        Raises:
+            TruncationError: without a close_notify before, unless the config allows it.
+        """
+        self._raise_failure()
+        if self._peer_closed:
+            return []
+        if self._settled is None:
+            raise self._end(TruncationError(Fault.CLOSED_DURING_HANDSHAKE))
+        if self._records.retained or not self._config.allow_truncation:
+            raise self._end(TruncationError(Fault.TRUNCATED))
+        self._peer_closed = True
+        return [PeerClosed()]
+
+    def data_to_send(self) -> Buffer:
+        """Take everything that is queued for the transport; empty if there is nothing."""
+        if self._post is not None and self._failure is None and not self._closed:
+            self._post.answer_if_owed()
+        return self._records.take()
+
+    # The application's side
+
+    def send_data(self, data: Buffer) -> None:
+        """Queue application data of any size. Follow it by `data_to_send`.
+
+        Raises:
+            ConfigurationError: the handshake is not complete, or this side has closed.
+            TLSError: the connection has failed.
+        """
+        post = self._ready_to_send("send data")
+        if not data:
+            return
+        post.answer_if_owed()
+        records = self._records
+        room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
+        if len(data) <= room:
+            records.send_application_data(data)
+            return
+        self._send_over_many_keys(post, memoryview(data))
+
+    def close(self) -> None:
+        """Queue close_notify: this side sends nothing more (RFC 8446 section 6.1).
+
+        What the peer still sends can be received. Closing twice does nothing.
+        """
+        if self._closed or self._failure is not None:
+            return
+        if self._post is not None:
+            self._post.answer_if_owed()
+        self._closed = True
+        self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+
+    def abort(self, fault: Fault) -> TLSError:
+        """Give up for a reason of this side, such as `Fault.HANDSHAKE_TIMEOUT`.
+
+        Queues the alert, and gives the error to raise.
+        """
+        if self._failure is not None:
+            return self._failure
+        kind = HandshakeTimeoutError if fault is Fault.HANDSHAKE_TIMEOUT else ProtocolError
+        return self._end(kind(fault))
+
+    def answer(self, question: Question[Any], value: object) -> list[Event]:
+        """Answer the open question; the handshake goes on, with what arrived meanwhile.
+
+        Raises as `receive_data`; `ConfigurationError` where this question is not open.
+        """
+        self._raise_failure()
+        driver = self._asking_driver()
+        try:
+            driver.answer(question, value)
+            self._after_step(driver)
+            self._pump()
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            self._fail(error)
+        return self._take_events()
+
+    def refuse(self, question: Question[Any], error: BaseException) -> list[Event]:
+        """The open question's answer failed with `error`: so does the handshake."""
+        self._raise_failure()
+        self._fail(self._asking_driver().refuse(question, error))
+        return self._take_events()
+
+    def update_keys(self, *, request_peer: bool = True) -> None:
+        """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3)."""
+        self._ready_to_send("update keys").update_send_keys(request_peer=request_peer)
+
+    def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
+        """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
+
+        No context and an empty one are the same in TLS 1.3.
+
+        Raises:
+            ConfigurationError: before the handshake is complete, a label that is not ASCII of 1
+                to 249 characters, or a length outside of 1 to 255 hashes.
+        """
+        settled = self._settled
+        if settled is None:
+            raise ConfigurationError("Keying material can be exported after the handshake only.")
+        if not label.isascii() or not 0 < len(label) < 250:
+            raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
+        most = 255 * settled.exporter_secret.suite.hash_size
+        if not 0 < length <= most:
+            raise ConfigurationError(f"An exporter gives 1 to {most} bytes, not {length}.")
+        return settled.exporter_secret.export(label, context or b"", length)
+
+    def channel_binding(self, binding_type: str = "tls-exporter") -> bytes:
+        """Bytes that tie an application's authentication to this connection.
+
+        "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929 section 4).
+
+        Raises:
+            ConfigurationError: another type, before the handshake is complete, or a certificate
+                whose signature has no hash of its own (RFC 5929 section 4.1 defines none then).
+        """
+        if binding_type == "tls-exporter":
+            return self.export_keying_material("EXPORTER-Channel-Binding", b"", 32)
+        if binding_type != "tls-server-end-point":
+            raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS 1.3.")
+        if self._info is None:
+            raise ConfigurationError("Channel bindings exist after the handshake only.")
+        info = self._info
+        chain = info.peer_chain_der if self._is_client else info.local_chain_der
+        return _server_end_point(chain[0])
+
+    # Inside
+
+    def _start(self, handshake: Coroutine[Any, Any, Settled13]) -> None:
+        self._driver = Driver(handshake, self._answerers(), self._trace)
+        self._driver.start()
+
+    def _dialogue(self) -> Dialogue:
+        keylog = self._config.keylog
+        sink: KeyLog | None = None
+        if keylog is not None:
+            sink = keylog if callable(keylog) else open_keylog(keylog)
+        return Dialogue(self._records, keylog=sink, trace=self._trace)
+
+    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
+        raise NotImplementedError
+
+    def _pump(self) -> None:
+        """Take messages and records one at a time, as long as there are any to take."""
+        records = self._records
+        while not self._peer_closed:
+            driver = self._driver
+            if driver is not None and driver.question is not None:
+                self._limit_waiting()
+                return
+            message = records.next_message()
+            if message is not None:
+                self._receive_message(message)
+                continue
+            record = records.next_record()
+            if record is None:
+                return
+            content_type, content = record
+            if content_type == _APPLICATION_DATA and self._post is not None:
+                self._data.append(content)
+            else:
+                self._receive_record(content_type, content)
+
+    def _receive_record(self, content_type: int, content: bytes) -> None:
+        if content_type == _HANDSHAKE:
+            self._records.add_handshake(content)
+        elif content_type == _ALERT:
+            self._receive_alert(content)
+        elif content_type == _APPLICATION_DATA:
+            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+        else:
+            raise ProtocolError(Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, protected")
+
+    def _receive_message(self, raw: bytes) -> None:
+        if self._driver is not None:
+            self._driver.deliver(raw)
+            self._after_step(self._driver)
+            return
+        post = self._post
+        if post is None:
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
+        if self._data:
+            post.note_data()
+        if post.receive(raw):
+            self._events.append(KeysUpdated())
+
+    def _after_step(self, driver: Driver[Settled13]) -> None:
+        """The handshake has taken a step: it asks, is complete, or waits for more."""
+        if driver.question is not None:
+            self._events.append(QuestionAsked(driver.question))
+        elif driver.result is not None:
+            self._establish(driver.result)
+
+    def _establish(self, settled: Settled13) -> None:
+        self._settled = settled
+        self._info = settled.info
+        self._driver = None
+        self._records.settle()
+        self._post = PostHandshake13(
+            self._records,
+            settled,
+            self._config.limits,
+            is_client=self._is_client,
+            trace=self._trace,
+        )
+        self._events.append(HandshakeCompleted(settled.info))
+        if self._trace is not None:
+            self._trace.settled(settled.info)
+
+    def _receive_alert(self, content: bytes) -> None:
+        if len(content) != 2:
+            raise ProtocolError(Fault.DECODE_ERROR, f"an alert of {len(content)} bytes")
+        level, description = content
+        if self._trace is not None:
+            self._trace.alert("received", level, description)
+        if description == AlertDescription.CLOSE_NOTIFY:
+            if self._settled is None:
+                raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
+            self._peer_closed = True
+            self._events.append(PeerClosed())
+        elif description == AlertDescription.USER_CANCELED:
+            # RFC 8446 6.1: not an error by itself; close_notify follows.
+            self._records.note_idle_record("user_canceled")
+        else:
+            # RFC 8446 6: all others are errors, whatever level the peer gives them.
+            raise PeerAlertError(description)
+
+    def _limit_waiting(self) -> None:
+        """While the application thinks, the peer may not fill the memory."""
+        if self._records.retained > self._config.limits.handshake:
+            raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        if self._data:
+            self._take_data(events)
+        if not events and self._failure is not None:
+            raise self._failure
+        return events
+
+    def _take_data(self, events: list[Event]) -> None:
+        chunks, self._data = self._data, []
+        received = DataReceived(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if events and isinstance(events[-1], PeerClosed):
+            events.insert(-1, received)
+        else:
+            events.append(received)
+        if self._post is not None:
+            self._post.note_data()
+            self._ask_for_new_keys()
+
+    def _ask_for_new_keys(self) -> None:
+        """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
+        settled, post = self._settled, self._post
+        if settled is None or post is None or self._closed or self._failure is not None:
+            return
+        limit = self._config.limits.records_per_key or settled.exporter_secret.suite.record_limit
+        if self._records.records_opened < limit:
+            self._update_requested = False
+        elif not self._update_requested:
+            self._update_requested = True
+            post.update_send_keys(request_peer=True)
+
+    def _send_over_many_keys(self, post: PostHandshake13, data: memoryview) -> None:
+        records = self._records
+        while data:
+            room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
+            if room <= 0:
+                post.update_send_keys(request_peer=False)
+                continue
+            records.send_application_data(data[:room])
+            data = data[room:]
+
+    def _ready_to_send(self, what: str) -> PostHandshake13:
+        self._raise_failure()
+        if self._post is None:
+            raise ConfigurationError(f"The handshake is not complete: cannot {what} yet.")
+        if self._closed:
+            raise ConfigurationError(f"This side has closed: cannot {what} any more.")
+        return self._post
+
+    def _asking_driver(self) -> Driver[Settled13]:
+        if self._driver is None:
+            raise ConfigurationError("No question is open on this connection.")
+        return self._driver
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, TLSError):
+            # Nothing a peer sends may surface as anything but a TLSError.
+            cause = error
+            error = ProtocolError(Fault.INTERNAL_ERROR, type(cause).__name__)
+            error.__cause__ = cause
+        self._end(error)
+
+    def _end(self, error: TLSError) -> TLSError:
+        """The one place where a connection fails: the alert goes out, and keys are dropped."""
+        if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
+            self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
+        self._failure = error
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.close()
+        self._post = None
+        if self._trace is not None:
+            self._trace.failed(error)
+        return error
+
+    def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
+        if self._trace is not None:
+            self._trace.alert("sent", level, description)
+        self._records.send_alert(bytes([level, description]))
+
+
+class ClientConnection(_Connection):
+    """The client's side of one TLS connection, without any I/O.
+
+    The ClientHello is ready in `data_to_send` from the start.
+
+    Args:
+        config: how to connect; the default is safe.
+        server_name: the DNS name or IP address that the server must prove to be.
+        trace: a `Recorder` to note everything.
+
+    Raises:
+        ConfigurationError: there is no server name to verify, and verification is not off.
+    """
+
+    __slots__ = ("_server_name",)
+
+    _config: ClientConfig
+
+    def __init__(
+        self,
+        config: ClientConfig | None = None,
+        *,
+        server_name: str | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        config = config if config is not None else ClientConfig()
+        if server_name is None and config.verify_peer and config.verify is None:
+            raise ConfigurationError(
+                "A client needs the server_name to verify. To connect without knowing with "
+                "whom, say ClientConfig(verify_peer=False)."
+            )
+        super().__init__(config, is_client=True, trace=trace)
+        self._server_name = normal_name(server_name) if server_name is not None else None
+        self._start(client_handshake(self._dialogue(), config, self._server_name))
+
+    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
+        config = self._config
+        return {
+            ChooseCredentials: config.choose_credentials or self._choose_credentials,
+            Sign: _sign,
+            VerifyPeer: config.verify or self._verify,
+        }
+
+    def _choose_credentials(self, question: ChooseCredentials) -> object:
+        config = self._config
+        return choose_client_credentials(question, config.credentials, config.signature_schemes)
+
+    def _verify(self, question: VerifyPeer) -> object:
+        config = self._config
+        if not config.verify_peer:
+            return accept_unverified(question.chain)
+        trust = config.trust if config.trust is not None else TrustStore.system()
+        return verify_server_chain(
+            question.chain, trust, question.server_name or "", config.clock()
+        )
+
+
+class ServerConnection(_Connection):
+    """The server's side of one TLS connection, without any I/O."""
+
+    __slots__ = ()
+
+    _config: ServerConfig
+
+    def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
+        super().__init__(config, is_client=False, trace=trace)
+        self._start(server_handshake(self._dialogue(), config))
+
+    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
+        config = self._config
+        return {
+            ChooseCredentials: config.choose_credentials or self._choose_credentials,
+            Sign: _sign,
+            VerifyPeer: config.verify or self._verify,
+        }
+
+    def _choose_credentials(self, question: ChooseCredentials) -> object:
+        config = self._config
+        return choose_server_credentials(
+            question,
+            config.credentials,
+            config.signature_schemes,
+            strict_server_name=config.strict_server_name,
+        )
+
+    def _verify(self, question: VerifyPeer) -> object:
+        config = self._config
+        if config.trust is None:
+            raise ConfigurationError("Client certificates need a trust store.")
+        return verify_client_chain(question.chain, config.trust, config.clock())
+
+
+def _sign(question: Sign) -> object:
+    return question.credentials.signer.sign(question.scheme, question.content)
+
+
+def _server_end_point(certificate_der: bytes) -> bytes:
+    """RFC 5929 section 4.1: the certificate under its signature's hash, at least SHA-256."""
+    from cryptography import x509
+
+    certificate = x509.load_der_x509_certificate(certificate_der)
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        raise ConfigurationError(
+            "tls-server-end-point is not defined for this certificate's signature algorithm "
+            "(RFC 5929 4.1); use tls-exporter."
+        )
+    name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate_der).digest()

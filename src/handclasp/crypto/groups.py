@@ -1,0 +1,280 @@
+"""The groups in which both sides agree on one secret, in public (RFC 8446 section 4.2.8).
+
+All of them are treated as KEMs: the client generates a share, the server responds to it with a
+share of its own and has the secret, and the client finishes with the server's share. Plain
+Diffie-Hellman fits that form, ML-KEM needs it.
+
+A group refuses what is not a valid public value with `BadShare`; a new private key is made for
+every connection and used once (RFC 8446 section 2: the secrets are one-time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x448, x25519
+
+from handclasp.crypto.secret import Secret
+from handclasp.wire.iana import GroupCode, group_name
+
+Entropy = Callable[[int], bytes]
+
+
+class BadShare(ValueError):
+    """The peer's share is not a valid public value of the group."""
+
+
+class PrivateShare(Protocol):
+    """The client's half of a key exchange, good for one use."""
+
+    @property
+    def share(self) -> bytes:
+        """KeyShareEntry.key_exchange to send."""
+        ...
+
+    def agree(self, peer_share: bytes) -> Secret:
+        """The shared secret. Raises `BadShare`."""
+        ...
+
+
+class KeyExchange(Protocol):
+    """What a group can do."""
+
+    def generate(self, entropy: Entropy) -> PrivateShare:
+        """A fresh key pair."""
+        ...
+
+    def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
+        """The server's share and the shared secret. Raises `BadShare`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named group and its key exchange."""
+
+    name: str
+    code: int
+    exchange: KeyExchange
+
+
+class _DiffieHellman:
+    """A group in which both sides do the same: `respond` is generate and agree."""
+
+    def generate(self, entropy: Entropy) -> PrivateShare:
+        raise NotImplementedError
+
+    def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
+        private = self.generate(entropy)
+        secret = private.agree(peer_share)
+        return private.share, secret
+
+
+class _X25519Share:
+    __slots__ = ("_key", "share")
+
+    def __init__(self, key: x25519.X25519PrivateKey) -> None:
+        self._key = key
+        self.share = key.public_key().public_bytes_raw()
+
+    def agree(self, peer_share: bytes) -> Secret:
+        # `exchange` refuses the all-zero secret that small-order points give (RFC 7748 6.1).
+        try:
+            peer = x25519.X25519PublicKey.from_public_bytes(peer_share)
+            return Secret(self._key.exchange(peer))
+        except ValueError as error:
+            raise BadShare(str(error)) from None
+
+
+class _X25519(_DiffieHellman):
+    def generate(self, entropy: Entropy) -> _X25519Share:
+        return _X25519Share(x25519.X25519PrivateKey.from_private_bytes(entropy(32)))
+
+
+class _X448Share:
+    __slots__ = ("_key", "share")
+
+    def __init__(self, key: x448.X448PrivateKey) -> None:
+        self._key = key
+        self.share = key.public_key().public_bytes_raw()
+
+    def agree(self, peer_share: bytes) -> Secret:
+        try:
+            peer = x448.X448PublicKey.from_public_bytes(peer_share)
+            return Secret(self._key.exchange(peer))
+        except ValueError as error:
+            raise BadShare(str(error)) from None
+
+
+class _X448(_DiffieHellman):
+    def generate(self, entropy: Entropy) -> _X448Share:
+        return _X448Share(x448.X448PrivateKey.from_private_bytes(entropy(56)))
+
+
+class _EllipticCurveShare:
+    __slots__ = ("_key", "_point_size", "share")
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        coordinate_size = (key.curve.key_size + 7) // 8
+        numbers = key.public_key().public_numbers()
+        # UncompressedPointRepresentation (RFC 8446 section 4.2.8.2).
+        self.share = (
+            b"\x04"
+            + numbers.x.to_bytes(coordinate_size, "big")
+            + numbers.y.to_bytes(coordinate_size, "big")
+        )
+        self._point_size = len(self.share)
+
+    def agree(self, peer_share: bytes) -> Secret:
+        if len(peer_share) != self._point_size or peer_share[0] != 4:
+            raise BadShare("not an uncompressed point of this curve")
+        try:
+            peer = ec.EllipticCurvePublicKey.from_encoded_point(self._key.curve, peer_share)
+            return Secret(self._key.exchange(ec.ECDH(), peer))
+        except ValueError as error:
+            raise BadShare(str(error)) from None
+
+
+class _EllipticCurve(_DiffieHellman):
+    def __init__(self, curve: ec.EllipticCurve, scalar_size: int) -> None:
+        self._curve = curve
+        self._scalar_size = scalar_size
+
+    def generate(self, entropy: Entropy) -> _EllipticCurveShare:
+        return _EllipticCurveShare(ec.derive_private_key(self._scalar(entropy), self._curve))
+
+    def _scalar(self, entropy: Entropy) -> int:
+        # Rejection sampling keeps the scalar uniform (FIPS 186-5 appendix A.2.2).
+        order = self._curve.group_order
+        excess_bits = self._scalar_size * 8 - order.bit_length()
+        while True:
+            candidate = int.from_bytes(entropy(self._scalar_size), "big") >> excess_bits
+            if 0 < candidate < order:
+                return candidate
+
+
+class _MlKem:
+    """ML-KEM (FIPS 203) alone; in TLS it appears only as half of a hybrid."""
+
+    def __init__(
+        self,
+        private_key: type[mlkem.MLKEM768PrivateKey] | type[mlkem.MLKEM1024PrivateKey],
+        public_key: type[mlkem.MLKEM768PublicKey] | type[mlkem.MLKEM1024PublicKey],
+        public_size: int,
+        ciphertext_size: int,
+    ) -> None:
+        self._private_key = private_key
+        self._public_key = public_key
+        self.public_size = public_size
+        self.ciphertext_size = ciphertext_size
+
+    def generate(self, entropy: Entropy) -> _MlKemShare:
+        key = self._private_key.from_seed_bytes(entropy(64))
+        return _MlKemShare(key, self.ciphertext_size)
+
+    def respond(self, peer_share: bytes, _entropy: Entropy) -> tuple[bytes, Secret]:
+        try:
+            # Refuses keys that are not reduced: the encapsulation key check of FIPS 203 7.2.
+            key = self._public_key.from_public_bytes(peer_share)
+            secret, ciphertext = key.encapsulate()
+        except ValueError as error:
+            raise BadShare(str(error)) from None
+        return ciphertext, Secret(secret)
+
+
+class _MlKemShare:
+    __slots__ = ("_ciphertext_size", "_key", "share")
+
+    def __init__(
+        self, key: mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey, ciphertext_size: int
+    ) -> None:
+        self._key = key
+        self._ciphertext_size = ciphertext_size
+        self.share = key.public_key().public_bytes_raw()
+
+    def agree(self, peer_share: bytes) -> Secret:
+        if len(peer_share) != self._ciphertext_size:
+            raise BadShare(f"an ML-KEM ciphertext has {self._ciphertext_size} bytes")
+        try:
+            return Secret(self._key.decapsulate(peer_share))
+        except ValueError as error:
+            raise BadShare(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _HybridShare:
+    """Two private shares, sent and agreed upon as one (RFC 9954, draft-ietf-tls-ecdhe-mlkem)."""
+
+    first: PrivateShare
+    second: PrivateShare
+    first_reply_size: int
+
+    @property
+    def share(self) -> bytes:
+        return self.first.share + self.second.share
+
+    def agree(self, peer_share: bytes) -> Secret:
+        size = self.first_reply_size
+        first = self.first.agree(peer_share[:size])
+        return Secret(first + self.second.agree(peer_share[size:]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hybrid:
+    """Concatenation of two exchanges; each half must hold for the secret to be safe.
+
+    The sizes say where the client's and the server's share divide.
+    """
+
+    first: KeyExchange
+    second: KeyExchange
+    first_share_size: int
+    first_reply_size: int
+
+    def generate(self, entropy: Entropy) -> _HybridShare:
+        first, second = self.first.generate(entropy), self.second.generate(entropy)
+        return _HybridShare(first, second, self.first_reply_size)
+
+    def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
+        size = self.first_share_size
+        first_share, first_secret = self.first.respond(peer_share[:size], entropy)
+        second_share, second_secret = self.second.respond(peer_share[size:], entropy)
+        return first_share + second_share, Secret(first_secret + second_secret)
+
+
+_x25519 = _X25519()
+_secp256r1 = _EllipticCurve(ec.SECP256R1(), 32)
+_secp384r1 = _EllipticCurve(ec.SECP384R1(), 48)
+_mlkem768 = _MlKem(mlkem.MLKEM768PrivateKey, mlkem.MLKEM768PublicKey, 1184, 1088)
+_mlkem1024 = _MlKem(mlkem.MLKEM1024PrivateKey, mlkem.MLKEM1024PublicKey, 1568, 1568)
+
+_EXCHANGES: dict[GroupCode, KeyExchange] = {
+    # ML-KEM stands first in this one only, for historical reasons (section 3 of the draft).
+    GroupCode.X25519MLKEM768: _Hybrid(
+        _mlkem768, _x25519, _mlkem768.public_size, _mlkem768.ciphertext_size
+    ),
+    GroupCode.x25519: _x25519,
+    GroupCode.secp256r1: _secp256r1,
+    GroupCode.secp384r1: _secp384r1,
+    GroupCode.secp521r1: _EllipticCurve(ec.SECP521R1(), 66),
+    GroupCode.x448: _X448(),
+    GroupCode.SecP256r1MLKEM768: _Hybrid(_secp256r1, _mlkem768, 65, 65),
+    GroupCode.SecP384r1MLKEM1024: _Hybrid(_secp384r1, _mlkem1024, 97, 97),
+}
+
+
+GROUPS: dict[str, Group] = {
+    group_name(code): Group(group_name(code), int(code), exchange)
+    for code, exchange in _EXCHANGES.items()
+}
+"""Every group that can be configured, the default order first."""
+
+GROUPS_BY_CODE: dict[int, Group] = {group.code: group for group in GROUPS.values()}
+
+DEFAULT_GROUPS: tuple[str, ...] = tuple(GROUPS)
+
+DEFAULT_KEY_SHARES: tuple[str, ...] = ("X25519MLKEM768", "X25519")
+"""What a client sends shares for at once: today's hybrid, and the plain group for older servers."""

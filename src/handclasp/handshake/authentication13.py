@@ -1,0 +1,110 @@
+"""What both roles do to prove who they are (RFC 8446 section 4.4).
+
+Checks return proof values, and what comes after a check takes the proof as an argument: there is
+no way to an established connection around them that would type-check.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.crypto import signatures
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.questions import Sign
+from handclasp.keys.schedule13 import TrafficSecret
+from handclasp.limits import Limits
+from handclasp.wire.allowed import Place, check_answer
+from handclasp.wire.iana import signature_scheme_name
+from handclasp.wire.messages import (
+    Certificate,
+    CertificateEntry,
+    CertificateVerify,
+    Finished,
+)
+
+_PADDING: Final = b" " * 64
+SERVER_CONTEXT: Final = b"TLS 1.3, server CertificateVerify\0"
+CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\0"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedPeer:
+    """Proof that the peer holds the key of the certificate that was judged before.
+
+    `verified` says whether that judgement was made, or switched off.
+    """
+
+    chain: tuple[bytes, ...]
+    verified: bool
+    signature_scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFinished:
+    """Proof that both sides saw the same handshake. Only `receive_finished` makes it."""
+
+    verify_data: bytes
+
+
+def read_chain(
+    certificate: Certificate, offered_extensions: Sequence[int], limits: Limits
+) -> tuple[bytes, ...]:
+    """The certificates of a message, leaf first, as DER. Raises `ProtocolError`."""
+    entries = certificate.certificate_list
+    if len(entries) > limits.certificates:
+        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
+    for entry in entries:
+        check_answer(entry.extensions, Place.CT, offered_extensions, limits.extensions)
+    return tuple([entry.cert_data for entry in entries])
+
+
+async def receive_certificate_verify(
+    hs: Dialogue, peer: VerifiedPeer, context: bytes, offered: Sequence[str]
+) -> AuthenticatedPeer:
+    """The peer's proof of its private key (RFC 8446 section 4.4.3)."""
+    content = _PADDING + context + hs.transcript.digest()
+    message = await hs.receive(CertificateVerify)
+    scheme = signature_scheme_name(message.algorithm)
+    if scheme not in offered:
+        raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
+    if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):
+        raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
+    if not signatures.verify(scheme, peer.public_key, message.signature, content):
+        raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
+    return AuthenticatedPeer(peer.chain, peer.verified, scheme)
+
+
+async def receive_finished(hs: Dialogue, peer_secret: TrafficSecret) -> CheckedFinished:
+    """The peer's proof of the whole handshake (RFC 8446 section 4.4.4)."""
+    expected = peer_secret.verify_data(hs.transcript.digest())
+    message = await hs.receive(Finished)
+    if not hmac.compare_digest(message.verify_data, expected):
+        raise ProtocolError(Fault.BAD_FINISHED)
+    return CheckedFinished(message.verify_data)
+
+
+def send_certificate(hs: Dialogue, chain: Sequence[bytes], request_context: bytes = b"") -> None:
+    """This side's certificates, leaf first; an empty chain says that there is none."""
+    entries = tuple([CertificateEntry(der, {}) for der in chain])
+    hs.send(Certificate(request_context, entries))
+
+
+async def send_certificate_verify(
+    hs: Dialogue, credentials: Credentials, scheme: str, context: bytes
+) -> None:
+    """This side's proof of its private key."""
+    content = _PADDING + context + hs.transcript.digest()
+    signature = await hs.ask(Sign(credentials, scheme, content))
+    hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))
+
+
+def send_finished(hs: Dialogue, own_secret: TrafficSecret) -> None:
+    """This side's proof of the whole handshake."""
+    hs.send(Finished(own_secret.verify_data(hs.transcript.digest())))

@@ -1,0 +1,298 @@
+"""The client of TLS 1.3, in the order of RFC 8446 section 2.
+
+Each step is a function that takes what the steps before it have proved. The names of messages,
+secrets and steps are the RFC's; what may go wrong in a step is raised there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import ClientConfig
+from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
+from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.authentication13 import (
+    CLIENT_CONTEXT,
+    SERVER_CONTEXT,
+    AuthenticatedPeer,
+    read_chain,
+    receive_certificate_verify,
+    receive_finished,
+    send_certificate,
+    send_certificate_verify,
+    send_finished,
+)
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.negotiate import choose_signature_scheme
+from handclasp.handshake.offer import ClientOffer, offer_after_retry
+from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.handshake.settled import Settled13
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
+from handclasp.wire import extensions as ext
+from handclasp.wire.allowed import Place, check_allowed, check_answer
+from handclasp.wire.iana import (
+    TLS12,
+    TLS13,
+    ExtensionType,
+    cipher_suite_name,
+    group_name,
+    signature_scheme_name,
+    version_name,
+)
+from handclasp.wire.messages import (
+    Certificate,
+    CertificateRequest,
+    EncryptedExtensions,
+    ServerHello,
+)
+
+
+async def complete_client_handshake(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+) -> Settled13:
+    """Everything after the first ServerHello, whose version is TLS 1.3."""
+    suite = _check_server_hello(config, offer, server_hello)
+    hs.transcript.choose_hash(
+        suite.hash_name, retried=server_hello.is_hello_retry_request
+    )
+    if server_hello.is_hello_retry_request:
+        offer, server_hello = await _retry(hs, config, offer, server_hello)
+    elif config.middlebox_compatibility:
+        hs.records.send_change_cipher_spec()
+    hs.note_decision(
+        "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
+    )
+
+    group, handshake_secret = _agree(hs, config, offer, server_hello, suite)
+    hello_hash = hs.transcript.digest()
+    client_secret = handshake_secret.client_handshake_traffic_secret(hello_hash)
+    server_secret = handshake_secret.server_handshake_traffic_secret(hello_hash)
+    hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret.secret)
+    hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret.secret)
+    hs.install_read(server_secret, "handshake")
+    hs.install_write(client_secret, "handshake")
+
+    alpn = await _receive_encrypted_extensions(hs, config, offer)
+    request, server = await _receive_server_authentication(hs, config, offer)
+    peer_finished = await receive_finished(hs, server_secret)
+
+    finished_hash = hs.transcript.digest()
+    master_secret = handshake_secret.master_secret()
+    server_traffic = master_secret.server_application_traffic_secret(finished_hash)
+    client_traffic = master_secret.client_application_traffic_secret(finished_hash)
+    exporter_secret = master_secret.exporter_secret(finished_hash)
+    hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client_traffic.secret)
+    hs.note_secret("SERVER_TRAFFIC_SECRET_0", server_traffic.secret)
+    hs.note_secret("EXPORTER_SECRET", exporter_secret.secret)
+    # The client's own flight is still under the handshake keys.
+    hs.install_read(server_traffic, "application")
+    own_chain, own_scheme = await _authenticate_client(hs, config, request)
+    send_finished(hs, client_secret)
+    hs.install_write(client_traffic, "application")
+
+    info = ConnectionInfo(
+        version=version_name(TLS13),
+        cipher_suite=suite.name,
+        group=group,
+        signature_scheme=server.signature_scheme,
+        alpn=alpn,
+        server_name=offer.server_name,
+        resumed=False,
+        early_data="none",
+        hello_retry=offer.retried,
+        peer_chain_der=server.chain,
+        peer_verified=server.verified,
+        local_chain_der=own_chain,
+        client_signature_scheme=own_scheme,
+    )
+    return Settled13(info, peer_finished, client_traffic, server_traffic, exporter_secret)
+
+
+def _check_server_hello(
+    config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+) -> CipherSuite:
+    """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
+    place = Place.HRR if server_hello.is_hello_retry_request else Place.SH
+    check_answer(
+        server_hello.extensions, place, offer.hello.extensions, config.limits.extensions
+    )
+    if server_hello.legacy_version != TLS12:
+        raise ProtocolError(
+            Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(server_hello.legacy_version)}"
+        )
+    if server_hello.legacy_session_id_echo != offer.hello.legacy_session_id:
+        raise ProtocolError(Fault.SESSION_ID_MISMATCH)
+    if server_hello.legacy_compression_method != 0:
+        raise ProtocolError(Fault.COMPRESSION_CHOSEN)
+    suite = CIPHER_SUITES_BY_CODE.get(server_hello.cipher_suite)
+    if suite is None or suite.name not in config.cipher_suites:
+        raise ProtocolError(
+            Fault.UNOFFERED_CIPHER_SUITE, cipher_suite_name(server_hello.cipher_suite)
+        )
+    return suite
+
+
+async def _retry(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, request: ServerHello
+) -> tuple[ClientOffer, ServerHello]:
+    """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
+    group, cookie = _read_hello_retry_request(config, offer, request)
+    if config.middlebox_compatibility:
+        hs.records.send_change_cipher_spec()
+    second_offer = offer_after_retry(config, offer, group, cookie)
+    hs.send(second_offer.hello)
+
+    server_hello = await hs.receive(ServerHello)
+    if server_hello.is_hello_retry_request:
+        raise ProtocolError(Fault.SECOND_HELLO_RETRY_REQUEST)
+    selected = server_hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    if selected is None or ext.read_selected_version(selected) != TLS13:
+        raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "the version")
+    _check_server_hello(config, second_offer, server_hello)
+    if server_hello.cipher_suite != request.cipher_suite:
+        raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "the cipher suite")
+    return second_offer, server_hello
+
+
+def _read_hello_retry_request(
+    config: ClientConfig, offer: ClientOffer, request: ServerHello
+) -> tuple[str | None, bytes | None]:
+    """The group to send a share for and the cookie to send back, where there are such."""
+    group: str | None = None
+    cookie: bytes | None = None
+    if (data := request.extensions.get(ExtensionType.KEY_SHARE)) is not None:
+        group = group_name(ext.read_key_share_hello_retry_request(data))
+        if group not in config.groups:
+            raise ProtocolError(Fault.UNOFFERED_GROUP, group)
+        if group in offer.shares:
+            raise ProtocolError(Fault.POINTLESS_HELLO_RETRY_REQUEST, group)
+    if (data := request.extensions.get(ExtensionType.COOKIE)) is not None:
+        cookie = ext.read_cookie(data)
+    if group is None and cookie is None:
+        raise ProtocolError(Fault.POINTLESS_HELLO_RETRY_REQUEST)
+    return group, cookie
+
+
+def _agree(
+    hs: Dialogue,
+    config: ClientConfig,
+    offer: ClientOffer,
+    server_hello: ServerHello,
+    suite: CipherSuite,
+) -> tuple[str, HandshakeSecret]:
+    """One secret, agreed upon in public (RFC 8446 sections 4.2.8 and 7.1)."""
+    data = server_hello.extensions.get(ExtensionType.KEY_SHARE)
+    if data is None:
+        raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ServerHello")
+    entry = ext.read_key_share_server_hello(data)
+    group = group_name(entry.group)
+    # After a retry the offer holds a share for the requested group only, so this covers it, too.
+    share = offer.shares.get(group) if entry.group in GROUPS_BY_CODE else None
+    if share is None:
+        raise ProtocolError(Fault.UNOFFERED_GROUP, f"{group}, for which no share was sent")
+    try:
+        shared_secret = share.agree(entry.key_exchange)
+    except BadShare as error:
+        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
+    hs.note_decision("group", config.groups, tuple(offer.shares), group, "the server chose")
+    return group, EarlySecret.without_psk(suite).handshake_secret(shared_secret)
+
+
+async def _receive_encrypted_extensions(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer
+) -> str | None:
+    """What the server agrees to; gives the application protocol (RFC 8446 section 4.3.1)."""
+    message = await hs.receive(EncryptedExtensions)
+    extensions = message.extensions
+    check_answer(extensions, Place.EE, offer.hello.extensions, config.limits.extensions)
+    if (data := extensions.get(ExtensionType.SERVER_NAME)) is not None:
+        ext.read_empty(data, "server_name")
+    if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+        hs.records.limit_write(ext.read_record_size_limit(data))
+        if config.record_size_limit is not None:
+            hs.records.limit_read(config.record_size_limit)
+    alpn: str | None = None
+    if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
+        alpn = _read_selected_protocol(data, config)
+    hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
+    return alpn
+
+
+def _read_selected_protocol(data: bytes, config: ClientConfig) -> str:
+    protocols = ext.read_alpn(data)
+    if len(protocols) != 1:
+        raise ProtocolError(Fault.DECODE_ERROR, "the server names more than one protocol")
+    name = protocols[0].decode("ascii", "backslashreplace")
+    if name not in config.alpn:
+        raise ProtocolError(Fault.UNOFFERED_APPLICATION_PROTOCOL, name)
+    return name
+
+
+async def _receive_server_authentication(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer
+) -> tuple[CertificateRequest | None, AuthenticatedPeer]:
+    """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
+    message = await hs.receive(CertificateRequest, Certificate)
+    request: CertificateRequest | None = None
+    if isinstance(message, CertificateRequest):
+        request = message
+        _check_certificate_request(config, request)
+        message = await hs.receive(Certificate)
+    if message.certificate_request_context:
+        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "the server's is not empty")
+    chain = read_chain(message, tuple(offer.hello.extensions), config.limits)
+    if not chain:
+        raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
+    server: VerifiedPeer = await hs.ask(VerifyPeer(chain, True, offer.server_name))
+    authenticated = await receive_certificate_verify(
+        hs, server, SERVER_CONTEXT, config.signature_schemes
+    )
+    hs.note_decision(
+        "signature_scheme",
+        config.signature_schemes,
+        config.signature_schemes,
+        authenticated.signature_scheme,
+        "the server signed",
+    )
+    return request, authenticated
+
+
+def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
+    check_allowed(request.extensions, Place.CR, config.limits.extensions)
+    if request.certificate_request_context:
+        # RFC 8446 4.3.2: empty unless it is a post-handshake request.
+        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
+    if ExtensionType.SIGNATURE_ALGORITHMS not in request.extensions:
+        raise ProtocolError(Fault.MISSING_EXTENSION, "signature_algorithms in CertificateRequest")
+
+
+async def _authenticate_client(
+    hs: Dialogue, config: ClientConfig, request: CertificateRequest | None
+) -> tuple[tuple[bytes, ...], str | None]:
+    """Certificate and CertificateVerify, if the server asked; gives the chain and the scheme."""
+    if request is None:
+        return (), None
+    offered = [
+        signature_scheme_name(code)
+        for code in ext.read_signature_algorithms(
+            request.extensions[ExtensionType.SIGNATURE_ALGORITHMS]
+        )
+    ]
+    data = request.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
+    authorities = ext.read_certificate_authorities(data) if data is not None else ()
+    credentials = await hs.ask(
+        ChooseCredentials(None, tuple(offered), authorities=authorities)
+    )
+    scheme = None
+    if credentials is not None:
+        scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)
+    if credentials is None or scheme is None:
+        send_certificate(hs, ())
+        return (), None
+    send_certificate(hs, credentials.chain)
+    await send_certificate_verify(hs, credentials, scheme, CLIENT_CONTEXT)
+    return credentials.chain, scheme

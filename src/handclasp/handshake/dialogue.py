@@ -1,0 +1,149 @@
+"""The few verbs of a handshake: receive, send, install, ask, tell.
+
+A handshake is an `async def` that no event loop runs. It suspends in two places only: where it
+waits for a message and where it asks the outside. What it yields there is a `Receive` or a
+`Question`, and the driver resumes it with the raw message or the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.questions import Question
+from handclasp.keys.schedule13 import TrafficKeys, TrafficSecret
+from handclasp.keys.transcript import Transcript
+from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import handshake_type_name
+from handclasp.wire.messages import (
+    MESSAGE_TYPES,
+
+    Message,
+
+    read_message,
+    write_message,
+)
+
+M = TypeVar("M", bound=Message)
+Answer = TypeVar("Answer")
+
+
+class RecordPort(Protocol):
+    """What a handshake may ask of the records below it."""
+
+    change_cipher_spec_allowed: bool
+
+    def send_handshake(self, message: bytes) -> None: ...
+    def send_change_cipher_spec(self) -> None: ...
+    def install_read(self, keys: TrafficKeys, epoch: str) -> None: ...
+    def install_write(self, keys: TrafficKeys, epoch: str) -> None: ...
+    def limit_read(self, record_size_limit: int) -> None: ...
+    def limit_write(self, record_size_limit: int) -> None: ...
+    def skip_early_data(self, budget: int) -> None: ...
+
+
+class Receive:
+    """What a handshake waits for: one of these messages, and nothing else."""
+
+    __slots__ = ("expected",)
+
+    def __init__(self, expected: tuple[type[Message], ...]) -> None:
+        self.expected = expected
+
+    def __await__(self) -> Generator[Receive, bytes, bytes]:
+        return (yield self)
+
+
+class _Ask:
+    __slots__ = ("_question",)
+
+    def __init__(self, question: Question[Any]) -> None:
+        self._question = question
+
+    def __await__(self) -> Generator[Question[Any], Any, Any]:
+        return (yield self._question)
+
+
+class Dialogue:
+    """One side's half of a handshake, over the record layer."""
+
+    __slots__ = ("_keylog", "_receive_epoch", "_send_epoch", "client_random", "records", "trace", "transcript")
+
+    def __init__(
+        self,
+        records: RecordPort,
+        *,
+        keylog: Callable[[str], None] | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.records = records
+        self.trace = trace
+        self.transcript = Transcript()
+        self.client_random = b""
+        self._keylog = keylog
+        self._send_epoch = self._receive_epoch = "plaintext"
+
+    async def receive(self, *expected: type[M]) -> M:
+        """The next message, which must be one of `expected`; it enters the transcript."""
+        raw = await Receive(expected)
+        if self.trace is not None:
+            self.trace.message("received", self._receive_epoch, raw[0], raw)
+        if all(raw[0] != MESSAGE_TYPES[kind] for kind in expected):
+            raise unexpected(raw, expected)
+        message = cast(M, read_message(raw))
+        self.transcript.add(raw)
+        return message
+
+    def send(self, message: Message) -> None:
+        """Queue a message; it enters the transcript."""
+        self.send_raw(write_message(message))
+
+    def send_raw(self, raw: bytes) -> None:
+        """Queue a message that is written already, header included."""
+        self.transcript.add(raw)
+        if self.trace is not None:
+            self.trace.message("sent", self._send_epoch, raw[0], raw)
+        self.records.send_handshake(raw)
+
+    async def ask(self, question: Question[Answer]) -> Answer:
+        """The outside's answer, whenever it comes."""
+        return cast(Answer, await _Ask(question))
+
+    def install_read(self, secret: TrafficSecret, epoch: str) -> None:
+        """What the peer sends from here on is under this secret's keys."""
+        self._receive_epoch = epoch
+        self.records.install_read(secret.keys(), epoch)
+
+    def install_write(self, secret: TrafficSecret, epoch: str) -> None:
+        """What this side sends from here on is under this secret's keys."""
+        self._send_epoch = epoch
+        self.records.install_write(secret.keys(), epoch)
+
+    def note_secret(self, label: str, secret: bytes) -> None:
+        """Tell the key log and the trace, where the user wants one (RFC 9850 section 2)."""
+        if self._keylog is not None:
+            self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
+        if self.trace is not None and self.trace.record_secrets:
+            self.trace.secret(label, bytes(secret))
+
+    def note_decision(
+        self,
+        what: str,
+        offered: Sequence[str],
+        acceptable: Sequence[str],
+        chosen: str | None,
+        why: str,
+    ) -> None:
+        """Tell the trace what was chosen, from what, and why."""
+        if self.trace is not None:
+            self.trace.decision(what, offered, acceptable, chosen, why)
+
+
+def unexpected(raw: bytes, expected: Sequence[type[Message]]) -> ProtocolError:
+    """The error for a message that has no place here."""
+    wanted = " or ".join(handshake_type_name(MESSAGE_TYPES[kind]) for kind in expected)
+    return ProtocolError(
+        Fault.UNEXPECTED_MESSAGE, f"{handshake_type_name(raw[0])} where {wanted} belongs"
+    )

@@ -1,0 +1,139 @@
+"""Runs a handshake: resumes it with messages and answers, and turns its failures into errors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.errors import ConfigurationError, ProtocolError, TLSError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Receive
+from handclasp.handshake.questions import (
+    DEFER,
+    Answerer,
+    ChooseCredentials,
+    Question,
+    Sign,
+    VerifyPeer,
+)
+from handclasp.trace.hooks import Trace
+
+Result = TypeVar("Result")
+
+_ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
+    ChooseCredentials: (Credentials, type(None)),
+    Sign: (bytes,),
+    VerifyPeer: (VerifiedPeer,),
+}
+
+
+class Driver(Generic[Result]):
+    """Drives one handshake coroutine from its first send to its result.
+
+    Attributes:
+        question: what the handshake waits for from the application, or None.
+        result: what the handshake returned, once it is complete.
+    """
+
+    __slots__ = ("_answerers", "_handshake", "_trace", "question", "result")
+
+    def __init__(
+        self,
+        handshake: Coroutine[Receive | Question[Any], Any, Result],
+        answerers: Mapping[type[Question[Any]], Answerer],
+        trace: Trace | None = None,
+    ) -> None:
+        self._handshake = handshake
+        self._answerers = answerers
+        self._trace = trace
+        self.question: Question[Any] | None = None
+        self.result: Result | None = None
+
+    def start(self) -> None:
+        """Run up to the first wait."""
+        self._resume(None)
+
+    def deliver(self, raw: bytes) -> None:
+        """Resume with a handshake message. Raises `ProtocolError`."""
+        self._resume(raw)
+
+    def answer(self, question: Question[Any], value: object) -> None:
+        """Resume with the answer to the open question. Raises `ProtocolError`."""
+        self._close_question(question)
+        self._resume(self._checked(question, value))
+
+    def refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
+        """The open question's answer failed: the error that ends the handshake."""
+        self._close_question(question)
+        return _callback_failed(question, error)
+
+    def close(self) -> None:
+        """Give the handshake up."""
+        question, self.question = self.question, None
+        if question is not None and inspect.iscoroutine(question.pending):
+            question.pending.close()
+        self._handshake.close()
+
+    def _resume(self, value: object) -> None:
+        try:
+            while True:
+                waits_for = self._handshake.send(value)
+                if isinstance(waits_for, Receive):
+                    return
+                value = self._answer_now(waits_for)
+                if value is DEFER:
+                    self.question = waits_for
+                    return
+        except StopIteration as done:
+            self.result = done.value
+        except TLSError:
+            raise
+        except Exception as error:
+            # Nothing a peer sends may surface as anything but a protocol error.
+            raise ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__) from error
+
+    def _answer_now(self, question: Question[Any]) -> object:
+        """What the config answers, or DEFER where the answer comes later."""
+        if self._trace is not None:
+            self._trace.question_asked(type(question).__name__)
+        try:
+            value = self._answerers[type(question)](question)
+        except TLSError:
+            raise
+        except Exception as error:
+            raise _callback_failed(question, error) from error
+        if inspect.isawaitable(value):
+            question.pending = value
+            return DEFER
+        return DEFER if value is DEFER else self._checked(question, value)
+
+    def _checked(self, question: Question[Any], value: object) -> object:
+        """The answer, if it is of the right type: anything else fails, as an exception would."""
+        wanted = _ANSWER_TYPES[type(question)]
+        if not isinstance(value, wanted):
+            names = " or ".join(kind.__name__ for kind in wanted)
+            raise ProtocolError(
+                Fault.CALLBACK_FAILED,
+                f"{type(question).__name__} was answered with {type(value).__name__}, not {names}",
+            )
+        if self._trace is not None:
+            self._trace.question_answered(type(question).__name__)
+        return value
+
+    def _close_question(self, question: Question[Any]) -> None:
+        if question is not self.question:
+            raise ConfigurationError("This question is not open on this connection.")
+        self.question = None
+
+
+def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
+    if isinstance(error, ProtocolError):
+        return error
+    failure = ProtocolError(
+        Fault.CALLBACK_FAILED, f"{type(question).__name__}: {type(error).__name__}"
+    )
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,128 @@
+"""The choices of a handshake as pure functions: offers in, one choice or a fault out.
+
+The rules, for the server (the client has only to check that the answer was offered):
+
+- cipher suite and group: the server's order decides, or the client's with `prefer_client_order`;
+- a group for which the client sent a share is taken before one that costs a HelloRetryRequest;
+- application protocol: the server's order decides, and no overlap is a fault, unless one side
+  does not speak ALPN at all;
+- credentials: the first that covers the name and can sign with a scheme of the client; without
+  one that covers the name, the first that can sign, unless `strict_server_name`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.questions import ChooseCredentials
+
+
+def first_shared(
+    offered: Sequence[str], acceptable: Sequence[str], *, prefer_offered: bool = False
+) -> str | None:
+    """The first name that both lists hold, in the order of `acceptable` or of `offered`."""
+    if prefer_offered:
+        offered, acceptable = acceptable, offered
+    return next((name for name in acceptable if name in offered), None)
+
+
+def choose_cipher_suite(
+    offered: Sequence[str], acceptable: Sequence[str], *, prefer_client_order: bool
+) -> str:
+    """The suite to use. Raises `ProtocolError` (handshake_failure)."""
+    chosen = first_shared(offered, acceptable, prefer_offered=prefer_client_order)
+    if chosen is None:
+        raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offered, acceptable))
+    return chosen
+
+
+def choose_group(
+    offered: Sequence[str],
+    shared_at_once: Sequence[str],
+    acceptable: Sequence[str],
+    *,
+    prefer_client_order: bool,
+) -> str:
+    """The group to use; not in `shared_at_once` means a HelloRetryRequest.
+
+    Raises `ProtocolError` (handshake_failure).
+    """
+    chosen = first_shared(
+        shared_at_once, acceptable, prefer_offered=prefer_client_order
+    ) or first_shared(offered, acceptable, prefer_offered=prefer_client_order)
+    if chosen is None:
+        raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offered, acceptable))
+    return chosen
+
+
+def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str]) -> str | None:
+    """The protocol to use, or None where one side does not speak ALPN (RFC 7301 section 3.2)."""
+    if not offered or not spoken:
+        return None
+    for protocol in spoken:
+        if protocol.encode("ascii") in offered:
+            return protocol
+    names = [protocol.decode("ascii", "backslashreplace") for protocol in offered]
+    raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, no_overlap(names, spoken))
+
+
+def choose_signature_scheme(
+    credentials: Credentials, offered: Sequence[str], acceptable: Sequence[str]
+) -> str | None:
+    """The scheme in which these credentials can sign for this peer, in the credentials' order."""
+    for scheme in credentials.schemes:
+        if scheme in offered and scheme in acceptable:
+            return scheme
+    return None
+
+
+def choose_server_credentials(
+    question: ChooseCredentials,
+    candidates: Sequence[Credentials],
+    acceptable_schemes: Sequence[str],
+    *,
+    strict_server_name: bool,
+) -> Credentials:
+    """The certificate to show to this client. Raises `ProtocolError`."""
+    offered = question.signature_schemes
+    able = [
+        candidate
+        for candidate in candidates
+        if choose_signature_scheme(candidate, offered, acceptable_schemes) is not None
+    ]
+    name = question.server_name
+    if name is not None:
+        for candidate in able:
+            if candidate.matches(name):
+                return candidate
+        if strict_server_name and not any(candidate.matches(name) for candidate in candidates):
+            raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
+    if not able:
+        held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
+        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, no_overlap(offered, held))
+    return able[0]
+
+
+def choose_client_credentials(
+    question: ChooseCredentials,
+    candidates: Sequence[Credentials],
+    acceptable_schemes: Sequence[str],
+) -> Credentials | None:
+    """The certificate to show to this server, or None to go without."""
+    for candidate in candidates:
+        scheme = choose_signature_scheme(
+            candidate, question.signature_schemes, acceptable_schemes
+        )
+        if scheme is not None:
+            return candidate
+    return None
+
+
+def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
+    """Both lists, for people."""
+    return (
+        f"offered: {', '.join(offered) or 'nothing'}; accepted here: {', '.join(acceptable)}"
+    )

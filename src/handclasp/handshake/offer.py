@@ -1,0 +1,130 @@
+"""The ClientHello and what the client keeps of it (RFC 8446 section 4.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from handclasp.certificates.names import ip_address
+from handclasp.config import ClientConfig
+from handclasp.crypto.groups import GROUPS, PrivateShare
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
+from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import TLS12, VERSIONS_BY_NAME, ExtensionType
+from handclasp.wire.messages import ClientHello
+
+_NULL_COMPRESSION = b"\0"
+_GREASE_SHARE = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOffer:
+    """A ClientHello, and the private halves of its key shares by group name."""
+
+    hello: ClientHello
+    shares: Mapping[str, PrivateShare] = field(repr=False)
+    server_name: str | None
+    retried: bool = False
+
+
+def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
+    """A fresh hello: new random, new key shares, new GREASE."""
+    entropy = config.entropy
+    random = entropy(32)
+    # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
+    session_id = entropy(32) if config.middlebox_compatibility else b""
+    grease = _Grease.draw(entropy(4)) if config.grease else None
+    shares = {name: GROUPS[name].exchange.generate(entropy) for name in config.key_shares or ()}
+    suites = tuple([CIPHER_SUITES[name].code for name in config.cipher_suites])
+    hello = ClientHello(
+        legacy_version=TLS12,
+        random=random,
+        legacy_session_id=session_id,
+        cipher_suites=(grease.suite, *suites) if grease else suites,
+        legacy_compression_methods=_NULL_COMPRESSION,
+        extensions=_extensions(config, server_name, shares, grease),
+    )
+    return ClientOffer(hello, shares, server_name)
+
+
+def offer_after_retry(
+    config: ClientConfig, offer: ClientOffer, group: str | None, cookie: bytes | None
+) -> ClientOffer:
+    """The second hello: as the first but for key_share and cookie (RFC 8446 section 4.1.2)."""
+    shares = offer.shares
+    extensions = dict(offer.hello.extensions)
+    if group is not None:
+        share = GROUPS[group].exchange.generate(config.entropy)
+        shares = {group: share}
+        entry = ext.KeyShareEntry(GROUPS[group].code, share.share)
+        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello([entry])
+    if cookie is not None:
+        extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
+    hello = replace(offer.hello, extensions=extensions)
+    return ClientOffer(hello, shares, offer.server_name, retried=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grease:
+    """Reserved values for the places where a client may put the unknown (RFC 8701 section 3.1)."""
+
+    suite: int
+    group: int
+    version: int
+    extension: int
+
+    @classmethod
+    def draw(cls, entropy: bytes) -> _Grease:
+        return cls(*[0x0A0A + 0x1010 * (byte & 15) for byte in entropy])
+
+
+def _extensions(
+    config: ClientConfig,
+    server_name: str | None,
+    shares: Mapping[str, PrivateShare],
+    grease: _Grease | None,
+) -> dict[int, bytes]:
+    extensions: dict[int, bytes] = {}
+    if grease:
+        extensions[grease.extension] = b""
+    # RFC 6066 section 3: literal addresses are not permitted in server_name.
+    if server_name is not None and ip_address(server_name) is None:
+        extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
+    groups = tuple([GROUPS[name].code for name in config.groups])
+    versions = tuple([VERSIONS_BY_NAME[name] for name in reversed(config.versions)])
+    extensions[ExtensionType.SUPPORTED_GROUPS] = ext.write_supported_groups(
+        (grease.group, *groups) if grease else groups
+    )
+    extensions.update(_fixed_extensions(tuple(config.signature_schemes), tuple(config.alpn)))
+    extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_supported_versions(
+        (grease.version, *versions) if grease else versions
+    )
+    entries = [ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()]
+    if grease:
+        entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
+    extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
+    if config.record_size_limit is not None:
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(
+            config.record_size_limit
+        )
+    return extensions
+
+
+@lru_cache(maxsize=64)
+def _fixed_extensions(schemes: tuple[str, ...], alpn: tuple[str, ...]) -> dict[int, bytes]:
+    """The extensions that are the same in every hello of a config."""
+    extensions = {
+        ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(
+            [SIGNATURE_SCHEMES[name].code for name in schemes]
+        ),
+        ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.write_signature_algorithms(
+            CERTIFICATE_SIGNATURE_SCHEMES
+        ),
+    }
+    if alpn:
+        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
+            [protocol.encode("ascii") for protocol in alpn]
+        )
+    return {int(kind): data for kind, data in extensions.items()}

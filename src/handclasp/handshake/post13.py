@@ -1,0 +1,96 @@
+"""After the handshake: KeyUpdate and NewSessionTicket (RFC 8446 section 4.6)."""
+
+from __future__ import annotations
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import RecordPort, unexpected
+from handclasp.handshake.settled import Settled13
+from handclasp.keys.schedule13 import TrafficSecret
+from handclasp.limits import Limits
+from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import HandshakeType
+from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
+
+
+class PostHandshake13:
+    """The two traffic secrets of an established connection, and how they move on."""
+
+    __slots__ = (
+        "_answer_owed",
+        "_is_client",
+        "_limits",
+        "_receive_secret",
+        "_records",
+        "_send_secret",
+        "_trace",
+        "_updates_without_data",
+    )
+
+    def __init__(
+        self,
+        records: RecordPort,
+        settled: Settled13,
+        limits: Limits,
+        *,
+        is_client: bool,
+        trace: Trace | None = None,
+    ) -> None:
+        self._records = records
+        self._send_secret: TrafficSecret = settled.send_secret
+        self._receive_secret: TrafficSecret = settled.receive_secret
+        self._limits = limits
+        self._is_client = is_client
+        self._trace = trace
+        self._updates_without_data = 0
+        self._answer_owed = False
+
+    def receive(self, raw: bytes) -> bool:
+        """Take one message; True where the peer's keys changed. Raises `ProtocolError`."""
+        if self._trace is not None:
+            self._trace.message("received", "application", raw[0], raw)
+        if raw[0] == HandshakeType.KEY_UPDATE:
+            self._receive_key_update(read_message(raw))
+            return True
+        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
+            read_message(raw)  # well-formed or refused; sessions are not kept yet
+            return False
+        if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
+            raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
+        if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):
+            raise ProtocolError(Fault.RENEGOTIATION)
+        allowed = (KeyUpdate, NewSessionTicket) if self._is_client else (KeyUpdate,)
+        raise unexpected(raw, allowed)
+
+    def note_data(self) -> None:
+        """Application data came: the peer's KeyUpdates are not a flood."""
+        self._updates_without_data = 0
+
+    def update_send_keys(self, *, request_peer: bool) -> None:
+        """Send KeyUpdate and go over to the next keys (RFC 8446 section 7.2)."""
+        raw = write_message(KeyUpdate(request_peer))
+        if self._trace is not None:
+            self._trace.message("sent", "application", raw[0], raw)
+        self._records.send_handshake(raw)
+        self._send_secret = self._send_secret.next()
+        self._records.install_write(self._send_secret.keys(), "application")
+        self._answer_owed = False
+
+    def answer_if_owed(self) -> None:
+        """Answer the peer's requests, all of them by one KeyUpdate.
+
+        Called when this side sends data or hands out what it has queued, so that a flood of
+        requests costs one answer at a time (RFC 8446 section 4.6.3 asks for one before the next
+        application data).
+        """
+        if self._answer_owed:
+            self.update_send_keys(request_peer=False)
+
+    def _receive_key_update(self, message: object) -> None:
+        self._updates_without_data += 1
+        if self._updates_without_data > self._limits.key_updates_without_data:
+            raise ProtocolError(Fault.TOO_MANY_KEY_UPDATES)
+        self._receive_secret = self._receive_secret.next()
+        self._records.install_read(self._receive_secret.keys(), "application")
+        if isinstance(message, KeyUpdate) and message.request_update:
+            self._answer_owed = True

@@ -1,0 +1,410 @@
+"""The server of TLS 1.3, in the order of RFC 8446 section 2.
+
+The server decides everything from the ClientHello: `_Choice` holds what it decided. Then it sends
+its whole flight, and waits for the client's.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
+from handclasp.crypto.groups import GROUPS, BadShare
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
+from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.authentication13 import (
+    CLIENT_CONTEXT,
+    SERVER_CONTEXT,
+    AuthenticatedPeer,
+    read_chain,
+    receive_certificate_verify,
+    receive_finished,
+    send_certificate,
+    send_certificate_verify,
+    send_finished,
+)
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.negotiate import (
+    choose_application_protocol,
+    choose_cipher_suite,
+    choose_group,
+    choose_signature_scheme,
+    no_overlap,
+)
+from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.handshake.settled import Settled13
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule13 import EarlySecret
+from handclasp.wire import extensions as ext
+from handclasp.wire.allowed import Place, check_allowed
+from handclasp.wire.iana import (
+    TLS12,
+    TLS13,
+    ExtensionType,
+    cipher_suite_name,
+    group_name,
+    signature_scheme_name,
+    version_name,
+)
+from handclasp.wire.messages import (
+    HELLO_RETRY_REQUEST_RANDOM,
+    Certificate,
+    CertificateRequest,
+    ClientHello,
+    EncryptedExtensions,
+    Extensions,
+    ServerHello,
+)
+
+_COOKIE_SIZE = 32
+_MAX_EARLY_DATA = 2**14 * 4
+"""Bytes of early data to pass over: clients send what a ticket of another server allowed."""
+
+_MAY_CHANGE_AFTER_RETRY = {
+    ExtensionType.KEY_SHARE,
+    ExtensionType.COOKIE,
+    ExtensionType.EARLY_DATA,
+    ExtensionType.PRE_SHARED_KEY,
+    ExtensionType.PADDING,
+    ExtensionType.ENCRYPTED_CLIENT_HELLO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A ClientHello with the parts that the server chooses from, read and checked."""
+
+    hello: ClientHello
+    groups: tuple[str, ...]
+    shares: dict[str, bytes]
+    signature_schemes: tuple[str, ...]
+    protocols: tuple[bytes, ...]
+    server_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the server takes from the offer."""
+
+    suite: CipherSuite
+    group: str
+    alpn: str | None
+    retried: bool = False
+
+
+async def complete_server_handshake(
+    hs: Dialogue, config: ServerConfig, hello: ClientHello
+) -> Settled13:
+    """Everything after the first ClientHello, which offers TLS 1.3."""
+    offer = _read_offer(config, hello)
+    choice = _choose(hs, config, offer)
+    needs_retry = choice.group not in offer.shares
+    hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
+    if needs_retry:
+        offer = await _retry(hs, config, offer, choice)
+        choice = replace(choice, retried=True)
+    credentials, scheme = await _choose_credentials(hs, config, offer)
+
+    share, shared_secret = _respond(config, offer, choice)
+    _send_server_hello(hs, config, offer, choice, share)
+    handshake_secret = EarlySecret.without_psk(choice.suite).handshake_secret(shared_secret)
+    hello_hash = hs.transcript.digest()
+    client_secret = handshake_secret.client_handshake_traffic_secret(hello_hash)
+    server_secret = handshake_secret.server_handshake_traffic_secret(hello_hash)
+    hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret.secret)
+    hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret.secret)
+    hs.install_write(server_secret, "handshake")
+    hs.install_read(client_secret, "handshake")
+
+    hs.send(EncryptedExtensions(_encrypted_extensions(hs, config, offer, choice)))
+    if config.client_auth is not ClientAuth.NONE:
+        hs.send(CertificateRequest(b"", _certificate_request_extensions(config)))
+    send_certificate(hs, credentials.chain)
+    await send_certificate_verify(hs, credentials, scheme, SERVER_CONTEXT)
+    send_finished(hs, server_secret)
+
+    finished_hash = hs.transcript.digest()
+    master_secret = handshake_secret.master_secret()
+    server_traffic = master_secret.server_application_traffic_secret(finished_hash)
+    client_traffic = master_secret.client_application_traffic_secret(finished_hash)
+    exporter_secret = master_secret.exporter_secret(finished_hash)
+    hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client_traffic.secret)
+    hs.note_secret("SERVER_TRAFFIC_SECRET_0", server_traffic.secret)
+    hs.note_secret("EXPORTER_SECRET", exporter_secret.secret)
+    hs.install_write(server_traffic, "application")
+
+    client = await _receive_client_authentication(hs, config)
+    peer_finished = await receive_finished(hs, client_secret)
+    hs.install_read(client_traffic, "application")
+
+    info = ConnectionInfo(
+        version=version_name(TLS13),
+        cipher_suite=choice.suite.name,
+        group=choice.group,
+        signature_scheme=scheme,
+        alpn=choice.alpn,
+        server_name=offer.server_name,
+        resumed=False,
+        early_data="rejected" if ExtensionType.EARLY_DATA in hello.extensions else "none",
+        hello_retry=choice.retried,
+        peer_chain_der=client.chain if client else (),
+        peer_verified=client.verified if client else False,
+        local_chain_der=credentials.chain,
+        client_signature_scheme=client.signature_scheme if client else None,
+    )
+    return Settled13(info, peer_finished, server_traffic, client_traffic, exporter_secret)
+
+
+def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
+    """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2)."""
+    if hello.legacy_version != TLS12:
+        raise ProtocolError(
+            Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(hello.legacy_version)}"
+        )
+    if hello.legacy_compression_methods != b"\0":
+        raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
+    extensions = hello.extensions
+    if (
+        ExtensionType.PRE_SHARED_KEY in extensions
+        and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY
+    ):
+        # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "pre_shared_key is not the last extension")
+    groups = ext.read_supported_groups(_required(extensions, ExtensionType.SUPPORTED_GROUPS))
+    schemes = ext.read_signature_algorithms(
+        _required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
+    )
+    entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
+    name_data = extensions.get(ExtensionType.SERVER_NAME)
+    alpn_data = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    return _Offer(
+        hello=hello,
+        groups=tuple([group_name(code) for code in groups]),
+        shares=_read_shares(config, groups, entries),
+        signature_schemes=tuple([signature_scheme_name(code) for code in schemes]),
+        protocols=ext.read_alpn(alpn_data) if alpn_data is not None else (),
+        server_name=ext.read_server_name(name_data) if name_data is not None else None,
+    )
+
+
+def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
+    # RFC 8446 9.2: missing_extension, as there is no pre-shared key to go without them.
+    data = extensions.get(kind)
+    if data is None:
+        raise ProtocolError(Fault.MISSING_EXTENSION, f"{kind.name.lower()} in ClientHello")
+    return data
+
+
+def _read_shares(
+    config: ServerConfig, groups: tuple[int, ...], entries: tuple[ext.KeyShareEntry, ...]
+) -> dict[str, bytes]:
+    if len(entries) > config.limits.list_entries:
+        raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
+    shares: dict[str, bytes] = {}
+    for entry in entries:
+        name = group_name(entry.group)
+        if entry.group not in groups or name in shares:
+            raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
+        shares[name] = entry.key_exchange
+    return shares
+
+
+def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
+    suites = tuple([cipher_suite_name(code) for code in offer.hello.cipher_suites])
+    order = "the client's order" if config.prefer_client_order else "the server's order"
+    suite = choose_cipher_suite(
+        suites, config.cipher_suites, prefer_client_order=config.prefer_client_order
+    )
+    hs.note_decision("cipher_suite", suites, config.cipher_suites, suite, order)
+    group = choose_group(
+        offer.groups,
+        tuple(offer.shares),
+        config.groups,
+        prefer_client_order=config.prefer_client_order,
+    )
+    why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
+    hs.note_decision("group", offer.groups, config.groups, group, why)
+    alpn = choose_application_protocol(offer.protocols, config.alpn)
+    offered = [protocol.decode("ascii", "backslashreplace") for protocol in offer.protocols]
+    hs.note_decision("alpn", offered, config.alpn, alpn, "the server's order")
+    return _Choice(CIPHER_SUITES[suite], group, alpn)
+
+
+async def _retry(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> _Offer:
+    """Ask for a share of the chosen group (RFC 8446 section 4.1.4); gives the second offer."""
+    cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
+    hs.send(_hello_retry_request(offer, choice, cookie))
+    if offer.hello.legacy_session_id:
+        hs.records.send_change_cipher_spec()
+    early_data = ExtensionType.EARLY_DATA in offer.hello.extensions
+    hs.records.skip_early_data(_MAX_EARLY_DATA if early_data else 0)
+
+    hello = await hs.receive(ClientHello)
+    hs.records.skip_early_data(0)
+    check_allowed(hello.extensions, Place.CH, config.limits.extensions)
+    _check_second_hello(offer.hello, hello, cookie)
+    second_offer = _read_offer(config, hello)
+    if list(second_offer.shares) != [choice.group]:
+        raise ProtocolError(
+            Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, f"key_share is not for {choice.group} alone"
+        )
+    return second_offer
+
+
+def _hello_retry_request(offer: _Offer, choice: _Choice, cookie: bytes | None) -> ServerHello:
+    extensions: dict[int, bytes] = {
+        ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(
+            GROUPS[choice.group].code
+        )
+    }
+    if cookie is not None:
+        extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
+    extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_selected_version(TLS13)
+    return ServerHello(
+        legacy_version=TLS12,
+        random=HELLO_RETRY_REQUEST_RANDOM,
+        legacy_session_id_echo=offer.hello.legacy_session_id,
+        cipher_suite=choice.suite.code,
+        legacy_compression_method=0,
+        extensions=extensions,
+    )
+
+
+def _check_second_hello(first: ClientHello, second: ClientHello, cookie: bytes | None) -> None:
+    """RFC 8446 section 4.1.2: the second hello is the first but for the listed extensions."""
+    data = second.extensions.get(ExtensionType.COOKIE)
+    returned = ext.read_cookie(data) if data is not None else None
+    if (returned is None) != (cookie is None) or not hmac.compare_digest(
+        returned or b"", cookie or b""
+    ):
+        raise ProtocolError(Fault.BAD_COOKIE)
+    if ExtensionType.EARLY_DATA in second.extensions:
+        raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "early_data is still there")
+    if _comparable(first) != _comparable(second):
+        raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "the ClientHello")
+
+
+def _comparable(hello: ClientHello) -> ClientHello:
+    kept = {
+        kind: data
+        for kind, data in hello.extensions.items()
+        if kind not in _MAY_CHANGE_AFTER_RETRY
+    }
+    return replace(hello, extensions=kept)
+
+
+async def _choose_credentials(
+    hs: Dialogue, config: ServerConfig, offer: _Offer
+) -> tuple[Credentials, str]:
+    """Which certificate this client gets, and the scheme to sign in."""
+    protocols = tuple([name.decode("ascii", "backslashreplace") for name in offer.protocols])
+    data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
+    authorities = ext.read_certificate_authorities(data) if data is not None else ()
+    credentials = await hs.ask(
+        ChooseCredentials(offer.server_name, offer.signature_schemes, protocols, authorities)
+    )
+    if credentials is None:
+        raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
+    scheme = choose_signature_scheme(
+        credentials, offer.signature_schemes, config.signature_schemes
+    )
+    hs.note_decision(
+        "signature_scheme",
+        offer.signature_schemes,
+        credentials.schemes,
+        scheme,
+        "the first that fits the certificate's key",
+    )
+    if scheme is None:
+        raise ProtocolError(
+            Fault.NO_SHARED_SIGNATURE_SCHEME,
+            no_overlap(offer.signature_schemes, credentials.schemes),
+        )
+    return credentials, scheme
+
+
+def _respond(config: ServerConfig, offer: _Offer, choice: _Choice) -> tuple[bytes, bytes]:
+    """This side's share, and the one secret that both sides then hold."""
+    try:
+        return GROUPS[choice.group].exchange.respond(offer.shares[choice.group], config.entropy)
+    except BadShare as error:
+        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{choice.group}: {error}") from None
+
+
+def _send_server_hello(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, share: bytes
+) -> None:
+    entry = ext.KeyShareEntry(GROUPS[choice.group].code, share)
+    hs.send(
+        ServerHello(
+            legacy_version=TLS12,
+            random=config.entropy(32),
+            legacy_session_id_echo=offer.hello.legacy_session_id,
+            cipher_suite=choice.suite.code,
+            legacy_compression_method=0,
+            extensions={
+                ExtensionType.KEY_SHARE: ext.write_key_share_server_hello(entry),
+                ExtensionType.SUPPORTED_VERSIONS: ext.write_selected_version(TLS13),
+            },
+        )
+    )
+    # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
+    if offer.hello.legacy_session_id and not choice.retried:
+        hs.records.send_change_cipher_spec()
+    if ExtensionType.EARLY_DATA in offer.hello.extensions:
+        hs.records.skip_early_data(_MAX_EARLY_DATA)
+
+
+def _encrypted_extensions(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> dict[int, bytes]:
+    """What this server agrees to (RFC 8446 section 4.3.1)."""
+    extensions: dict[int, bytes] = {}
+    asked = offer.hello.extensions
+    if offer.server_name is not None:
+        extensions[ExtensionType.SERVER_NAME] = b""
+    if choice.alpn is not None:
+        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
+            [choice.alpn.encode("ascii")]
+        )
+    if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+        own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
+        hs.records.limit_write(ext.read_record_size_limit(data))
+        hs.records.limit_read(own_limit)
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
+    return extensions
+
+
+def _certificate_request_extensions(config: ServerConfig) -> dict[int, bytes]:
+    schemes = [SIGNATURE_SCHEMES[name].code for name in config.signature_schemes]
+    return {
+        ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(schemes),
+        ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.write_signature_algorithms(
+            CERTIFICATE_SIGNATURE_SCHEMES
+        ),
+    }
+
+
+async def _receive_client_authentication(
+    hs: Dialogue, config: ServerConfig
+) -> AuthenticatedPeer | None:
+    """Certificate and CertificateVerify of the client, where it was asked (section 4.4)."""
+    if config.client_auth is ClientAuth.NONE:
+        return None
+    message = await hs.receive(Certificate)
+    if message.certificate_request_context:
+        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT)
+    chain = read_chain(message, (), config.limits)
+    if not chain:
+        if config.client_auth is ClientAuth.REQUIRED:
+            raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
+        return None
+    client: VerifiedPeer = await hs.ask(VerifyPeer(chain, False, None))
+    return await receive_certificate_verify(hs, client, CLIENT_CONTEXT, config.signature_schemes)

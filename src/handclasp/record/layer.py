@@ -1,0 +1,405 @@
+"""The record layer: bytes of the transport on one side, typed contents on the other.
+
+Inbound, the connection feeds what arrived and pulls one record at a time, so that each record is
+opened with the keys that stand when it is its turn: a handshake message may change them, or a
+question may halt everything. What is not pulled is kept. Outbound, handshake messages of one
+epoch gather and leave in as few records as they fit in (RFC 8446 section 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.limits import Limits
+from handclasp.record.protection13 import Protection13, split_inner_plaintext
+from handclasp.record.reassembly import HandshakeReassembly
+from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import (
+    HEADER_SIZE,
+    MAX_CIPHERTEXT,
+    MAX_PLAINTEXT,
+    what_else_it_is,
+    write_plaintext,
+)
+
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_HANDSHAKE = int(ContentType.HANDSHAKE)
+_ALERT = int(ContentType.ALERT)
+_CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
+_SEAL_ONE_BY_ONE = 2
+"""Up to this many records, sealing each by itself is faster than preparing a buffer."""
+
+
+class RecordLayer:
+    """Both directions of one connection's records."""
+
+    __slots__ = (
+        "_at",
+        "_early_data_budget",
+        "_first_record",
+        "_first_write",
+        "_handshake_out",
+        "_idle_records",
+        "_limits",
+        "_out",
+        "_padding",
+        "_partial",
+        "_read",
+        "_read_epoch",
+        "_read_limit",
+        "_reassembly",
+        "_trace",
+        "_view",
+        "_write",
+        "_write_epoch",
+        "_write_limit",
+        "change_cipher_spec_allowed",
+    )
+
+    def __init__(
+        self,
+        limits: Limits,
+        padding: int | Callable[[int], int],
+        *,
+        is_client: bool,
+        trace: Trace | None = None,
+    ) -> None:
+        self._limits = limits
+        self._padding = padding
+        self._trace = trace
+        self._read: Protection13 | None = None
+        self._write: Protection13 | None = None
+        self._read_epoch = self._write_epoch = "plaintext"
+        self._read_limit = MAX_PLAINTEXT + 1
+        self._write_limit = MAX_PLAINTEXT
+        self._reassembly = HandshakeReassembly(limits)
+        self._partial = bytearray()
+        self._view: Buffer = b""
+        self._at = 0
+        self._out: list[Buffer] = []
+        self._handshake_out: list[bytes] = []
+        self._first_record = True
+        self._first_write = is_client
+        self._idle_records = 0
+        self._early_data_budget = 0
+        self.change_cipher_spec_allowed = is_client
+
+    # Inbound
+
+    def feed(self, data: Buffer) -> None:
+        """Take what arrived. It is borrowed until `retain`."""
+        self._view = memoryview(data)
+        self._at = 0
+
+    def retain(self) -> None:
+        """Keep what was not pulled, and let go of the fed buffer."""
+        if self._at < len(self._view):
+            self._partial += self._view[self._at :]
+        self._view = b""
+        self._at = 0
+
+    @property
+    def retained(self) -> int:
+        """Bytes that wait for more bytes, or for an answer."""
+        return len(self._partial)
+
+    def next_record(self) -> tuple[int, bytes] | None:
+        """Content type and content of the next record, opened; None where more must arrive.
+
+        Harmless records (empty application data, change_cipher_spec in its time) are dropped
+        here. Raises `ProtocolError`.
+        """
+        while (record := self._next_raw()) is not None:
+            header, body = record
+            opened = self._open(header, body)
+            if opened is None:
+                continue
+            content_type, content = opened
+            if content_type == _HANDSHAKE or not self._reassembly:
+                if content:
+                    self._idle_records = 0
+                    return opened
+                self._refuse_empty(content_type)
+                continue
+            raise ProtocolError(Fault.INTERLEAVED_RECORD, _type_name(content_type))
+        return None
+
+    def add_handshake(self, fragment: bytes) -> None:
+        """A handshake record came: its content joins the message in the making."""
+        self._reassembly.add(fragment)
+
+    def next_message(self) -> bytes | None:
+        """The next whole handshake message, or None."""
+        return self._reassembly.next_message() if self._reassembly else None
+
+    def install_read(self, keys: TrafficKeys, epoch: str) -> None:
+        """The peer's next record is under `keys`.
+
+        RFC 8446 section 5.1: "Handshake messages MUST NOT span key changes."
+        """
+        if self._reassembly:
+            raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
+        self._read = Protection13(keys)
+        self._read_epoch = epoch
+        if self._trace is not None:
+            self._trace.keys_installed("received", epoch, keys.suite.name)
+
+    def limit_read(self, record_size_limit: int) -> None:
+        """The peer agreed to inner plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        self._read_limit = record_size_limit
+
+    def skip_early_data(self, budget: int) -> None:
+        """Drop early data that this side does not accept (RFC 8446 section 4.2.10).
+
+        Up to `budget` bytes of records that cannot be opened are passed over.
+        """
+        self._early_data_budget = budget
+
+    def settle(self) -> None:
+        """The handshake is complete: only protected records from here on."""
+        self.change_cipher_spec_allowed = False
+        self._early_data_budget = 0
+        self._reassembly.forgive()
+
+    def note_idle_record(self, what: str) -> None:
+        """Count a record that moves nothing forward. Raises `ProtocolError` after too many."""
+        self._idle_records += 1
+        if self._idle_records > self._limits.records_without_progress:
+            raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
+
+    @property
+    def records_opened(self) -> int:
+        """How many records the current read key has opened."""
+        return self._read.sequence if self._read else 0
+
+    # Outbound
+
+    def send_handshake(self, message: bytes) -> None:
+        """Queue a whole handshake message."""
+        self._handshake_out.append(message)
+
+    def send_change_cipher_spec(self) -> None:
+        """Queue the record that means nothing (RFC 8446 section D.4)."""
+        self._flush_handshake()
+        self._queue(write_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\x01"), _CHANGE_CIPHER_SPEC)
+
+    def send_alert(self, alert: bytes) -> None:
+        """Queue an alert of two bytes."""
+        self._flush_handshake()
+        self._seal(ContentType.ALERT, alert)
+
+    def send_application_data(self, data: Buffer) -> None:
+        """Queue application data, in records as large as the peer takes."""
+        if self._handshake_out:
+            self._flush_handshake()
+        if len(data) <= self._write_limit and self._write is not None and not self._padding:
+            record = self._write.seal(_APPLICATION_DATA, bytes(data))
+            self._queue(record, _APPLICATION_DATA)
+            return
+        self._seal_fragments(ContentType.APPLICATION_DATA, data)
+
+    def install_write(self, keys: TrafficKeys, epoch: str) -> None:
+        """What is sent from here on is under `keys`; what is queued goes out under the old ones."""
+        self._flush_handshake()
+        self._write = Protection13(keys)
+        self._write_epoch = epoch
+        if self._trace is not None:
+            self._trace.keys_installed("sent", epoch, keys.suite.name)
+
+    def limit_write(self, record_size_limit: int) -> None:
+        """The peer takes inner plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        # The limit counts the content type, which content sizes do not.
+        self._write_limit = min(MAX_PLAINTEXT, record_size_limit - 1)
+
+    def records_left(self) -> int:
+        """How many records the current write key may still seal (RFC 8446 section 5.5)."""
+        write = self._write
+        if write is None:
+            return 0
+        return (self._limits.records_per_key or write.suite.record_limit) - write.sequence
+
+    @property
+    def fragment_size(self) -> int:
+        """Bytes of content that fit into one record to this peer."""
+        return self._write_limit
+
+    def take(self) -> Buffer:
+        """All that is queued, and empty the queue."""
+        if self._handshake_out:
+            self._flush_handshake()
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    # Inbound, inside
+
+    def _next_raw(self) -> tuple[bytes, Buffer] | None:
+        if self._partial:
+            return self._next_retained()
+        view, at = self._view, self._at
+        body = at + HEADER_SIZE
+        if len(view) < body:
+            return None
+        header = bytes(view[at:body])
+        after = body + self._checked_length(header)
+        if len(view) < after:
+            return None
+        self._at = after
+        return header, view[body:after]
+
+    def _next_retained(self) -> tuple[bytes, Buffer] | None:
+        # Only what the first record lacks is copied over; the rest stays where it was fed.
+        partial = self._partial
+        if not self._top_up(HEADER_SIZE):
+            return None
+        header = bytes(partial[:HEADER_SIZE])
+        size = HEADER_SIZE + self._checked_length(header)
+        if not self._top_up(size):
+            return None
+        body = bytes(partial[HEADER_SIZE:size])
+        del partial[:size]
+        return header, body
+
+    def _top_up(self, size: int) -> bool:
+        missing = size - len(self._partial)
+        if missing > 0:
+            found = self._view[self._at : self._at + missing]
+            self._partial += found
+            self._at += len(found)
+        return len(self._partial) >= size
+
+    def _checked_length(self, header: bytes) -> int:
+        content_type, major = header[0], header[1]
+        if not 20 <= content_type <= 23 or major != 3:
+            if self._first_record:
+                raise ProtocolError(*what_else_it_is(self._start(header)))
+            raise ProtocolError(
+                Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{header[2]}"
+            )
+        self._first_record = False
+        length = header[3] << 8 | header[4]
+        protected = self._read is not None or content_type == _APPLICATION_DATA
+        limit = MAX_CIPHERTEXT if protected else MAX_PLAINTEXT
+        if length > limit:
+            raise ProtocolError(Fault.RECORD_OVERFLOW, f"{length} bytes, {limit} are allowed")
+        return length
+
+    def _start(self, header: bytes) -> bytes:
+        start = bytes(self._partial) + bytes(self._view[self._at : self._at + 64])
+        return start if len(start) >= HEADER_SIZE else header
+
+    def _open(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
+        """The opened record, or None where it is one to drop."""
+        content_type = header[0]
+        if self._trace is not None:
+            self._trace.record(
+                "received", self._read_epoch, content_type, HEADER_SIZE + len(body)
+            )
+        if self._read is None or content_type != _APPLICATION_DATA:
+            return self._open_plaintext(content_type, body)
+        if self._early_data_budget:
+            return self._open_or_skip(header, body)
+        inner = self._read.open(header, body)
+        return split_inner_plaintext(inner, self._read_limit)
+
+    def _open_plaintext(self, content_type: int, body: Buffer) -> tuple[int, bytes] | None:
+        if content_type == _CHANGE_CIPHER_SPEC:
+            self._pass_over_change_cipher_spec(body)
+            return None
+        if content_type == _APPLICATION_DATA:
+            if self._early_data_budget:
+                self._spend_early_data(len(body))
+                return None
+            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+        # A peer that could not use the first flight has no keys and says so in plaintext.
+        if self._read is not None and not (
+            content_type == _ALERT
+            and self._read_epoch == "handshake"
+            and self._read.sequence == 0
+        ):
+            raise ProtocolError(Fault.UNPROTECTED_RECORD, _type_name(content_type))
+        return content_type, bytes(body)
+
+    def _pass_over_change_cipher_spec(self, body: Buffer) -> None:
+        if not self.change_cipher_spec_allowed or bytes(body) != b"\x01":
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        if self._reassembly:
+            raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")
+        self.note_idle_record("change_cipher_spec")
+
+    def _open_or_skip(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
+        read = self._read
+        if read is None:
+            return None
+        try:
+            inner = read.open(header, body)
+        except ProtocolError:
+            # Early data was under another key: the sequence number has not moved for the peer.
+            read.sequence -= 1
+            self._spend_early_data(len(body))
+            return None
+        self._early_data_budget = 0
+        return split_inner_plaintext(inner, self._read_limit)
+
+    def _spend_early_data(self, size: int) -> None:
+        # An empty record costs work, too.
+        self._early_data_budget -= max(size, HEADER_SIZE)
+        if self._early_data_budget <= 0:
+            raise ProtocolError(Fault.BAD_RECORD_MAC, "more early data than is passed over")
+
+    def _refuse_empty(self, content_type: int) -> None:
+        # RFC 8446 5.1: zero-length fragments are for application data only.
+        if content_type != _APPLICATION_DATA:
+            raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
+        self.note_idle_record("empty application data")
+
+    # Outbound, inside
+
+    def _flush_handshake(self) -> None:
+        if self._handshake_out:
+            messages = b"".join(self._handshake_out)
+            self._handshake_out.clear()
+            self._seal_fragments(ContentType.HANDSHAKE, messages)
+
+    def _seal_fragments(self, content_type: ContentType, data: Buffer) -> None:
+        size = self._write_limit if self._write is not None else MAX_PLAINTEXT
+        if self._write is None or self._padding or len(data) <= size * _SEAL_ONE_BY_ONE:
+            view = memoryview(data)
+            for start in range(0, len(data), size):
+                self._seal(content_type, bytes(view[start : start + size]))
+            return
+        self._queue(self._write.seal_many(content_type, memoryview(data), size), content_type)
+
+    def _seal(self, content_type: ContentType, fragment: bytes) -> None:
+        if self._write is None:
+            record = write_plaintext(content_type, fragment, first_hello=self._first_write)
+        else:
+            record = self._write.seal(content_type, fragment, self._padding_for(len(fragment)))
+        self._queue(record, content_type)
+
+    def _padding_for(self, size: int) -> int:
+        policy = self._padding
+        if not policy:
+            return 0
+        wanted = -size % policy if isinstance(policy, int) else policy(size)
+        return max(0, min(wanted, self._write_limit - size))
+
+    def _queue(self, record: Buffer, content_type: int) -> None:
+        self._first_write = False
+        self._out.append(record)
+        if self._trace is not None:
+            self._trace.record("sent", self._write_epoch, content_type, len(record))
+
+
+def _type_name(content_type: int) -> str:
+    try:
+        return ContentType(content_type).name.lower()
+    except ValueError:
+        return f"content type {content_type}"

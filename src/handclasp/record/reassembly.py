@@ -1,0 +1,70 @@
+"""Handshake messages out of records: split and coalesced at any byte (RFC 8446 section 5.1)."""
+
+from __future__ import annotations
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.limits import Limits
+from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.messages import HEADER_SIZE
+
+
+class HandshakeReassembly:
+    """Collects fragments and gives whole messages.
+
+    The work is linear however small the fragments are, and nothing is set aside before its bytes
+    have come: a message that announces too much is refused by its header.
+    """
+
+    __slots__ = ("_buffer", "_checked", "_limits", "_remaining")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._remaining = limits.handshake
+        self._checked = False
+
+    def __bool__(self) -> bool:
+        """Whether bytes wait that no message has used yet."""
+        return bool(self._buffer)
+
+    def add(self, fragment: bytes) -> None:
+        """Append the content of one handshake record. Raises `ProtocolError`."""
+        self._remaining -= len(fragment)
+        if self._remaining < 0:
+            raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, f"over {self._limits.handshake} bytes")
+        self._buffer += fragment
+
+    def next_message(self) -> bytes | None:
+        """The next whole message with its header, or None. Raises `ProtocolError`."""
+        buffer = self._buffer
+        if len(buffer) < HEADER_SIZE:
+            return None
+        size = HEADER_SIZE + int.from_bytes(buffer[1:HEADER_SIZE], "big")
+        if not self._checked:
+            self._check_size(buffer[0], size)
+            self._checked = True
+        if len(buffer) < size:
+            return None
+        message = bytes(buffer[:size])
+        del buffer[:size]
+        self._checked = False
+        return message
+
+    def forgive(self) -> None:
+        """The handshake is complete: what follows is counted anew, message by message."""
+        self._remaining = self._limits.handshake
+
+    def _check_size(self, message_type: int, size: int) -> None:
+        limits = self._limits
+        if message_type in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
+            limit = limits.hello
+        elif message_type == HandshakeType.CERTIFICATE:
+            limit = limits.certificate
+        else:
+            limit = limits.other_message
+        if size > limit + HEADER_SIZE:
+            raise ProtocolError(
+                Fault.HANDSHAKE_MESSAGE_TOO_LARGE,
+                f"{handshake_type_name(message_type)} of {size} bytes, {limit} are accepted",
+            )

@@ -1,0 +1,42 @@
+"""Where tracing stands: the calls that the choke points make on a trace, if there is one.
+
+A leaf, so that the record layer and the handshakes can name the type without importing the
+recorder. Off, each choke point costs one `is not None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from handclasp.errors import TLSError
+from handclasp.info import ConnectionInfo
+
+Direction = Literal["sent", "received"]
+
+
+class Trace(Protocol):
+    """What a recorder must be able to note."""
+
+    @property
+    def record_secrets(self) -> bool:
+        """Whether `secret` is to be called at all."""
+        ...
+
+    def message(self, direction: Direction, epoch: str, message_type: int, raw: bytes) -> None: ...
+    def record(self, direction: Direction, epoch: str, content_type: int, size: int) -> None: ...
+    def keys_installed(self, direction: Direction, epoch: str, cipher_suite: str) -> None: ...
+    def decision(
+        self,
+        what: str,
+        offered: Sequence[str],
+        acceptable: Sequence[str],
+        chosen: str | None,
+        why: str,
+    ) -> None: ...
+    def secret(self, label: str, value: bytes) -> None: ...
+    def alert(self, direction: Direction, level: int, description: int) -> None: ...
+    def question_asked(self, kind: str) -> None: ...
+    def question_answered(self, kind: str) -> None: ...
+    def settled(self, info: ConnectionInfo) -> None: ...
+    def failed(self, error: TLSError) -> None: ...

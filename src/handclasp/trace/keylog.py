@@ -1,0 +1,47 @@
+"""The sink for SSLKEYLOGFILE lines (RFC 9850): one open file that many connections append to."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from threading import Lock
+
+from handclasp.errors import ConfigurationError
+
+
+def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
+    """A callable that appends each line that it is given, without a line end, to a file.
+
+    A new file is readable by its owner alone. Lines stay whole even if several threads or
+    processes write at once. The file is closed when the callable is no longer referred to.
+
+    Raises:
+        ConfigurationError: the file cannot be opened for writing.
+    """
+    try:
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot write the key log {os.fspath(path)}: {error.strerror or error}."
+        ) from None
+    return _KeyLogFile(descriptor)
+
+
+class _KeyLogFile:
+    __slots__ = ("__weakref__", "_descriptor", "_lock")
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = Lock()
+        weakref.finalize(self, os.close, descriptor)
+
+    def __call__(self, line: str) -> None:
+        """Append one line. Raises `OSError` where the disk will not take it."""
+        # One write per line: with O_APPEND, lines of other processes cannot get in between.
+        rest = memoryview((line + "\n").encode("ascii"))
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]

@@ -1,0 +1,223 @@
+"""The story of one recorded handshake, as text for a terminal or a pipe.
+
+A sequence diagram: time goes down, an arrow is a flight, `-` what anyone on the way can read and
+`=` what only the two can. Every line is plain ASCII and fits the width.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from handclasp.errors import ProtocolError
+from handclasp.trace.events import AlertSeen, Failed, MessageSeen, Settled, TraceEvent
+from handclasp.trace.facts import (
+    Facts,
+    client_shares_of,
+    facts_of,
+    message_of,
+    sender_of,
+    server_share_of,
+)
+from handclasp.wire import extensions, messages
+from handclasp.wire.iana import (
+    AlertDescription,
+    ExtensionType,
+    alert_name,
+    cipher_suite_name,
+    group_name,
+    handshake_type_name,
+    signature_scheme_name,
+)
+
+_MARGIN = "  "
+
+
+def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
+    """The handshake in `events` as a sequence diagram with one plain sentence for each message.
+
+    Args:
+        events: what a recorder noted.
+        width: columns to fill, at least 60.
+    """
+    facts = facts_of(events)
+    canvas = _Canvas(max(width, 60))
+    lines = [canvas.title("client", "server"), canvas.between("")]
+    began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
+    for (to_server, protected), flight in groupby(
+        _shown(events), key=lambda event: _flight_of(event, facts.role)
+    ):
+        for event in flight:
+            lines += _told(canvas, event, facts, (event.at_ns - began) / 1e6)
+        lines += [canvas.arrow(to_server=to_server, protected=protected), canvas.between("")]
+    lines.append(canvas.title("client", "server"))
+    lines += ["", *canvas.paragraph(_ending(facts))]
+    lines += _failure(canvas, events)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def story_of(message: messages.Message | None, sender: str) -> str:
+    """One plain sentence on what a message says; `sender` is "client" or "server"."""
+    try:
+        return _story_of(message, sender)
+    except ProtocolError:
+        return f"The {sender} sends something that does not follow its definition."
+
+
+class _Canvas:
+    """Two life lines, and what stands between them."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._inside = width - 2 * len(_MARGIN) - 2
+
+    def title(self, left: str, right: str) -> str:
+        return left + right.rjust(self._width - len(left))
+
+    def between(self, text: str) -> str:
+        return f"{_MARGIN}|{text.ljust(self._inside)}|"
+
+    def arrow(self, *, to_server: bool, protected: bool) -> str:
+        shaft = ("=" if protected else "-") * (self._inside - 1)
+        return self.between(f"{shaft}>" if to_server else f"<{shaft}")
+
+    def message(self, moment: float, name: str, size: str) -> str:
+        left = f"{_elapsed(moment):>10}  {name}"
+        return self.between(f"{left}{size.rjust(self._inside - len(left) - 1)} ")
+
+    def sentence(self, text: str) -> Iterator[str]:
+        for line in textwrap.wrap(text, self._inside - 13):
+            yield self.between(f"{'':12}{line}")
+
+    def paragraph(self, text: str) -> list[str]:
+        return textwrap.wrap(text, self._width)
+
+
+def _shown(events: Sequence[TraceEvent]) -> Iterator[MessageSeen | AlertSeen]:
+    return (event for event in events if isinstance(event, MessageSeen | AlertSeen))
+
+
+def _flight_of(event: MessageSeen | AlertSeen, role: str) -> tuple[bool, bool]:
+    """Whether it goes to the server, and whether it is protected (an alert's epoch is unknown)."""
+    to_server = (event.direction == "sent") == (role == "client")
+    return to_server, isinstance(event, MessageSeen) and event.epoch != "plaintext"
+
+
+def _told(
+    canvas: _Canvas, event: MessageSeen | AlertSeen, facts: Facts, moment: float
+) -> Iterable[str]:
+    if isinstance(event, AlertSeen):
+        yield canvas.message(moment, f"Alert: {alert_name(event.description)}", "")
+        closing = event.description == AlertDescription.CLOSE_NOTIFY
+        yield from canvas.sentence("Nothing more will follow." if closing else "This is the end.")
+        return
+    message = message_of(event)
+    name = handshake_type_name(event.message_type)
+    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
+        name = "HelloRetryRequest"
+    yield canvas.message(moment, name, f"{len(event.raw):,} bytes")
+    yield from canvas.sentence(story_of(message, sender_of(event, facts.role)))
+
+
+def _story_of(message: messages.Message | None, sender: str) -> str:
+    match message:
+        case messages.ClientHello():
+            return _hello_story(message)
+        case messages.ServerHello():
+            return _answer_story(message)
+        case messages.EncryptedExtensions():
+            return _extensions_story(message)
+        case messages.CertificateRequest():
+            return "The server asks who the client is: it wants to see a certificate, too."
+        case messages.Certificate():
+            return _certificate_story(message, sender)
+        case messages.CertificateVerify():
+            scheme = signature_scheme_name(message.algorithm)
+            return (
+                f"Proof that the {sender} holds the certificate's private key: its signature over "
+                f"everything so far, {len(message.signature):,} bytes of {scheme}."
+            )
+        case messages.Finished():
+            return (
+                f"The {sender} seals everything that was said with the new keys: if one byte had "
+                "been changed on the way, it would show here."
+            )
+        case messages.NewSessionTicket():
+            return "A ticket with which the client can come back without starting all over."
+        case messages.KeyUpdate():
+            also = ", and asks the other side to do the same" if message.request_update else ""
+            return f"The {sender} goes over to fresh keys{also}."
+        case messages.EndOfEarlyData():
+            return "The client's early data ends here."
+        case None:
+            return f"The {sender} sends something that does not follow its definition."
+
+
+def _hello_story(hello: messages.ClientHello) -> str:
+    name = hello.extensions.get(ExtensionType.SERVER_NAME)
+    host = extensions.read_server_name(name) if name is not None else None
+    shares = " and ".join(map(str, client_shares_of(hello)))
+    suites = [s for s in map(cipher_suite_name, hello.cipher_suites) if s.startswith("TLS_")]
+    return (
+        f"Hello{f', I am looking for {host}' if host else ''}. I can do {len(suites)} cipher "
+        f"suite{'s' if len(suites) != 1 else ''}; "
+        + (f"here is my public half of a secret: {shares}." if shares else "no share yet.")
+    )
+
+
+def _answer_story(hello: messages.ServerHello) -> str:
+    if hello.is_hello_retry_request:
+        data = hello.extensions.get(ExtensionType.KEY_SHARE)
+        group = extensions.read_key_share_hello_retry_request(data) if data is not None else None
+        wish = f" with a share of {group_name(group)}" if group is not None else ""
+        return f"Not quite: say hello again{wish}."
+    share = server_share_of(hello)
+    answer = f" My half of the secret: {share}; both sides can now work it out." if share else ""
+    return f"We take {cipher_suite_name(hello.cipher_suite)}.{answer}"
+
+
+def _extensions_story(message: messages.EncryptedExtensions) -> str:
+    data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    if data is not None:
+        protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
+        return f"The first encrypted words: we shall speak {protocol}."
+    return "The first encrypted words: there is nothing else to settle."
+
+
+def _certificate_story(message: messages.Certificate, sender: str) -> str:
+    sizes = [len(entry.cert_data) for entry in message.certificate_list]
+    if not sizes:
+        return f"The {sender} shows no certificate."
+    plural = "s" if len(sizes) > 1 else ""
+    return (
+        f"The {sender} shows who it is: {len(sizes)} certificate{plural} with its name, its "
+        f"public key and its issuer, {sum(sizes):,} bytes."
+    )
+
+
+def _ending(facts: Facts) -> str:
+    if facts.info is None or facts.handshake_ns is None:
+        return "The handshake was not completed."
+    retry = " after a second hello" if facts.info.hello_retry else ""
+    return (
+        f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
+        f"{facts.info.cipher_suite}, {facts.info.group}. On the wire: {facts.handshake_sent:,} "
+        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
+    )
+
+
+def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
+    settled = any(isinstance(event, Settled) for event in events)
+    for event in events:
+        if isinstance(event, Failed):
+            who = "This side gave up" if event.origin == "local" else "The other side gave up"
+            when = "after the handshake" if settled else "during the handshake"
+            yield ""
+            yield from canvas.paragraph(f"{who} {when} ({event.alert}). {event.message}")
+            if event.fix:
+                yield from canvas.paragraph(event.fix)
+
+
+def _elapsed(milliseconds: float) -> str:
+    return f"{milliseconds:.1f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,181 @@
+"""Keeps what a connection tells of itself, to be looked at, stored and told later."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from handclasp.errors import TLSError
+from handclasp.info import ConnectionInfo
+from handclasp.trace.events import (
+    AlertSeen,
+    DecisionTaken,
+    Failed,
+    KeysInstalled,
+    MessageSeen,
+    QuestionAnswered,
+    QuestionPut,
+    RecordSeen,
+    SecretDerived,
+    Settled,
+    TraceEvent,
+    TraceFormatError,
+    event_from_json,
+    event_to_json,
+)
+
+FORMAT = "handclasp-trace/1"
+"""Names the JSON form; a change that old readers would misread takes another number."""
+
+
+class Recorder:
+    """Records one connection: give it as `trace=` to `ClientConnection` or `ServerConnection`.
+
+    Handshake messages are kept whole, application data never: of each record only its size.
+
+    Args:
+        record_secrets: also keep the connection's secrets. Whoever has such a trace can read and
+            forge the conversation.
+        clock: nanoseconds from anywhere that never goes back.
+        limit: the most events to keep; what comes later is counted in `dropped`, so that a long
+            conversation does not grow without end.
+
+    Attributes:
+        events: what was noted, in order.
+        dropped: how many events came after `limit`.
+    """
+
+    def __init__(
+        self,
+        record_secrets: bool = False,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        *,
+        limit: int = 50_000,
+    ) -> None:
+        self.record_secrets = record_secrets
+        self.events: list[TraceEvent] = []
+        self.dropped = 0
+        self._clock = clock
+        self._limit = limit
+        self._began = clock()
+        self._asked: dict[str, int] = {}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Recorder:
+        """Read back what `save` stored. Raises `TraceFormatError`, or `OSError` for the file."""
+        return cls.from_json(Path(path).read_bytes())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Recorder:
+        """The recorder that `to_json` describes. Raises `TraceFormatError`."""
+        try:
+            given = json.loads(text)
+        except (ValueError, RecursionError):
+            raise TraceFormatError("This is not a trace: it is not JSON.") from None
+        trace = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        if trace.get("format") != FORMAT:
+            raise TraceFormatError(f'This is not a trace: it does not say "format": "{FORMAT}".')
+        events, dropped = trace.get("events"), trace.get("dropped")
+        if not isinstance(events, list) or type(dropped) is not int:
+            raise TraceFormatError("This trace lacks its events, or how many were dropped.")
+        recorder = cls()
+        recorder.events = [event_from_json(event) for event in cast("list[object]", events)]
+        recorder.dropped = dropped
+        recorder.record_secrets = any(isinstance(e, SecretDerived) for e in recorder.events)
+        return recorder
+
+    def to_json(self) -> str:
+        """All of it as one JSON object, bytes in hexadecimal."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "dropped": self.dropped,
+                "events": [event_to_json(event) for event in self.events],
+            },
+            indent=1,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` into a file that only its owner may read. Raises `OSError`."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(self.to_json() + "\n")
+
+    # The hook's methods, as `hooks.Trace` defines them.
+
+    def message(self, direction: str, epoch: str, message_type: int, raw: bytes) -> None:
+        """A whole handshake message."""
+        self._note(MessageSeen(self._now(), direction, epoch, message_type, bytes(raw)))
+
+    def record(self, direction: str, epoch: str, content_type: int, size: int) -> None:
+        """One record on the wire."""
+        self._note(RecordSeen(self._now(), direction, epoch, content_type, size))
+
+    def keys_installed(self, direction: str, epoch: str, cipher_suite: str) -> None:
+        """One direction goes over to new keys."""
+        self._note(KeysInstalled(self._now(), direction, epoch, cipher_suite))
+
+    def decision(
+        self,
+        what: str,
+        offered: Sequence[str],
+        acceptable: Sequence[str],
+        chosen: str | None,
+        why: str,
+    ) -> None:
+        """Something was chosen."""
+        self._note(DecisionTaken(self._now(), what, tuple(offered), tuple(acceptable), chosen, why))
+
+    def secret(self, label: str, value: bytes) -> None:
+        """A secret was derived; kept only where that was asked for."""
+        if self.record_secrets:
+            self._note(SecretDerived(self._now(), label, bytes(value)))
+
+    def alert(self, direction: str, level: int, description: int) -> None:
+        """An alert was sent or received."""
+        self._note(AlertSeen(self._now(), direction, level, description))
+
+    def question_asked(self, kind: str) -> None:
+        """The world outside is asked."""
+        now = self._now()
+        self._asked[kind] = now
+        self._note(QuestionPut(now, kind))
+
+    def question_answered(self, kind: str) -> None:
+        """The answer is there."""
+        now = self._now()
+        self._note(QuestionAnswered(now, kind, now - self._asked.pop(kind, now)))
+
+    def settled(self, info: ConnectionInfo) -> None:
+        """The handshake is complete."""
+        self._note(Settled(self._now(), info))
+
+    def failed(self, error: TLSError) -> None:
+        """The connection failed."""
+        self._note(
+            Failed(
+                self._now(),
+                error.origin,
+                error.fault,
+                error.alert,
+                error.message,
+                error.explanation,
+                error.fix,
+            )
+        )
+
+    def _now(self) -> int:
+        return self._clock() - self._began
+
+    def _note(self, event: TraceEvent) -> None:
+        if len(self.events) < self._limit:
+            self.events.append(event)
+        else:
+            self.dropped += 1
+
+    def __repr__(self) -> str:
+        return f"Recorder({len(self.events)} events)"

@@ -1,0 +1,38 @@
+"""The five bytes in front of every record (RFC 8446 section 5.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from handclasp.faults import Fault
+from handclasp.wire.iana import ContentType
+
+HEADER_SIZE: Final = 5
+MAX_PLAINTEXT: Final = 2**14
+"""Bytes of content in one record."""
+
+MAX_CIPHERTEXT: Final = 2**14 + 256
+"""Bytes of a protected record after its header (RFC 8446 section 5.2)."""
+
+_FIRST_HELLO_HEADER = b"\x16\x03\x01"
+_HEADERS = {kind: bytes([kind, 3, 3]) for kind in ContentType}
+
+
+def write_plaintext(kind: ContentType, fragment: bytes, *, first_hello: bool = False) -> bytes:
+    """TLSPlaintext; the first ClientHello says 0x0301 for the sake of old middleboxes."""
+    head = _FIRST_HELLO_HEADER if first_hello else _HEADERS[kind]
+    return head + len(fragment).to_bytes(2, "big") + fragment
+
+
+def what_else_it_is(start: bytes) -> tuple[Fault, str]:
+    """Why bytes that do not start like TLS were sent: the fault, and the evidence for people.
+
+    `start` is the first bytes from the peer, at least five of them.
+    """
+    if start[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"HTTP", b"CONN", b"PRI "):
+        line = bytes(start[:60]).split(b"\r\n")[0]
+        return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}"
+    # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
+    if start[0] & 0x80 and start[2] == 1:
+        return Fault.SSLV2_HELLO, f"version {start[3]}.{start[4]}"
+    return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}"

@@ -1,0 +1,135 @@
+"""Runs every cell and prints the table: `python -m tests.interop.matrix`.
+
+`--write FILE` also writes it as a page (docs/interop.md), `--peer` and `--feature` choose rows and
+columns, `--local NAME` puts another stack in handclasp's place. Exits 1 if any cell failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .pair import converse
+from .peers.base import Peer, Role
+from .peers.features import FAST, FEATURES
+from .peers.registry import LOCAL, PEERS, peer_named
+from .scenarios import Scenarios
+
+Verdict = Literal["pass", "fail", "peer lacks it", "not installed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One feature with one peer in one role; `role` is the peer's."""
+
+    peer: Peer
+    role: Role
+    feature: str
+
+    def lacking(self, local: Peer) -> str | None:
+        """Why there is nothing to run."""
+        if (reason := self.peer.lacks(self.feature, self.role)) is not None:
+            return reason
+        other: Role = "server" if self.role == "client" else "client"
+        swapped = {"key-update": "key-update-peer", "key-update-peer": "key-update"}
+        reason = local.lacks(swapped.get(self.feature, self.feature), other)
+        return None if reason is None else f"{local.title}: {reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    cell: Cell
+    verdict: Verdict
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def cells(peers: Sequence[Peer] = PEERS, features: Sequence[str] = FEATURES) -> Iterator[Cell]:
+    for peer in peers:
+        for role in peer.roles:
+            for feature in features:
+                yield Cell(peer, role, feature)
+
+
+def run(cell: Cell, local: Peer, scenarios: Scenarios) -> None:
+    """Raises what went wrong."""
+    scenario = scenarios.build(cell.feature, cell.peer, cell.role, local)
+    server, client = (
+        (cell.peer, local) if cell.role == "server" else (local, cell.peer)
+    )
+    with tempfile.TemporaryDirectory(prefix="interop-") as workdir:
+        converse(server, client, scenario, Path(workdir))
+
+
+def judge(cell: Cell, local: Peer, scenarios: Scenarios) -> Result:
+    if (reason := cell.peer.unavailable()) is not None:
+        return Result(cell, "not installed", reason)
+    if (reason := cell.lacking(local)) is not None:
+        return Result(cell, "peer lacks it", reason)
+    start = time.monotonic()
+    try:
+        run(cell, local, scenarios)
+    except Exception as error:
+        return Result(cell, "fail", _one_line(error), time.monotonic() - start)
+    return Result(cell, "pass", "", time.monotonic() - start)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS])
+    parser.add_argument("--role", choices=["client", "server"], help="the peer's")
+    parser.add_argument("--feature", action="append", choices=FEATURES)
+    parser.add_argument("--fast", action="store_true", help="the features that CI runs")
+    parser.add_argument("--local", default=LOCAL.name, help="in handclasp's place")
+    parser.add_argument("--verbose", action="store_true")
+    flags = parser.parse_args()
+    local = peer_named(flags.local)
+    if (reason := local.unavailable()) is not None:
+        print(reason, file=sys.stderr)
+        return 2
+    peers = [p for p in PEERS if (not flags.peer or p.name in flags.peer) and p is not local]
+    features = [
+        feature
+        for feature in flags.feature or FEATURES
+        if not flags.fast or feature in FAST
+    ]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="interop-") as directory:
+        scenarios = Scenarios(Path(directory))
+        for cell in cells(peers, features):
+            if flags.role and cell.role != flags.role:
+                continue
+            result = judge(cell, local, scenarios)
+            results.append(result)
+            if flags.verbose:
+                print(
+                    f"{result.seconds:5.1f} s  {cell.peer.name:10} {cell.role:7}"
+                    f"{cell.feature:35} {result.verdict} {result.reason}",
+                    flush=True,
+                )
+    from .table import as_page, as_text
+
+    print(as_text(results, local))
+    if flags.write:
+        flags.write.parent.mkdir(parents=True, exist_ok=True)
+        flags.write.write_text(as_page(results, local))
+    missing_fails = os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1"
+    bad: set[Verdict] = {"fail", "not installed"} if missing_fails else {"fail"}
+    return int(any(result.verdict in bad for result in results))
+
+
+def _one_line(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:900]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+module handclasp.interop/peer
+
+go 1.27

@@ -1,0 +1,277 @@
+// Peer is crypto/tls of Go as one end of an interop conversation.
+//
+// "peer server|client FLAGS", as every peer program here: a server prints {"port": N}, both print
+// a report as one line of JSON.
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	ca              = flag.String("ca", "", "trusted roots, PEM")
+	payloadPath     = flag.String("payload", "", "what to send")
+	cert            = flag.String("cert", "", "own chain, PEM")
+	key             = flag.String("key", "", "own key, PEM")
+	_               = flag.String("pkcs12", "", "unused")
+	_               = flag.String("suites", "", "unused: crypto/tls fixes its TLS 1.3 suites")
+	groups          = flag.String("groups", "", "IANA names")
+	_               = flag.String("key-shares", "", "unused: crypto/tls chooses")
+	alpn            = flag.String("alpn", "", "protocols")
+	style           = flag.String("style", "raw", "raw or http")
+	rounds          = flag.Int("rounds", 1, "")
+	requireCert     = flag.String("require-client-cert", "", "")
+	_               = flag.String("update-keys", "", "unused: crypto/tls never starts one")
+	exporterLabel   = flag.String("exporter-label", "", "")
+	exporterContext = flag.String("exporter-context", "", "hex")
+	exporterLength  = flag.Int("exporter-length", 0, "")
+	port            = flag.Int("port", 0, "")
+)
+
+var groupIDs = map[string]tls.CurveID{
+	"secp256r1": tls.CurveP256, "secp384r1": tls.CurveP384, "secp521r1": tls.CurveP521,
+	"X25519": tls.X25519, "X25519MLKEM768": tls.X25519MLKEM768,
+	"SecP256r1MLKEM768": tls.SecP256r1MLKEM768, "SecP384r1MLKEM1024": tls.SecP384r1MLKEM1024,
+}
+
+type report struct {
+	Received    []string `json:"received"`
+	Version     string   `json:"version"`
+	Suite       string   `json:"suite"`
+	Group       string   `json:"group"`
+	ALPN        *string  `json:"alpn"`
+	HelloRetry  bool     `json:"hello_retry"`
+	Exporter    string   `json:"exporter,omitempty"`
+	PeerSubject string   `json:"peer_subject,omitempty"`
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "version" {
+		fmt.Println(runtime.Version())
+		return
+	}
+	role := os.Args[1]
+	if err := flag.CommandLine.Parse(os.Args[2:]); err != nil {
+		fail(err)
+	}
+	payload, err := os.ReadFile(*payloadPath)
+	if err != nil {
+		fail(err)
+	}
+	var conn *tls.Conn
+	if role == "server" {
+		conn, err = accept()
+	} else {
+		conn, err = connect()
+	}
+	if err != nil {
+		fail(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(25 * time.Second))
+	if err := conn.Handshake(); err != nil {
+		fail(err)
+	}
+	reader := bufio.NewReaderSize(conn, 1<<16)
+	var received []string
+	for range *rounds {
+		var sum string
+		if role == "server" {
+			sum, err = echo(conn, reader, len(payload))
+		} else {
+			sum, err = send(conn, reader, payload)
+		}
+		if err != nil {
+			fail(err)
+		}
+		received = append(received, sum)
+	}
+	found, err := describe(conn, received)
+	if err != nil {
+		fail(err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		fail(err)
+	}
+	_, _ = io.Copy(io.Discard, reader)
+	conn.Close()
+	say(found)
+}
+
+func connect() (*tls.Conn, error) {
+	config, err := configure()
+	if err != nil {
+		return nil, err
+	}
+	pem, err := os.ReadFile(*ca)
+	if err != nil {
+		return nil, err
+	}
+	config.RootCAs = x509.NewCertPool()
+	config.RootCAs.AppendCertsFromPEM(pem)
+	config.ServerName = "localhost"
+	raw, err := net.Dial("tcp4", "127.0.0.1:"+strconv.Itoa(*port))
+	if err != nil {
+		return nil, err
+	}
+	return tls.Client(raw, config), nil
+}
+
+func accept() (*tls.Conn, error) {
+	config, err := configure()
+	if err != nil {
+		return nil, err
+	}
+	if *requireCert != "" {
+		pem, err := os.ReadFile(*ca)
+		if err != nil {
+			return nil, err
+		}
+		config.ClientCAs = x509.NewCertPool()
+		config.ClientCAs.AppendCertsFromPEM(pem)
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	say(map[string]int{"port": listener.Addr().(*net.TCPAddr).Port})
+	raw, err := listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(raw, config), nil
+}
+
+func configure() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
+	if *cert != "" {
+		pair, err := tls.LoadX509KeyPair(*cert, *key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if *alpn != "" {
+		config.NextProtos = strings.Split(*alpn, ",")
+	}
+	for _, name := range strings.Split(*groups, ",") {
+		if id, known := groupIDs[name]; known {
+			config.CurvePreferences = append(config.CurvePreferences, id)
+		} else if name != "" {
+			return nil, fmt.Errorf("crypto/tls has no group %s", name)
+		}
+	}
+	return config, nil
+}
+
+func send(conn io.Writer, reader *bufio.Reader, payload []byte) (string, error) {
+	if *style == "http" {
+		head := "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+		if _, err := fmt.Fprintf(conn, head, len(payload)); err != nil {
+			return "", err
+		}
+	}
+	if _, err := conn.Write(payload); err != nil {
+		return "", err
+	}
+	if *style == "http" {
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return "", err
+		}
+		body, err := io.ReadAll(response.Body)
+		return digest(body), err
+	}
+	body := make([]byte, len(payload))
+	_, err := io.ReadFull(reader, body)
+	return digest(body), err
+}
+
+func echo(conn io.Writer, reader *bufio.Reader, size int) (string, error) {
+	var body []byte
+	var err error
+	if *style == "http" {
+		request, failure := http.ReadRequest(reader)
+		if failure != nil {
+			return "", failure
+		}
+		if request.Header.Get("Expect") != "" {
+			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		body, err = io.ReadAll(request.Body)
+		if err == nil {
+			_, err = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+		}
+	} else {
+		body = make([]byte, size)
+		_, err = io.ReadFull(reader, body)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = conn.Write(body)
+	return digest(body), err
+}
+
+func describe(conn *tls.Conn, received []string) (report, error) {
+	state := conn.ConnectionState()
+	found := report{
+		Received:   received,
+		Version:    tls.VersionName(state.Version),
+		Suite:      tls.CipherSuiteName(state.CipherSuite),
+		Group:      state.CurveID.String(),
+		HelloRetry: state.HelloRetryRequest,
+	}
+	if state.NegotiatedProtocol != "" {
+		found.ALPN = &state.NegotiatedProtocol
+	}
+	if len(state.PeerCertificates) > 0 {
+		found.PeerSubject = state.PeerCertificates[0].Subject.CommonName
+	}
+	if *exporterLabel != "" {
+		context, err := hex.DecodeString(*exporterContext)
+		if err != nil {
+			return found, err
+		}
+		exported, err := state.ExportKeyingMaterial(*exporterLabel, context, *exporterLength)
+		if err != nil {
+			return found, err
+		}
+		found.Exporter = hex.EncodeToString(exported)
+	}
+	return found, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func say(value any) {
+	line, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(string(line))
+}
+
+func fail(err error) {
+	say(map[string]string{"error": err.Error()})
+	os.Exit(1)
+}

@@ -1,0 +1,175 @@
+"""The openssl command: s_server and s_client as people use them, through their consoles.
+
+Both obey single letters at the start of what they read (K sends a KeyUpdate), so the payload is
+digits. What they print of the connection is parsed; `-msg` lists every handshake message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .base import TIMEOUT, Options, Peer, PeerError, Process, Report, Role, RunningServer, running
+from .features import ML_DSA, ML_KEM
+from .openssl_conf import openssl_groups
+
+
+class OpenSSLCommand(Peer):
+    name = "openssl"
+    title = "openssl command"
+    text_payload = True
+    exporter_context = None
+
+    def version(self) -> str:
+        printed = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True)
+        return " ".join(printed.stdout.split()[:2])
+
+    def unavailable(self) -> str | None:
+        return None if shutil.which("openssl") else "openssl is not installed"
+
+    def lacks(self, feature: str, role: Role) -> str | None:
+        if feature in ML_KEM | ML_DSA and self.version() < "OpenSSL 3.5":
+            return f"{self.version()} has neither ML-KEM nor ML-DSA"
+        return None
+
+    @contextmanager
+    def start_server(self, options: Options, workdir: Path) -> Iterator[RunningServer]:
+        command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]
+        if options.require_client_cert:
+            command += ["-Verify", "2", "-verify_return_error"]
+        command += _shared_flags(options, workdir)
+        with running(Process(command, workdir)) as process:
+            end = process.wait_for(b"\n", process.wait_for(b"ACCEPT 127.0.0.1:"))
+            port = re.findall(rb"ACCEPT 127\.0\.0\.1:(\d+)", process.output[:end])[0]
+            yield _ConsoleServer(process, int(port), options, workdir)
+
+    def run_client(self, port: int, options: Options, workdir: Path) -> Report:
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"]
+        command += ["-servername", "localhost", "-verify_hostname", "localhost"]
+        command += ["-verify_return_error", *_shared_flags(options, workdir)]
+        with running(Process(command, workdir)) as process:
+            start = process.wait_for(b"\n---\n", process.wait_for(b"Verify return code: 0 (ok)"))
+            payload = options.payload.read_bytes()
+            received = []
+            for index in range(options.rounds):
+                if options.update_keys and index > 0:
+                    _send_key_update(process, workdir)
+                process.write(payload)
+                digest, start = _read_payload(process, payload, start)
+                received.append(digest)
+            process.stdin.close()
+            process.finish()
+            return _report(process, received, options, workdir)
+
+
+class _ConsoleServer(RunningServer):
+    """s_server prints what it receives and sends what it is told; here it is made to echo."""
+
+    def __init__(self, process: Process, port: int, options: Options, workdir: Path) -> None:
+        import threading
+
+        self.port = port
+        self._process = process
+        self._options = options
+        self._workdir = workdir
+        self._received: list[str] = []
+        self._error: PeerError | None = None
+        self._thread = threading.Thread(target=self._echo, daemon=True)
+        self._thread.start()
+
+    def report(self) -> Report:
+        self._thread.join(TIMEOUT)
+        if self._error is not None:
+            raise self._error
+        self._process.finish()
+        return _report(self._process, self._received, self._options, self._workdir)
+
+    def explain(self) -> str:
+        return self._process.last_words()
+
+    def _echo(self) -> None:
+        payload = self._options.payload.read_bytes()
+        at = 0
+        try:
+            for index in range(self._options.rounds):
+                digest, end = _read_payload(self._process, payload, at)
+                self._received.append(digest)
+                if self._options.update_keys and index > 0:
+                    _send_key_update(self._process, self._workdir)
+                self._process.write(bytes(self._process.output[end - len(payload) : end]))
+                at = end
+        except PeerError as error:
+            self._error = error
+
+
+def _shared_flags(options: Options, workdir: Path) -> list[str]:
+    flags = ["-tls1_3", "-CAfile", str(options.ca), "-msg", "-msgfile", str(_messages(workdir))]
+    if options.identity is not None:
+        flags += ["-cert", str(options.identity.chain), "-key", str(options.identity.key)]
+    if options.suites:
+        flags += ["-ciphersuites", ":".join(options.suites)]
+    if options.groups:
+        flags += ["-groups", openssl_groups(options.groups)]
+    if options.alpn:
+        flags += ["-alpn", ",".join(options.alpn)]
+    if options.exporter is not None:
+        flags += ["-keymatexport", options.exporter.label]
+        flags += ["-keymatexportlen", str(options.exporter.length)]
+    return flags
+
+
+def _read_payload(process: Process, payload: bytes, start: int) -> tuple[str, int]:
+    """The digest of as many bytes as the payload has, from where its beginning appears."""
+    begin = process.wait_for(payload[:64], start, what="payload") - 64
+    end = begin + len(payload)
+    process.wait_for_size(end)
+    return hashlib.sha256(process.output[begin:end]).hexdigest(), end
+
+
+def _send_key_update(process: Process, workdir: Path) -> None:
+    """What is read together with the letter would be lost, so this waits until it was obeyed."""
+    before = _count(workdir, ">>>", "KeyUpdate")
+    process.write(b"K\n")
+    deadline = time.monotonic() + TIMEOUT
+    while _count(workdir, ">>>", "KeyUpdate") == before:
+        if time.monotonic() > deadline:
+            raise PeerError(f"no KeyUpdate went out: {process.said()}")
+        time.sleep(0.01)
+
+
+def _messages(workdir: Path) -> Path:
+    return workdir / "messages.txt"
+
+
+def _count(workdir: Path, direction: str, message: str) -> int:
+    path = _messages(workdir)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return sum(line.startswith(direction) and line.endswith(message) for line in lines)
+
+
+def _report(process: Process, received: list[str], options: Options, workdir: Path) -> Report:
+    text = process.output.decode(errors="replace")
+
+    def printed(pattern: str) -> str | None:
+        found = re.search(pattern, text)
+        return found[1] if found else None
+
+    hellos = _count(workdir, "<<<", "ClientHello") + _count(workdir, ">>>", "ClientHello")
+    exporter = printed(r"Keying material: ([0-9A-F]+)")
+    return Report(
+        received=received,
+        version=printed(r"(?:Protocol *: |New, )(TLSv1\.[0-9])"),
+        suite=printed(r"C(?:ipher|IPHER) is (TLS_\w+)"),
+        alpn=printed(r"ALPN protocols? ?(?:selected)?: (\S+)"),
+        hello_retry=hellos == 2,
+        exporter=exporter.lower() if exporter else None,
+        peer_subject=printed(r"subject=CN ?= ?([^\n]+)"),
+        key_updates_sent=_count(workdir, ">>>", "KeyUpdate"),
+        key_updates_received=_count(workdir, "<<<", "KeyUpdate"),
+    )

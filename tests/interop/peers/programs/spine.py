@@ -1,0 +1,70 @@
+"""What the Python programs share: flags, the socket, the conversation, the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...conversation import Channel, Terms, converse_as_client, converse_as_server
+
+
+class Connection(Channel, Protocol):
+    """A channel that can also say what was negotiated, and end cleanly."""
+
+    def facts(self, flags: argparse.Namespace) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...
+
+
+class Stack(Protocol):
+    """One library."""
+
+    def connect(self, sock: socket.socket, flags: argparse.Namespace) -> Connection: ...
+
+    def accept(self, sock: socket.socket, flags: argparse.Namespace) -> Connection: ...
+
+
+def main(stack: Stack) -> None:
+    flags = _flags()
+    terms = Terms(
+        Path(flags.payload).read_bytes(), flags.rounds, flags.style, bool(flags.update_keys)
+    )
+    try:
+        if flags.role == "server":
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+                sock, _ = listener.accept()
+            sock.settimeout(25)
+            connection = stack.accept(sock, flags)
+            received = converse_as_server(connection, terms)
+        else:
+            sock = socket.create_connection(("127.0.0.1", flags.port), timeout=25)
+            connection = stack.connect(sock, flags)
+            received = converse_as_client(connection, terms)
+        facts = connection.facts(flags)
+        connection.close()
+        print(json.dumps({"received": received, **facts}), flush=True)
+    except Exception as error:
+        traceback.print_exc()
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+        sys.exit(1)
+
+
+def _flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("role", choices=["client", "server"])
+    for name in ("ca", "payload", "cert", "key", "pkcs12", "exporter-label", "exporter-context"):
+        parser.add_argument(f"--{name}", default="")
+    for name in ("suites", "groups", "key-shares", "alpn"):
+        parser.add_argument(f"--{name}", default=[], type=lambda value: value.split(","))
+    for name in ("require-client-cert", "update-keys"):
+        parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--style", default="raw")
+    for name in ("rounds", "port", "exporter-length"):
+        parser.add_argument(f"--{name}", default=1, type=int)
+    return parser.parse_args()

@@ -1,0 +1,90 @@
+"""CPython's ssl; with another module of the same surface (rtls) it serves that as well."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import ssl
+from typing import Any
+
+from .spine import main
+
+
+class StandardLibrary:
+    """`module` is `ssl` or something shaped like it."""
+
+    def __init__(self, module: Any = ssl) -> None:
+        self.module = module
+
+    def connect(self, sock: socket.socket, flags: argparse.Namespace) -> SSLChannel:
+        context = self._context(self.module.PROTOCOL_TLS_CLIENT, flags)
+        context.load_verify_locations(cafile=flags.ca)
+        if flags.cert:
+            context.load_cert_chain(flags.cert, flags.key)
+        return SSLChannel(context.wrap_socket(sock, server_hostname="localhost"))
+
+    def accept(self, sock: socket.socket, flags: argparse.Namespace) -> SSLChannel:
+        context = self._context(self.module.PROTOCOL_TLS_SERVER, flags)
+        context.load_cert_chain(flags.cert, flags.key)
+        if flags.require_client_cert:
+            context.verify_mode = self.module.CERT_REQUIRED
+            context.load_verify_locations(cafile=flags.ca)
+        return SSLChannel(context.wrap_socket(sock, server_side=True))
+
+    def _context(self, protocol: Any, flags: argparse.Namespace) -> Any:
+        context = self.module.SSLContext(protocol)
+        context.minimum_version = self.module.TLSVersion.TLSv1_3
+        if flags.alpn:
+            context.set_alpn_protocols(flags.alpn)
+        self.configure(context, flags)
+        return context
+
+    def configure(self, context: Any, flags: argparse.Namespace) -> None:
+        """CPython's ssl can name one group (set_ecdh_curve) and no TLS 1.3 suites."""
+        names = {"secp256r1": "prime256v1", "X25519": "X25519", "X448": "X448"}
+        if len(flags.groups) == 1:
+            context.set_ecdh_curve(names.get(flags.groups[0], flags.groups[0]))
+
+
+class SSLChannel:
+    def __init__(self, tls: Any) -> None:
+        self.tls = tls
+
+    def send_all(self, data: bytes) -> None:
+        self.tls.sendall(data)
+
+    def receive(self, limit: int) -> bytes:
+        received: bytes = self.tls.recv(limit)
+        return received
+
+    def update_keys(self) -> None:
+        raise NotImplementedError("the library has no KeyUpdate")
+
+    def facts(self, flags: argparse.Namespace) -> dict[str, Any]:
+        cipher = self.tls.cipher()
+        der = self.tls.getpeercert(binary_form=True)
+        return {
+            "version": self.tls.version(),
+            "suite": cipher[0] if cipher else None,
+            "alpn": self.tls.selected_alpn_protocol(),
+            "peer_subject": common_name(der) if der else None,
+        }
+
+    def close(self) -> None:
+        try:
+            self.tls.unwrap()
+        except OSError:
+            pass  # the other end did not wait for our close_notify
+        self.tls.close()
+
+
+def common_name(der: bytes) -> str | None:
+    from cryptography import x509
+
+    subject = x509.load_der_x509_certificate(der).subject
+    names = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else None
+
+
+if __name__ == "__main__":
+    main(StandardLibrary())

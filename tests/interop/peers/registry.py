@@ -1,0 +1,37 @@
+"""All peers, in the order of the table."""
+
+from __future__ import annotations
+
+from .base import Peer
+from .gnutls import GnuTLS
+from .go import Go
+from .handclasp import Handclasp
+from .jsse import Jsse
+from .node import Node
+from .openssl_cli import OpenSSLCommand
+from .pyopenssl import PyOpenSSL
+from .rustls import Pyrtls, Rtls
+from .stdlib import StandardLibrary
+from .tlslite import Tlslite
+
+PEERS: tuple[Peer, ...] = (
+    OpenSSLCommand(),
+    PyOpenSSL(),
+    Go(),
+    GnuTLS(),
+    Rtls(),
+    Pyrtls(),
+    StandardLibrary(),
+    Jsse(),
+    Tlslite(),
+    Node(),
+)
+LOCAL: Peer = Handclasp()
+
+
+def peer_named(name: str) -> Peer:
+    """Raises LookupError."""
+    for peer in (LOCAL, *PEERS):
+        if peer.name == name:
+            return peer
+    raise LookupError(f"no peer {name!r}: {', '.join(peer.name for peer in (LOCAL, *PEERS))}")

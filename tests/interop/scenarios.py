@@ -1,0 +1,112 @@
+"""What each feature asks of the two ends, and what must then be seen."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .peers.base import Exporter, Options, Peer, Role
+from .pki import CLIENT_NAME, SERVER_NAME, Authority
+
+PAYLOAD_SIZE = 1 << 20  # bytes each way and round
+_UPDATE_ROUNDS = 3  # keys change within the second and the third; data goes before and after
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Both ends' options, and the negotiated values that the feature demands."""
+
+    feature: str
+    server: Options
+    client: Options
+    digest: str  # SHA-256 of the payload
+    suite: str | None = None
+    group: str | None = None
+    signature: str | None = None  # the beginning of the SignatureScheme
+    alpn: str | None = None
+    client_subject: str | None = None
+    server_subject: str = SERVER_NAME
+    hello_retry: bool = False
+    key_updates_by: Role | None = None
+    exports: bool = False
+
+
+class Scenarios:
+    """Builds scenarios over one authority and one set of payload files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.authority = Authority(directory)
+        source = random.Random("handclasp interop")  # noqa: S311 - a payload, not a secret
+        self._bytes = directory / "payload.bin"
+        self._bytes.write_bytes(source.randbytes(PAYLOAD_SIZE))
+        self._digits = directory / "payload.txt"
+        digits = source.randbytes(PAYLOAD_SIZE).translate(bytes(48 + i % 10 for i in range(256)))
+        # A line end in every 100 bytes: consoles read lines, and some only short ones.
+        lines = [digits[at : at + 99] for at in range(0, PAYLOAD_SIZE - 98, 99)]
+        self._digits.write_bytes(b"\n".join(lines) + b"\n")
+
+    def build(self, feature: str, peer: Peer, peer_role: Role, local: Peer) -> Scenario:
+        """`peer` is the stack in the cell, in `peer_role`; `local` is the other end."""
+        style = next(style for style in peer.styles if style in local.styles)
+        text = peer.text_payload or local.text_payload
+        payload = self._digits if text else self._bytes
+        both = Options(ca=self.authority.path, payload=payload, style=style)
+        server = replace(both, identity=self.authority.server())
+        digest = hashlib.sha256(payload.read_bytes()).hexdigest()
+        plain = Scenario(feature, server, both, digest)
+        kind, _, value = feature.partition(":")
+        if kind == "suite":
+            return replace(_both(plain, suites=(value,)), suite=value)
+        if kind == "group":
+            made = _both(plain, groups=(value,))
+            return replace(made, group=value, client=replace(made.client, key_shares=(value,)))
+        if kind == "sig":
+            server = replace(server, identity=self.authority.server(value))
+            return replace(plain, server=server, signature=value)
+        if feature == "hrr":
+            return _hello_retry(plain, peer, peer_role)
+        if feature == "client-auth":
+            server = replace(server, require_client_cert=True)
+            client = replace(plain.client, identity=self.authority.client())
+            return replace(plain, server=server, client=client, client_subject=CLIENT_NAME)
+        if feature == "alpn":
+            *_, wanted = peer.alpn_protocols
+            server = replace(server, alpn=(wanted,))
+            client = replace(plain.client, alpn=peer.alpn_protocols)
+            return replace(plain, server=server, client=client, alpn=wanted)
+        if kind == "key-update" or kind == "key-update-peer":
+            by = peer_role if kind == "key-update-peer" else _other(peer_role)
+            made = _both(plain, rounds=_UPDATE_ROUNDS)
+            end = replace(made.client if by == "client" else made.server, update_keys=True)
+            made = replace(made, client=end) if by == "client" else replace(made, server=end)
+            return replace(made, key_updates_by=by)
+        if feature == "exporter":
+            exporter = Exporter("EXPERIMENTAL handclasp interop", peer.exporter_context, 48)
+            return replace(_both(plain, exporter=exporter), exports=True)
+        if feature != "tls13":
+            raise LookupError(feature)
+        return plain
+
+
+def _hello_retry(plain: Scenario, peer: Peer, peer_role: Role) -> Scenario:
+    client_groups, key_shares, server_groups = peer.hrr_groups(peer_role)
+    client = replace(plain.client, groups=client_groups, key_shares=key_shares)
+    server = replace(plain.server, groups=server_groups)
+    return replace(
+        plain, client=client, server=server, hello_retry=True, group=server_groups[0]
+    )
+
+
+def _both(scenario: Scenario, **changes: object) -> Scenario:
+    return replace(
+        scenario,
+        server=replace(scenario.server, **changes),  # type: ignore[arg-type]
+        client=replace(scenario.client, **changes),  # type: ignore[arg-type]
+    )
+
+
+def _other(role: Role) -> Role:
+    return "server" if role == "client" else "client"
