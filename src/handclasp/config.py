@@ -51,7 +51,7 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SharedConfig:
+class SharedConfig:
     """What both roles have."""
 
     alpn: Sequence[str] = ()
@@ -88,7 +88,7 @@ class _SharedConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientConfig(_SharedConfig):
+class ClientConfig(SharedConfig):
     """How a client connects. Every field has a safe default.
 
     Attributes:
@@ -124,9 +124,16 @@ class ClientConfig(_SharedConfig):
     credentials: Credentials | Sequence[Credentials] | None = None
     verify_peer: bool = True
 
+    @property
+    def credential_list(self) -> tuple[Credentials, ...]:
+        """The credentials, best first, however they were given."""
+        return _credential_list(self.credentials)
+
     def __post_init__(self) -> None:
-        _SharedConfig.__post_init__(self)
-        _freeze_credentials(self)
+        SharedConfig.__post_init__(self)
+        object.__setattr__(self, "credentials", self.credential_list)
+        if not self.verify_peer and self.verify is not None:
+            raise ConfigurationError("verify_peer=False and a verify callback exclude each other.")
         if self.key_shares is None:
             shares = [group for group in DEFAULT_KEY_SHARES if group in self.groups]
             object.__setattr__(self, "key_shares", tuple(shares or self.groups[:1]))
@@ -136,12 +143,10 @@ class ClientConfig(_SharedConfig):
         _check_known("key_shares", self.key_shares, self.groups)
         if list(self.key_shares) != [group for group in self.groups if group in self.key_shares]:
             raise ConfigurationError("key_shares must keep the order of groups (RFC 8446 4.2.8).")
-        if not self.verify_peer and self.verify is not None:
-            raise ConfigurationError("verify_peer=False and a verify callback exclude each other.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig(_SharedConfig):
+class ServerConfig(SharedConfig):
     """How a server answers. It needs credentials; the rest has safe defaults.
 
     Attributes:
@@ -165,9 +170,14 @@ class ServerConfig(_SharedConfig):
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
 
+    @property
+    def credential_list(self) -> tuple[Credentials, ...]:
+        """The credentials, best first, however they were given."""
+        return _credential_list(self.credentials)
+
     def __post_init__(self) -> None:
-        _SharedConfig.__post_init__(self)
-        _freeze_credentials(self)
+        SharedConfig.__post_init__(self)
+        object.__setattr__(self, "credentials", self.credential_list)
         if not self.credentials and self.choose_credentials is None:
             raise ConfigurationError(
                 "A server needs credentials: ServerConfig(credentials=[Credentials.load("
@@ -182,7 +192,7 @@ class ServerConfig(_SharedConfig):
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
 
 
-def _freeze_names(config: _SharedConfig, name: str) -> None:
+def _freeze_names(config: SharedConfig, name: str) -> None:
     value = getattr(config, name)
     if isinstance(value, str):
         raise ConfigurationError(f"{name} must be a list of names, not one string.")
@@ -192,15 +202,10 @@ def _freeze_names(config: _SharedConfig, name: str) -> None:
     object.__setattr__(config, name, frozen)
 
 
-def _freeze_credentials(config: ClientConfig | ServerConfig) -> None:
-    given = config.credentials
+def _credential_list(given: Credentials | Sequence[Credentials] | None) -> tuple[Credentials, ...]:
     if given is None:
-        frozen: tuple[Credentials, ...] = ()
-    elif isinstance(given, Credentials):
-        frozen = (given,)
-    else:
-        frozen = tuple(given)
-    object.__setattr__(config, "credentials", frozen)
+        return ()
+    return (given,) if isinstance(given, Credentials) else tuple(given)
 
 
 def _check_known(what: str, names: Sequence[str], known: Any) -> None:

@@ -40,7 +40,7 @@ from handclasp.events import (
 )
 from handclasp.faults import Fault
 from handclasp.handshake.client import client_handshake
-from handclasp.handshake.dialogue import Dialogue, Receive
+from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post13 import PostHandshake13
@@ -260,7 +260,7 @@ class _Connection:
         self._fail(self._asking_driver().refuse(question, error))
         return self._take_events()
 
-    def update_keys(self, *, request_peer: bool = True) -> None:
+    def update_keys(self, request_peer: bool = True) -> None:
         """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3)."""
         self._ready_to_send("update keys").update_send_keys(request_peer=request_peer)
 
@@ -538,7 +538,7 @@ class ClientConnection(_Connection):
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
-        return choose_client_credentials(question, config.credentials, config.signature_schemes)
+        return choose_client_credentials(question, config.credential_list, config.signature_schemes)
 
     def _verify(self, question: VerifyPeer) -> object:
         config = self._config
@@ -573,7 +573,7 @@ class ServerConnection(_Connection):
         config = self._config
         return choose_server_credentials(
             question,
-            config.credentials,
+            config.credential_list,
             config.signature_schemes,
             strict_server_name=config.strict_server_name,
         )

@@ -53,12 +53,6 @@ _READ_SIZE = 128 * 1024
 _WRITE_SIZE = 128 * 1024
 """Plaintext bytes sealed at once: what `sendall` needs beyond the caller's own data."""
 
-_MAX_QUEUED_ANSWERS = 64 * 1024
-"""Bytes that a reader may owe to a peer that does not read, before it stops reading as well.
-
-An honest peer never comes near: an answer to a KeyUpdate is some 27 bytes.
-"""
-
 _MAX_DRAINED = 256 * 1024
 """Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
@@ -235,7 +229,7 @@ class TLSSocket:
             HandshakeTimeoutError: it took too long.
             TLSError: it failed. The alert was sent as far as that was possible.
         """
-        if not self.connection.established:
+        if self.connection.info is None:
             with self._read_lock:
                 self._handshake()
 
@@ -308,7 +302,7 @@ class TLSSocket:
 
         `request_peer` asks the peer to do the same. Raises as `sendall` does.
         """
-        self._send_by(lambda connection: connection.update_keys(request_peer))
+        self._send_by(lambda connection: connection.update_keys(request_peer=request_peer))
 
     # Ending
 
@@ -467,13 +461,13 @@ class TLSSocket:
 
     def _handshake(self) -> None:
         """Under the read lock."""
-        if self.connection.established:
+        if self.connection.info is not None:
             return
         timeouts = [t for t in (self._timeout, self._handshake_timeout) if t is not None]
         deadline = time.monotonic() + min(timeouts) if timeouts else None
         try:
             self._flush()
-            while not self.connection.established:
+            while self.connection.info is None:
                 self._receive(deadline)
                 self._check_progress()
             with self._write_lock:
@@ -492,7 +486,7 @@ class TLSSocket:
                 self._flush()
 
     def _check_progress(self) -> None:
-        if self._peer_closed and not self.connection.established:
+        if self._peer_closed and self.connection.info is None:
             with self._state_lock:
                 raise self.connection.abort(Fault.CLOSED_DURING_HANDSHAKE)
 
@@ -574,7 +568,7 @@ class TLSSocket:
         raise error
 
     def _note_reset(self, reset: ConnectionResetError) -> None:
-        if self.connection.established:
+        if self.connection.info is not None:
             self._read_failure = reset
             raise reset
         # Many servers reset where they should send an alert; the catalogue explains it better.
@@ -590,13 +584,11 @@ class TLSSocket:
     def _wait_for_input(self, deadline: float | None) -> None:
         """Wait until there is something to read, and meanwhile send what a reader owes."""
         writable = False
-        readable = True
         if self._unsent and self._write_lock.acquire(blocking=False):
             # No writer is at work who would send this.
             writable = bool(self._unsent)
-            readable = sum(map(len, self._unsent)) < _MAX_QUEUED_ANSWERS
             self._write_lock.release()
-        _wait(self._sock, readable=readable, writable=writable, deadline=deadline)
+        _wait(self._sock, readable=True, writable=writable, deadline=deadline)
         if writable:
             self._flush()
 
@@ -604,7 +596,7 @@ class TLSSocket:
 
     def _write(self, octets: memoryview) -> None:
         self._check_open()
-        if not self.connection.established:
+        if self.connection.info is None:
             self.do_handshake()
         if not octets:
             return
@@ -660,8 +652,11 @@ class TLSSocket:
         while self._flush_wanted and self._write_lock.acquire(blocking=False):
             try:
                 self._flush_wanted = False
-                self._collect()
-                self._push()
+                # What a full transport cannot take stays in the connection, where a flood of
+                # KeyUpdates costs one answer and not one each.
+                if self._push():
+                    self._collect()
+                    self._push()
             except OSError as error:
                 self._fail_writing(error)
             finally:

@@ -2,6 +2,9 @@
 
 Its key lies in a directory that only its owner can read. Whoever holds that key can impersonate
 any server to those who trust the authority, so it must never leave the machine.
+
+The key file holds the certificate too, so that an authority appears at once and whole, even if
+two processes create it at the same time; the certificate file is a copy of it to give away.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,10 +56,11 @@ _BACKDATED = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class IssuedCertificate:
-    """A fresh certificate: `chain_pem` has it and its issuer's certificate is not in there.
+    """A fresh certificate and its key.
 
     Attributes:
-        chain_pem: what a server sends, leaf first, as PEM.
+        chain_pem: what its holder sends, as PEM: the certificate alone, as the authority is a
+            root, which the peer must have already.
         key_pem: the private key as unencrypted PKCS #8 PEM.
     """
 
@@ -163,45 +167,201 @@ def default_directory() -> Path:
 
 
 def _open(place: Path) -> LocalAuthority:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-    key_file, certificate_file = place / KEY_FILE, place / CERTIFICATE_FILE
+    key_file = place / KEY_FILE
     # The mode on Windows says nothing; there the profile directory is private.
     if os.name == "posix" and key_file.stat().st_mode & 0o077:
         raise ConfigurationError(
             f"Others can read the authority's key {key_file}: run chmod 600 on it if nobody had "
-            "a reason to look, or else delete the directory to make a new authority."
+            "a reason to look, or else delete it to make a new authority."
         )
-    broken = f"{place} holds a broken authority: delete it to make a new one."
+    data = key_file.read_bytes()
     try:
-        private_key: Any = load_pem_private_key(key_file.read_bytes(), None)
-        authority = LocalAuthority(certificate_file.read_bytes(), private_key)
-        own = authority._certificate.public_key() == private_key.public_key()
-    except (ValueError, TypeError, FileNotFoundError):
-        raise ConfigurationError(broken) from None
-    if not own:
-        raise ConfigurationError(broken)
-    if authority._certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=1):
+        private_key: Any = load_pem_private_key(data, None)
+        certificate = x509.load_pem_x509_certificate(data)
+        intact = certificate.public_key() == private_key.public_key()
+    except (ValueError, TypeError):
+        intact = False
+    if not intact:
         raise ConfigurationError(
-            f"The authority in {place} has expired: delete it to make a new one."
+            f"The authority in {key_file} is damaged: delete it to replace it."
         )
-    return authority
+    if certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=1):
+        raise ConfigurationError(f"The authority in {key_file} expired: delete it to replace it.")
+    certificate_pem = certificate.public_bytes(Encoding.PEM)
+    _keep_copy(place / CERTIFICATE_FILE, certificate_pem)
+    return LocalAuthority(certificate_pem, private_key)
 
 
 def _create(place: Path) -> None:
-    """Write certificate and key so that the key, which comes last, makes the authority complete."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    # The verifier, like the web's profile, takes no EdDSA authority; P-256 works everywhere.
+    # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
     key = _new_key("ecdsa-p256")
     certificate = _signed(_authority(key), key)
-    with tempfile.TemporaryDirectory(dir=place, prefix=".new-") as drafts:
-        draft_key = _write_private(Path(drafts) / KEY_FILE, _key_pem(key))
-        draft = _write_private(
-            Path(drafts) / CERTIFICATE_FILE, certificate.public_bytes(Encoding.PEM)
-        )
-        lock = place / ".creating"
-        _publish(lock, draft, draft_key, place)
+    draft = _draft(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
+    try:
+        os.link(draft, place / KEY_FILE)  # Unlike a rename, this never replaces another's key.
+    except FileExistsError:
+        pass
+    except OSError:
+        os.replace(draft, place / KEY_FILE)  # A file system without links.
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _keep_copy(path: Path, data: bytes) -> None:
+    try:
+        if path.read_bytes() == data:
+            return
+    except FileNotFoundError:
+        pass
+    draft = _draft(path.parent, data)
+    draft.chmod(0o644)
+    os.replace(draft, path)
+
+
+def _draft(place: Path, data: bytes) -> Path:
+    """A new file, complete and on the disk, that only the owner can read."""
+    descriptor, name = tempfile.mkstemp(dir=place, prefix=".new-")  # mkstemp makes it 0600.
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _authority(key: Any) -> x509.CertificateBuilder:
+    from cryptography import x509
+
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    # The number tells authorities apart: two of one name but other keys confuse path builders.
+    subject = _common_name(f"handclasp local authority {identifier.digest[:4].hex()}")
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + timedelta(days=_AUTHORITY_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(certificates=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(_issuer_identifier(identifier), critical=False)
+    )
+
+
+def _leaf(
+    names: Sequence[str], purpose: Purpose, days: int, key: Any, issuer: x509.Certificate
+) -> x509.CertificateBuilder:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    common_name, alternatives = _names(names, purpose)
+    used_for = (
+        ExtendedKeyUsageOID.CLIENT_AUTH if purpose == "client" else ExtendedKeyUsageOID.SERVER_AUTH
+    )
+    issuer_key = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    public_key = key.public_key()
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_common_name(common_name))
+        .issuer_name(issuer.subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(max(now - _BACKDATED, issuer.not_valid_before_utc))
+        .not_valid_after(min(now - _BACKDATED + timedelta(days=days), issuer.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(key_transport=key_kind(key) == "rsa"), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([used_for]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(_issuer_identifier(issuer_key), critical=False)
+    )
+    if alternatives:
+        # RFC 5280 4.2.1.6: critical exactly if the subject is empty.
+        extension = x509.SubjectAlternativeName(alternatives)
+        builder = builder.add_extension(extension, critical=common_name is None)
+    return builder
+
+
+_MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 A.1
+
+
+def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x509.GeneralName]]:
+    """The common name, if the first name is short enough for one, and the subjectAltName."""
+    from cryptography import x509
+
+    alternatives: dict[x509.GeneralName, None] = {}
+    first: str | None = None
+    for name in names:
+        wildcard = "*." if name.startswith("*.") else ""
+        try:
+            normal = normal_name(name.removeprefix(wildcard))
+        except ConfigurationError:
+            if purpose == "server" or not 0 < len(name) <= _MAX_COMMON_NAME:
+                raise
+            normal = ""
+        address = ip_address(normal)
+        if address is not None and wildcard:
+            raise ConfigurationError(f"{name!r}: an IP address has no wildcard.")
+        if address is not None:
+            alternatives[x509.IPAddress(address)] = None
+        elif normal:
+            alternatives[x509.DNSName(wildcard + normal)] = None
+        first = first or (wildcard + normal if normal else name)
+    fits = first is not None and len(first) <= _MAX_COMMON_NAME
+    return (first if fits else None), list(alternatives)
+
+
+def _key_usage(*, certificates: bool = False, key_transport: bool = False) -> x509.KeyUsage:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not certificates,
+        content_commitment=False,
+        key_encipherment=key_transport,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificates,
+        crl_sign=certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _issuer_identifier(identifier: x509.SubjectKeyIdentifier) -> x509.AuthorityKeyIdentifier:
+    from cryptography import x509
+
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def _common_name(text: str | None) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([] if text is None else [x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _signed(builder: x509.CertificateBuilder, key: Any) -> x509.Certificate:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return builder.sign(key, SHA256())
+
+
+def _key_pem(key: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
 
 
 def _new_key(key_type: str) -> Any:

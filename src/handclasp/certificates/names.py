@@ -111,8 +111,7 @@ def _to_a_labels(name: str) -> str:
         import idna
     except ImportError:
         raise ConfigurationError(
-            f"{name!r} is not ASCII: install the package idna, or give the name in its "
-            '"xn--" form.'
+            f'{name!r} is not ASCII: install the package idna, or give the name in its "xn--" form.'
         ) from None
     try:
         return idna.encode(name, uts46=True).decode("ascii")

@@ -263,9 +263,7 @@ _END = b"-----END CERTIFICATE-----"
 
 def _pem_blocks(data: bytes) -> list[bytes]:
     """Each certificate's PEM text by itself, so that one broken entry leaves the others alone."""
-    return [
-        _BEGIN + part.partition(_END)[0] + _END + b"\n" for part in data.split(_BEGIN)[1:]
-    ]
+    return [_BEGIN + part.partition(_END)[0] + _END + b"\n" for part in data.split(_BEGIN)[1:]]
 
 
 def _load_pem(block: bytes) -> x509.Certificate:

@@ -24,9 +24,7 @@ def hkdf_expand_label(
     return Secret(_expand_further(hash_name, secret, info, block, length))
 
 
-def _expand_further(
-    hash_name: str, secret: bytes, info: bytes, block: bytes, length: int
-) -> bytes:
+def _expand_further(hash_name: str, secret: bytes, info: bytes, block: bytes, length: int) -> bytes:
     if length > 255 * len(block):
         raise ValueError(f"HKDF cannot give more than {255 * len(block)} bytes")
     blocks = [block]

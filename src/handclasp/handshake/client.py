@@ -35,10 +35,7 @@ async def send_offer(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> 
 def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> None:
     """RFC 8446 sections 4.1.3 and 4.2.1."""
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
-    if selected is None:
-        version = hello.legacy_version
-    else:
-        version = ext.read_selected_version(selected)
+    version = hello.legacy_version if selected is None else ext.read_selected_version(selected)
     name = version_name(version)
     hs.note_decision("version", config.versions, config.versions, name, "the server chose")
     if selected is not None:

@@ -6,8 +6,6 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
@@ -56,9 +54,7 @@ async def complete_client_handshake(
 ) -> Settled13:
     """Everything after the first ServerHello, whose version is TLS 1.3."""
     suite = _check_server_hello(config, offer, server_hello)
-    hs.transcript.choose_hash(
-        suite.hash_name, retried=server_hello.is_hello_retry_request
-    )
+    hs.transcript.choose_hash(suite.hash_name, retried=server_hello.is_hello_retry_request)
     if server_hello.is_hello_retry_request:
         offer, server_hello = await _retry(hs, config, offer, server_hello)
     elif config.middlebox_compatibility:
@@ -117,9 +113,7 @@ def _check_server_hello(
 ) -> CipherSuite:
     """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
     place = Place.HRR if server_hello.is_hello_retry_request else Place.SH
-    check_answer(
-        server_hello.extensions, place, offer.hello.extensions, config.limits.extensions
-    )
+    check_answer(server_hello.extensions, place, offer.hello.extensions, config.limits.extensions)
     if server_hello.legacy_version != TLS12:
         raise ProtocolError(
             Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(server_hello.legacy_version)}"
@@ -284,9 +278,7 @@ async def _authenticate_client(
     ]
     data = request.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     authorities = ext.read_certificate_authorities(data) if data is not None else ()
-    credentials = await hs.ask(
-        ChooseCredentials(None, tuple(offered), authorities=authorities)
-    )
+    credentials = await hs.ask(ChooseCredentials(None, tuple(offered), authorities=authorities))
     scheme = None
     if credentials is not None:
         scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)

@@ -8,7 +8,7 @@ waits for a message and where it asks the outside. What it yields there is a `Re
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -19,14 +19,13 @@ from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import handshake_type_name
 from handclasp.wire.messages import (
     MESSAGE_TYPES,
-
     Message,
-
     read_message,
     write_message,
 )
 
 M = TypeVar("M", bound=Message)
+N = TypeVar("N", bound=Message)
 Answer = TypeVar("Answer")
 
 
@@ -69,7 +68,15 @@ class _Ask:
 class Dialogue:
     """One side's half of a handshake, over the record layer."""
 
-    __slots__ = ("_keylog", "_receive_epoch", "_send_epoch", "client_random", "records", "trace", "transcript")
+    __slots__ = (
+        "_keylog",
+        "_receive_epoch",
+        "_send_epoch",
+        "client_random",
+        "records",
+        "trace",
+        "transcript",
+    )
 
     def __init__(
         self,
@@ -85,14 +92,19 @@ class Dialogue:
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 
-    async def receive(self, *expected: type[M]) -> M:
+    @overload
+    async def receive(self, expected: type[M], /) -> M: ...
+    @overload
+    async def receive(self, expected: type[M], alternative: type[N], /) -> M | N: ...
+
+    async def receive(self, *expected: type[Message]) -> Message:
         """The next message, which must be one of `expected`; it enters the transcript."""
         raw = await Receive(expected)
         if self.trace is not None:
             self.trace.message("received", self._receive_epoch, raw[0], raw)
         if all(raw[0] != MESSAGE_TYPES[kind] for kind in expected):
             raise unexpected(raw, expected)
-        message = cast(M, read_message(raw))
+        message = read_message(raw)
         self.transcript.add(raw)
         return message
 

@@ -113,9 +113,7 @@ def choose_client_credentials(
 ) -> Credentials | None:
     """The certificate to show to this server, or None to go without."""
     for candidate in candidates:
-        scheme = choose_signature_scheme(
-            candidate, question.signature_schemes, acceptable_schemes
-        )
+        scheme = choose_signature_scheme(candidate, question.signature_schemes, acceptable_schemes)
         if scheme is not None:
             return candidate
     return None
@@ -123,6 +121,4 @@ def choose_client_credentials(
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
     """Both lists, for people."""
-    return (
-        f"offered: {', '.join(offered) or 'nothing'}; accepted here: {', '.join(acceptable)}"
-    )
+    return f"offered: {', '.join(offered) or 'nothing'}; accepted here: {', '.join(acceptable)}"

@@ -235,9 +235,7 @@ def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     return _Choice(CIPHER_SUITES[suite], group, alpn)
 
 
-async def _retry(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
-) -> _Offer:
+async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Offer:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4); gives the second offer."""
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
     hs.send(_hello_retry_request(offer, choice, cookie))
@@ -260,9 +258,7 @@ async def _retry(
 
 def _hello_retry_request(offer: _Offer, choice: _Choice, cookie: bytes | None) -> ServerHello:
     extensions: dict[int, bytes] = {
-        ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(
-            GROUPS[choice.group].code
-        )
+        ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(GROUPS[choice.group].code)
     }
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
@@ -293,9 +289,7 @@ def _check_second_hello(first: ClientHello, second: ClientHello, cookie: bytes |
 
 def _comparable(hello: ClientHello) -> ClientHello:
     kept = {
-        kind: data
-        for kind, data in hello.extensions.items()
-        if kind not in _MAY_CHANGE_AFTER_RETRY
+        kind: data for kind, data in hello.extensions.items() if kind not in _MAY_CHANGE_AFTER_RETRY
     }
     return replace(hello, extensions=kept)
 
@@ -312,9 +306,7 @@ async def _choose_credentials(
     )
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
-    scheme = choose_signature_scheme(
-        credentials, offer.signature_schemes, config.signature_schemes
-    )
+    scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
     hs.note_decision(
         "signature_scheme",
         offer.signature_schemes,

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
-from handclasp.crypto.suites import IV_SIZE, CipherSuite
 from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import IV_SIZE, CipherSuite
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,7 @@ class TrafficSecret:
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
         suite = self.suite
-        after = hkdf_expand_label(
-            suite.hash_name, self.secret, "traffic upd", b"", suite.hash_size
-        )
+        after = hkdf_expand_label(suite.hash_name, self.secret, "traffic upd", b"", suite.hash_size)
         return TrafficSecret(suite, after)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
@@ -149,9 +147,7 @@ def _derive_secret(
     stage: HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
 ) -> Secret:
     suite = stage.suite
-    return hkdf_expand_label(
-        suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size
-    )
+    return hkdf_expand_label(suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size)
 
 
 @lru_cache(maxsize=8)

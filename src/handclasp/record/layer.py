@@ -299,9 +299,7 @@ class RecordLayer:
         """The opened record, or None where it is one to drop."""
         content_type = header[0]
         if self._trace is not None:
-            self._trace.record(
-                "received", self._read_epoch, content_type, HEADER_SIZE + len(body)
-            )
+            self._trace.record("received", self._read_epoch, content_type, HEADER_SIZE + len(body))
         if self._read is None or content_type != _APPLICATION_DATA:
             return self._open_plaintext(content_type, body)
         if self._early_data_budget:
@@ -320,9 +318,7 @@ class RecordLayer:
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
         # A peer that could not use the first flight has no keys and says so in plaintext.
         if self._read is not None and not (
-            content_type == _ALERT
-            and self._read_epoch == "handshake"
-            and self._read.sequence == 0
+            content_type == _ALERT and self._read_epoch == "handshake" and self._read.sequence == 0
         ):
             raise ProtocolError(Fault.UNPROTECTED_RECORD, _type_name(content_type))
         return content_type, bytes(body)

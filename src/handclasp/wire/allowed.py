@@ -81,7 +81,9 @@ def check_allowed(extensions: Extensions, place: Place, limit: int) -> None:
             )
 
 
-def check_answer(extensions: Extensions, place: Place, offered: Collection[int], limit: int) -> None:
+def check_answer(
+    extensions: Extensions, place: Place, offered: Collection[int], limit: int
+) -> None:
     """`check_allowed`, and refuse what was not `offered` (unsupported_extension).
 
     The cookie of a HelloRetryRequest is the one extension that comes unasked (section 4.2.2).

@@ -166,7 +166,7 @@ class GroupCode(IntEnum):
 
 
 class SignatureSchemeCode(IntEnum):
-    """The TLS SignatureScheme registry; the last ones are recognised and never negotiated in 1.3."""
+    """The TLS SignatureScheme registry; from rsa_pkcs1 on for certificates only, or not at all."""
 
     ecdsa_secp256r1_sha256 = 0x0403
     ecdsa_secp384r1_sha384 = 0x0503

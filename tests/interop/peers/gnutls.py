@@ -34,5 +34,9 @@ class GnuTLS(ProgramPeer):
             return "GnuTLS 3.7 has no ML-DSA"
         return None
 
+    def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        # A GnuTLS client sends a share for its first group of each kind, XDH and EC.
+        return ("secp256r1", "secp384r1"), ("secp256r1",), ("secp384r1",)
+
     def command(self, options: Options) -> list[str]:
         return [sys.executable, "-m", "tests.interop.peers.programs.gnutls_library"]

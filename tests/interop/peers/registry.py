@@ -8,6 +8,7 @@ from .go import Go
 from .handclasp import Handclasp
 from .jsse import Jsse
 from .node import Node
+from .nss import NSS
 from .openssl_cli import OpenSSLCommand
 from .pyopenssl import PyOpenSSL
 from .rustls import Pyrtls, Rtls
@@ -19,6 +20,7 @@ PEERS: tuple[Peer, ...] = (
     PyOpenSSL(),
     Go(),
     GnuTLS(),
+    NSS(),
     Rtls(),
     Pyrtls(),
     StandardLibrary(),

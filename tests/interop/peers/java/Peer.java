@@ -48,7 +48,7 @@ public final class Peer {
             }
             Peer peer = new Peer(arguments);
             if (peer.flags.containsKey("update-keys")) {
-                peer.updateKeysEvery256KiB();
+                peer.updateKeysEveryRound();
             }
             peer.run(arguments[0].equals("server"));
         } catch (Exception error) {
@@ -65,9 +65,13 @@ public final class Peer {
         }
     }
 
-    /** JSSE has no call for a KeyUpdate; it sends them by itself, and only its debug log tells. */
-    private void updateKeysEvery256KiB() {
-        String limits = "AES/GCM/NoPadding KeyUpdate 2^18, ChaCha20-Poly1305 KeyUpdate 2^18";
+    /**
+     * JSSE has no call for a KeyUpdate; it sends them by itself, and only its debug log tells.
+     * Past the limit for what it reads it sends one per record until the other end's new keys
+     * come, so the limit lies in the last record of a round.
+     */
+    private void updateKeysEveryRound() {
+        String limits = "AES/GCM/NoPadding KeyUpdate 1040000, ChaCha20-Poly1305 KeyUpdate 1040000";
         Security.setProperty("jdk.tls.keyLimits", limits);
         System.setProperty("javax.net.debug", "ssl,handshake");
         System.setErr(new PrintStream(log, true));

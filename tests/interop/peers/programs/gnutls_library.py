@@ -121,7 +121,7 @@ class GnuTLSChannel:
         facts: dict[str, Any] = {
             "version": call("protocol_get_name", version, returns=text).decode(),
             "suite": (suite or b"").decode() or None,
-            "group": call("group_get_name", group, returns=text).decode(),
+            "group": call("group_get_name", group, returns=text).decode().lower(),
             "alpn": self._alpn(),
             "peer_subject": self._peer_name(),
             "key_updates_sent": self.updates,

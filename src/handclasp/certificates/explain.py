@@ -1,0 +1,162 @@
+"""What a certificate says, as plain values: for people, for JSON, and for `handclasp cert show`."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from handclasp.certificates.credentials import spki_is_pss
+from handclasp.certificates.names import certificate_names, shown
+from handclasp.crypto.signatures import key_kind
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_TEXT_LIMIT = 1000
+
+
+def describe(certificate: x509.Certificate) -> dict[str, Any]:
+    """What the certificate says of itself; nothing of it is verified here.
+
+    Everything is text, a number, a boolean, a list of text, or None where the certificate is
+    silent or the field cannot be read. Keys: subject, issuer, names, not_before and not_after
+    (ISO 8601, UTC), serial (hexadecimal), key_type, key_size (bits), signature_algorithm,
+    spki_sha256 (base64, as in a pin), fingerprint_sha256 (hexadecimal), is_authority, key_usage,
+    extended_key_usage.
+    """
+    readable = _or_none
+    key = readable(certificate.public_key)
+    return {
+        "subject": readable(lambda: shown(certificate.subject.rfc4514_string(), _TEXT_LIMIT)),
+        "issuer": readable(lambda: shown(certificate.issuer.rfc4514_string(), _TEXT_LIMIT)),
+        "names": readable(lambda: list(certificate_names(certificate))),
+        "not_before": _iso(certificate.not_valid_before_utc),
+        "not_after": _iso(certificate.not_valid_after_utc),
+        "serial": f"{certificate.serial_number:x}",
+        "key_type": _key_type(certificate, key),
+        "key_size": getattr(key, "key_size", None),
+        "signature_algorithm": _signature_algorithm(certificate),
+        "spki_sha256": readable(lambda: spki_pin(key)),
+        "fingerprint_sha256": hashlib.sha256(_der(certificate)).hexdigest(),
+        "is_authority": readable(lambda: _is_authority(certificate)),
+        "key_usage": readable(lambda: _key_usage(certificate)),
+        "extended_key_usage": readable(lambda: _extended_key_usage(certificate)),
+    }
+
+
+def spki_pin(public_key: Any) -> str:
+    """SHA-256 over the SubjectPublicKeyInfo, in base64: what browsers and pins go by (RFC 7469)."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(hashlib.sha256(spki).digest()).decode("ascii")
+
+
+def _or_none(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Exception:
+        return None  # cryptography reads fields late; a broken one must not hide the others.
+
+
+def _iso(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _key_type(certificate: x509.Certificate, key: Any) -> str:
+    if key is None:
+        return certificate.public_key_algorithm_oid.dotted_string
+    kind = key_kind(key)
+    if kind == "rsa":
+        return "RSASSA-PSS" if spki_is_pss(certificate) else "RSA"
+    named = {"ed25519": "Ed25519", "ed448": "Ed448"}
+    if kind.startswith("mldsa"):
+        return f"ML-DSA-{kind[5:]}"
+    if kind in named:
+        return named[kind]
+    return f"ECDSA {kind}" if kind else type(key).__name__.removesuffix("PublicKey")
+
+
+def _signature_algorithm(certificate: x509.Certificate) -> str:
+    oid = certificate.signature_algorithm_oid
+    known = {
+        "1.2.840.113549.1.1.5": "sha1WithRSAEncryption",
+        "1.2.840.113549.1.1.11": "sha256WithRSAEncryption",
+        "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
+        "1.2.840.113549.1.1.13": "sha512WithRSAEncryption",
+        "1.2.840.113549.1.1.10": "RSASSA-PSS",
+        "1.2.840.10045.4.3.2": "ecdsa-with-SHA256",
+        "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
+        "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
+        "1.3.101.112": "Ed25519",
+        "1.3.101.113": "Ed448",
+        "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19": "ML-DSA-87",
+    }
+    return known.get(oid.dotted_string, oid.dotted_string)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and bool(constraints.ca)
+
+
+_USAGES = {
+    "digital_signature": "digitalSignature",
+    "content_commitment": "contentCommitment",
+    "key_encipherment": "keyEncipherment",
+    "data_encipherment": "dataEncipherment",
+    "key_agreement": "keyAgreement",
+    "key_cert_sign": "keyCertSign",
+    "crl_sign": "cRLSign",
+}
+
+
+def _key_usage(certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    usage = _extension(certificate, x509.KeyUsage)
+    if usage is None:
+        return None
+    return [name for attribute, name in _USAGES.items() if getattr(usage, attribute)]
+
+
+_PURPOSES = {
+    "1.3.6.1.5.5.7.3.1": "serverAuth",
+    "1.3.6.1.5.5.7.3.2": "clientAuth",
+    "1.3.6.1.5.5.7.3.3": "codeSigning",
+    "1.3.6.1.5.5.7.3.4": "emailProtection",
+    "1.3.6.1.5.5.7.3.8": "timeStamping",
+    "1.3.6.1.5.5.7.3.9": "OCSPSigning",
+    "2.5.29.37.0": "anyExtendedKeyUsage",
+}
+
+
+def _extended_key_usage(certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    purposes = _extension(certificate, x509.ExtendedKeyUsage)
+    if purposes is None:
+        return None
+    return [_PURPOSES.get(entry.dotted_string, entry.dotted_string) for entry in purposes]
+
+
+def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)

@@ -1,0 +1,250 @@
+"""NSS through its C interface: selfserv takes at most ten kilobytes from a client."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .spine import main
+from .stdlib_ssl import common_name
+
+# Numbers of the interface, by the names in NSS's ssl.h, sslt.h and sslerr.h.
+_SSL_REQUEST_CERTIFICATE, _SSL_REQUIRE_CERTIFICATE = 3, 10
+_TLS13 = 0x0304
+
+SUITES = {
+    "TLS_AES_128_GCM_SHA256": 0x1301,
+    "TLS_AES_256_GCM_SHA384": 0x1302,
+    "TLS_CHACHA20_POLY1305_SHA256": 0x1303,
+}
+GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "X25519": 29}
+
+
+class _VersionRange(ctypes.Structure):
+    _fields_ = [("min", ctypes.c_uint16), ("max", ctypes.c_uint16)]
+
+
+class _ChannelInfo(ctypes.Structure):
+    _fields_ = [
+        ("length", ctypes.c_uint32),
+        ("protocolVersion", ctypes.c_uint16),
+        ("cipherSuite", ctypes.c_uint16),
+        ("authKeyBits", ctypes.c_uint32),
+        ("keaKeyBits", ctypes.c_uint32),
+        ("times", ctypes.c_uint32 * 3),
+        ("sessionIDLength", ctypes.c_uint32),
+        ("sessionID", ctypes.c_uint8 * 32),
+        ("compressionMethodName", ctypes.c_char_p),
+        ("compressionMethod", ctypes.c_int),
+        ("extendedMasterSecretUsed", ctypes.c_int),
+        ("earlyDataAccepted", ctypes.c_int),
+        ("keaType", ctypes.c_int),
+        ("keaGroup", ctypes.c_int),
+        ("rest", ctypes.c_uint8 * 64),
+    ]
+
+
+class _SECItem(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_int), ("data", ctypes.c_void_p), ("len", ctypes.c_uint)]
+
+
+class NSSError(Exception):
+    pass
+
+
+class NSS:
+    def __init__(self) -> None:
+        self.library = load()
+
+    def connect(self, sock: socket.socket, flags: argparse.Namespace) -> NSSChannel:
+        tls = self._import(sock, flags)
+        nss = self.library
+        nss.check("SSL_SetURL", tls, b"localhost")
+        if flags.cert:
+            hook = ctypes.cast(nss.ssl.NSS_GetClientAuthData, ctypes.c_void_p)
+            nss.check("SSL_GetClientAuthDataHook", tls, hook, _nickname(flags))
+        nss.check("SSL_ResetHandshake", tls, 0)
+        return NSSChannel(nss, tls, sock)
+
+    def accept(self, sock: socket.socket, flags: argparse.Namespace) -> NSSChannel:
+        nss = self.library
+        tls = self._import(sock, flags)
+        nss.check("SSL_ConfigServerSessionIDCache", 10, 100, 86400, b"/tmp")
+        certificate = nss.pointer("PK11_FindCertFromNickname", _nickname(flags), None)
+        key = nss.pointer("PK11_FindKeyByAnyCert", ctypes.c_void_p(certificate), None)
+        certificate, key = ctypes.c_void_p(certificate), ctypes.c_void_p(key)
+        nss.check("SSL_ConfigServerCert", tls, certificate, key, None, 0)
+        if flags.require_client_cert:
+            nss.check("SSL_OptionSet", tls, _SSL_REQUEST_CERTIFICATE, 1)
+            nss.check("SSL_OptionSet", tls, _SSL_REQUIRE_CERTIFICATE, 1)
+        nss.check("SSL_ResetHandshake", tls, 1)
+        return NSSChannel(nss, tls, sock)
+
+    def _import(self, sock: socket.socket, flags: argparse.Namespace) -> ctypes.c_void_p:
+        nss = self.library
+        self.directory = tempfile.TemporaryDirectory(prefix="nssdb-")
+        _fill_database(self.directory.name, flags)
+        nss.check("NSS_Init", f"sql:{self.directory.name}".encode())
+        nss.check("NSS_SetDomesticPolicy")
+        tcp = ctypes.c_void_p(nss.pointer("PR_ImportTCPSocket", sock.fileno()))
+        sock.settimeout(None)
+        tls = ctypes.c_void_p(nss.pointer("SSL_ImportFD", None, tcp))
+        versions = _VersionRange(_TLS13, _TLS13)
+        nss.check("SSL_VersionRangeSet", tls, ctypes.byref(versions))
+        if flags.suites:
+            for name, number in SUITES.items():
+                nss.check("SSL_CipherPrefSet", tls, number, int(name in flags.suites))
+        if flags.groups:
+            numbers = [GROUPS[group] for group in flags.groups]
+            wanted = (ctypes.c_int * len(numbers))(*numbers)
+            nss.check("SSL_NamedGroupConfig", tls, wanted, len(numbers))
+        if flags.alpn:
+            names = b"".join(bytes([len(name)]) + name.encode() for name in flags.alpn)
+            nss.check("SSL_SetNextProtoNego", tls, names, len(names))
+        return tls
+
+
+class NSSChannel:
+    def __init__(self, library: _Library, tls: ctypes.c_void_p, sock: socket.socket) -> None:
+        self.nss = library
+        self.tls = tls
+        self.sock = sock
+        self.updates = 0
+        library.check("SSL_ForceHandshake", tls)
+
+    def send_all(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            piece = data[at : at + (1 << 16)]
+            at += self.nss.check("PR_Write", self.tls, piece, len(piece), least=1)
+
+    def receive(self, limit: int) -> bytes:
+        buffer = ctypes.create_string_buffer(limit)
+        count = self.nss.check("PR_Read", self.tls, buffer, limit)
+        return buffer.raw[:count]
+
+    def update_keys(self) -> None:
+        # Experimental functions are found by name; this one takes (socket, request an answer).
+        address = self.nss.pointer("SSL_GetExperimentalAPI", b"SSL_KeyUpdate")
+        update = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(address)
+        if update(self.tls, 1) != 0:
+            raise NSSError("SSL_KeyUpdate")
+        self.updates += 1
+
+    def facts(self, flags: argparse.Namespace) -> dict[str, Any]:
+        info = _ChannelInfo()
+        size = ctypes.sizeof(info)
+        self.nss.check("SSL_GetChannelInfo", self.tls, ctypes.byref(info), size)
+        suites = {number: name for name, number in SUITES.items()}
+        groups = {number: name for name, number in GROUPS.items()}
+        facts: dict[str, Any] = {
+            "version": "TLSv1.3" if info.protocolVersion == _TLS13 else hex(info.protocolVersion),
+            "suite": suites.get(info.cipherSuite, hex(info.cipherSuite)),
+            "group": groups.get(info.keaGroup, str(info.keaGroup)),
+            "alpn": self._alpn(),
+            "peer_subject": self._peer_name(),
+            "key_updates_sent": self.updates,
+        }
+        if flags.exporter_label:
+            label, context = flags.exporter_label.encode(), bytes.fromhex(flags.exporter_context)
+            out = ctypes.create_string_buffer(flags.exporter_length)
+            self.nss.check(
+                "SSL_ExportKeyingMaterial",
+                *(self.tls, label, len(label), 1, context, len(context)),
+                *(out, flags.exporter_length),
+            )
+            facts["exporter"] = out.raw.hex()
+        return facts
+
+    def close(self) -> None:
+        self.nss.call("PR_Shutdown", self.tls, 1)  # PR_SHUTDOWN_SEND: close_notify goes out
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def _alpn(self) -> str | None:
+        state, length = ctypes.c_int(), ctypes.c_uint()
+        buffer = ctypes.create_string_buffer(255)
+        self.nss.check(
+            "SSL_GetNextProto",
+            *(self.tls, ctypes.byref(state), buffer, ctypes.byref(length), 255),
+        )
+        return buffer.raw[: length.value].decode() or None
+
+    def _peer_name(self) -> str | None:
+        certificate = self.nss.call("SSL_PeerCertificate", self.tls, returns=ctypes.c_void_p)
+        if not certificate:
+            return None
+        item = _SECItem.from_address(certificate + _DER_OFFSET)
+        return common_name(ctypes.string_at(item.data, item.len))
+
+    def __del__(self) -> None:
+        self.sock.close()
+
+
+# struct CERTCertificateStr: arena, subjectName, issuerName (pointers), signatureWrap (a
+# CERTSignedData: SECItem data, SECAlgorithmID of two SECItems, SECItem signature), derCert.
+_DER_OFFSET = 3 * 8 + 4 * ctypes.sizeof(_SECItem)
+
+
+class _Library:
+    def __init__(self) -> None:
+        self.nspr = ctypes.CDLL("libnspr4.so")
+        self.nss = ctypes.CDLL("libnss3.so")
+        self.ssl = ctypes.CDLL("libssl3.so")
+
+    def call(self, name: str, *arguments: Any, returns: Any = ctypes.c_int) -> Any:
+        for library in (self.ssl, self.nss, self.nspr):
+            if hasattr(library, name):
+                function = getattr(library, name)
+                function.restype = returns
+                return function(*arguments)
+        raise NSSError(f"no function {name}")
+
+    def pointer(self, name: str, *arguments: Any) -> int:
+        found = self.call(name, *arguments, returns=ctypes.c_void_p)
+        if not found:
+            self._fail(name)
+        return int(found)
+
+    def check(self, name: str, *arguments: Any, least: int = 0) -> int:
+        """Raises NSSError below `least`: SECFailure is -1."""
+        result = int(self.call(name, *arguments))
+        if result < least:
+            self._fail(name)
+        return result
+
+    def _fail(self, name: str) -> None:
+        code = self.call("PR_GetError", returns=ctypes.c_int32)
+        text = self.call("PR_ErrorToName", code, returns=ctypes.c_char_p)
+        raise NSSError(f"{name}: {(text or b'').decode()} ({code})")
+
+
+def load() -> _Library:
+    """Raises OSError where NSS is not installed."""
+    return _Library()
+
+
+def _nickname(flags: argparse.Namespace) -> bytes:
+    """pk12util takes the friendly name in the file, which is the file's own name."""
+    return Path(flags.pkcs12).stem.encode()
+
+
+def _fill_database(directory: str, flags: argparse.Namespace) -> None:
+    """NSS takes certificates and keys from a database only: one for this conversation."""
+    database = ["-d", f"sql:{directory}"]
+    commands = [
+        ["certutil", "-N", *database, "--empty-password"],
+        ["certutil", "-A", *database, "-n", "ca", "-t", "CT,C,", "-i", flags.ca],
+    ]
+    if flags.pkcs12:
+        commands.append(["pk12util", "-i", flags.pkcs12, *database, "-W", "interop"])
+    for command in commands:
+        subprocess.run(command, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main(NSS())
