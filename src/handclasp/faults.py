@@ -72,7 +72,7 @@ class Fault(Enum):
     BAD_RECORD_MAC = Entry(
         Alert.BAD_RECORD_MAC,
         "RFC 8446 5.2",
-        "A record did not decrypt: it was changed on the way, or the two sides hold different keys.",
+        "A record did not decrypt: it was changed on the way, or the two sides' keys differ.",
         _REPORT,
         _NETWORK,
     )

@@ -144,7 +144,8 @@ def _extended_key_usage(certificate: x509.Certificate) -> list[str] | None:
     purposes = _extension(certificate, x509.ExtendedKeyUsage)
     if purposes is None:
         return None
-    return [_PURPOSES.get(entry.dotted_string, entry.dotted_string) for entry in purposes]
+    oids: list[str] = [purpose.dotted_string for purpose in purposes]
+    return [_PURPOSES.get(oid, oid) for oid in oids]
 
 
 def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:

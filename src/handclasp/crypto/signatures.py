@@ -22,7 +22,7 @@ class SignatureScheme:
         name: the IANA name.
         code: the two-byte number on the wire.
         key: the kind of key that it takes, as `key_kind` names them.
-        hash: the name of the hash in lower case; empty where the scheme has its own (EdDSA, ML-DSA).
+        hash: the name of the hash in lower case; empty where the scheme brings its own.
         pss_key: whether the key's SubjectPublicKeyInfo must say id-RSASSA-PSS (the rsa_pss_pss
             schemes) rather than rsaEncryption (all others).
     """

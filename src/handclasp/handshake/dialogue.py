@@ -97,7 +97,7 @@ class Dialogue:
     @overload
     async def receive(self, expected: type[M], alternative: type[N], /) -> M | N: ...
 
-    async def receive(self, *expected: type[Message]) -> Message:
+    async def receive(self, *expected: type[Any]) -> Any:
         """The next message, which must be one of `expected`; it enters the transcript."""
         raw = await Receive(expected)
         if self.trace is not None:

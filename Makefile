@@ -1,0 +1,55 @@
+# Every target sets up what it needs. PYTHON is the interpreter that the virtual environment is
+# made from; the environment itself lives in .venv.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format interop browsers peers bench fuzz coverage clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[tools]' --group dev
+	touch $@
+
+demo: $(READY) ## watch a handshake: our own first, then your browser's (ONCE=1: do not wait)
+	$(BIN)/handclasp demo $(if $(ONCE),--once)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, import rules, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m pytest $(ARGS)
+
+format: $(READY) ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(READY) ## line and branch coverage of the engine, which must not fall under 95 %
+	$(BIN)/python -m pytest -m 'not interop and not browser and not capture' \
+		--cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+peers: $(READY) ## install the independent TLS stacks to test against (Debian, as root)
+	VENV=$(abspath $(VENV)) bash tests/interop/install_peers.sh
+
+interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
+	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix
+
+browsers: peers ## Chromium and Firefox against the demo
+	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m browser --override-ini addopts=
+
+bench: $(READY) ## compare with ssl in one run
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
