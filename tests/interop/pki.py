@@ -162,6 +162,8 @@ class Authority:
 
     def _leaf_builder(self, public: object, name: str, *, server: bool) -> x509.CertificateBuilder:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        # TLS 1.3 only signs, but NSS asks this of every server's RSA key.
+        encipher = isinstance(public, rsa.RSAPublicKey)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         names: list[x509.GeneralName] = [x509.DNSName("client.invalid")]
         if server:
@@ -170,7 +172,7 @@ class Authority:
         return (
             self._builder(subject, public)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(sign_certificates=False), critical=True)
+            .add_extension(_key_usage(encipher_keys=encipher), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(
@@ -196,13 +198,13 @@ class Authority:
         )
 
 
-def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, sign_certificates: bool = False, encipher_keys: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not sign_certificates,
         key_cert_sign=sign_certificates,
         crl_sign=sign_certificates,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=encipher_keys,
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,

@@ -64,7 +64,7 @@ class IssuedCertificate:
         key_pem: the private key as unencrypted PKCS #8 PEM.
     """
 
-    chain_pem: bytes
+    chain_pem: bytes = field(repr=False)
     key_pem: bytes = field(repr=False)
 
     def credentials(self) -> Credentials:
@@ -178,16 +178,14 @@ def _open(place: Path) -> LocalAuthority:
             "a reason to look, or else delete it to make a new authority."
         )
     data = key_file.read_bytes()
+    damaged = f"The authority in {key_file} is damaged: delete it to replace it."
     try:
         private_key: Any = load_pem_private_key(data, None)
         certificate = x509.load_pem_x509_certificate(data)
-        intact = certificate.public_key() == private_key.public_key()
     except (ValueError, TypeError):
-        intact = False
-    if not intact:
-        raise ConfigurationError(
-            f"The authority in {key_file} is damaged: delete it to replace it."
-        )
+        raise ConfigurationError(damaged) from None
+    if certificate.public_key() != private_key.public_key():
+        raise ConfigurationError(damaged)
     if certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=1):
         raise ConfigurationError(f"The authority in {key_file} expired: delete it to replace it.")
     certificate_pem = certificate.public_bytes(Encoding.PEM)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -222,17 +224,17 @@ def _windows_roots() -> tuple[x509.Certificate, ...]:
 
 def _readable_certificates(files: Iterable[Path], source: str) -> tuple[x509.Certificate, ...]:
     """What of a system's bundle can be read: nobody here can mend the rest."""
-    found: dict[x509.Certificate, None] = {}
+    blocks: dict[bytes, None] = {}
     for file in files:
-        try:
-            data = file.read_bytes()
-        except OSError:
-            continue
-        for block in _pem_blocks(data):
-            try:
+        with suppress(OSError):
+            blocks.update(dict.fromkeys(_pem_blocks(file.read_bytes())))
+    found: dict[x509.Certificate, None] = {}
+    # Some systems' own anchors have a serial number of zero, and cryptography warns of each.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for block in blocks:
+            with suppress(ValueError):
                 found[_load_pem(block)] = None
-            except ValueError:
-                continue
     if not found:
         raise ConfigurationError(f"No trusted certificate could be read from {source}.")
     return tuple(found)

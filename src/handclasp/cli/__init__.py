@@ -18,7 +18,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        print("The command line needs more packages: pip install 'handclasp[tools]'",
-              file=sys.stderr)
+        print(
+            "The command line needs more packages: pip install 'handclasp[tools]'", file=sys.stderr
+        )
         sys.exit(2)
     application(prog_name="handclasp")

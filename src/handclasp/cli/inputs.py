@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handclasp.cli.outcome import WrongArguments, configuration_checked
+from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, TrustStore
@@ -54,14 +55,13 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
     try:
-        with configuration_checked():
-            return Credentials.load(certificate, key, password)
-    except WrongArguments as wrong:
-        if "encrypted" in wrong.message and password is None:
-            wrong.message = (
-                f"The key file {key} is encrypted: set its password in {KEY_PASSWORD_VARIABLE}."
-            )
-        raise
+        return Credentials.load(certificate, key, password)
+    except ConfigurationError as error:
+        sentence = str(error)
+        if "encrypted: give" in sentence:
+            sentence = f"The key file {key} is encrypted: put its password into the environment "
+            sentence += f"variable {KEY_PASSWORD_VARIABLE}."
+        raise WrongArguments(sentence) from None
 
 
 def trust_of(path: str | None) -> TrustStore:
@@ -74,10 +74,32 @@ def trust_of(path: str | None) -> TrustStore:
 
 def group_names(names: Sequence[str]) -> tuple[str, ...]:
     """Group names in whatever case, in the spelling that the library uses."""
-    from handclasp.crypto.groups import GROUPS
+    from handclasp import ClientConfig
 
-    spelled = {name.lower(): name for name in GROUPS}
+    spelled = {name.lower(): name for name in ClientConfig().groups}
     return tuple(spelled.get(name.lower(), name) for name in names)
+
+
+def unescaped(text: str) -> bytes:
+    r"""The bytes of a text, with \r, \n, \t, \\ and \xHH replaced. Raises `WrongArguments`."""
+    parts: list[bytes] = []
+    rest = text
+    while True:
+        plain, backslash, rest = rest.partition("\\")
+        parts.append(plain.encode("utf-8", "surrogateescape"))
+        if not backslash:
+            return b"".join(parts)
+        if rest[:1] in _ESCAPES and rest:
+            parts.append(_ESCAPES[rest[0]])
+            rest = rest[1:]
+        elif rest[:1] == "x" and len(rest) > 2 and set(rest[1:3]) <= _HEX_DIGITS:
+            parts.append(bytes.fromhex(rest[1:3]))
+            rest = rest[3:]
+        else:
+            raise WrongArguments(
+                "--send: after a backslash comes r, n, t, a second backslash, or x and two "
+                "hexadecimal digits."
+            )
 
 
 def trace_file(path: str) -> Path:
@@ -98,3 +120,7 @@ def save_trace(recorder: Recorder, path: Path) -> None:
         recorder.save(path)
     except OSError as error:
         raise WrongArguments(f"Cannot write the trace {path}: {error.strerror}.") from None
+
+
+_ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")

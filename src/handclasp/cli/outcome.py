@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, Any
@@ -28,7 +28,7 @@ class WrongArguments(click.ClickException):
 
 
 @contextmanager
-def configuration_checked() -> Iterator[None]:
+def configuration_checked() -> Generator[None]:
     """What the library will not accept as a setting came from the arguments."""
     try:
         yield

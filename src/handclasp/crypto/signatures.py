@@ -6,8 +6,9 @@ other combinations, so whether a key fits is a plain comparison and never a nego
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
@@ -138,38 +139,32 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False) -> bool:
     return known.pss_key == spki_is_pss and _room_for_pss(public_key.key_size, known.hash)
 
 
-@cache
-def _key_kinds() -> tuple[tuple[type, str], ...]:
-    from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, mldsa, rsa
-
-    return (
-        (rsa.RSAPublicKey, "rsa"),
-        (rsa.RSAPrivateKey, "rsa"),
-        (ed25519.Ed25519PublicKey, "ed25519"),
-        (ed25519.Ed25519PrivateKey, "ed25519"),
-        (ed448.Ed448PublicKey, "ed448"),
-        (ed448.Ed448PrivateKey, "ed448"),
-        (mldsa.MLDSA44PublicKey, "mldsa44"),
-        (mldsa.MLDSA44PrivateKey, "mldsa44"),
-        (mldsa.MLDSA65PublicKey, "mldsa65"),
-        (mldsa.MLDSA65PrivateKey, "mldsa65"),
-        (mldsa.MLDSA87PublicKey, "mldsa87"),
-        (mldsa.MLDSA87PrivateKey, "mldsa87"),
-    )
-
-
 def key_kind(key: Any) -> str:
     """The kind of a public or private key: "rsa", "ed25519", "mldsa65", the curve's name...
 
     Empty for what no scheme can use (DSA, X25519, a private key of a foreign library).
     """
-    from cryptography.hazmat.primitives.asymmetric import ec
+    key_type: type[object] = type(key)
+    family = _family(key_type)
+    return str(key.curve.name) if family == "ec" else family
 
-    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)):
-        return key.curve.name
-    for class_, kind in _key_kinds():
-        if isinstance(key, class_):
-            return kind
+
+@lru_cache(maxsize=64)
+def _family(key_type: type[object]) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
+
+    families: tuple[tuple[str, type, type], ...] = (
+        ("ec", ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey),
+        ("rsa", rsa.RSAPublicKey, rsa.RSAPrivateKey),
+        ("ed25519", ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
+        ("ed448", ed448.Ed448PublicKey, ed448.Ed448PrivateKey),
+        ("mldsa44", mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey),
+        ("mldsa65", mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey),
+        ("mldsa87", mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
+    )
+    for name, public, private in families:
+        if issubclass(key_type, (public, private)):
+            return name
     return ""
 
 
@@ -181,9 +176,12 @@ def _arguments(scheme: str) -> tuple[Any, ...]:
         return ()
     from cryptography.hazmat.primitives import hashes
 
-    hash_ = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[
-        known.hash
-    ]()
+    classes: dict[str, Callable[[], hashes.HashAlgorithm]] = {
+        "sha256": hashes.SHA256,
+        "sha384": hashes.SHA384,
+        "sha512": hashes.SHA512,
+    }
+    hash_ = classes[known.hash]()
     if known.key == "rsa":
         from cryptography.hazmat.primitives.asymmetric import padding
 

@@ -192,9 +192,6 @@ class SignatureSchemeCode(IntEnum):
 GREASE_VALUES = frozenset(0x0A0A + 0x1010 * n for n in range(16))
 """Two-byte values reserved so that peers learn to ignore the unknown (RFC 8701 section 2)."""
 
-_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
-_FALLBACK_SCSV = 0x5600
-
 
 def version_name(number: int) -> str:
     """The name of a protocol version, or its number in hexadecimal."""
@@ -203,57 +200,53 @@ def version_name(number: int) -> str:
 
 def cipher_suite_name(number: int) -> str:
     """The IANA name of a cipher suite, or its number in hexadecimal."""
-    if number == _EMPTY_RENEGOTIATION_INFO_SCSV:
-        return "TLS_EMPTY_RENEGOTIATION_INFO_SCSV"
-    if number == _FALLBACK_SCSV:
-        return "TLS_FALLBACK_SCSV"
-    return _name(CipherSuiteCode, number)
+    return _CIPHER_SUITE_NAMES.get(number) or _unnamed(number)
 
 
 def group_name(number: int) -> str:
     """The name of a group as the registry has it (with X25519 and X448 in their usual capitals)."""
-    if number == GroupCode.x25519:
-        return "X25519"
-    if number == GroupCode.x448:
-        return "X448"
-    return _name(GroupCode, number)
+    return _GROUP_NAMES.get(number) or _unnamed(number)
 
 
 def signature_scheme_name(number: int) -> str:
     """The IANA name of a signature scheme, or its number in hexadecimal."""
-    return _name(SignatureSchemeCode, number)
+    return _SIGNATURE_SCHEME_NAMES.get(number) or _unnamed(number)
 
 
 def extension_name(number: int) -> str:
     """The IANA name of an extension, or its number in hexadecimal."""
-    try:
-        return ExtensionType(number).name.lower()
-    except ValueError:
-        return _unnamed(number)
+    return _EXTENSION_NAMES.get(number) or _unnamed(number)
 
 
 def alert_name(number: int) -> str:
     """The RFC's name of an alert, or its number."""
-    try:
-        return AlertDescription(number).name.lower()
-    except ValueError:
-        return f"alert {number}"
+    return _ALERT_NAMES.get(number) or f"alert {number}"
 
 
 def handshake_type_name(number: int) -> str:
     """The struct name of a handshake message ("ClientHello"), or its number."""
-    try:
-        return "".join(part.capitalize() for part in HandshakeType(number).name.split("_"))
-    except ValueError:
-        return f"handshake type {number}"
-
-
-def _name(registry: type[IntEnum], number: int) -> str:
-    try:
-        return registry(number).name
-    except ValueError:
-        return _unnamed(number)
+    return _HANDSHAKE_TYPE_NAMES.get(number) or f"handshake type {number}"
 
 
 def _unnamed(number: int) -> str:
     return f"GREASE 0x{number:04x}" if number in GREASE_VALUES else f"0x{number:04x}"
+
+
+# Plain dictionaries, because looking up an enum member by its value is slow and hellos are long.
+_CIPHER_SUITE_NAMES = {
+    **{code.value: code.name for code in CipherSuiteCode},
+    0x00FF: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
+    0x5600: "TLS_FALLBACK_SCSV",
+}
+_GROUP_NAMES = {
+    **{code.value: code.name for code in GroupCode},
+    GroupCode.x25519.value: "X25519",
+    GroupCode.x448.value: "X448",
+}
+_SIGNATURE_SCHEME_NAMES = {code.value: code.name for code in SignatureSchemeCode}
+_EXTENSION_NAMES = {code.value: code.name.lower() for code in ExtensionType}
+_ALERT_NAMES = {code.value: code.name.lower() for code in AlertDescription}
+_HANDSHAKE_TYPE_NAMES = {
+    code.value: "".join(part.capitalize() for part in code.name.split("_"))
+    for code in HandshakeType
+}

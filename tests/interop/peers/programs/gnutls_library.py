@@ -130,9 +130,8 @@ class GnuTLSChannel:
             facts["exporter"] = self._export(flags)
         return facts
 
-    def close(self) -> None:
+    def end(self) -> None:
         self.library.call("bye", self.session, _SHUTDOWN_WRITE)
-        self.sock.close()
 
     def _alpn(self) -> str | None:
         chosen = _Datum()

@@ -24,6 +24,11 @@ SUITES = {
 }
 GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "X25519": 29}
 
+# ECDSA and RSA-PSS; rsa_pss_pss_* are not on by default.
+_SCHEMES = (ctypes.c_int * 9)(
+    *(0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0809, 0x080A, 0x080B)
+)
+
 
 class _VersionRange(ctypes.Structure):
     _fields_ = [("min", ctypes.c_uint16), ("max", ctypes.c_uint16)]
@@ -45,7 +50,6 @@ class _ChannelInfo(ctypes.Structure):
         ("earlyDataAccepted", ctypes.c_int),
         ("keaType", ctypes.c_int),
         ("keaGroup", ctypes.c_int),
-        ("rest", ctypes.c_uint8 * 64),
     ]
 
 
@@ -67,7 +71,8 @@ class NSS:
         nss.check("SSL_SetURL", tls, b"localhost")
         if flags.cert:
             hook = ctypes.cast(nss.ssl.NSS_GetClientAuthData, ctypes.c_void_p)
-            nss.check("SSL_GetClientAuthDataHook", tls, hook, _nickname(flags))
+            self.nickname = ctypes.create_string_buffer(_nickname(flags))  # NSS keeps the pointer
+            nss.check("SSL_GetClientAuthDataHook", tls, hook, self.nickname)
         nss.check("SSL_ResetHandshake", tls, 0)
         return NSSChannel(nss, tls, sock)
 
@@ -96,6 +101,7 @@ class NSS:
         tls = ctypes.c_void_p(nss.pointer("SSL_ImportFD", None, tcp))
         versions = _VersionRange(_TLS13, _TLS13)
         nss.check("SSL_VersionRangeSet", tls, ctypes.byref(versions))
+        nss.check("SSL_SignatureSchemePrefSet", tls, _SCHEMES, len(_SCHEMES))
         if flags.suites:
             for name, number in SUITES.items():
                 nss.check("SSL_CipherPrefSet", tls, number, int(name in flags.suites))
@@ -161,9 +167,8 @@ class NSSChannel:
             facts["exporter"] = out.raw.hex()
         return facts
 
-    def close(self) -> None:
+    def end(self) -> None:
         self.nss.call("PR_Shutdown", self.tls, 1)  # PR_SHUTDOWN_SEND: close_notify goes out
-        self.sock.shutdown(socket.SHUT_WR)
 
     def _alpn(self) -> str | None:
         state, length = ctypes.c_int(), ctypes.c_uint()
@@ -180,9 +185,6 @@ class NSSChannel:
             return None
         item = _SECItem.from_address(certificate + _DER_OFFSET)
         return common_name(ctypes.string_at(item.data, item.len))
-
-    def __del__(self) -> None:
-        self.sock.close()
 
 
 # struct CERTCertificateStr: arena, subjectName, issuerName (pointers), signatureWrap (a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 from typing import Any
 
@@ -84,12 +85,9 @@ class PyOpenSSLChannel:
             facts["exporter"] = exported.hex()
         return facts
 
-    def close(self) -> None:
-        try:
+    def end(self) -> None:
+        with contextlib.suppress(SSL.Error):  # the other end may be gone already
             self.tls.shutdown()
-        except SSL.Error:
-            pass  # the other end did not wait for our close_notify
-        self.sock.close()
 
 
 if __name__ == "__main__":

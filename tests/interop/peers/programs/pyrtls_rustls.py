@@ -46,8 +46,8 @@ class PyrtlsChannel:
     def facts(self, flags: argparse.Namespace) -> dict[str, Any]:
         return {}
 
-    def close(self) -> None:
-        del self.tls  # there is no close: the descriptor, which it took over, goes with it
+    def end(self) -> None:
+        pass  # pyrtls cannot send close_notify
 
 
 if __name__ == "__main__":

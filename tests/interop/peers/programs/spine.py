@@ -14,11 +14,11 @@ from ...conversation import Channel, Terms, converse_as_client, converse_as_serv
 
 
 class Connection(Channel, Protocol):
-    """A channel that can also say what was negotiated, and end cleanly."""
+    """A channel that can also say what was negotiated, and end its side with close_notify."""
 
     def facts(self, flags: argparse.Namespace) -> dict[str, Any]: ...
 
-    def close(self) -> None: ...
+    def end(self) -> None: ...
 
 
 class Stack(Protocol):
@@ -40,19 +40,35 @@ def main(stack: Stack) -> None:
                 print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
                 sock, _ = listener.accept()
             sock.settimeout(25)
+            raw = sock.dup()
             connection = stack.accept(sock, flags)
             received = converse_as_server(connection, terms)
         else:
             sock = socket.create_connection(("127.0.0.1", flags.port), timeout=25)
+            raw = sock.dup()
             connection = stack.connect(sock, flags)
             received = converse_as_client(connection, terms)
         facts = connection.facts(flags)
-        connection.close()
+        connection.end()
+        _drain(raw)
         print(json.dumps({"received": received, **facts}), flush=True)
     except Exception as error:
         traceback.print_exc()
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
         sys.exit(1)
+
+
+def _drain(raw: socket.socket) -> None:
+    """Waits for the other end's last bytes, below TLS: closing over unread ones would reset the
+    connection, and that destroys what is still on its way to the other end."""
+    try:
+        raw.shutdown(socket.SHUT_WR)
+        raw.settimeout(5)
+        while raw.recv(1 << 16):
+            pass
+    except OSError:
+        pass  # the other end is gone already
+    raw.close()
 
 
 def _flags() -> argparse.Namespace:

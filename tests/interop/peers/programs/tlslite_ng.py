@@ -82,8 +82,11 @@ class TlsliteChannel:
             facts["exporter"] = bytes(exported).hex()
         return facts
 
-    def close(self) -> None:
-        self.tls.close()
+    def end(self) -> None:
+        # close() would wait for an answer to its close_notify.
+        self.tls.closeSocket = False
+        for _ in self.tls._decrefAsync():
+            break
 
 
 def _settings(flags: argparse.Namespace) -> HandshakeSettings:

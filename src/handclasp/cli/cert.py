@@ -1,0 +1,168 @@
+"""`handclasp cert`: the authority of this machine, what it issues, and what certificates say."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from handclasp.cli.authority import authority_directory, open_authority, trust_advice
+from handclasp.cli.identity import dates_of
+from handclasp.cli.outcome import WrongArguments, configuration_checked
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+
+@click.group("cert")
+def command() -> None:
+    """Make certificates for this machine, and look at others."""
+
+
+@command.command("ca")
+@click.option("--pem", is_flag=True, help="Print the authority's certificate as PEM.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cert_ca(pem: bool, as_json: bool) -> None:
+    """The local authority: made if there is none, and how to trust it.
+
+    It lives in $HANDCLASP_HOME, or in this user's data directory.
+    """
+    from cryptography import x509
+
+    authority = open_authority()
+    path = authority_directory() / "ca.pem"
+    certificate = x509.load_pem_x509_certificate(authority.certificate_pem)
+    if pem:
+        click.echo(authority.certificate_pem, nl=False)
+    elif as_json:
+        click.echo(json.dumps({"path": str(path), **_described(certificate)}, indent=2))
+    else:
+        click.echo(f"The authority of this machine is {path}\n")
+        _print_certificate(certificate)
+        click.echo("\n" + trust_advice(path))
+
+
+@command.command("issue")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--out", default=".", metavar="DIR", help="Where to write chain.pem and key.pem.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--client", is_flag=True, help="For a client instead of a server.")
+@click.option("--days", default=397, show_default=True, help="How long it is valid.")
+@click.option("--key-type", default="ecdsa-p256", show_default=True, metavar="TYPE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cert_issue(
+    names: tuple[str, ...],
+    out: str,
+    force: bool,
+    client: bool,
+    days: int,
+    key_type: str,
+    as_json: bool,
+) -> None:
+    """Issue a certificate for NAMEs (DNS names or IP addresses) by the local authority."""
+    directory = Path(out)
+    chain, key = directory / "chain.pem", directory / "key.pem"
+    for path in (chain, key):
+        if path.exists() and not force:
+            raise WrongArguments(f"{path} is there already: use --force to overwrite it.")
+    authority = open_authority()
+    with configuration_checked():
+        issued = authority.issue(
+            names, purpose="client" if client else "server", days=days, key_type=key_type
+        )
+    _write(key, issued.key_pem, 0o600)
+    _write(chain, issued.chain_pem, 0o644)
+    if as_json:
+        paths = {"chain": str(chain), "key": str(key), "ca": str(authority_directory() / "ca.pem")}
+        click.echo(json.dumps({**paths, "names": list(names)}, indent=2))
+    else:
+        click.echo(f"{chain} is the certificate for {', '.join(names)}; {key} is its private key.")
+
+
+@command.command("show")
+@click.argument("file", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cert_show(file: str, as_json: bool) -> None:
+    """What the certificates in FILE (PEM or DER) say. Nothing of it is verified."""
+    certificates = _read_certificates(file)
+    if as_json:
+        described = [_described(certificate) for certificate in certificates]
+        click.echo(json.dumps({"file": file, "certificates": described}, indent=2))
+        return
+    for number, certificate in enumerate(certificates, 1):
+        if len(certificates) > 1:
+            click.echo(("" if number == 1 else "\n") + f"{number} of {len(certificates)}")
+        _print_certificate(certificate)
+
+
+def _read_certificates(file: str) -> list[x509.Certificate]:
+    from cryptography import x509
+
+    try:
+        data = Path(file).read_bytes()
+    except FileNotFoundError:
+        raise WrongArguments(f"There is no file {file}.") from None
+    except OSError as error:
+        raise WrongArguments(f"Cannot read {file}: {error.strerror or error}.") from None
+    try:
+        if b"-----BEGIN " in data:
+            return x509.load_pem_x509_certificates(data)
+        return [x509.load_der_x509_certificate(data)]
+    except ValueError:
+        raise WrongArguments(f"{file} holds no certificate that can be read.") from None
+
+
+def _described(certificate: x509.Certificate) -> dict[str, object]:
+    from handclasp.certificates.explain import describe
+
+    return describe(certificate)
+
+
+def _print_certificate(certificate: x509.Certificate) -> None:
+    described = _described(certificate) | {"valid": dates_of(certificate, datetime.now(UTC))}
+    for label, field in _SHOWN.items():
+        value = described[field]
+        if value is None:
+            text = "(not said)"
+        elif isinstance(value, bool):
+            text = "yes" if value else "no"
+        elif isinstance(value, list):
+            text = ", ".join(map(str, value)) or "(none)"  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            text = str(value)
+        click.echo(f"  {label:15} {text}")
+
+
+_SHOWN = {
+    "subject": "subject",
+    "issuer": "issuer",
+    "names": "names",
+    "valid": "valid",
+    "key": "key_type",
+    "key bits": "key_size",
+    "signed in": "signature_algorithm",
+    "authority": "is_authority",
+    "key usage": "key_usage",
+    "purposes": "extended_key_usage",
+    "serial number": "serial",
+    "SHA-256": "fingerprint_sha256",
+    "SPKI pin": "spki_sha256",
+}
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """A new file that has its mode from its first byte on."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(draft, path)
+    except OSError as error:
+        raise WrongArguments(f"Cannot write {path}: {error.strerror or error}.") from None

@@ -1,0 +1,244 @@
+"""`handclasp connect`: connect to a TLS server, tell how it went, and talk."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from handclasp.cli.inputs import (
+    credentials_of,
+    group_names,
+    host_and_port,
+    names_of,
+    save_trace,
+    trace_file,
+    trust_of,
+    unescaped,
+)
+from handclasp.cli.later import later
+from handclasp.cli.outcome import (
+    FAILED,
+    Failure,
+    WrongArguments,
+    configuration_checked,
+    failure_of,
+)
+
+if TYPE_CHECKING:
+    from handclasp import ClientConfig, ConnectionInfo, Recorder, TLSSocket, TrustStore
+    from handclasp.cli.conversation import Received
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds to wait for one address of the host."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What one run is about, and what comes of it."""
+
+    host: str
+    port: int
+    server_name: str
+    config: ClientConfig
+    trust: TrustStore | None
+    recorder: Recorder | None = None
+    address: str = ""
+    timings: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@click.command("connect")
+@click.argument("address", metavar="HOST[:PORT]")
+@click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate. The peer may be anybody.")
+@click.option("--server-name", metavar="NAME", help="The name to ask and verify for, if not HOST.")
+@click.option("--alpn", metavar="A,B", help="Application protocols to offer, best first.")
+@click.option("--tls13", is_flag=True, help="Speak TLS 1.3 only.")
+@click.option("--suite", multiple=True, metavar="SUITE", help="Offer only this (may repeat).")
+@click.option(
+    "--group",
+    multiple=True,
+    metavar="GROUP",
+    help="Offer only this group (may repeat); the first with a share.",
+)
+@click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
+@click.option("--key", metavar="FILE", help="Private key for --cert.")
+@click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
+@click.option("--trace", metavar="FILE", help="Record the handshake into FILE.json.")
+@click.option(
+    "--send",
+    metavar="TEXT",
+    help=r"Send TEXT, then read until the peer closes. \r \n \t \\ and \xHH are understood.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and do not talk.")
+@click.option("--quiet", "-q", is_flag=True, help="Tell nothing unless it fails.")
+@later("--tls12")
+@later("--session", takes_value=True)
+@later("--early-data", takes_value=True)
+@later("--verbose", "-v")
+def command(address: str, **options: Any) -> None:
+    """Connect to a TLS server, tell how it went, and talk.
+
+    Standard input goes to the server, and what it answers to standard output, byte for byte; the
+    end of the input closes this side's half. What is told goes to standard error.
+    """
+    trace = trace_file(options["trace"]) if options["trace"] else None
+    attempt = _attempt(address, options)
+    if trace is not None:
+        from handclasp import Recorder
+
+        attempt.recorder = Recorder()
+    send = unescaped(options["send"]) if options["send"] is not None else None
+    try:
+        failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
+    finally:
+        if attempt.recorder is not None and trace is not None:
+            save_trace(attempt.recorder, trace)
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
+    from handclasp import ClientConfig
+
+    host, port = host_and_port(address)
+    if options["insecure"] and options["ca"]:
+        raise WrongArguments("--ca and --insecure exclude each other.")
+    trust = None if options["insecure"] else trust_of(options["ca"])
+    settings: dict[str, Any] = {}
+    if options["suite"]:
+        settings["cipher_suites"] = options["suite"]
+    if options["group"]:
+        settings["groups"] = group_names(options["group"])
+        settings["key_shares"] = settings["groups"][:1]
+    with configuration_checked():
+        config = ClientConfig(
+            trust=trust,
+            verify_peer=not options["insecure"],
+            alpn=names_of(options["alpn"]),
+            credentials=credentials_of(options["cert"], options["key"]),
+            keylog=options["keylog"],
+            **settings,
+        )
+    return _Attempt(host, port, options["server_name"] or host, config, trust)
+
+
+def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
+    """The whole of it; whether it failed."""
+    from handclasp.cli.conversation import OutputClosed, converse, send_and_read
+
+    info: ConnectionInfo | None = None
+    received: Received | None = None
+    failure: Failure | None = None
+    try:
+        with _connected(attempt) as tls:
+            info = tls.info
+            if info is not None and not quiet and not as_json:
+                _tell(attempt, info)
+            if send is not None:
+                received = send_and_read(tls, send, keep=as_json)
+            elif not as_json:
+                converse(tls)
+    except OutputClosed:
+        pass
+    except KeyboardInterrupt:
+        if info is None:
+            raise
+    except OSError as error:
+        failure = failure_of(error, attempt.host, attempt.port)
+    if as_json:
+        _print_json(attempt, info, received, failure)
+    elif failure is not None:
+        _tell_failure(attempt, failure, info)
+    return failure is not None
+
+
+def _connected(attempt: _Attempt) -> TLSSocket:
+    """Name, address, TCP and TLS, each with the time that it took. Raises `OSError`."""
+    import handclasp
+
+    began = time.perf_counter_ns()
+    try:
+        found = socket.getaddrinfo(attempt.host, attempt.port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise WrongArguments(f"{attempt.host!r} is not a host name.") from None
+    named = time.perf_counter_ns()
+    attempt.timings["dns"] = (named - began) // 1000
+    sock = _first_that_answers(found)
+    attempt.address = str(sock.getpeername()[0])
+    reached = time.perf_counter_ns()
+    attempt.timings["tcp"] = (reached - named) // 1000
+    try:
+        with configuration_checked():
+            tls = handclasp.wrap_client(
+                sock, attempt.config, server_name=attempt.server_name, trace=attempt.recorder
+            )
+    except BaseException:
+        sock.close()
+        raise
+    attempt.timings["handshake"] = (time.perf_counter_ns() - reached) // 1000
+    return tls
+
+
+def _first_that_answers(found: list[Any]) -> socket.socket:
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(CONNECT_TIMEOUT)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            sock.close()
+            failure = failure or error
+            continue
+        except BaseException:
+            sock.close()
+            raise
+        sock.settimeout(None)
+        return sock
+    raise failure or OSError("the name has no address")
+
+
+def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
+    from handclasp.cli.report import connection_lines, peer_lines, print_lines
+
+    took = ", ".join(f"{name} {value / 1000:.1f} ms" for name, value in attempt.timings.items())
+    lines = [
+        *connection_lines(info),
+        *peer_lines(info, attempt.trust, attempt.server_name),
+        ("time", took),
+    ]
+    print_lines(f"Connected to {attempt.host}, {attempt.address} port {attempt.port}", lines)
+
+
+def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
+    from handclasp.cli.identity import printable
+    from handclasp.cli.report import failure_lines, print_lines
+
+    what = "The connection broke" if info is not None else "No connection"
+    print_lines(f"{what}: {printable(failure.message)}", failure_lines(failure))
+
+
+def _print_json(
+    attempt: _Attempt,
+    info: ConnectionInfo | None,
+    received: Received | None,
+    failure: Failure | None,
+) -> None:
+    from handclasp.cli.report import info_to_json
+
+    shown: dict[str, Any] = {"ok": failure is None, "host": attempt.host, "port": attempt.port}
+    if info is not None:
+        shown |= info_to_json(info)
+    if received is not None:
+        shown["received_bytes"] = received.size
+        shown["received"] = received.kept.decode("utf-8", "backslashreplace")
+    if failure is not None:
+        shown["error"] = failure.to_json()
+    shown["timings_us"] = attempt.timings
+    print(json.dumps(shown, indent=2))

@@ -1,0 +1,88 @@
+"""A certificate in a few words, on top of `certificates.explain`; all of it is safe to print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from handclasp import TrustStore
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """Whose certificate it is."""
+    return _described(certificate)["subject"] or "(no subject)"
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """Who issued it."""
+    return _described(certificate)["issuer"] or "(no issuer)"
+
+
+def key_of(certificate: x509.Certificate) -> str:
+    """Kind and size of its public key."""
+    described = _described(certificate)
+    kind, size = described["key_type"], described["key_size"]
+    return f"{kind}, {size} bits" if size and str(size) not in kind else str(kind)
+
+
+def names_of(certificate: x509.Certificate, most: int = 4) -> str:
+    """The first few names that it is for."""
+    names: Sequence[str] = _described(certificate)["names"] or ()
+    if not names:
+        return "no name at all"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def dates_of(certificate: x509.Certificate, now: datetime) -> str:
+    """From when to when it is valid, and how long that is from now."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    span = f"{begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+    if now < begin:
+        return f"{span}, not valid yet"
+    if now > end:
+        return f"{span}, expired {_days((now - end).days)} ago"
+    return f"{span}, {_days((end - now).days)} left"
+
+
+def trust_anchor_of(
+    chain: Sequence[x509.Certificate], trust: TrustStore
+) -> x509.Certificate | None:
+    """The authority in `trust` to which a verified chain leads; None if that is unclear."""
+    for certificate in chain:
+        if certificate in trust.anchors:
+            return certificate
+        for anchor in trust.anchors:
+            if anchor.subject == certificate.issuer and _issued(anchor, certificate):
+                return anchor
+    return None
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Without control characters, which would otherwise reach the terminal, and not too long."""
+    clean = "".join(character if character.isprintable() else "?" for character in text)
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def _described(certificate: x509.Certificate) -> dict[str, Any]:
+    from handclasp.certificates.explain import describe
+
+    return describe(certificate)
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _days(count: int) -> str:
+    return f"{count} day" if count == 1 else f"{count} days"

@@ -1,0 +1,148 @@
+"""What is known of a connection: lines for people, and values for JSON.
+
+Text out of a certificate or from a peer is chosen by that peer, so nothing unprintable of it
+reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from handclasp.cli.identity import (
+    dates_of,
+    issuer_of,
+    key_of,
+    names_of,
+    printable,
+    subject_of,
+    trust_anchor_of,
+)
+
+if TYPE_CHECKING:
+    from handclasp import ConnectionInfo, TrustStore
+    from handclasp.cli.outcome import Failure
+
+Line = tuple[str, str]
+"""A label and what it labels."""
+
+
+def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
+    """The fields of ConnectionInfo, the peer described instead of its certificates."""
+    return {
+        "version": info.version,
+        "cipher_suite": info.cipher_suite,
+        "group": info.group,
+        "signature_scheme": info.signature_scheme,
+        "client_signature_scheme": info.client_signature_scheme,
+        "alpn": info.alpn,
+        "server_name": info.server_name,
+        "resumed": info.resumed,
+        "early_data": info.early_data,
+        "hello_retry": info.hello_retry,
+        "peer": peer_to_json(info),
+        "peer_chain_length": len(info.peer_chain_der),
+        "local_chain_length": len(info.local_chain_der),
+    }
+
+
+def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
+    """Who the peer is by its certificate, and whether that was verified; None without one."""
+    if not info.peer_chain_der:
+        return None
+    from handclasp.certificates.explain import describe
+
+    described = describe(info.peer_chain[0])
+    fields = ("subject", "issuer", "names", "not_before", "not_after")
+    return {**{name: described[name] for name in fields}, "verified": info.peer_verified}
+
+
+def connection_lines(info: ConnectionInfo) -> list[Line]:
+    """What was agreed upon, a line each."""
+    lines = [
+        ("version", info.version),
+        ("cipher suite", info.cipher_suite),
+        ("group", info.group + (" (after a second hello)" if info.hello_retry else "")),
+        ("signature", info.signature_scheme),
+        ("protocol", printable(info.alpn) if info.alpn else "none agreed (ALPN)"),
+    ]
+    if info.local_chain_der:
+        shown = subject_of(info.local_chain[0])
+        lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))
+    return lines
+
+
+def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> list[Line]:
+    """Who the peer is, and why it is trusted or not."""
+    if not info.peer_chain:
+        return [("certificate", "none")]
+    leaf = info.peer_chain[0]
+    lines = [
+        ("certificate", f"{subject_of(leaf)} ({key_of(leaf)})"),
+        ("for", names_of(leaf)),
+        ("valid", dates_of(leaf, datetime.now(UTC))),
+    ]
+    lines += [("issued by", issuer_of(certificate)) for certificate in info.peer_chain]
+    lines.append(("trusted", _trust_reason(info, trust, name)))
+    return lines
+
+
+def failure_lines(failure: Failure) -> list[Line]:
+    """What happened, who found out, what it means and what to change."""
+    if failure.alert is None:
+        found = "before TLS began, by this machine"
+    elif failure.from_ == "peer":
+        found = f"by the peer, which sent the alert {failure.alert}"
+    else:
+        found = f"by this side ({failure.fault}; alert {failure.alert})"
+    lines = [("found", found)]
+    if failure.explanation and not failure.message.startswith(failure.explanation):
+        lines.append(("meaning", failure.explanation))
+    lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
+    return lines
+
+
+def print_lines(title: str, lines: Sequence[Line], file: TextIO | None = None) -> None:
+    """A title and a table of lines, to standard error unless told otherwise.
+
+    With colour in a terminal, plain in a pipe; a long value goes on under itself.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+    width = max(console.width, 60) if console.is_terminal else 100
+    console.print(Text(title, style="bold"))
+    margin = max((len(label) for label, _ in lines), default=0) + 4
+    for label, value in lines:
+        wrapped = textwrap.wrap(value, width - margin, break_on_hyphens=False) or [""]
+        console.print(Text(f"  {label}".ljust(margin), style="dim"), Text(wrapped[0]), sep="")
+        for rest in wrapped[1:]:
+            console.print(Text(" " * margin + rest))
+
+
+def milliseconds(nanoseconds: int) -> str:
+    """A time for people."""
+    return f"{nanoseconds / 1e6:.1f} ms"
+
+
+def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> str:
+    if not info.peer_verified:
+        return "NO: nobody checked this certificate (--insecure); the peer may be anybody"
+    if trust is None:
+        return "yes"
+    anchor = trust_anchor_of(info.peer_chain, trust)
+    through = f"{subject_of(anchor)}, one of" if anchor is not None else "one of"
+    return (
+        f"yes: valid today, issued for {name}, and the chain leads to {through} the authorities "
+        f"of {trust.source}"
+    )
+
+
+def _fixes(fix: str) -> Iterator[str]:
+    """The catalogue joins the advice for both ends into one text."""
+    before, marker, after = fix.partition("On this end:")
+    yield from filter(None, (before.strip(), f"{marker}{after}".strip()))
