@@ -77,8 +77,12 @@ class Authority:
     def trust(self) -> TrustStore:
         return TrustStore.from_certificates([self.certificate])
 
-    def issue(self, leaf: Leaf, public_key: Any) -> x509.Certificate:
+    def issue(
+        self, leaf: Leaf, public_key: Any, extra: x509.ExtensionType | None = None
+    ) -> x509.Certificate:
         builder = leaf_builder(leaf, public_key, self.certificate.subject, self.now)
+        if extra is not None:
+            builder = builder.add_extension(extra, critical=False)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return sign(builder.add_extension(identifier, critical=False), self.key)
 

@@ -191,9 +191,12 @@ class _Connection:
 
     def data_to_send(self) -> Buffer:
         """Take everything that is queued for the transport; empty if there is nothing."""
-        if self._post is not None and self._failure is None and not self._closed:
-            self._post.answer_if_owed()
-        return self._records.take()
+        try:
+            if self._post is not None and not self._closed:
+                self._post.answer_if_owed()
+            return self._records.take()
+        except ProtocolError as error:
+            raise self._end(error) from None
 
     # The application's side
 
@@ -207,23 +210,33 @@ class _Connection:
         post = self._ready_to_send("send data")
         if not data:
             return
-        post.answer_if_owed()
-        records = self._records
-        room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
-        if len(data) <= room:
-            records.send_application_data(data)
-            return
-        self._send_over_many_keys(post, memoryview(data))
+        if not isinstance(data, bytes):
+            data = memoryview(data).cast("B")
+        try:
+            post.answer_if_owed()
+            records = self._records
+            room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
+            if len(data) <= room:
+                records.send_application_data(data)
+            else:
+                self._send_over_many_keys(post, memoryview(data))
+        except ProtocolError as error:
+            raise self._end(error) from None
 
     def close(self) -> None:
         """Queue close_notify: this side sends nothing more (RFC 8446 section 6.1).
 
-        What the peer still sends can be received. Closing twice does nothing.
+        What the peer still sends can be received. Closing twice does nothing. Before the
+        handshake is complete, closing gives it up: nothing is received any more.
         """
         if self._closed or self._failure is not None:
             return
         if self._post is not None:
             self._post.answer_if_owed()
+        else:
+            self._drop_handshake()
+            self._peer_closed = True
+            self._send_alert(AlertLevel.WARNING, AlertDescription.USER_CANCELED)
         self._closed = True
         self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
@@ -479,13 +492,16 @@ class _Connection:
         if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
             self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
         self._failure = error
-        driver, self._driver = self._driver, None
-        if driver is not None:
-            driver.close()
+        self._drop_handshake()
         self._post = None
         if self._trace is not None:
             self._trace.failed(error)
         return error
+
+    def _drop_handshake(self) -> None:
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.close()
 
     def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         if self._trace is not None:

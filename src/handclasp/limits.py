@@ -21,7 +21,7 @@ class Limits:
         list_entries: key shares, names or authorities in one list.
         records_without_progress: records in a row that carry nothing (empty application data,
             change_cipher_spec, warning alerts) before the connection is given up.
-        key_updates_without_data: KeyUpdates in a row with no data between them.
+        messages_without_data: KeyUpdates and NewSessionTickets in a row with no data between them.
         records_per_key: records sealed under one key before a KeyUpdate is sent, at least 8; None
             takes the AEAD's own limit (RFC 8446 section 5.5).
     """
@@ -34,7 +34,7 @@ class Limits:
     extensions: int = 256
     list_entries: int = 64
     records_without_progress: int = 32
-    key_updates_without_data: int = 32
+    messages_without_data: int = 32
     records_per_key: int | None = None
 
     def __post_init__(self) -> None:

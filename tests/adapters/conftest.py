@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp.config import ClientConfig, ServerConfig
-from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 
 @pytest.fixture(scope="session")

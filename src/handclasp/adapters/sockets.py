@@ -509,7 +509,8 @@ class TLSSocket:
         while True:
             buffer = _BUFFERS.take()
             try:
-                count = self._sock.recv_into(buffer, size)
+                count = 0 if self._gone else self._sock.recv_into(buffer, size)
+                self._check_open()
                 with memoryview(buffer)[:count] as data:
                     self._process(data)
                 return
@@ -524,7 +525,7 @@ class TLSSocket:
 
     def _process(self, data: memoryview) -> None:
         """Give the connection what arrived (nothing: the end) and send what it has to say."""
-        if not data and (self._shut or self._gone):
+        if not data and self._shut:
             # This side shut the transport down: that is no truncation by the peer.
             self._peer_closed = True
             return

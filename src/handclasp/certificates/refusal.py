@@ -51,7 +51,11 @@ def refusal(
         # Extensions and keys are read here for the first time, and the peer wrote them.
         reasons = [(Fault.BAD_CERTIFICATE, f"{subject_of(leaf)} cannot be read in full")]
     if not reasons:
-        reasons = [(Fault.BAD_CERTIFICATE, _verifier_says(error))]
+        text = _verifier_says(error)
+        fault = Fault.BAD_CERTIFICATE
+        if text.startswith("Forbidden "):  # A key or signature algorithm outside of its profile.
+            fault, text = Fault.UNSUPPORTED_CERTIFICATE, text.partition(":")[0]
+        reasons = [(fault, text)]
     (fault, detail), *more = reasons
     if more:
         detail += "; besides: " + "; ".join(text for _, text in more)
@@ -89,7 +93,7 @@ def _names(leaf: x509.Certificate, name: str | None) -> list[Reason]:
     if any(covers(pattern, name) for pattern in own):
         return []
     if not own:
-        detail = f"it has no subjectAltName, and so is not for {shown(name)} or any other name"
+        detail = f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
     else:
         listed = ", ".join(shown(entry, 60) for entry in own[:5])
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
@@ -137,7 +141,10 @@ def _path(
         issuer = _likely_issuer(current, others, anchors, now)
         if issuer is None:
             return [(Fault.CERTIFICATE_UNTRUSTED, _no_issuer(current, others))]
-        reasons = _step(current, issuer, anchors, now)
+        try:
+            reasons = _step(current, issuer, anchors, now)
+        except Exception:
+            return [(Fault.BAD_CERTIFICATE, f"{subject_of(issuer)} cannot be read in full")]
         if reasons:
             return reasons
         current = issuer

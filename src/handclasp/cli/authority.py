@@ -31,12 +31,12 @@ def open_authority(directory: Path | None = None) -> LocalAuthority:
         return LocalAuthority.open_or_create(directory or authority_directory())
 
 
-def trust_advice(path: Path) -> str:
+def trust_advice(path: Path, port: int | None = None) -> str:
     """How to make programs trust the authority at `path`, for people to copy."""
     return "\n".join(
         (
             "To trust it:",
-            f"  curl:      curl --cacert {path} https://localhost:PORT/",
+            f"  curl:      curl --cacert {path} https://localhost:{port or 'PORT'}/",
             "  Chromium:  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n handclasp \\",
             f"               -i {path}",
             "  Firefox:   the same with -d sql:PROFILE, the directory that about:profiles names;",

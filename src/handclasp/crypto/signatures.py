@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
@@ -144,13 +144,17 @@ def key_kind(key: Any) -> str:
 
     Empty for what no scheme can use (DSA, X25519, a private key of a foreign library).
     """
-    key_type: type[object] = type(key)
-    family = _family(key_type)
+    family = _FAMILIES.get(key.__class__)
+    if family is None:
+        family = _FAMILIES[key.__class__] = _family(key)
     return str(key.curve.name) if family == "ec" else family
 
 
-@lru_cache(maxsize=64)
-def _family(key_type: type[object]) -> str:
+_FAMILIES: dict[Any, str] = {}
+"""`_family` by the key's class: this is asked for each signature, and there are few classes."""
+
+
+def _family(key: Any) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 
     families: tuple[tuple[str, type, type], ...] = (
@@ -163,7 +167,7 @@ def _family(key_type: type[object]) -> str:
         ("mldsa87", mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
     )
     for name, public, private in families:
-        if issubclass(key_type, (public, private)):
+        if isinstance(key, (public, private)):
             return name
     return ""
 

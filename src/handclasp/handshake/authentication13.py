@@ -17,7 +17,7 @@ from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.questions import Sign
+from handclasp.handshake.questions import Sign, VerifyPeer
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.wire.allowed import Place, check_answer
@@ -63,6 +63,16 @@ def read_chain(
     for entry in entries:
         check_answer(entry.extensions, Place.CT, offered_extensions, limits.extensions)
     return tuple([entry.cert_data for entry in entries])
+
+
+async def verify_chain(
+    hs: Dialogue, chain: tuple[bytes, ...], *, peer_is_server: bool, server_name: str | None
+) -> VerifiedPeer:
+    """The outside's judgement of the peer's chain. Raises `ProtocolError`."""
+    peer: VerifiedPeer = await hs.ask(VerifyPeer(chain, peer_is_server, server_name))
+    if peer.chain != chain:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
+    return peer
 
 
 async def receive_certificate_verify(

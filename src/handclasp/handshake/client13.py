@@ -6,7 +6,6 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
-from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
@@ -22,11 +21,12 @@ from handclasp.handshake.authentication13 import (
     send_certificate,
     send_certificate_verify,
     send_finished,
+    verify_chain,
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_signature_scheme
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
-from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
@@ -241,7 +241,7 @@ async def _receive_server_authentication(
     chain = read_chain(message, tuple(offer.hello.extensions), config.limits)
     if not chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
-    server: VerifiedPeer = await hs.ask(VerifyPeer(chain, True, offer.server_name))
+    server = await verify_chain(hs, chain, peer_is_server=True, server_name=offer.server_name)
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes
     )

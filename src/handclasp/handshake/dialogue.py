@@ -136,7 +136,10 @@ class Dialogue:
     def note_secret(self, label: str, secret: bytes) -> None:
         """Tell the key log and the trace, where the user wants one (RFC 9850 section 2)."""
         if self._keylog is not None:
-            self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
+            try:
+                self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
+            except Exception as error:
+                raise ProtocolError(Fault.CALLBACK_FAILED, "keylog") from error
         if self.trace is not None and self.trace.record_secrets:
             self.trace.secret(label, bytes(secret))
 

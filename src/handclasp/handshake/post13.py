@@ -20,11 +20,11 @@ class PostHandshake13:
         "_answer_owed",
         "_is_client",
         "_limits",
+        "_messages_without_data",
         "_receive_secret",
         "_records",
         "_send_secret",
         "_trace",
-        "_updates_without_data",
     )
 
     def __init__(
@@ -42,7 +42,7 @@ class PostHandshake13:
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
-        self._updates_without_data = 0
+        self._messages_without_data = 0
         self._answer_owed = False
 
     def receive(self, raw: bytes) -> bool:
@@ -54,6 +54,7 @@ class PostHandshake13:
             return True
         if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
             read_message(raw)  # well-formed or refused; sessions are not kept yet
+            self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
             return False
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
             raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
@@ -63,8 +64,8 @@ class PostHandshake13:
         raise unexpected(raw, allowed)
 
     def note_data(self) -> None:
-        """Application data came: the peer's KeyUpdates are not a flood."""
-        self._updates_without_data = 0
+        """Application data came: the peer's KeyUpdates and tickets are no flood."""
+        self._messages_without_data = 0
 
     def update_send_keys(self, *, request_peer: bool) -> None:
         """Send KeyUpdate and go over to the next keys (RFC 8446 section 7.2)."""
@@ -87,10 +88,13 @@ class PostHandshake13:
             self.update_send_keys(request_peer=False)
 
     def _receive_key_update(self, message: object) -> None:
-        self._updates_without_data += 1
-        if self._updates_without_data > self._limits.key_updates_without_data:
-            raise ProtocolError(Fault.TOO_MANY_KEY_UPDATES)
+        self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
         self._receive_secret = self._receive_secret.next()
         self._records.install_read(self._receive_secret.keys(), "application")
         if isinstance(message, KeyUpdate) and message.request_update:
             self._answer_owed = True
+
+    def _count_without_data(self, fault: Fault) -> None:
+        self._messages_without_data += 1
+        if self._messages_without_data > self._limits.messages_without_data:
+            raise ProtocolError(fault)

@@ -10,7 +10,6 @@ import hmac
 from dataclasses import dataclass, replace
 
 from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
@@ -27,6 +26,7 @@ from handclasp.handshake.authentication13 import (
     send_certificate,
     send_certificate_verify,
     send_finished,
+    verify_chain,
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import (
@@ -36,7 +36,7 @@ from handclasp.handshake.negotiate import (
     choose_signature_scheme,
     no_overlap,
 )
-from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret
@@ -398,5 +398,5 @@ async def _receive_client_authentication(
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
         return None
-    client: VerifiedPeer = await hs.ask(VerifyPeer(chain, False, None))
+    client = await verify_chain(hs, chain, peer_is_server=False, server_name=None)
     return await receive_certificate_verify(hs, client, CLIENT_CONTEXT, config.signature_schemes)

@@ -93,7 +93,7 @@ class RecordLayer:
 
     def feed(self, data: Buffer) -> None:
         """Take what arrived. It is borrowed until `retain`."""
-        self._view = memoryview(data)
+        self._view = memoryview(data).cast("B")
         self._at = 0
 
     def retain(self) -> None:
@@ -164,7 +164,7 @@ class RecordLayer:
         """The handshake is complete: only protected records from here on."""
         self.change_cipher_spec_allowed = False
         self._early_data_budget = 0
-        self._reassembly.forgive()
+        self._reassembly.lift_total_limit()
 
     def note_idle_record(self, what: str) -> None:
         """Count a record that moves nothing forward. Raises `ProtocolError` after too many."""
@@ -384,7 +384,14 @@ class RecordLayer:
         policy = self._padding
         if not policy:
             return 0
-        wanted = -size % policy if isinstance(policy, int) else policy(size)
+        if isinstance(policy, int):
+            wanted = -size % policy
+        else:
+            try:
+                wanted = int(policy(size))
+            except Exception as error:
+                self._padding = 0  # the alert goes out without it
+                raise ProtocolError(Fault.CALLBACK_FAILED, "record_padding") from error
         return max(0, min(wanted, self._write_limit - size))
 
     def _queue(self, record: Buffer, content_type: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.limits import Limits
@@ -51,9 +53,9 @@ class HandshakeReassembly:
         self._checked = False
         return message
 
-    def forgive(self) -> None:
-        """The handshake is complete: what follows is counted anew, message by message."""
-        self._remaining = self._limits.handshake
+    def lift_total_limit(self) -> None:
+        """The handshake is complete: a long life may hold any number of small messages."""
+        self._remaining = sys.maxsize
 
     def _check_size(self, message_type: int, size: int) -> None:
         limits = self._limits

@@ -195,6 +195,10 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _write_all_hex(entries: tuple[bytes, ...]) -> list[str]:
+    return [entry.hex() for entry in entries]
+
+
 def _exactly(wanted: type) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if type(value) is not wanted:
@@ -228,8 +232,6 @@ _FORMS: Mapping[str, _Form] = {
     "str | None": _Form(_same, _read_optional_text),
     "bytes": _Form(bytes.hex, bytes.fromhex),
     "tuple[str, ...]": _Form(list, _tuple_of(_exactly(str))),
-    "tuple[bytes, ...]": _Form(
-        lambda entries: [entry.hex() for entry in entries], _tuple_of(bytes.fromhex)
-    ),
+    "tuple[bytes, ...]": _Form(_write_all_hex, _tuple_of(bytes.fromhex)),
     "ConnectionInfo": _Form(_values_to_json, _read_info),
 }

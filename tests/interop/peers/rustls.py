@@ -32,7 +32,7 @@ class Rtls(ProgramPeer):
     def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         # Its groups are fixed, so the client's one share is for a group that rustls has not.
         if role == "server":
-            return ("X448", "secp384r1"), ("X448",), ("secp384r1",)
+            return ("secp521r1", "secp384r1"), ("secp521r1",), ("secp384r1",)
         return super().hrr_groups(role)
 
     def command(self, options: Options) -> list[str]:

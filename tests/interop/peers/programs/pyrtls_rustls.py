@@ -1,4 +1,7 @@
-"""rustls through pyrtls: sockets only, and nothing told about the connection."""
+"""rustls through pyrtls, over its sans-IO connections.
+
+Its sockets can wait for more bytes while they hold a whole record, so they are not used.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,46 @@ import pyrtls
 
 from .spine import main
 
+_BUFFER = 1 << 16
+
 
 class Pyrtls:
     def connect(self, sock: socket.socket, flags: argparse.Namespace) -> PyrtlsChannel:
         roots = [Path(flags.ca).read_text()]
-        config = pyrtls.ClientConfig(custom_roots=roots, platform_verifier=False, alpn_protocols=flags.alpn)
-        sock.settimeout(None)  # its sockets do not expect EAGAIN
-        return PyrtlsChannel(config.wrap_socket(sock, "localhost"))
+        config = pyrtls.ClientConfig(
+            custom_roots=roots, platform_verifier=False, alpn_protocols=flags.alpn
+        )
+        return PyrtlsChannel(pyrtls.ClientConnection(config, "localhost"), sock)
 
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> PyrtlsChannel:
         chain, key = Path(flags.cert).read_text(), Path(flags.key).read_text()
         config = pyrtls.ServerConfig([chain], key, alpn_protocols=flags.alpn)
-        sock.settimeout(None)
-        return PyrtlsChannel(config.wrap_socket(sock))
+        return PyrtlsChannel(pyrtls.ServerConnection(config), sock)
 
 
 class PyrtlsChannel:
-    def __init__(self, tls: Any) -> None:
+    def __init__(self, tls: Any, sock: socket.socket) -> None:
         self.tls = tls
-        tls.do_handshake()
+        self.sock = sock
+        self.plain = bytearray()
+        self._flush()
 
     def send_all(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self.tls.send(bytes(view[:16384])) :]
+        for at in range(0, len(data), _BUFFER // 4):
+            piece = data[at : at + _BUFFER // 4]
+            while piece:
+                piece = piece[self.tls.write(piece) :]
+                self._flush()
 
     def receive(self, limit: int) -> bytes:
-        received: bytes = self.tls.recv(limit)
-        return received
+        while not self.plain:
+            data = self.sock.recv(_BUFFER)
+            if not data:
+                return b""
+            self._take(data)
+        taken = bytes(self.plain[:limit])
+        del self.plain[:limit]
+        return taken
 
     def update_keys(self) -> None:
         raise NotImplementedError("the library has no KeyUpdate")
@@ -48,6 +63,21 @@ class PyrtlsChannel:
 
     def end(self) -> None:
         pass  # pyrtls cannot send close_notify
+
+    def _take(self, data: bytes) -> None:
+        while data:
+            data = data[self.tls.read_tls(data) :]
+            state = self.tls.process_new_packets()
+            while waiting := state.plaintext_bytes_to_read:
+                buffer = bytearray(waiting)
+                self.plain += buffer[: self.tls.read_into(buffer)]
+                state = self.tls.process_new_packets()
+        self._flush()
+
+    def _flush(self) -> None:
+        buffer = bytearray(_BUFFER)
+        while self.tls.writable():
+            self.sock.sendall(buffer[: self.tls.write_tls_into(buffer)])
 
 
 if __name__ == "__main__":

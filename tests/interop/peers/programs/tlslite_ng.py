@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-from tlslite.constants import CipherSuite, GroupName, KeyUpdateMessageType
+from tlslite.constants import (
+    AlertDescription,
+    AlertLevel,
+    CipherSuite,
+    GroupName,
+    KeyUpdateMessageType,
+)
+from tlslite.messages import Alert
 
 from .spine import main
 from .stdlib_ssl import common_name
@@ -83,10 +90,10 @@ class TlsliteChannel:
         return facts
 
     def end(self) -> None:
-        # close() would wait for an answer to its close_notify.
-        self.tls.closeSocket = False
-        for _ in self.tls._decrefAsync():
-            break
+        # close() would also wait for an answer, and takes nothing but an alert for one.
+        alert = Alert().create(AlertDescription.close_notify, AlertLevel.warning)
+        for _ in self.tls._sendMsg(alert):
+            pass
 
 
 def _settings(flags: argparse.Namespace) -> HandshakeSettings:

@@ -1,0 +1,184 @@
+"""`handclasp serve`: files over HTTPS, or an echo, on top of this library."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
+from handclasp.cli.inputs import credentials_of, names_of, trust_of
+from handclasp.cli.later import later
+from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
+from handclasp.cli.server import Server, Visit, listen, stop_on_signals, url_of
+
+if TYPE_CHECKING:
+    from handclasp import Credentials, ServerConfig, TLSSocket
+
+HANDSHAKE_SECONDS = 15.0
+
+
+@click.command("serve")
+@click.argument("directory", default=".", metavar="[DIR]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=8443, show_default=True, type=click.IntRange(0, 65535),
+    help="The port; 0 takes a free one.",
+)
+@click.option("--cert", metavar="FILE", help="Certificate chain (else the local authority's).")
+@click.option("--key", metavar="FILE", help="Private key for --cert.")
+@click.option("--client-ca", metavar="FILE", help="Ask clients for a certificate of these.")
+@click.option("--require-client-cert", is_flag=True, help="Refuse clients without one.")
+@click.option("--alpn", metavar="A,B", help="Application protocols, best first.")
+@click.option("--tls13", is_flag=True, help="Speak TLS 1.3 only.")
+@click.option("--echo", is_flag=True, help="Send back what comes, instead of HTTP.")
+@click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
+@click.option("--trace", metavar="DIR", help="Record each handshake into a .json file in DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
+@later("--tls12")
+@later("--early-data")
+@later("--allow-rsa-key-transport")
+@later("--verbose", "-v")
+def command(directory: str, **options: Any) -> None:
+    """Serve the files of DIR (or of this directory) over HTTPS.
+
+    Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
+    Ctrl-C.
+    """
+    if not options["echo"] and not os.path.isdir(directory):
+        raise WrongArguments(f"There is no directory {directory}.")
+    traces = _traces(options["trace"])
+    config = _config(options)
+    listener = listen(options["host"], options["port"])
+    talk: Any = _echo
+    if not options["echo"]:
+        from handclasp.cli.files import serve_directory
+
+        talk = serve_directory(directory)
+    report = _Report(as_json=options["as_json"], traces=traces)
+    server = Server(listener, config, talk, report, record=traces is not None)
+    stop_on_signals()
+    try:
+        _announce(server.port, directory, options)
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+
+
+def _config(options: dict[str, Any]) -> ServerConfig:
+    from handclasp import ClientAuth, ServerConfig
+
+    if options["require_client_cert"] and not options["client_ca"]:
+        raise WrongArguments("--require-client-cert needs --client-ca: whose certificates count?")
+    client_auth = ClientAuth.NONE
+    if options["client_ca"]:
+        required = options["require_client_cert"]
+        client_auth = ClientAuth.REQUIRED if required else ClientAuth.OPTIONAL
+    alpn = names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",))
+    with configuration_checked():
+        return ServerConfig(
+            credentials=_credentials(options),
+            client_auth=client_auth,
+            trust=trust_of(options["client_ca"]) if options["client_ca"] else None,
+            alpn=alpn,
+            keylog=options["keylog"],
+            handshake_timeout=HANDSHAKE_SECONDS,
+        )
+
+
+def _credentials(options: dict[str, Any]) -> Credentials:
+    given = credentials_of(options["cert"], options["key"])
+    if given is not None:
+        return given
+    host = options["host"]
+    wildcard = host in ("", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
+    names = LOCAL_NAMES if wildcard or host in LOCAL_NAMES else (*LOCAL_NAMES, host)
+    with configuration_checked():
+        return open_authority().credentials(names)
+
+
+def _traces(directory: str | None) -> Path | None:
+    if directory is None:
+        return None
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongArguments(f"--trace {directory}: {error.strerror or error}.") from None
+    return Path(directory)
+
+
+def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
+    what = "an echo" if options["echo"] else f"the files of {os.path.abspath(directory)}"
+    # With --json, standard output is for the objects alone.
+    on_error = options["as_json"]
+    click.echo(f"Listening on {url_of(options['host'], port)} with {what}", err=on_error)
+    if not options["cert"]:
+        path = authority_directory() / "ca.pem"
+        click.echo(f"The certificate is from this machine's own authority, {path}", err=on_error)
+        click.echo(trust_advice(path, port), err=on_error)
+    click.echo("Ctrl-C ends it.", err=on_error)
+
+
+def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
+    while data := tls.recv(64 * 1024):
+        tls.sendall(data)
+
+
+class _Report:
+    """Tells a line for each visit, whole even where several threads tell at once."""
+
+    def __init__(self, *, as_json: bool, traces: Path | None) -> None:
+        self._say: Callable[[Visit], str] = _json_line if as_json else _line
+        self._traces = traces
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __call__(self, visit: Visit) -> None:
+        line = self._say(visit)
+        with self._lock:
+            self._count += 1
+            click.echo(line)
+            if self._traces is not None and visit.recorder is not None:
+                name = f"{self._count:04}-{visit.host.replace(':', '_')}-{visit.port}.json"
+                try:
+                    visit.recorder.save(self._traces / name)
+                except OSError as error:
+                    click.echo(f"Cannot write {name}: {error.strerror or error}.", err=True)
+
+
+def _line(visit: Visit) -> str:
+    from handclasp.cli.identity import printable, subject_of
+
+    who = f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
+    if visit.error is not None:
+        failure = failure_of(visit.error, visit.host, visit.port)
+        found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
+        return printable(f"{who}  failed  {found}: {failure.message}")
+    info = visit.info
+    if info is None:
+        return who
+    parts = [info.version, info.cipher_suite, info.group, info.alpn or "-"]
+    if info.peer_chain:
+        parts.append(f"client {subject_of(info.peer_chain[0])}")
+    return printable(f"{who}  {'  '.join(parts)}")
+
+
+def _json_line(visit: Visit) -> str:
+    from handclasp.cli.report import info_to_json
+
+    shown: dict[str, Any] = {
+        "ok": visit.error is None,
+        "client": {"host": visit.host, "port": visit.port},
+    }
+    if visit.info is not None:
+        shown |= info_to_json(visit.info)
+    if visit.error is not None:
+        shown["error"] = failure_of(visit.error, visit.host, visit.port).to_json()
+    return json.dumps(shown)

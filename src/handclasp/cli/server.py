@@ -1,0 +1,213 @@
+"""A TLS server over blocking sockets: a bounded number of threads, one for each connection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from handclasp.cli.outcome import WrongArguments
+
+if TYPE_CHECKING:
+    from handclasp import ConnectionInfo, Recorder, ServerConfig, TLSSocket
+
+MAX_CONNECTIONS = 64
+"""Connections served at once; others wait in the listening socket's queue."""
+
+IDLE_SECONDS = 60.0
+"""How long a client may keep a connection without saying anything."""
+
+_WAKE_SECONDS = 1.0
+"""Some systems do not interrupt `accept` for a signal, so it returns now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One connection: who came, and what became of it.
+
+    Attributes:
+        host, port: where the client is.
+        info: what was agreed upon; None where the handshake failed.
+        error: what failed, in the handshake or after it.
+        recorder: what was recorded, if that was asked for.
+    """
+
+    host: str
+    port: int
+    info: ConnectionInfo | None = None
+    error: OSError | None = None
+    recorder: Recorder | None = None
+
+
+Talk = Callable[["TLSSocket", "tuple[str, int]"], None]
+"""Speaks the application's protocol with one client, until it returns or raises `OSError`."""
+
+
+class Server:
+    """Accepts, completes handshakes and lets `talk` go on from there.
+
+    Args:
+        listener: from `listen`; belongs to the server from here on.
+        report: is told of each handshake when it is over, in the connection's thread, and once
+            more if the connection fails with an alert later.
+        record: record each connection.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        config: ServerConfig,
+        talk: Talk,
+        report: Callable[[Visit], None],
+        *,
+        record: bool = False,
+    ) -> None:
+        self._listener = listener
+        self._config = config
+        self._talk = talk
+        self._report = report
+        self._record = record
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        listener.settimeout(_WAKE_SECONDS)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._listener.getsockname()[1])
+
+    def serve_forever(self) -> None:
+        """Accept until `close`, which another thread or an interrupt calls."""
+        while not self._closed:
+            if not self._free.acquire(timeout=_WAKE_SECONDS):
+                continue
+            try:
+                sock, address = self._listener.accept()
+            except OSError as error:
+                self._free.release()
+                if self._closed:
+                    return
+                if isinstance(error, TimeoutError) or error.errno in _PASSING:
+                    continue
+                raise
+            self._start(sock, (str(address[0]), int(address[1])))
+
+    def close(self) -> None:
+        """Stop listening and end what is open."""
+        self._closed = True
+        self._listener.close()
+        with self._lock:
+            for sock in self._open:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _start(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        with self._lock:
+            self._open.add(sock)
+        thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # No more threads on this machine: this client has bad luck.
+            self._forget(sock)
+
+    def _serve(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        try:
+            self._converse(sock, address)
+        finally:
+            self._forget(sock)
+
+    def _converse(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        import handclasp
+
+        recorder = handclasp.Recorder() if self._record else None
+        try:
+            sock.settimeout(IDLE_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tls = handclasp.wrap_server(sock, self._config, trace=recorder)
+        except OSError as error:
+            self._tell(Visit(*address, error=error, recorder=recorder))
+            return
+        self._tell(Visit(*address, info=tls.info, recorder=recorder))
+        try:
+            with tls:
+                self._talk(tls, address)
+        except handclasp.PeerAlertError as error:
+            self._tell(Visit(*address, info=tls.info, error=error))
+        except OSError:
+            pass  # Clients come and go as they like, often without a word.
+
+    def _tell(self, visit: Visit) -> None:
+        if not self._closed:
+            self._report(visit)
+
+    def _forget(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(sock)
+        sock.close()
+        self._free.release()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `WrongArguments` where there cannot be one."""
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )
+    except (socket.gaierror, UnicodeError):
+        raise WrongArguments(f"--host {host}: this machine has no such address.") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # Elsewhere it would let two servers share the port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise WrongArguments(_why_not(error, host, port)) from None
+    return listener
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM, as well as Ctrl-C, raise `KeyboardInterrupt` in the main thread.
+
+    A shell starts background jobs with SIGINT ignored; a server wants to end on it all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+
+
+def url_of(host: str, port: int) -> str:
+    """Where to find a server that listens on `host`."""
+    if host in ("", "0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 (compared, not bound)
+        host = "localhost"
+    return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use already: choose another one with --port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} may not be used by this user: choose one from 1024 on with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host {host}: this machine has no such address."
+    return f"Cannot listen on {host} port {port}: {error.strerror or error}."
+
+
+_PASSING = (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of `accept` that a server survives."""

@@ -1,0 +1,111 @@
+"""One spelling for each name, and what covers what."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import Any
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handclasp.certificates.names import certificate_names, covers, normal_name, shown
+from handclasp.errors import ConfigurationError
+from tests.pki import Leaf, Pki, key_of_type
+
+
+@pytest.mark.parametrize(
+    ("given_name", "normal"),
+    [
+        ("example.com", "example.com"),
+        ("Example.COM.", "example.com"),
+        ("localhost", "localhost"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example.", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("under_score.example", "under_score.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("FE80::1%eth0", "fe80::1"),
+        ("4.example", "4.example"),
+    ],
+)
+def test_normal_name(given_name: str, normal: str) -> None:
+    assert normal_name(given_name) == normal
+    assert normal_name(normal) == normal
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "a..b", "a b", "a" * 64, "a." * 127 + "a", "*.example.com", "a\0.b", "a/b", "::1::"],
+)
+def test_what_is_no_name(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        normal_name(name)
+
+
+def test_u_labels_need_idna(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_idna(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "idna":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "idna", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_idna)
+    with pytest.raises(ConfigurationError, match="idna"):
+        normal_name("größe.example")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("example.com", "example.com", True),
+        ("example.com", "www.example.com", False),
+        ("*.example.com", "www.example.com", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "a.b.example.com", False),
+        ("*.com", "example.com", False),
+        ("*", "localhost", False),
+        ("w*.example.com", "www.example.com", False),
+        ("*.0.0.1", "127.0.0.1", False),
+        ("127.0.0.1", "127.0.0.1", True),
+    ],
+)
+def test_covers(pattern: str, name: str, expected: bool) -> None:
+    assert covers(pattern, name) is expected
+
+
+def test_certificate_names_are_normal_and_only_of_the_alternative_name(pki: Pki) -> None:
+    leaf = Leaf(("WWW.Example.com", "*.example.com", "::1"), common_name="cn.example")
+    certificate = pki.issue(leaf, key_of_type("ecdsa-p256").public_key())
+    assert certificate_names(certificate) == ("www.example.com", "*.example.com", "::1")
+
+
+def test_an_address_in_a_dns_name_does_not_count(pki: Pki) -> None:
+    leaf = Leaf(names=())
+    builder = x509.SubjectAlternativeName([x509.DNSName("127.0.0.1"), x509.DNSName("a b")])
+    certificate = pki.issue(leaf, key_of_type("ecdsa-p256").public_key(), extra=builder)
+    assert certificate_names(certificate) == ()
+
+
+@given(st.text())
+def test_shown_is_printable_and_short(text: str) -> None:
+    result = shown(text, 50)
+    assert len(result) <= 50
+    assert result.isprintable()
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_name_or_a_configuration_error(text: str) -> None:
+    try:
+        normal = normal_name(text)
+    except ConfigurationError:
+        return
+    assert normal_name(normal) == normal
+    assert normal.isascii()
