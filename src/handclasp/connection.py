@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.trust import TrustStore
@@ -20,7 +20,7 @@ from handclasp.certificates.verify import (
     verify_client_chain,
     verify_server_chain,
 )
-from handclasp.config import ClientConfig, KeyLog, ServerConfig
+from handclasp.config import ClientConfig, KeyLog, ServerConfig, SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -59,6 +59,8 @@ from handclasp.trace.hooks import Trace
 from handclasp.trace.keylog import open_keylog
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 
+Config = TypeVar("Config", bound=SharedConfig)
+
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -68,7 +70,7 @@ _RESERVED_RECORDS = 4
 _ENDS_WITHOUT_ALERT = (Fault.TRUNCATED, Fault.CLOSED_DURING_HANDSHAKE)
 
 
-class _Connection:
+class _Connection(Generic[Config]):
     """What both roles share. See `ClientConnection` and `ServerConnection`."""
 
     __slots__ = (
@@ -88,11 +90,7 @@ class _Connection:
         "_update_requested",
     )
 
-    _config: ClientConfig | ServerConfig
-
-    def __init__(
-        self, config: ClientConfig | ServerConfig, *, is_client: bool, trace: Trace | None
-    ) -> None:
+    def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
         self._config = config
         self._is_client = is_client
         self._trace = trace
@@ -113,7 +111,7 @@ class _Connection:
     # What is known
 
     @property
-    def config(self) -> ClientConfig | ServerConfig:
+    def config(self) -> Config:
         """The config that this connection follows."""
         return self._config
 
@@ -196,7 +194,8 @@ class _Connection:
                 self._post.answer_if_owed()
             return self._records.take()
         except ProtocolError as error:
-            raise self._end(error) from None
+            self._end(error)
+            raise
 
     # The application's side
 
@@ -221,7 +220,8 @@ class _Connection:
             else:
                 self._send_over_many_keys(post, memoryview(data))
         except ProtocolError as error:
-            raise self._end(error) from None
+            self._end(error)
+            raise
 
     def close(self) -> None:
         """Queue close_notify: this side sends nothing more (RFC 8446 section 6.1).
@@ -509,7 +509,7 @@ class _Connection:
         self._records.send_alert(bytes([level, description]))
 
 
-class ClientConnection(_Connection):
+class ClientConnection(_Connection[ClientConfig]):
     """The client's side of one TLS connection, without any I/O.
 
     The ClientHello is ready in `data_to_send` from the start.
@@ -524,8 +524,6 @@ class ClientConnection(_Connection):
     """
 
     __slots__ = ("_server_name",)
-
-    _config: ClientConfig
 
     def __init__(
         self,
@@ -566,12 +564,10 @@ class ClientConnection(_Connection):
         )
 
 
-class ServerConnection(_Connection):
+class ServerConnection(_Connection[ServerConfig]):
     """The server's side of one TLS connection, without any I/O."""
 
     __slots__ = ()
-
-    _config: ServerConfig
 
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
         super().__init__(config, is_client=False, trace=trace)

@@ -566,7 +566,7 @@ class Fault(Enum):
     @property
     def fix(self) -> str:
         """What to change, on the other end and on this one; empty where nothing helps."""
-        parts = []
+        parts: list[str] = []
         if self.value.fix_peer:
             parts.append(f"On the other end: {self.value.fix_peer}")
         if self.value.fix_local:

@@ -27,7 +27,10 @@ HANDSHAKE_SECONDS = 15.0
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", default=8443, show_default=True, type=click.IntRange(0, 65535),
+    "--port",
+    default=8443,
+    show_default=True,
+    type=click.IntRange(0, 65535),
     help="The port; 0 takes a free one.",
 )
 @click.option("--cert", metavar="FILE", help="Certificate chain (else the local authority's).")

@@ -175,7 +175,9 @@ class _MlKem:
         key = self._private_key.from_seed_bytes(entropy(64))
         return _MlKemShare(key, self.ciphertext_size)
 
-    def respond(self, peer_share: bytes, _entropy: Entropy) -> tuple[bytes, Secret]:
+    def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
+        # `encapsulate` draws from OpenSSL and takes no entropy of ours.
+        del entropy
         try:
             # Refuses keys that are not reduced: the encapsulation key check of FIPS 203 7.2.
             key = self._public_key.from_public_bytes(peer_share)

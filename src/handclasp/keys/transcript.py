@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from handclasp.wire.messages import message_hash
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH  # pyright: ignore[reportPrivateUsage]
 
 
 class Transcript:
@@ -17,7 +21,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
-        self._hash: hashlib._Hash | None = None
+        self._hash: HASH | None = None
 
     def choose_hash(self, hash_name: str, *, retried: bool) -> None:
         """The suite is known; from here on `digest` works.
