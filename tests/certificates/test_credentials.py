@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import x25519
+from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of, self_signed
 
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.crypto import signatures
 from handclasp.errors import ConfigurationError
-from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of, self_signed
 
 P256 = key_of_type("ecdsa-p256")
 
@@ -153,7 +153,9 @@ class TestMistakes:
         assert "swapped" in problem(key_pem(P256), pem_of(leaf))
         assert "swapped" in problem(pem_of(leaf), pem_of(leaf))
 
-    @pytest.mark.parametrize("data", [b"", b" \n", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+    @pytest.mark.parametrize(
+        "data", [b"", b" \n", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n"]
+    )
     def test_no_certificate(self, data: bytes) -> None:
         assert "certificate" in problem(data, key_pem(P256))
 

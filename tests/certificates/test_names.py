@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pki import Leaf, Pki, key_of_type
 
 from handclasp.certificates.names import certificate_names, covers, normal_name, shown
 from handclasp.errors import ConfigurationError
-from tests.pki import Leaf, Pki, key_of_type
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.pki import Pki, der_of, pem_of
 
 from handclasp.certificates import trust
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ConfigurationError
-from tests.pki import Pki, der_of, pem_of
 
 BROKEN = b"-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
 
@@ -84,9 +84,7 @@ class TestSystem:
         assert store.anchors == {pki.certificate}
         assert TrustStore.system() is store
 
-    def test_parses_only_when_needed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_parses_only_when_needed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         bundle = tmp_path / "bundle.pem"
         bundle.write_bytes(BROKEN)
         monkeypatch.setattr(trust, "SYSTEM_FILES", (str(bundle),))
@@ -94,9 +92,7 @@ class TestSystem:
         with pytest.raises(ConfigurationError, match="No trusted certificate"):
             _ = store.anchors
 
-    def test_falls_back_to_certifi(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_falls_back_to_certifi(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         certifi = pytest.importorskip("certifi", reason="certifi is optional")
         monkeypatch.setattr(trust, "SYSTEM_FILES", ())
         store = TrustStore.system()

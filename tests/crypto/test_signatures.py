@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, x25519
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pki import key_of_type
 
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES, SIGNATURE_SCHEMES_BY_CODE
 from handclasp.errors import ConfigurationError
 from handclasp.wire.iana import SignatureSchemeCode
-from tests.pki import key_of_type
 
 DATA = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)
 

@@ -204,8 +204,8 @@ async def start_tls(
         lambda: streams.protocol,
         handshake_timeout=config.handshake_timeout,
         close_timeout=close_timeout,
-        # A StreamWriter that is collected closes its transport.
-        keep=writer,
+        # Both hear of the end, and a StreamWriter that is collected would bring it about.
+        previous=(plain.get_protocol(), writer),
     )
     try:
         plain.set_protocol(pump)

@@ -157,7 +157,7 @@ class Pump(asyncio.BufferedProtocol):
         handshake_timeout: float | None,
         close_timeout: float,
         clients: Clients | None = None,
-        keep: object = None,
+        previous: tuple[asyncio.BaseProtocol, asyncio.StreamWriter] | None = None,
     ) -> None:
         self._loop = loop
         self._make_connection = make_connection
@@ -165,7 +165,7 @@ class Pump(asyncio.BufferedProtocol):
         self._handshake_timeout = handshake_timeout
         self._close_timeout = close_timeout
         self._clients = clients
-        self._keep = keep
+        self._previous = previous
         self.transport = TLSTransport(self)
         self.application: asyncio.BaseProtocol | None = None
         self.paused_by_application = False
@@ -218,6 +218,9 @@ class Pump(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connected = False
+        if exc is None and not self._closing and self._error is None:
+            # The transport is gone without an end of the data: somebody else has closed it.
+            self._error = self._explain_loss(None)
         self._closing = True
         self._stop_timer()
         self._give_up_answers()
@@ -231,7 +234,10 @@ class Pump(asyncio.BufferedProtocol):
             if self._clients is not None and not self._aborted:
                 self._clients.report(self._error, self.transport)
         self._decide()
-        self._keep = None
+        if self._previous is not None:
+            # The plain protocol's own `wait_closed` waits for this, too.
+            self._previous[0].connection_lost(self._error or exc)
+            self._previous = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _read_buffer()

@@ -509,8 +509,9 @@ class TLSSocket:
         while True:
             buffer = _BUFFERS.take()
             try:
-                count = 0 if self._gone else self._sock.recv_into(buffer, size)
                 self._check_open()
+                count = self._sock.recv_into(buffer, size)
+                self._check_open()  # `close` in another thread ends a wait like this one
                 with memoryview(buffer)[:count] as data:
                     self._process(data)
                 return

@@ -93,7 +93,9 @@ def _names(leaf: x509.Certificate, name: str | None) -> list[Reason]:
     if any(covers(pattern, name) for pattern in own):
         return []
     if not own:
-        detail = f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
+        detail = (
+            f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
+        )
     else:
         listed = ", ".join(shown(entry, 60) for entry in own[:5])
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
@@ -189,6 +191,9 @@ def _step(
     if kind in ("", "ed25519", "ed448"):
         detail = f"authorities with a key of this kind ({kind or 'unknown'}) are not supported"
         return [(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(issuer)}: {detail}")]
+    weak = _weak_hash(certificate)
+    if weak:
+        return [(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(certificate)} is signed with {weak}")]
     if not _signed(issuer, certificate):
         if issuer in anchors:
             detail = "an authority of its issuer's name is trusted, but did not sign it"
@@ -202,6 +207,14 @@ def _step(
     if constraints is None or not constraints.ca:
         return [(Fault.BAD_CERTIFICATE, f"{subject_of(issuer)} issued it and is no authority")]
     return []
+
+
+def _weak_hash(certificate: x509.Certificate) -> str:
+    """The name of the hash under the signature if nobody may rely on it any more, or nothing."""
+    from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA224
+
+    algorithm = certificate.signature_hash_algorithm
+    return algorithm.name.upper() if isinstance(algorithm, MD5 | SHA1 | SHA224) else ""
 
 
 def _signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

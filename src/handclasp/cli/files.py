@@ -27,8 +27,6 @@ def serve_directory(directory: str) -> Talk:
 
 class _FileHandler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "handclasp"
-    sys_version = ""
     timeout = 30
     wbufsize = 64 * 1024
 
@@ -39,6 +37,9 @@ class _FileHandler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND, "File not found")
             return None
         return super().send_head()
+
+    def version_string(self) -> str:
+        return "handclasp"
 
     def end_headers(self) -> None:
         self.send_header("X-Content-Type-Options", "nosniff")

@@ -23,6 +23,8 @@ from handclasp.cli.identity import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from handclasp import ConnectionInfo, TrustStore
     from handclasp.cli.outcome import Failure
 
@@ -98,35 +100,63 @@ def failure_lines(failure: Failure) -> list[Line]:
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({failure.fault}; alert {failure.alert})"
-    lines = [("found", found)]
+    lines = [("found", found), ("at fault", _at_fault(failure))]
     if failure.explanation and not failure.message.startswith(failure.explanation):
         lines.append(("meaning", failure.explanation))
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines
 
 
-def print_lines(title: str, lines: Sequence[Line], file: TextIO | None = None) -> None:
-    """A title and a table of lines, to standard error unless told otherwise.
+def print_lines(title: str, lines: Sequence[Line]) -> None:
+    """A title and a table of lines on standard error."""
+    console = _console(sys.stderr)
+    _print_title(console, title)
+    _print_table(console, lines)
 
-    With colour in a terminal, plain in a pipe; a long value goes on under itself.
-    """
+
+def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
+    """A title, a paragraph and a table of lines on standard output."""
+    console = _console(sys.stdout)
+    _print_title(console, title)
+    for line in textwrap.wrap(telling, min(_width(console), 80) - 3):
+        _print(console, f"   {line}")
+    _print(console, "")
+    _print_table(console, lines)
+    _print(console, "")
+
+
+def _console(file: TextIO) -> Console:
     from rich.console import Console
+
+    # Text goes through as it is: no markup in it, no colours guessed, no lines broken.
+    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _width(console: Console) -> int:
+    return max(console.width, 60) if console.is_terminal else 80
+
+
+def _print_title(console: Console, title: str) -> None:
+    for line in textwrap.wrap(title, _width(console)):
+        _print(console, line, style="bold")
+
+
+def _print_table(console: Console, lines: Sequence[Line]) -> None:
+    """Labels and values; a long value goes on under itself."""
     from rich.text import Text
 
-    console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
-    width = max(console.width, 60) if console.is_terminal else 100
-    console.print(Text(title, style="bold"))
-    margin = max((len(label) for label, _ in lines), default=0) + 4
+    margin = max((len(label) for label, _ in lines), default=0) + 5
     for label, value in lines:
-        wrapped = textwrap.wrap(value, width - margin, break_on_hyphens=False) or [""]
-        console.print(Text(f"  {label}".ljust(margin), style="dim"), Text(wrapped[0]), sep="")
+        wrapped = textwrap.wrap(value, _width(console) - margin, break_on_hyphens=False) or [""]
+        console.print(Text.assemble((f"   {label}".ljust(margin), "dim"), wrapped[0]))
         for rest in wrapped[1:]:
-            console.print(Text(" " * margin + rest))
+            _print(console, " " * margin + rest)
 
 
-def milliseconds(nanoseconds: int) -> str:
-    """A time for people."""
-    return f"{nanoseconds / 1e6:.1f} ms"
+def _print(console: Console, text: str, style: str = "") -> None:
+    from rich.text import Text
+
+    console.print(Text(text, style=style))
 
 
 def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> str:
@@ -140,6 +170,16 @@ def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> 
         f"yes: valid today, issued for {name}, and the chain leads to {through} the authorities "
         f"of {trust.source}"
     )
+
+
+def _at_fault(failure: Failure) -> str:
+    """Who can mend it, by the catalogue's advice."""
+    if failure.from_ == "peer":
+        return "what this side sent or offered, in the peer's eyes"
+    other, this = "On the other end:" in failure.fix, "On this end:" in failure.fix
+    if other and this:
+        return "the other end, or this end's settings"
+    return "the other end" if other else "this end" if this else "unclear"
 
 
 def _fixes(fix: str) -> Iterator[str]:

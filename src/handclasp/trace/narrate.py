@@ -9,9 +9,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
-from handclasp.trace.events import AlertSeen, Failed, MessageSeen, Settled, TraceEvent
+from handclasp.trace.events import (
+    AlertSeen,
+    Failed,
+    KeysInstalled,
+    MessageSeen,
+    Settled,
+    TraceEvent,
+)
 from handclasp.trace.facts import (
     Facts,
     client_shares_of,
@@ -46,10 +54,10 @@ def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     for (to_server, protected), flight in groupby(
-        _shown(events), key=lambda event: _flight_of(event, facts.role)
+        _shown(events, facts.role), key=lambda shown: (shown.to_server, shown.protected)
     ):
-        for event in flight:
-            lines += _told(canvas, event, facts, (event.at_ns - began) / 1e6)
+        for shown in flight:
+            lines += _told(canvas, shown.event, facts, (shown.event.at_ns - began) / 1e6)
         lines += [canvas.arrow(to_server=to_server, protected=protected), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts))]
@@ -94,14 +102,25 @@ class _Canvas:
         return textwrap.wrap(text, self._width)
 
 
-def _shown(events: Sequence[TraceEvent]) -> Iterator[MessageSeen | AlertSeen]:
-    return (event for event in events if isinstance(event, MessageSeen | AlertSeen))
+class _Shown(NamedTuple):
+    event: MessageSeen | AlertSeen
+    to_server: bool
+    protected: bool
 
 
-def _flight_of(event: MessageSeen | AlertSeen, role: str) -> tuple[bool, bool]:
-    """Whether it goes to the server, and whether it is protected (an alert's epoch is unknown)."""
-    to_server = (event.direction == "sent") == (role == "client")
-    return to_server, isinstance(event, MessageSeen) and event.epoch != "plaintext"
+def _shown(events: Sequence[TraceEvent], role: str) -> Iterator[_Shown]:
+    """What the diagram has, with its way; an alert is protected once its direction has keys."""
+    keyed: set[str] = set()
+    for event in events:
+        if isinstance(event, KeysInstalled):
+            keyed.add(event.direction)
+        elif isinstance(event, MessageSeen | AlertSeen):
+            protected = (
+                event.epoch != "plaintext"
+                if isinstance(event, MessageSeen)
+                else event.direction in keyed
+            )
+            yield _Shown(event, (event.direction == "sent") == (role == "client"), protected)
 
 
 def _told(

@@ -1,0 +1,1146 @@
+"""asyncio streams over TLS, against themselves, the sans-IO connection and asyncio's own ssl."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import ssl
+import threading
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.pki import Leaf, Pki, key_of_type
+
+from handclasp import aio
+from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    ProtocolError,
+    TLSError,
+    TruncationError,
+)
+from handclasp.handshake.questions import DEFER
+
+MEGABYTE = 1024 * 1024
+
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Callback = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run in debug mode, and fail where anything is left over: a task, a timer, a complaint."""
+    complaints: list[dict[str, Any]] = []
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+        result = await asyncio.wait_for(work, 30)
+        gc.collect()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    result = asyncio.run(main(), debug=True)
+    assert not complaints, complaints
+    return result
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def serving(callback: Callback, config: ServerConfig, **kwds: Any) -> AsyncIterator[int]:
+    """A server that waits for its callbacks to end; gives its port, raises what they raise."""
+    outcomes: set[asyncio.Task[None]] = set()
+
+    async def watched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        outcomes.add(asyncio.ensure_future(body(reader, writer)))
+
+    async def body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await callback(reader, writer)
+        finally:
+            await close(writer)
+
+    async with await aio.start_server(watched, "127.0.0.1", 0, config=config, **kwds) as server:
+        yield port_of(server)
+        server.close()
+        await asyncio.sleep(0)
+        if outcomes:
+            await asyncio.gather(*outcomes)
+
+
+def port_of(server: Any) -> int:
+    port: int = next(iter(server.sockets)).getsockname()[1]
+    return port
+
+
+async def open_local(port: int, config: ClientConfig, **kwds: Any) -> Pair:
+    return await aio.open_connection("127.0.0.1", port, config=config, **kwds)
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+async def answer_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+@asynccontextmanager
+async def plain_serving(callback: Callback) -> AsyncIterator[int]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def watched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def body() -> None:
+            try:
+                await callback(reader, writer)
+            finally:
+                await close(writer)
+
+        tasks.add(asyncio.ensure_future(body()))
+
+    async with await asyncio.start_server(watched, "127.0.0.1", 0) as server:
+        yield port_of(server)
+        server.close()
+        if tasks:
+            await asyncio.gather(*tasks)
+
+
+class HandServer:
+    """A server driven by hand over plain streams, to send exactly what a test wants."""
+
+    def __init__(self, config: ServerConfig, reader: Any, writer: Any) -> None:
+        self.connection = ServerConnection(config)
+        self.reader, self.writer = reader, writer
+
+    async def step(self) -> list[Any]:
+        data = await self.reader.read(65536)
+        events = self.connection.receive_data(data) if data else self.connection.receive_eof()
+        self.flush()
+        return list(events)
+
+    def flush(self, *more: bytes) -> None:
+        self.writer.write(b"".join([bytes(self.connection.data_to_send()), *more]))
+
+    async def establish(self) -> HandServer:
+        while not self.connection.established:
+            await self.step()
+        return self
+
+
+# The plain use
+
+
+def test_a_conversation(pki: Pki) -> None:
+    seen: dict[str, Any] = {}
+
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen["server"] = writer.get_extra_info("handclasp")
+        writer.writelines([(await reader.readline()).upper(), b"bye\n"])
+
+    async def main() -> None:
+        server_config = ServerConfig(credentials=pki.server("localhost"), alpn=["shout"])
+        config = ClientConfig(trust=pki.trust, alpn=["shout"])
+        async with serving(shout, server_config) as port:
+            reader, writer = await open_local(port, config, server_name="localhost")
+            assert type(reader) is asyncio.StreamReader
+            assert isinstance(writer, asyncio.StreamWriter)
+            info = writer.get_extra_info("handclasp")
+            assert (info.version, info.alpn, info.server_name) == ("TLSv1.3", "shout", "localhost")
+            assert writer.get_extra_info("peername") == ("127.0.0.1", port)
+            assert writer.get_extra_info("sockname")[0] == "127.0.0.1"
+            assert writer.get_extra_info("socket").fileno() > 0
+            assert writer.get_extra_info("connection").established
+            assert writer.get_extra_info("nothing", 5) == 5
+            writer.write(b"hello\n")
+            assert await reader.read() == b"HELLO\nbye\n"
+            await close(writer)
+            assert seen["server"].alpn == "shout"
+
+    run(main())
+
+
+def test_half_close(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    async def answer_at_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        question = await reader.read()
+        await asyncio.sleep(0.01)
+        writer.write(question[::-1])
+        await writer.drain()
+
+    async def main() -> None:
+        async with serving(answer_at_the_end, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            assert writer.can_write_eof()
+            writer.write(b"question")
+            writer.write_eof()
+            with pytest.raises(RuntimeError):
+                writer.write(b"more")
+            assert await reader.read() == b"noitseuq"
+            await close(writer)
+
+    run(main())
+
+
+def test_four_megabytes_both_ways_at_once(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    there, back = os.urandom(4 * MEGABYTE), os.urandom(4 * MEGABYTE)
+    received: list[bytes] = []
+
+    async def send(writer: asyncio.StreamWriter, data: bytes) -> None:
+        for start in range(0, len(data), 100_000):
+            writer.write(memoryview(data)[start : start + 100_000])
+            await writer.drain()
+        writer.write_eof()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sending = asyncio.ensure_future(send(writer, back))
+        received.append(await reader.read())
+        await sending
+
+    async def main() -> None:
+        async with serving(serve, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            sending = asyncio.ensure_future(send(writer, there))
+            assert await reader.read() == back
+            await sending
+            await close(writer)
+        assert received == [there]
+
+    run(main())
+
+
+def test_a_slow_reader_holds_the_writer_back(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    total = 8 * MEGABYTE
+    written = 0
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        piece = bytes(65536)
+        while written < total:
+            writer.write(piece)
+            await writer.drain()
+            written += len(piece)
+
+    async def main() -> None:
+        async with serving(pour, server_config) as port:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            sock.connect(("127.0.0.1", port))
+            tracemalloc.start()
+            reader, writer = await aio.open_connection(
+                sock=sock, config=client_config, server_name="localhost"
+            )
+            before = -1
+            while before != written:  # until nothing moves any more
+                before = written
+                await asyncio.sleep(0.1)
+            assert not writer.transport.is_reading()  # type: ignore[attr-defined]
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert written < total
+            assert peak < 2 * MEGABYTE
+            assert len(await reader.read()) == total
+            await close(writer)
+
+    run(main())
+
+
+def test_write_buffer_limits_reach_the_plain_transport(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with plain_serving(hand_serving(server_config)) as port:
+            _, writer = await open_local(port, client_config)
+            transport = writer.transport
+            transport.set_write_buffer_limits(high=1000, low=10)
+            assert transport.get_write_buffer_limits() == (10, 1000)
+            writer.write(bytes(16 * MEGABYTE))
+            assert transport.get_write_buffer_size() > MEGABYTE
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(writer.drain(), 0.05)
+            transport.abort()
+            assert transport.is_closing()
+            writer.write(b"dropped")
+            with pytest.raises(ConnectionResetError):
+                await writer.drain()
+
+    run(main())
+
+
+def hand_serving(config: ServerConfig) -> Callback:
+    """Completes the handshake, then waits for the end without reading."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await HandServer(config, reader, writer).establish()
+        with suppress(OSError):
+            while await reader.read(65536):
+                await asyncio.sleep(0.05)
+
+    return serve
+
+
+def test_key_updates_under_load(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    data = os.urandom(200_000)
+
+    async def send(writer: asyncio.StreamWriter, request_peer: bool) -> None:
+        for _ in range(20):
+            writer.write(data)
+            writer.transport.update_keys(request_peer)  # type: ignore[attr-defined]
+            await writer.drain()
+        writer.write_eof()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sending = asyncio.ensure_future(send(writer, False))
+        assert await reader.read() == data * 20
+        await sending
+
+    async def main() -> None:
+        async with serving(serve, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            sending = asyncio.ensure_future(send(writer, True))
+            assert await reader.read() == data * 20
+            await sending
+            await close(writer)
+
+    run(main())
+
+
+def test_a_peer_that_asks_for_keys_and_never_reads_costs_no_memory(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hand = await HandServer(server_config, reader, writer).establish()
+        for _ in range(300):
+            hand.connection.update_keys(request_peer=True)
+            hand.connection.send_data(b"x")
+            hand.flush()
+            await writer.drain()
+        with suppress(OSError):
+            await reader.read(-1)
+
+    async def main() -> None:
+        async with plain_serving(ask) as port:
+            reader, writer = await open_local(port, client_config, limit=1000)
+            writer.write(bytes(16 * MEGABYTE))  # more than the transport takes
+            waiting = writer.transport.get_write_buffer_size()
+            assert await reader.readexactly(300) == b"x" * 300
+            assert writer.transport.get_write_buffer_size() <= waiting
+            writer.transport.abort()
+
+    run(main())
+
+
+# Against asyncio's own
+
+
+def test_our_client_and_their_server(
+    client_config: ClientConfig, ssl_server: ssl.SSLContext
+) -> None:
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await echo(reader, writer)
+            await close(writer)
+
+        data = os.urandom(MEGABYTE)
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=ssl_server) as server:
+            reader, writer = await open_local(
+                port_of(server), client_config, server_name="localhost"
+            )
+            writer.write(data)
+            assert await reader.readexactly(MEGABYTE) == data
+            await close(writer)
+
+    run(main())
+
+
+def test_their_client_and_our_server(
+    server_config: ServerConfig, ssl_client: ssl.SSLContext
+) -> None:
+    async def main() -> None:
+        data = os.urandom(MEGABYTE)
+        async with serving(echo, server_config) as port:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=ssl_client, server_hostname="localhost"
+            )
+            writer.write(data)
+            assert await reader.readexactly(MEGABYTE) == data
+            await close(writer)
+
+    run(main())
+
+
+# How it ends
+
+
+def test_the_end_of_the_transport_is_not_the_end_of_the_data(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hand = await HandServer(server_config, reader, writer).establish()
+        hand.connection.send_data(b"some of it")
+        hand.flush()
+
+    async def main() -> None:
+        async with plain_serving(cut_off) as port:
+            reader, writer = await open_local(port, client_config)
+            assert await reader.readexactly(10) == b"some of it"
+            with pytest.raises(TruncationError) as error:
+                await reader.read()
+            assert error.value.fault == "TRUNCATED"
+            with pytest.raises(TruncationError):
+                await writer.drain()
+            await close(writer)
+            reader, writer = await open_local(port, replace(client_config, allow_truncation=True))
+            assert await reader.read() == b"some of it"
+            await close(writer)
+
+    run(main())
+
+
+def test_a_broken_record_ends_the_connection_with_an_alert(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    told: list[TLSError] = []
+
+    async def break_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hand = await HandServer(server_config, reader, writer).establish()
+        hand.flush(b"\x17\x03\x03\x00\x20" + bytes(32))
+        try:
+            await hand.step()
+        except TLSError as error:
+            told.append(error)
+
+    async def main() -> None:
+        async with plain_serving(break_it) as port:
+            reader, writer = await open_local(port, client_config)
+            with pytest.raises(ProtocolError) as error:
+                await reader.read()
+            assert error.value.alert == "bad_record_mac"
+            assert writer.is_closing()
+            await close(writer)
+        assert [error.alert for error in told] == ["bad_record_mac"]
+
+    run(main())
+
+
+def test_the_alert_that_comes_after_the_clients_handshake(
+    pki: Pki, client_config: ClientConfig
+) -> None:
+    config = ServerConfig(
+        credentials=pki.server("127.0.0.1"), client_auth=ClientAuth.REQUIRED, trust=pki.trust
+    )
+
+    async def main() -> None:
+        async with serving(echo, config) as port:
+            reader, writer = await open_local(port, client_config)
+            with pytest.raises(PeerAlertError) as error:
+                await reader.read()
+            assert error.value.alert == "certificate_required"
+            await close(writer)
+
+    run(main())
+
+
+def test_close_delivers_what_was_written_though_the_peer_is_still_sending(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    got: list[bytes] = []
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            for _ in range(50):
+                writer.write(bytes(65536))
+                await writer.drain()
+        got.append(await reader.read())
+
+    async def main() -> None:
+        async with serving(pour, server_config) as port:
+            _, writer = await open_local(port, client_config)
+            writer.write(b"last words" * 10_000)
+            await close(writer)
+        assert got == [b"last words" * 10_000]
+
+    run(main())
+
+
+def test_close_does_not_wait_forever(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def never_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await HandServer(server_config, reader, writer).establish()
+        await asyncio.sleep(0.6)
+
+    async def main() -> None:
+        async with plain_serving(never_close) as port:
+            _, writer = await open_local(port, client_config, close_timeout=0.1)
+            writer.write(bytes(16 * MEGABYTE))
+            started = asyncio.get_running_loop().time()
+            await close(writer)
+            assert asyncio.get_running_loop().time() - started < 0.5
+
+    run(main())
+
+
+def test_abort_looks_like_truncation(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    seen: list[OSError] = []
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read()
+        except OSError as error:
+            seen.append(error)
+
+    async def main() -> None:
+        async with serving(read, server_config) as port:
+            _, writer = await open_local(port, client_config)
+            writer.transport.abort()
+            await close(writer)
+        assert len(seen) == 1
+        assert isinstance(seen[0], TruncationError | ConnectionResetError)
+
+    run(main())
+
+
+def test_a_protocol_of_ones_own_on_the_transport(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """set_protocol, buffered protocols, and a false eof_received that closes."""
+
+    class Collector(asyncio.BufferedProtocol):
+        def __init__(self) -> None:
+            self.data = bytearray()
+            self.buffer = bytearray(7)
+            self.lost = asyncio.get_running_loop().create_future()
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return self.buffer
+
+        def buffer_updated(self, nbytes: int) -> None:
+            self.data += self.buffer[:nbytes]
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.lost.set_result(exc)
+
+    async def main() -> None:
+        async with serving(echo, server_config) as port:
+            _, writer = await open_local(port, client_config)
+            collector = Collector()
+            writer.transport.set_protocol(collector)
+            assert writer.transport.get_protocol() is collector
+            writer.write(b"piece by piece" * 10)
+            writer.write_eof()
+            assert await collector.lost is None
+            assert collector.data == b"piece by piece" * 10
+            assert "closing" in repr(writer.transport)
+
+    run(main())
+
+
+# Failed handshakes
+
+
+def test_open_connection_says_why_the_certificate_does_not_convince(
+    server_config: ServerConfig, client_config: ClientConfig
+) -> None:
+    failures: list[tuple[Exception, Any]] = []
+
+    def note(error: Exception, transport: asyncio.BaseTransport) -> None:
+        failures.append((error, transport.get_extra_info("peername")))
+        assert transport.get_extra_info("handclasp") is None
+
+    async def main() -> None:
+        stranger = ClientConfig(trust=Pki("another authority").trust)
+        async with serving(echo, server_config, on_handshake_error=note) as port:
+            for _ in range(3):
+                with pytest.raises(CertificateError) as error:
+                    await open_local(port, stranger)
+                assert error.value.fault == "CERTIFICATE_UNTRUSTED"
+            reader, writer = await open_local(port, client_config)
+            writer.write(b"the server lives")
+            assert await reader.readexactly(16) == b"the server lives"
+            await close(writer)
+        assert [error.alert for error, _ in failures] == ["unknown_ca"] * 3  # type: ignore[attr-defined]
+        assert all(peer[0] == "127.0.0.1" for _, peer in failures)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "hello", [b"GET / HTTP/1.1\r\n\r\n" * 1000, b"\x16\x03\x01", b"", os.urandom(3000)]
+)
+def test_garbage_never_reaches_the_callback_nor_ends_the_server(
+    client_config: ClientConfig, server_config: ServerConfig, hello: bytes
+) -> None:
+    calls: list[int] = []
+    errors: list[Exception] = []
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(1)
+
+    async def main() -> None:
+        note = lambda error, _transport: errors.append(error)  # noqa: E731
+        async with serving(count, server_config, on_handshake_error=note) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(hello)
+            writer.write_eof()
+            answer = await reader.read()
+            assert answer == b"" or answer[0] == 21  # an alert, not a reset
+            await close(writer)
+            assert calls == []
+            _, writer = await open_local(port, client_config)
+            await close(writer)
+        assert calls == [1]
+        assert len(errors) == 1
+        assert isinstance(errors[0], TLSError)
+
+    run(main())
+
+
+def test_failures_are_logged_in_debug_mode_only(
+    server_config: ServerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config) as port:
+            for debug in (True, False):
+                asyncio.get_running_loop().set_debug(debug)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET / HTTP/1.0\r\n\r\n")
+                await reader.read()
+                await close(writer)
+                await asyncio.sleep(0.01)
+
+    with caplog.at_level(logging.DEBUG, "handclasp"):
+        run(main())
+    logged = [record for record in caplog.records if record.name == "handclasp"]
+    assert len(logged) == 1
+    assert "plain HTTP" in logged[0].getMessage()
+
+
+def test_a_broken_error_callback_is_told_to_the_loop(server_config: ServerConfig) -> None:
+    complaints: list[dict[str, Any]] = []
+
+    def broken(error: Exception, transport: Any) -> None:
+        raise LookupError("my own fault")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+        async with serving(echo, server_config, on_handshake_error=broken) as port:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            while not complaints:
+                await asyncio.sleep(0.01)
+
+    run(main())
+    assert isinstance(complaints[0]["exception"], LookupError)
+
+
+def test_a_silent_peer_runs_into_the_handshake_timeout(
+    pki: Pki, server_config: ServerConfig
+) -> None:
+    errors: list[Exception] = []
+
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.read()).endswith(b"\x02\x5a")  # user_canceled
+
+    async def main() -> None:
+        config = ClientConfig(trust=pki.trust, handshake_timeout=0.1)
+        async with plain_serving(silence) as port:
+            with pytest.raises(HandshakeTimeoutError):
+                await open_local(port, config)
+        impatient = replace(server_config, handshake_timeout=0.1)
+        note = lambda error, _transport: errors.append(error)  # noqa: E731
+        async with serving(echo, impatient, on_handshake_error=note) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert (await reader.read()).endswith(b"\x02\x5a")
+            await close(writer)
+        assert [type(error) for error in errors] == [HandshakeTimeoutError]
+
+    run(main())
+
+
+def test_a_reset_during_the_handshake_is_explained(client_config: ClientConfig) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with plain_serving(reset) as port:
+            with pytest.raises(TruncationError) as error:
+                await open_local(port, client_config)
+            assert error.value.fault == "CLOSED_DURING_HANDSHAKE"
+
+    run(main())
+
+
+def test_arguments_that_cannot_be_honoured(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        for wrong in ({"ssl": True}, {"server_hostname": "x"}, {"ssl_handshake_timeout": 3}):
+            with pytest.raises(ConfigurationError, match="config="):
+                await aio.open_connection("127.0.0.1", 1, **wrong)  # type: ignore[arg-type]
+            with pytest.raises(ConfigurationError, match="config="):
+                await aio.start_server(echo, "127.0.0.1", 0, config=server_config, **wrong)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="ClientConfig"):
+            await open_local(1, server_config)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="ServerConfig"):
+            await aio.start_server(echo, "127.0.0.1", 0, config=client_config)  # type: ignore[arg-type]
+        async with serving(echo, server_config) as port:
+            sock = socket.create_connection(("127.0.0.1", port))
+            with pytest.raises(ConfigurationError, match="server_name"):
+                await aio.open_connection(sock=sock, config=client_config)
+            assert sock.fileno() == -1
+
+    run(main())
+
+
+# Cancellation
+
+
+@pytest.mark.parametrize("after", range(14))
+def test_open_connection_can_be_cancelled_at_every_step(
+    client_config: ClientConfig, server_config: ServerConfig, after: int
+) -> None:
+    """The loop is let go round `after` times before the cancellation."""
+
+    async def main() -> None:
+        async with serving(echo, server_config) as port:
+            opening = asyncio.ensure_future(open_local(port, client_config))
+            for _ in range(after):
+                await asyncio.sleep(0)
+            opening.cancel()
+            try:
+                _, writer = await opening
+            except asyncio.CancelledError:
+                return
+            await close(writer)
+
+    run(main())
+
+
+def test_cancelling_a_handshake_closes_the_transport_at_once(client_config: ClientConfig) -> None:
+    ended = asyncio.Event()
+
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionResetError):
+            await reader.read()
+        ended.set()
+
+    async def main() -> None:
+        async with plain_serving(silence) as port:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(open_local(port, client_config), 0.05)
+            await asyncio.wait_for(ended.wait(), 5)
+
+    run(main())
+
+
+def test_closing_the_server_ends_handshakes_in_progress(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        server = await aio.start_server(echo, "127.0.0.1", 0, config=server_config)
+        assert server.is_serving()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        while not server.handshakes_in_progress:
+            await asyncio.sleep(0.01)
+        server.close()
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        assert server.handshakes_in_progress == 0
+        assert not server.is_serving()
+        await server.wait_closed()
+        await close(writer)
+
+    run(main())
+
+
+def test_serve_forever_ends_when_cancelled_and_when_closed(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        for end in ("cancel", "close"):
+            server = await aio.start_server(
+                echo, "127.0.0.1", 0, config=server_config, start_serving=False
+            )
+            forever = asyncio.ensure_future(server.serve_forever())
+            await asyncio.sleep(0.01)
+            reader, writer = await open_local(port_of(server), client_config)
+            with pytest.raises(ConfigurationError):
+                await server.serve_forever()
+            server.close_clients()
+            assert await reader.read() == b""
+            await close(writer)
+            server.close() if end == "close" else forever.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await forever
+            assert not server.is_serving()
+
+    run(main())
+
+
+def test_abort_clients(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    async def main() -> None:
+        async with await aio.start_server(
+            answer_nothing_and_close, "127.0.0.1", 0, config=server_config
+        ) as server:
+            reader, writer = await open_local(port_of(server), client_config)
+            await asyncio.sleep(0.01)
+            server.abort_clients()
+            with pytest.raises(OSError):
+                await reader.read()
+            await close(writer)
+
+    run(main())
+
+
+async def answer_nothing_and_close(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    with suppress(OSError):
+        await reader.read()
+    await close(writer)
+
+
+# Questions
+
+
+class RemoteSigner:
+    """A key behind an `await`."""
+
+    def __init__(self, key: Any, hold: asyncio.Event | None = None) -> None:
+        self._local = LocalSigner(key)
+        self._hold = hold
+        self.schemes = self._local.schemes
+        self.calls = 0
+        self.cancelled = 0
+
+    async def sign(self, scheme: str, data: bytes) -> bytes:
+        self.calls += 1
+        try:
+            if self._hold is not None:
+                await self._hold.wait()
+            await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return self._local.sign(scheme, data)
+
+
+def remote_config(pki: Pki, signer: Any, **settings: Any) -> ServerConfig:
+    certificate = pki.issue(Leaf(("127.0.0.1",)), key_of_type("ecdsa-p256").public_key())
+    credentials = Credentials.from_signer([certificate], signer)
+    return ServerConfig(credentials=credentials, **settings)
+
+
+def test_a_signing_key_behind_an_await(pki: Pki, client_config: ClientConfig) -> None:
+    async def main() -> None:
+        signer = RemoteSigner(key_of_type("ecdsa-p256"))
+        async with serving(echo, remote_config(pki, signer)) as port:
+            pairs = await asyncio.gather(*(open_local(port, client_config) for _ in range(10)))
+            for reader, writer in pairs:
+                writer.write(b"signed")
+                assert await reader.readexactly(6) == b"signed"
+                await close(writer)
+        assert signer.calls == 10
+
+    run(main())
+
+
+def test_async_callbacks_on_both_sides(pki: Pki) -> None:
+    server_side = pki.server("127.0.0.1")
+    client_side = pki.client()
+
+    async def choose_server(question: Any) -> Any:
+        await asyncio.sleep(0.001)
+        return server_side
+
+    async def choose_client(question: Any) -> Any:
+        await asyncio.sleep(0.001)
+        return client_side
+
+    async def main() -> None:
+        server_config = ServerConfig(
+            choose_credentials=choose_server, client_auth=ClientAuth.REQUIRED, trust=pki.trust
+        )
+        config = ClientConfig(trust=pki.trust, choose_credentials=choose_client)
+        async with serving(echo, server_config) as port:
+            reader, writer = await open_local(port, config)
+            writer.write(b"both")
+            assert await reader.readexactly(4) == b"both"
+            info = writer.get_extra_info("handclasp")
+            assert info.local_chain_der == client_side.chain
+            await close(writer)
+
+    run(main())
+
+
+@pytest.mark.parametrize("failure", [LookupError("no key"), asyncio.CancelledError()])
+def test_an_answer_that_fails_ends_the_handshake(
+    pki: Pki, client_config: ClientConfig, failure: BaseException
+) -> None:
+    errors: list[Exception] = []
+
+    async def fail(question: Any) -> Any:
+        await asyncio.sleep(0.001)
+        raise failure
+
+    async def main() -> None:
+        config = ServerConfig(choose_credentials=fail)
+        note = lambda error, _transport: errors.append(error)  # noqa: E731
+        async with serving(echo, config, on_handshake_error=note) as port:
+            with pytest.raises(PeerAlertError) as error:
+                await open_local(port, client_config)
+            assert error.value.alert == "internal_error"
+        assert [error.fault for error in errors] == ["CALLBACK_FAILED"]  # type: ignore[attr-defined]
+
+    run(main())
+
+
+def test_defer_is_refused_with_a_reason(client_config: ClientConfig) -> None:
+    errors: list[Exception] = []
+
+    async def main() -> None:
+        config = ServerConfig(choose_credentials=lambda _question: DEFER)
+        note = lambda error, _transport: errors.append(error)  # noqa: E731
+        async with serving(echo, config, on_handshake_error=note) as port:
+            with pytest.raises(PeerAlertError):
+                await open_local(port, client_config)
+        assert "DEFER" in str(errors[0].__cause__)
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["client leaves", "timeout", "server closes"])
+def test_the_answer_is_cancelled_when_nobody_waits_for_it_any_more(
+    pki: Pki, client_config: ClientConfig, end: str
+) -> None:
+    async def main() -> None:
+        signer = RemoteSigner(key_of_type("ecdsa-p256"), hold=asyncio.Event())
+        timeout = 0.2 if end == "timeout" else None
+        config = remote_config(pki, signer, handshake_timeout=timeout)
+        server = await aio.start_server(echo, "127.0.0.1", 0, config=config)
+        opening = asyncio.ensure_future(open_local(port_of(server), client_config))
+        while not signer.calls:
+            await asyncio.sleep(0.005)
+        if end == "client leaves":
+            opening.cancel()
+        elif end == "server closes":
+            server.close()
+        with pytest.raises((TLSError, asyncio.CancelledError)):
+            await opening
+        while not signer.cancelled:
+            await asyncio.sleep(0.005)
+        assert signer.cancelled == 1
+        server.close()
+        await server.wait_closed()
+
+    run(main())
+
+
+def test_a_client_cannot_fill_the_memory_while_an_answer_is_awaited(
+    pki: Pki, client_config: ClientConfig
+) -> None:
+    async def main() -> None:
+        hold = asyncio.Event()
+        signer = RemoteSigner(key_of_type("ecdsa-p256"), hold)
+        config = remote_config(pki, signer)
+        async with serving(echo, config) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(bytes(ClientConnection(client_config, server_name="x").data_to_send()))
+            while not signer.calls:
+                await asyncio.sleep(0.005)
+            writer.write(b"\x17\x03\x03\x40\x00" + bytes(64 * MEGABYTE))
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(writer.drain(), 0.2)
+            assert writer.transport.get_write_buffer_size() > 32 * MEGABYTE
+            writer.transport.abort()
+            with suppress(OSError):
+                await reader.read()
+            # The reading is paused, so the loss shows only when this side writes.
+            hold.set()
+
+    run(main())
+
+
+# start_tls
+
+
+async def starttls_server(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, config: ServerConfig
+) -> None:
+    assert await reader.readline() == b"STARTTLS\n"
+    writer.write(b"go ahead\n")
+    reader, writer = await aio.start_tls(reader, writer, config)
+    await echo(reader, writer)
+    await close(writer)
+
+
+def test_start_tls_on_both_sides(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    async def main() -> None:
+        async with plain_serving(lambda r, w: starttls_server(r, w, server_config)) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n")
+            assert await reader.readline() == b"go ahead\n"
+            reader, writer = await aio.start_tls(
+                reader, writer, client_config, server_name="localhost"
+            )
+            gc.collect()  # the spent writer must not take the transport along
+            writer.write(b"now in private")
+            assert await reader.readexactly(14) == b"now in private"
+            assert writer.get_extra_info("handclasp").server_name == "localhost"
+            await close(writer)
+
+    run(main())
+
+
+def test_start_tls_inside_tls(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    data = os.urandom(MEGABYTE)
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await starttls_server(reader, writer, server_config)
+
+        async with serving(serve, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            writer.write(b"STARTTLS\n")
+            assert await reader.readline() == b"go ahead\n"
+            reader, writer = await aio.start_tls(
+                reader, writer, client_config, server_name="localhost"
+            )
+            writer.write(data)
+            assert await reader.readexactly(len(data)) == data
+            await close(writer)
+
+    run(main())
+
+
+def test_start_tls_refuses_injected_plaintext(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    refused: list[Exception] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"go ahead\ninjected\n")
+        with suppress(OSError):
+            await reader.read()
+
+    async def injected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await starttls_server(reader, writer, server_config)
+        except ProtocolError as error:
+            refused.append(error)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n")
+            assert await reader.readline() == b"go ahead\n"
+            with pytest.raises(ProtocolError) as error:
+                await aio.start_tls(reader, writer, client_config, server_name="localhost")
+            assert error.value.fault == "APPLICATION_DATA_TOO_EARLY"
+            assert writer.is_closing()
+            await close(writer)
+        async with plain_serving(injected) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\nDELETE everything\n")
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b"go ahead\n"
+            await close(writer)
+        assert len(refused) == 1
+
+    run(main())
+
+
+def test_start_tls_where_it_cannot_begin(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def main() -> None:
+        async with plain_serving(wait) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reading = asyncio.ensure_future(reader.read(1))
+            await asyncio.sleep(0)
+            with pytest.raises(ConfigurationError, match="reads"):
+                await aio.start_tls(reader, writer, client_config, server_name="localhost")
+            reading.cancel()
+            await asyncio.wait([reading])
+            with pytest.raises(ConfigurationError, match="server_name"):
+                await aio.start_tls(reader, writer, client_config)
+            await close(writer)
+            with pytest.raises(ConfigurationError, match="closed"):
+                await aio.start_tls(reader, writer, client_config, server_name="localhost")
+
+    run(main())
+
+
+def test_start_tls_that_fails_closes_the_connection(server_config: ServerConfig) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(PeerAlertError):
+            await starttls_server(reader, writer, server_config)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n")
+            await reader.readline()
+            stranger = ClientConfig(trust=Pki("another authority").trust)
+            with pytest.raises(CertificateError):
+                await aio.start_tls(reader, writer, stranger, server_name="localhost")
+            assert writer.is_closing()
+
+    run(main())
+
+
+# The two adapters together
+
+
+def test_a_blocking_client_and_an_asyncio_server(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    from handclasp.adapters.sockets import connect
+
+    data = os.urandom(MEGABYTE)
+    answers: list[bytes] = []
+
+    def client(port: int) -> None:
+        with connect("127.0.0.1", port, client_config, timeout=20) as tls:
+            writer = threading.Thread(target=tls.sendall, args=(data,))
+            writer.start()
+            with tls.makefile("rb") as file:
+                answers.append(file.read(len(data)))
+            writer.join()
+
+    async def main() -> None:
+        async with serving(echo, server_config) as port:
+            await asyncio.to_thread(client, port)
+        assert answers == [data]
+
+    run(main())

@@ -1,0 +1,220 @@
+"""The local authority: private, made once, and its certificates please other verifiers."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from tests.pki import Pki, key_pem
+
+from handclasp.certificates.authority import (
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    KEY_TYPES,
+    LocalAuthority,
+    default_directory,
+)
+from handclasp.certificates.verify import verify_client_chain, verify_server_chain
+from handclasp.errors import ConfigurationError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes mean something on POSIX only")
+NAMES = ["localhost", "127.0.0.1", "::1", "*.dev.example", "bücher.example"]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
+    return LocalAuthority.open_or_create(tmp_path_factory.mktemp("authority"))
+
+
+def leaf_of(pem: bytes) -> x509.Certificate:
+    (leaf,) = x509.load_pem_x509_certificates(pem)
+    return leaf
+
+
+class TestKeeping:
+    def test_is_made_once(self, tmp_path: Path) -> None:
+        place = tmp_path / "some" / "where"
+        first = LocalAuthority.open_or_create(place)
+        again = LocalAuthority.open_or_create(place)
+        assert first.certificate_pem == again.certificate_pem
+        assert (place / CERTIFICATE_FILE).read_bytes() == first.certificate_pem
+        assert {entry.name for entry in place.iterdir()} == {CERTIFICATE_FILE, KEY_FILE}
+        chain = again.credentials(["localhost"]).chain
+        assert verify_server_chain(chain, first.trust, "localhost", datetime.now(UTC)).verified
+
+    @posix
+    def test_only_the_owner_can_read_the_key(self, tmp_path: Path) -> None:
+        place = tmp_path / "ca"
+        LocalAuthority.open_or_create(place)
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        assert stat.S_IMODE((place / KEY_FILE).stat().st_mode) == 0o600
+
+    @posix
+    def test_a_key_that_others_can_read_is_refused(self, tmp_path: Path) -> None:
+        LocalAuthority.open_or_create(tmp_path)
+        (tmp_path / KEY_FILE).chmod(0o644)
+        with pytest.raises(ConfigurationError, match="chmod 600"):
+            LocalAuthority.open_or_create(tmp_path)
+
+    def test_two_at_once_agree(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(LocalAuthority.open_or_create, [tmp_path] * 16))
+        assert len({authority.certificate_pem for authority in made}) == 1
+        assert {entry.name for entry in tmp_path.iterdir()} == {CERTIFICATE_FILE, KEY_FILE}
+
+    def test_the_copy_of_the_certificate_is_restored(self, tmp_path: Path) -> None:
+        pem = LocalAuthority.open_or_create(tmp_path).certificate_pem
+        for spoil in (Path.unlink, lambda path: path.write_bytes(b"other")):
+            spoil(tmp_path / CERTIFICATE_FILE)
+            assert LocalAuthority.open_or_create(tmp_path).certificate_pem == pem
+            assert (tmp_path / CERTIFICATE_FILE).read_bytes() == pem
+
+    def test_damaged(self, tmp_path: Path) -> None:
+        LocalAuthority.open_or_create(tmp_path)
+        pki = Pki()
+        good = (tmp_path / KEY_FILE).read_bytes()
+        for data in (
+            b"",
+            good[:300],
+            key_pem(pki.key),
+            pki.pem + good[: good.index(b"-----BEGIN C")],
+        ):
+            (tmp_path / KEY_FILE).write_bytes(data)
+            with pytest.raises(ConfigurationError, match="damaged"):
+                LocalAuthority.open_or_create(tmp_path)
+
+    def test_expired(self, tmp_path: Path) -> None:
+        pki = Pki(now=datetime.now(UTC) - timedelta(days=1000))
+        (tmp_path / KEY_FILE).touch(mode=0o600)
+        (tmp_path / KEY_FILE).write_bytes(key_pem(pki.key) + pki.pem)
+        with pytest.raises(ConfigurationError, match="expired"):
+            LocalAuthority.open_or_create(tmp_path)
+
+    def test_a_place_that_cannot_be_used(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(ConfigurationError, match="Cannot use the directory"):
+            LocalAuthority.open_or_create(tmp_path / "file")
+
+    def test_repr_holds_no_key(self, authority: LocalAuthority) -> None:
+        assert "PRIVATE" not in repr(authority) + repr(authority.issue(["localhost"]))
+
+
+class TestIssuing:
+    @pytest.mark.parametrize("key_type", [kind for kind in KEY_TYPES if kind != "rsa-4096"])
+    def test_every_key_type_verifies(self, authority: LocalAuthority, key_type: str) -> None:
+        chain = authority.credentials(NAMES, key_type=key_type).chain
+        for name in ("localhost", "127.0.0.1", "::1", "x.dev.example", "bücher.example"):
+            assert verify_server_chain(chain, authority.trust, name, datetime.now(UTC)).verified
+
+    def test_client(self, authority: LocalAuthority) -> None:
+        issued = authority.issue(["Jane Doe", "jane.example"], purpose="client")
+        chain = issued.credentials().chain
+        assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
+        leaf = leaf_of(issued.chain_pem)
+        (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert common_name.value == "Jane Doe"
+
+    def test_what_browsers_want(self, authority: LocalAuthority) -> None:
+        leaf = leaf_of(authority.issue(NAMES).chain_pem)
+        now = datetime.now(UTC)
+        assert timedelta(minutes=5) < now - leaf.not_valid_before_utc < timedelta(hours=1)
+        assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= timedelta(days=397)
+        critical = {type(entry.value): entry.critical for entry in leaf.extensions}
+        assert critical == {
+            x509.BasicConstraints: True,
+            x509.KeyUsage: True,
+            x509.ExtendedKeyUsage: False,
+            x509.SubjectKeyIdentifier: False,
+            x509.AuthorityKeyIdentifier: False,
+            x509.SubjectAlternativeName: False,
+        }
+        assert leaf.serial_number.bit_length() > 64
+        assert leaf.serial_number != leaf_of(authority.issue(NAMES).chain_pem).serial_number
+
+    def test_a_name_too_long_for_a_subject(self, authority: LocalAuthority) -> None:
+        long_name = ".".join(["a" * 60, "b" * 60, "example"])
+        leaf = leaf_of(authority.issue([long_name]).chain_pem)
+        assert not list(leaf.subject)
+        assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+        chain = authority.credentials([long_name]).chain
+        assert verify_server_chain(chain, authority.trust, long_name, datetime.now(UTC)).verified
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"names": []}, "at least one name"),
+            ({"names": "localhost"}, "list of"),
+            ({"names": ["not a name"]}, "not a name"),
+            ({"names": ["*.127.0.0.1"]}, "127.0.0.1"),
+            ({"names": [""], "purpose": "client"}, "neither"),
+            ({"names": ["a"], "days": 398}, "397"),
+            ({"names": ["a"], "days": 0}, "397"),
+            ({"names": ["a"], "key_type": "dsa"}, "key_type 'dsa'"),
+        ],
+    )
+    def test_bad_requests(
+        self, authority: LocalAuthority, arguments: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(ConfigurationError, match=words):
+            authority.issue(**arguments)
+
+    def test_openssl_agrees(self, authority: LocalAuthority, tmp_path: Path) -> None:
+        (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+        (tmp_path / "leaf.pem").write_bytes(authority.issue(NAMES).chain_pem)
+        verify = "openssl verify -x509_strict -purpose sslserver -verify_hostname x.dev.example"
+        command = [*verify.split(), "-CAfile", "ca.pem", "leaf.pem"]
+        try:
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            pytest.skip("the openssl program is not installed")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_the_ssl_module_agrees(self, authority: LocalAuthority, tmp_path: Path) -> None:
+        issued = authority.issue(["localhost"])
+        (tmp_path / "chain.pem").write_bytes(issued.chain_pem + issued.key_pem)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(tmp_path / "chain.pem")
+        client = ssl.create_default_context(cadata=authority.certificate_pem.decode())
+        client.verify_flags |= ssl.VERIFY_X509_STRICT
+        one, two, three, four = (ssl.MemoryBIO() for _ in range(4))
+        near = client.wrap_bio(one, two, server_hostname="localhost")
+        far = server.wrap_bio(three, four, server_side=True)
+        for _ in range(4):
+            for side, source, sink in ((near, two, three), (far, four, one)):
+                with suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+                sink.write(source.read())
+        assert near.version() == far.version() == "TLSv1.3"
+
+
+class TestDefaultDirectory:
+    def test_xdg(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        assert default_directory() == tmp_path / "handclasp"
+
+    @pytest.mark.parametrize(
+        ("platform", "expected"),
+        [
+            ("linux", ".local/share/handclasp"),
+            ("darwin", "Library/Application Support/handclasp"),
+            ("win32", "AppData/Local/handclasp"),
+        ],
+    )
+    def test_platforms(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, expected: str
+    ) -> None:
+        monkeypatch.setenv("XDG_DATA_HOME", "relative/is/ignored")
+        monkeypatch.delenv("LOCALAPPDATA", raising=False)
+        monkeypatch.setattr(Path, "home", lambda: tmp_path)
+        monkeypatch.setattr("sys.platform", platform)
+        assert default_directory() == tmp_path / expected
