@@ -523,7 +523,7 @@ class ClientConnection(_Connection[ClientConfig]):
         ConfigurationError: there is no server name to verify, and verification is not off.
     """
 
-    __slots__ = ("_server_name",)
+    __slots__ = ("_server_name", "_trust")
 
     def __init__(
         self,
@@ -540,6 +540,9 @@ class ClientConnection(_Connection[ClientConfig]):
             )
         super().__init__(config, is_client=True, trace=trace)
         self._server_name = normal_name(server_name) if server_name is not None else None
+        self._trust = config.trust
+        if self._trust is None and config.verify_peer and config.verify is None:
+            self._trust = TrustStore.system()
         self._start(client_handshake(self._dialogue(), config, self._server_name))
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
@@ -555,13 +558,12 @@ class ClientConnection(_Connection[ClientConfig]):
         return choose_client_credentials(question, config.credential_list, config.signature_schemes)
 
     def _verify(self, question: VerifyPeer) -> object:
-        config = self._config
-        if not config.verify_peer:
+        if not self._config.verify_peer:
             return accept_unverified(question.chain)
-        trust = config.trust if config.trust is not None else TrustStore.system()
-        return verify_server_chain(
-            question.chain, trust, question.server_name or "", config.clock()
-        )
+        trust, name = self._trust, question.server_name
+        if trust is None or name is None:
+            raise ConfigurationError("Verification needs a trust store and a server name.")
+        return verify_server_chain(question.chain, trust, name, self._config.clock())
 
 
 class ServerConnection(_Connection[ServerConfig]):

@@ -540,6 +540,13 @@ class Fault(Enum):
         "",
         "Mend the callback; its own exception is chained to this one.",
     )
+    OWN_SIGNATURE_WRONG = Entry(
+        Alert.INTERNAL_ERROR,
+        "RFC 8446 4.4.3",
+        "The signature that this side's signer gave does not fit its certificate.",
+        "",
+        "Check that the signer holds the certificate's key and signs in the scheme it is asked.",
+    )
     INTERNAL_ERROR = Entry(
         Alert.INTERNAL_ERROR,
         "RFC 8446 6.2",

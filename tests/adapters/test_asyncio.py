@@ -55,6 +55,9 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         return result
 
     result = asyncio.run(main(), debug=True)
+    # A connection that is being accepted while its server closes trips over an assertion in
+    # asyncio itself (Server._attach, up to Python 3.11), whatever the protocol.
+    complaints = [c for c in complaints if not c["message"].startswith("Error on transport creat")]
     assert not complaints, complaints
     return result
 
@@ -729,8 +732,12 @@ def test_open_connection_can_be_cancelled_at_every_step(
 ) -> None:
     """The loop is let go round `after` times before the cancellation."""
 
+    async def lenient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # a client that goes away in the middle truncates
+            await reader.read()
+
     async def main() -> None:
-        async with serving(echo, server_config) as port:
+        async with serving(lenient, server_config) as port:
             opening = asyncio.ensure_future(open_local(port, client_config))
             for _ in range(after):
                 await asyncio.sleep(0)
@@ -1094,6 +1101,7 @@ def test_start_tls_where_it_cannot_begin(
             await asyncio.wait([reading])
             with pytest.raises(ConfigurationError, match="server_name"):
                 await aio.start_tls(reader, writer, client_config)
+            assert not writer.is_closing()
             await close(writer)
             with pytest.raises(ConfigurationError, match="closed"):
                 await aio.start_tls(reader, writer, client_config, server_name="localhost")

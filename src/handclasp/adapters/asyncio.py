@@ -191,16 +191,15 @@ async def start_tls(
         raise ConfigurationError("start_tls on a connection that is closed.")
     await writer.drain()
     _refuse_unread(reader, plain)
+    connection: Connection
+    if isinstance(config, ServerConfig):
+        connection = ServerConnection(config, trace=trace)
+    else:
+        connection = ClientConnection(config, server_name=server_name, trace=trace)
     streams = _Streams(limit, loop)
-
-    def make_connection() -> Connection:
-        if isinstance(config, ServerConfig):
-            return ServerConnection(config, trace=trace)
-        return ClientConnection(config, server_name=server_name, trace=trace)
-
     pump = Pump(
         loop,
-        make_connection,
+        lambda: connection,
         lambda: streams.protocol,
         handshake_timeout=config.handshake_timeout,
         close_timeout=close_timeout,

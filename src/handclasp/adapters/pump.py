@@ -210,6 +210,7 @@ class Pump(asyncio.BufferedProtocol):
             self.connection = self._make_connection()
         except Exception as error:
             self._error = error
+            self._report(error)
             self.plain.abort()
             return
         if self._handshake_timeout is not None:
@@ -218,21 +219,21 @@ class Pump(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connected = False
-        if exc is None and not self._closing and self._error is None:
-            # The transport is gone without an end of the data: somebody else has closed it.
-            self._error = self._explain_loss(None)
+        unexpected = exc is None and not self._closing
         self._closing = True
         self._stop_timer()
         self._give_up_answers()
         if self._clients is not None:
             self._clients.discard(self)
         if self.application is not None:
+            if unexpected and not self.connection.peer_closed:
+                # Somebody else has closed the plain transport: that is no end of the data.
+                self._error = self._explain_loss(exc)
             self.application.connection_lost(self._error or exc)
         else:
             if self._error is None:
                 self._error = self._explain_loss(exc)
-            if self._clients is not None and not self._aborted:
-                self._clients.report(self._error, self.transport)
+                self._report(self._error)
         self._decide()
         if self._previous is not None:
             # The plain protocol's own `wait_closed` waits for this, too.
@@ -437,11 +438,17 @@ class Pump(asyncio.BufferedProtocol):
         self._error = error
         self._closing = True
         self._give_up_answers()
+        self._report(error)
         if self.application is None and self._clients is not None:
             # The client may have sent more than was read: see `close`.
             self._linger()
         else:
             self._close_plain(min(1.0, self._close_timeout))
+
+    def _report(self, error: Exception) -> None:
+        """Tell the server of a failed handshake; a client hears from `wait_established`."""
+        if self.application is None and self._clients is not None and not self._aborted:
+            self._clients.report(error, self.transport)
 
     def _linger(self) -> None:
         """Wait for the peer to close, reading on and dropping what comes, but not forever."""
@@ -477,14 +484,14 @@ class Pump(asyncio.BufferedProtocol):
             self._timer = None
 
     def _explain_loss(self, exc: Exception | None) -> Exception:
-        """What the end of the transport means in the middle of the handshake."""
+        """What it means that the transport has ended here."""
         if not self._aborted:
             try:
                 self.connection.receive_eof()
             except TLSError as error:
                 error.__cause__ = exc
                 return error
-        return ConnectionAbortedError("The connection was closed before the handshake was over.")
+        return ConnectionAbortedError("The connection was aborted on this side.")
 
 
 class Clients:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.verify import VerifiedPeer
+from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.certificates.verify import VerifiedPeer, accept_unverified
 from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -112,6 +112,11 @@ async def send_certificate_verify(
     """This side's proof of its private key."""
     content = _PADDING + context + hs.transcript.digest()
     signature = await hs.ask(Sign(credentials, scheme, content))
+    if not isinstance(credentials.signer, LocalSigner):
+        # A faulty signature of a remote key can give the key away: it never leaves this side.
+        own = accept_unverified(credentials.chain)
+        if not signatures.verify(scheme, own.public_key, signature, content):
+            raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
     hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))
 
 
