@@ -55,9 +55,6 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         return result
 
     result = asyncio.run(main(), debug=True)
-    # A connection that is being accepted while its server closes trips over an assertion in
-    # asyncio itself (Server._attach, up to Python 3.11), whatever the protocol.
-    complaints = [c for c in complaints if not c["message"].startswith("Error on transport creat")]
     assert not complaints, complaints
     return result
 
@@ -84,10 +81,18 @@ async def serving(callback: Callback, config: ServerConfig, **kwds: Any) -> Asyn
 
     async with await aio.start_server(watched, "127.0.0.1", 0, config=config, **kwds) as server:
         yield port_of(server)
+        await let_accepts_finish()
         server.close()
         await asyncio.sleep(0)
         if outcomes:
             await asyncio.gather(*outcomes)
+
+
+async def let_accepts_finish() -> None:
+    """A server that closes in the middle of an accept trips over an assertion of asyncio's own
+    (Server._attach) and leaks that socket, whatever the protocol."""
+    while any("_accept_connection" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+        await asyncio.sleep(0)
 
 
 def port_of(server: Any) -> int:
@@ -124,6 +129,7 @@ async def plain_serving(callback: Callback) -> AsyncIterator[int]:
 
     async with await asyncio.start_server(watched, "127.0.0.1", 0) as server:
         yield port_of(server)
+        await let_accepts_finish()
         server.close()
         if tasks:
             await asyncio.gather(*tasks)
@@ -298,9 +304,7 @@ def hand_serving(config: ServerConfig) -> Callback:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await HandServer(config, reader, writer).establish()
-        with suppress(OSError):
-            while await reader.read(65536):
-                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
 
     return serve
 

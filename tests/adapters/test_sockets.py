@@ -469,12 +469,8 @@ def test_their_client_and_our_server(
 
         def connect_theirs() -> bytes:
             with ssl_client.wrap_socket(left, server_hostname="localhost") as theirs:
-                writer = Aside(theirs.sendall, data)
-                answer = bytearray()
-                while piece := theirs.recv(65536):
-                    answer += piece
-                writer.result()
-                return bytes(answer)
+                theirs.sendall(data)
+                return b"".join(iter(lambda: theirs.recv(65536), b""))
 
         client = Aside(connect_theirs)
         with wrap_server(right, server_config) as tls:

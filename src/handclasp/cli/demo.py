@@ -20,7 +20,7 @@ import click
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.later import later
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
-from handclasp.cli.server import Server, Visit, listen, stop_on_signals, url_of
+from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 
 if TYPE_CHECKING:
     import socket
@@ -49,8 +49,8 @@ def command(once: bool, port: int | None, no_browser: bool) -> None:
     Makes a certificate authority for this machine, starts a TLS server, connects to it and tells
     what happens. Then the server shows the same to your browser, until Ctrl-C.
     """
-    stop_on_signals()
     with ExitStack() as stack:
+        stack.enter_context(stopping_on_signals())
         directory = stack.enter_context(_directory(once=once))
         authority = open_authority(directory)
         with configuration_checked():

@@ -15,7 +15,7 @@ from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_autho
 from handclasp.cli.inputs import credentials_of, names_of, trust_of
 from handclasp.cli.later import later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
-from handclasp.cli.server import Server, Visit, listen, stop_on_signals, url_of
+from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 
 if TYPE_CHECKING:
     from handclasp import Credentials, ServerConfig, TLSSocket
@@ -65,10 +65,10 @@ def command(directory: str, **options: Any) -> None:
         talk = serve_directory(directory)
     report = _Report(as_json=options["as_json"], traces=traces)
     server = Server(listener, config, talk, report, record=traces is not None)
-    stop_on_signals()
     try:
-        _announce(server.port, directory, options)
-        server.serve_forever()
+        with stopping_on_signals():
+            _announce(server.port, directory, options)
+            server.serve_forever()
     except KeyboardInterrupt:
         pass
     finally:

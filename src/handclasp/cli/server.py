@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -177,19 +177,27 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def stop_on_signals() -> None:
+@contextmanager
+def stopping_on_signals() -> Generator[None]:
     """Let SIGTERM, as well as Ctrl-C, raise `KeyboardInterrupt` in the main thread.
 
     A shell starts background jobs with SIGINT ignored; a server wants to end on it all the same.
     """
     if threading.current_thread() is not threading.main_thread():
+        yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def url_of(host: str, port: int) -> str:

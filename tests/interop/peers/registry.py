@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from .base import Peer
+from .curl import Curl, CurlCffi
 from .gnutls import GnuTLS
 from .go import Go
 from .handclasp import Handclasp
 from .jsse import Jsse
+from .nginx import Nginx
 from .node import Node
 from .nss import NSS
 from .openssl_cli import OpenSSLCommand
 from .pyopenssl import PyOpenSSL
 from .rustls import Pyrtls, Rtls
+from .s2n import S2n
 from .stdlib import StandardLibrary
 from .tlslite import Tlslite
 
@@ -26,6 +29,10 @@ PEERS: tuple[Peer, ...] = (
     StandardLibrary(),
     Jsse(),
     Tlslite(),
+    S2n(),
+    Curl(),
+    CurlCffi(),
+    Nginx(),
     Node(),
 )
 LOCAL: Peer = Handclasp()

@@ -42,8 +42,11 @@ class PyrtlsChannel:
         for at in range(0, len(data), _BUFFER // 4):
             piece = data[at : at + _BUFFER // 4]
             while piece:
-                piece = piece[self.tls.write(piece) :]
+                written = self.tls.write(piece)
+                piece = piece[written:]
                 self._flush()
+                if not written:  # it keeps little before the handshake is over
+                    self._take(self._read())
 
     def receive(self, limit: int) -> bytes:
         while not self.plain:
@@ -63,6 +66,12 @@ class PyrtlsChannel:
 
     def end(self) -> None:
         pass  # pyrtls cannot send close_notify
+
+    def _read(self) -> bytes:
+        data = self.sock.recv(_BUFFER)
+        if not data:
+            raise EOFError("within the handshake")
+        return data
 
     def _take(self, data: bytes) -> None:
         while data:

@@ -30,7 +30,7 @@ class Stack(Protocol):
 
 
 def main(stack: Stack) -> None:
-    flags = _flags()
+    flags = read_flags()
     terms = Terms(
         Path(flags.payload).read_bytes(), flags.rounds, flags.style, bool(flags.update_keys)
     )
@@ -71,7 +71,7 @@ def _drain(raw: socket.socket) -> None:
     raw.close()
 
 
-def _flags() -> argparse.Namespace:
+def read_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("role", choices=["client", "server"])
     for name in ("ca", "payload", "cert", "key", "pkcs12", "exporter-label", "exporter-context"):

@@ -1,0 +1,151 @@
+"""The command, in this process and as a process of its own; an authority in a fresh directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+
+import pytest
+from click.testing import CliRunner, Result
+
+import handclasp
+from handclasp.certificates.authority import LocalAuthority
+
+SOURCE = str(Path(handclasp.__file__).resolve().parent.parent)
+COMMAND = [sys.executable, "-m", "handclasp.cli"]
+WAIT_SECONDS = 30
+
+Run = Callable[..., Result]
+
+
+@dataclass
+class Process:
+    """A server command that is up, and what it says."""
+
+    popen: subprocess.Popen[str]
+    port: int
+    lines: Queue[str]
+
+    def line(self, pattern: str) -> str:
+        """The next line that matches, waited for."""
+        seen: list[str] = []
+        while True:
+            try:
+                line = self.lines.get(timeout=WAIT_SECONDS)
+            except Empty:
+                raise AssertionError(f"no line like {pattern!r} in {seen}") from None
+            if re.search(pattern, line):
+                return line
+            seen.append(line)
+
+    def end(self, number: int) -> int:
+        """Send a signal; the exit status."""
+        self.popen.send_signal(number)
+        return self.popen.wait(WAIT_SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """$HANDCLASP_HOME, one for all tests: nothing may touch the user's own authority."""
+    path = _home(tmp_path_factory)
+    monkeypatch.setenv("HANDCLASP_HOME", str(path))
+    return path
+
+
+_HOMES: list[Path] = []
+
+
+def _home(factory: pytest.TempPathFactory) -> Path:
+    if not _HOMES:
+        _HOMES.append(factory.mktemp("handclasp-home"))
+    return _HOMES[0]
+
+
+@pytest.fixture
+def authority(home: Path) -> LocalAuthority:
+    return LocalAuthority.open_or_create(home)
+
+
+@pytest.fixture
+def ca(home: Path, authority: LocalAuthority) -> str:
+    """The path of the authority's certificate."""
+    return str(home / "ca.pem")
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs the command in this process."""
+    from handclasp.cli.application import application
+
+    def invoke(*arguments: str, **options: object) -> Result:
+        return CliRunner().invoke(application, list(arguments), prog_name="handclasp", **options)
+
+    return invoke
+
+
+@pytest.fixture
+def pair(authority: LocalAuthority, tmp_path: Path) -> tuple[str, str]:
+    """The paths of a certificate for localhost and its key."""
+    issued = authority.issue(["localhost", "127.0.0.1"])
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(issued.chain_pem)
+    key.write_bytes(issued.key_pem)
+    return str(chain), str(key)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[Process]:
+    """A server command as a process of its own, up and listening."""
+    environment = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONWARNINGS": "error"}
+    popen = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+    process = Process(popen, 0, Queue())
+    reader = threading.Thread(target=_read_lines, args=(process,))
+    reader.start()
+    try:
+        line = process.line(r"^Listening on https://")
+        found = re.search(r":(\d+)/", line)
+        assert found, line
+        process.port = int(found[1])
+        yield process
+    finally:
+        popen.kill()
+        popen.wait(WAIT_SECONDS)
+        reader.join(WAIT_SECONDS)
+        if popen.stdout is not None:
+            popen.stdout.close()
+
+
+def _read_lines(process: Process) -> None:
+    assert process.popen.stdout is not None
+    for line in process.popen.stdout:
+        process.lines.put(line.rstrip("\n"))
+
+
+def handclasp_process(
+    *arguments: str, stdin: bytes = b"", timeout: float = WAIT_SECONDS
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs the command as a process of its own until it ends."""
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        timeout=timeout,
+        check=False,
+    )

@@ -1,0 +1,220 @@
+"""`handclasp serve`: what it serves, what it says, and what it refuses to start with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from tests.cli.conftest import Process, Run, started
+
+import handclasp
+from handclasp import ClientConfig, Recorder, TLSError
+from handclasp.certificates.authority import LocalAuthority
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory with a file in it, and secrets around it."""
+    site = tmp_path / "site"
+    (site / "below").mkdir(parents=True)
+    (site / "hello.txt").write_text("hello over TLS\n")
+    (site / "below" / "large.bin").write_bytes(bytes(range(256)) * 8192)
+    (tmp_path / "secret.txt").write_text("secret")
+    (site / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (site / "out").symlink_to(tmp_path)
+    return site
+
+
+@pytest.fixture
+def files(site: Path) -> Iterator[Process]:
+    with started("serve", str(site), "--port", "0") as process:
+        yield process
+
+
+def request(process: Process, path: str, authority: LocalAuthority) -> tuple[str, bytes]:
+    """Status line and body of a GET."""
+    config = ClientConfig(trust=authority.trust, alpn=("http/1.1",))
+    with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+        tls.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: tls.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0].decode(), body
+
+
+def test_files_arrive_whole(files: Process, site: Path, authority: LocalAuthority) -> None:
+    assert request(files, "/hello.txt", authority) == ("HTTP/1.1 200 OK", b"hello over TLS\n")
+    large = (site / "below" / "large.bin").read_bytes()
+    assert request(files, "/below/large.bin", authority)[1] == large
+    status, listing = request(files, "/", authority)
+    assert status == "HTTP/1.1 200 OK"
+    assert b"hello.txt" in listing
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/missing",
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/below/../../secret.txt",
+        "/..%2fsecret.txt",
+        "//secret.txt",
+        "/link.txt",
+        "/out/secret.txt",
+        "/out/",
+    ],
+)
+def test_nothing_outside_is_served(files: Process, authority: LocalAuthority, path: str) -> None:
+    status, body = request(files, path, authority)
+    assert status.startswith("HTTP/1.1 404")
+    assert b"secret\n" not in body
+    assert body != b"secret"
+
+
+def test_a_line_for_each_connection(files: Process, authority: LocalAuthority) -> None:
+    request(files, "/hello.txt", authority)
+    line = files.line("TLSv1.3")
+    assert "X25519MLKEM768" in line
+    assert "http/1.1" in line
+    with pytest.raises(TLSError):
+        handclasp.connect(
+            "localhost", files.port, ClientConfig(), server_name="other.example", timeout=20
+        )
+    assert "unknown_ca" in files.line("failed")
+    with socket.create_connection(("127.0.0.1", files.port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert sock.recv(100)[:1] == b"\x15"  # an alert
+    assert "PLAINTEXT_HTTP" in files.line("failed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_cleanly(files: Process, number: int) -> None:
+    with socket.create_connection(("127.0.0.1", files.port)):  # a visitor who does not speak
+        assert files.end(number) == 0
+    while not files.lines.empty():
+        assert "Traceback" not in files.lines.get()
+
+
+def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority) -> None:
+    with started("serve", str(site), "--port", "0", "--json") as process:
+        request(process, "/hello.txt", authority)
+        shown = json.loads(process.line("^{"))
+        assert (shown["ok"], shown["version"], shown["alpn"]) == (True, "TLSv1.3", "http/1.1")
+        assert shown["client"]["host"] == "127.0.0.1"
+        with pytest.raises(TLSError):
+            handclasp.connect(
+                "localhost",
+                process.port,
+                ClientConfig(trust=authority.trust, alpn=("h9",)),
+                timeout=20,
+            )
+        failed = json.loads(process.line("^{"))
+        assert failed["ok"] is False
+        assert failed["error"]["alert"] == "no_application_protocol"
+        assert failed["error"]["from"] == "local"
+
+
+def test_echo_and_traces(tmp_path: Path, authority: LocalAuthority) -> None:
+    traces = tmp_path / "traces"
+    with started("serve", "--echo", "--port", "0", "--trace", str(traces)) as process:
+        config = ClientConfig(trust=authority.trust)
+        with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+            tls.sendall(b"\x00back\xff")
+            assert tls.recv(100) == b"\x00back\xff"
+            process.line("TLSv1.3")
+            tls.shutdown_write()
+            assert tls.recv(100) == b""
+    (trace,) = traces.iterdir()
+    assert Recorder.load(trace).events
+
+
+def test_client_certificates(run: Run, tmp_path: Path, authority: LocalAuthority, ca: str) -> None:
+    assert run("cert", "issue", "Ada Lovelace", "--client", "--out", str(tmp_path)).exit_code == 0
+    mine = handclasp.Credentials.load(tmp_path / "chain.pem", tmp_path / "key.pem")
+    arguments = ("--client-ca", ca, "--require-client-cert")
+    with started("serve", "--echo", "--port", "0", *arguments) as process:
+        config = ClientConfig(trust=authority.trust, credentials=mine)
+        with handclasp.connect("localhost", process.port, config, timeout=20):
+            assert "client CN=Ada Lovelace" in process.line("TLSv1.3")
+        config = ClientConfig(trust=authority.trust)
+        with (
+            pytest.raises(TLSError, match="certificate_required"),
+            handclasp.connect("localhost", process.port, config, timeout=20) as tls,
+        ):
+            tls.recv(1)
+        assert "CLIENT_CERTIFICATE_MISSING" in process.line("failed")
+
+
+def one_sentence(run: Run, *arguments: str) -> str:
+    result = run("serve", "--port", "0", *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("handclasp: ")
+    return str(result.stderr)
+
+
+def test_an_occupied_port(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        sentence = one_sentence(run, "--port", str(port))
+    assert f"Port {port} of 127.0.0.1 is in use already" in sentence
+
+
+def test_an_address_of_somebody_else(run: Run) -> None:
+    assert "no such address" in one_sentence(run, "--host", "192.0.2.1")
+
+
+def test_a_key_of_another_certificate(
+    run: Run, pair: tuple[str, str], tmp_path: Path, authority: LocalAuthority
+) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(authority.issue(["localhost"]).key_pem)
+    sentence = one_sentence(run, "--cert", pair[0], "--key", str(other))
+    assert "does not belong to" in sentence
+
+
+def test_an_encrypted_key(
+    run: Run, pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open"))
+    )
+    arguments = ("--cert", pair[0], "--key", str(locked))
+    assert "HANDCLASP_KEY_PASSWORD" in one_sentence(run, *arguments)
+    monkeypatch.setenv("HANDCLASP_KEY_PASSWORD", "wrong")
+    assert "the password is wrong" in one_sentence(run, *arguments)
+    monkeypatch.setenv("HANDCLASP_KEY_PASSWORD", "open")
+    with started("serve", "--echo", "--port", "0", *arguments) as process:
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_missing_files(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    assert missing in one_sentence(run, "--cert", missing, "--key", pair[1])
+    assert missing in one_sentence(run, "--cert", pair[0], "--key", missing)
+    assert missing in one_sentence(run, missing)
+    assert missing in one_sentence(run, "--client-ca", missing)
+
+
+def test_arguments_that_do_not_fit_together(run: Run, pair: tuple[str, str], ca: str) -> None:
+    assert "--key is missing" in one_sentence(run, "--cert", pair[0])
+    assert "--cert is missing" in one_sentence(run, "--key", pair[1])
+    assert "needs --client-ca" in one_sentence(run, "--require-client-cert")
+
+
+def test_a_trace_directory_that_cannot_be(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--trace" in one_sentence(run, "--trace", str(tmp_path / "file" / "below"))

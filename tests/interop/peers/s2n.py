@@ -1,0 +1,39 @@
+"""s2n-tls, through awscrt; a client only."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+
+from .base import Options, ProgramPeer, Role
+from .features import CCM, X448
+
+
+class S2n(ProgramPeer):
+    name = "s2n"
+    title = "s2n (awscrt)"
+    roles = ("client",)
+    styles = ("http",)
+    alpn_protocols = ("http/1.1",)
+
+    def version(self) -> str:
+        return f"awscrt {importlib.metadata.version('awscrt')}"
+
+    def unavailable(self) -> str | None:
+        if importlib.util.find_spec("awscrt") is None:
+            return "awscrt is not installed in this Python"
+        return None
+
+    def lacks(self, feature: str, role: Role) -> str | None:
+        return {
+            CCM: "s2n has no CCM suites",
+            X448: "s2n has no X448",
+            "key-update-peer": "the binding cannot send a KeyUpdate",
+            "exporter": "the binding has no exporter",
+            "sig:ed25519": "s2n has no Ed25519",
+            "sig:ed448": "s2n has no Ed448",
+        }.get(feature)
+
+    def command(self, options: Options) -> list[str]:
+        return [sys.executable, "-m", "tests.interop.peers.programs.awscrt_s2n"]
