@@ -1131,6 +1131,82 @@ def test_start_tls_that_fails_closes_the_connection(server_config: ServerConfig)
     run(main())
 
 
+def test_the_plain_writer_cannot_feign_an_end_of_the_data(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await starttls_server(reader, writer, server_config)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, plain = await asyncio.open_connection("127.0.0.1", port)
+            plain.write(b"STARTTLS\n")
+            await reader.readline()
+            reader, writer = await aio.start_tls(
+                reader, plain, client_config, server_name="localhost"
+            )
+            plain.close()
+            with pytest.raises(TruncationError):
+                await reader.read()
+            with pytest.raises(TruncationError):
+                await plain.wait_closed()
+            await close(writer)
+
+    run(main())
+
+
+# Tracing and misuse
+
+
+class CountingTrace:
+    """What a recorder is asked to note, by name."""
+
+    record_secrets = False
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_args: self.noted.append(name)
+
+
+def test_each_connection_has_a_trace_of_its_own(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    made: list[CountingTrace] = []
+
+    def make() -> Any:
+        made.append(CountingTrace())
+        return made[-1]
+
+    async def main() -> None:
+        async with serving(echo, server_config, trace=make) as port:
+            for _ in range(2):
+                mine: Any = CountingTrace()
+                _, writer = await open_local(port, client_config, trace=mine)
+                assert "settled" in mine.noted
+                await close(writer)
+        assert ["settled" in trace.noted for trace in made] == [True, True]
+
+    run(main())
+
+
+def test_only_bytes_can_be_written(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            with pytest.raises(TypeError, match="bytes-like"):
+                writer.write("text")  # type: ignore[arg-type]
+            writer.write(memoryview(b"12345678").cast("I"))
+            assert await reader.readexactly(8) == b"12345678"
+            await close(writer)
+
+    run(main())
+
+
 # The two adapters together
 
 

@@ -86,11 +86,10 @@ def test_a_line_for_each_connection(files: Process, authority: LocalAuthority) -
     line = files.line("TLSv1.3")
     assert "X25519MLKEM768" in line
     assert "http/1.1" in line
+    config = ClientConfig(trust=authority.trust)
     with pytest.raises(TLSError):
-        handclasp.connect(
-            "localhost", files.port, ClientConfig(), server_name="other.example", timeout=20
-        )
-    assert "unknown_ca" in files.line("failed")
+        handclasp.connect("localhost", files.port, config, server_name="other.example", timeout=20)
+    assert "the client sent bad_certificate" in files.line("failed")
     with socket.create_connection(("127.0.0.1", files.port)) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert sock.recv(100)[:1] == b"\x15"  # an alert

@@ -1,7 +1,8 @@
-"""Runs every cell and prints the table: `python -m tests.interop.matrix`.
+"""Runs every cell, prints the tables and writes docs/interop.md.
 
-`--write FILE` also writes it as a page (docs/interop.md), `--peer` and `--feature` choose rows and
-columns, `--local NAME` puts another stack in handclasp's place. Exits 1 if any cell failed.
+`python -m tests.interop.matrix`; `--peer`, `--role` and `--feature` choose rows and columns (the
+page is then left alone), `--local NAME` puts another stack in handclasp's place. Exits 1 if any
+cell failed, or, where HANDCLASP_REQUIRE_PEERS is 1, if a peer is not installed.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Literal
 
 from .pair import converse
-from .peers.base import Peer, Role
+from .peers.base import ROOT, Peer, Role
 from .peers.features import FAST, FEATURES
 from .peers.registry import LOCAL, PEERS, peer_named
 from .scenarios import Scenarios
+from .table import as_page, as_text
 
 Verdict = Literal["pass", "fail", "peer lacks it", "not installed"]
 
@@ -61,9 +63,7 @@ def cells(peers: Sequence[Peer] = PEERS, features: Sequence[str] = FEATURES) -> 
 def run(cell: Cell, local: Peer, scenarios: Scenarios) -> None:
     """Raises what went wrong."""
     scenario = scenarios.build(cell.feature, cell.peer, cell.role, local)
-    server, client = (
-        (cell.peer, local) if cell.role == "server" else (local, cell.peer)
-    )
+    server, client = (cell.peer, local) if cell.role == "server" else (local, cell.peer)
     with tempfile.TemporaryDirectory(prefix="interop-") as workdir:
         converse(server, client, scenario, Path(workdir))
 
@@ -83,7 +83,7 @@ def judge(cell: Cell, local: Peer, scenarios: Scenarios) -> Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="default: docs/interop.md")
     parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS])
     parser.add_argument("--role", choices=["client", "server"], help="the peer's")
     parser.add_argument("--feature", action="append", choices=FEATURES)
@@ -96,16 +96,14 @@ def main() -> int:
         print(reason, file=sys.stderr)
         return 2
     peers = [p for p in PEERS if (not flags.peer or p.name in flags.peer) and p is not local]
-    features = [
-        feature
-        for feature in flags.feature or FEATURES
-        if not flags.fast or feature in FAST
-    ]
+    features = flags.feature or FEATURES
     results = []
     with tempfile.TemporaryDirectory(prefix="interop-") as directory:
         scenarios = Scenarios(Path(directory))
         for cell in cells(peers, features):
             if flags.role and cell.role != flags.role:
+                continue
+            if flags.fast and cell.feature not in FAST & cell.peer.fast_features:
                 continue
             result = judge(cell, local, scenarios)
             results.append(result)
@@ -115,12 +113,12 @@ def main() -> int:
                     f"{cell.feature:35} {result.verdict} {result.reason}",
                     flush=True,
                 )
-    from .table import as_page, as_text
-
     print(as_text(results, local))
-    if flags.write:
-        flags.write.parent.mkdir(parents=True, exist_ok=True)
-        flags.write.write_text(as_page(results, local))
+    partial = flags.peer or flags.feature or flags.role or flags.fast or local is not LOCAL
+    page = flags.write or (None if partial else ROOT / "docs" / "interop.md")
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(as_page(results, local))
     missing_fails = os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1"
     bad: set[Verdict] = {"fail", "not installed"} if missing_fails else {"fail"}
     return int(any(result.verdict in bad for result in results))

@@ -29,14 +29,16 @@ def converse(server: Peer, client: Peer, scenario: Scenario, workdir: Path) -> O
     server_dir, client_dir = workdir / "server", workdir / "client"
     server_dir.mkdir()
     client_dir.mkdir()
-    with server.start_server(scenario.server, server_dir) as running:
-        with tapping(running.port) as tap:
-            try:
-                client_report = client.run_client(tap.port, scenario.client, client_dir)
-            except Exception as error:
-                raise PeerError(_both_sides(error, running.explain())) from error
-            server_report = running.report()
-            seen = tap.seen()
+    with (
+        server.start_server(scenario.server, server_dir) as running,
+        tapping(running.port) as tap,
+    ):
+        try:
+            client_report = client.run_client(tap.port, scenario.client, client_dir)
+        except Exception as error:
+            raise PeerError(_both_sides(error, running.explain())) from error
+        server_report = running.report()
+        seen = tap.seen()
     outcome = Outcome(server_report, client_report, seen)
     judge(scenario, outcome)
     return outcome
@@ -68,9 +70,9 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
             if told is not None:
                 _equal(f"{what} that the {name} reports", told, found)
         _judge_alpn(scenario, name, report)
-        if scenario.signature and report.signature_scheme is not None:
-            if not report.signature_scheme.startswith(scenario.signature):
-                _equal(f"{name}'s signature scheme", report.signature_scheme, scenario.signature)
+        scheme = report.signature_scheme
+        if scenario.signature and scheme and not scheme.startswith(scenario.signature):
+            _equal(f"{name}'s signature scheme", scheme, scenario.signature)
     _judge_identities(scenario, outcome)
     _judge_key_updates(scenario, outcome)
     if scenario.exports:

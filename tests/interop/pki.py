@@ -112,8 +112,8 @@ class Authority:
         return self._store(file_name, leaf, pem)
 
     def _rsa_pss_leaf(self) -> Identity:
-        """A key restricted to PSS (RFC 4055 id-RSASSA-PSS), which cryptography cannot write:
-        OpenSSL makes it, and its SubjectPublicKeyInfo replaces that of a leaf made as usual."""
+        """A key restricted to PSS (RFC 4055 id-RSASSA-PSS). cryptography cannot write one, so
+        the openssl command makes key and certificate."""
         openssl = shutil.which("openssl")
         if openssl is None:
             raise LookupError("openssl is not installed: no id-RSASSA-PSS key")
@@ -121,7 +121,7 @@ class Authority:
         base = self.directory / "rsa_pss_pss.csr"
         config = self.directory / "rsa_pss_pss.cnf"
         config.write_text(
-            "[v3]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "[v3]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
             "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
             "extendedKeyUsage=serverAuth\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n"
         )
@@ -134,24 +134,21 @@ class Authority:
             )
         )
         leaf_path = self.directory / "rsa_pss_pss.leaf"
+        serial = str(x509.random_serial_number())
         for command in (
-            ["genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"]
-            + ["-out", str(key_path)],
-            ["req", "-new", "-key", str(key_path), "-subj", "/CN=localhost", "-out", str(base)],
-            ["x509", "-req", "-in", str(base), "-CA", str(self.path), "-CAkey", str(ca_key)]
-            + ["-sha256", "-days", "30", "-extfile", str(config), "-extensions", "v3"]
-            + ["-set_serial", str(x509.random_serial_number()), "-out", str(leaf_path)],
+            f"genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out {key_path}",
+            f"req -new -key {key_path} -subj /CN=localhost -out {base}",
+            f"x509 -req -in {base} -CA {self.path} -CAkey {ca_key} -sha256 -days 30"
+            f" -extfile {config} -extensions v3 -set_serial {serial} -out {leaf_path}",
         ):
-            subprocess.run([openssl, *command], check=True, capture_output=True)
+            subprocess.run([openssl, *command.split()], check=True, capture_output=True)
         leaf = x509.load_pem_x509_certificate(leaf_path.read_bytes())
         identity = self._store("rsa_pss_pss", leaf, key_path.read_bytes())
-        subprocess.run(
-            [openssl, "pkcs12", "-export", "-inkey", str(key_path), "-in", str(identity.chain)]
-            + ["-name", "rsa_pss_pss", "-passout", f"pass:{PASSWORD}"]
-            + ["-out", str(identity.chain.with_suffix(".p12"))],
-            check=True,
-            capture_output=True,
+        command = (
+            f"pkcs12 -export -inkey {key_path} -in {identity.chain} -name rsa_pss_pss"
+            f" -passout pass:{PASSWORD} -out {identity.chain.with_suffix('.p12')}"
         )
+        subprocess.run([openssl, *command.split()], check=True, capture_output=True)
         return identity
 
     def _store(self, file_name: str, leaf: x509.Certificate, key_pem: bytes) -> Identity:

@@ -39,7 +39,7 @@ class Scenarios:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.authority = Authority(directory)
-        source = random.Random("handclasp interop")  # noqa: S311 - a payload, not a secret
+        source = random.Random("handclasp interop")
         self._bytes = directory / "payload.bin"
         self._bytes.write_bytes(source.randbytes(PAYLOAD_SIZE))
         self._digits = directory / "payload.txt"
@@ -95,9 +95,7 @@ def _hello_retry(plain: Scenario, peer: Peer, peer_role: Role) -> Scenario:
     client_groups, key_shares, server_groups = peer.hrr_groups(peer_role)
     client = replace(plain.client, groups=client_groups, key_shares=key_shares)
     server = replace(plain.server, groups=server_groups)
-    return replace(
-        plain, client=client, server=server, hello_retry=True, group=server_groups[0]
-    )
+    return replace(plain, client=client, server=server, hello_retry=True, group=server_groups[0])
 
 
 def _both(scenario: Scenario, **changes: object) -> Scenario:

@@ -14,6 +14,7 @@ from handclasp.cli.inputs import (
     credentials_of,
     group_names,
     host_and_port,
+    keylog_of,
     names_of,
     save_trace,
     trace_file,
@@ -103,7 +104,7 @@ def command(address: str, **options: Any) -> None:
 
 
 def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
-    from handclasp import ClientConfig
+    from handclasp import ClientConfig, ClientConnection
 
     host, port = host_and_port(address)
     if options["insecure"] and options["ca"]:
@@ -121,10 +122,13 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             verify_peer=not options["insecure"],
             alpn=names_of(options["alpn"]),
             credentials=credentials_of(options["cert"], options["key"]),
-            keylog=options["keylog"],
+            keylog=keylog_of(options["keylog"]),
             **settings,
         )
-    return _Attempt(host, port, options["server_name"] or host, config, trust)
+        server_name = options["server_name"] or host
+        # A name that cannot be one is better told before anything is sent.
+        ClientConnection(config, server_name=server_name)
+    return _Attempt(host, port, server_name, config, trust)
 
 
 def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
@@ -139,15 +143,13 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
             info = tls.info
             if info is not None and not quiet and not as_json:
                 _tell(attempt, info)
-            if send is not None:
-                received = send_and_read(tls, send, keep=as_json)
-            elif not as_json:
-                converse(tls)
-    except OutputClosed:
-        pass
-    except KeyboardInterrupt:
-        if info is None:
-            raise
+            try:
+                if send is not None:
+                    received = send_and_read(tls, send, keep=as_json)
+                elif not as_json:
+                    converse(tls)
+            except (KeyboardInterrupt, OutputClosed):
+                pass  # The user has seen enough; the peer hears so by close_notify.
     except OSError as error:
         failure = failure_of(error, attempt.host, attempt.port)
     if as_json:

@@ -297,14 +297,15 @@ def _fetch_own_page(demo: _Demo, port: int) -> bool:
 
 
 def _show_browser(url: str, authority: Path, *, open_it: bool) -> None:
-    _say(f"Now your browser: {url} tells the same, and about its own connection.")
-    _say("It warns you unless it trusts the authority that this demo made.\n")
+    """Show the page until Ctrl-C, which may come at any moment."""
     port = int(url.rstrip("/").rpartition(":")[2])
-    _say(trust_advice(authority, port))
-    _say("\nCtrl-C ends it.")
-    if open_it:
-        _open_browser(url)
     try:
+        _say(f"Now your browser: {url} tells the same, and about its own connection.")
+        _say("It warns you unless it trusts the authority that this demo made.\n")
+        _say(trust_advice(authority, port))
+        _say("\nCtrl-C ends it.")
+        if open_it:
+            _open_browser(url)
         threading.Event().wait()
     except KeyboardInterrupt:
         _say("")

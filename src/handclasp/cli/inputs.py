@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,16 @@ def unescaped(text: str) -> bytes:
                 "--send: after a backslash comes r, n, t, a second backslash, or x and two "
                 "hexadecimal digits."
             )
+
+
+def keylog_of(path: str | None) -> Callable[[str], None] | None:
+    """The sink for --keylog, opened once and now. Raises `WrongArguments`."""
+    if path is None:
+        return None
+    from handclasp.trace.keylog import open_keylog
+
+    with configuration_checked():
+        return open_keylog(path)
 
 
 def trace_file(path: str) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
-from handclasp.cli.inputs import credentials_of, names_of, trust_of
+from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
 from handclasp.cli.later import later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
@@ -91,7 +91,7 @@ def _config(options: dict[str, Any]) -> ServerConfig:
             client_auth=client_auth,
             trust=trust_of(options["client_ca"]) if options["client_ca"] else None,
             alpn=alpn,
-            keylog=options["keylog"],
+            keylog=keylog_of(options["keylog"]),
             handshake_timeout=HANDSHAKE_SECONDS,
         )
 

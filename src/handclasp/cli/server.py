@@ -147,7 +147,8 @@ class Server:
 
     def _tell(self, visit: Visit) -> None:
         if not self._closed:
-            self._report(visit)
+            with suppress(OSError):  # Nobody listens to the report any more; clients still come.
+                self._report(visit)
 
     def _forget(self, sock: socket.socket) -> None:
         with self._lock:

@@ -19,7 +19,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Literal
 
-from ..pki import Identity
+from tests.interop.pki import Identity
+
+from .features import FAST
 
 Role = Literal["client", "server"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,6 +140,8 @@ class Peer(ABC):
     alpn_protocols: tuple[str, ...] = ("interop/2", "interop/1")  # the server takes the last
     exporter_context: bytes | None = b"interop context"  # None: it exports without a context
 
+    fast_features: frozenset[str] = FAST  # what CI runs of it: less where the stack is slow
+
     @abstractmethod
     def version(self) -> str:
         """As the stack prints it; only asked when `unavailable` is None."""
@@ -156,7 +160,9 @@ class Peer(ABC):
         return ("X25519", "secp384r1"), ("X25519",), ("secp384r1",)
 
     @abstractmethod
-    def start_server(self, options: Options, workdir: Path) -> AbstractContextManager[RunningServer]:
+    def start_server(
+        self, options: Options, workdir: Path
+    ) -> AbstractContextManager[RunningServer]:
         """A context manager; the server is ready inside it and gone after it."""
 
     @abstractmethod

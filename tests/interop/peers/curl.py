@@ -9,10 +9,20 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .base import Options, Peer, PeerError, Process, ProgramPeer, Report, Role, RunningServer
-from .base import AbstractContextManager, running
+from .base import (
+    Options,
+    Peer,
+    PeerError,
+    Process,
+    ProgramPeer,
+    Report,
+    Role,
+    RunningServer,
+    running,
+)
 from .features import CCM, ML_DSA, ML_KEM, NIST_HYBRIDS, X448
 from .openssl_conf import openssl_groups
 
@@ -72,7 +82,7 @@ class Curl(Peer):
             if process.popen.returncode:
                 raise PeerError(process.said())
             said = process.stderr_path.read_text(errors="replace")
-        if "* SSL certificate verify ok" not in said:
+        if "SSL certificate verify ok." not in said:
             raise PeerError(f"no verified certificate: {said[-1500:]}")
         if said.count("* SSL connection using") != 1:
             raise PeerError(f"not all on one connection: {said[-1500:]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pki import SIGNATURES
+from tests.interop.pki import SIGNATURES
 
 SUITES = (
     "TLS_AES_128_GCM_SHA256",

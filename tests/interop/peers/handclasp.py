@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..conversation import Terms, converse_as_client, converse_as_server
+from tests.interop.conversation import Terms, converse_as_client, converse_as_server
+
 from .base import TIMEOUT, Options, Peer, Report, RunningServer
 
 
@@ -148,9 +149,7 @@ def _shared_settings(options: Options) -> dict[str, Any]:
 
 
 def _terms(options: Options) -> Terms:
-    return Terms(
-        options.payload.read_bytes(), options.rounds, options.style, options.update_keys
-    )
+    return Terms(options.payload.read_bytes(), options.rounds, options.style, options.update_keys)
 
 
 def _report(channel: _Channel, received: list[str], options: Options) -> Report:
@@ -181,5 +180,3 @@ def _report(channel: _Channel, received: list[str], options: Options) -> Report:
         peer_subject=subject,
         key_updates_sent=channel.updates,
     )
-
-

@@ -51,9 +51,7 @@ def _post(connection: http.HttpClientConnection, payload: bytes) -> str:
     headers = http.HttpHeaders([("Host", "localhost"), ("Content-Length", str(len(payload)))])
     request = http.HttpRequest("POST", "/echo", headers, BytesIO(payload))
     body = bytearray()
-    stream = connection.request(
-        request, None, lambda http_stream, chunk, **_: body.extend(chunk)
-    )
+    stream = connection.request(request, None, lambda http_stream, chunk, **_: body.extend(chunk))
     stream.activate()
     status = stream.completion_future.result(25)
     if status != 200:

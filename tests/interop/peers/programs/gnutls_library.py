@@ -63,9 +63,7 @@ class GnuTLS:
         library.check("priority_set_direct", session, _priorities(flags).encode(), None)
         credentials = ctypes.c_void_p()
         library.check("certificate_allocate_credentials", ctypes.byref(credentials))
-        library.check(
-            "certificate_set_x509_trust_file", credentials, flags.ca.encode(), _PEM
-        )
+        library.check("certificate_set_x509_trust_file", credentials, flags.ca.encode(), _PEM)
         if flags.cert:
             library.check(
                 "certificate_set_x509_key_file",

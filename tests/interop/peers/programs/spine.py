@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...conversation import Channel, Terms, converse_as_client, converse_as_server
+from tests.interop.conversation import Channel, Terms, converse_as_client, converse_as_server
 
 
 class Connection(Channel, Protocol):

@@ -1,0 +1,507 @@
+"""`handclasp connect`: the conversation, what is told of it, and every way to fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import COMMAND, SOURCE, Run, handclasp_process, started
+from tests.pki import Leaf, Pki
+
+import handclasp
+from handclasp import Credentials, Recorder, ServerConfig
+from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli.inputs import host_and_port, unescaped
+from handclasp.cli.outcome import WrongArguments
+
+Serve = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(serve: Serve, connections: int = 1) -> Iterator[int]:
+    """A port of 127.0.0.1 that serves so many connections, each by `serve`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(30)
+    failures: list[BaseException] = []
+
+    def accept() -> None:
+        for _ in range(connections):
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with sock:
+                sock.settimeout(30)
+                try:
+                    serve(sock)
+                except OSError:
+                    pass  # What the client thinks of it is for the test to look at.
+                except BaseException as error:
+                    failures.append(error)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        thread.join(30)
+        listener.close()
+    assert failures == []
+
+
+def tls_server(credentials: Credentials, answer: bytes = b"", **settings: Any) -> Serve:
+    """Sends `answer`, and closes once the client has closed its half."""
+    config = ServerConfig(credentials=credentials, **settings)
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, config) as tls:
+            tls.sendall(answer)
+            while tls.recv(65536):
+                pass
+
+    return serve
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+@pytest.fixture
+def ca_of_pki(pki: Pki, tmp_path: Path) -> str:
+    path = tmp_path / "pki.pem"
+    path.write_bytes(pki.ca_pem)
+    return str(path)
+
+
+@pytest.fixture
+def echo(authority: LocalAuthority) -> Iterator[str]:
+    """The address of an echo."""
+    with started("serve", "--echo", "--port", "0") as process:
+        yield f"localhost:{process.port}"
+
+
+# The conversation
+
+
+def test_input_comes_back_byte_for_byte(echo: str, ca: str) -> None:
+    data = os.urandom(300_000) + bytes(range(256)) + b"\r\n\x00"
+    done = handclasp_process("connect", echo, "--ca", ca, stdin=data)
+    assert (done.returncode, done.stdout) == (0, data), done.stderr
+    told = done.stderr.decode()
+    for expected in ("TLSv1.3", "TLS_AES_", "X25519MLKEM768", "CN=localhost", "trusted", "yes"):
+        assert expected in told
+    assert "\x1b" not in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_the_input_may_end_before_the_answer(pki: Pki, ca_of_pki: str) -> None:
+    """The end of the input closes one half only."""
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, ServerConfig(credentials=pki.server())) as tls:
+            asked = b"".join(iter(lambda: tls.recv(100), b""))
+            tls.sendall(b"you said " + asked)
+
+    with server(serve) as port:
+        done = handclasp_process("connect", f"localhost:{port}", "--ca", ca_of_pki, stdin=b"this")
+    assert (done.returncode, done.stdout) == (0, b"you said this")
+
+
+def test_the_peer_may_end_before_the_input(pki: Pki, ca_of_pki: str) -> None:
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, ServerConfig(credentials=pki.server())) as tls:
+            tls.sendall(b"bye")
+
+    with server(serve) as port:
+        popen = subprocess.Popen(
+            [*COMMAND, "connect", f"localhost:{port}", "--ca", ca_of_pki, "--quiet"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+        )
+        try:
+            assert popen.wait(30) == 0  # although its standard input is still open
+        finally:
+            popen.kill()
+            output, errors = popen.communicate()
+    assert (output, errors) == (b"bye", b"")
+
+
+def test_interrupts_end_it_without_a_traceback(echo: str, ca: str) -> None:
+    popen = subprocess.Popen(
+        [*COMMAND, "connect", echo, "--ca", ca, "--quiet"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert popen.stdin is not None
+    assert popen.stdout is not None
+    try:
+        popen.stdin.write(b"ping")
+        popen.stdin.flush()
+        assert popen.stdout.read(4) == b"ping"
+        popen.send_signal(signal.SIGINT)
+        assert popen.wait(30) == 0
+    finally:
+        popen.kill()
+        _, errors = popen.communicate()
+    assert errors == b""
+
+
+def test_closed_output_ends_it_quietly(pki: Pki, ca_of_pki: str) -> None:
+    with server(tls_server(pki.server(), b"x" * 3_000_000)) as port:
+        popen = subprocess.Popen(
+            [*COMMAND, "connect", f"localhost:{port}", "--ca", ca_of_pki, "--quiet"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+        )
+        assert popen.stdout is not None
+        try:
+            assert popen.stdout.read(1) == b"x"
+            popen.stdout.close()
+            assert popen.wait(30) == 0
+        finally:
+            popen.kill()
+            assert popen.stderr is not None
+            assert popen.stderr.read() == b""
+            popen.stderr.close()
+            assert popen.stdin is not None
+            popen.stdin.close()
+            popen.wait()
+
+
+def test_send_reads_until_the_peer_closes(echo: str, ca: str) -> None:
+    done = handclasp_process("connect", echo, "--ca", ca, "--send", r"a\r\n\x00\\b")
+    assert (done.returncode, done.stdout) == (0, b"a\r\n\x00\\b")
+
+
+def test_quiet_says_nothing_when_it_works(echo: str, ca: str) -> None:
+    done = handclasp_process("connect", echo, "--ca", ca, "--quiet", stdin=b"x")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x", b"")
+
+
+# What is told
+
+
+def test_json_of_a_connection(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    with server(tls_server(pki.server("localhost", "a.test"), alpn=("h2",))) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--alpn", "h2,http/1.1", "--json"
+        )
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = json.loads(result.stdout)
+    assert shown["peer"].keys() == {
+        "subject", "issuer", "names", "not_before", "not_after", "verified",
+    }  # fmt: skip
+    assert shown["peer"]["names"] == ["localhost", "a.test"]
+    assert shown["peer"]["verified"] is True
+    assert shown["timings_us"].keys() == {"dns", "tcp", "handshake"}
+    assert all(type(value) is int and value >= 0 for value in shown["timings_us"].values())
+    expected = {
+        "ok": True,
+        "version": "TLSv1.3",
+        "cipher_suite": "TLS_AES_128_GCM_SHA256",
+        "group": "X25519MLKEM768",
+        "signature_scheme": "ecdsa_secp256r1_sha256",
+        "alpn": "h2",
+        "server_name": "localhost",
+        "resumed": False,
+        "early_data": "none",
+        "hello_retry": False,
+    }
+    assert {name: shown[name] for name in expected} == expected
+
+
+def test_json_with_send_has_the_answer(echo: str, ca: str, run: Run) -> None:
+    result = run("connect", echo, "--ca", ca, "--send", r"\xffok", "--json")
+    shown = json.loads(result.stdout)
+    assert (shown["received_bytes"], shown["received"]) == (3, "\\xffok")
+
+
+def test_what_is_offered_can_be_chosen(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    suite = "TLS_CHACHA20_POLY1305_SHA256"
+    with server(tls_server(pki.server(), groups=("secp384r1", "X25519"))) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json", "--tls13",
+            "--suite", suite, "--group", "x25519", "--group", "secp384r1",
+        )  # fmt: skip
+    shown = json.loads(result.stdout)
+    assert shown["cipher_suite"] == suite
+    # The first group goes with a share; whether the server takes it or retries is its choice.
+    assert shown["group"] in ("X25519", "secp384r1")
+    with server(tls_server(pki.server(), groups=("secp384r1",))) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json",
+            "--group", "X25519", "--group", "secp384r1",
+        )  # fmt: skip
+    shown = json.loads(result.stdout)
+    assert (shown["group"], shown["hello_retry"]) == ("secp384r1", True)
+
+
+def test_insecure_says_that_nobody_was_verified(run: Run, pki: Pki) -> None:
+    with server(tls_server(pki.server("other.test")), connections=2) as port:
+        human = run("connect", f"localhost:{port}", "--insecure", input="")
+        shown = json.loads(run("connect", f"localhost:{port}", "--insecure", "--json").stdout)
+    assert human.exit_code == 0
+    assert "NO: nobody checked" in human.stderr
+    assert shown["peer"]["verified"] is False
+
+
+def test_another_server_name(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    with server(tls_server(pki.server("other.test"))) as port:
+        result = run(
+            "connect", f"127.0.0.1:{port}", "--ca", ca_of_pki, "--server-name", "other.test",
+            "--json",
+        )  # fmt: skip
+    assert json.loads(result.stdout)["server_name"] == "other.test"
+
+
+def test_client_certificates(run: Run, authority: LocalAuthority, ca: str, tmp_path: Path) -> None:
+    run("cert", "issue", "Ada Lovelace", "--client", "--out", str(tmp_path))
+    mine = ("--cert", str(tmp_path / "chain.pem"), "--key", str(tmp_path / "key.pem"))
+    arguments = ("--client-ca", ca, "--require-client-cert")
+    with started("serve", "--echo", "--port", "0", *arguments) as process:
+        address = f"localhost:{process.port}"
+        shown = json.loads(run("connect", address, "--ca", ca, *mine, "--json").stdout)
+        assert shown["client_signature_scheme"] == "ecdsa_secp256r1_sha256"
+        refused = run("connect", address, "--ca", ca, "--send", "hello", "--json")
+    assert refused.exit_code == 1
+    error = json.loads(refused.stdout)["error"]
+    assert (error["from"], error["alert"]) == ("peer", "certificate_required")
+    assert error["fix"]
+
+
+def test_keylog_and_trace(run: Run, pki: Pki, ca_of_pki: str, tmp_path: Path) -> None:
+    keylog, trace = tmp_path / "keys.log", tmp_path / "trace.json"
+    with server(tls_server(pki.server())) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json",
+            "--keylog", str(keylog), "--trace", str(trace),
+        )  # fmt: skip
+    assert result.exit_code == 0
+    assert len(keylog.read_text().splitlines()) == 5
+    recorder = Recorder.load(trace)
+    assert recorder.events
+    for line in keylog.read_text().splitlines():
+        assert line.split()[2] not in trace.read_text()
+
+
+def test_a_trace_is_kept_of_a_failure_too(run: Run, pki: Pki, ca: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    with server(tls_server(pki.server())) as port:
+        assert run("connect", f"localhost:{port}", "--ca", ca, "--trace", str(trace)).exit_code == 1
+    assert "CERTIFICATE_UNTRUSTED" in trace.read_text()
+
+
+# Failures
+
+
+def failure(run: Run, *arguments: str) -> dict[str, Any]:
+    """The error that `connect --json` gives, its form checked."""
+    result = run("connect", *arguments, "--json")
+    assert result.exit_code == 1, result.output
+    shown = json.loads(result.stdout)
+    assert shown["ok"] is False
+    error = shown["error"]
+    assert error.keys() == {"fault", "alert", "from", "message", "explanation", "fix"}
+    assert error["message"]
+    assert error["explanation"]
+    return dict(error)
+
+
+CERTIFICATES: dict[str, Callable[[Pki], Credentials]] = {
+    "CERTIFICATE_EXPIRED": lambda pki: pki.expired(),
+    "CERTIFICATE_NOT_YET_VALID": lambda pki: pki.not_yet_valid(),
+    "CERTIFICATE_NAME_MISMATCH": lambda pki: pki.server("other.test"),
+    "CERTIFICATE_UNTRUSTED": lambda pki: Pki().server(),
+    "CERTIFICATE_WRONG_PURPOSE": lambda pki: pki.credentials(
+        Leaf(purpose=handclasp_purpose_of_clients())
+    ),
+}
+
+
+def handclasp_purpose_of_clients() -> Any:
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    return ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+@pytest.mark.parametrize("fault", CERTIFICATES)
+def test_certificates_that_do_not_convince(run: Run, pki: Pki, ca_of_pki: str, fault: str) -> None:
+    with server(tls_server(CERTIFICATES[fault](pki)), connections=2) as port:
+        address = f"localhost:{port}"
+        error = failure(run, address, "--ca", ca_of_pki)
+        human = run("connect", address, "--ca", ca_of_pki)
+    assert (error["fault"], error["from"]) == (fault, "local")
+    assert error["fix"]
+    assert human.exit_code == 1
+    assert human.stdout == ""
+    for expected in ("No connection", "found", "at fault", "to change", fault):
+        assert expected in human.stderr
+
+
+def test_an_alert_of_the_peer(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    with server(tls_server(pki.server(), alpn=("h2",)), connections=2) as port:
+        arguments = (f"localhost:{port}", "--ca", ca_of_pki, "--alpn", "h9")
+        error = failure(run, *arguments)
+        human = run("connect", *arguments)
+    assert (error["from"], error["alert"]) == ("peer", "no_application_protocol")
+    assert "by the peer, which sent the alert no_application_protocol" in human.stderr
+
+
+def test_a_server_of_older_days(run: Run, pair: tuple[str, str], ca: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def serve(sock: socket.socket) -> None:
+        context.wrap_socket(sock, server_side=True).close()
+
+    with server(serve) as port:
+        error = failure(run, f"localhost:{port}", "--ca", ca)
+    assert error["alert"] == "protocol_version"
+
+
+def test_what_is_not_tls(run: Run, ca: str) -> None:
+    def http(sock: socket.socket) -> None:
+        sock.recv(1)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        while sock.recv(65536):
+            pass
+
+    with server(http) as port:
+        assert failure(run, f"localhost:{port}", "--ca", ca)["fault"] == "PLAINTEXT_HTTP"
+
+
+def test_a_port_that_closes(run: Run, ca: str) -> None:
+    def close(sock: socket.socket) -> None:
+        sock.recv(65536)
+
+    with server(close) as port:
+        error = failure(run, f"localhost:{port}", "--ca", ca)
+    assert error["fault"] == "CLOSED_DURING_HANDSHAKE"
+
+
+def test_a_conversation_that_is_cut_off(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    def serve(sock: socket.socket) -> None:
+        tls = handclasp.wrap_server(sock, ServerConfig(credentials=pki.server()))
+        tls.sendall(b"half of i")
+        tls.recv(1)
+        with socket.socket(fileno=os.dup(tls.fileno())) as raw:
+            raw.shutdown(socket.SHUT_RDWR)
+
+    with server(serve) as port:
+        result = run("connect", f"localhost:{port}", "--ca", ca_of_pki, "--send", "x")
+    assert result.exit_code == 1
+    assert "half of i" in result.stdout
+    assert "The connection broke" in result.stderr
+    assert "TRUNCATED" in result.stderr
+
+
+def test_network_failures_have_the_same_form(run: Run, ca: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    error = failure(run, f"127.0.0.1:{port}", "--ca", ca)
+    assert (error["fault"], error["from"], error["alert"]) == ("CONNECTION_REFUSED", "local", None)
+    human = run("connect", f"127.0.0.1:{port}", "--ca", ca)
+    assert human.exit_code == 1
+    assert "nothing listens" in human.stderr
+
+
+def test_names_and_timeouts(run: Run, ca: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*arguments: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        assert failure(run, "nowhere.invalid", "--ca", ca)["fault"] == "NAME_NOT_FOUND"
+
+    def slow(self: socket.socket, address: object) -> None:
+        raise TimeoutError("timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "connect", slow)
+        assert failure(run, "127.0.0.1:1", "--ca", ca)["fault"] == "CONNECTION_TIMEOUT"
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("host:notaport",),
+        ("host:0",),
+        ("host:65536",),
+        ("host:",),
+        (":443",),
+        ("[::1:443",),
+        ("[::1]443",),
+        ("https://host/",),
+        ("h ost",),
+        ("host", "--ca", "/nowhere/ca.pem"),
+        ("host", "--ca", __file__),
+        ("host", "--insecure", "--ca", __file__),
+        ("host", "--cert", __file__),
+        ("host", "--key", __file__),
+        ("host", "--suite", "TLS_NULL"),
+        ("host", "--group", "secp112r1"),
+        ("host", "--alpn", "x" * 256),
+        ("host", "--trace", "trace.txt"),
+        ("host", "--trace", "/nowhere/trace.json"),
+        ("host", "--keylog", "/nowhere/keys.log"),
+        ("host", "--send", "\\q"),
+        ("host", "--send", "\\x1"),
+        ("host", "--send", "\\"),
+        ("127.0.0.1:1", "--server-name", "not a name"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(run: Run, arguments: tuple[str, ...], ca: str) -> None:
+    if "--ca" not in arguments:
+        arguments = (*arguments, "--ca", ca)
+    result = run("connect", *arguments, "--json")
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("handclasp: ")
+
+
+def test_unknown_options_and_missing_arguments(run: Run) -> None:
+    assert run("connect").exit_code == 2
+    assert run("connect", "host", "--nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("example.com", ("example.com", 443)),
+        ("example.com:8443", ("example.com", 8443)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("::1", ("::1", 443)),
+        ("[::1]", ("::1", 443)),
+        ("[2001:db8::1]:65535", ("2001:db8::1", 65535)),
+    ],
+)
+def test_addresses(text: str, expected: tuple[str, int]) -> None:
+    assert host_and_port(text) == expected
+
+
+def test_escapes_in_what_is_sent() -> None:
+    assert unescaped(r"GET /\r\n\t\\n\x00\xFfé") == b"GET /\r\n\t\\n\0" + b"\xff" + "é".encode()
+    with pytest.raises(WrongArguments):
+        unescaped("\\xg0")

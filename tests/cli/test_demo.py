@@ -1,0 +1,171 @@
+"""`handclasp demo`: the story is told, it is true, and the page tells it too."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, handclasp_process, started
+
+import handclasp
+from handclasp import ClientConfig
+from handclasp.certificates.authority import LocalAuthority
+
+TITLES = (
+    "1. Hello",
+    "2. Certificate, public key and identity",
+    "3. The decision to trust",
+    "4. One secret, agreed upon in public",
+    "5. Both sides hold it",
+    "6. Over to symmetric cryptography, for its speed",
+    "7. Used once, then forgotten",
+)
+FINGERPRINT = r"\b(?:[0-9a-f]{2}:){7}[0-9a-f]{2}\b"
+
+
+def get(port: int, path: str, config: ClientConfig) -> tuple[str, str]:
+    """Head and body of what is at `path`."""
+    with handclasp.connect("localhost", port, config, timeout=20) as tls:
+        tls.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: tls.recv(65536), b""))
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    return head, body
+
+
+def values_of(story: str, label: str) -> list[str]:
+    return re.findall(rf"^   {re.escape(label)} +(.+)$", story, re.MULTILINE)
+
+
+def test_once_tells_the_seven_steps_with_real_values() -> None:
+    done = handclasp_process("demo", "--once", "--port", "0")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    story = done.stdout.decode("ascii")  # plain in a pipe
+    assert story.startswith("Listening on https://localhost:")
+    positions = [story.index(title) for title in TITLES]
+    assert positions == sorted(positions)
+    assert "X25519MLKEM768 (1,216 bytes) and X25519 (32 bytes)" in story
+    assert values_of(story, "client to server") == ["1,216 bytes in public"]
+    assert values_of(story, "server to client") == ["1,120 bytes in public"]
+    assert values_of(story, "verdict") == ["trusted"]
+    assert "CERTIFICATE_NAME_MISMATCH" in story
+    assert "HTTP/1.1 200" in story
+    assert max(map(len, story.splitlines())) <= 80
+
+
+def test_fingerprints_agree_between_sides_and_differ_between_runs() -> None:
+    stories = [handclasp_process("demo", "--once", "--port", "0").stdout.decode() for _ in "ab"]
+    seen: set[str] = set()
+    for story in stories:
+        (client,), (server,) = values_of(story, "client's"), values_of(story, "server's")
+        (first,), (second,) = values_of(story, "first time"), values_of(story, "second time")
+        assert re.fullmatch(FINGERPRINT, client)
+        assert client == server == first != second
+        seen |= {first, second}
+    assert len(seen) == 4
+
+
+def test_once_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HANDCLASP_HOME")
+    for name in ("HOME", "XDG_DATA_HOME", "TMPDIR"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    assert handclasp_process("demo", "--once", "--port", "0").returncode == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_once_in_process(run: Run) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    result = run("demo", "--once", "--port", "0")
+    assert result.exit_code == 0, result.output
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+class _Elements(HTMLParser):
+    """Every tag of a document, its attributes, and whether the tags match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag not in ("meta", "link", "br"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def complete(self) -> bool:
+        return not self._open
+
+
+def test_the_page_tells_of_both_handshakes(authority: LocalAuthority) -> None:
+    with started("demo", "--no-browser", "--port", "0") as process:
+        process.line("Ctrl-C ends it")
+        hybrid = ClientConfig(trust=authority.trust, alpn=("h2", "http/1.1"))
+        classic = ClientConfig(trust=authority.trust, groups=("X25519",))
+        head, page = get(process.port, "/", hybrid)
+        _, other_page = get(process.port, "/", classic)
+        assert "X25519MLKEM768, http/1.1" in process.line("A visit")
+        shown = json.loads(get(process.port, "/connection.json", classic)[1])
+        pem = get(process.port, "/ca.pem", hybrid)[1]
+        missing, _ = get(process.port, "/../../etc/passwd", hybrid)
+        assert process.end(signal.SIGINT) == 0
+    assert head.startswith("HTTP/1.1 200")
+    assert "default-src 'none'" in head
+    for title in TITLES:
+        assert title[3:] in page
+    yours = page[page.index('id="yours"') : page.index("</section>")]
+    assert "X25519MLKEM768" in yours
+    assert "http/1.1" in yours
+    assert "It did not offer a" in other_page
+    assert set(re.findall(FINGERPRINT, page)) & set(re.findall(FINGERPRINT, other_page))
+    own = [re.findall(FINGERPRINT, each)[0] for each in (page, other_page)]
+    assert own[0] != own[1]
+    assert (shown["group"], shown["version"]) == ("X25519", "TLSv1.3")
+    assert pem.encode() == authority.certificate_pem
+    assert missing.startswith("HTTP/1.1 404")
+
+
+def test_the_page_is_well_formed_and_stands_alone(authority: LocalAuthority) -> None:
+    with started("demo", "--no-browser", "--port", "0") as process:
+        _, page = get(process.port, "/", ClientConfig(trust=authority.trust))
+    elements = _Elements()
+    elements.feed(page)
+    assert elements.complete()
+    assert "script" not in elements.tags
+    assert all(link.startswith(("/", "data:")) for link in elements.links)
+    assert "url(" not in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_demo_tells_how_to_trust_it(authority: LocalAuthority, ca: str) -> None:
+    with started("demo", "--no-browser", "--port", "0") as process:
+        process.line(f"curl --cacert {re.escape(ca)} https://localhost:{process.port}/")
+        process.line("certutil -d sql:")
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_an_occupied_port_is_one_sentence(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("demo", "--once", "--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_story_that_does_not_hold_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the fingerprints of the two handshakes the same, the demo would say so."""
+    monkeypatch.setattr("handclasp.cli.story.fingerprint_of", lambda secret: "00:" * 7 + "00")
+    result = run("demo", "--once", "--port", "0")
+    assert result.exit_code == 1
+    assert "THE SAME" in result.stdout
