@@ -21,6 +21,7 @@ from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.errors import ConfigurationError
 from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
 from handclasp.limits import Limits
+from handclasp.trace.keylog import open_keylog
 
 MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
@@ -81,6 +82,9 @@ class SharedConfig:
         _check_known("signature_schemes", self.signature_schemes, SIGNATURE_SCHEMES)
         _check_alpn(self.alpn)
         _check_record_size_limit(self.record_size_limit)
+        if self.keylog is not None and not callable(self.keylog):
+            # One open file for all connections of this config; a bad path shows here.
+            object.__setattr__(self, "keylog", open_keylog(self.keylog))
         if isinstance(self.record_padding, int) and not 0 <= self.record_padding <= 2**14:
             raise ConfigurationError("record_padding must be from 0 to 16384 bytes.")
         if self.handshake_timeout is not None and self.handshake_timeout <= 0:

@@ -20,7 +20,7 @@ from handclasp.certificates.verify import (
     verify_client_chain,
     verify_server_chain,
 )
-from handclasp.config import ClientConfig, KeyLog, ServerConfig, SharedConfig
+from handclasp.config import ClientConfig, ServerConfig, SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -56,7 +56,6 @@ from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
-from handclasp.trace.keylog import open_keylog
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 
 Config = TypeVar("Config", bound=SharedConfig)
@@ -323,9 +322,7 @@ class _Connection(Generic[Config]):
 
     def _dialogue(self) -> Dialogue:
         keylog = self._config.keylog
-        sink: KeyLog | None = None
-        if keylog is not None:
-            sink = keylog if callable(keylog) else open_keylog(keylog)
+        sink = keylog if callable(keylog) else None
         return Dialogue(self._records, keylog=sink, trace=self._trace)
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
