@@ -876,25 +876,42 @@ def test_a_reader_that_owes_a_key_update_never_waits_for_the_peer_to_read(
         client.close()
 
 
+class StuffedSocket(socket.socket):
+    """A socket that takes nothing more while `stuffed`, to the last byte."""
+
+    stuffed = False
+
+    def send(self, *args: Any) -> int:
+        if self.stuffed:
+            raise BlockingIOError
+        return super().send(*args)
+
+
 def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     """No writer is at work here that would take the answer along."""
-    with plain_pair() as (left, right):
+    with plain_pair() as (left, right), StuffedSocket(fileno=left.detach()) as sock:
         hand = Aside(lambda: HandServer(right, server_config).establish())
-        client = wrap_client(left, client_config, server_name="localhost")
+        sock.settimeout(20)
+        client = wrap_client(sock, client_config, server_name="localhost")
         connection = hand.result().connection
-        sent = 0
-        client.settimeout(None)
-        while wait_writable(left):
-            client.send(bytes(1000))
-            sent += 1000
-        connection.update_keys(request_peer=True)
-        right.sendall(connection.data_to_send())
+        sock.stuffed = True
+        for _ in range(50):
+            connection.update_keys(request_peer=True)
+            connection.send_data(b"x")
+            right.sendall(connection.data_to_send())
+            assert client.recv(10) == b"x"
+
         reader = Aside(client.recv, 10)
-        received = []
-        while not any(type(event).__name__ == "KeysUpdated" for event in received):
-            received += connection.receive_data(right.recv(MEGABYTE))
+        time.sleep(0.02)
+        sock.stuffed = False
+        updates = 0
+        right.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while events := connection.receive_data(right.recv(MEGABYTE)):
+                updates += len(events)
+        assert 1 <= updates <= 2, "one answer for what came while it could not leave"
         connection.send_data(b"done")
         right.sendall(connection.data_to_send())
         assert reader.result() == b"done"

@@ -53,7 +53,12 @@ class Scenarios:
         style = next(style for style in peer.styles if style in local.styles)
         text = peer.text_payload or local.text_payload
         payload = self._digits if text else self._bytes
-        both = Options(ca=self.authority.path, payload=payload, style=style)
+        both = Options(
+            ca=self.authority.path,
+            payload=payload,
+            style=style,
+            peer_sends_close_notify=peer.sends_close_notify,
+        )
         server = replace(both, identity=self.authority.server())
         digest = hashlib.sha256(payload.read_bytes()).hexdigest()
         plain = Scenario(feature, server, both, digest)

@@ -58,6 +58,7 @@ class Options:
     rounds: int = 1
     update_keys: bool = False
     exporter: Exporter | None = None
+    peer_sends_close_notify: bool = True
 
     def as_flags(self, workdir: Path) -> list[str]:
         """The same as the flags that every peer program takes."""
@@ -140,6 +141,7 @@ class Peer(ABC):
     alpn_protocols: tuple[str, ...] = ("interop/2", "interop/1")  # the server takes the last
     exporter_context: bytes | None = b"interop context"  # None: it exports without a context
 
+    sends_close_notify = True  # RFC 8446 section 6.1 asks it of everybody
     fast_features: frozenset[str] = FAST  # what CI runs of it: less where the stack is slow
 
     @abstractmethod

@@ -20,7 +20,7 @@ _CONFIG = """\
 daemon off;
 master_process off;
 pid {workdir}/nginx.pid;
-error_log stderr warn;
+error_log stderr error;
 events {{ worker_connections 32; }}
 http {{
   access_log off;
@@ -56,6 +56,7 @@ class Nginx(Peer):
     roles = ("server",)
     styles = ("http",)
     alpn_protocols = ("http/1.1",)
+    sends_close_notify = False  # it answers ours by closing the transport
 
     def version(self) -> str:
         lines = subprocess.run([_nginx(), "-V"], capture_output=True, text=True, check=True).stderr

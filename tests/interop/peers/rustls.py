@@ -42,6 +42,7 @@ class Rtls(ProgramPeer):
 class Pyrtls(Rtls):
     name = "pyrtls"
     title = "rustls (pyrtls)"
+    sends_close_notify = False  # the binding cannot
 
     def version(self) -> str:
         return f"pyrtls {importlib.metadata.version('pyrtls')}"

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import CCM, X448
+from .features import CCM, ML_DSA, X448
 
 
 class S2n(ProgramPeer):
@@ -26,7 +26,10 @@ class S2n(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
+        if feature in ML_DSA:
+            return "the binding's default policy of s2n offers no ML-DSA"
         return {
+            "group:secp521r1": "the binding's default policy of s2n offers no secp521r1",
             CCM: "s2n has no CCM suites",
             X448: "s2n has no X448",
             "key-update-peer": "the binding cannot send a KeyUpdate",
