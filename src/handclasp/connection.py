@@ -140,6 +140,15 @@ class _Connection(Generic[Config]):
         return self._peer_closed
 
     @property
+    def unread_after_close(self) -> bytes:
+        """What came in one read with the peer's close_notify, behind it.
+
+        Not TLS any more: the start of what an application that goes back to plaintext would read
+        from the transport next. Empty before the peer has closed.
+        """
+        return bytes(self._records.retained) if self._peer_closed else b""
+
+    @property
     def question(self) -> Question[Any] | None:
         """What the handshake waits for from the application, if anything."""
         return self._driver.question if self._driver is not None else None
@@ -415,7 +424,7 @@ class _Connection(Generic[Config]):
 
     def _limit_waiting(self) -> None:
         """While the application thinks, the peer may not fill the memory."""
-        if self._records.retained > self._config.limits.handshake:
+        if len(self._records.retained) > self._config.limits.handshake:
             raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
 
     def _take_events(self) -> list[Event]:

@@ -121,8 +121,8 @@ def ccm_by_hand(key: bytes, nonce: bytes, plaintext: bytes, associated_data: byt
 def test_aes_128_ccm_as_rfc_3610_defines_it(
     key: bytes, nonce: bytes, plaintext: bytes, associated_data: bytes
 ) -> None:
-    sealed = CIPHER_SUITES["TLS_AES_128_CCM_SHA256"].aead(key).encrypt(
-        nonce, plaintext, associated_data
+    sealed = (
+        CIPHER_SUITES["TLS_AES_128_CCM_SHA256"].aead(key).encrypt(nonce, plaintext, associated_data)
     )
     assert sealed == ccm_by_hand(key, nonce, plaintext, associated_data)
 

@@ -332,6 +332,8 @@ class TLSSocket:
 
         Sends close_notify and waits for the peer's. Nothing behind the peer's close_notify is
         consumed: it is waited for byte by byte, and what follows it stays in the plain socket.
+        Only where an earlier `recv` met the close_notify may plaintext have come with it:
+        `connection.unread_after_close` holds that.
 
         Raises:
             ConfigurationError: there is data that was never read, or that comes before the peer's

@@ -104,9 +104,9 @@ class RecordLayer:
         self._at = 0
 
     @property
-    def retained(self) -> int:
-        """Bytes that wait for more bytes, or for an answer."""
-        return len(self._partial)
+    def retained(self) -> bytearray:
+        """What waits for more bytes, or for an answer, or stands behind the end."""
+        return self._partial
 
     def next_record(self) -> tuple[int, bytes] | None:
         """Content type and content of the next record, opened; None where more must arrive.

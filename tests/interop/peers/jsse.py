@@ -33,6 +33,13 @@ class Jsse(ProgramPeer):
             return "this JDK has no ML-KEM in TLS (it came with JDK 27)"
         if feature in ML_DSA:
             return "this JDK has no ML-DSA in TLS"
+        if role == "server" and feature in {"sig:ed25519", "sig:ed448", "sig:rsa_pss_pss"}:
+            # CertificateMessage.java walks the client's signature_algorithms_cert to find a key
+            # for CertificateVerify. RFC 8446 section 4.2.3 means it for certificates only.
+            return (
+                "JSSE picks its own key from the client's signature_algorithms_cert, where a "
+                "client that accepts such signatures in CertificateVerify only has not listed it"
+            )
         return {
             CCM: "JSSE has no CCM suites",
             "exporter": "this JDK has no exporter (it came with JDK 25)",

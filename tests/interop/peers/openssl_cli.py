@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from pathlib import Path
 from .base import TIMEOUT, Options, Peer, PeerError, Process, Report, Role, RunningServer, running
 from .features import ML_DSA, ML_KEM
 from .openssl_conf import openssl_groups
+
+_NOISE = b"Read BLOCK\n"
 
 
 class OpenSSLCommand(Peer):
@@ -61,8 +64,8 @@ class OpenSSLCommand(Peer):
                 if options.update_keys and index > 0:
                     _send_key_update(process, workdir)
                 process.write(payload)
-                digest, start = _read_payload(process, payload, start)
-                received.append(digest)
+                data, start = _read_payload(process, payload, start)
+                received.append(hashlib.sha256(data).hexdigest())
             process.stdin.close()
             process.finish()
             return _report(process, received, options, workdir)
@@ -72,8 +75,6 @@ class _ConsoleServer(RunningServer):
     """s_server prints what it receives and sends what it is told; here it is made to echo."""
 
     def __init__(self, process: Process, port: int, options: Options, workdir: Path) -> None:
-        import threading
-
         self.port = port
         self._process = process
         self._options = options
@@ -98,12 +99,11 @@ class _ConsoleServer(RunningServer):
         at = 0
         try:
             for index in range(self._options.rounds):
-                digest, end = _read_payload(self._process, payload, at)
-                self._received.append(digest)
+                data, at = _read_payload(self._process, payload, at)
+                self._received.append(hashlib.sha256(data).hexdigest())
                 if self._options.update_keys and index > 0:
                     _send_key_update(self._process, self._workdir)
-                self._process.write(bytes(self._process.output[end - len(payload) : end]))
-                at = end
+                self._process.write(data)
         except PeerError as error:
             self._error = error
 
@@ -124,12 +124,18 @@ def _shared_flags(options: Options, workdir: Path) -> list[str]:
     return flags
 
 
-def _read_payload(process: Process, payload: bytes, start: int) -> tuple[str, int]:
-    """The digest of as many bytes as the payload has, from where its beginning appears."""
+def _read_payload(process: Process, payload: bytes, start: int) -> tuple[bytes, int]:
+    """As many bytes as the payload has, from where its beginning appears, and where they end."""
     begin = process.wait_for(payload[:64], start, what="payload") - 64
     end = begin + len(payload)
-    process.wait_for_size(end)
-    return hashlib.sha256(process.output[begin:end]).hexdigest(), end
+    while True:
+        process.wait_for_size(end)
+        printed = bytes(process.output[begin:end])
+        # s_server says so among the data when a record, such as a KeyUpdate, brought it none.
+        data = printed.replace(_NOISE, b"")
+        if len(data) == len(payload):
+            return data, end
+        end += len(payload) - len(data)
 
 
 def _send_key_update(process: Process, workdir: Path) -> None:

@@ -44,3 +44,13 @@ def peer_named(name: str) -> Peer:
         if peer.name == name:
             return peer
     raise LookupError(f"no peer {name!r}: {', '.join(peer.name for peer in (LOCAL, *PEERS))}")
+
+
+def print_versions() -> None:
+    for peer in PEERS:
+        reason = peer.unavailable()
+        print(f"{peer.title}: {peer.version() if reason is None else reason}")
+
+
+if __name__ == "__main__":
+    print_versions()

@@ -1,0 +1,113 @@
+"""A small HTTPS site for browsers, on top of the public surface alone.
+
+It notes what the server's side of every connection saw, which is what the tests ask about.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import handclasp
+from handclasp import ConnectionInfo, ServerConfig, TLSError, TLSSocket, TruncationError
+
+_SECONDS = 30.0
+
+
+@dataclass
+class Visit:
+    """One connection: what was agreed upon, the paths that were asked for, what went wrong."""
+
+    info: ConnectionInfo | None = None
+    paths: list[str] = field(default_factory=list)
+    error: TLSError | None = None
+
+
+class Site:
+    """Serves one page under the name localhost."""
+
+    def __init__(self, listener: socket.socket, config: ServerConfig, page: str) -> None:
+        self.url = f"https://localhost:{listener.getsockname()[1]}/"
+        self._listener = listener
+        self._config = config
+        self._page = page.encode()
+        self._visits: list[Visit] = []
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def shown_to(self) -> list[ConnectionInfo]:
+        """The connections over which the page was asked for."""
+        return [visit.info for visit in self._visits if visit.info and "/" in visit.paths]
+
+    @property
+    def failures(self) -> list[TLSError]:
+        """What went wrong, but for clients that left without a word.
+
+        Browsers connect ahead of need, and drop such connections as they end.
+        """
+        errors = [visit.error for visit in self._visits if visit.error is not None]
+        return [error for error in errors if not isinstance(error, TruncationError)]
+
+    def stop(self) -> None:
+        """End all connections; afterwards the visits are complete."""
+        for sock in (self._listener, *self._sockets):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(_SECONDS)
+            assert not thread.is_alive()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.settimeout(_SECONDS)
+            visit = Visit()
+            thread = threading.Thread(target=self._serve, args=(sock, visit))
+            self._visits.append(visit)
+            self._sockets.append(sock)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket, visit: Visit) -> None:
+        try:
+            with handclasp.wrap_server(sock, self._config) as tls:
+                visit.info = tls.info
+                self._talk(tls, visit)
+        except TLSError as error:
+            visit.error = error
+        except OSError:
+            pass  # A reset; there is no rule of TLS about it.
+
+    def _talk(self, tls: TLSSocket, visit: Visit) -> None:
+        with tls.makefile("rb") as requests:
+            while line := requests.readline():
+                while requests.readline().strip():
+                    pass
+                path = line.split()[1].decode("ascii")
+                visit.paths.append(path)
+                tls.sendall(self._answer(path))
+
+    def _answer(self, path: str) -> bytes:
+        if path != "/":  # Browsers ask for an icon, too.
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
+        return f"{head}Content-Length: {len(self._page)}\r\n\r\n".encode() + self._page
+
+
+@contextmanager
+def site(config: ServerConfig, page: str) -> Iterator[Site]:
+    """A site that is up inside the block and gone after it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = Site(listener, config, page)
+        try:
+            yield running
+        finally:
+            running.stop()

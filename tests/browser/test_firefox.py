@@ -1,0 +1,166 @@
+"""Firefox against the demo and against a server that makes it retry.
+
+The authority is in the profile's database. Firefox does not hand out the document, so its
+screenshot and what the server saw have to tell.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.browser.conftest import Demo
+from tests.browser.databases import trust_database
+from tests.browser.site import Site, site
+from tests.children import child
+from tests.required import need_tool
+
+from handclasp import PeerAlertError, ServerConfig
+from handclasp.certificates.authority import LocalAuthority
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+
+# Whatever Firefox would like to fetch for itself goes to a proxy that is not there; localhost
+# never goes through a proxy. The rest keeps it from asking, showing or writing things first.
+SETTINGS = """\
+user_pref("network.proxy.type", 1);
+user_pref("network.proxy.http", "127.0.0.1");
+user_pref("network.proxy.http_port", 9);
+user_pref("network.proxy.ssl", "127.0.0.1");
+user_pref("network.proxy.ssl_port", 9);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("network.dns.disablePrefetch", true);
+user_pref("network.trr.mode", 5);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("datareporting.healthreport.uploadEnabled", false);
+user_pref("toolkit.telemetry.server", "");
+user_pref("app.normandy.enabled", false);
+user_pref("app.update.auto", false);
+user_pref("browser.safebrowsing.malware.enabled", false);
+user_pref("browser.safebrowsing.phishing.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.startup.homepage_override.mstone", "ignore");
+user_pref("extensions.update.enabled", false);
+user_pref("services.settings.server", "https://localhost:9/");
+"""
+
+# A page of this colour: nothing that the browser shows of its own accord looks like it.
+COLOUR = (18, 52, 86)
+PAGE = f"<body style='background: rgb{COLOUR}'></body>"
+
+
+@dataclass(frozen=True)
+class Firefox:
+    """A browser with a fresh profile and a home directory of its own."""
+
+    program: str
+    directory: Path
+
+    def picture(self, url: str) -> bytes:
+        """A screenshot of what is at `url`, as PNG."""
+        path = self.directory / "picture.png"
+        profile = str(self.directory / "profile")
+        command = [self.program, "--headless", "--no-remote", "--profile", profile]
+        command += ["--window-size", "640,400", "--screenshot", str(path), url]
+        env = {"HOME": str(self.directory), "MOZ_CRASHREPORTER_DISABLE": "1"}
+        with child(command, self.directory, env=env) as process:
+            process.wait(50)
+            assert path.exists(), process.said()
+        return path.read_bytes()
+
+
+def firefox(directory: Path, ca: Path | None) -> Firefox:
+    program = need_tool("firefox-esr")
+    trust_database(directory / "profile", ca)
+    (directory / "profile" / "user.js").write_text(SETTINGS)
+    return Firefox(program, directory)
+
+
+@pytest.fixture
+def browser(tmp_path: Path, ca: Path) -> Firefox:
+    """A browser that trusts the authority."""
+    return firefox(tmp_path / "firefox", ca)
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Firefox:
+    """A browser that has never heard of the authority."""
+    return firefox(tmp_path / "stranger", None)
+
+
+def colours(png: bytes) -> set[tuple[int, int, int]]:
+    """The colours of the first row of an RGB or RGBA picture with 8 bits for each (W3C PNG)."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    chunks, at = [], 8
+    while at < len(png):
+        (size,) = struct.unpack_from(">I", png, at)
+        chunks.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
+        at += 12 + size
+    assert chunks[-1][0] == b"IEND"
+    width, _, depth, kind = struct.unpack_from(">IIBB", chunks[0][1])
+    assert depth == 8
+    pixel = {2: 3, 6: 4}[kind]
+    pixels = zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT"))
+    # Of the filters, only those that look at the left neighbour say anything in the first row.
+    row, left = bytearray(pixels[1 : 1 + width * pixel]), {0: 0, 1: 1, 2: 0, 3: 0.5, 4: 1}
+    for index in range(pixel, len(row)):
+        row[index] = (row[index] + int(row[index - pixel] * left[pixels[0]])) % 256
+    return {(row[at], row[at + 1], row[at + 2]) for at in range(0, len(row), pixel)}
+
+
+def shown(server: Site, picture: bytes) -> bool:
+    """Whether the page was served and is what the picture shows."""
+    return bool(server.shown_to) and colours(picture) == {COLOUR}
+
+
+def test_the_demo_serves_it(browser: Firefox, demo: Demo) -> None:
+    picture = browser.picture(demo.url)
+    agreed = demo.process.wait_for(r"^A visit: TLSv1.3, TLS_\w+, X25519MLKEM768, http/1.1$")[0]
+    assert set(demo.visits()) == {agreed}
+    assert colours(picture)
+
+
+def test_the_server_and_the_screen_agree(browser: Firefox, authority: LocalAuthority) -> None:
+    config = ServerConfig(credentials=authority.credentials(["localhost"]), alpn=["http/1.1"])
+    with site(config, PAGE) as server:
+        picture = browser.picture(server.url)
+    assert shown(server, picture)
+    assert not server.failures
+    for info in server.shown_to:
+        assert (info.version, info.group) == ("TLSv1.3", "X25519MLKEM768")
+        assert (info.server_name, info.alpn) == ("localhost", "http/1.1")
+        assert not info.hello_retry
+
+
+@pytest.mark.parametrize("group", ["secp384r1", "secp521r1", "secp256r1"])
+def test_groups_without_a_share_take_a_hello_retry_request(
+    browser: Firefox, authority: LocalAuthority, group: str
+) -> None:
+    """Firefox sends shares for X25519MLKEM768, X25519 and secp256r1."""
+    config = ServerConfig(credentials=authority.credentials(["localhost"]), groups=[group])
+    with site(config, PAGE) as server:
+        picture = browser.picture(server.url)
+    assert shown(server, picture)
+    assert not server.failures
+    for info in server.shown_to:
+        assert (info.version, info.group) == ("TLSv1.3", group)
+        assert info.hello_retry is (group != "secp256r1")
+
+
+def test_an_unknown_authority_is_refused_and_the_site_goes_on(
+    stranger: Firefox, browser: Firefox, authority: LocalAuthority
+) -> None:
+    config = ServerConfig(credentials=authority.credentials(["localhost"]))
+    with site(config, PAGE) as server:
+        warning = stranger.picture(server.url)
+        assert not server.shown_to
+        picture = browser.picture(server.url)
+    assert COLOUR not in colours(warning)
+    assert shown(server, picture)
+    assert {type(error) for error in server.failures} == {PeerAlertError}
+    assert {error.alert for error in server.failures} == {"unknown_ca"}

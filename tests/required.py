@@ -1,0 +1,28 @@
+"""Programs of others that a test drives: without them it is skipped, and says why.
+
+Where HANDCLASP_REQUIRE_PEERS is 1, as in CI, what is missing is a failure instead: a skip that
+nobody notices proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+
+def need_tool(name: str) -> str:
+    """The path of an installed program; skips or fails the test that asks for a missing one."""
+    path = shutil.which(name)
+    if path is None:
+        lacking(f"{name} is not installed")
+    return path
+
+
+def lacking(reason: str) -> NoReturn:
+    """This machine cannot run the test: skip it, or fail where everything is required."""
+    if os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1":
+        pytest.fail(f"required: {reason}")
+    pytest.skip(reason)
