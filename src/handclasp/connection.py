@@ -73,6 +73,7 @@ class _Connection(Generic[Config]):
     """What both roles share. See `ClientConnection` and `ServerConnection`."""
 
     __slots__ = (
+        "_cancellations",
         "_closed",
         "_config",
         "_data",
@@ -106,6 +107,7 @@ class _Connection(Generic[Config]):
         self._closed = False
         self._peer_closed = False
         self._update_requested = False
+        self._cancellations = 0
 
     # What is known
 
@@ -240,7 +242,11 @@ class _Connection(Generic[Config]):
         if self._closed or self._failure is not None:
             return
         if self._post is not None:
-            self._post.answer_if_owed()
+            try:
+                self._post.answer_if_owed()
+            except ProtocolError as error:
+                self._end(error)
+                raise
         else:
             self._drop_handshake()
             self._peer_closed = True
@@ -283,7 +289,12 @@ class _Connection(Generic[Config]):
 
     def update_keys(self, request_peer: bool = True) -> None:
         """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3)."""
-        self._ready_to_send("update keys").update_send_keys(request_peer=request_peer)
+        post = self._ready_to_send("update keys")
+        try:
+            post.update_send_keys(request_peer=request_peer)
+        except ProtocolError as error:
+            self._end(error)
+            raise
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
@@ -355,6 +366,7 @@ class _Connection(Generic[Config]):
             content_type, content = record
             if content_type == _APPLICATION_DATA and self._post is not None:
                 self._data.append(content)
+                self._post.note_data()
             else:
                 self._receive_record(content_type, content)
 
@@ -376,8 +388,6 @@ class _Connection(Generic[Config]):
         post = self._post
         if post is None:
             raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
-        if self._data:
-            post.note_data()
         if post.receive(raw):
             self._events.append(KeysUpdated())
 
@@ -417,7 +427,9 @@ class _Connection(Generic[Config]):
             self._events.append(PeerClosed())
         elif description == AlertDescription.USER_CANCELED:
             # RFC 8446 6.1: not an error by itself; close_notify follows.
-            self._records.note_idle_record("user_canceled")
+            self._cancellations += 1
+            if self._cancellations > self._config.limits.records_without_progress:
+                raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
         else:
             # RFC 8446 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description)
@@ -442,9 +454,7 @@ class _Connection(Generic[Config]):
             events.insert(-1, received)
         else:
             events.append(received)
-        if self._post is not None:
-            self._post.note_data()
-            self._ask_for_new_keys()
+        self._ask_for_new_keys()
 
     def _ask_for_new_keys(self) -> None:
         """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
@@ -456,7 +466,10 @@ class _Connection(Generic[Config]):
             self._update_requested = False
         elif not self._update_requested:
             self._update_requested = True
-            post.update_send_keys(request_peer=True)
+            try:
+                post.update_send_keys(request_peer=True)
+            except ProtocolError as error:
+                self._end(error)
 
     def _send_over_many_keys(self, post: PostHandshake13, data: memoryview) -> None:
         records = self._records
@@ -512,7 +525,12 @@ class _Connection(Generic[Config]):
     def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         if self._trace is not None:
             self._trace.alert("sent", level, description)
-        self._records.send_alert(bytes([level, description]))
+        alert = bytes([level, description])
+        try:
+            self._records.send_alert(alert)
+        except ProtocolError:
+            # The padding policy failed, and the record layer has dropped it: once more without.
+            self._records.send_alert(alert)
 
 
 class ClientConnection(_Connection[ClientConfig]):

@@ -36,6 +36,7 @@ class Site:
         self._page = page.encode()
         self._visits: list[Visit] = []
         self._sockets: list[socket.socket] = []
+        self._failed = threading.Condition()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -52,6 +53,11 @@ class Site:
         """
         errors = [visit.error for visit in self._visits if visit.error is not None]
         return [error for error in errors if not isinstance(error, TruncationError)]
+
+    def wait_for_failure(self) -> None:
+        """Until something went wrong."""
+        with self._failed:
+            assert self._failed.wait_for(lambda: self.failures, _SECONDS), "nothing went wrong"
 
     def stop(self) -> None:
         """End all connections; afterwards the visits are complete."""
@@ -82,7 +88,9 @@ class Site:
                 visit.info = tls.info
                 self._talk(tls, visit)
         except TLSError as error:
-            visit.error = error
+            with self._failed:
+                visit.error = error
+                self._failed.notify_all()
         except OSError:
             pass  # A reset; there is no rule of TLS about it.
 

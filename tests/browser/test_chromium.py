@@ -114,9 +114,8 @@ def test_the_demo_shows_the_browser_its_own_connection(browser: Chromium, demo: 
     assert shown["asked for"] == ["localhost"]
     assert shown["hellos"] == ["one"]
     (suite,) = shown["cipher suite"]
-    agreed = f"A visit: TLSv1.3, {suite}, X25519MLKEM768, http/1.1"
-    demo.process.wait_for(f"^{agreed}$")
-    assert set(demo.visits()) == {agreed}
+    demo.process.wait_for(f"^A visit: TLSv1.3, {suite}, X25519MLKEM768, http/1.1$")
+    assert not any("alert" in line for line in demo.visits())
 
 
 def test_each_visit_has_keys_of_its_own(browser: Chromium, demo: Demo) -> None:
@@ -134,7 +133,7 @@ def test_an_unknown_authority_is_refused_and_the_demo_goes_on(
     assert "handshake" not in loaded.document
     refused = demo.process.wait_for(r"^A visit from port \d+ failed: (.*)$")[1]
     assert refused == "The peer ended the connection with the alert certificate_unknown."
-    assert all("failed" in line for line in demo.visits())
+    assert not any(line.startswith("A visit:") for line in demo.visits())
     assert "One handshake, seven steps" in browser.load(demo.url).document
 
 
@@ -157,7 +156,11 @@ def test_groups_without_a_share_take_a_hello_retry_request(
 @pytest.mark.parametrize("suite", ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"])
 @pytest.mark.parametrize(
     ("key_type", "scheme"),
-    [("ecdsa-p384", "ecdsa_secp384r1_sha384"), ("rsa-2048", "rsa_pss_rsae_sha256")],
+    [
+        ("ecdsa-p384", "ecdsa_secp384r1_sha384"),
+        ("rsa-2048", "rsa_pss_rsae_sha256"),
+        ("mldsa44", "mldsa44"),
+    ],
 )
 def test_suites_and_keys(
     browser: Chromium, authority: LocalAuthority, suite: str, key_type: str, scheme: str

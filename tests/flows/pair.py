@@ -105,7 +105,9 @@ class Pair:
         size: int | None = None,
     ) -> None:
         traces = Recorder(), Recorder()
-        self.client = End(ClientConnection(client, server_name=server_name, trace=traces[0]), traces[0])
+        self.client = End(
+            ClientConnection(client, server_name=server_name, trace=traces[0]), traces[0]
+        )
         self.server = End(ServerConnection(server, trace=traces[1]), traces[1])
         self.size = size
 

@@ -52,10 +52,15 @@ def asking_config(pki: Pki) -> ServerConfig:
 def meet_server(pki: Pki, client_config: ClientConfig) -> Callable[..., Encounter]:
     """Our client, in front of a scripted server."""
 
-    def meet(*, config: ClientConfig | None = None, **script: Any) -> Encounter:
+    def meet(
+        *,
+        config: ClientConfig | None = None,
+        kind: type[ScriptedServer] = ScriptedServer,
+        **script: Any,
+    ) -> Encounter:
         credentials = script.pop("credentials", None) or pki.server("localhost")
         connection = ClientConnection(config or client_config, server_name="localhost")
-        return Encounter(connection, ScriptedServer(credentials, **script))
+        return Encounter(connection, kind(credentials, **script))
 
     return meet
 
@@ -64,8 +69,13 @@ def meet_server(pki: Pki, client_config: ClientConfig) -> Callable[..., Encounte
 def meet_client(server_config: ServerConfig) -> Callable[..., Encounter]:
     """Our server, in front of a scripted client."""
 
-    def meet(*, config: ServerConfig | None = None, **script: Any) -> Encounter:
-        return Encounter(ServerConnection(config or server_config), ScriptedClient(**script))
+    def meet(
+        *,
+        config: ServerConfig | None = None,
+        kind: type[ScriptedClient] = ScriptedClient,
+        **script: Any,
+    ) -> Encounter:
+        return Encounter(ServerConnection(config or server_config), kind(**script))
 
     return meet
 

@@ -15,7 +15,6 @@ handshake fragment as they are, so two messages joined share a record. Step name
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -396,7 +395,8 @@ class ScriptedClient(ScriptedPeer):
         return replace(hello, extensions=extensions)
 
     def receive(self, raw: bytes) -> None:
-        self.transcript.add(raw) if not self.established else None
+        if not self.established:
+            self.transcript.add(raw)
         message = read_message(raw)
         if isinstance(message, ServerHello):
             self._receive_server_hello(message)
@@ -458,9 +458,7 @@ class Encounter:
         events, error: what our side made of it.
     """
 
-    def __init__(
-        self, connection: ClientConnection | ServerConnection, peer: ScriptedPeer
-    ) -> None:
+    def __init__(self, connection: ClientConnection | ServerConnection, peer: ScriptedPeer) -> None:
         self.connection = connection
         self.peer = peer
         self.events: list[Event] = []
@@ -483,12 +481,3 @@ class Encounter:
         except TLSError as error:
             self.error = error
         self.error = self.error or self.connection.failure
-
-
-def handshake_message(kind: int, body: bytes) -> bytes:
-    """A handshake message of any type and content."""
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
-def digest_of(suite: CipherSuite, *messages: bytes) -> bytes:
-    return hashlib.new(suite.hash_name, b"".join(messages)).digest()

@@ -3,151 +3,330 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses, refused
-from tests.hostile.scripted import Encounter, ScriptedClient, handshake_message
+from tests.hostile.conftest import ClientRefuses, ServerRefuses
+from tests.hostile.deviations import (
+    Change,
+    changed,
+    cut_by,
+    longer_by,
+    with_extension,
+    with_extension_twice,
+    without_extension,
+)
+from tests.hostile.scripted import ScriptedServer
 from tests.pki import Pki
 
-from handclasp import ClientConfig, Fault, Limits, ServerConfig, ServerConnection
+from handclasp import ClientConfig, Fault, Limits, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import GREASE_VALUES, TLS12, TLS13, ExtensionType
-from handclasp.wire.messages import ClientHello, ServerHello
+from handclasp.wire.iana import GREASE_VALUES, TLS12, TLS13
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.messages import EncryptedExtensions, Message, ServerHello
 
-Ext = ExtensionType
+ALPN = Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+
+SERVER_HELLO = [
+    (changed(cipher_suite=0x1304), Fault.UNOFFERED_CIPHER_SUITE),  # known, but not offered
+    (changed(cipher_suite=0x1305), Fault.UNOFFERED_CIPHER_SUITE),
+    (changed(cipher_suite=0xC02F), Fault.UNOFFERED_CIPHER_SUITE),
+    (changed(legacy_session_id_echo=bytes(32)), Fault.SESSION_ID_MISMATCH),
+    (changed(legacy_session_id_echo=b""), Fault.SESSION_ID_MISMATCH),
+    (changed(legacy_compression_method=1), Fault.COMPRESSION_CHOSEN),
+    (changed(legacy_version=0x0301), Fault.ILLEGAL_VALUE),
+    (changed(legacy_version=TLS13), Fault.ILLEGAL_VALUE),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x03"), Fault.UNOFFERED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x05"), Fault.UNOFFERED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\x7f\x1c"), Fault.UNOFFERED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x04\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b""), Fault.DECODE_ERROR),
+    (with_extension(Ext.KEY_SHARE, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.PRE_SHARED_KEY, b"\0\0"), None),
+    (with_extension(Ext.SERVER_NAME, b""), Fault.MISPLACED_EXTENSION),
+    (with_extension(Ext.SUPPORTED_GROUPS, b"\0\2\0\x1d"), Fault.MISPLACED_EXTENSION),
+    (with_extension(ALPN, b"\0\3\2h2"), Fault.MISPLACED_EXTENSION),
+    (with_extension(Ext.RENEGOTIATION_INFO, b"\0"), Fault.MISPLACED_EXTENSION),
+    (with_extension(Ext.EXTENDED_MASTER_SECRET, b""), Fault.MISPLACED_EXTENSION),
+    (with_extension(0x1234, b""), Fault.UNSOLICITED_EXTENSION),
+    (with_extension_twice(Ext.KEY_SHARE), Fault.DUPLICATE_EXTENSION),
+    (with_extension_twice(Ext.SUPPORTED_VERSIONS), Fault.DUPLICATE_EXTENSION),
+    (longer_by(b"\0"), Fault.DECODE_ERROR),
+    *[(cut_by(count), Fault.DECODE_ERROR) for count in (1, 2, 5, 40)],
+]
 
 
-def with_extension(kind: int, data: bytes) -> Callable[[Any], Any]:
-    return lambda message: replace(message, extensions=dict(message.extensions) | {kind: data})
+@pytest.mark.parametrize(("deviation", "fault"), SERVER_HELLO)
+def test_server_hello(client_refuses: ClientRefuses, deviation: Change, fault: Any) -> None:
+    client_refuses(fault or Fault.UNSOLICITED_EXTENSION, server_hello=deviation)
 
 
-def without_extension(kind: int) -> Callable[[Any], Any]:
-    return lambda message: replace(
-        message, extensions={k: v for k, v in message.extensions.items() if k != kind}
-    )
+@pytest.mark.parametrize(("deviation", "fault"), SERVER_HELLO)
+def test_hello_retry_request(client_refuses: ClientRefuses, deviation: Change, fault: Any) -> None:
+    # pre_shared_key cannot stand in a HelloRetryRequest at all.
+    fault = fault or Fault.MISPLACED_EXTENSION
+    client_refuses(fault, retry="secp256r1", hello_retry_request=deviation)
 
 
-def changed(**fields: Any) -> Callable[[Any], Any]:
-    return lambda message: replace(message, **fields)
+def test_server_hello_without_key_share(client_refuses: ClientRefuses) -> None:
+    deviation = without_extension(Ext.KEY_SHARE)
+    client_refuses(Fault.MISSING_EXTENSION, server_hello=deviation)
+    client_refuses(Fault.MISSING_EXTENSION, retry="secp256r1", server_hello=deviation)
 
 
-class TestServerHello:
-    @pytest.mark.parametrize("retry", [None, "secp256r1"])
-    @pytest.mark.parametrize(
-        ("deviation", "fault"),
-        [
-            (changed(cipher_suite=0x1304), Fault.UNOFFERED_CIPHER_SUITE),  # known, not offered
-            (changed(cipher_suite=0x1305), Fault.UNOFFERED_CIPHER_SUITE),
-            (changed(cipher_suite=0xC02F), Fault.UNOFFERED_CIPHER_SUITE),
-            (changed(legacy_session_id_echo=bytes(32)), Fault.SESSION_ID_MISMATCH),
-            (changed(legacy_session_id_echo=b""), Fault.SESSION_ID_MISMATCH),
-            (changed(legacy_compression_method=1), Fault.COMPRESSION_CHOSEN),
-            (changed(legacy_version=0x0301), Fault.ILLEGAL_VALUE),
-            (changed(legacy_version=TLS13), Fault.ILLEGAL_VALUE),
-            (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x03"), Fault.UNOFFERED_VERSION),
-            (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x05"), Fault.UNOFFERED_VERSION),
-            (with_extension(Ext.SUPPORTED_VERSIONS, b"\x7f\x1c"), Fault.UNOFFERED_VERSION),
-            (with_extension(Ext.SUPPORTED_VERSIONS, b"\x03\x04\0"), Fault.DECODE_ERROR),
-            (with_extension(Ext.SUPPORTED_VERSIONS, b""), Fault.DECODE_ERROR),
-            (with_extension(Ext.KEY_SHARE, b"\0"), Fault.DECODE_ERROR),
-            (with_extension(Ext.PRE_SHARED_KEY, b"\0\0"), Fault.UNSOLICITED_EXTENSION),
-            (with_extension(0x1234, b""), Fault.UNSOLICITED_EXTENSION),
-            (with_extension(Ext.SERVER_NAME, b""), Fault.MISPLACED_EXTENSION),
-            (with_extension(Ext.SUPPORTED_GROUPS, b"\0\2\0\x1d"), Fault.MISPLACED_EXTENSION),
-            (
-                with_extension(Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, b"\0\3\2h2"),
-                Fault.MISPLACED_EXTENSION,
-            ),
-            (with_extension(Ext.RENEGOTIATION_INFO, b"\0"), Fault.MISPLACED_EXTENSION),
-            (with_extension(Ext.EXTENDED_MASTER_SECRET, b""), Fault.MISPLACED_EXTENSION),
-        ],
-    )
-    def test_wrong_choice(
-        self, client_refuses: ClientRefuses, retry: str | None, deviation: Any, fault: Fault
-    ) -> None:
-        if retry is not None and fault is Fault.UNSOLICITED_EXTENSION:
-            client_refuses(fault, retry=retry, hello_retry_request=deviation)
-        if retry is None:
-            client_refuses(fault, server_hello=deviation)
-        else:
-            client_refuses(fault, retry=retry, hello_retry_request=deviation)
+@pytest.mark.parametrize("code", [GROUPS["secp256r1"].code, GROUPS["X448"].code, 0x0101, 0x0A0A])
+def test_share_of_a_group_that_got_none(client_refuses: ClientRefuses, code: int) -> None:
+    entry = ext.write_key_share_server_hello(ext.KeyShareEntry(code, os.urandom(32)))
+    client_refuses(Fault.UNOFFERED_GROUP, server_hello=with_extension(Ext.KEY_SHARE, entry))
 
-    def test_without_key_share(self, client_refuses: ClientRefuses) -> None:
-        deviation = without_extension(Ext.KEY_SHARE)
-        client_refuses(Fault.MISSING_EXTENSION, server_hello=deviation)
-        client_refuses(Fault.MISSING_EXTENSION, retry="secp256r1", server_hello=deviation)
 
-    @pytest.mark.parametrize(
-        "code", [GROUPS["secp256r1"].code, GROUPS["X448"].code, 0x0101, 0x0A0A]
-    )
-    def test_share_of_a_group_without_a_share(
-        self, client_refuses: ClientRefuses, code: int
-    ) -> None:
-        entry = ext.write_key_share_server_hello(ext.KeyShareEntry(code, os.urandom(32)))
-        deviation = with_extension(Ext.KEY_SHARE, entry)
-        client_refuses(Fault.UNOFFERED_GROUP, server_hello=deviation)
+class GreaseSuite(ScriptedServer):
+    def server_hello(self) -> Message:
+        return replace(super().server_hello(), cipher_suite=self.client_hello.cipher_suites[0])
 
-    @pytest.mark.parametrize("what", ["suite", "version", "group", "extension"])
-    def test_grease_must_not_be_chosen(self, client_refuses: ClientRefuses, what: str) -> None:
-        # RFC 8701 section 4.2: a server that negotiates GREASE is refused.
-        hellos: list[ClientHello] = []
 
-        def choose_grease(server_hello: ServerHello) -> ServerHello:
-            hello = peers[-1].client_hello
-            hellos.append(hello)
-            extensions = dict(server_hello.extensions)
-            if what == "suite":
-                return replace(server_hello, cipher_suite=hello.cipher_suites[0])
-            if what == "version":
-                offered = ext.read_supported_versions(hello.extensions[Ext.SUPPORTED_VERSIONS])
-                extensions[Ext.SUPPORTED_VERSIONS] = ext.write_selected_version(offered[0])
-            elif what == "group":
-                entries = ext.read_key_share_client_hello(hello.extensions[Ext.KEY_SHARE])
-                extensions[Ext.KEY_SHARE] = ext.write_key_share_server_hello(entries[0])
-            else:
-                extensions[next(iter(hello.extensions))] = b""
-            return replace(server_hello, extensions=extensions)
+class GreaseVersion(ScriptedServer):
+    def server_hello(self) -> Message:
+        offered = self.client_hello.extensions[Ext.SUPPORTED_VERSIONS]
+        version = ext.write_selected_version(ext.read_supported_versions(offered)[0])
+        return with_extension(Ext.SUPPORTED_VERSIONS, version)(super().server_hello())
 
-        faults = {
-            "suite": Fault.UNOFFERED_CIPHER_SUITE,
-            "version": Fault.UNOFFERED_VERSION,
-            "group": Fault.UNOFFERED_GROUP,
-            "extension": Fault.UNSOLICITED_EXTENSION,
-        }
-        peers: list[Any] = []
 
-        class Script:
-            """Gives the deviation its peer, which exists only after the deviation does."""
+class GreaseGroup(ScriptedServer):
+    def server_hello(self) -> Message:
+        offered = self.client_hello.extensions[Ext.KEY_SHARE]
+        share = ext.write_key_share_server_hello(ext.read_key_share_client_hello(offered)[0])
+        return with_extension(Ext.KEY_SHARE, share)(super().server_hello())
 
-            def __init__(self) -> None:
-                self.deviation = choose_grease
 
-        script = Script()
-        with_peer = _remember_peer(peers)
-        client_refuses(faults[what], server_hello=script.deviation, first=with_peer)
-        assert hellos[0].cipher_suites[0] in GREASE_VALUES
+class GreaseGroupInRetry(ScriptedServer):
+    def hello_retry_request(self) -> Message:
+        offered = self.client_hello.extensions[Ext.SUPPORTED_GROUPS]
+        group = ext.write_key_share_hello_retry_request(ext.read_supported_groups(offered)[0])
+        return with_extension(Ext.KEY_SHARE, group)(super().hello_retry_request())
 
-    def test_extension_twice(self, client_refuses: ClientRefuses) -> None:
-        def twice(hello: ServerHello) -> bytes:
-            return _with_raw_extensions(hello, [*hello.extensions.items(), (Ext.KEY_SHARE, b"")])
 
-        client_refuses(Fault.DUPLICATE_EXTENSION, server_hello=twice)
+class GreaseExtension(ScriptedServer):
+    def server_hello(self) -> Message:
+        return with_extension(self.grease, b"")(super().server_hello())
 
-    @pytest.mark.parametrize("cut", [1, 2, 5, 40])
-    def test_cut_short(self, client_refuses: ClientRefuses, cut: int) -> None:
-        def shorter(hello: ServerHello) -> bytes:
-            body = _with_raw_extensions(hello, list(hello.extensions.items()))[4:]
-            return handshake_message(2, body[:-cut])
+    @property
+    def grease(self) -> int:
+        kind = next(iter(self.client_hello.extensions))
+        assert kind in GREASE_VALUES
+        return kind
 
-        client_refuses(Fault.DECODE_ERROR, server_hello=shorter)
 
-    def test_trailing_bytes(self, client_refuses: ClientRefuses) -> None:
-        def longer(hello: ServerHello) -> bytes:
-            body = _with_raw_extensions(hello, list(hello.extensions.items()))[4:]
-            return handshake_message(2, body + b"\0")
+class GreaseExtensionInEncryptedExtensions(GreaseExtension):
+    def server_hello(self) -> Message:
+        return ScriptedServer.server_hello(self)
 
-        client_refuses(Fault.DECODE_ERROR, server_hello=longer)
+    def encrypted_extensions(self) -> Message:
+        return EncryptedExtensions({self.grease: b""})
+
+
+class GreaseExtensionInCertificate(GreaseExtension):
+    def server_hello(self) -> Message:
+        return ScriptedServer.server_hello(self)
+
+    def certificate(self) -> Message:
+        message: Any = super().certificate()
+        leaf = replace(message.certificate_list[0], extensions={self.grease: b""})
+        return replace(message, certificate_list=(leaf,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (GreaseSuite, Fault.UNOFFERED_CIPHER_SUITE),
+        (GreaseVersion, Fault.UNOFFERED_VERSION),
+        (GreaseGroup, Fault.UNOFFERED_GROUP),
+        (GreaseGroupInRetry, Fault.UNOFFERED_GROUP),
+        (GreaseExtension, Fault.UNSOLICITED_EXTENSION),
+        (GreaseExtensionInEncryptedExtensions, Fault.UNSOLICITED_EXTENSION),
+        (GreaseExtensionInCertificate, Fault.UNSOLICITED_EXTENSION),
+    ],
+)
+def test_grease_must_not_be_chosen(
+    client_refuses: ClientRefuses, kind: type[ScriptedServer], fault: Fault
+) -> None:
+    """RFC 8701 section 3.1: a client must reject GREASE values that a server negotiates."""
+    retry = "secp256r1" if kind is GreaseGroupInRetry else None
+    client_refuses(fault, kind=kind, retry=retry)
+
+
+def test_too_many_extensions_of_a_server(pki: Pki, client_refuses: ClientRefuses) -> None:
+    config = ClientConfig(trust=pki.trust, limits=Limits(extensions=1))
+    client_refuses(Fault.TOO_MANY_EXTENSIONS, config=config)
+
+
+# ClientHello
+
+CLIENT_HELLO = [
+    (changed(cipher_suites=(0xC02F, 0x00FF)), Fault.NO_SHARED_CIPHER_SUITE),
+    (changed(cipher_suites=(0x1304,)), Fault.NO_SHARED_CIPHER_SUITE),  # known, but not enabled
+    (changed(legacy_compression_methods=b"\1\0"), Fault.COMPRESSION_CHOSEN),
+    (changed(legacy_compression_methods=b"\1"), Fault.COMPRESSION_CHOSEN),
+    (changed(legacy_compression_methods=b""), Fault.DECODE_ERROR),
+    (changed(legacy_version=0x0301), Fault.ILLEGAL_VALUE),
+    (changed(legacy_session_id=bytes(33)), Fault.DECODE_ERROR),
+    (changed(cipher_suites=()), Fault.DECODE_ERROR),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\2\3\3"), Fault.NO_SHARED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\4\x7f\x1c\x0a\x0a"), Fault.NO_SHARED_VERSION),
+    (without_extension(Ext.SUPPORTED_VERSIONS), Fault.NO_SHARED_VERSION),
+    (changed(legacy_version=TLS13, extensions={}), Fault.NO_SHARED_VERSION),
+    (changed(legacy_version=TLS12, extensions={}), Fault.NO_SHARED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\3\3\4\3"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SUPPORTED_GROUPS, b"\0\2\1\0"), Fault.KEY_SHARE_NOT_IN_GROUPS),
+    (with_extension(Ext.SUPPORTED_GROUPS, b"\0\0"), Fault.DECODE_ERROR),
+    (without_extension(Ext.SUPPORTED_GROUPS), Fault.MISSING_EXTENSION),
+    (without_extension(Ext.KEY_SHARE), Fault.MISSING_EXTENSION),
+    (without_extension(Ext.SIGNATURE_ALGORITHMS), Fault.MISSING_EXTENSION),
+    (
+        with_extension(Ext.SIGNATURE_ALGORITHMS, b"\0\4\4\1\2\1"),
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+    ),
+    (with_extension(Ext.SIGNATURE_ALGORITHMS, b"\0\3\4\1\2"), Fault.DECODE_ERROR),
+    (with_extension(Ext.OID_FILTERS, b"\0\0"), Fault.MISPLACED_EXTENSION),
+    (with_extension_twice(Ext.SUPPORTED_GROUPS), Fault.DUPLICATE_EXTENSION),
+    (with_extension_twice(Ext.KEY_SHARE), Fault.DUPLICATE_EXTENSION),
+    (with_extension(Ext.SERVER_NAME, b"\0\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SERVER_NAME, b"\0\5\0\0\2a "), Fault.ILLEGAL_VALUE),
+    (with_extension(Ext.SERVER_NAME, b"\0\x08\0\0\1a\0\0\1b"), Fault.ILLEGAL_VALUE),
+    (with_extension(ALPN, b"\0\0"), Fault.DECODE_ERROR),
+    (with_extension(ALPN, b"\0\1\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.RECORD_SIZE_LIMIT, b"\0\x3f"), Fault.BAD_RECORD_SIZE_LIMIT),
+    (with_extension(Ext.RECORD_SIZE_LIMIT, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.CERTIFICATE_AUTHORITIES, b"\0\0"), Fault.DECODE_ERROR),
+    (longer_by(b"\0"), Fault.DECODE_ERROR),
+    *[(cut_by(count), Fault.DECODE_ERROR) for count in (1, 2, 30, 60)],
+]
+
+
+@pytest.mark.parametrize(("deviation", "fault"), CLIENT_HELLO)
+def test_client_hello(server_refuses: ServerRefuses, deviation: Change, fault: Fault) -> None:
+    server_refuses(fault, first_hello=deviation)
+
+
+def test_pre_shared_key_must_come_last(server_refuses: ServerRefuses) -> None:
+    def change(hello: Any) -> Any:
+        return replace(hello, extensions={Ext.PRE_SHARED_KEY: b"\0"} | dict(hello.extensions))
+
+    server_refuses(Fault.ILLEGAL_VALUE, first_hello=change)
+
+
+def test_no_shared_group(pki: Pki, server_refuses: ServerRefuses) -> None:
+    config = ServerConfig(credentials=pki.server(), groups=["X448"])
+    server_refuses(Fault.NO_SHARED_GROUP, config=config)
+
+
+def test_no_shared_application_protocol(pki: Pki, server_refuses: ServerRefuses) -> None:
+    config = ServerConfig(credentials=pki.server(), alpn=["h2"])
+    extensions = {ALPN: ext.write_alpn([b"ftp", b"\xff"])}
+    server_refuses(Fault.NO_SHARED_APPLICATION_PROTOCOL, config=config, extensions=extensions)
+
+
+def test_unrecognized_name(pki: Pki, server_refuses: ServerRefuses) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), strict_server_name=True)
+    extensions = {Ext.SERVER_NAME: ext.write_server_name("example.org")}
+    server_refuses(Fault.UNRECOGNIZED_NAME, config=config, extensions=extensions)
+
+
+def test_too_many_extensions_of_a_client(pki: Pki, server_refuses: ServerRefuses) -> None:
+    server_refuses(Fault.TOO_MANY_EXTENSIONS, extensions=dict.fromkeys(range(16384, 16640), b""))
+
+
+def test_too_many_key_shares(server_refuses: ServerRefuses) -> None:
+    codes = range(0x5000, 0x5041)
+    entries = [ext.KeyShareEntry(code, b"x") for code in codes]
+    extensions = {
+        Ext.SUPPORTED_GROUPS: ext.write_supported_groups(codes),
+        Ext.KEY_SHARE: ext.write_key_share_client_hello(entries),
+    }
+    server_refuses(Fault.TOO_MANY_EXTENSIONS, extensions=extensions)
+
+
+def test_key_shares_that_are_not_listed_or_double(server_refuses: ServerRefuses) -> None:
+    share = ext.KeyShareEntry(GROUPS["X25519"].code, os.urandom(32))
+    other = ext.KeyShareEntry(GROUPS["secp384r1"].code, os.urandom(97))
+    for entries in ([share, share], [share, other]):
+        data = ext.write_key_share_client_hello(entries)
+        deviation = with_extension(Ext.KEY_SHARE, data)
+        server_refuses(Fault.KEY_SHARE_NOT_IN_GROUPS, first_hello=deviation)
+
+
+# EncryptedExtensions
+
+ENCRYPTED_EXTENSIONS = [
+    ({ALPN: b"\0\4\3ftp"}, Fault.UNOFFERED_APPLICATION_PROTOCOL),
+    ({ALPN: b"\0\3\2\xff\xfe"}, Fault.UNOFFERED_APPLICATION_PROTOCOL),
+    ({ALPN: b"\0\x0c\2h2\x08http/1.1"}, Fault.DECODE_ERROR),
+    ({ALPN: b"\0\0"}, Fault.DECODE_ERROR),
+    ({Ext.SERVER_NAME: b"\0"}, Fault.DECODE_ERROR),
+    ({Ext.KEY_SHARE: b""}, Fault.MISPLACED_EXTENSION),
+    ({Ext.SUPPORTED_VERSIONS: b"\3\4"}, Fault.MISPLACED_EXTENSION),
+    ({Ext.SIGNATURE_ALGORITHMS: b""}, Fault.MISPLACED_EXTENSION),
+    ({Ext.COOKIE: b"\0\1x"}, Fault.MISPLACED_EXTENSION),
+    ({Ext.PADDING: b""}, Fault.MISPLACED_EXTENSION),
+    ({Ext.SESSION_TICKET: b""}, Fault.MISPLACED_EXTENSION),
+    ({Ext.EARLY_DATA: b""}, Fault.UNSOLICITED_EXTENSION),
+    ({Ext.RECORD_SIZE_LIMIT: b"\x40\1"}, Fault.UNSOLICITED_EXTENSION),
+    ({Ext.HEARTBEAT: b"\1"}, Fault.UNSOLICITED_EXTENSION),
+    ({Ext.MAX_FRAGMENT_LENGTH: b"\1"}, Fault.UNSOLICITED_EXTENSION),
+    ({0x1234: b""}, Fault.UNSOLICITED_EXTENSION),
+]
+
+
+@pytest.mark.parametrize(("extensions", "fault"), ENCRYPTED_EXTENSIONS)
+def test_encrypted_extensions(
+    client_refuses: ClientRefuses, extensions: dict[int, bytes], fault: Fault
+) -> None:
+    client_refuses(fault, encrypted_extensions=EncryptedExtensions(extensions))
+
+
+def test_record_size_limit_of_a_server(pki: Pki, client_refuses: ClientRefuses) -> None:
+    config = ClientConfig(trust=pki.trust, record_size_limit=1000)
+    too_small = EncryptedExtensions({Ext.RECORD_SIZE_LIMIT: b"\0\x3f"})
+    client_refuses(Fault.BAD_RECORD_SIZE_LIMIT, config=config, encrypted_extensions=too_small)
+
+
+def test_extension_twice_in_encrypted_extensions(client_refuses: ClientRefuses) -> None:
+    deviation = with_extension_twice(Ext.SERVER_NAME)
+    message = deviation(EncryptedExtensions({Ext.SERVER_NAME: b""}))
+    client_refuses(Fault.DUPLICATE_EXTENSION, encrypted_extensions=message)
+
+
+# Servers of TLS 1.2
+
+
+@pytest.mark.parametrize(
+    ("sentinel", "fault"),
+    [
+        (b"DOWNGRD\x01", Fault.VERSION_DOWNGRADE),
+        (b"DOWNGRD\x00", Fault.VERSION_DOWNGRADE),
+        (bytes(8), Fault.NO_SHARED_VERSION),
+    ],
+)
+@pytest.mark.parametrize("version", [TLS12, 0x0302, 0x0301, 0x0300])
+def test_older_server(
+    client_refuses: ClientRefuses, version: int, sentinel: bytes, fault: Fault
+) -> None:
+    def older(hello: ServerHello) -> ServerHello:
+        return replace(
+            hello,
+            legacy_version=version,
+            random=os.urandom(24) + sentinel,
+            cipher_suite=0xC02F,
+            extensions={Ext.RENEGOTIATION_INFO: b"\0"},
+        )
+
+    client_refuses(fault, server_hello=older)
+
+
+@pytest.mark.parametrize("version", [TLS13, 0x0305, 0xFEFD])
+def test_version_of_no_server(client_refuses: ClientRefuses, version: int) -> None:
+    deviation = changed(legacy_version=version, extensions={})
+    client_refuses(Fault.UNOFFERED_VERSION, server_hello=deviation)

@@ -33,7 +33,7 @@ def test_the_contexts_of_rfc_8448(trace_name: str) -> None:
         if name == ("hello_retry_request" if retried else "server_hello"):
             # The client knows the suite only now; both hellos wait until then.
             transcript.choose_hash("sha256", retried=retried)
-        if name not in ("client_hello",):
+        if name != "client_hello":
             digests[name] = transcript.digest()
     for secret, last in COVERS.items():
         assert digests[last] == trace.derivations[secret].context, secret
@@ -43,17 +43,13 @@ def test_the_contexts_of_rfc_8448(trace_name: str) -> None:
 def test_the_signatures_of_rfc_8448_cover_the_transcript(trace_name: str) -> None:
     trace = load(trace_name)
     for role, signature in trace.signatures.items():
+        names = list(trace.messages)
+        covered = names[: names.index(f"{role}_certificate_verify")]
         transcript = Transcript()
-        transcript.choose_hash("sha256", retried=False)
-        for name, message in trace.messages.items():
-            if name == f"{role}_certificate_verify":
-                break
-            if name == "hello_retry_request":
-                first, transcript = transcript, Transcript()
-                del first
-                transcript.add(trace.messages["client_hello"].encoded)
-                transcript.choose_hash("sha256", retried=True)
-            transcript.add(message.encoded)
+        transcript.add(trace.messages[covered[0]].encoded)
+        transcript.choose_hash("sha256", retried="hello_retry_request" in covered)
+        for name in covered[1:]:
+            transcript.add(trace.messages[name].encoded)
         assert transcript.digest() == signature.transcript_hash
 
 

@@ -113,7 +113,7 @@ def _check_server_hello(
 ) -> CipherSuite:
     """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
     place = Place.HRR if server_hello.is_hello_retry_request else Place.SH
-    check_answer(server_hello.extensions, place, offer.hello.extensions, config.limits.extensions)
+    check_answer(server_hello.extensions, place, offer.answerable, config.limits.extensions)
     if server_hello.legacy_version != TLS12:
         raise ProtocolError(
             Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(server_hello.legacy_version)}"
@@ -202,7 +202,7 @@ async def _receive_encrypted_extensions(
     """What the server agrees to; gives the application protocol (RFC 8446 section 4.3.1)."""
     message = await hs.receive(EncryptedExtensions)
     extensions = message.extensions
-    check_answer(extensions, Place.EE, offer.hello.extensions, config.limits.extensions)
+    check_answer(extensions, Place.EE, offer.answerable, config.limits.extensions)
     if (data := extensions.get(ExtensionType.SERVER_NAME)) is not None:
         ext.read_empty(data, "server_name")
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
@@ -238,7 +238,7 @@ async def _receive_server_authentication(
         message = await hs.receive(Certificate)
     if message.certificate_request_context:
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "the server's is not empty")
-    chain = read_chain(message, tuple(offer.hello.extensions), config.limits)
+    chain = read_chain(message, offer.answerable, config.limits)
     if not chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     server = await verify_chain(hs, chain, peer_is_server=True, server_name=offer.server_name)

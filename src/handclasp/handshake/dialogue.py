@@ -16,7 +16,7 @@ from handclasp.handshake.questions import Question
 from handclasp.keys.schedule13 import TrafficKeys, TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import handshake_type_name
+from handclasp.wire.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import (
     MESSAGE_TYPES,
     Message,
@@ -27,6 +27,8 @@ from handclasp.wire.messages import (
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
 Answer = TypeVar("Answer")
+
+_HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
 
 
 class RecordPort(Protocol):
@@ -159,6 +161,8 @@ class Dialogue:
 def unexpected(raw: bytes, expected: Sequence[type[Message]]) -> ProtocolError:
     """The error for a message that has no place here."""
     wanted = " or ".join(handshake_type_name(MESSAGE_TYPES[kind]) for kind in expected)
+    known = raw[0] in _HANDSHAKE_TYPES
     return ProtocolError(
-        Fault.UNEXPECTED_MESSAGE, f"{handshake_type_name(raw[0])} where {wanted} belongs"
+        Fault.UNEXPECTED_MESSAGE if known else Fault.UNKNOWN_HANDSHAKE_TYPE,
+        f"{handshake_type_name(raw[0])} where {wanted} belongs",
     )

@@ -12,7 +12,7 @@ from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS12, VERSIONS_BY_NAME, ExtensionType
+from handclasp.wire.iana import GREASE_VALUES, TLS12, VERSIONS_BY_NAME, ExtensionType
 from handclasp.wire.messages import ClientHello
 
 _NULL_COMPRESSION = b"\0"
@@ -27,6 +27,11 @@ class ClientOffer:
     shares: Mapping[str, PrivateShare] = field(repr=False)
     server_name: str | None
     retried: bool = False
+
+    @property
+    def answerable(self) -> tuple[int, ...]:
+        """The extensions that a server may answer: all but GREASE (RFC 8701 section 3.1)."""
+        return tuple([kind for kind in self.hello.extensions if kind not in GREASE_VALUES])
 
 
 def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:

@@ -334,11 +334,12 @@ class RecordLayer:
         read = self._read
         if read is None:
             return None
+        sequence = read.sequence
         try:
             inner = read.open(header, body)
         except ProtocolError:
             # Early data was under another key: the sequence number has not moved for the peer.
-            read.sequence -= 1
+            read.sequence = sequence
             self._spend_early_data(len(body))
             return None
         self._early_data_budget = 0

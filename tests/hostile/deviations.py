@@ -1,0 +1,75 @@
+"""Small changes to messages, to be given to a scripted peer as deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from handclasp.wire.messages import Message, write_extensions, write_message
+
+Change = Callable[[Any], Any]
+
+
+def changed(**fields: Any) -> Change:
+    """Other values in some fields."""
+    return lambda message: replace(message, **fields)
+
+
+def with_extension(kind: int, data: bytes) -> Change:
+    """One more extension, or another content of one."""
+    return lambda message: replace(message, extensions=dict(message.extensions) | {kind: data})
+
+
+def without_extension(kind: int) -> Change:
+    return lambda message: replace(
+        message, extensions={k: v for k, v in message.extensions.items() if k != kind}
+    )
+
+
+def with_extension_twice(kind: int) -> Change:
+    """The same extension once more at the end, which no mapping can hold."""
+
+    def change(message: Any) -> bytes:
+        entry = (kind, message.extensions.get(kind, b""))
+        return with_raw_extensions(message, [*message.extensions.items(), entry])
+
+    return change
+
+
+def with_raw_extensions(message: Any, entries: Iterable[tuple[int, bytes]]) -> bytes:
+    """The bytes of a message whose last field is its extensions, with these instead."""
+    raw = write_message(message)
+    vector = b"".join(write_extensions({kind: data})[2:] for kind, data in entries)
+    body = raw[4 : len(raw) - len(write_extensions(message.extensions))]
+    return handshake_message(raw[0], body + len(vector).to_bytes(2, "big") + vector)
+
+
+def cut_by(count: int) -> Change:
+    """The message without its last bytes, with the right length in its header."""
+
+    def change(message: Message) -> bytes:
+        raw = write_message(message)
+        return handshake_message(raw[0], raw[4 : len(raw) - count])
+
+    return change
+
+
+def longer_by(tail: bytes) -> Change:
+    """The message with bytes too many at its end, with the right length in its header."""
+
+    def change(message: Message) -> bytes:
+        raw = write_message(message)
+        return handshake_message(raw[0], raw[4:] + tail)
+
+    return change
+
+
+def followed_by(tail: bytes) -> Change:
+    """The message, and behind it other handshake bytes in the same record."""
+    return lambda message: write_message(message) + tail
+
+
+def handshake_message(kind: int, body: bytes) -> bytes:
+    """A handshake message of any type and content."""
+    return bytes([kind]) + len(body).to_bytes(3, "big") + body

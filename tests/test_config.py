@@ -1,0 +1,254 @@
+"""Configs are checked when they are built: what cannot be honoured raises."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.pki import Pki
+
+from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.crypto.groups import DEFAULT_GROUPS
+from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
+from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
+from handclasp.errors import ConfigurationError
+from handclasp.limits import Limits
+
+pki = Pki()
+credentials = pki.server("localhost")
+
+Build = Callable[..., Any]
+
+
+def server_config(**settings: Any) -> ServerConfig:
+    return ServerConfig(**({"credentials": credentials} | settings))
+
+
+roles = pytest.mark.parametrize(
+    "build", [ClientConfig, server_config], ids=["ClientConfig", "ServerConfig"]
+)
+
+
+@roles
+def test_the_defaults_are_safe(build: Build) -> None:
+    config = build()
+    assert tuple(config.versions) == ("TLSv1.3",)
+    assert config.cipher_suites == DEFAULT_CIPHER_SUITES
+    assert config.groups == DEFAULT_GROUPS
+    assert config.signature_schemes == DEFAULT_SIGNATURE_SCHEMES
+    assert config.keylog is None
+    assert config.allow_truncation is False
+    assert config.limits == Limits()
+    assert config.entropy is os.urandom
+    assert config.handshake_timeout == 30.0
+
+
+def test_a_client_verifies_and_sends_todays_shares() -> None:
+    config = ClientConfig()
+    assert config.verify_peer is True
+    assert config.key_shares == ("X25519MLKEM768", "X25519")
+    assert config.credential_list == ()
+
+
+def test_a_server_asks_for_nothing() -> None:
+    config = ServerConfig(credentials=credentials)
+    assert config.client_auth is ClientAuth.NONE
+    assert config.credential_list == (credentials,)
+    assert config.hello_retry_cookie is True
+
+
+@roles
+def test_a_config_is_frozen(build: Build) -> None:
+    config = build(alpn=["h2"])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.alpn = ("http/1.1",)
+    with pytest.raises((AttributeError, TypeError)):
+        config.unknown = 1
+
+
+@roles
+def test_lists_become_tuples_of_their_own(build: Build) -> None:
+    alpn = ["h2", "http/1.1"]
+    groups = ["X25519"]
+    config = build(alpn=alpn, groups=iter(groups))
+    alpn.append("later")
+    assert config.alpn == ("h2", "http/1.1")
+    assert config.groups == ("X25519",)
+
+
+@roles
+def test_the_clock_has_a_time_zone(build: Build) -> None:
+    now = build().clock()
+    assert now.tzinfo is not None
+    assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@roles
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"versions": ["TLSv1.2"]}, "versions: 'TLSv1.2' is not one of TLSv1.3"),
+        ({"versions": []}, "versions must not be empty"),
+        ({"cipher_suites": ["TLS_NULL"]}, "cipher_suites: 'TLS_NULL' is not one of TLS_AES"),
+        ({"cipher_suites": []}, "cipher_suites must not be empty"),
+        ({"groups": ["x25519"]}, "groups: 'x25519' is not one of"),
+        ({"groups": []}, "groups must not be empty"),
+        ({"signature_schemes": ["rsa_pkcs1_sha1"]}, "signature_schemes: 'rsa_pkcs1_sha1'"),
+        ({"signature_schemes": []}, "signature_schemes must not be empty"),
+        ({"groups": ["X25519", "X25519"]}, "groups names something twice"),
+        ({"alpn": ["h2", "h2"]}, "alpn names something twice"),
+        ({"alpn": "h2"}, "alpn must be a list of names, not one string"),
+        ({"groups": "X25519"}, "groups must be a list of names, not one string"),
+        ({"alpn": [""]}, "1 to 255 bytes"),
+        ({"alpn": ["a" * 256]}, "1 to 255 bytes"),
+        ({"alpn": ["hé"]}, "not ASCII"),
+        ({"record_size_limit": 63}, "from 64 to 16385"),
+        ({"record_size_limit": 16386}, "from 64 to 16385"),
+        ({"record_padding": -1}, "from 0 to 16384"),
+        ({"record_padding": 16385}, "from 0 to 16384"),
+        ({"handshake_timeout": 0}, "positive number"),
+        ({"handshake_timeout": -1.0}, "positive number"),
+    ],
+)
+def test_what_cannot_be_honoured_raises(
+    build: Build, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build(**settings)
+
+
+@roles
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"record_size_limit": 64},
+        {"record_size_limit": 16385},
+        {"record_padding": 16384},
+        {"record_padding": lambda size: 0},
+        {"handshake_timeout": None},
+        {"alpn": ["a" * 255]},
+        {"cipher_suites": list(CIPHER_SUITES)},
+    ],
+)
+def test_what_is_at_the_edge_is_taken(build: Build, settings: dict[str, Any]) -> None:
+    build(**settings)
+
+
+# Key shares (RFC 8446 section 4.2.8)
+
+
+@pytest.mark.parametrize(
+    ("groups", "shares"),
+    [
+        (["X25519MLKEM768", "X25519", "secp256r1"], ("X25519MLKEM768", "X25519")),
+        (["X25519", "secp256r1"], ("X25519",)),
+        (["secp256r1", "X25519"], ("X25519",)),
+        (["secp384r1", "secp256r1"], ("secp384r1",)),
+    ],
+)
+def test_shares_follow_the_groups(groups: list[str], shares: tuple[str, ...]) -> None:
+    assert ClientConfig(groups=groups).key_shares == shares
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"key_shares": []}, "key_shares must not be empty"),
+        ({"key_shares": "X25519"}, "must be a list"),
+        ({"key_shares": ["X25519", "X25519"]}, "twice"),
+        ({"groups": ["X25519"], "key_shares": ["X448"]}, "key_shares: 'X448' is not one of X25519"),
+        (
+            {"groups": ["X25519", "X448"], "key_shares": ["X448", "X25519"]},
+            "keep the order of groups",
+        ),
+    ],
+)
+def test_shares_that_no_server_must_take(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        ClientConfig(**settings)
+
+
+def test_shares_may_be_chosen() -> None:
+    config = ClientConfig(
+        groups=["X25519", "X448", "secp256r1"], key_shares=["X25519", "secp256r1"]
+    )
+    assert config.key_shares == ("X25519", "secp256r1")
+
+
+# Credentials and trust
+
+
+def test_credentials_come_alone_or_in_a_list() -> None:
+    other = pki.server("other")
+    for given, expected in (
+        (credentials, (credentials,)),
+        ([credentials, other], (credentials, other)),
+        ((other,), (other,)),
+    ):
+        assert ServerConfig(credentials=given).credential_list == expected
+        assert ClientConfig(credentials=given).credential_list == expected
+
+
+def test_a_server_needs_credentials() -> None:
+    with pytest.raises(ConfigurationError, match="needs credentials"):
+        ServerConfig()
+    with pytest.raises(ConfigurationError, match="needs credentials"):
+        ServerConfig(credentials=[])
+    ServerConfig(choose_credentials=lambda question: credentials)
+
+
+def test_asking_for_client_certificates_needs_trust() -> None:
+    for client_auth in (ClientAuth.OPTIONAL, ClientAuth.REQUIRED):
+        with pytest.raises(ConfigurationError, match="needs a trust store"):
+            server_config(client_auth=client_auth)
+        server_config(client_auth=client_auth, trust=pki.trust)
+        server_config(client_auth=client_auth, verify=lambda question: None)
+
+
+def test_trust_for_certificates_that_nobody_asks_for() -> None:
+    with pytest.raises(ConfigurationError, match="set client_auth as well"):
+        server_config(trust=pki.trust)
+
+
+def test_verification_is_replaced_or_switched_off_but_not_both() -> None:
+    ClientConfig(verify_peer=False)
+    ClientConfig(verify=lambda question: None)
+    with pytest.raises(ConfigurationError, match="exclude each other"):
+        ClientConfig(verify_peer=False, verify=lambda question: None)
+
+
+# The key log
+
+
+@roles
+def test_a_key_log_is_opened_with_the_config(build: Build, tmp_path: Path) -> None:
+    path = tmp_path / "keys.log"
+    config = build(keylog=path)
+    config.keylog("LABEL 00 11")
+    assert path.read_text() == "LABEL 00 11\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(ConfigurationError, match="Cannot write the key log"):
+        build(keylog=tmp_path / "missing" / "keys.log")
+
+
+@roles
+def test_the_environment_opens_no_key_log(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    assert build().keylog is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@roles
+def test_a_config_is_told_apart_from_its_entropy(build: Build) -> None:
+    def entropy(size: int) -> bytes:
+        return bytes(size)
+
+    assert "entropy" not in repr(build(entropy=entropy))

@@ -1,0 +1,95 @@
+"""The exceptions: who found out, what it is called, what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    ProtocolError,
+    TLSError,
+    TruncationError,
+)
+from handclasp.faults import Fault
+from handclasp.wire.iana import AlertDescription
+
+CLOSURE = {AlertDescription.CLOSE_NOTIFY}
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize(
+    "kind", [ProtocolError, CertificateError, TruncationError, HandshakeTimeoutError]
+)
+def test_what_we_found(kind: type[ProtocolError], fault: Fault) -> None:
+    error = kind(fault, "the detail")
+    assert error.origin == "local"
+    assert error.fault_member is fault
+    assert error.fault == fault.name
+    assert error.alert == AlertDescription(fault.alert).name.lower()
+    assert error.explanation == fault.sentence
+    assert error.fix == fault.fix
+    assert error.detail == "the detail"
+    assert error.message == str(error) == f"{fault.sentence} (the detail)"
+    assert str(kind(fault)) == fault.sentence
+
+
+def test_failures_are_of_one_family() -> None:
+    # As ssl.SSLError is, so that programs which catch OSError go on working.
+    for kind in (ProtocolError, PeerAlertError, CertificateError, TruncationError):
+        assert issubclass(kind, TLSError)
+        assert issubclass(kind, OSError)
+    assert issubclass(HandshakeTimeoutError, TimeoutError)
+    assert issubclass(ConfigurationError, ValueError)
+    assert not issubclass(ConfigurationError, TLSError)
+    assert not issubclass(PeerAlertError, ProtocolError)
+
+
+@pytest.mark.parametrize("alert", AlertDescription)
+def test_what_they_told_us(alert: AlertDescription) -> None:
+    error = PeerAlertError(alert)
+    assert error.origin == "peer"
+    assert error.alert_number == alert
+    assert error.alert == alert.name.lower()
+    assert error.fault == f"PEER_{alert.name}"
+    assert error.alert in error.message
+    assert error.explanation.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        alert
+        for alert in AlertDescription
+        if "RESERVED" not in alert.name and alert.name.startswith(("CERT", "HAND", "PROTO", "NO_A"))
+    ],
+)
+def test_the_common_alerts_say_what_to_change(alert: AlertDescription) -> None:
+    if alert is not AlertDescription.CERTIFICATE_UNOBTAINABLE_RESERVED:
+        assert PeerAlertError(alert).fix
+
+
+@given(st.integers(0, 255))
+def test_any_alert_number_makes_an_error(number: int) -> None:
+    error = PeerAlertError(number)
+    assert error.message
+    assert error.explanation
+    assert error.fault.startswith("PEER_")
+    assert " " not in error.fault
+
+
+def test_an_unknown_alert_shows_its_number() -> None:
+    error = PeerAlertError(200)
+    assert error.alert == "alert 200"
+    assert error.fault == "PEER_ALERT_200"
+    assert "no more than its name" in error.explanation
+
+
+def test_an_error_without_particulars_is_one_of_ours() -> None:
+    error = TLSError("it failed")
+    assert (error.origin, error.fault, error.alert) == ("local", "INTERNAL_ERROR", "internal_error")
+    assert error.message == "it failed"
