@@ -51,5 +51,8 @@ browsers: peers ## Chromium and Firefox against the demo
 bench: $(READY) ## compare with ssl in one run
 	$(BIN)/python -m bench $(ARGS)
 
+fuzz: $(READY) ## mutated messages and flights for TIME seconds (default 60)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
+
 clean: ## remove what the targets made
 	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

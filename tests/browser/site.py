@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 import handclasp
 from handclasp import ConnectionInfo, ServerConfig, TLSError, TLSSocket, TruncationError
@@ -95,7 +96,7 @@ class Site:
             pass  # A reset; there is no rule of TLS about it.
 
     def _talk(self, tls: TLSSocket, visit: Visit) -> None:
-        with tls.makefile("rb") as requests:
+        with cast(BinaryIO, tls.makefile("rb")) as requests:
             while line := requests.readline():
                 while requests.readline().strip():
                     pass

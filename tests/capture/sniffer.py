@@ -76,7 +76,8 @@ class Capture:
 
     def _packets(self, shown: str, keylog: Path | None, *fields: str) -> list[dict[str, Any]]:
         selected = [part for field in fields for part in ("-e", field)]
-        printed = self._tshark(keylog, "-Y", shown, "-T", "json", *selected)
+        # The marks have to be left out: as anything at all, they may look like any protocol.
+        printed = self._tshark(keylog, "-Y", f"tcp and {shown}", "-T", "json", *selected)
         return [packet["_source"]["layers"] for packet in json.loads(printed)]
 
     def _tshark(self, keylog: Path | None, *arguments: str) -> str:

@@ -26,6 +26,7 @@ from handclasp.wire.messages import (
     NewSessionTicket,
     write_message,
 )
+from handclasp.wire.records import HEADER_SIZE
 
 Meet = Callable[..., Encounter]
 Type = HandshakeType
@@ -277,10 +278,33 @@ def test_bytes_behind_the_finished_of_a_server(client_refuses: ClientRefuses, ta
     client_refuses(Fault.HANDSHAKE_ACROSS_KEY_CHANGE, finished=followed_by(tail))
 
 
-@pytest.mark.parametrize("tail", [b"\x14", b"\x14\0\0\0", KEY_UPDATE])
-def test_bytes_behind_the_client_hello(server_refuses: ServerRefuses, tail: bytes) -> None:
-    server_refuses(Fault.HANDSHAKE_ACROSS_KEY_CHANGE, first_hello=followed_by(tail))
-    server_refuses(Fault.HANDSHAKE_ACROSS_KEY_CHANGE, shares=(), second_hello=followed_by(tail))
+class TailedHello(ScriptedClient):
+    """Puts more handshake bytes behind a hello, into the same record and no transcript."""
+
+    tail = b""
+
+    def add_tail(self) -> None:
+        record = self.take()
+        size = len(record) - HEADER_SIZE + len(self.tail)
+        self.send_raw(record[:3] + size.to_bytes(2, "big") + record[HEADER_SIZE:] + self.tail)
+
+
+@pytest.mark.parametrize("shares", [("X25519",), ()])
+@pytest.mark.parametrize("end", [b"\x14", b"\x14\0\0\0", KEY_UPDATE])
+def test_bytes_behind_the_client_hello(
+    server_refuses: ServerRefuses, end: bytes, shares: tuple[str, ...]
+) -> None:
+    class Tailed(TailedHello):
+        tail = end
+
+        def after_first_hello(self) -> None:
+            if shares:
+                self.add_tail()
+
+        def after_second_hello(self) -> None:
+            self.add_tail()
+
+    server_refuses(Fault.HANDSHAKE_ACROSS_KEY_CHANGE, kind=Tailed, shares=shares)
 
 
 @pytest.mark.parametrize("tail", [b"\x18", KEY_UPDATE])

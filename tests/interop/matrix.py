@@ -68,6 +68,18 @@ def run(cell: Cell, local: Peer, scenarios: Scenarios) -> None:
         converse(server, client, scenario, Path(workdir))
 
 
+def doubt(cell: Cell, local: Peer, scenarios: Scenarios) -> Result:
+    """A cell that a peer is said to lack and that passes all the same is a false statement."""
+    reason = None if cell.peer.unavailable() else cell.lacking(local)
+    if reason is None:
+        return Result(cell, "not installed", "nothing to doubt")
+    try:
+        run(cell, local, scenarios)
+    except Exception:
+        return Result(cell, "peer lacks it", reason)
+    return Result(cell, "fail", f"it passes, in spite of: {reason}")
+
+
 def judge(cell: Cell, local: Peer, scenarios: Scenarios) -> Result:
     if (reason := cell.peer.unavailable()) is not None:
         return Result(cell, "not installed", reason)
@@ -89,6 +101,9 @@ def main() -> int:
     parser.add_argument("--feature", action="append", choices=FEATURES)
     parser.add_argument("--fast", action="store_true", help="the features that CI runs")
     parser.add_argument("--local", default=LOCAL.name, help="in handclasp's place")
+    parser.add_argument(
+        "--doubt", action="store_true", help="run what peers are said to lack: none may pass"
+    )
     parser.add_argument("--verbose", action="store_true")
     flags = parser.parse_args()
     local = peer_named(flags.local)
@@ -105,7 +120,7 @@ def main() -> int:
                 continue
             if flags.fast and cell.feature not in FAST & cell.peer.fast_features:
                 continue
-            result = judge(cell, local, scenarios)
+            result = (doubt if flags.doubt else judge)(cell, local, scenarios)
             results.append(result)
             if flags.verbose:
                 print(
@@ -114,7 +129,8 @@ def main() -> int:
                     flush=True,
                 )
     print(as_text(results, local))
-    partial = flags.peer or flags.feature or flags.role or flags.fast or local is not LOCAL
+    partial = flags.peer or flags.feature or flags.role or flags.fast or flags.doubt
+    partial = partial or local is not LOCAL
     page = flags.write or (None if partial else ROOT / "docs" / "interop.md")
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -61,14 +61,7 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
     for name, report in ends:
         rounds = scenario.client.rounds
         _equal(f"what the {name} received", report.received, [scenario.digest] * rounds)
-        for told, found, what in (
-            (report.version, wire.version, "version"),
-            (report.suite, wire.suite, "suite"),
-            (report.group, wire.group, "group"),
-            (report.hello_retry, wire.hello_retries == 1, "hello_retry"),
-        ):
-            if told is not None:
-                _equal(f"{what} that the {name} reports", told, found)
+        _judge_negotiated(name, report, wire)
         _judge_alpn(scenario, name, report)
         scheme = report.signature_scheme
         if scenario.signature and scheme and not scheme.startswith(scenario.signature):
@@ -80,18 +73,31 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
         _equal("exported keying material", outcome.client.exporter, outcome.server.exporter)
 
 
+def _judge_negotiated(name: str, report: Report, wire: Seen) -> None:
+    for told, found, what in (
+        (report.version, wire.version, "version"),
+        (report.suite, wire.suite, "suite"),
+        (report.group, wire.group, "group"),
+    ):
+        if told is not None:
+            _equal(f"{what} that the {name} reports", told, found)
+    if report.hello_retry is not None:
+        _equal(f"hello_retry that the {name} reports", report.hello_retry, wire.hello_retries == 1)
+
+
 def _judge_alpn(scenario: Scenario, name: str, report: Report) -> None:
-    if scenario.alpn is not None and report.alpn is not None:
-        _equal(f"ALPN that the {name} reports", report.alpn, scenario.alpn)
-    elif scenario.alpn is None and not scenario.client.alpn and scenario.client.style == "raw":
+    if scenario.alpn is not None:
+        if report.alpn is not None or name == scenario.local_role:
+            _equal(f"ALPN that the {name} reports", report.alpn, scenario.alpn)
+    elif scenario.client.style == "raw":
         _equal(f"ALPN that the {name} reports", report.alpn, None)
 
 
 def _judge_identities(scenario: Scenario, outcome: Outcome) -> None:
-    if outcome.client.peer_subject is not None:
+    if outcome.client.peer_subject is not None or scenario.local_role == "client":
         _equal("server's name", outcome.client.peer_subject, scenario.server_subject)
-    if outcome.server.peer_subject is not None or scenario.client_subject is None:
-        _equal("client's name", outcome.server.peer_subject, scenario.client_subject)
+    # Every server here can tell, and one that did not ask would otherwise go unnoticed.
+    _equal("client's name", outcome.server.peer_subject, scenario.client_subject)
 
 
 def _judge_key_updates(scenario: Scenario, outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ class Scenario:
     """Both ends' options, and the negotiated values that the feature demands."""
 
     feature: str
+    local_role: Role  # of the end that must be able to tell
     server: Options
     client: Options
     digest: str  # SHA-256 of the payload
@@ -61,7 +62,7 @@ class Scenarios:
         )
         server = replace(both, identity=self.authority.server())
         digest = hashlib.sha256(payload.read_bytes()).hexdigest()
-        plain = Scenario(feature, server, both, digest)
+        plain = Scenario(feature, _other(peer_role), server, both, digest)
         kind, _, value = feature.partition(":")
         if kind == "suite":
             return replace(_both(plain, suites=(value,)), suite=value)

@@ -84,7 +84,7 @@ def as_text(results: Sequence[Result], local: Peer) -> str:
                 parts += [f"\n{heading}: {title}", *_aligned(rows)]
     failures = [result for result in results if result.verdict == "fail"]
     parts += [f"\nFAIL {_where(result)}: {result.reason}" for result in failures]
-    counts = Counter(result.verdict for result in results)
+    counts = Counter[str](result.verdict for result in results)
     parts.append("\n" + ", ".join(f"{counts[verdict]} {verdict}" for verdict in _SHORT))
     return "\n".join(parts)
 

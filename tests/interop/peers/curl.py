@@ -110,8 +110,6 @@ class CurlCffi(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
-        if feature in ML_DSA:
-            return "the browser it looks like offers no ML-DSA"
         if feature in NIST_HYBRIDS:
             return "BoringSSL has no hybrids with NIST curves"
         return {

@@ -55,6 +55,7 @@ class Pyrtls(Rtls):
     def lacks(self, feature: str, role: Role) -> str | None:
         return {
             "client-auth": "pyrtls has no client certificates",
+            **dict.fromkeys(ML_DSA, "pyrtls builds rustls on ring, which has no ML-DSA"),
             "group:X25519MLKEM768": "pyrtls builds rustls on ring, which has no ML-KEM",
             "sig:ecdsa_secp521r1_sha512": "pyrtls builds rustls on ring, which has no P-521",
         }.get(feature) or _rustls_lacks(feature)
@@ -64,8 +65,6 @@ class Pyrtls(Rtls):
 
 
 def _rustls_lacks(feature: str) -> str | None:
-    if feature in ML_DSA:
-        return "rustls verifies ML-DSA only with an unstable feature of its provider"
     if feature in NIST_HYBRIDS:
         return "rustls does not offer this hybrid by default, and the binding cannot name groups"
     return {

@@ -16,7 +16,7 @@ from .spine import read_flags
 def main() -> None:
     flags = read_flags()
     payload = Path(flags.payload).read_bytes()
-    options = {
+    options: dict[CurlOpt, object] = {
         CurlOpt.RESOLVE: [f"localhost:{flags.port}:127.0.0.1"],
         CurlOpt.NOPROXY: b"*",
     }

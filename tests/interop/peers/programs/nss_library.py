@@ -79,10 +79,10 @@ class NSS:
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> NSSChannel:
         nss = self.library
         tls = self._import(sock, flags)
-        nss.check("SSL_ConfigServerSessionIDCache", 10, 100, 86400, b"/tmp")
-        certificate = nss.pointer("PK11_FindCertFromNickname", _nickname(flags), None)
-        key = nss.pointer("PK11_FindKeyByAnyCert", ctypes.c_void_p(certificate), None)
-        certificate, key = ctypes.c_void_p(certificate), ctypes.c_void_p(key)
+        nss.check("SSL_ConfigServerSessionIDCache", 10, 100, 86400, self.directory.name.encode())
+        found = nss.pointer("PK11_FindCertFromNickname", _nickname(flags), None)
+        certificate = ctypes.c_void_p(found)
+        key = ctypes.c_void_p(nss.pointer("PK11_FindKeyByAnyCert", certificate, None))
         nss.check("SSL_ConfigServerCert", tls, certificate, key, None, 0)
         if flags.require_client_cert:
             nss.check("SSL_OptionSet", tls, _SSL_REQUEST_CERTIFICATE, 1)

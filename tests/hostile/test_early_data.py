@@ -1,0 +1,97 @@
+"""Early data that our server does not accept: it passes over it (RFC 8446 section 4.2.10)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from tests.hostile.conftest import refused
+from tests.hostile.scripted import Encounter, ScriptedClient
+
+from handclasp import Fault
+from handclasp.wire.iana import ContentType
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.messages import Message
+
+Meet = Callable[..., Encounter]
+EARLY_DATA = {Ext.EARLY_DATA: b""}
+
+
+class EarlyClient(ScriptedClient):
+    """Sends records under keys that the server does not have, right behind its first hello."""
+
+    sizes: tuple[int, ...] = (100, 2**14, 18)
+
+    def after_first_hello(self) -> None:
+        for size in self.sizes:
+            body = os.urandom(size)
+            self.send_raw(b"\x17\x03\x03" + size.to_bytes(2, "big") + body)
+
+
+@pytest.mark.parametrize("shares", [("X25519",), ()])
+def test_early_data_is_passed_over(meet_client: Meet, shares: tuple[str, ...]) -> None:
+    encounter = meet_client(kind=EarlyClient, extensions=EARLY_DATA, shares=shares)
+    assert encounter.error is None
+    assert encounter.connection.established
+    assert encounter.connection.info is not None
+    assert encounter.connection.info.early_data == "rejected"
+    assert encounter.connection.info.hello_retry is not bool(shares)
+    encounter.peer.send_data(b"real data")
+    encounter.run()
+    assert [type(event).__name__ for event in encounter.events[1:]] == ["DataReceived"]
+
+
+@pytest.mark.parametrize("shares", [("X25519",), ()])
+def test_early_data_without_end(meet_client: Meet, shares: tuple[str, ...]) -> None:
+    class Endless(EarlyClient):
+        sizes = (2**14,) * 5
+
+    encounter = meet_client(kind=Endless, extensions=EARLY_DATA, shares=shares, second_hello=None)
+    refused(encounter, Fault.BAD_RECORD_MAC)
+
+
+def test_early_data_of_nothing_costs_as_well(meet_client: Meet) -> None:
+    class Empty(EarlyClient):
+        sizes = (0,) * (2**16 // 5 + 2)
+
+    encounter = meet_client(kind=Empty, extensions=EARLY_DATA, shares=(), second_hello=None)
+    refused(encounter, Fault.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("size", [0, 1, 16])
+def test_early_data_too_short_to_be_a_record(meet_client: Meet, size: int) -> None:
+    """It is passed over like any other that cannot be opened."""
+
+    class Short(EarlyClient):
+        sizes = (size, 100)
+
+    encounter = meet_client(kind=Short, extensions=EARLY_DATA)
+    assert encounter.error is None
+    assert encounter.connection.established
+
+
+def test_early_data_that_was_not_announced(meet_client: Meet) -> None:
+    encounter = meet_client(kind=EarlyClient)
+    refused(encounter, Fault.BAD_RECORD_MAC)
+    encounter = meet_client(kind=EarlyClient, shares=(), second_hello=None)
+    refused(encounter, Fault.APPLICATION_DATA_TOO_EARLY)
+
+
+def test_garbage_after_the_second_flight_began(meet_client: Meet) -> None:
+    """Once a record was opened, nothing is passed over any more."""
+    encounter = meet_client(extensions=EARLY_DATA)
+    assert encounter.connection.established
+    encounter.peer.send_raw(b"\x17\x03\x03\0\x20" + bytes(32))
+    refused(encounter.run(), Fault.BAD_RECORD_MAC)
+
+
+def test_garbage_in_the_middle_of_the_second_flight(meet_client: Meet) -> None:
+    class Interrupted(ScriptedClient):
+        def finished(self) -> Message:
+            finished = super().finished()
+            self.send_record(ContentType.HANDSHAKE, b"\x14")
+            self.send_raw(b"\x17\x03\x03\0\x20" + bytes(32))
+            return finished
+
+    refused(meet_client(kind=Interrupted, extensions=EARLY_DATA), Fault.BAD_RECORD_MAC)

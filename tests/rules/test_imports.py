@@ -1,0 +1,226 @@
+"""Imports go downward only, and the protocol touches neither the network nor the clock."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+
+import pytest
+from tests.rules.source import Module, inside_imports, modules, modules_below, outside_imports
+
+# layer -> what its modules may import, as prefixes of module names
+ARROWS: dict[str, tuple[str, ...]] = {
+    "faults": ("wire.iana",),
+    "errors": ("faults", "wire.iana"),
+    "limits": ("errors",),
+    "info": (),
+    "wire": ("wire", "errors", "faults"),
+    "crypto": ("crypto", "wire.iana", "errors"),
+    "keys": ("keys", "crypto", "wire"),
+    "record": (
+        "record",
+        "keys",
+        "crypto",
+        "wire",
+        "limits",
+        "errors",
+        "faults",
+        "trace.hooks",
+    ),
+    "certificates": ("certificates", "crypto", "errors", "faults"),
+    "handshake": (
+        "handshake",
+        "keys",
+        "crypto",
+        "wire",
+        "certificates",
+        "config",
+        "limits",
+        "info",
+        "errors",
+        "faults",
+        "trace.hooks",
+    ),
+    "trace": ("trace", "wire", "info", "errors", "faults"),
+    "events": ("handshake.questions", "info"),
+    "config": (
+        "certificates",
+        "crypto",
+        "handshake.questions",
+        "limits",
+        "errors",
+        "trace.keylog",
+    ),
+    "connection": (
+        "certificates",
+        "config",
+        "crypto",
+        "errors",
+        "events",
+        "faults",
+        "handshake",
+        "info",
+        "record",
+        "trace.hooks",
+        "wire.iana",
+    ),
+}
+
+# The adapters and the command line build on what everybody can import.
+OUTER = ("adapters", "cli", "aio", "")
+
+# Modules that applications may import besides the package itself: the local authority, the
+# explanation of a certificate, and the parts of a trace.
+PUBLIC_MODULES = (
+    "certificates.authority",
+    "certificates.explain",
+    "trace.facts",
+    "trace.hooks",
+    "trace.keylog",
+    "trace.narrate",
+)
+
+NEVER_BELOW_ADAPTERS = {
+    "asyncio",
+    "logging",
+    "multiprocessing",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "socketserver",
+    "ssl",
+    "subprocess",
+    "time",
+    "trio",
+}
+
+# A recorder stamps what it notes, by a clock that can be given to it; on Windows only `ssl` can
+# read the system's store of authorities.
+EXCEPTIONS = {"trace.recorder": {"time"}, "certificates.trust": {"ssl"}}
+
+# What may be imported from outside of the standard library. All but the first are optional, and
+# asked for where they are needed.
+DEPENDENCIES = {"cryptography", "certifi", "idna", "_typeshed"}
+
+# Where the defaults of clock and entropy are set; the authority issues certificates and has no
+# part in a connection.
+SOURCES_OF_TIME_AND_CHANCE = {"config", "certificates.authority"}
+
+
+def allowed(target: str, prefixes: tuple[str, ...]) -> bool:
+    return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def public_modules() -> set[str]:
+    """The modules from which the package takes its public names."""
+    return {target for target, _ in inside_imports(modules()[""])}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    module: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.module} imports {self.target}"
+
+
+def test_every_layer_has_its_rule() -> None:
+    layers = {module.layer for module in modules().values()}
+    assert layers == set(ARROWS) | set(OUTER)
+
+
+@pytest.mark.parametrize("layer", ARROWS)
+def test_imports_go_downward_only(layer: str) -> None:
+    wrong = [
+        str(Import(module.name, target))
+        for module in modules().values()
+        if module.layer == layer
+        for target, _ in inside_imports(module)
+        if not allowed(target, ARROWS[layer])
+    ]
+    assert wrong == []
+
+
+def test_the_handshake_knows_no_records() -> None:
+    # It is the rule most worth holding, so it stands here by itself.
+    for module in modules().values():
+        if module.layer in ("handshake", "certificates", "wire", "crypto", "keys"):
+            assert not [t for t, _ in inside_imports(module) if t.partition(".")[0] == "record"]
+
+
+@pytest.mark.parametrize("layer", ["adapters", "cli"])
+def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
+    public = public_modules() | {"", "aio", *PUBLIC_MODULES}
+    wrong = [
+        str(Import(module.name, f"{target}:{name}"))
+        for module in modules().values()
+        if module.layer == layer
+        for target, name in inside_imports(module)
+        if target not in public and target.partition(".")[0] != layer
+    ]
+    assert wrong == []
+
+
+def test_what_is_taken_from_the_package_is_public() -> None:
+    import handclasp
+
+    wrong = [
+        str(Import(module.name, name))
+        for module in modules().values()
+        for target, name in inside_imports(module)
+        if not target and name and name not in handclasp.__all__ and name != "__version__"
+    ]
+    assert wrong == []
+
+
+def test_nothing_private_crosses_modules() -> None:
+    wrong = [
+        str(Import(module.name, f"{target}:{name}"))
+        for module in modules().values()
+        for target, name in inside_imports(module)
+        if name.startswith("_") and name != "__version__"
+    ]
+    assert wrong == []
+
+
+def test_no_import_is_relative() -> None:
+    for module in modules().values():
+        for node in ast.walk(module.tree):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), module.name
+
+
+@pytest.mark.parametrize(
+    "module", modules_below("adapters", "cli", "aio", ""), ids=lambda module: module.name
+)
+def test_the_protocol_does_no_input_or_output(module: Module) -> None:
+    forbidden = outside_imports(module) & NEVER_BELOW_ADAPTERS
+    assert forbidden == EXCEPTIONS.get(module.name, set())
+
+
+@pytest.mark.parametrize(
+    "module", modules_below("adapters", "cli", "aio", ""), ids=lambda module: module.name
+)
+def test_time_and_chance_come_from_the_config(module: Module) -> None:
+    if module.name in SOURCES_OF_TIME_AND_CHANCE:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"urandom", "getrandom", "monotonic", "utcnow", "token_bytes"}
+            is_now = isinstance(node.value, ast.Name) and node.value.id == "datetime"
+            assert not (is_now and node.attr in {"now", "today"})
+
+
+def test_the_only_dependency_is_cryptography() -> None:
+    for module in modules_below("cli"):
+        strange = outside_imports(module) - DEPENDENCIES - sys.stdlib_module_names
+        assert strange == set(), module.name
+    for module in modules().values():
+        for node in module.tree.body:
+            if isinstance(node, ast.Import):
+                names = {alias.name.partition(".")[0] for alias in node.names}
+                assert not names & {"certifi", "idna"}, f"{module.name} needs what is optional"

@@ -1,0 +1,288 @@
+"""The handshakes of RFC 8448, played by our client and by our server, byte for byte.
+
+Each side is a real connection. What the RFC's endpoints chose differently is put in at a seam:
+the client's hellos (they offer groups and extensions that ours does not), the server's
+EncryptedExtensions and CertificateRequest (they hold other extensions), private keys and randoms
+(by `entropy`), and signatures (RSASSA-PSS and ECDSA are randomised, and some keys are not
+published; ours are checked before they are sent, so they are right over our transcript). The
+ticket of section 3 is put in as well, as no tickets are issued yet. All else is the engine's own:
+messages, transcript, secrets, Finished, records and their boundaries, alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from tests.vectors.rfc8448_traces import Role, Trace, load
+
+import handclasp.connection
+from handclasp import (
+    ClientAuth,
+    ClientConfig,
+    ClientConnection,
+    Credentials,
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    PeerClosed,
+    Recorder,
+    ServerConfig,
+    ServerConnection,
+    VerifiedPeer,
+    VerifyPeer,
+)
+from handclasp.certificates.verify import accept_unverified
+from handclasp.crypto.groups import GROUPS, PrivateShare
+from handclasp.handshake import client13, server13
+from handclasp.handshake.client import send_offer
+from handclasp.handshake.offer import ClientOffer
+from handclasp.trace.events import SecretDerived
+from handclasp.wire.iana import group_name
+from handclasp.wire.messages import Certificate, ClientHello, read_message
+
+NAMES = ("simple_1rtt", "hello_retry_request", "client_authentication", "compatibility_mode")
+
+GROUP_NAMES = {"x25519": "X25519", "secp256r1": "secp256r1"}
+
+SECRETS = {
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET": "client_handshake_traffic_secret",
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET": "server_handshake_traffic_secret",
+    "CLIENT_TRAFFIC_SECRET_0": "client_application_traffic_secret_0",
+    "SERVER_TRAFFIC_SECRET_0": "server_application_traffic_secret_0",
+    "EXPORTER_SECRET": "exporter_master_secret",
+}
+"""The labels of RFC 9850, and the names in the traces."""
+
+
+@pytest.fixture(params=NAMES)
+def trace(request: pytest.FixtureRequest) -> Trace:
+    return load(request.param)
+
+
+def test_client(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, notes = client_of(trace, monkeypatch)
+    events = play(connection, trace, "client")
+    check_outcome(connection, events, trace, "client")
+    assert secrets_of(notes) == {label: trace.secrets[name] for label, name in SECRETS.items()}
+
+
+def test_server(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, notes = server_of(trace, monkeypatch)
+    events = play(connection, trace, "server")
+    check_outcome(connection, events, trace, "server")
+    assert secrets_of(notes) == {label: trace.secrets[name] for label, name in SECRETS.items()}
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_changed_record_is_noticed(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch, role: Role
+) -> None:
+    """The replay itself can fail: one wrong bit of the other side ends it."""
+    make = client_of if role == "client" else server_of
+    connection, _ = make(trace, monkeypatch)
+    last = max(
+        i for i, r in enumerate(trace.records) if r.sender != role and r.epoch == "handshake"
+    )
+    record = trace.records[last]
+    broken = replace(record, encoded=record.encoded[:-1] + bytes([record.encoded[-1] ^ 1]))
+    records = (*trace.records[:last], broken, *trace.records[last + 1 :])
+    with pytest.raises(OSError, match="did not decrypt"):
+        play(connection, replace(trace, records=records), role)
+
+
+# Playing
+
+
+def play(connection: Any, trace: Trace, role: Role) -> list[Event]:
+    """Walk through the records of the trace: feed the other side's, compare our own."""
+    events: list[Event] = []
+    sent = b""
+    for record in trace.records:
+        if record.sender != role:
+            events += connection.receive_data(record.encoded)
+            continue
+        if record.content_type == "application_data":
+            connection.send_data(record.payload)
+        elif record.content_type == "alert":
+            connection.close()
+        elif record.content_type == "handshake" and record.epoch == "application":
+            # NewSessionTicket: not issued yet, so put in; its protection is ours.
+            connection._records.send_handshake(record.payload)
+        sent += bytes(connection.data_to_send())
+        assert sent[: len(record.encoded)] == record.encoded, record.name
+        sent = sent[len(record.encoded) :]
+    assert sent == b""
+    return events
+
+
+def check_outcome(connection: Any, events: list[Event], trace: Trace, role: Role) -> None:
+    assert isinstance(events[0], HandshakeCompleted)
+    assert events[-1] == PeerClosed()
+    data = [r.payload for r in trace.records if r.content_type == "application_data"]
+    assert [e.data for e in events if isinstance(e, DataReceived)] == data[:1]
+    info = events[0].info
+    assert info.cipher_suite == trace.cipher_suite
+    assert info.group == GROUP_NAMES[trace.key_shares["server_key_share"].group]
+    assert info.hello_retry is (trace.name == "hello_retry_request")
+    assert info.signature_scheme == trace.signatures["server"].scheme
+    assert info.server_name == "server"
+    assert (info.client_signature_scheme is not None) is ("client" in trace.signatures)
+    peer = "server" if role == "client" else "client"
+    assert info.peer_chain_der == chain_of(trace, peer)
+    assert info.local_chain_der == chain_of(trace, role)
+    assert connection.closed
+    assert connection.peer_closed
+
+
+def secrets_of(notes: Recorder) -> dict[str, bytes]:
+    return {event.label: event.value for event in notes.events if isinstance(event, SecretDerived)}
+
+
+# Our client
+
+
+def client_of(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> tuple[ClientConnection, Recorder]:
+    first = offer_of(trace, "client_hello", "client_key_share")
+
+    def with_offer_of_trace(hs: Any, config: ClientConfig, server_name: str | None) -> Any:
+        assert server_name == first.server_name
+        return send_offer(hs, config, first)
+
+    monkeypatch.setattr(handclasp.connection, "client_handshake", with_offer_of_trace)
+    monkeypatch.setattr(client13, "offer_after_retry", second_offer(trace))
+    credentials = credentials_of(trace, "client") if "client" in trace.signatures else None
+    config = ClientConfig(
+        verify=take_unverified,
+        credentials=credentials,
+        middlebox_compatibility=trace.name == "compatibility_mode",
+        record_size_limit=2**14 + 1,
+        entropy=no_entropy,
+    )
+    notes = Recorder(record_secrets=True)
+    return ClientConnection(config, server_name="server", trace=notes), notes
+
+
+def second_offer(trace: Trace) -> Callable[..., ClientOffer]:
+    def offer(_: Any, __: Any, group: str | None, cookie: bytes | None) -> ClientOffer:
+        second = offer_of(trace, "second_client_hello", "client_second_key_share")
+        assert group is not None
+        assert set(second.shares) == {group}
+        assert cookie is not None
+        assert second.hello.extensions[44] == len(cookie).to_bytes(2, "big") + cookie
+        return replace(second, retried=True)
+
+    return offer
+
+
+def offer_of(trace: Trace, hello_name: str, share_name: str) -> ClientOffer:
+    hello = read_message(trace.messages[hello_name].encoded)
+    assert isinstance(hello, ClientHello)
+    key = trace.key_shares[share_name]
+    share = private_share(GROUP_NAMES[key.group], key.private_key)
+    assert share.share == key.public_key
+    return ClientOffer(hello, {GROUP_NAMES[key.group]: share}, "server")
+
+
+def private_share(group: str, private_key: bytes) -> PrivateShare:
+    return GROUPS[group].exchange.generate(lambda _: private_key)
+
+
+# Our server
+
+
+def server_of(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> tuple[ServerConnection, Recorder]:
+    own_extensions = server13._encrypted_extensions
+
+    def encrypted_extensions(*arguments: Any) -> dict[int, bytes]:
+        ours, theirs = own_extensions(*arguments), extensions_of(trace, "encrypted_extensions")
+        # The RFC's server tells its groups, too, and in its own order; what we answer, it does.
+        assert theirs.items() >= ours.items()
+        return theirs
+
+    monkeypatch.setattr(server13, "_encrypted_extensions", encrypted_extensions)
+    asks = "certificate_request" in trace.messages
+    if asks:
+        request = extensions_of(trace, "certificate_request")
+        monkeypatch.setattr(server13, "_certificate_request_extensions", lambda _: request)
+    key = trace.key_shares["server_key_share"]
+    config = ServerConfig(
+        credentials=credentials_of(trace, "server"),
+        client_auth=ClientAuth.REQUIRED if asks else ClientAuth.NONE,
+        verify=take_unverified,
+        groups=[GROUP_NAMES[key.group]],
+        entropy=Entropy(entropy_of_server(trace)),
+    )
+    notes = Recorder(record_secrets=True)
+    return ServerConnection(config, trace=notes), notes
+
+
+def entropy_of_server(trace: Trace) -> Iterable[bytes]:
+    """What our server draws, in its order: a cookie, a private key, a random."""
+    if "hello_retry_request" in trace.messages:
+        request = extensions_of(trace, "hello_retry_request")
+        yield request[44][2:]
+    yield trace.key_shares["server_key_share"].private_key
+    yield trace.messages["server_hello"].encoded[6:38]
+
+
+class Entropy:
+    """Gives what was recorded instead of randomness, and nothing beyond."""
+
+    def __init__(self, values: Iterable[bytes]) -> None:
+        self._values = iter(values)
+
+    def __call__(self, size: int) -> bytes:
+        return next(self._values)
+
+
+def no_entropy(size: int) -> bytes:
+    raise AssertionError(f"{size} random bytes were asked for, and everything is in the offer")
+
+
+# What the trace holds
+
+
+class RecordedSigner:
+    """Gives the signature of the trace. The engine checks it before it is sent."""
+
+    def __init__(self, scheme: str, signature: bytes) -> None:
+        self.schemes = (scheme,)
+        self._signature = signature
+
+    def sign(self, scheme: str, data: bytes) -> bytes:
+        return self._signature
+
+
+def credentials_of(trace: Trace, role: Role) -> Credentials:
+    recorded = trace.signatures[role]
+    signer = RecordedSigner(recorded.scheme, recorded.signature)
+    return Credentials.from_signer(chain_of(trace, role), signer)
+
+
+def chain_of(trace: Trace, role: str) -> tuple[bytes, ...]:
+    if f"{role}_certificate" not in trace.messages:
+        return ()
+    message = read_message(trace.messages[f"{role}_certificate"].encoded)
+    assert isinstance(message, Certificate)
+    return tuple(entry.cert_data for entry in message.certificate_list)
+
+
+def extensions_of(trace: Trace, message: str) -> dict[int, bytes]:
+    value: Any = read_message(trace.messages[message].encoded)
+    return dict(value.extensions)
+
+
+def take_unverified(question: VerifyPeer) -> VerifiedPeer:
+    """The certificates are of 2016, RSA of 1024 bits and self-signed: for the replay only."""
+    return accept_unverified(question.chain)
+
+
+def test_names_of_groups() -> None:
+    assert [group_name(code) for code in (0x1D, 0x17)] == list(GROUP_NAMES.values())
