@@ -8,6 +8,7 @@ handclasp is faster.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import ssl
 import statistics
@@ -126,10 +127,8 @@ def ssl_pair(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> 
     server = server_context.wrap_bio(server_in, server_out, server_side=True)
     for _ in range(2):
         for side in (client, server):
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 side.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             server_in.write(client_out.read())
             client_in.write(server_out.read())
     server.do_handshake()

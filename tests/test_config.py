@@ -112,7 +112,11 @@ def test_the_clock_has_a_time_zone(build: Build) -> None:
         ({"record_size_limit": 16386}, "from 64 to 16385"),
         ({"record_padding": -1}, "from 0 to 16384"),
         ({"record_padding": 16385}, "from 0 to 16384"),
+        ({"record_padding": 1.5}, "record_padding"),
+        ({"record_padding": "16"}, "record_padding"),
+        ({"alpn": [b"h2"]}, "alpn"),
         ({"handshake_timeout": 0}, "positive number"),
+        ({"handshake_timeout": float("nan")}, "positive number"),
         ({"handshake_timeout": -1.0}, "positive number"),
     ],
 )
@@ -209,6 +213,18 @@ def test_asking_for_client_certificates_needs_trust() -> None:
             server_config(client_auth=client_auth)
         server_config(client_auth=client_auth, trust=pki.trust)
         server_config(client_auth=client_auth, verify=lambda question: None)
+
+
+@pytest.mark.parametrize("client_auth", ClientAuth)
+def test_client_auth_by_its_name_means_the_same_or_raises(client_auth: ClientAuth) -> None:
+    # A name that is taken but not understood would let clients in without a certificate.
+    trust = None if client_auth is ClientAuth.NONE else pki.trust
+    try:
+        config = server_config(client_auth=client_auth.value, trust=trust)
+    except ConfigurationError as error:
+        assert "client_auth" in str(error)  # noqa: PT017
+    else:
+        assert config.client_auth is client_auth
 
 
 def test_trust_for_certificates_that_nobody_asks_for() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.errors import (
@@ -73,6 +73,7 @@ def test_the_common_alerts_say_what_to_change(alert: AlertDescription) -> None:
         assert PeerAlertError(alert).fix
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255))
 def test_any_alert_number_makes_an_error(number: int) -> None:
     error = PeerAlertError(number)

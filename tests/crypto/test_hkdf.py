@@ -52,7 +52,7 @@ def test_every_derivation_of_rfc_8448(trace_name: str) -> None:
         assert expand_label("sha256", step.prk, step.label, step.context, size) == step.secret
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["sha256", "sha384"]),
     st.binary(min_size=1, max_size=48),

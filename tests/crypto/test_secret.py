@@ -8,7 +8,7 @@ import pickle
 import traceback
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
@@ -76,6 +76,7 @@ def test_what_holds_secrets_does_not_show_them() -> None:
         assert "<Secret of" in repr(stage)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_to_the_primitives_it_is_bytes(value: bytes) -> None:
     secret = Secret(value)

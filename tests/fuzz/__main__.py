@@ -15,6 +15,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+from tests.pki import Pki
+
 from handclasp import (
     ClientConfig,
     ClientConnection,
@@ -26,7 +28,6 @@ from handclasp import (
 )
 from handclasp.trace.events import MessageSeen
 from handclasp.wire.messages import read_message, write_message
-from tests.pki import Pki
 
 Turn = Callable[[random.Random], str]
 

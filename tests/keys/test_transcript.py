@@ -53,6 +53,7 @@ def test_the_signatures_of_rfc_8448_cover_the_transcript(trace_name: str) -> Non
         assert transcript.digest() == signature.transcript_hash
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(0, 8))
 def test_it_does_not_matter_when_the_hash_is_chosen(messages: list[bytes], when: int) -> None:
     transcript = Transcript()
@@ -65,7 +66,7 @@ def test_it_does_not_matter_when_the_hash_is_chosen(messages: list[bytes], when:
     assert transcript.digest() == hashlib.sha256(b"".join(messages)).digest()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(["sha256", "sha384"]),
     st.binary(max_size=40),

@@ -96,6 +96,7 @@ def test_the_flights_of_rfc_8448_are_written(trace_name: str, sender: str) -> No
 # Framing
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_split_of_the_stream_gives_the_same_records(data: st.DataObject) -> None:
     contents = data.draw(st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=5))
@@ -760,7 +761,7 @@ def test_no_key_seals_beyond_its_counter() -> None:
 # Whatever comes
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=120), st.booleans(), st.integers(0, 2), st.integers(1, 120))
 def test_random_bytes_raise_protocol_errors_only(
     data: bytes, is_client: bool, state: int, step: int
@@ -773,7 +774,7 @@ def test_random_bytes_raise_protocol_errors_only(
     feed_all(records, data, step)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -125,7 +125,7 @@ def test_an_empty_inner_plaintext_is_too_short() -> None:
     assert opened is Fault.BAD_RECORD_MAC
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_every_byte_of_a_record_is_protected(at: int, flip: int) -> None:
     record = bytearray(Protection13(keys_of()).seal(23, b"some content", 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.errors import ProtocolError
@@ -30,6 +30,7 @@ def taken(reassembly: HandshakeReassembly) -> list[bytes]:
     return found
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.builds(message, st.integers(0, 255), st.integers(0, 30)), min_size=1, max_size=6),
     st.data(),

@@ -12,7 +12,7 @@ messages, transcript, secrets, Finished, records and their boundaries, alerts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,9 +144,7 @@ def secrets_of(notes: Recorder) -> dict[str, bytes]:
 # Our client
 
 
-def client_of(
-    trace: Trace, monkeypatch: pytest.MonkeyPatch
-) -> tuple[ClientConnection, Recorder]:
+def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConnection, Recorder]:
     first = offer_of(trace, "client_hello", "client_key_share")
 
     def with_offer_of_trace(hs: Any, config: ClientConfig, server_name: str | None) -> Any:
@@ -195,9 +193,7 @@ def private_share(group: str, private_key: bytes) -> PrivateShare:
 # Our server
 
 
-def server_of(
-    trace: Trace, monkeypatch: pytest.MonkeyPatch
-) -> tuple[ServerConnection, Recorder]:
+def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConnection, Recorder]:
     own_extensions = server13._encrypted_extensions
 
     def encrypted_extensions(*arguments: Any) -> dict[int, bytes]:

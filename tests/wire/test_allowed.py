@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.wire.values import uint16
 
@@ -115,6 +115,7 @@ def test_what_is_no_answer_is_not_judged_as_one(place: Place) -> None:
         check_answer({}, place, {}, 10)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(uint16, st.just(b""), max_size=30), st.integers(1, 20))
 def test_more_extensions_than_accepted(extensions: dict[int, bytes], limit: int) -> None:
     known = {code.value for code in ExtensionType}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors.rfc8448_traces import load
 from tests.wire.values import uint16
@@ -91,6 +91,7 @@ def test_every_pair_of_the_module_is_tested() -> None:
 
 
 @pairs
+@settings(deadline=None)
 @given(data=st.data())
 def test_written_values_are_read_as_they_were(name: str, data: st.DataObject) -> None:
     pair = PAIRS[name]
@@ -99,6 +100,7 @@ def test_written_values_are_read_as_they_were(name: str, data: st.DataObject) ->
 
 
 @pairs
+@settings(deadline=None)
 @given(data=st.data())
 def test_bytes_are_read_exactly_or_refused(name: str, data: st.DataObject) -> None:
     pair = PAIRS[name]
@@ -123,6 +125,7 @@ def test_bytes_are_read_exactly_or_refused(name: str, data: st.DataObject) -> No
 
 
 @pairs
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_truncation_and_every_trailing_byte_is_refused(
     name: str, data: st.DataObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from tests.wire.values import uint8, uint16
 
 from handclasp.wire import iana
@@ -49,6 +49,7 @@ def test_there_are_sixteen_grease_values() -> None:
     assert {0x0A0A, 0xFAFA} <= iana.GREASE_VALUES
 
 
+@settings(deadline=None)
 @given(uint16)
 def test_every_number_has_something_to_show(number: int) -> None:
     for lookup in LOOKUPS:
@@ -56,6 +57,7 @@ def test_every_number_has_something_to_show(number: int) -> None:
     assert iana.cipher_suite_name(0xC0FF) == "0xc0ff"
 
 
+@settings(deadline=None)
 @given(uint8)
 def test_every_alert_and_message_type_has_something_to_show(number: int) -> None:
     assert iana.alert_name(number)

@@ -75,6 +75,7 @@ def assert_writes_again(raw: bytes, message: Message) -> None:
         assert again[4:] == raw[4:] + b"\0\0"
 
 
+@settings(deadline=None)
 @given(values.messages)
 def test_written_messages_are_read_as_they_were(message: Message) -> None:
     raw = write_message(message)
@@ -86,6 +87,7 @@ def test_written_messages_are_read_as_they_were(message: Message) -> None:
     assert write_message(read) == raw
 
 
+@settings(deadline=None)
 @given(values.messages.filter(lambda message: len(write_message(message)) > 4))
 def test_the_order_of_extensions_is_kept(message: Message) -> None:
     read = read_message(write_message(message))
@@ -96,6 +98,7 @@ def test_the_order_of_extensions_is_kept(message: Message) -> None:
         assert list(read.extensions.items()) == list(message.extensions.items())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(HandshakeType)) | values.uint8, st.binary(max_size=120))
 def test_random_bytes_are_read_exactly_or_refused(message_type: int, body: bytes) -> None:
     raw = framed(message_type, body)
@@ -104,6 +107,7 @@ def test_random_bytes_are_read_exactly_or_refused(message_type: int, body: bytes
         assert_writes_again(raw, message)
 
 
+@settings(deadline=None)
 @given(values.messages, st.data())
 def test_mutated_messages_are_read_exactly_or_refused(
     message: Message, data: st.DataObject
@@ -124,7 +128,7 @@ def test_mutated_messages_are_read_exactly_or_refused(
         assert_writes_again(raw, read)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(values.messages.filter(lambda message: not isinstance(message, Finished)))
 def test_every_truncation_is_refused(message: Message) -> None:
     raw = write_message(message)
@@ -138,6 +142,7 @@ def extensions_size(hello: ClientHello | ServerHello) -> int:
     return 2 + sum(4 + len(data) for data in hello.extensions.values())
 
 
+@settings(deadline=None)
 @given(values.messages.filter(lambda message: not isinstance(message, Finished)))
 def test_trailing_bytes_are_refused(message: Message) -> None:
     raw = write_message(message)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.errors import ProtocolError
@@ -133,6 +133,7 @@ def test_a_subclass_reads_vectors_by_itself() -> None:
     assert type(Annotating(b"\x01a", "m").vector8("f")) is Annotating
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=64), reads=st.lists(st.sampled_from(sorted(READS)), max_size=8))
 def test_whatever_is_read_nothing_but_decode_error_is_raised(data: bytes, reads: list[str]) -> None:
     reader = Reader(data, "m")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.faults import Fault
@@ -55,6 +55,7 @@ def test_what_else_speaks(start: bytes, fault: Fault, evidence: str) -> None:
     assert evidence in detail
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=5, max_size=64))
 def test_any_start_gets_an_answer_fit_to_print(start: bytes) -> None:
     fault, detail = what_else_it_is(start)

@@ -1,8 +1,9 @@
 """The handshake messages of TLS 1.3 (RFC 8446 section 4).
 
 Each message is a frozen value with its struct in the docstring, and a `read_` and `write_`
-function. Reading then writing gives the same bytes. `raw` holds the whole message as it came,
-header included, because the transcript hashes the peer's bytes and not ours.
+function. Reading then writing gives the same bytes, save that a hello of TLS 1.2 without any
+extensions gets an empty list of them. `raw` holds the whole message as it came, header included,
+because the transcript hashes the peer's bytes and not ours.
 
 Extensions stay bytes here, in their order; `extensions` knows what is inside each of them.
 """
