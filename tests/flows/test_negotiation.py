@@ -203,9 +203,7 @@ def test_grease_in_every_place(client_config: ClientConfig, server_config: Serve
     assert hello.cipher_suites[0] in GREASE_VALUES
     assert next(iter(hello.extensions)) in GREASE_VALUES
     assert ext.read_supported_groups(hello.extensions[Ext.SUPPORTED_GROUPS])[0] in GREASE_VALUES
-    assert (
-        ext.read_supported_versions(hello.extensions[Ext.SUPPORTED_VERSIONS])[0] in GREASE_VALUES
-    )
+    assert ext.read_supported_versions(hello.extensions[Ext.SUPPORTED_VERSIONS])[0] in GREASE_VALUES
     assert shares[0].group in GREASE_VALUES
     assert len(shares) == 1 + len(DEFAULT_KEY_SHARES)
 

@@ -27,6 +27,8 @@ class Rtls(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
+        if feature == "client-auth" and role == "server":
+            return "rtls's server takes CERT_REQUIRED and never asks for a certificate"
         return _rustls_lacks(feature)
 
     def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

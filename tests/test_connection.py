@@ -1,0 +1,312 @@
+"""The contract of the sans-IO connection: what may be called when, and what it then says."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.flows.pair import Pair
+from tests.pki import Pki
+
+from handclasp import (
+    ClientAuth,
+    ClientConfig,
+    ClientConnection,
+    ConfigurationError,
+    DataReceived,
+    Fault,
+    HandshakeCompleted,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    PeerClosed,
+    ProtocolError,
+    ServerConfig,
+    TruncationError,
+    TrustStore,
+)
+from handclasp.certificates.verify import vouch_for
+from handclasp.keys.transcript import Transcript
+from handclasp.record.layer import RecordLayer
+from handclasp.trace.events import AlertSeen, Failed
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+@pytest.fixture(scope="module")
+def client_config(pki: Pki) -> ClientConfig:
+    return ClientConfig(trust=pki.trust)
+
+
+@pytest.fixture(scope="module")
+def server_config(pki: Pki) -> ServerConfig:
+    return ServerConfig(credentials=pki.server("localhost"))
+
+
+@pytest.fixture
+def pair(client_config: ClientConfig, server_config: ServerConfig) -> Pair:
+    return Pair(client_config, server_config)
+
+
+# From the start
+
+
+def test_a_client_speaks_first(pair: Pair) -> None:
+    assert pair.server.connection.data_to_send() == b""
+    hello = pair.client.take()
+    assert hello[:3] == b"\x16\x03\x01"
+    assert pair.client.connection.data_to_send() == b""
+
+
+def test_before_the_handshake_is_complete(pair: Pair) -> None:
+    for connection in (pair.client.connection, pair.server.connection):
+        assert not connection.established
+        assert connection.info is None
+        assert connection.failure is None
+        assert connection.question is None
+        assert not connection.closed
+        assert not connection.peer_closed
+        for call in (
+            lambda connection=connection: connection.send_data(b"x"),
+            connection.update_keys,
+            connection.channel_binding,
+            lambda connection=connection: connection.channel_binding("tls-server-end-point"),
+            lambda connection=connection: connection.export_keying_material("x", None, 1),
+        ):
+            with pytest.raises(ConfigurationError):
+                call()
+    assert pair.run().established
+
+
+def test_after_the_handshake(pair: Pair, client_config: ClientConfig) -> None:
+    pair.run()
+    for end in (pair.client, pair.server):
+        assert end.events == [HandshakeCompleted(end.info)]
+        assert end.connection.established
+    assert pair.client.connection.config is client_config
+    assert pair.client.info.peer_chain[0].version.name == "v3"
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client needs nothing but a name; its trust is then that of the system."""
+    monkeypatch.setattr(TrustStore, "system", classmethod(lambda cls: "the system's"))
+    connection = ClientConnection(server_name="example.org")
+    assert connection.config == ClientConfig()
+    with pytest.raises(ConfigurationError, match="server_name"):
+        ClientConnection()
+
+
+def test_names_in_any_form(server_config: ServerConfig, pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("xn--bcher-kva.example"))
+    for name in ("xn--bcher-kva.example", "XN--Bcher-KVA.example.", "bücher.example"):
+        pair = Pair(ClientConfig(trust=pki.trust), config, name).run()
+        assert pair.client.info.server_name == "xn--bcher-kva.example"
+        assert pair.server.info.server_name == "xn--bcher-kva.example"
+
+
+# Failing
+
+
+def test_events_before_a_failure_are_given_first(pair: Pair) -> None:
+    pair.run()
+    pair.client.connection.send_data(b"good")
+    stream = pair.client.take() + b"\x17\x03\x03\x00\x20" + bytes(32)
+    server = pair.server.connection
+    assert server.receive_data(stream) == [DataReceived(b"good")]
+    assert isinstance(server.failure, ProtocolError)
+    assert not server.established
+    for call in (
+        lambda: server.receive_data(b""),
+        lambda: server.receive_data(b"x"),
+        server.receive_eof,
+        lambda: server.send_data(b"x"),
+        server.update_keys,
+    ):
+        with pytest.raises(ProtocolError) as caught:
+            call()
+        assert caught.value is server.failure
+    pair.client.receive(pair.server.take())
+    assert isinstance(pair.client.error, PeerAlertError)
+    assert pair.client.error.alert == "bad_record_mac"
+    assert server.data_to_send() == b""
+
+
+def test_what_is_known_survives_a_failure(pair: Pair) -> None:
+    pair.run()
+    info = pair.server.info
+    pair.server.receive(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert pair.server.connection.info is info
+    pair.server.connection.close()
+    assert not pair.server.connection.closed
+    assert pair.server.connection.abort(Fault.HANDSHAKE_TIMEOUT) is pair.server.error
+
+
+def test_alert_after_our_close_is_heard(pair: Pair) -> None:
+    pair.run()
+    pair.client.connection.close()
+    pair.client.take()
+    pair.server.connection.abort(Fault.INTERNAL_ERROR)
+    pair.client.receive(pair.server.take())
+    assert isinstance(pair.client.error, PeerAlertError)
+
+
+def test_a_received_alert_is_not_answered(pair: Pair) -> None:
+    pair.carry(pair.client, pair.server)
+    pair.server.take()
+    pair.server.receive(b"\x15\x03\x03\x00\x02\x02\x28")
+    assert isinstance(pair.server.error, PeerAlertError)
+    assert pair.server.take() == b""
+    alerts = [event for event in pair.server.trace.events if isinstance(event, AlertSeen)]
+    assert [(alert.direction, alert.description) for alert in alerts] == [("received", 40)]
+    assert isinstance(pair.server.trace.events[-1], Failed)
+
+
+@pytest.mark.parametrize("events_before", [0, 1, 2, 3])
+def test_abort(pair: Pair, events_before: int) -> None:
+    ends = (pair.client, pair.server, pair.client)
+    for sender, receiver in zip(ends[:events_before], ends[1:], strict=False):
+        pair.carry(sender, receiver)
+    error = pair.client.connection.abort(Fault.HANDSHAKE_TIMEOUT)
+    assert isinstance(error, HandshakeTimeoutError)
+    assert isinstance(error, TimeoutError)
+    assert error is pair.client.connection.failure
+    assert pair.client.connection.abort(Fault.INTERNAL_ERROR) is error
+    pair.server.receive(pair.client.take())
+
+
+def test_abort_for_another_reason(pair: Pair) -> None:
+    pair.run()
+    error = pair.server.connection.abort(Fault.CERTIFICATE_REFUSED)
+    assert type(error) is ProtocolError
+    pair.run()
+    assert isinstance(pair.client.error, PeerAlertError)
+    assert pair.client.error.alert == "certificate_unknown"
+
+
+def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but TLSError comes out, and the peer is told: here inside and beside a handshake."""
+
+    def broken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transcript, "digest", broken)
+        pair.run()
+    assert pair.server.error is not None
+    assert pair.server.error.fault == "INTERNAL_ERROR"
+    assert isinstance(pair.server.error.__cause__, ZeroDivisionError)
+    assert isinstance(pair.client.error, PeerAlertError)
+
+    other = Pair(pair.client.connection.config, pair.server.connection.config).run()
+    monkeypatch.setattr(RecordLayer, "next_record", broken)
+    other.client.receive(b"x")
+    assert other.client.error is not None
+    assert other.client.error.fault == "INTERNAL_ERROR"
+    assert isinstance(other.client.error.__cause__, ZeroDivisionError)
+
+
+# The end
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_eof_in_the_handshake(pair: Pair, role: str) -> None:
+    end = pair.client if role == "client" else pair.server
+    end.receive_eof()
+    assert isinstance(end.error, TruncationError)
+    assert end.error.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+
+
+def test_close_is_said_once(pair: Pair) -> None:
+    pair.run()
+    pair.client.connection.close()
+    pair.client.connection.close()
+    assert len(pair.client.take()) == 5 + 2 + 1 + 16
+    assert pair.client.connection.closed
+    assert pair.client.connection.established
+
+
+def test_close_before_anything(pair: Pair) -> None:
+    pair.server.connection.close()
+    assert pair.server.connection.closed
+    assert pair.server.connection.peer_closed
+    assert pair.server.connection.receive_data(b"\x16\x03\x01") == []
+    assert pair.server.connection.receive_eof() == []
+    pair.client.receive(pair.server.take())
+    assert isinstance(pair.client.error, TruncationError)
+
+
+def test_both_close(pair: Pair) -> None:
+    pair.run()
+    pair.client.connection.close()
+    pair.server.connection.close()
+    pair.run()
+    for end in (pair.client, pair.server):
+        assert end.events[-1] == PeerClosed()
+        assert end.connection.receive_eof() == []
+        assert end.error is None
+
+
+# Configs of servers
+
+
+def test_server_without_trust_cannot_judge(pki: Pki) -> None:
+    with pytest.raises(ConfigurationError, match="trust"):
+        ServerConfig(credentials=pki.server(), client_auth=ClientAuth.REQUIRED)
+    with pytest.raises(ConfigurationError, match="client_auth"):
+        ServerConfig(credentials=pki.server(), trust=pki.trust)
+
+
+def test_the_clock_is_that_of_the_config(pki: Pki, server_config: ServerConfig) -> None:
+    late = ClientConfig(trust=pki.trust, clock=lambda: pki.now + timedelta(days=99))
+    pair = Pair(late, server_config).run()
+    assert pair.client.error is not None
+    assert pair.client.error.fault == "CERTIFICATE_EXPIRED"
+    naive = ClientConfig(trust=pki.trust, clock=lambda: pki.now.replace(tzinfo=None))
+    pair = Pair(naive, server_config).run()
+    assert pair.client.error is not None
+    assert pair.client.error.fault == "CALLBACK_FAILED"
+
+
+def test_a_config_serves_many_connections(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    pairs = [Pair(client_config, server_config) for _ in range(5)]
+    for pair in pairs:
+        pair.carry(pair.client, pair.server)
+    for pair in reversed(pairs):
+        assert pair.run().established
+    secrets = {pair.client.connection.channel_binding() for pair in pairs}
+    assert len(secrets) == 5
+
+
+def test_entropy_is_that_of_the_config(pki: Pki, server_config: ServerConfig) -> None:
+    def hello(byte: int) -> bytes:
+        config = ClientConfig(trust=pki.trust, entropy=lambda size: bytes([byte]) * size)
+        return Pair(config, server_config).client.take()
+
+    assert hello(7) == hello(7)
+    assert hello(7) != hello(8)
+
+
+def test_secrets_do_not_show(pair: Pair) -> None:
+    pair.run()
+    settled = pair.client.connection._settled
+    assert settled is not None
+    secret = settled.send_secret.secret
+    for text in (repr(settled), repr(settled.exporter_secret), str(secret), f"{secret}"):
+        assert secret.hex() not in text
+        assert bytes(secret).__repr__() not in text
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> None:
+    config = ClientConfig(verify=lambda question: vouch_for(question.chain))
+    pair = Pair(config, server_config, None).run()
+    assert pair.established
+    assert pair.server.info.server_name is None
+    assert replace(config, alpn=["h2"]).alpn == ("h2",)
