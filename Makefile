@@ -45,8 +45,8 @@ peers: $(READY) ## install the independent TLS stacks to test against (Debian, a
 interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix
 
-browsers: peers ## Chromium and Firefox against the demo
-	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m browser --override-ini addopts=
+browsers: peers ## Chromium and Firefox against the demo, and captures read by tshark
+	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m 'browser or capture'
 
 bench: $(READY) ## compare with ssl in one run
 	$(BIN)/python -m bench $(ARGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -82,12 +82,16 @@ class SharedConfig:
         _check_known("signature_schemes", self.signature_schemes, SIGNATURE_SCHEMES)
         _check_alpn(self.alpn)
         _check_record_size_limit(self.record_size_limit)
+        _check_switches(self)
         if self.keylog is not None and not callable(self.keylog):
             # One open file for all connections of this config; a bad path shows here.
             object.__setattr__(self, "keylog", open_keylog(self.keylog))
-        if isinstance(self.record_padding, int) and not 0 <= self.record_padding <= 2**14:
-            raise ConfigurationError("record_padding must be from 0 to 16384 bytes.")
-        if self.handshake_timeout is not None and self.handshake_timeout <= 0:
+        if not callable(self.record_padding) and not _is_whole(self.record_padding, 0, 2**14):
+            raise ConfigurationError(
+                "record_padding must be a whole number of bytes from 0 to 16384, or a policy."
+            )
+        # Written so that NaN fails, too.
+        if self.handshake_timeout is not None and not self.handshake_timeout > 0:
             raise ConfigurationError("handshake_timeout must be a positive number of seconds.")
 
 
@@ -136,8 +140,14 @@ class ClientConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         object.__setattr__(self, "credentials", self.credential_list)
-        if not self.verify_peer and self.verify is not None:
-            raise ConfigurationError("verify_peer=False and a verify callback exclude each other.")
+        if not self.verify_peer and (self.verify is not None or self.trust is not None):
+            raise ConfigurationError(
+                "verify_peer=False verifies nothing: leave verify and trust out, or it."
+            )
+        if self.verify is not None and self.trust is not None:
+            raise ConfigurationError(
+                "A verify callback replaces the verification: it would not look at trust."
+            )
         if self.key_shares is None:
             shares = [group for group in DEFAULT_KEY_SHARES if group in self.groups]
             object.__setattr__(self, "key_shares", tuple(shares or self.groups[:1]))
@@ -156,7 +166,7 @@ class ServerConfig(SharedConfig):
     Attributes:
         credentials: the certificates to show. The first that matches the asked name and can sign
             with a scheme of the client is taken; without a match on the name, the first that can.
-        client_auth: whether to ask clients for a certificate.
+        client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value.
         trust: the authorities for client certificates; needed if client_auth is not NONE, unless
             `verify` is given.
         strict_server_name: refuse names that no credential covers with unrecognized_name.
@@ -187,13 +197,19 @@ class ServerConfig(SharedConfig):
                 "A server needs credentials: ServerConfig(credentials=[Credentials.load("
                 '"chain.pem", "key.pem")]).'
             )
+        _freeze_client_auth(self)
         if self.client_auth is ClientAuth.NONE:
-            if self.trust is not None:
+            if self.trust is not None or self.verify is not None:
                 raise ConfigurationError(
-                    "trust is for client certificates: set client_auth as well, or leave it out."
+                    "trust and verify are for client certificates: set client_auth as well, or "
+                    "leave them out."
                 )
         elif self.trust is None and self.verify is None:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
+        elif self.trust is not None and self.verify is not None:
+            raise ConfigurationError(
+                "A verify callback replaces the verification: it would not look at trust."
+            )
 
 
 def _freeze_names(config: SharedConfig, name: str) -> None:
@@ -209,7 +225,34 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
 def _credential_list(given: Credentials | Sequence[Credentials] | None) -> tuple[Credentials, ...]:
     if given is None:
         return ()
-    return (given,) if isinstance(given, Credentials) else tuple(given)
+    credentials = (given,) if isinstance(given, Credentials) else tuple(given)
+    for each in credentials:
+        if not isinstance(each, Credentials):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"credentials must be Credentials, not {type(each).__name__}.")
+    return credentials
+
+
+def _freeze_client_auth(config: ServerConfig) -> None:
+    try:
+        value = ClientAuth(config.client_auth)
+    except ValueError:
+        choices = ", ".join(f'"{member.value}"' for member in ClientAuth)
+        raise ConfigurationError(
+            f"client_auth must be a ClientAuth or one of {choices}, not {config.client_auth!r}."
+        ) from None
+    object.__setattr__(config, "client_auth", value)
+
+
+def _check_switches(config: SharedConfig) -> None:
+    """A switch takes True or False and nothing else: None must not mean "do not verify"."""
+    for each in fields(config):
+        value = getattr(config, each.name)
+        if each.type == "bool" and not isinstance(value, bool):
+            raise ConfigurationError(f"{each.name} must be True or False, not {value!r}.")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 def _check_known(what: str, names: Sequence[str], known: Any) -> None:
@@ -225,12 +268,12 @@ def _check_alpn(protocols: Sequence[str]) -> None:
     for protocol in protocols:
         try:
             encoded = protocol.encode("ascii")
-        except UnicodeEncodeError:
-            raise ConfigurationError(f"alpn: {protocol!r} is not ASCII.") from None
+        except (AttributeError, UnicodeEncodeError):
+            raise ConfigurationError(f"alpn: {protocol!r} is not an ASCII string.") from None
         if not 0 < len(encoded) < 256:
             raise ConfigurationError("alpn: a protocol name has 1 to 255 bytes (RFC 7301 3.1).")
 
 
 def _check_record_size_limit(limit: int | None) -> None:
-    if limit is not None and not MIN_RECORD_SIZE_LIMIT <= limit <= MAX_RECORD_SIZE_LIMIT:
+    if limit is not None and not _is_whole(limit, MIN_RECORD_SIZE_LIMIT, MAX_RECORD_SIZE_LIMIT):
         raise ConfigurationError("record_size_limit must be from 64 to 16385 (RFC 8449 4).")

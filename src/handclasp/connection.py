@@ -54,6 +54,7 @@ from handclasp.handshake.questions import (
 from handclasp.handshake.server import server_handshake
 from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
@@ -79,13 +80,13 @@ class _Connection(Generic[Config]):
         "_data",
         "_driver",
         "_events",
+        "_exporter_secret",
         "_failure",
         "_info",
         "_is_client",
         "_peer_closed",
         "_post",
         "_records",
-        "_settled",
         "_trace",
         "_update_requested",
     )
@@ -98,7 +99,7 @@ class _Connection(Generic[Config]):
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
         self._driver: Driver[Settled13] | None = None
-        self._settled: Settled13 | None = None
+        self._exporter_secret: ExporterSecret | None = None
         self._post: PostHandshake13 | None = None
         self._info: ConnectionInfo | None = None
         self._events: list[Event] = []
@@ -124,7 +125,7 @@ class _Connection(Generic[Config]):
     @property
     def established(self) -> bool:
         """Whether the handshake is complete, so that data may flow."""
-        return self._settled is not None and self._failure is None
+        return self._info is not None and self._failure is None
 
     @property
     def failure(self) -> TLSError | None:
@@ -175,7 +176,7 @@ class _Connection(Generic[Config]):
         self._records.feed(data)
         try:
             self._pump()
-        except Exception as error:
+        except BaseException as error:
             self._fail(error)
         finally:
             self._records.retain()
@@ -190,7 +191,7 @@ class _Connection(Generic[Config]):
         self._raise_failure()
         if self._peer_closed:
             return []
-        if self._settled is None:
+        if self._info is None:
             raise self._end(TruncationError(Fault.CLOSED_DURING_HANDSHAKE))
         if self._records.retained or not self._config.allow_truncation:
             raise self._end(TruncationError(Fault.TRUNCATED))
@@ -277,7 +278,7 @@ class _Connection(Generic[Config]):
             self._pump()
         except ConfigurationError:
             raise
-        except Exception as error:
+        except BaseException as error:
             self._fail(error)
         return self._take_events()
 
@@ -305,15 +306,15 @@ class _Connection(Generic[Config]):
             ConfigurationError: before the handshake is complete, a label that is not ASCII of 1
                 to 249 characters, or a length outside of 1 to 255 hashes.
         """
-        settled = self._settled
-        if settled is None:
+        exporter_secret = self._exporter_secret
+        if exporter_secret is None:
             raise ConfigurationError("Keying material can be exported after the handshake only.")
         if not label.isascii() or not 0 < len(label) < 250:
             raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
-        most = 255 * settled.exporter_secret.suite.hash_size
+        most = 255 * exporter_secret.suite.hash_size
         if not 0 < length <= most:
             raise ConfigurationError(f"An exporter gives 1 to {most} bytes, not {length}.")
-        return settled.exporter_secret.export(label, context or b"", length)
+        return exporter_secret.export(label, context or b"", length)
 
     def channel_binding(self, binding_type: str = "tls-exporter") -> bytes:
         """Bytes that tie an application's authentication to this connection.
@@ -399,7 +400,7 @@ class _Connection(Generic[Config]):
             self._establish(driver.result)
 
     def _establish(self, settled: Settled13) -> None:
-        self._settled = settled
+        self._exporter_secret = settled.exporter_secret
         self._info = settled.info
         self._driver = None
         self._records.settle()
@@ -421,7 +422,7 @@ class _Connection(Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
-            if self._settled is None:
+            if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._peer_closed = True
             self._events.append(PeerClosed())
@@ -443,8 +444,8 @@ class _Connection(Generic[Config]):
         events, self._events = self._events, []
         if self._data:
             self._take_data(events)
-        if not events and self._failure is not None:
-            raise self._failure
+        if not events:
+            self._raise_failure()
         return events
 
     def _take_data(self, events: list[Event]) -> None:
@@ -458,11 +459,8 @@ class _Connection(Generic[Config]):
 
     def _ask_for_new_keys(self) -> None:
         """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
-        settled, post = self._settled, self._post
-        if settled is None or post is None or self._closed or self._failure is not None:
-            return
-        limit = self._config.limits.records_per_key or settled.exporter_secret.suite.record_limit
-        if self._records.records_opened < limit:
+        post = self._post
+        if post is None or self._closed or not self._records.read_key_is_worn:
             self._update_requested = False
         elif not self._update_requested:
             self._update_requested = True
@@ -496,23 +494,30 @@ class _Connection(Generic[Config]):
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            # Raised again and again, the same exception would gather tracebacks.
+            raise self._failure.with_traceback(None)
 
-    def _fail(self, error: Exception) -> None:
-        if not isinstance(error, TLSError):
-            # Nothing a peer sends may surface as anything but a TLSError.
-            cause = error
-            error = ProtocolError(Fault.INTERNAL_ERROR, type(cause).__name__)
-            error.__cause__ = cause
-        self._end(error)
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, TLSError):
+            self._end(error)
+            return
+        # Nothing a peer sends may surface as anything but a TLSError.
+        failure = ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__)
+        failure.__cause__ = error
+        self._end(failure)
+        if not isinstance(error, Exception):
+            # An interrupt between two records: one may be lost, so the connection is over.
+            raise error
 
     def _end(self, error: TLSError) -> TLSError:
         """The one place where a connection fails: the alert goes out, and keys are dropped."""
+        self._failure = error
+        self._post = None
+        self._drop_handshake()
+        self._records.forget_read_keys()
+        # The connection is over now, whatever a trace does below.
         if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
             self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
-        self._failure = error
-        self._drop_handshake()
-        self._post = None
         if self._trace is not None:
             self._trace.failed(error)
         return error

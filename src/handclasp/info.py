@@ -24,10 +24,13 @@ class ConnectionInfo:
         resumed: whether an earlier session was resumed.
         early_data: "none", "accepted" or "rejected".
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
-        peer_chain_der: the certificates that the peer sent, leaf first, as DER.
+        peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first
+            is proven to be the peer's; what else came along may have nothing to do with it.
         peer_verified: whether the peer's chain was verified (False without a chain or check).
         local_chain_der: the certificates that this side sent, leaf first, as DER.
         client_signature_scheme: the scheme in which the client signed, or None.
+        verified_chain_der: the path that was verified, from the peer's certificate to the trust
+            anchor, as DER; empty where none was. This is what to authorise by.
     """
 
     version: str
@@ -43,11 +46,17 @@ class ConnectionInfo:
     peer_verified: bool
     local_chain_der: tuple[bytes, ...] = field(repr=False)
     client_signature_scheme: str | None = None
+    verified_chain_der: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
-        """The peer's certificates, leaf first, parsed when asked for."""
+        """What the peer sent, leaf first, parsed when asked for; see `verified_chain`."""
         return _parsed(self.peer_chain_der)
+
+    @property
+    def verified_chain(self) -> tuple[x509.Certificate, ...]:
+        """The verified path, from the peer's certificate to the anchor, parsed when asked for."""
+        return _parsed(self.verified_chain_der)
 
     @property
     def local_chain(self) -> tuple[x509.Certificate, ...]:

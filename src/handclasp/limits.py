@@ -18,7 +18,7 @@ class Limits:
         handshake: all handshake bytes until the handshake is complete.
         certificates: certificates in one message.
         extensions: extensions in one message.
-        list_entries: key shares, names or authorities in one list.
+        list_entries: key shares in one ClientHello.
         records_without_progress: records in a row that carry nothing (empty application data,
             change_cipher_spec, warning alerts) before the connection is given up.
         messages_without_data: KeyUpdates and NewSessionTickets in a row with no data between them.
@@ -41,7 +41,10 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             least = 8 if field.name == "records_per_key" else 1
-            if value is not None and value < least:
+            if value is None and field.name == "records_per_key":
+                continue
+            if type(value) is not int or value < least:
                 raise ConfigurationError(
-                    f"Limits: {field.name} must be at least {least}, not {value}."
+                    f"Limits: {field.name} must be a whole number of at least {least}, "
+                    f"not {value!r}."
                 )

@@ -250,14 +250,16 @@ def test_refused_with_a_reason(pki: Pki, server_config: ServerConfig) -> None:
     failed(pair, Fault.CERTIFICATE_REFUSED, by_server=False)
 
 
-@pytest.mark.parametrize("by_exception", [ValueError("x"), KeyError("y"), OSError("z")])
+@pytest.mark.parametrize("by_exception", [ValueError("#1"), KeyError("#2"), OSError("#3")])
 def test_exception_in_a_callback(server_config: ServerConfig, by_exception: Exception) -> None:
     def verify(question: VerifyPeer) -> VerifiedPeer:
         raise by_exception
 
     pair = Pair(ClientConfig(verify=verify), server_config).run()
-    error = failed(pair, Fault.CALLBACK_FAILED, by_server=False)
+    error = failed(pair, Fault.CERTIFICATE_REFUSED, by_server=False)
+    assert isinstance(error, CertificateError)
     assert error.__cause__ is by_exception
+    assert str(by_exception) not in str(error)
 
 
 def test_exception_in_every_callback(pki: Pki, client_config: ClientConfig) -> None:
@@ -265,13 +267,14 @@ def test_exception_in_every_callback(pki: Pki, client_config: ClientConfig) -> N
         raise RuntimeError("no")
 
     good = pki.server()
-    for config in (
-        ServerConfig(choose_credentials=fails),
-        ServerConfig(credentials=remote(good, fails)),
-        ServerConfig(credentials=good, client_auth=ClientAuth.REQUIRED, verify=fails),
+    judging = ServerConfig(credentials=good, client_auth=ClientAuth.REQUIRED, verify=fails)
+    for config, fault in (
+        (ServerConfig(choose_credentials=fails), Fault.CALLBACK_FAILED),
+        (ServerConfig(credentials=remote(good, fails)), Fault.CALLBACK_FAILED),
+        (judging, Fault.CERTIFICATE_REFUSED),
     ):
         client = replace(client_config, credentials=pki.client())
-        failed(Pair(client, config).run(), Fault.CALLBACK_FAILED, by_server=True)
+        failed(Pair(client, config).run(), fault, by_server=True)
 
 
 @pytest.mark.parametrize("answer", [True, None, 1, b"yes", "yes", object()])

@@ -71,6 +71,20 @@ def test_early_data_too_short_to_be_a_record(meet_client: Meet, size: int) -> No
     assert encounter.connection.established
 
 
+def test_early_data_inside_of_a_message(meet_client: Meet) -> None:
+    """Nothing may stand between the parts of a message, and dropped records neither."""
+
+    class Inside(ScriptedClient):
+        def second_hello(self) -> Message:
+            hello = super().second_hello()
+            self.send_plaintext(ContentType.HANDSHAKE, b"\x01\0")
+            self.send_raw(b"\x17\x03\x03\0\x20" + bytes(32))
+            return hello
+
+    encounter = meet_client(kind=Inside, extensions=EARLY_DATA, shares=())
+    refused(encounter, Fault.INTERLEAVED_RECORD)
+
+
 def test_early_data_that_was_not_announced(meet_client: Meet) -> None:
     encounter = meet_client(kind=EarlyClient)
     refused(encounter, Fault.BAD_RECORD_MAC)

@@ -536,14 +536,20 @@ class TLSSocket:
         try:
             with self._state_lock:
                 events = connection.receive_data(data) if data else connection.receive_eof()
+            self._read_failure = connection.failure
+            if not data:
+                self._peer_closed = True
+            self._note(events)
         except TLSError as error:
             self._read_failure = error
             self._flush()
             raise
-        self._read_failure = connection.failure
-        if not data:
-            self._peer_closed = True
-        self._note(events)
+        except BaseException:
+            # An interrupt may have taken plaintext along: the stream must not go on without it.
+            if self._read_failure is None:
+                with self._state_lock:
+                    self._read_failure = connection.abort(Fault.INTERNAL_ERROR)
+            raise
         self._flush()
 
     def _note(self, events: list[Event]) -> None:

@@ -30,6 +30,9 @@ MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 """Verifying takes time that grows with the square of the size, and the peer picks the size."""
 
+_MAX_REMEMBERED = 2**14
+"""Bytes of a chain that is worth remembering: the peer may pad it with anything."""
+
 _MADE_HERE = object()
 
 
@@ -42,12 +45,15 @@ class VerifiedPeer:
         public_key: the leaf's key, an object of cryptography.
         spki_is_pss: whether the leaf declares its RSA key as id-RSASSA-PSS.
         verified: False where the application chose not to verify.
+        path: the certificates that convinced, from the leaf to the anchor, as DER; empty where no
+            path was built. Unlike `chain`, it holds nothing that merely came along.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
     public_key: Any = field(repr=False)
     spki_is_pss: bool
     verified: bool
+    path: tuple[bytes, ...] = field(default=(), repr=False)
     made_by: InitVar[object] = None
 
     def __post_init__(self, made_by: object) -> None:
@@ -89,9 +95,9 @@ def accept_unverified(chain: Sequence[bytes]) -> VerifiedPeer:
     """Take the leaf's key as it is: the peer may be anybody (`verified` is False).
 
     Raises:
-        CertificateError: the leaf cannot be read, or its key cannot be used.
+        CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    leaf = _parse(tuple(chain)[:1])[0]
+    leaf = _parse(tuple(chain))[0]
     return _proof(tuple(chain), leaf, _usable_key(leaf, min_rsa_bits=0), verified=False)
 
 
@@ -99,15 +105,17 @@ def vouch_for(chain: Sequence[bytes]) -> VerifiedPeer:
     """For a `verify` callback that judged the chain by rules of its own, such as a pinned key.
 
     Raises:
-        CertificateError: the leaf cannot be read, or its key cannot be used.
+        CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    leaf = _parse(tuple(chain)[:1])[0]
+    leaf = _parse(tuple(chain))[0]
     return _proof(tuple(chain), leaf, _usable_key(leaf, MIN_RSA_BITS), verified=True)
 
 
 def _verify(
     chain: tuple[bytes, ...], trust: TrustStore, name: str | None, now: datetime
 ) -> VerifiedPeer:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     if now.tzinfo is None:
         raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
     key = (name, chain)
@@ -119,10 +127,12 @@ def _verify(
     for other in others:
         _check_cost(other)
     path = _build_path(leaf, others, trust, name, now)
-    proof = _proof(chain, leaf, public_key, verified=True)
+    path_der = tuple([certificate.public_bytes(Encoding.DER) for certificate in path])
+    proof = _proof(chain, leaf, public_key, verified=True, path=path_der)
     not_before = max(certificate.not_valid_before_utc for certificate in path)
     not_after = min(certificate.not_valid_after_utc for certificate in path)
-    trust.remembered.remember(key, proof, not_before, not_after)
+    if sum(map(len, chain)) <= _MAX_REMEMBERED:
+        trust.remembered.remember(key, proof, not_before, not_after)
     return proof
 
 
@@ -273,8 +283,13 @@ def _check_cost(certificate: x509.Certificate) -> None:
 
 
 def _proof(
-    chain: tuple[bytes, ...], leaf: x509.Certificate, public_key: Any, *, verified: bool
+    chain: tuple[bytes, ...],
+    leaf: x509.Certificate,
+    public_key: Any,
+    *,
+    verified: bool,
+    path: tuple[bytes, ...] = (),
 ) -> VerifiedPeer:
     from handclasp.certificates.credentials import spki_is_pss
 
-    return VerifiedPeer(chain, public_key, spki_is_pss(leaf), verified, _MADE_HERE)
+    return VerifiedPeer(chain, public_key, spki_is_pss(leaf), verified, path, _MADE_HERE)

@@ -42,6 +42,7 @@ class AuthenticatedPeer:
     """
 
     chain: tuple[bytes, ...]
+    path: tuple[bytes, ...]
     verified: bool
     signature_scheme: str
 
@@ -88,7 +89,7 @@ async def receive_certificate_verify(
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if not signatures.verify(scheme, peer.public_key, message.signature, content):
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
-    return AuthenticatedPeer(peer.chain, peer.verified, scheme)
+    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme)
 
 
 async def receive_finished(hs: Dialogue, peer_secret: TrafficSecret) -> CheckedFinished:

@@ -24,7 +24,7 @@ from handclasp.handshake.authentication13 import (
     verify_chain,
 )
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.negotiate import choose_signature_scheme
+from handclasp.handshake.negotiate import choose_signature_scheme, shown
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.settled import Settled13
@@ -47,6 +47,9 @@ from handclasp.wire.messages import (
     EncryptedExtensions,
     ServerHello,
 )
+
+_MAX_COOKIE = 2**14
+"""Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello."""
 
 
 async def complete_client_handshake(
@@ -102,6 +105,7 @@ async def complete_client_handshake(
         hello_retry=offer.retried,
         peer_chain_der=server.chain,
         peer_verified=server.verified,
+        verified_chain_der=server.path,
         local_chain_der=own_chain,
         client_signature_scheme=own_scheme,
     )
@@ -166,6 +170,8 @@ def _read_hello_retry_request(
             raise ProtocolError(Fault.POINTLESS_HELLO_RETRY_REQUEST, group)
     if (data := request.extensions.get(ExtensionType.COOKIE)) is not None:
         cookie = ext.read_cookie(data)
+        if len(cookie) > _MAX_COOKIE:
+            raise ProtocolError(Fault.ILLEGAL_VALUE, f"a cookie of {len(cookie)} bytes")
     if group is None and cookie is None:
         raise ProtocolError(Fault.POINTLESS_HELLO_RETRY_REQUEST)
     return group, cookie
@@ -220,7 +226,7 @@ def _read_selected_protocol(data: bytes, config: ClientConfig) -> str:
     protocols = ext.read_alpn(data)
     if len(protocols) != 1:
         raise ProtocolError(Fault.DECODE_ERROR, "the server names more than one protocol")
-    name = protocols[0].decode("ascii", "backslashreplace")
+    name = shown(protocols[0])
     if name not in config.alpn:
         raise ProtocolError(Fault.UNOFFERED_APPLICATION_PROTOCOL, name)
     return name

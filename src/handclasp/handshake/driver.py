@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
-from handclasp.errors import ConfigurationError, ProtocolError, TLSError
+from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Receive
 from handclasp.handshake.questions import (
@@ -132,8 +132,11 @@ class Driver(Generic[Result]):
 def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
     if isinstance(error, ProtocolError):
         return error
-    failure = ProtocolError(
-        Fault.CALLBACK_FAILED, f"{type(question).__name__}: {type(error).__name__}"
-    )
+    failure: ProtocolError
+    if isinstance(question, VerifyPeer):
+        failure = CertificateError(Fault.CERTIFICATE_REFUSED, type(error).__name__)
+    else:
+        what = f"{type(question).__name__}: {type(error).__name__}"
+        failure = ProtocolError(Fault.CALLBACK_FAILED, what)
     failure.__cause__ = error
     return failure

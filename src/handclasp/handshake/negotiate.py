@@ -12,12 +12,14 @@ The rules, for the server (the client has only to check that the answer was offe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import ChooseCredentials
+
+_MOST_SHOWN = 24
 
 
 def first_shared(
@@ -65,12 +67,12 @@ def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str])
     for protocol in spoken:
         if protocol.encode("ascii") in offered:
             return protocol
-    names = [protocol.decode("ascii", "backslashreplace") for protocol in offered]
+    names = [shown(protocol) for protocol in offered]
     raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, no_overlap(names, spoken))
 
 
 def choose_signature_scheme(
-    credentials: Credentials, offered: Sequence[str], acceptable: Sequence[str]
+    credentials: Credentials, offered: Collection[str], acceptable: Sequence[str]
 ) -> str | None:
     """The scheme in which these credentials can sign for this peer, in the credentials' order."""
     for scheme in credentials.schemes:
@@ -87,7 +89,7 @@ def choose_server_credentials(
     strict_server_name: bool,
 ) -> Credentials:
     """The certificate to show to this client. Raises `ProtocolError`."""
-    offered = question.signature_schemes
+    offered = frozenset(question.signature_schemes)
     able = [
         candidate
         for candidate in candidates
@@ -98,11 +100,14 @@ def choose_server_credentials(
         for candidate in able:
             if candidate.matches(name):
                 return candidate
-        if strict_server_name and not any(candidate.matches(name) for candidate in candidates):
-            raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
+        if strict_server_name:
+            if not any(candidate.matches(name) for candidate in candidates):
+                raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
+            able = []
     if not able:
         held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
-        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, no_overlap(offered, held))
+        detail = no_overlap(question.signature_schemes, held)
+        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
     return able[0]
 
 
@@ -120,5 +125,14 @@ def choose_client_credentials(
 
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
-    """Both lists, for people."""
-    return f"offered: {', '.join(offered) or 'nothing'}; accepted here: {', '.join(acceptable)}"
+    """Both lists, for people; the peer's is cut short where it is long."""
+    names = ", ".join(offered[:_MOST_SHOWN]) or "nothing"
+    if len(offered) > _MOST_SHOWN:
+        names += f" and {len(offered) - _MOST_SHOWN} more"
+    return f"offered: {names}; accepted here: {', '.join(acceptable)}"
+
+
+def shown(protocol: bytes) -> str:
+    """A protocol name from the peer as printable ASCII: it may end up in a log or a terminal."""
+    text = protocol.decode("ascii", "backslashreplace")
+    return text if text.isprintable() else ascii(text)[1:-1]

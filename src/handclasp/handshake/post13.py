@@ -76,6 +76,9 @@ class PostHandshake13:
         self._send_secret = self._send_secret.next()
         self._records.install_write(self._send_secret.keys(), "application")
         self._answer_owed = False
+        if request_peer:
+            # The peer must answer this one, so its KeyUpdate is no flood.
+            self._messages_without_data = 0
 
     def answer_if_owed(self) -> None:
         """Answer the peer's requests, all of them by one KeyUpdate.

@@ -35,6 +35,7 @@ from handclasp.handshake.negotiate import (
     choose_group,
     choose_signature_scheme,
     no_overlap,
+    shown,
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.settled import Settled13
@@ -154,6 +155,7 @@ async def complete_server_handshake(
         hello_retry=choice.retried,
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
+        verified_chain_der=client.path if client else (),
         local_chain_der=credentials.chain,
         client_signature_scheme=client.signature_scheme if client else None,
     )
@@ -205,10 +207,11 @@ def _read_shares(
 ) -> dict[str, bytes]:
     if len(entries) > config.limits.list_entries:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
+    listed = frozenset(groups)
     shares: dict[str, bytes] = {}
     for entry in entries:
         name = group_name(entry.group)
-        if entry.group not in groups or name in shares:
+        if entry.group not in listed or name in shares:
             raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
         shares[name] = entry.key_exchange
     return shares
@@ -230,7 +233,7 @@ def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
     hs.note_decision("group", offer.groups, config.groups, group, why)
     alpn = choose_application_protocol(offer.protocols, config.alpn)
-    offered = [protocol.decode("ascii", "backslashreplace") for protocol in offer.protocols]
+    offered = [shown(protocol) for protocol in offer.protocols]
     hs.note_decision("alpn", offered, config.alpn, alpn, "the server's order")
     return _Choice(CIPHER_SUITES[suite], group, alpn)
 
@@ -298,7 +301,7 @@ async def _choose_credentials(
     hs: Dialogue, config: ServerConfig, offer: _Offer
 ) -> tuple[Credentials, str]:
     """Which certificate this client gets, and the scheme to sign in."""
-    protocols = tuple([name.decode("ascii", "backslashreplace") for name in offer.protocols])
+    protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     authorities = ext.read_certificate_authorities(data) if data is not None else ()
     credentials = await hs.ask(

@@ -166,6 +166,11 @@ class RecordLayer:
         self._early_data_budget = 0
         self._reassembly.lift_total_limit()
 
+    def forget_read_keys(self) -> None:
+        """Nothing more will be opened."""
+        self._read = None
+        self._partial.clear()
+
     def note_idle_record(self, what: str) -> None:
         """Count a record that moves nothing forward. Raises `ProtocolError` after too many."""
         self._idle_records += 1
@@ -173,9 +178,12 @@ class RecordLayer:
             raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
 
     @property
-    def records_opened(self) -> int:
-        """How many records the current read key has opened."""
-        return self._read.sequence if self._read else 0
+    def read_key_is_worn(self) -> bool:
+        """Whether the peer's key has protected as many records as it should (section 5.5)."""
+        read = self._read
+        if read is None:
+            return False
+        return read.sequence >= (self._limits.records_per_key or read.suite.record_limit)
 
     # Outbound
 
@@ -312,10 +320,12 @@ class RecordLayer:
             self._pass_over_change_cipher_spec(body)
             return None
         if content_type == _APPLICATION_DATA:
-            if self._early_data_budget:
-                self._spend_early_data(len(body))
-                return None
-            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+            if not self._early_data_budget:
+                raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+            if self._reassembly:
+                raise ProtocolError(Fault.INTERLEAVED_RECORD, "application_data")
+            self._spend_early_data(len(body))
+            return None
         # A peer that could not use the first flight has no keys and says so in plaintext.
         if self._read is not None and not (
             content_type == _ALERT and self._read_epoch == "handshake" and self._read.sequence == 0

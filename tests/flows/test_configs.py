@@ -1,0 +1,98 @@
+"""Settings that cannot be honoured are refused when they are made, in words for people."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.pki import Pki
+
+from handclasp import ClientAuth, ClientConfig, ConfigurationError, Limits, ServerConfig
+
+BOTH = [
+    ({"alpn": "h2"}, "list of names"),
+    ({"alpn": ["h2", "h2"]}, "twice"),
+    ({"alpn": [""]}, "1 to 255"),
+    ({"alpn": ["x" * 256]}, "1 to 255"),
+    ({"alpn": ["h²"]}, "ASCII"),
+    ({"versions": ["TLSv1.1"]}, "TLSv1.1"),
+    ({"versions": []}, "empty"),
+    ({"cipher_suites": []}, "empty"),
+    ({"cipher_suites": ["TLS_RSA_WITH_NULL_MD5"]}, "TLS_AES_128_GCM_SHA256"),
+    ({"groups": []}, "empty"),
+    ({"groups": ["ffdhe2048"]}, "X25519"),
+    ({"groups": "X25519"}, "list of names"),
+    ({"signature_schemes": ["rsa_pkcs1_sha256"]}, "ed25519"),
+    ({"signature_schemes": ["ed25519", "ed25519"]}, "twice"),
+    ({"record_padding": -1}, "record_padding"),
+    ({"record_padding": 2**14 + 1}, "record_padding"),
+    ({"record_size_limit": 63}, "64 to 16385"),
+    ({"record_size_limit": 2**14 + 2}, "64 to 16385"),
+    ({"handshake_timeout": 0}, "handshake_timeout"),
+    ({"handshake_timeout": -1.0}, "handshake_timeout"),
+]
+
+CLIENT = [
+    ({"verify_peer": False, "verify": lambda question: None}, "exclude"),
+    ({"key_shares": ["ffdhe2048"]}, "key_shares"),
+    ({"groups": ["X25519"], "key_shares": ["X448"]}, "key_shares"),
+    ({"key_shares": ["X25519", "X25519MLKEM768"]}, "order"),
+    ({"key_shares": []}, "empty"),
+]
+
+
+@pytest.mark.parametrize(("setting", "words"), BOTH)
+def test_either_role(pki: Pki, setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ClientConfig(trust=pki.trust, **setting)
+    with pytest.raises(ConfigurationError, match=words):
+        ServerConfig(credentials=pki.server(), **setting)
+
+
+@pytest.mark.parametrize(("setting", "words"), CLIENT)
+def test_client(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ClientConfig(**setting)
+
+
+def test_server(pki: Pki) -> None:
+    with pytest.raises(ConfigurationError, match="credentials"):
+        ServerConfig()
+    with pytest.raises(ConfigurationError, match="client_auth"):
+        ServerConfig(credentials=pki.server(), trust=pki.trust)
+    for auth in (ClientAuth.OPTIONAL, ClientAuth.REQUIRED):
+        with pytest.raises(ConfigurationError, match="trust"):
+            ServerConfig(credentials=pki.server(), client_auth=auth)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Limits)])
+def test_limits(field: str) -> None:
+    with pytest.raises(ConfigurationError, match=field):
+        Limits(**{field: 0})
+    assert getattr(Limits(**{field: 8}), field) == 8
+
+
+def test_least_records_per_key() -> None:
+    with pytest.raises(ConfigurationError, match="8"):
+        Limits(records_per_key=7)
+
+
+def test_keylog_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="key log"):
+        ClientConfig(keylog=tmp_path / "no" / "folder")
+
+
+def test_frozen(pki: Pki) -> None:
+    config = ClientConfig(alpn=["h2"], credentials=pki.client())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.verify_peer = False  # type: ignore[misc]
+    assert config.alpn == ("h2",)
+    assert len(config.credential_list) == 1
+
+
+def test_key_shares_that_nobody_chose() -> None:
+    assert ClientConfig().key_shares == ("X25519MLKEM768", "X25519")
+    assert ClientConfig(groups=["secp384r1", "X25519"]).key_shares == ("X25519",)
+    assert ClientConfig(groups=["secp384r1", "X448"]).key_shares == ("secp384r1",)
