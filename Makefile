@@ -21,15 +21,18 @@ $(READY): pyproject.toml
 demo: $(READY) ## watch a handshake: our own first, then your browser's (ONCE=1: do not wait)
 	$(BIN)/handclasp demo $(if $(ONCE),--once)
 
+# The whole matrix of the peers takes minutes and is `make interop`; its fast part is among the tests.
+TESTS := -m 'not interop or fast'
+
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 check: $(READY) ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 format: $(READY) ## put the code into its format
 	$(BIN)/ruff format .

@@ -11,6 +11,7 @@ from tests.flows.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (
+    DEFER,
     ClientAuth,
     ClientConfig,
     ClientConnection,
@@ -211,6 +212,34 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
     assert isinstance(other.client.error.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.parametrize("moment", ["at once", "later"])
+def test_interrupt_passes_through(
+    client_config: ClientConfig, server_config: ServerConfig, moment: str
+) -> None:
+    """Ctrl-C is not a fault of the connection, but it ends it: a message may be lost."""
+
+    def interrupted(question: object) -> object:
+        raise KeyboardInterrupt
+
+    config = ServerConfig(
+        choose_credentials=interrupted if moment == "at once" else lambda question: DEFER
+    )
+    pair = Pair(client_config, config)
+    hello = pair.client.take()
+    server = pair.server.connection
+    if moment == "at once":
+        with pytest.raises(KeyboardInterrupt):
+            server.receive_data(hello)
+    else:
+        pair.server.receive(hello)
+        pair.server.refuse(KeyboardInterrupt())
+    assert server.failure is not None
+    assert isinstance(server.failure.__cause__, KeyboardInterrupt)
+    pair.client.receive(pair.server.take())
+    assert isinstance(pair.client.error, PeerAlertError)
+    assert pair.client.error.alert == "internal_error"
+
+
 # The end
 
 
@@ -297,10 +326,10 @@ def test_entropy_is_that_of_the_config(pki: Pki, server_config: ServerConfig) ->
 
 def test_secrets_do_not_show(pair: Pair) -> None:
     pair.run()
-    settled = pair.client.connection._settled
-    assert settled is not None
-    secret = settled.send_secret.secret
-    for text in (repr(settled), repr(settled.exporter_secret), str(secret), f"{secret}"):
+    exporter_secret = pair.client.connection._exporter_secret
+    assert exporter_secret is not None
+    secret = exporter_secret.secret
+    for text in (repr(exporter_secret), str(secret), f"{secret}", repr(pair.client.info)):
         assert secret.hex() not in text
         assert bytes(secret).__repr__() not in text
     with pytest.raises(TypeError):

@@ -142,7 +142,7 @@ class ClientConfig(SharedConfig):
         object.__setattr__(self, "credentials", self.credential_list)
         if not self.verify_peer and (self.verify is not None or self.trust is not None):
             raise ConfigurationError(
-                "verify_peer=False verifies nothing: leave verify and trust out, or it."
+                "verify_peer=False and a verify callback or a trust store exclude each other."
             )
         if self.verify is not None and self.trust is not None:
             raise ConfigurationError(
@@ -269,7 +269,7 @@ def _check_alpn(protocols: Sequence[str]) -> None:
         try:
             encoded = protocol.encode("ascii")
         except (AttributeError, UnicodeEncodeError):
-            raise ConfigurationError(f"alpn: {protocol!r} is not an ASCII string.") from None
+            raise ConfigurationError(f"alpn: {protocol!r} is not ASCII text.") from None
         if not 0 < len(encoded) < 256:
             raise ConfigurationError("alpn: a protocol name has 1 to 255 bytes (RFC 7301 3.1).")
 

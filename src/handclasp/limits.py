@@ -43,8 +43,9 @@ class Limits:
             least = 8 if field.name == "records_per_key" else 1
             if value is None and field.name == "records_per_key":
                 continue
-            if type(value) is not int or value < least:
+            if type(value) is not int:
+                raise ConfigurationError(f"Limits: {field.name} must be a whole number.")
+            if value < least:
                 raise ConfigurationError(
-                    f"Limits: {field.name} must be a whole number of at least {least}, "
-                    f"not {value!r}."
+                    f"Limits: {field.name} must be at least {least}, not {value}."
                 )

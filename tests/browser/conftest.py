@@ -48,7 +48,7 @@ class Demo:
 @pytest.fixture
 def demo(home: Path, authority: LocalAuthority, tmp_path: Path) -> Iterator[Demo]:
     env = {"HANDCLASP_HOME": str(home), "PYTHONPATH": _SOURCE, "PYTHONWARNINGS": "error"}
-    command = [sys.executable, "-m", "handclasp.cli", "demo", "--no-browser", "--port", "0"]
+    command = [sys.executable, "-m", "handclasp", "demo", "--no-browser", "--port", "0"]
     with child(command, tmp_path, env=env) as process:
         url = process.wait_for(r"^Listening on (https://localhost:\d+/)$")[1]
         process.wait_for("Ctrl-C ends it")

@@ -337,11 +337,27 @@ class TestProof:
 
     def test_unverified_takes_any_leaf_that_can_be_read(self, pki: Pki) -> None:
         small = pki.issue(Leaf(), key_of_type("rsa-1024").public_key())
-        for chain in (pki.expired().chain, der_of(self_signed()[0]), (*der_of(small), b"junk")):
+        for chain in (pki.expired().chain, der_of(self_signed()[0]), der_of(small)):
             proof = accept_unverified(chain)
             assert not proof.verified
             assert proof.chain == tuple(chain)
             assert proof.public_key is not None
+
+    @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
+    def test_every_certificate_must_be_readable(
+        self, pki: Pki, judge: Callable[[Sequence[bytes]], VerifiedPeer]
+    ) -> None:
+        with pytest.raises(CertificateError) as caught:
+            judge([*pki.server("localhost").chain, b"junk"])
+        assert caught.value.fault_member is Fault.BAD_CERTIFICATE
+
+    def test_the_path_holds_what_was_verified_and_nothing_else(self, pki: Pki) -> None:
+        chain = pki.server("localhost").chain
+        stranger = der_of(self_signed()[0])
+        proof = verify_server_chain([*chain, *stranger], pki.trust, "localhost", pki.now)
+        assert proof.path[0] == chain[0]
+        assert stranger[0] not in proof.path
+        assert len(proof.path) == 2
 
     @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
     @pytest.mark.parametrize("der", [b"", b"junk", bytes(100)])

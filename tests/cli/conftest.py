@@ -20,7 +20,7 @@ import handclasp
 from handclasp.certificates.authority import LocalAuthority
 
 SOURCE = str(Path(handclasp.__file__).resolve().parent.parent)
-COMMAND = [sys.executable, "-m", "handclasp.cli"]
+COMMAND = [sys.executable, "-m", "handclasp"]
 WAIT_SECONDS = 30
 
 Run = Callable[..., Result]

@@ -30,12 +30,23 @@ BOTH = [
     ({"record_padding": 2**14 + 1}, "record_padding"),
     ({"record_size_limit": 63}, "64 to 16385"),
     ({"record_size_limit": 2**14 + 2}, "64 to 16385"),
+    ({"record_padding": 1.5}, "record_padding"),
+    ({"record_padding": True}, "record_padding"),
+    ({"record_size_limit": "1000"}, "64 to 16385"),
+    ({"alpn": [b"h2"]}, "ASCII"),
+    ({"grease": "no"}, "True or False"),
+    ({"middlebox_compatibility": None}, "True or False"),
+    ({"allow_truncation": 1}, "True or False"),
+    ({"handshake_timeout": float("nan")}, "handshake_timeout"),
     ({"handshake_timeout": 0}, "handshake_timeout"),
     ({"handshake_timeout": -1.0}, "handshake_timeout"),
 ]
 
 CLIENT = [
-    ({"verify_peer": False, "verify": lambda question: None}, "exclude"),
+    ({"verify_peer": False, "verify": lambda question: None}, "verify_peer"),
+    ({"verify_peer": None}, "True or False"),
+    ({"verify_peer": 0}, "True or False"),
+    ({"credentials": ["chain.pem"]}, "Credentials"),
     ({"key_shares": ["ffdhe2048"]}, "key_shares"),
     ({"groups": ["X25519"], "key_shares": ["X448"]}, "key_shares"),
     ({"key_shares": ["X25519", "X25519MLKEM768"]}, "order"),
@@ -65,6 +76,25 @@ def test_server(pki: Pki) -> None:
     for auth in (ClientAuth.OPTIONAL, ClientAuth.REQUIRED):
         with pytest.raises(ConfigurationError, match="trust"):
             ServerConfig(credentials=pki.server(), client_auth=auth)
+        spelled = ServerConfig(credentials=pki.server(), client_auth=auth.value, trust=pki.trust)
+        assert spelled.client_auth is auth
+    with pytest.raises(ConfigurationError, match="optional"):
+        ServerConfig(credentials=pki.server(), client_auth=True, trust=pki.trust)  # type: ignore[arg-type]
+
+
+def test_a_trust_store_that_nobody_would_look_at(pki: Pki) -> None:
+    def verify(question: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="trust"):
+        ClientConfig(trust=pki.trust, verify_peer=False)
+    with pytest.raises(ConfigurationError, match="trust"):
+        ClientConfig(trust=pki.trust, verify=verify)
+    with pytest.raises(ConfigurationError, match="trust"):
+        ServerConfig(
+            credentials=pki.server(), client_auth="required", trust=pki.trust, verify=verify
+        )
+    with pytest.raises(ConfigurationError, match="client_auth"):
+        ServerConfig(credentials=pki.server(), verify=verify)
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Limits)])

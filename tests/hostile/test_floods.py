@@ -12,6 +12,7 @@ from tests.pki import Pki
 
 from handclasp import DataReceived, Fault, Limits, PeerClosed, ServerConfig, ServerConnection
 from handclasp.wire.iana import AlertDescription, ContentType
+from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]
@@ -122,6 +123,29 @@ def test_ticket_that_cannot_be_read(meet_server: Meet, change: Callable[..., obj
     encounter = meet_server()
     encounter.peer.send(change(TICKET))  # type: ignore[arg-type]
     refused(encounter.run(), Fault.DECODE_ERROR)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "fault"),
+    [
+        ({Ext.KEY_SHARE: b""}, Fault.MISPLACED_EXTENSION),
+        ({Ext.SERVER_NAME: b""}, Fault.MISPLACED_EXTENSION),
+        (dict.fromkeys(range(16384, 16641), b""), Fault.TOO_MANY_EXTENSIONS),
+    ],
+)
+def test_extensions_in_a_ticket(
+    meet_server: Meet, extensions: dict[int, bytes], fault: Fault
+) -> None:
+    encounter = meet_server()
+    encounter.peer.send(changed(extensions=extensions)(TICKET))
+    refused(encounter.run(), fault)
+
+
+def test_extensions_that_a_ticket_may_have(meet_server: Meet) -> None:
+    encounter = meet_server()
+    extensions = {Ext.EARLY_DATA: b"\0\0\x04\0", 0x4321: b"unknown"}
+    encounter.peer.send(changed(extensions=extensions)(TICKET))
+    assert encounter.run().error is None
 
 
 # Records and alerts

@@ -61,6 +61,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "handshake",
         "info",
+        # The exporter secret outlives the handshake.
+        "keys.schedule13",
         "record",
         "trace.hooks",
         "wire.iana",
@@ -68,7 +70,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 }
 
 # The adapters and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "aio", "")
+OUTER = ("adapters", "cli", "aio", "__main__", "")
 
 # Modules that applications may import besides the package itself: the local authority, the
 # explanation of a certificate, and the parts of a trace.

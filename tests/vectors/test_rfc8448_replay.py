@@ -211,7 +211,7 @@ def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConn
     config = ServerConfig(
         credentials=credentials_of(trace, "server"),
         client_auth=ClientAuth.REQUIRED if asks else ClientAuth.NONE,
-        verify=take_unverified,
+        verify=take_unverified if asks else None,
         groups=[GROUP_NAMES[key.group]],
         entropy=Entropy(entropy_of_server(trace)),
     )

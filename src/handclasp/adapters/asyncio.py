@@ -191,11 +191,7 @@ async def start_tls(
         raise ConfigurationError("start_tls on a connection that is closed.")
     await writer.drain()
     _refuse_unread(reader, plain)
-    connection: Connection
-    if isinstance(config, ServerConfig):
-        connection = ServerConnection(config, trace=trace)
-    else:
-        connection = ClientConnection(config, server_name=server_name, trace=trace)
+    connection = _connection_of(config, server_name, trace)
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
@@ -215,6 +211,14 @@ async def start_tls(
         pump.abort()
         raise
     return streams.on(pump.transport)
+
+
+def _connection_of(
+    config: ClientConfig | ServerConfig, server_name: str | None, trace: Trace | None
+) -> Connection:
+    if isinstance(config, ServerConfig):
+        return ServerConnection(config, trace=trace)
+    return ClientConnection(config, server_name=server_name, trace=trace)
 
 
 class TLSServer(asyncio.AbstractServer):

@@ -27,6 +27,10 @@ from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_signature_scheme, shown
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.secrets13 import (
+    derive_application_secrets,
+    derive_handshake_secrets,
+)
 from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
@@ -67,31 +71,20 @@ async def complete_client_handshake(
     )
 
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite)
-    hello_hash = hs.transcript.digest()
-    client_secret = handshake_secret.client_handshake_traffic_secret(hello_hash)
-    server_secret = handshake_secret.server_handshake_traffic_secret(hello_hash)
-    hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret.secret)
-    hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret.secret)
-    hs.install_read(server_secret, "handshake")
-    hs.install_write(client_secret, "handshake")
+    handshake = derive_handshake_secrets(hs, handshake_secret)
+    hs.install_read(handshake.server, "handshake")
+    hs.install_write(handshake.client, "handshake")
 
     alpn = await _receive_encrypted_extensions(hs, config, offer)
     request, server = await _receive_server_authentication(hs, config, offer)
-    peer_finished = await receive_finished(hs, server_secret)
+    peer_finished = await receive_finished(hs, handshake.server)
 
-    finished_hash = hs.transcript.digest()
-    master_secret = handshake_secret.master_secret()
-    server_traffic = master_secret.server_application_traffic_secret(finished_hash)
-    client_traffic = master_secret.client_application_traffic_secret(finished_hash)
-    exporter_secret = master_secret.exporter_secret(finished_hash)
-    hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client_traffic.secret)
-    hs.note_secret("SERVER_TRAFFIC_SECRET_0", server_traffic.secret)
-    hs.note_secret("EXPORTER_SECRET", exporter_secret.secret)
+    application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
-    hs.install_read(server_traffic, "application")
+    hs.install_read(application.server, "application")
     own_chain, own_scheme = await _authenticate_client(hs, config, request)
-    send_finished(hs, client_secret)
-    hs.install_write(client_traffic, "application")
+    send_finished(hs, handshake.client)
+    hs.install_write(application.client, "application")
 
     info = ConnectionInfo(
         version=version_name(TLS13),
@@ -109,7 +102,9 @@ async def complete_client_handshake(
         local_chain_der=own_chain,
         client_signature_scheme=own_scheme,
     )
-    return Settled13(info, peer_finished, client_traffic, server_traffic, exporter_secret)
+    return Settled13(
+        info, peer_finished, application.client, application.server, application.exporter
+    )
 
 
 def _check_server_hello(

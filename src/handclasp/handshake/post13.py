@@ -9,6 +9,7 @@ from handclasp.handshake.settled import Settled13
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
+from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
 
@@ -53,7 +54,7 @@ class PostHandshake13:
             self._receive_key_update(read_message(raw))
             return True
         if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
-            read_message(raw)  # well-formed or refused; sessions are not kept yet
+            self._check_ticket(read_message(raw))  # sessions are not kept yet
             self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
             return False
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
@@ -96,6 +97,10 @@ class PostHandshake13:
         self._records.install_read(self._receive_secret.keys(), "application")
         if isinstance(message, KeyUpdate) and message.request_update:
             self._answer_owed = True
+
+    def _check_ticket(self, message: object) -> None:
+        if isinstance(message, NewSessionTicket):
+            check_allowed(message.extensions, Place.NST, self._limits.extensions)
 
     def _count_without_data(self, fault: Fault) -> None:
         self._messages_without_data += 1

@@ -38,6 +38,10 @@ from handclasp.handshake.negotiate import (
     shown,
 )
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.secrets13 import (
+    derive_application_secrets,
+    derive_handshake_secrets,
+)
 from handclasp.handshake.settled import Settled13
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret
@@ -114,34 +118,23 @@ async def complete_server_handshake(
     share, shared_secret = _respond(config, offer, choice)
     _send_server_hello(hs, config, offer, choice, share)
     handshake_secret = EarlySecret.without_psk(choice.suite).handshake_secret(shared_secret)
-    hello_hash = hs.transcript.digest()
-    client_secret = handshake_secret.client_handshake_traffic_secret(hello_hash)
-    server_secret = handshake_secret.server_handshake_traffic_secret(hello_hash)
-    hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_secret.secret)
-    hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret.secret)
-    hs.install_write(server_secret, "handshake")
-    hs.install_read(client_secret, "handshake")
+    handshake = derive_handshake_secrets(hs, handshake_secret)
+    hs.install_write(handshake.server, "handshake")
+    hs.install_read(handshake.client, "handshake")
 
     hs.send(EncryptedExtensions(_encrypted_extensions(hs, config, offer, choice)))
     if config.client_auth is not ClientAuth.NONE:
         hs.send(CertificateRequest(b"", _certificate_request_extensions(config)))
     send_certificate(hs, credentials.chain)
     await send_certificate_verify(hs, credentials, scheme, SERVER_CONTEXT)
-    send_finished(hs, server_secret)
+    send_finished(hs, handshake.server)
 
-    finished_hash = hs.transcript.digest()
-    master_secret = handshake_secret.master_secret()
-    server_traffic = master_secret.server_application_traffic_secret(finished_hash)
-    client_traffic = master_secret.client_application_traffic_secret(finished_hash)
-    exporter_secret = master_secret.exporter_secret(finished_hash)
-    hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client_traffic.secret)
-    hs.note_secret("SERVER_TRAFFIC_SECRET_0", server_traffic.secret)
-    hs.note_secret("EXPORTER_SECRET", exporter_secret.secret)
-    hs.install_write(server_traffic, "application")
+    application = derive_application_secrets(hs, handshake_secret)
+    hs.install_write(application.server, "application")
 
     client = await _receive_client_authentication(hs, config)
-    peer_finished = await receive_finished(hs, client_secret)
-    hs.install_read(client_traffic, "application")
+    peer_finished = await receive_finished(hs, handshake.client)
+    hs.install_read(application.client, "application")
 
     info = ConnectionInfo(
         version=version_name(TLS13),
@@ -159,7 +152,9 @@ async def complete_server_handshake(
         local_chain_der=credentials.chain,
         client_signature_scheme=client.signature_scheme if client else None,
     )
-    return Settled13(info, peer_finished, server_traffic, client_traffic, exporter_secret)
+    return Settled13(
+        info, peer_finished, application.server, application.client, application.exporter
+    )
 
 
 def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:

@@ -178,6 +178,11 @@ class RecordLayer:
             raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
 
     @property
+    def records_opened(self) -> int:
+        """How many records the current read key has opened."""
+        return self._read.sequence if self._read is not None else 0
+
+    @property
     def read_key_is_worn(self) -> bool:
         """Whether the peer's key has protected as many records as it should (section 5.5)."""
         read = self._read

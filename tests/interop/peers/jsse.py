@@ -30,7 +30,7 @@ class Jsse(ProgramPeer):
 
     def lacks(self, feature: str, role: Role) -> str | None:
         if feature in ML_KEM:
-            return "this JDK has no ML-KEM in TLS (it came with JDK 27)"
+            return "this JDK has no ML-KEM in TLS"
         if feature in ML_DSA:
             return "this JDK has no ML-DSA in TLS"
         if role == "server" and feature in {"sig:ed25519", "sig:ed448", "sig:rsa_pss_pss"}:
@@ -42,7 +42,7 @@ class Jsse(ProgramPeer):
             )
         return {
             CCM: "JSSE has no CCM suites",
-            "exporter": "this JDK has no exporter (it came with JDK 25)",
+            "exporter": "this JDK has no exporter",
         }.get(feature)
 
     def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -68,7 +68,7 @@ class Nginx(Peer):
 
     def lacks(self, feature: str, role: Role) -> str | None:
         if feature in ML_KEM | ML_DSA and "OpenSSL 3.0" in self.version():
-            return f"{self.version()}, which has neither ML-KEM nor ML-DSA"
+            return "nginx runs on an OpenSSL 3.0 here, which has neither ML-KEM nor ML-DSA"
         return {
             "key-update-peer": "nginx never starts a KeyUpdate",
             "exporter": "nginx shows no exporter",

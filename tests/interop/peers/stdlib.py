@@ -26,7 +26,7 @@ class StandardLibrary(ProgramPeer):
         if feature in ML_KEM | ML_DSA and ssl.OPENSSL_VERSION_INFO < (3, 5):
             return f"{ssl.OPENSSL_VERSION.rsplit(' ', 3)[0]} has neither ML-KEM nor ML-DSA"
         if feature == "exporter":
-            return "ssl has no exporter (python/cpython issue 81587 asks for it)"
+            return "ssl has no exporter"
         if feature == "key-update-peer":
             return "ssl cannot send a KeyUpdate"
         return None

@@ -1,5 +1,0 @@
-"""`python -m handclasp.cli` is `handclasp`."""
-
-from handclasp.cli import main
-
-main()

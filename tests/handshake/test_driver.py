@@ -1,0 +1,120 @@
+"""The driver: a coroutine in, messages and answers to it, and only typed errors out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from handclasp import DEFER, ConfigurationError, Fault, ProtocolError, Sign
+from handclasp.handshake.dialogue import Receive
+from handclasp.handshake.driver import Driver
+from handclasp.wire.messages import Finished
+
+
+class Ask:
+    def __init__(self, question: Any) -> None:
+        self._question = question
+
+    def __await__(self) -> Any:
+        return (yield self._question)
+
+
+def sign_question() -> Sign:
+    credentials: Any = None
+    return Sign(credentials, "ed25519", b"content")
+
+
+async def asks_then_receives(seen: list[Any]) -> str:
+    seen.append(await Ask(sign_question()))
+    seen.append(await Receive((Finished,)))
+    return "done"
+
+
+def driver_of(seen: list[Any], answer: Any) -> Driver[str]:
+    return Driver(asks_then_receives(seen), {Sign: answer})
+
+
+def test_answered_at_once() -> None:
+    seen: list[Any] = []
+    driver = driver_of(seen, lambda question: b"signature")
+    driver.start()
+    assert (seen, driver.question, driver.result) == ([b"signature"], None, None)
+    driver.deliver(b"raw")
+    assert (seen, driver.result) == ([b"signature", b"raw"], "done")
+
+
+def test_answered_later() -> None:
+    seen: list[Any] = []
+    driver = driver_of(seen, lambda question: DEFER)
+    driver.start()
+    question = driver.question
+    assert question is not None
+    assert seen == []
+    with pytest.raises(ConfigurationError, match="not open"):
+        driver.answer(sign_question(), b"signature")
+    driver.answer(question, b"signature")
+    assert seen == [b"signature"]
+    with pytest.raises(ConfigurationError, match="not open"):
+        driver.answer(question, b"signature")
+
+
+def test_awaitables_are_handed_out_unawaited() -> None:
+    class Later:
+        def __await__(self) -> Any:
+            raise AssertionError("the driver awaits nothing")
+
+    later: Awaitable[bytes] = Later()
+    driver = driver_of([], lambda question: later)
+    driver.start()
+    assert driver.question is not None
+    assert driver.question.pending is later
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_closing_leaves_no_coroutine_behind(answered: bool) -> None:
+    """A coroutine that nobody awaits warns when it is collected; warnings are errors here."""
+
+    async def later(question: Sign) -> bytes:
+        return b"signature"
+
+    driver = driver_of([], later)
+    driver.start()
+    assert driver.question is not None
+    driver.close()
+    assert driver.question is None
+    del driver
+    gc.collect()
+
+
+def test_defect_inside_of_a_handshake() -> None:
+    async def broken() -> str:
+        await Receive((Finished,))
+        raise LookupError("secret words")
+
+    driver: Driver[str] = Driver(broken(), {})
+    driver.start()
+    with pytest.raises(ProtocolError) as caught:
+        driver.deliver(b"raw")
+    assert caught.value.fault_member is Fault.INTERNAL_ERROR
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert "secret words" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [None, "text", bytearray(b"x"), 5])
+def test_answers_of_the_wrong_type(answer: object) -> None:
+    driver = driver_of([], lambda question: answer)
+    with pytest.raises(ProtocolError, match="Sign was answered with") as caught:
+        driver.start()
+    assert caught.value.fault_member is Fault.CALLBACK_FAILED
+
+
+def test_refusal() -> None:
+    driver = driver_of([], lambda question: DEFER)
+    driver.start()
+    assert driver.question is not None
+    own = ProtocolError(Fault.CERTIFICATE_REFUSED)
+    assert driver.refuse(driver.question, own) is own
+    assert driver.question is None
