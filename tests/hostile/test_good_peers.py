@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.hostile.deviations import changed
 from tests.hostile.scripted import Encounter
 from tests.pki import Pki
 
@@ -31,6 +32,12 @@ def check(encounter: Encounter) -> None:
 def test_suites(meet_server: Meet, meet_client: Meet, suite: str) -> None:
     check(meet_server(suite=suite))
     check(meet_client(suite=suite))
+
+
+@pytest.mark.parametrize("version", [0x0301, 0x0304, 0xFFFF])
+def test_legacy_version_decides_nothing(meet_client: Meet, version: int) -> None:
+    """RFC 8446 4.2.1: servers "MUST only use the supported_versions extension"."""
+    check(meet_client(first_hello=changed(legacy_version=version)))
 
 
 def test_ccm(pki: Pki, meet_client: Meet) -> None:

@@ -170,7 +170,6 @@ CLIENT_HELLO = [
     (changed(legacy_compression_methods=b"\1\0"), Fault.COMPRESSION_CHOSEN),
     (changed(legacy_compression_methods=b"\1"), Fault.COMPRESSION_CHOSEN),
     (changed(legacy_compression_methods=b""), Fault.DECODE_ERROR),
-    (changed(legacy_version=0x0301), Fault.ILLEGAL_VALUE),
     (changed(legacy_session_id=bytes(33)), Fault.DECODE_ERROR),
     (changed(cipher_suites=()), Fault.DECODE_ERROR),
     (with_extension(Ext.SUPPORTED_VERSIONS, b"\2\3\3"), Fault.NO_SHARED_VERSION),

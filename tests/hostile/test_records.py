@@ -294,6 +294,12 @@ def test_empty_record(meet: Meet, meet_unfinished: Meet, kind: ContentType) -> N
         refused(encounter.run(), Fault.EMPTY_RECORD)
 
 
+def test_empty_data_before_finished(meet_unfinished: Meet) -> None:
+    encounter = meet_unfinished()
+    encounter.peer.send_record(DATA, b"")
+    refused(encounter.run(), Fault.APPLICATION_DATA_TOO_EARLY)
+
+
 def test_empty_plaintext_record(start: Callable[..., Encounter]) -> None:
     refused(start(b"\x16\x03\x03\0\0"), Fault.EMPTY_RECORD)
     refused(start(b"\x15\x03\x03\0\0"), Fault.EMPTY_RECORD)

@@ -133,7 +133,7 @@ def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolE
     if isinstance(error, ProtocolError):
         return error
     failure: ProtocolError
-    if isinstance(question, VerifyPeer):
+    if isinstance(question, VerifyPeer) and not isinstance(error, ConfigurationError):
         failure = CertificateError(Fault.CERTIFICATE_REFUSED, type(error).__name__)
     else:
         what = f"{type(question).__name__}: {type(error).__name__}"

@@ -159,10 +159,7 @@ async def complete_server_handshake(
 
 def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
     """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2)."""
-    if hello.legacy_version != TLS12:
-        raise ProtocolError(
-            Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(hello.legacy_version)}"
-        )
+    # RFC 8446 4.2.1: with supported_versions there, legacy_version decides nothing.
     if hello.legacy_compression_methods != b"\0":
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
     extensions = hello.extensions

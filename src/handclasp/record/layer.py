@@ -370,6 +370,8 @@ class RecordLayer:
         # RFC 8446 5.1: zero-length fragments are for application data only.
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
+        if self._read_epoch != "application":
+            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
         self.note_idle_record("empty application data")
 
     # Outbound, inside
