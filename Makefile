@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format interop browsers peers bench fuzz coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench fuzz coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,12 +27,13 @@ TESTS := -m 'not interop or fast'
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
-check: $(READY) ## format, lint, types, import rules, tests
+lint: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+check: lint test ## format, lint, types, import rules, tests
 
 format: $(READY) ## put the code into its format
 	$(BIN)/ruff format .

@@ -192,6 +192,11 @@ class ServerConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         object.__setattr__(self, "credentials", self.credential_list)
+        if self.choose_credentials is not None and (self.credentials or self.strict_server_name):
+            raise ConfigurationError(
+                "choose_credentials replaces the choice: it would not look at credentials or "
+                "strict_server_name. Leave them out."
+            )
         if not self.credentials and self.choose_credentials is None:
             raise ConfigurationError(
                 "A server needs credentials: ServerConfig(credentials=[Credentials.load("

@@ -10,7 +10,8 @@ A connection is used by one thread at a time. It holds no socket, and reads no c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from handclasp.certificates.names import normal_name
@@ -200,6 +201,7 @@ class _Connection(Generic[Config]):
 
     def data_to_send(self) -> Buffer:
         """Take everything that is queued for the transport; empty if there is nothing."""
+        # Here and in `send_data` as in `_ending_on_failure`, which would cost time on these paths.
         try:
             if self._post is not None and not self._closed:
                 self._post.answer_if_owed()
@@ -243,11 +245,8 @@ class _Connection(Generic[Config]):
         if self._closed or self._failure is not None:
             return
         if self._post is not None:
-            try:
+            with self._ending_on_failure():
                 self._post.answer_if_owed()
-            except ProtocolError as error:
-                self._end(error)
-                raise
         else:
             self._drop_handshake()
             self._peer_closed = True
@@ -291,11 +290,8 @@ class _Connection(Generic[Config]):
     def update_keys(self, request_peer: bool = True) -> None:
         """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3)."""
         post = self._ready_to_send("update keys")
-        try:
+        with self._ending_on_failure():
             post.update_send_keys(request_peer=request_peer)
-        except ProtocolError as error:
-            self._end(error)
-            raise
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
@@ -347,6 +343,19 @@ class _Connection(Generic[Config]):
         return Dialogue(self._records, keylog=sink, trace=self._trace)
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
+        config = self._config
+        return {
+            ChooseCredentials: config.choose_credentials or self._choose_credentials,
+            Sign: _sign,
+            VerifyPeer: config.verify or self._verify,
+        }
+
+    def _choose_credentials(self, question: ChooseCredentials) -> object:
+        """The answer without a callback; each role has its own rules."""
+        raise NotImplementedError
+
+    def _verify(self, question: VerifyPeer) -> object:
+        """The answer without a callback; each role has its own rules."""
         raise NotImplementedError
 
     def _pump(self) -> None:
@@ -464,10 +473,8 @@ class _Connection(Generic[Config]):
             self._update_requested = False
         elif not self._update_requested:
             self._update_requested = True
-            try:
+            with suppress(ProtocolError), self._ending_on_failure():
                 post.update_send_keys(request_peer=True)
-            except ProtocolError as error:
-                self._end(error)
 
     def _send_over_many_keys(self, post: PostHandshake13, data: memoryview) -> None:
         records = self._records
@@ -508,6 +515,15 @@ class _Connection(Generic[Config]):
         if not isinstance(error, Exception):
             # An interrupt between two records: one may be lost, so the connection is over.
             raise error
+
+    @contextmanager
+    def _ending_on_failure(self) -> Iterator[None]:
+        """What goes wrong on the way out, such as in a padding policy, ends the connection."""
+        try:
+            yield
+        except ProtocolError as error:
+            self._end(error)
+            raise
 
     def _end(self, error: TLSError) -> TLSError:
         """The one place where a connection fails: the alert goes out, and keys are dropped."""
@@ -574,14 +590,6 @@ class ClientConnection(_Connection[ClientConfig]):
             self._trust = TrustStore.system()
         self._start(client_handshake(self._dialogue(), config, self._server_name))
 
-    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
-        config = self._config
-        return {
-            ChooseCredentials: config.choose_credentials or self._choose_credentials,
-            Sign: _sign,
-            VerifyPeer: config.verify or self._verify,
-        }
-
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
         return choose_client_credentials(question, config.credential_list, config.signature_schemes)
@@ -603,14 +611,6 @@ class ServerConnection(_Connection[ServerConfig]):
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
         super().__init__(config, is_client=False, trace=trace)
         self._start(server_handshake(self._dialogue(), config))
-
-    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
-        config = self._config
-        return {
-            ChooseCredentials: config.choose_credentials or self._choose_credentials,
-            Sign: _sign,
-            VerifyPeer: config.verify or self._verify,
-        }
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config

@@ -959,7 +959,7 @@ def test_a_callback_that_fails_is_chained(client_config: ClientConfig, pki: Pki)
     def refuse(question: Any) -> Any:
         raise LookupError("no such key")
 
-    config = ServerConfig(credentials=pki.server("localhost"), choose_credentials=refuse)
+    config = ServerConfig(choose_credentials=refuse)
     with plain_pair() as (left, right):
         server = Aside(wrap_server, right, config)
         with pytest.raises(PeerAlertError):
