@@ -10,7 +10,7 @@ A connection is used by one thread at a time. It holds no socket, and reads no c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
@@ -517,7 +517,7 @@ class _Connection(Generic[Config]):
             raise error
 
     @contextmanager
-    def _ending_on_failure(self) -> Iterator[None]:
+    def _ending_on_failure(self) -> Generator[None]:
         """What goes wrong on the way out, such as in a padding policy, ends the connection."""
         try:
             yield

@@ -955,7 +955,7 @@ def test_socket_options_and_addresses(pair: tuple[TLSSocket, TLSSocket]) -> None
     assert client.connection.established
 
 
-def test_a_callback_that_fails_is_chained(client_config: ClientConfig, pki: Pki) -> None:
+def test_a_callback_that_fails_is_chained(client_config: ClientConfig) -> None:
     def refuse(question: Any) -> Any:
         raise LookupError("no such key")
 

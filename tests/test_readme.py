@@ -1,0 +1,151 @@
+"""The README's examples do what it says, as they stand there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+
+import handclasp
+from handclasp import ClientConfig, ServerConfig, TrustStore
+
+Printed = pytest.CaptureFixture[str]
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def example(word: str) -> str:
+    """The one Python example in which `word` stands."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (found,) = [block for block in blocks if word in block]
+    return str(found)
+
+
+@pytest.fixture
+def pki(monkeypatch: pytest.MonkeyPatch) -> Pki:
+    """An authority that this machine trusts."""
+    pki = Pki()
+    monkeypatch.setattr(TrustStore, "system", classmethod(lambda cls: pki.trust))
+    return pki
+
+
+@pytest.fixture
+def port(pki: Pki) -> Iterator[int]:
+    """A server for example.com that answers one request with its two lines, and goes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = ServerConfig(credentials=pki.server("example.com"), alpn=["http/1.1"])
+
+    def serve() -> None:
+        connected, _ = listener.accept()
+        with handclasp.wrap_server(connected, config) as tls:
+            tls.recv(65536)
+            tls.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            tls.unwrap().close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listener.getsockname()[1]
+    thread.join()
+    listener.close()
+
+
+def test_sockets(
+    port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    exec(example('handclasp.connect("example.com", 443, config)'), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768",
+        "b'HTTP/1.1 200 OK\\r\\n'",
+        "b'\\r\\n'",
+    ]
+
+
+def test_sans_io(port: int, capsys: Printed) -> None:
+    class Transport:
+        def __init__(self) -> None:
+            self._socket = socket.create_connection(("127.0.0.1", port))
+            self.write = self._socket.sendall
+
+        def read(self) -> bytes:
+            data = self._socket.recv(65536)
+            if not data:
+                self._socket.close()
+            return data
+
+    transport = Transport()
+    # The server waits for this side's close_notify, which the example leaves to its reader.
+    code = example("receive_eof").replace(
+        "print(event.data)", "print(event.data); connection.close()"
+    )
+    exec(code, {"transport": transport})
+    assert capsys.readouterr().out == "b'HTTP/1.1 200 OK\\r\\n\\r\\n'\n"
+
+
+def test_asyncio(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "chain.pem").write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    monkeypatch.chdir(tmp_path)
+    # The example's port may be taken here, so it gets any free one, and serves until cancelled.
+    started: asyncio.Queue[int] = asyncio.Queue()
+    code = example("start_server").replace("8443", "0").replace("asyncio.run(main())", "")
+    start_server = handclasp.aio.start_server
+
+    async def start(*args: object, **settings: object) -> object:
+        server = await start_server(*args, **settings)  # type: ignore[arg-type]
+        started.put_nowait(next(iter(server.sockets)).getsockname()[1])
+        return server
+
+    monkeypatch.setattr(handclasp.aio, "start_server", start)
+    names: dict[str, object] = {}
+    exec(code, names)
+
+    async def talk() -> bytes:
+        serving = asyncio.create_task(names["main"]())  # type: ignore[operator]
+        port = await started.get()
+        config = ClientConfig(trust=pki.trust)
+        reader, writer = await handclasp.aio.open_connection(
+            "127.0.0.1", port, config=config, server_name="localhost"
+        )
+        writer.write(b"hello")
+        answer = await reader.readexactly(5)
+        writer.close()
+        await writer.wait_closed()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        return answer
+
+    assert asyncio.run(talk()) == b"hello"
+
+
+def test_errors(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    there = listener.getsockname()
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", there)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    config = ServerConfig(credentials=Pki().server("localhost"))
+
+    def serve() -> None:
+        connected, _ = listener.accept()
+        with pytest.raises(handclasp.PeerAlertError):
+            handclasp.wrap_server(connected, config)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    exec(example("error.origin"), {"handclasp": handclasp})
+    thread.join()
+    listener.close()
+    origin, fault, message, fix = capsys.readouterr().out.splitlines()
+    assert (origin, fault) == ("local", "CERTIFICATE_UNTRUSTED")
+    assert "No path leads" in message
+    assert "trust store" in fix
