@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import COMMAND, SOURCE, Run, handclasp_process, started
+from tests.cli.conftest import COMMAND, SOURCE, Run, end_by_signal, handclasp_process, started
 from tests.pki import Leaf, Pki
 
 import handclasp
@@ -153,8 +153,7 @@ def test_interrupts_end_it_without_a_traceback(echo: str, ca: str) -> None:
         popen.stdin.write(b"ping")
         popen.stdin.flush()
         assert popen.stdout.read(4) == b"ping"
-        popen.send_signal(signal.SIGINT)
-        assert popen.wait(30) == 0
+        assert end_by_signal(popen, signal.SIGINT) == 0
     finally:
         popen.kill()
         _, errors = popen.communicate()
