@@ -20,17 +20,18 @@ from __future__ import annotations
 import errno
 import inspect
 import io
-import select
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from math import ceil
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
+from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
+from handclasp.adapters.polling import wait
+from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import ConfigurationError, TLSError
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["connect", "wrap_client", "wrap_server", "TLSSocket"]
 
 Connection: TypeAlias = ClientConnection | ServerConnection
-
-_READ_SIZE = 128 * 1024
-"""Bytes taken from the transport at once."""
 
 _WRITE_SIZE = 128 * 1024
 """Plaintext bytes sealed at once: what `sendall` needs beyond the caller's own data."""
@@ -179,7 +177,7 @@ class TLSSocket:
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._state_lock = threading.Lock()
-        self._plaintext = _Plaintext()
+        self._plaintext = Plaintext()
         self._unsent: deque[memoryview] = deque()
         self._flush_wanted = False
         self._peer_closed = False
@@ -387,7 +385,7 @@ class TLSSocket:
         self._check_open()
         writing = "w" in mode
         reading = "r" in mode or not writing
-        raw = _SocketFile(self, reading=reading, writing=writing, on_close=self._file_closed)
+        raw = SocketFile(self, reading=reading, writing=writing, on_close=self._file_closed)
         self._files += 1
         if buffering == 0:
             if "b" not in mode:
@@ -504,12 +502,12 @@ class TLSSocket:
         while not self._plaintext and not self._peer_closed:
             self._receive(deadline)
 
-    def _receive(self, deadline: float | None, size: int = _READ_SIZE) -> None:
+    def _receive(self, deadline: float | None, size: int = READ_SIZE) -> None:
         """Read from the transport once, waiting for it, and let the connection see it."""
         if self._read_failure is not None:
             raise self._read_failure.with_traceback(None)
         while True:
-            buffer = _BUFFERS.take()
+            buffer = READ_BUFFERS.take()
             try:
                 self._check_open()
                 count = self._sock.recv_into(buffer, size)
@@ -523,7 +521,7 @@ class TLSSocket:
                 self._note_reset(reset)
                 return
             finally:
-                _BUFFERS.give_back(buffer)
+                READ_BUFFERS.give_back(buffer)
             self._wait_for_input(deadline)
 
     def _process(self, data: memoryview) -> None:
@@ -598,7 +596,7 @@ class TLSSocket:
             # No writer is at work who would send this.
             writable = bool(self._unsent)
             self._write_lock.release()
-        _wait(self._sock, readable=True, writable=writable, deadline=deadline)
+        wait(self._sock, readable=True, writable=writable, deadline=deadline)
         if writable:
             self._flush()
 
@@ -698,7 +696,7 @@ class TLSSocket:
         """Send everything, waiting for the peer to read. Under the write lock."""
         try:
             while not self._push():
-                _wait(self._sock, readable=False, writable=True, deadline=deadline)
+                wait(self._sock, readable=False, writable=True, deadline=deadline)
         except BaseException as error:
             # A record may be half sent, and a KeyboardInterrupt leaves it so as well.
             self._fail_writing(error)
@@ -764,136 +762,14 @@ class TLSSocket:
         Where unread bytes are left at the close, the kernel resets the connection, and the
         reset may overtake what this side sent last.
         """
-        buffer = _BUFFERS.take()
+        buffer = READ_BUFFERS.take()
         try:
             drained = 0
             while drained < _MAX_DRAINED and (count := self._sock.recv_into(buffer)):
                 drained += count
         finally:
-            _BUFFERS.give_back(buffer)
+            READ_BUFFERS.give_back(buffer)
 
-
-class _Plaintext:
-    """Decrypted bytes that nobody has read yet. Chunks go out whole where they fit."""
-
-    __slots__ = ("_at", "_chunks", "_size")
-
-    def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._at = 0
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def add(self, data: bytes) -> None:
-        if data:
-            self._chunks.append(data)
-            self._size += len(data)
-
-    def take(self, size: int) -> bytes:
-        """Up to `size` bytes, of one chunk."""
-        if not size or not self._size:
-            return b""
-        first, at = self._chunks[0], self._at
-        if not at and len(first) <= size:
-            self._chunks.popleft()
-            self._size -= len(first)
-            return first
-        piece = first[at : at + size]
-        self._advance(len(piece))
-        return piece
-
-    def take_into(self, target: memoryview) -> int:
-        """As many bytes of one chunk as fit into `target`."""
-        if not len(target) or not self._size:
-            return 0
-        with memoryview(self._chunks[0])[self._at : self._at + len(target)] as piece:
-            count = len(piece)
-            target[:count] = piece
-        self._advance(count)
-        return count
-
-    def _advance(self, count: int) -> None:
-        self._size -= count
-        self._at += count
-        if self._at == len(self._chunks[0]):
-            self._chunks.popleft()
-            self._at = 0
-
-
-class _SocketFile(io.RawIOBase):
-    """The raw file under what `makefile` returns."""
-
-    def __init__(
-        self, tls: TLSSocket, *, reading: bool, writing: bool, on_close: Callable[[], None]
-    ) -> None:
-        super().__init__()
-        self._tls = tls
-        self._reading = reading
-        self._writing = writing
-        self._on_close = on_close
-        self._timed_out = False
-
-    @property
-    def mode(self) -> str:
-        return "rwb" if self._reading and self._writing else "rb" if self._reading else "wb"
-
-    def readable(self) -> bool:
-        return self._reading and not self.closed
-
-    def writable(self) -> bool:
-        return self._writing and not self.closed
-
-    def fileno(self) -> int:
-        return self._tls.fileno()
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if not self.readable():
-            raise io.UnsupportedOperation("The file is not open for reading.")
-        if self._timed_out:
-            # The buffer above has dropped part of a line by then.
-            raise OSError("cannot read from timed out object")
-        try:
-            return self._tls.recv_into(buffer)
-        except TimeoutError:
-            self._timed_out = True
-            raise
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        if not self.writable():
-            raise io.UnsupportedOperation("The file is not open for writing.")
-        return self._tls.send(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._on_close()
-
-
-class _BufferPool:
-    """Buffers for reading, shared by all sockets: an idle connection holds none.
-
-    They carry what is on the wire, never plaintext.
-    """
-
-    _KEPT = 4
-
-    def __init__(self) -> None:
-        self._free: list[bytearray] = []
-
-    def take(self) -> bytearray:
-        try:
-            return self._free.pop()
-        except IndexError:
-            return bytearray(_READ_SIZE)
-
-    def give_back(self, buffer: bytearray) -> None:
-        if len(self._free) < self._KEPT:
-            self._free.append(buffer)
-
-
-_BUFFERS = _BufferPool()
 
 _NON_BLOCKING = (
     "The socket is non-blocking, and a TLSSocket has no way to say that it wants to read or write. "
@@ -940,29 +816,3 @@ def _wrap(
 def _refuse_flags(flags: int) -> None:
     if flags:
         raise ValueError("Flags for recv and send mean nothing in TLS.")
-
-
-def _wait(sock: socket.socket, *, readable: bool, writable: bool, deadline: float | None) -> None:
-    """Wait until the socket is ready (or broken, which the next call will tell)."""
-    left = None if deadline is None else deadline - time.monotonic()
-    if left is not None and left <= 0:
-        raise TimeoutError(errno.ETIMEDOUT, "timed out")
-    fd = sock.fileno()
-    if fd < 0:
-        raise OSError(errno.EBADF, "The TLS socket is closed.")
-    if not _ready(fd, readable, writable, left):
-        raise TimeoutError(errno.ETIMEDOUT, "timed out")
-
-
-if hasattr(select, "poll"):
-
-    def _ready(fd: int, readable: bool, writable: bool, left: float | None) -> bool:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN * readable | select.POLLOUT * writable)
-        return bool(poll.poll(None if left is None else ceil(left * 1000)))
-
-else:  # Windows
-
-    def _ready(fd: int, readable: bool, writable: bool, left: float | None) -> bool:
-        found = select.select([fd] * readable, [fd] * writable, [fd], left)
-        return any(found)

@@ -1,0 +1,82 @@
+"""What a `TLSSocket` reads into and out of."""
+
+from __future__ import annotations
+
+from collections import deque
+
+READ_SIZE = 128 * 1024
+"""Bytes taken from the transport at once."""
+
+
+class Plaintext:
+    """Decrypted bytes that nobody has read yet. Chunks go out whole where they fit."""
+
+    __slots__ = ("_at", "_chunks", "_size")
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._at = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, data: bytes) -> None:
+        if data:
+            self._chunks.append(data)
+            self._size += len(data)
+
+    def take(self, size: int) -> bytes:
+        """Up to `size` bytes, of one chunk."""
+        if not size or not self._size:
+            return b""
+        first, at = self._chunks[0], self._at
+        if not at and len(first) <= size:
+            self._chunks.popleft()
+            self._size -= len(first)
+            return first
+        piece = first[at : at + size]
+        self._advance(len(piece))
+        return piece
+
+    def take_into(self, target: memoryview) -> int:
+        """As many bytes of one chunk as fit into `target`."""
+        if not len(target) or not self._size:
+            return 0
+        with memoryview(self._chunks[0])[self._at : self._at + len(target)] as piece:
+            count = len(piece)
+            target[:count] = piece
+        self._advance(count)
+        return count
+
+    def _advance(self, count: int) -> None:
+        self._size -= count
+        self._at += count
+        if self._at == len(self._chunks[0]):
+            self._chunks.popleft()
+            self._at = 0
+
+
+class _BufferPool:
+    """Buffers for reading, shared by all sockets: an idle connection holds none.
+
+    They carry what is on the wire, never plaintext.
+    """
+
+    _KEPT = 4
+
+    def __init__(self) -> None:
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(READ_SIZE)
+
+    def give_back(self, buffer: bytearray) -> None:
+        if len(self._free) < self._KEPT:
+            self._free.append(buffer)
+
+
+READ_BUFFERS = _BufferPool()
