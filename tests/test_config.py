@@ -268,3 +268,28 @@ def test_a_config_is_told_apart_from_its_entropy(build: Build) -> None:
         return bytes(size)
 
     assert "entropy" not in repr(build(entropy=entropy))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"trust": "ca.pem"}, r"TrustStore\.from_pem\('ca.pem'\)"),
+        ({"verify": False}, "verify_peer=False"),
+        ({"verify_peer": None}, "must be True or False"),
+        ({"limits": 5}, "must be Limits, not int"),
+        ({"clock": 3}, "clock must be a callable"),
+        ({"handshake_timeout": "5"}, "number of seconds or None"),
+        ({"keylog": True}, "keylog must be a path"),
+        ({"credentials": ["chain.pem"]}, "must be Credentials, not str"),
+    ],
+)
+def test_values_of_another_kind_raise(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ClientConfig(**setting)
+
+
+def test_repr_shows_what_differs_from_the_defaults() -> None:
+    assert repr(ClientConfig()) == "ClientConfig()"
+    assert repr(ClientConfig(alpn=["h2"], grease=False)) == (
+        "ClientConfig(alpn=('h2',), grease=False)"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -51,7 +51,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SharedConfig:
     """What both roles have."""
 
@@ -73,7 +73,11 @@ class SharedConfig:
     clock: Callable[[], datetime] = _utc_now
     entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)
 
+    def __repr__(self) -> str:
+        return _short_repr(self)
+
     def __post_init__(self) -> None:
+        _check_kinds(self)
         for name in ("alpn", "versions", "cipher_suites", "groups", "signature_schemes"):
             _freeze_names(self, name)
         _check_known("versions", self.versions, {"TLSv1.3"})
@@ -90,12 +94,15 @@ class SharedConfig:
             raise ConfigurationError(
                 "record_padding must be a whole number of bytes from 0 to 16384, or a policy."
             )
+        timeout = self.handshake_timeout
         # Written so that NaN fails, too.
-        if self.handshake_timeout is not None and not self.handshake_timeout > 0:
-            raise ConfigurationError("handshake_timeout must be a positive number of seconds.")
+        if timeout is not None and not (_is_number(timeout) and timeout > 0):
+            raise ConfigurationError(
+                f"handshake_timeout must be a positive number of seconds or None, not {timeout!r}."
+            )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientConfig(SharedConfig):
     """How a client connects. Every field has a safe default.
 
@@ -149,8 +156,7 @@ class ClientConfig(SharedConfig):
                 "A verify callback replaces the verification: it would not look at trust."
             )
         if self.key_shares is None:
-            shares = [group for group in DEFAULT_KEY_SHARES if group in self.groups]
-            object.__setattr__(self, "key_shares", tuple(shares or self.groups[:1]))
+            object.__setattr__(self, "key_shares", _default_key_shares(self.groups))
             return
         _freeze_names(self, "key_shares")
         # RFC 8446 4.2.8: shares come in the order of supported_groups, or the server may refuse.
@@ -159,7 +165,7 @@ class ClientConfig(SharedConfig):
             raise ConfigurationError("key_shares must keep the order of groups (RFC 8446 4.2.8).")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ServerConfig(SharedConfig):
     """How a server answers. It needs credentials; the rest has safe defaults.
 
@@ -217,6 +223,43 @@ class ServerConfig(SharedConfig):
             )
 
 
+def _check_kinds(config: SharedConfig) -> None:
+    """What a type checker would have found, for those who use none."""
+    trust = getattr(config, "trust", None)
+    if trust is not None and not isinstance(trust, TrustStore):
+        hint = f": TrustStore.from_pem({trust!r})" if isinstance(trust, str) else ""
+        raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}{hint}.")
+    if not isinstance(config.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"limits must be Limits, not {type(config.limits).__name__}.")
+    for name in ("verify", "choose_credentials"):
+        if not (getattr(config, name) is None or callable(getattr(config, name))):
+            hint = " To accept any certificate, say verify_peer=False." if name == "verify" else ""
+            raise ConfigurationError(f"{name} must be a callable or None.{hint}")
+    for name in ("clock", "entropy"):
+        if not callable(getattr(config, name)):
+            raise ConfigurationError(f"{name} must be a callable.")
+    keylog = config.keylog
+    if not (keylog is None or callable(keylog) or _is_path(keylog)):
+        raise ConfigurationError("keylog must be a path, a callable or None.")
+
+
+def _default_key_shares(groups: Sequence[str]) -> tuple[str, ...]:
+    return tuple([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
+
+
+def _short_repr(config: SharedConfig) -> str:
+    """Only what differs from the defaults."""
+    changed: list[str] = []
+    for each in fields(config):
+        value = getattr(config, each.name)
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        if each.name == "key_shares":
+            default = _default_key_shares(config.groups)
+        if each.repr and value != default and not (each.name == "credentials" and not value):
+            changed.append(f"{each.name}={value!r}")
+    return f"{type(config).__name__}({', '.join(changed)})"
+
+
 def _freeze_names(config: SharedConfig, name: str) -> None:
     value = getattr(config, name)
     if isinstance(value, str):
@@ -254,6 +297,14 @@ def _check_switches(config: SharedConfig) -> None:
         value = getattr(config, each.name)
         if each.type == "bool" and not isinstance(value, bool):
             raise ConfigurationError(f"{each.name} must be True or False, not {value!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike)
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:

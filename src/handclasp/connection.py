@@ -113,6 +113,16 @@ class _Connection(Generic[Config]):
 
     # What is known
 
+    def __repr__(self) -> str:
+        info = self._info
+        if self._failure is not None:
+            state = f"failed: {self._failure.fault}"
+        elif info is None:
+            state = "in the handshake"
+        else:
+            state = f"{info.version} {info.cipher_suite} {info.group}"
+        return f"<{type(self).__name__} {state}>"
+
     @property
     def config(self) -> Config:
         """The config that this connection follows."""
@@ -578,10 +588,13 @@ class ClientConnection(_Connection[ClientConfig]):
         trace: Trace | None = None,
     ) -> None:
         config = config if config is not None else ClientConfig()
+        if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"A client needs a ClientConfig, not {config!r}.")
         if server_name is None and config.verify_peer and config.verify is None:
             raise ConfigurationError(
-                "A client needs the server_name to verify. To connect without knowing with "
-                "whom, say ClientConfig(verify_peer=False)."
+                "A client must know whose certificate to expect: pass "
+                'server_name="example.com". (Only to connect without knowing with whom: '
+                "ClientConfig(verify_peer=False).)"
             )
         super().__init__(config, is_client=True, trace=trace)
         self._server_name = normal_name(server_name) if server_name is not None else None
@@ -609,6 +622,8 @@ class ServerConnection(_Connection[ServerConfig]):
     __slots__ = ()
 
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
+        if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
         super().__init__(config, is_client=False, trace=trace)
         self._start(server_handshake(self._dialogue(), config))
 

@@ -48,6 +48,7 @@ class ProtocolError(TLSError):
         self.explanation = fault.sentence
         self.fix = fault.fix
         super().__init__(f"{fault.sentence} ({detail})" if detail else fault.sentence)
+        _note_fix(self)
 
 
 class CertificateError(ProtocolError):
@@ -72,7 +73,16 @@ class PeerAlertError(TLSError):
         self.alert = alert_name(alert_number)
         self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
         self.explanation, self.fix = _ALERTS_EXPLAINED.get(alert_number, _UNEXPLAINED)
-        super().__init__(f"The peer ended the connection with the alert {self.alert}.")
+        super().__init__(
+            f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
+        )
+        _note_fix(self)
+
+
+def _note_fix(error: TLSError) -> None:
+    """What to change also stands under a traceback that nobody caught."""
+    if error.fix:
+        error.add_note(error.fix)
 
 
 _UNEXPLAINED = ("The peer gave up with an alert that says no more than its name.", "")

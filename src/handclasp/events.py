@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handclasp.handshake.questions import Question
@@ -18,11 +18,14 @@ class HandshakeCompleted:
     info: ConnectionInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DataReceived:
     """Decrypted application data; at most one of these comes out of one `receive_data` call."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"DataReceived({len(self.data)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -471,7 +471,7 @@ class Fault(Enum):
         "RFC 5280 6",
         "No path leads from the certificate to a trusted authority.",
         "Send the intermediate certificates too, or get a certificate from a trusted authority.",
-        "If the issuer is yours, add it to the trust store.",
+        "If the issuer is yours, trust it: ClientConfig(trust=TrustStore.from_pem(FILE)).",
     )
     CERTIFICATE_NAME_MISMATCH = Entry(
         Alert.BAD_CERTIFICATE,
@@ -529,7 +529,7 @@ class Fault(Enum):
         "RFC 8446 6.1",
         "The handshake did not complete in time.",
         "Check that the service is up and speaks TLS on this port.",
-        "Allow more time if the network is slow.",
+        "Allow more time (handshake_timeout) if the network is slow.",
     )
 
     # This side

@@ -148,7 +148,6 @@ def test_connect_goes_through_the_addresses_and_verifies_the_host(
 
         server = Aside(serve)
         with connect("localhost", port, client_config, timeout=20) as tls:
-            assert tls.info is not None
             assert (tls.info.version, tls.info.server_name) == ("TLSv1.3", "localhost")
             assert tls.info.peer_verified
             assert tls.getpeername() == ("127.0.0.1", port)
@@ -247,7 +246,8 @@ def test_handshake_false_leaves_the_handshake_to_the_first_operation(
     with plain_pair() as (left, right):
         client = wrap_client(left, client_config, server_name="localhost", handshake=False)
         server = wrap_server(right, server_config, handshake=False)
-        assert client.info is None
+        with pytest.raises(ConfigurationError, match="not complete"):
+            _ = client.info
         assert "handshake not complete" in repr(client)
         with client, server:
             answer = Aside(lambda: server.sendall(server.recv(10) + b"!"))

@@ -130,8 +130,8 @@ def started(*arguments: str) -> Iterator[Process]:
     reader = threading.Thread(target=_read_lines, args=(process,))
     reader.start()
     try:
-        line = process.line(r"^Listening on https://")
-        found = re.search(r":(\d+)/", line)
+        line = process.line(r"^Listening on ")
+        found = re.search(r":(\d+)(?:/| \(TLS echo\)$)", line)
         assert found, line
         process.port = int(found[1])
         yield process

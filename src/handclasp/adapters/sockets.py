@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast, overload
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
 from handclasp.adapters.polling import wait
@@ -192,7 +192,7 @@ class TLSSocket:
     def __repr__(self) -> str:
         if self._gone:
             state = "closed"
-        elif (info := self.info) is None:
+        elif (info := self.connection.info) is None:
             state = "handshake not complete"
         else:
             state = f"{info.version} {info.cipher_suite}"
@@ -213,9 +213,16 @@ class TLSSocket:
             self._release(notify=False)
 
     @property
-    def info(self) -> ConnectionInfo | None:
-        """What the handshake agreed upon; None until it is complete."""
-        return self.connection.info
+    def info(self) -> ConnectionInfo:
+        """What the handshake agreed upon.
+
+        Raises:
+            ConfigurationError: the handshake is not complete (after `handshake=False` only).
+        """
+        info = self.connection.info
+        if info is None:
+            raise ConfigurationError("The handshake is not complete: call do_handshake() first.")
+        return info
 
     def do_handshake(self) -> None:
         """Complete the handshake, if it is not complete yet.
@@ -366,6 +373,27 @@ class TLSSocket:
             self._release(notify=True)
 
     # What sockets have besides
+
+    @overload
+    def makefile(
+        self,
+        mode: Literal["r", "w", "rw", "wr", ""] = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[str]: ...
+    @overload
+    def makefile(
+        self,
+        mode: Literal["b", "rb", "br", "wb", "bw", "rwb", "rbw", "wrb", "wbr", "brw", "bwr"],
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[bytes]: ...
 
     def makefile(
         self,

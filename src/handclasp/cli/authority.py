@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 """The names that a certificate for this machine alone is for."""
+
+_COLUMNS = 80
 
 
 def authority_directory() -> Path:
@@ -33,14 +37,28 @@ def open_authority(directory: Path | None = None) -> LocalAuthority:
 
 def trust_advice(path: Path, port: int | None = None) -> str:
     """How to make programs trust the authority at `path`, for people to copy."""
+    file, shown_port = shlex.quote(str(path)), port or "PORT"
+    quoted = json.dumps(str(path), ensure_ascii=False)
     return "\n".join(
         (
             "To trust it:",
-            f"  curl:      curl --cacert {path} https://localhost:{port or 'PORT'}/",
-            "  Chromium:  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n handclasp \\",
-            f"               -i {path}",
-            "  Firefox:   the same with -d sql:PROFILE, the directory that about:profiles names;",
-            "             or Settings, Certificates, View, Authorities, Import",
+            _advice("handclasp:", f"handclasp connect localhost:{shown_port} \\", f"--ca {file}"),
+            _advice("Python:", "ClientConfig(trust=TrustStore.from_pem(", f"{quoted}))", glue=""),
+            _advice("curl:", f"curl --cacert {file} \\", f"https://localhost:{shown_port}/"),
+            _advice(
+                "Chromium:",
+                "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n handclasp \\",
+                f"-i {file}",
+            ),
+            "  Firefox:   the same with -d sql:PROFILE (about:profiles names it); or",
+            "             Settings, Certificates, View, Authorities, Import",
             "To take it back: certutil -d sql:$HOME/.pki/nssdb -D -n handclasp",
         )
     )
+
+
+def _advice(label: str, first: str, rest: str, glue: str = " ") -> str:
+    """One line where that fits a terminal, else two that can still be copied as they are."""
+    whole = first.removesuffix(" \\") + glue + rest
+    line = f"  {label:10} {whole}"
+    return line if len(line) <= _COLUMNS else f"  {label:10} {first}\n{' ' * 15}{rest}"

@@ -23,7 +23,7 @@ def command() -> None:
     """Make certificates for this machine, and look at others."""
 
 
-@command.command("ca")
+@command.command("ca", short_help="The local authority, and how to trust it.")
 @click.option("--pem", is_flag=True, help="Print the authority's certificate as PEM.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_ca(pem: bool, as_json: bool) -> None:
@@ -46,13 +46,26 @@ def cert_ca(pem: bool, as_json: bool) -> None:
         click.echo("\n" + trust_advice(path))
 
 
-@command.command("issue")
+@command.command("issue", short_help="Issue a certificate by the local authority.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--out", default=".", metavar="DIR", help="Where to write chain.pem and key.pem.")
+@click.option(
+    "--out",
+    default=".",
+    metavar="DIR",
+    help="Where to write chain.pem and key.pem.  [default: this directory]",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--client", is_flag=True, help="For a client instead of a server.")
-@click.option("--days", default=397, show_default=True, help="How long it is valid.")
-@click.option("--key-type", default="ecdsa-p256", show_default=True, metavar="TYPE")
+@click.option(
+    "--days", default=MAX_DAYS, show_default=True, help=f"How long it is valid: 1 to {MAX_DAYS}."
+)
+@click.option(
+    "--key-type",
+    default="ecdsa-p256",
+    show_default=True,
+    metavar="TYPE",
+    help=f"One of {', '.join(KEY_TYPES)}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_issue(
     names: tuple[str, ...],
@@ -83,7 +96,7 @@ def cert_issue(
         click.echo(f"{chain} is the certificate for {', '.join(names)}; {key} is its private key.")
 
 
-@command.command("show")
+@command.command("show", short_help="What the certificates in a file say.")
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_show(file: str, as_json: bool) -> None:

@@ -16,12 +16,13 @@ from handclasp.cli.inputs import (
     host_and_port,
     keylog_of,
     names_of,
+    one_address,
     save_trace,
     trace_file,
     trust_of,
     unescaped,
 )
-from handclasp.cli.later import later
+from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import (
     FAILED,
     Failure,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for one address of the host."""
+
+_EVENTS_TOLD_OF = 200
+"""More than come before a server's CertificateRequest; without --trace no more are kept."""
 
 
 @dataclass(slots=True)
@@ -52,8 +56,8 @@ class _Attempt:
     timings: dict[str, int] = field(default_factory=dict[str, int])
 
 
-@click.command("connect")
-@click.argument("address", metavar="HOST[:PORT]")
+@click.command("connect", cls=CommandWithLater)
+@click.argument("addresses", metavar="HOST[:PORT]", nargs=-1, required=True)
 @click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate. The peer may be anybody.")
 @click.option("--server-name", metavar="NAME", help="The name to ask and verify for, if not HOST.")
@@ -69,7 +73,9 @@ class _Attempt:
 @click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
-@click.option("--trace", metavar="FILE", help="Record the handshake into FILE.json.")
+@click.option(
+    "--trace", metavar="FILE", help="Record the handshake into FILE, whose name must end in .json."
+)
 @click.option(
     "--send",
     metavar="TEXT",
@@ -81,18 +87,15 @@ class _Attempt:
 @later("--session", takes_value=True)
 @later("--early-data", takes_value=True)
 @later("--verbose", "-v")
-def command(address: str, **options: Any) -> None:
+def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Connect to a TLS server, tell how it went, and talk.
 
     Standard input goes to the server, and what it answers to standard output, byte for byte; the
     end of the input closes this side's half. What is told goes to standard error.
     """
     trace = trace_file(options["trace"]) if options["trace"] else None
-    attempt = _attempt(address, options)
-    if trace is not None:
-        from handclasp import Recorder
-
-        attempt.recorder = Recorder()
+    attempt = _attempt(one_address(addresses), options)
+    attempt.recorder = _recorder(options)
     send = unescaped(options["send"]) if options["send"] is not None else None
     try:
         failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
@@ -131,6 +134,16 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
     return _Attempt(host, port, server_name, config, trust)
 
 
+def _recorder(options: dict[str, Any]) -> Recorder | None:
+    """For --trace; also, only for the start of the handshake, for what is told to people."""
+    from handclasp import Recorder
+
+    if options["trace"]:
+        return Recorder()
+    told = not options["quiet"] and not options["as_json"]
+    return Recorder(limit=_EVENTS_TOLD_OF) if told else None
+
+
 def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
     """The whole of it; whether it failed."""
     from handclasp.cli.conversation import OutputClosed, converse, send_and_read
@@ -141,7 +154,7 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
     try:
         with _connected(attempt) as tls:
             info = tls.info
-            if info is not None and not quiet and not as_json:
+            if not quiet and not as_json:
                 _tell(attempt, info)
             try:
                 if send is not None:
@@ -213,9 +226,23 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
     lines = [
         *connection_lines(info),
         *peer_lines(info, attempt.trust, attempt.server_name),
-        ("time", took),
     ]
+    if attempt.config.credentials is None and _asked_for_certificate(attempt.recorder):
+        lines.append(("client cert", "the server asked for one; none was given (--cert, --key)"))
+    lines.append(("time", took))
     print_lines(f"Connected to {attempt.host}, {attempt.address} port {attempt.port}", lines)
+
+
+def _asked_for_certificate(recorder: Recorder | None) -> bool:
+    from handclasp.trace.events import MessageSeen
+    from handclasp.wire.iana import HandshakeType
+
+    return recorder is not None and any(
+        isinstance(event, MessageSeen)
+        and event.direction == "received"
+        and event.message_type == HandshakeType.CERTIFICATE_REQUEST
+        for event in recorder.events
+    )
 
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
@@ -223,7 +250,10 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
     from handclasp.cli.report import failure_lines, print_lines
 
     what = "The connection broke" if info is not None else "No connection"
-    print_lines(f"{what}: {printable(failure.message)}", failure_lines(failure))
+    lines = failure_lines(failure)
+    if (failure.fault, failure.from_) == ("CERTIFICATE_UNTRUSTED", "local"):
+        lines.append(("to change", "Here: --ca FILE trusts the authorities in FILE."))
+    print_lines(f"{what}: {printable(failure.message)}", lines)
 
 
 def _print_json(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
-from handclasp.cli.later import later
+from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 
@@ -34,7 +34,7 @@ USUAL_PORT = 8443
 _WAIT_SECONDS = 20.0
 
 
-@click.command("demo")
+@click.command("demo", cls=CommandWithLater)
 @click.option("--once", is_flag=True, help="Tell the story, fetch the page once, and end.")
 @click.option(
     "--port",
@@ -231,8 +231,6 @@ def _document(demo: _Demo, tls: TLSSocket, path: str) -> tuple[str, bytes] | Non
     info = tls.info
     if path == "/ca.pem":
         return "application/x-pem-file", demo.authority.certificate_pem
-    if info is None:
-        return None
     if path == "/connection.json":
         shown = {**info_to_json(info), "fingerprint": _fingerprint(tls)}
         return "application/json", json.dumps(shown, indent=2).encode()
@@ -300,7 +298,8 @@ def _show_browser(url: str, authority: Path, *, open_it: bool) -> None:
     """Show the page until Ctrl-C, which may come at any moment."""
     port = int(url.rstrip("/").rpartition(":")[2])
     try:
-        _say(f"Now your browser: {url} tells the same, and about its own connection.")
+        _say(f"Now your browser: {url} tells the same,")
+        _say("and about its own connection.")
         _say("It warns you unless it trusts the authority that this demo made.\n")
         _say(trust_advice(authority, port))
         _say("\nCtrl-C ends it.")

@@ -17,6 +17,15 @@ KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 """Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
 
 
+def one_address(words: Sequence[str]) -> str:
+    """The address among the arguments: there must be one. Raises `WrongArguments`."""
+    if len(words) == 1:
+        return words[0]
+    first = f"[{words[0]}]" if ":" in words[0] else words[0]
+    meant = _meant(":".join((first, *words[1:])))
+    raise WrongArguments(f"{' '.join(words)!r} is not one address: write HOST:PORT.{meant}")
+
+
 def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
     """HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT. Raises `WrongArguments`."""
     if text.startswith("["):
@@ -31,7 +40,8 @@ def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
         host, separator, port = text.partition(":")
         given = bool(separator)
     if not host or "/" in host or any(character.isspace() for character in host):
-        raise WrongArguments(f"{text!r} is not an address: write HOST or HOST:PORT.")
+        meant = _meant(text)
+        raise WrongArguments(f"{text!r} is not an address: write HOST or HOST:PORT.{meant}")
     if not given:
         return host, default_port
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
@@ -130,6 +140,20 @@ def save_trace(recorder: Recorder, path: Path) -> None:
         recorder.save(path)
     except OSError as error:
         raise WrongArguments(f"Cannot write the trace {path}: {error.strerror}.") from None
+
+
+def _meant(text: str) -> str:
+    """A question that proposes the address in a URL or the like; empty if there is none."""
+    address = text.partition("://")[2] if "://" in text else text
+    for end in "/?#":
+        address = address.partition(end)[0]
+    if address == text and not address.partition(":")[1]:
+        return ""
+    try:
+        host_and_port(address)
+    except WrongArguments:
+        return ""
+    return f" Did you mean {address}?"
 
 
 _ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}

@@ -13,7 +13,7 @@ import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
-from handclasp.cli.later import later
+from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 15.0
 
 
-@click.command("serve")
+@click.command("serve", cls=CommandWithLater)
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -118,10 +118,14 @@ def _traces(directory: str | None) -> Path | None:
 
 
 def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
-    what = "an echo" if options["echo"] else f"the files of {os.path.abspath(directory)}"
+    url = url_of(options["host"], port)
+    if options["echo"]:
+        where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
+    else:
+        where = f"{url} with the files of {os.path.abspath(directory)}"
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
-    click.echo(f"Listening on {url_of(options['host'], port)} with {what}", err=on_error)
+    click.echo(f"Listening on {where}", err=on_error)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"
         click.echo(f"The certificate is from this machine's own authority, {path}", err=on_error)

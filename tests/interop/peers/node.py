@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 from .base import Options, ProgramPeer, Role
+from .features import ML_DSA, ML_KEM
 
 _PROGRAM = Path(__file__).parent / "node" / "peer.mjs"
 
@@ -29,6 +31,10 @@ class Node(ProgramPeer):
     def lacks(self, feature: str, role: Role) -> str | None:
         if feature == "key-update-peer":
             return "Node cannot send a KeyUpdate"
+        if feature in ML_KEM and not _has_post_quantum():
+            return "the OpenSSL of this Node has no ML-KEM"
+        if feature in ML_DSA and not _has_post_quantum():
+            return "the OpenSSL of this Node has no ML-DSA"
         return None
 
     def command(self, options: Options) -> list[str]:
@@ -44,6 +50,14 @@ def _node() -> str | None:
         if path.exists():
             return str(path)
     return shutil.which("node")
+
+
+def _has_post_quantum() -> bool:
+    """OpenSSL has it from 3.5 on. Without any Node, `unavailable` is the reason, not this."""
+    if _node() is None:
+        return True
+    found = re.match(r"(\d+)\.(\d+)", _versions()["openssl"])
+    return found is not None and (int(found[1]), int(found[2])) >= (3, 5)
 
 
 @cache
