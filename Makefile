@@ -50,7 +50,7 @@ peers: $(READY) ## install the independent TLS stacks to test against (Debian, a
 	VENV=$(abspath $(VENV)) bash tests/interop/install_peers.sh
 
 interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
-	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix
+	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix --write docs/interop.md
 
 browsers: peers ## Chromium and Firefox against the demo, and captures read by tshark
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m 'browser or capture'

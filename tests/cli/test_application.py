@@ -61,6 +61,20 @@ def test_what_comes_later_says_so_in_one_sentence(run: Run, arguments: tuple[str
     assert "not available yet" in result.stderr
 
 
+@pytest.mark.parametrize("typed", ["-v", "--verbose"])
+def test_what_comes_later_is_named_in_its_long_form(run: Run, typed: str) -> None:
+    sentence = run("connect", "localhost:1", typed).stderr
+    assert sentence == "handclasp: --verbose is not available yet in this version.\n"
+
+
+def test_a_mistyped_option_is_not_led_to_what_comes_later(run: Run) -> None:
+    hidden, known = run("connect", "h", "--verbos"), run("connect", "h", "--insecur")
+    assert hidden.exit_code == known.exit_code == 2
+    assert "No such option" in hidden.stderr
+    assert "--verbose" not in hidden.stderr
+    assert "--insecure" in known.stderr
+
+
 def test_help_is_quick() -> None:
     """Far above what it takes, for busy machines: it is to catch an import gone wild."""
     times: list[float] = []

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.cli.conftest import Run
 
 from handclasp import Credentials
-from handclasp.certificates.authority import LocalAuthority
+from handclasp.certificates.authority import KEY_TYPES, LocalAuthority
+from handclasp.cli.authority import trust_advice
 
 
 def test_ca_makes_one_and_keeps_it(
@@ -32,6 +33,28 @@ def test_ca_tells_where_it_is_and_how_to_trust_it(run: Run, ca: str) -> None:
     assert ca in result.stdout
     assert "certutil" in result.stdout
     assert json.loads(run("cert", "ca", "--json").stdout)["path"] == ca
+
+
+def test_the_advice_fits_a_terminal_and_names_every_way(tmp_path: Path) -> None:
+    for path in (tmp_path / "ca.pem", Path("/home/somebody/.local/share/handclasp/ca.pem")):
+        advice = trust_advice(path, 65535)
+        for expected in (
+            "handclasp connect localhost:65535 ",
+            f"--ca {path}",
+            "ClientConfig(trust=TrustStore.from_pem(",
+            f'"{path}"))',
+            f"curl --cacert {path}",
+        ):
+            assert expected in advice
+    assert max(map(len, advice.splitlines())) <= 80
+    assert "'/a b/ca.pem'" in trust_advice(Path("/a b/ca.pem"))
+
+
+def test_help_tells_what_may_be_given(run: Run) -> None:
+    shown = " ".join(run("cert", "issue", "--help").stdout.split())
+    for expected in (*KEY_TYPES, "1 to 397", "[default: this directory]"):
+        assert expected in shown
+    assert "..." not in run("cert", "--help").stdout.partition("Commands:")[2]
 
 
 def test_ca_of_a_broken_directory_is_a_wrong_argument(

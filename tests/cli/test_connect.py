@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import COMMAND, SOURCE, Run, end_by_signal, handclasp_process, started
+from tests.cli.conftest import COMMAND, SOURCE, Run, handclasp_process, heed_interrupts, started
 from tests.pki import Leaf, Pki
 
 import handclasp
@@ -146,6 +146,7 @@ def test_interrupts_end_it_without_a_traceback(echo: str, ca: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": SOURCE},
+        preexec_fn=heed_interrupts,
     )
     assert popen.stdin is not None
     assert popen.stdout is not None
@@ -153,7 +154,8 @@ def test_interrupts_end_it_without_a_traceback(echo: str, ca: str) -> None:
         popen.stdin.write(b"ping")
         popen.stdin.flush()
         assert popen.stdout.read(4) == b"ping"
-        assert end_by_signal(popen, signal.SIGINT) == 0
+        popen.send_signal(signal.SIGINT)
+        assert popen.wait(30) == 0
     finally:
         popen.kill()
         _, errors = popen.communicate()
@@ -285,6 +287,24 @@ def test_client_certificates(run: Run, authority: LocalAuthority, ca: str, tmp_p
     assert error["fix"]
 
 
+def test_a_certificate_that_was_asked_for_is_told_of(
+    run: Run, authority: LocalAuthority, ca: str, tmp_path: Path
+) -> None:
+    run("cert", "issue", "Ada Lovelace", "--client", "--out", str(tmp_path))
+    mine = ("--cert", str(tmp_path / "chain.pem"), "--key", str(tmp_path / "key.pem"))
+    asked = "the server asked for one; none was given"
+    with started("serve", "--echo", "--port", "0", "--client-ca", ca) as process:
+        address = ("connect", f"localhost:{process.port}", "--ca", ca)
+        without = " ".join(run(*address, input="").stderr.split())
+        assert asked in without
+        assert "(--cert, --key)" in without
+        assert asked not in " ".join(run(*address, *mine, input="").stderr.split())
+    with started("serve", "--echo", "--port", "0") as process:
+        unasked = run("connect", f"localhost:{process.port}", "--ca", ca, input="")
+    assert unasked.exit_code == 0
+    assert "client cert" not in unasked.stderr
+
+
 def test_keylog_and_trace(run: Run, pki: Pki, ca_of_pki: str, tmp_path: Path) -> None:
     keylog, trace = tmp_path / "keys.log", tmp_path / "trace.json"
     with server(tls_server(pki.server())) as port:
@@ -352,6 +372,7 @@ def test_certificates_that_do_not_convince(run: Run, pki: Pki, ca_of_pki: str, f
     assert human.stdout == ""
     for expected in ("No connection", "found", "at fault", "to change", fault):
         assert expected in human.stderr
+    assert ("--ca FILE" in human.stderr) == (fault == "CERTIFICATE_UNTRUSTED")
 
 
 def test_an_alert_of_the_peer(run: Run, pki: Pki, ca_of_pki: str) -> None:
@@ -478,6 +499,31 @@ def test_wrong_arguments_are_one_sentence(run: Run, arguments: tuple[str, ...], 
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("handclasp: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("https://localhost:9444/",), "localhost:9444"),
+        (("https://[::1]:9444/a?b",), "[::1]:9444"),
+        (("localhost/",), "localhost"),
+        (("localhost", "9444"), "localhost:9444"),
+        (("::1", "9444"), "[::1]:9444"),
+        (("localhost", "otherhost"), None),
+        (("h ost",), None),
+    ],
+)
+def test_addresses_that_are_nearly_right(
+    run: Run, arguments: tuple[str, ...], meant: str | None
+) -> None:
+    result = run("connect", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("handclasp: ")
+    assert result.stderr.count("\n") == 1
+    if meant is None:
+        assert "Did you mean" not in result.stderr
+    else:
+        assert result.stderr.endswith(f" Did you mean {meant}?\n")
 
 
 def test_unknown_options_and_missing_arguments(run: Run) -> None:

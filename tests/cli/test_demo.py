@@ -150,7 +150,9 @@ def test_the_page_is_well_formed_and_stands_alone(authority: LocalAuthority) -> 
 
 def test_the_demo_tells_how_to_trust_it(authority: LocalAuthority, ca: str) -> None:
     with started("demo", "--no-browser", "--port", "0") as process:
-        process.line(f"curl --cacert {re.escape(ca)} https://localhost:{process.port}/")
+        process.line(f"handclasp connect localhost:{process.port} ")
+        process.line(f"curl --cacert {re.escape(ca)}")
+        process.line(f"https://localhost:{process.port}/")
         process.line("certutil -d sql:")
         assert process.end(signal.SIGTERM) == 0
 

@@ -123,6 +123,11 @@ def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority
         assert failed["error"]["from"] == "local"
 
 
+def test_an_echo_announces_no_web_page(home: Path) -> None:
+    with started("serve", "--echo", "--port", "0") as process:
+        assert process.announced == f"Listening on localhost:{process.port} (TLS echo)"
+
+
 def test_echo_and_traces(tmp_path: Path, authority: LocalAuthority) -> None:
     traces = tmp_path / "traces"
     with started("serve", "--echo", "--port", "0", "--trace", str(traces)) as process:

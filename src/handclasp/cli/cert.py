@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
 from handclasp.cli.identity import dates_of
 from handclasp.cli.outcome import WrongArguments, configuration_checked

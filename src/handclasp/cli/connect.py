@@ -227,22 +227,16 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
         *connection_lines(info),
         *peer_lines(info, attempt.trust, attempt.server_name),
     ]
-    if attempt.config.credentials is None and _asked_for_certificate(attempt.recorder):
+    if not attempt.config.credential_list and _asked_for_certificate(attempt.recorder):
         lines.append(("client cert", "the server asked for one; none was given (--cert, --key)"))
     lines.append(("time", took))
     print_lines(f"Connected to {attempt.host}, {attempt.address} port {attempt.port}", lines)
 
 
 def _asked_for_certificate(recorder: Recorder | None) -> bool:
-    from handclasp.trace.events import MessageSeen
-    from handclasp.wire.iana import HandshakeType
+    from handclasp.trace.facts import certificate_was_requested
 
-    return recorder is not None and any(
-        isinstance(event, MessageSeen)
-        and event.direction == "received"
-        and event.message_type == HandshakeType.CERTIFICATE_REQUEST
-        for event in recorder.events
-    )
+    return recorder is not None and certificate_was_requested(recorder.events)
 
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:

@@ -22,7 +22,7 @@ def one_address(words: Sequence[str]) -> str:
     if len(words) == 1:
         return words[0]
     first = f"[{words[0]}]" if ":" in words[0] else words[0]
-    meant = _meant(":".join((first, *words[1:])))
+    meant = _proposed(":".join((first, *words[1:])))
     raise WrongArguments(f"{' '.join(words)!r} is not one address: write HOST:PORT.{meant}")
 
 
@@ -40,7 +40,8 @@ def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
         host, separator, port = text.partition(":")
         given = bool(separator)
     if not host or "/" in host or any(character.isspace() for character in host):
-        meant = _meant(text)
+        within = _address_within(text)
+        meant = _proposed(within) if within != text else ""
         raise WrongArguments(f"{text!r} is not an address: write HOST or HOST:PORT.{meant}")
     if not given:
         return host, default_port
@@ -142,13 +143,16 @@ def save_trace(recorder: Recorder, path: Path) -> None:
         raise WrongArguments(f"Cannot write the trace {path}: {error.strerror}.") from None
 
 
-def _meant(text: str) -> str:
-    """A question that proposes the address in a URL or the like; empty if there is none."""
-    address = text.partition("://")[2] if "://" in text else text
+def _address_within(url: str) -> str:
+    """What is left of a URL without its scheme and its path."""
+    address = url.partition("://")[2] if "://" in url else url
     for end in "/?#":
         address = address.partition(end)[0]
-    if address == text and not address.partition(":")[1]:
-        return ""
+    return address
+
+
+def _proposed(address: str) -> str:
+    """A question that proposes the address; empty if it is none either."""
     try:
         host_and_port(address)
     except WrongArguments:

@@ -87,6 +87,13 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     )
 
 
+def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
+    """Whether the server asked the client for a certificate (RFC 8446 section 4.3.2)."""
+    return any(
+        event.message_type == HandshakeType.CERTIFICATE_REQUEST for event in _messages(events)
+    )
+
+
 def role_of(events: Sequence[TraceEvent]) -> str:
     """Which side recorded: a client sends the first hello, a server receives it."""
     first = next(_messages(events), None)
