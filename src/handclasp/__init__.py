@@ -6,7 +6,9 @@ asyncio, and `ClientConnection` or `ServerConnection` to bring your own transpor
 
 from __future__ import annotations
 
-from handclasp import aio
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
 from handclasp.certificates.credentials import Credentials, Signer
 from handclasp.certificates.trust import TrustStore
@@ -41,6 +43,9 @@ from handclasp.handshake.questions import (
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
 from handclasp.trace.recorder import Recorder
+
+if TYPE_CHECKING:
+    from handclasp import aio
 
 __version__ = "0.1.0.dev0"
 
@@ -82,3 +87,10 @@ __all__ = [
     "Fault",
     "Recorder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever does not use asyncio need not wait for it to be imported.
+    if name == "aio":
+        return import_module("handclasp.aio")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
