@@ -132,7 +132,7 @@ def test_an_unknown_authority_is_refused_and_the_demo_goes_on(
     assert "ERR_CERT_AUTHORITY_INVALID" in loaded.complaints
     assert "handshake" not in loaded.document
     refused = demo.process.wait_for(r"^A visit from port \d+ failed: (.*)$")[1]
-    assert refused == "The peer ended the connection with the alert certificate_unknown."
+    assert refused.startswith("The peer ended the connection with the alert certificate_unknown.")
     assert not any(line.startswith("A visit:") for line in demo.visits())
     assert "One handshake, seven steps" in browser.load(demo.url).document
 
