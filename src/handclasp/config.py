@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
@@ -55,6 +55,7 @@ def _utc_now() -> datetime:
 class SharedConfig:
     """What both roles have."""
 
+    credentials: Credentials | Sequence[Credentials] | None = None
     alpn: Sequence[str] = ()
     versions: Sequence[str] = ("TLSv1.3",)
     cipher_suites: Sequence[str] = DEFAULT_CIPHER_SUITES
@@ -76,8 +77,14 @@ class SharedConfig:
     def __repr__(self) -> str:
         return _short_repr(self)
 
+    @property
+    def credential_list(self) -> tuple[Credentials, ...]:
+        """The credentials, best first, however they were given."""
+        return cast(tuple[Credentials, ...], self.credentials)
+
     def __post_init__(self) -> None:
         _check_kinds(self)
+        object.__setattr__(self, "credentials", _credential_list(self.credentials))
         for name in ("alpn", "versions", "cipher_suites", "groups", "signature_schemes"):
             _freeze_names(self, name)
         _check_known("versions", self.versions, {"TLSv1.3"})
@@ -136,17 +143,10 @@ class ClientConfig(SharedConfig):
 
     trust: TrustStore | None = None
     key_shares: Sequence[str] | None = None
-    credentials: Credentials | Sequence[Credentials] | None = None
     verify_peer: bool = True
-
-    @property
-    def credential_list(self) -> tuple[Credentials, ...]:
-        """The credentials, best first, however they were given."""
-        return _credential_list(self.credentials)
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
-        object.__setattr__(self, "credentials", self.credential_list)
         if not self.verify_peer and (self.verify is not None or self.trust is not None):
             raise ConfigurationError(
                 "verify_peer=False and a verify callback or a trust store exclude each other."
@@ -183,21 +183,14 @@ class ServerConfig(SharedConfig):
     The other fields are those of `ClientConfig`.
     """
 
-    credentials: Credentials | Sequence[Credentials] = ()
     client_auth: ClientAuth = ClientAuth.NONE
     trust: TrustStore | None = None
     strict_server_name: bool = False
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
 
-    @property
-    def credential_list(self) -> tuple[Credentials, ...]:
-        """The credentials, best first, however they were given."""
-        return _credential_list(self.credentials)
-
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
-        object.__setattr__(self, "credentials", self.credential_list)
         if self.choose_credentials is not None and (self.credentials or self.strict_server_name):
             raise ConfigurationError(
                 "choose_credentials replaces the choice: it would not look at credentials or "

@@ -185,10 +185,7 @@ class RecordLayer:
     @property
     def read_key_is_worn(self) -> bool:
         """Whether the peer's key has protected as many records as it should (section 5.5)."""
-        read = self._read
-        if read is None:
-            return False
-        return read.sequence >= (self._limits.records_per_key or read.suite.record_limit)
+        return self._read is not None and self._left_of(self._read) <= 0
 
     # Outbound
 
@@ -231,10 +228,7 @@ class RecordLayer:
 
     def records_left(self) -> int:
         """How many records the current write key may still seal (RFC 8446 section 5.5)."""
-        write = self._write
-        if write is None:
-            return 0
-        return (self._limits.records_per_key or write.suite.record_limit) - write.sequence
+        return self._left_of(self._write) if self._write is not None else 0
 
     @property
     def fragment_size(self) -> int:
@@ -250,6 +244,10 @@ class RecordLayer:
             return b""
         self._out = []
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _left_of(self, protection: Protection13) -> int:
+        limit = self._limits.records_per_key or protection.suite.record_limit
+        return limit - protection.sequence
 
     # Inbound, inside
 
@@ -316,7 +314,7 @@ class RecordLayer:
         if self._read is None or content_type != _APPLICATION_DATA:
             return self._open_plaintext(content_type, body)
         if self._early_data_budget:
-            return self._open_or_skip(header, body)
+            return self._open_or_skip(self._read, header, body)
         inner = self._read.open(header, body)
         return split_inner_plaintext(inner, self._read_limit)
 
@@ -345,10 +343,9 @@ class RecordLayer:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")
         self.note_idle_record("change_cipher_spec")
 
-    def _open_or_skip(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
-        read = self._read
-        if read is None:
-            return None
+    def _open_or_skip(
+        self, read: Protection13, header: bytes, body: Buffer
+    ) -> tuple[int, bytes] | None:
         sequence = read.sequence
         try:
             inner = read.open(header, body)
