@@ -13,15 +13,18 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, cast
 
-from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.credentials import Credentials, WatchedCredentials
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.errors import ConfigurationError
-from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
+from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, VerifyPeer
 from handclasp.limits import Limits
 from handclasp.trace.keylog import open_keylog
+from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
 
 MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
@@ -37,6 +40,9 @@ class ClientAuth(Enum):
     REQUIRED = "required"
 
 
+Credential = Credentials | WatchedCredentials
+"""A certificate and its key, or the files of both, which are read again when they change."""
+
 KeyLog = Callable[[str], None]
 """Takes one line in the format of SSLKEYLOGFILE (RFC 9850), without a line end."""
 
@@ -45,6 +51,7 @@ PaddingPolicy = Callable[[int], int]
 
 ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
 VerifyPeerCallback = Callable[[VerifyPeer], Any]
+ConfirmPeerCallback = Callable[[ConfirmPeer], Any]
 
 
 def _utc_now() -> datetime:
@@ -55,7 +62,11 @@ def _utc_now() -> datetime:
 class SharedConfig:
     """What both roles have."""
 
-    credentials: Credentials | Sequence[Credentials] | None = None
+    trust: TrustStore | None = None
+    policy: CertificatePolicy = field(default_factory=CertificatePolicy)
+    raw_public_keys: Sequence[bytes] = ()
+
+    credentials: Credential | Sequence[Credential] | None = None
     alpn: Sequence[str] = ()
     versions: Sequence[str] = ("TLSv1.3",)
     cipher_suites: Sequence[str] = DEFAULT_CIPHER_SUITES
@@ -63,6 +74,8 @@ class SharedConfig:
     signature_schemes: Sequence[str] = DEFAULT_SIGNATURE_SCHEMES
     choose_credentials: ChooseCredentialsCallback | None = None
     verify: VerifyPeerCallback | None = None
+    confirm_peer: ConfirmPeerCallback | None = None
+    certificate_compression: Sequence[str] | None = None
     keylog: str | os.PathLike[str] | KeyLog | None = None
     record_padding: int | PaddingPolicy = 0
     record_size_limit: int | None = None
@@ -79,8 +92,13 @@ class SharedConfig:
 
     @property
     def credential_list(self) -> tuple[Credentials, ...]:
-        """The credentials, best first, however they were given."""
-        return cast(tuple[Credentials, ...], self.credentials)
+        """The credentials as they are now, best first, however they were given."""
+        return tuple([each.current for each in cast(tuple[Credential, ...], self.credentials)])
+
+    @property
+    def accepts_certificates(self) -> bool:
+        """Whether the peer may show an X.509 certificate, and not only a raw public key."""
+        return not self.raw_public_keys or self.trust is not None
 
     def __post_init__(self) -> None:
         _check_kinds(self)
@@ -92,6 +110,8 @@ class SharedConfig:
         _check_known("groups", self.groups, GROUPS)
         _check_known("signature_schemes", self.signature_schemes, SIGNATURE_SCHEMES)
         _check_alpn(self.alpn)
+        _freeze_raw_public_keys(self)
+        _freeze_compression(self)
         _check_record_size_limit(self.record_size_limit)
         _check_switches(self)
         if self.keylog is not None and not callable(self.keylog):
@@ -115,6 +135,9 @@ class ClientConfig(SharedConfig):
 
     Attributes:
         trust: the authorities to trust; None means those of the system.
+        policy: what the server's certificate must fulfil besides; see `CertificatePolicy`.
+        raw_public_keys: SubjectPublicKeyInfo (DER or PEM) of servers that are known by their key
+            alone (RFC 7250). If any are given, certificates are accepted only with `trust` set.
         alpn: application protocols to offer, best first (RFC 7301).
         versions: protocol versions to offer. Only "TLSv1.3" is there so far.
         cipher_suites: suites to offer, best first.
@@ -126,7 +149,14 @@ class ClientConfig(SharedConfig):
         verify_peer: False accepts any certificate: encryption without knowing with whom.
         verify: replaces the verification of the server's chain; gets a `VerifyPeer` question and
             returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses.
+        confirm_peer: has the last word on a server that was verified: gets a `ConfirmPeer`
+            question and returns True, an awaitable of it, or DEFER. False or an exception refuses.
         choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable.
+        certificate_compression: in which algorithms certificates may come and go compressed
+            (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
+            (zlib always is), () none.
+        send_authorities: tell the server which authorities this side trusts, so that it can
+            choose a certificate (RFC 8446 section 4.2.4); of use with few of them only.
         keylog: a file to append secrets to, or a callable for each line. It gives everything
             away: for debugging only, and never taken from the environment by itself.
         record_padding: pad each record up to a multiple of this many bytes, or a policy; 0: none.
@@ -141,20 +171,17 @@ class ClientConfig(SharedConfig):
         clock, entropy: where time and randomness come from; for tests and replays.
     """
 
-    trust: TrustStore | None = None
     key_shares: Sequence[str] | None = None
     verify_peer: bool = True
+    send_authorities: bool = False
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
-        if not self.verify_peer and (self.verify is not None or self.trust is not None):
-            raise ConfigurationError(
-                "verify_peer=False and a verify callback or a trust store exclude each other."
-            )
-        if self.verify is not None and self.trust is not None:
-            raise ConfigurationError(
-                "A verify callback replaces the verification: it would not look at trust."
-            )
+        if not self.verify_peer:
+            _refuse_unused(self, "verify_peer=False verifies nothing", "verify", *_JUDGED_BY)
+        _check_verification(self)
+        if self.send_authorities and self.trust is None:
+            raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
         if self.key_shares is None:
             object.__setattr__(self, "key_shares", _default_key_shares(self.groups))
             return
@@ -174,7 +201,9 @@ class ServerConfig(SharedConfig):
             with a scheme of the client is taken; without a match on the name, the first that can.
         client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value.
         trust: the authorities for client certificates; needed if client_auth is not NONE, unless
-            `verify` is given.
+            `verify` or `raw_public_keys` is given.
+        send_authorities: name the trusted authorities when asking for a certificate, so that the
+            client can choose one (RFC 8446 section 4.2.4).
         strict_server_name: refuse names that no credential covers with unrecognized_name.
         prefer_client_order: take the client's first suite and group that this side allows,
             instead of this side's first.
@@ -184,7 +213,7 @@ class ServerConfig(SharedConfig):
     """
 
     client_auth: ClientAuth = ClientAuth.NONE
-    trust: TrustStore | None = None
+    send_authorities: bool = True
     strict_server_name: bool = False
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
@@ -203,28 +232,44 @@ class ServerConfig(SharedConfig):
             )
         _freeze_client_auth(self)
         if self.client_auth is ClientAuth.NONE:
-            if self.trust is not None or self.verify is not None:
-                raise ConfigurationError(
-                    "trust and verify are for client certificates: set client_auth as well, or "
-                    "leave them out."
-                )
-        elif self.trust is None and self.verify is None:
+            _refuse_unused(self, "client_auth is not set", "verify", *_JUDGED_BY)
+        elif self.trust is None and self.verify is None and not self.raw_public_keys:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
-        elif self.trust is not None and self.verify is not None:
-            raise ConfigurationError(
-                "A verify callback replaces the verification: it would not look at trust."
-            )
+        if self.policy.tlsa:
+            raise ConfigurationError("policy: TLSA records are about servers, not clients.")
+        _check_verification(self)
+
+
+_JUDGED_BY = ("trust", "policy", "raw_public_keys", "confirm_peer")
+"""What the verification of the peer goes by, if there is one."""
+
+
+def _check_verification(config: SharedConfig) -> None:
+    if config.verify is not None:
+        _refuse_unused(config, "A verify callback replaces the verification", *_JUDGED_BY)
+
+
+def _refuse_unused(config: SharedConfig, why: str, *names: str) -> None:
+    """A setting that nothing would look at is a mistake."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value != () and value != CertificatePolicy():
+            raise ConfigurationError(f"{why}, so {name} would not be looked at: leave it out.")
 
 
 def _check_kinds(config: SharedConfig) -> None:
     """What a type checker would have found, for those who use none."""
-    trust = getattr(config, "trust", None)
+    trust = config.trust
     if trust is not None and not isinstance(trust, TrustStore):
         hint = f": TrustStore.from_pem({trust!r})" if isinstance(trust, str) else ""
         raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}{hint}.")
     if not isinstance(config.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"limits must be Limits, not {type(config.limits).__name__}.")
-    for name in ("verify", "choose_credentials"):
+    if not isinstance(config.policy, CertificatePolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"policy must be a CertificatePolicy, not {type(config.policy).__name__}."
+        )
+    for name in ("verify", "confirm_peer", "choose_credentials"):
         if not (getattr(config, name) is None or callable(getattr(config, name))):
             hint = " To accept any certificate, say verify_peer=False." if name == "verify" else ""
             raise ConfigurationError(f"{name} must be a callable or None.{hint}")
@@ -263,14 +308,39 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
     object.__setattr__(config, name, frozen)
 
 
-def _credential_list(given: Credentials | Sequence[Credentials] | None) -> tuple[Credentials, ...]:
+def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[Credential, ...]:
     if given is None:
         return ()
-    credentials = (given,) if isinstance(given, Credentials) else tuple(given)
+    credentials = (given,) if isinstance(given, Credential) else tuple(given)
     for each in credentials:
-        if not isinstance(each, Credentials):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(each, Credential):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"credentials must be Credentials, not {type(each).__name__}.")
     return credentials
+
+
+def _freeze_raw_public_keys(config: SharedConfig) -> None:
+    given: Sequence[bytes] | bytes | str = config.raw_public_keys
+    if isinstance(given, bytes | str):
+        raise ConfigurationError("raw_public_keys must be a list of keys, not one.")
+    keys = tuple([public_key_info(key) for key in given])
+    object.__setattr__(config, "raw_public_keys", keys)
+
+
+def _freeze_compression(config: SharedConfig) -> None:
+    if config.certificate_compression is None:
+        object.__setattr__(config, "certificate_compression", available_algorithms())
+        return
+    _freeze_names(config, "certificate_compression")
+    for name in config.certificate_compression:
+        if name not in COMPRESSION_ALGORITHMS:
+            choices = ", ".join(COMPRESSION_ALGORITHMS)
+            raise ConfigurationError(
+                f"certificate_compression: {name!r} is not one of {choices}."
+            )
+        if name not in available_algorithms():
+            raise ConfigurationError(
+                f"certificate_compression: {name!r} needs a package that is not installed here."
+            )
 
 
 def _freeze_client_auth(config: ServerConfig) -> None:

@@ -487,6 +487,76 @@ class Fault(Enum):
         "Use a certificate with the right key usage and extended key usage.",
         "",
     )
+    CERTIFICATE_REVOKED = Entry(
+        Alert.CERTIFICATE_REVOKED,
+        "RFC 5280 5",
+        "The certificate was revoked by its issuer.",
+        "Replace the certificate, and find out why it was revoked.",
+        "",
+    )
+    BAD_OCSP_RESPONSE = Entry(
+        Alert.BAD_CERTIFICATE_STATUS_RESPONSE,
+        "RFC 6066 8",
+        "The stapled OCSP response does not vouch for the certificate.",
+        "Renew the stapled response: it must be current, signed, and about this certificate.",
+        "Check the clock of this machine.",
+    )
+    OCSP_RESPONSE_MISSING = Entry(
+        Alert.BAD_CERTIFICATE_STATUS_RESPONSE,
+        "RFC 7633 4.2.3",
+        "The certificate came without the OCSP response that must be stapled to it.",
+        "Switch OCSP stapling on.",
+        "",
+    )
+    REVOCATION_UNKNOWN = Entry(
+        Alert.CERTIFICATE_UNKNOWN,
+        "RFC 5280 6.3",
+        "No current revocation list covers the certificate, so it may have been revoked.",
+        "",
+        "Fetch the issuer's current CRL, or let the policy accept certificates without one.",
+    )
+    PIN_MISMATCH = Entry(
+        Alert.CERTIFICATE_UNKNOWN,
+        "RFC 7469 2.6",
+        "No key on the certificate's path is one of those that are pinned.",
+        "",
+        "If the peer changed its keys on purpose, renew the pins.",
+    )
+    TLSA_MISMATCH = Entry(
+        Alert.CERTIFICATE_UNKNOWN,
+        "RFC 6698 2.1",
+        "The certificate does not match any of the TLSA records.",
+        "Publish TLSA records for the certificate in use, before it is put to use.",
+        "Look the records up again.",
+    )
+    TIMESTAMPS_MISSING = Entry(
+        Alert.CERTIFICATE_UNKNOWN,
+        "RFC 6962 3",
+        "The certificate lacks valid timestamps of the known transparency logs.",
+        "Get a certificate from an authority that logs what it issues.",
+        "Add the keys of the logs that the certificate's authority uses.",
+    )
+    UNKNOWN_RAW_PUBLIC_KEY = Entry(
+        Alert.CERTIFICATE_UNKNOWN,
+        "RFC 7250 6",
+        "The peer's raw public key is not among those that are expected.",
+        "",
+        "If this is the peer's key, add it to raw_public_keys.",
+    )
+    NO_SHARED_CERTIFICATE_TYPE = Entry(
+        Alert.UNSUPPORTED_CERTIFICATE,
+        "RFC 7250 4.2",
+        "The two sides share no certificate type.",
+        "Accept X.509 certificates, or give this side's raw public key to the other.",
+        "Add credentials of a type that the other side accepts.",
+    )
+    BAD_COMPRESSED_CERTIFICATE = Entry(
+        Alert.BAD_CERTIFICATE,
+        "RFC 8879 4",
+        "A compressed certificate message does not decompress to what it announces.",
+        _REPORT,
+        "",
+    )
     CERTIFICATE_REFUSED = Entry(
         Alert.CERTIFICATE_UNKNOWN,
         "RFC 8446 6.2",

@@ -31,6 +31,12 @@ class ConnectionInfo:
         client_signature_scheme: the scheme in which the client signed, or None.
         verified_chain_der: the path that was verified, from the peer's certificate to the trust
             anchor, as DER; empty where none was. This is what to authorise by.
+        peer_certificate_type, local_certificate_type: "X509", or "RawPublicKey" where the one
+            entry of the chain is a SubjectPublicKeyInfo (RFC 7250).
+        certificate_compression: how the peer's certificates came compressed (RFC 8879): "zlib",
+            "brotli", "zstd", or None.
+        ocsp_response: the DER of the OCSP response that the peer stapled, or None.
+        sct_list: the SignedCertificateTimestampList of the peer's extension, or None.
     """
 
     version: str
@@ -47,11 +53,19 @@ class ConnectionInfo:
     local_chain_der: tuple[bytes, ...] = field(repr=False)
     client_signature_scheme: str | None = None
     verified_chain_der: tuple[bytes, ...] = field(default=(), repr=False)
+    peer_certificate_type: str = "X509"
+    local_certificate_type: str = "X509"
+    certificate_compression: str | None = None
+    ocsp_response: bytes | None = field(default=None, repr=False)
+    sct_list: bytes | None = field(default=None, repr=False)
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
-        """What the peer sent, leaf first, parsed when asked for; see `verified_chain`."""
-        return _parsed(self.peer_chain_der)
+        """What the peer sent, leaf first, parsed when asked for; see `verified_chain`.
+
+        Empty for a raw public key.
+        """
+        return _parsed(self.peer_chain_der) if self.peer_certificate_type == "X509" else ()
 
     @property
     def verified_chain(self) -> tuple[x509.Certificate, ...]:
@@ -61,7 +75,7 @@ class ConnectionInfo:
     @property
     def local_chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates that this side sent, leaf first, parsed when asked for."""
-        return _parsed(self.local_chain_der)
+        return _parsed(self.local_chain_der) if self.local_certificate_type == "X509" else ()
 
 
 @lru_cache(maxsize=64)

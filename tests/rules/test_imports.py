@@ -45,6 +45,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "trace": ("trace", "wire", "info", "errors", "faults"),
     "events": ("handshake.questions", "info"),
     "config": (
+        "wire.compression",
         "certificates",
         "crypto",
         "handshake.questions",
@@ -76,7 +77,7 @@ OUTER = ("adapters", "cli", "aio", "__main__", "")
 # explanation of a certificate, and the parts of a trace.
 PUBLIC_MODULES = (
     "certificates.authority",
-    "certificates.explain",
+    "certificates.describe",
     "trace.facts",
     "trace.hooks",
     "trace.keylog",

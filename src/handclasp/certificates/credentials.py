@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +34,14 @@ class Signer(Protocol):
 
     def sign(self, scheme: str, data: bytes) -> bytes | Awaitable[bytes]:
         """The signature over `data`, in the wire form of TLS (ECDSA as DER), or an awaitable."""
+        ...
+
+
+class StapleSource(Protocol):
+    """Where the OCSP response to staple to a certificate comes from."""
+
+    def current(self, now: datetime) -> bytes | None:
+        """The response as DER if there is one that is valid at `now`."""
         ...
 
 
@@ -88,6 +97,14 @@ class Credentials:
     schemes: tuple[str, ...]
     subject: str = field(default="", compare=False)
     issuers: tuple[bytes, ...] = field(default=(), compare=False)
+    certificate_type: str = "X509"
+    staple: StapleSource | None = None
+    sct_list: bytes | None = field(default=None, repr=False)
+
+    @property
+    def current(self) -> Credentials:
+        """These credentials: they never change. `WatchedCredentials.current` may."""
+        return self
 
     @classmethod
     def load(
@@ -149,6 +166,20 @@ class Credentials:
 
     def __repr__(self) -> str:
         return f"Credentials(subject={self.subject!r}, names={self.names!r})"
+
+
+class WatchedCredentials:
+    """Credentials in files, which are read again when they change."""
+
+    __slots__ = ("_current",)
+
+    def __init__(self, current: Credentials) -> None:
+        self._current = current
+
+    @property
+    def current(self) -> Credentials:
+        """What the files held when they were last looked at."""
+        return self._current
 
 
 def _read(path: str | os.PathLike[str], what: str) -> bytes:

@@ -131,7 +131,7 @@ def _read_certificates(file: str) -> list[x509.Certificate]:
 
 
 def _described(certificate: x509.Certificate) -> dict[str, object]:
-    from handclasp.certificates.explain import describe
+    from handclasp.certificates.describe import describe
 
     return describe(certificate)
 

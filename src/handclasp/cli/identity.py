@@ -1,4 +1,4 @@
-"""A certificate in a few words, on top of `certificates.explain`; all of it is safe to print."""
+"""A certificate in a few words, on top of `certificates.describe`; all of it is safe to print."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def printable(text: str, limit: int = 300) -> str:
 
 
 def _described(certificate: x509.Certificate) -> dict[str, Any]:
-    from handclasp.certificates.explain import describe
+    from handclasp.certificates.describe import describe
 
     return describe(certificate)
 

@@ -55,7 +55,7 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
     """Who the peer is by its certificate, and whether that was verified; None without one."""
     if not info.peer_chain_der:
         return None
-    from handclasp.certificates.explain import describe
+    from handclasp.certificates.describe import describe
 
     described = describe(info.peer_chain[0])
     fields = ("subject", "issuer", "names", "not_before", "not_after")

@@ -15,6 +15,7 @@ from handclasp.handshake.questions import (
     DEFER,
     Answerer,
     ChooseCredentials,
+    ConfirmPeer,
     Question,
     Sign,
     VerifyPeer,
@@ -27,6 +28,7 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
     VerifyPeer: (VerifiedPeer,),
+    ConfirmPeer: (bool,),
 }
 
 
@@ -133,7 +135,7 @@ def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolE
     if isinstance(error, ProtocolError):
         return error
     failure: ProtocolError
-    if isinstance(question, VerifyPeer) and not isinstance(error, ConfigurationError):
+    if isinstance(question, VerifyPeer | ConfirmPeer) and not isinstance(error, ConfigurationError):
         failure = CertificateError(Fault.CERTIFICATE_REFUSED, type(error).__name__)
     else:
         what = f"{type(question).__name__}: {type(error).__name__}"

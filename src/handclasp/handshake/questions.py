@@ -61,15 +61,37 @@ class Sign(Question[bytes]):
 
 @dataclass(eq=False, slots=True)
 class VerifyPeer(Question[VerifiedPeer]):
-    """Is this chain to be trusted?
+    """Is this peer to be trusted?
 
     Attributes:
-        chain: what the peer sent, leaf first, as DER; never empty.
+        chain: what the peer sent, leaf first, as DER; never empty. A raw public key is one entry,
+            its SubjectPublicKeyInfo.
         peer_is_server: which side is judged.
         server_name: the name that the client connects to; None on a server.
+        certificate_type: "X509" or "RawPublicKey" (RFC 7250).
+        ocsp_response: the DER of an OCSP response that came stapled to the leaf, or None.
+        sct_list: the SignedCertificateTimestampList that came with the leaf, or None (RFC 6962).
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
+    peer_is_server: bool
+    server_name: str | None
+    certificate_type: str = "X509"
+    ocsp_response: bytes | None = field(default=None, repr=False)
+    sct_list: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(eq=False, slots=True)
+class ConfirmPeer(Question[bool]):
+    """This peer was verified: does the application take it? It can refuse, and add nothing.
+
+    Attributes:
+        peer: the verdict so far.
+        peer_is_server: which side was judged.
+        server_name: the name that the client connects to; None on a server.
+    """
+
+    peer: VerifiedPeer
     peer_is_server: bool
     server_name: str | None
 

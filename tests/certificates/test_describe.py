@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.pki import KEY_TYPES, Leaf, Pki, der_of, key_of_type
 
-from handclasp.certificates.explain import describe
+from handclasp.certificates.describe import describe
 
 
 def test_leaf(pki: Pki) -> None:

@@ -1,0 +1,107 @@
+"""What a certificate must fulfil, besides a path to an authority that is trusted."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.transparency import CtLog
+from handclasp.errors import ConfigurationError
+
+Profile = Literal["web", "private"]
+StapledOcsp = Literal["check", "require", "ignore"]
+
+DEFAULT_MAX_INTERMEDIATES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePolicy:
+    """How strictly a peer's certificate is judged. The default is what browsers hold servers to.
+
+    Attributes:
+        profile: "web" is the profile of the public web (RFC 5280 and the CA/Browser Forum's
+            Baseline Requirements). "private" is for authorities of one's own, which often leave
+            things out: an authority may lack keyUsage, key identifiers and the critical mark on
+            basicConstraints, a leaf may lack authorityKeyIdentifier and extended key usage, and
+            its common name may be anything. Nothing that keeps an attacker out is relaxed.
+        max_intermediates: how many certificates may stand between leaf and anchor, at most.
+        pins: SHA-256 digests of SubjectPublicKeyInfo in base64, as in RFC 7469; one of them must
+            be that of a certificate on the verified path. Empty pins nothing.
+        stapled_ocsp: "check" judges a stapled OCSP response where there is one, and demands one
+            where the certificate says so (RFC 7633); "require" always demands one; "ignore"
+            looks at none.
+        crls: certificate revocation lists to look into, with their own rule on what to do where
+            no current list covers a certificate.
+        ct_logs: the certificate transparency logs whose signatures count (RFC 6962).
+        required_timestamps: signed certificate timestamps of different logs among `ct_logs` that
+            a server's certificate must have.
+        tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
+            trusted. If any are given, they take the place of the trust store.
+
+    Raises:
+        ConfigurationError: a value that cannot be honoured.
+    """
+
+    profile: Profile = "web"
+    max_intermediates: int = DEFAULT_MAX_INTERMEDIATES
+    pins: Sequence[str] = ()
+    stapled_ocsp: StapledOcsp = "check"
+    crls: RevocationLists | None = None
+    ct_logs: Sequence[CtLog] = ()
+    required_timestamps: int = 1
+    tlsa: Sequence[TlsaRecord] = ()
+
+    def __post_init__(self) -> None:
+        _check_choice("profile", self.profile, ("web", "private"))
+        _check_choice("stapled_ocsp", self.stapled_ocsp, ("check", "require", "ignore"))
+        _check_kind("crls", () if self.crls is None else (self.crls,), RevocationLists)
+        for name, kind in (("pins", str), ("ct_logs", CtLog), ("tlsa", TlsaRecord)):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ConfigurationError(f"{name} must be a list, not one string.")
+            frozen = tuple(cast(Sequence[object], value))
+            _check_kind(name, frozen, kind)
+            object.__setattr__(self, name, frozen)
+        for pin in self.pins:
+            _check_pin(pin)
+        if type(self.max_intermediates) is not int or not 0 <= self.max_intermediates <= 16:
+            raise ConfigurationError("max_intermediates must be a whole number from 0 to 16.")
+        if type(self.required_timestamps) is not int or self.required_timestamps < 1:
+            raise ConfigurationError("required_timestamps must be a whole number from 1 on.")
+        most = len(self.ct_logs) or 1
+        if self.required_timestamps > most:
+            raise ConfigurationError(
+                f"required_timestamps is {self.required_timestamps}, but ct_logs holds "
+                f"{len(self.ct_logs)}: each timestamp must be of another log."
+            )
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        named = ", ".join(f'"{choice}"' for choice in choices)
+        raise ConfigurationError(f"{name} must be one of {named}, not {value!r}.")
+
+
+def _check_kind(name: str, values: Sequence[object], kind: type) -> None:
+    for value in values:
+        if not isinstance(value, kind):
+            raise ConfigurationError(
+                f"{name} takes {kind.__name__}, not {type(value).__name__}."
+            )
+
+
+def _check_pin(pin: str) -> None:
+    try:
+        digest = b64decode(pin, validate=True)
+    except (binascii.Error, ValueError):
+        digest = b""
+    if len(digest) != 32:
+        raise ConfigurationError(
+            f"{pin!r} is not a pin: give the SHA-256 of the SubjectPublicKeyInfo in base64, as "
+            "`handclasp cert show` prints it."
+        )
