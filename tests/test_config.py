@@ -5,23 +5,34 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.pki import Pki
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.pki import Pki, key_of_type
 
+from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.policy import CertificatePolicy
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.errors import ConfigurationError
 from handclasp.limits import Limits
+from handclasp.wire.compression import available_algorithms
 
 pki = Pki()
 credentials = pki.server("localhost")
+
+raw_public_key: bytes = (
+    key_of_type("ecdsa-p256")
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
 
 Build = Callable[..., Any]
 
@@ -228,14 +239,14 @@ def test_client_auth_by_its_name_means_the_same_or_raises(client_auth: ClientAut
 
 
 def test_trust_for_certificates_that_nobody_asks_for() -> None:
-    with pytest.raises(ConfigurationError, match="set client_auth as well"):
+    with pytest.raises(ConfigurationError, match="client_auth is not set"):
         server_config(trust=pki.trust)
 
 
 def test_verification_is_replaced_or_switched_off_but_not_both() -> None:
     ClientConfig(verify_peer=False)
     ClientConfig(verify=lambda question: None)
-    with pytest.raises(ConfigurationError, match="exclude each other"):
+    with pytest.raises(ConfigurationError, match="verifies nothing"):
         ClientConfig(verify_peer=False, verify=lambda question: None)
 
 
@@ -293,3 +304,80 @@ def test_repr_shows_what_differs_from_the_defaults() -> None:
     assert repr(ClientConfig(alpn=["h2"], grease=False)) == (
         "ClientConfig(alpn=('h2',), grease=False)"
     )
+
+
+class TestVerification:
+    def test_the_default_policy_is_that_of_the_web(self) -> None:
+        assert ClientConfig().policy == CertificatePolicy()
+        assert ClientConfig().policy.profile == "web"
+
+    @pytest.mark.parametrize(
+        "ignored",
+        [
+            {"policy": CertificatePolicy(profile="private")},
+            {"raw_public_keys": [raw_public_key]},
+            {"confirm_peer": lambda question: True},
+        ],
+        ids=lambda settings: next(iter(settings)),
+    )
+    def test_what_nothing_would_look_at_is_refused(self, ignored: dict[str, Any]) -> None:
+        (name,) = ignored
+        for config in (
+            lambda: ClientConfig(verify_peer=False, **ignored),
+            lambda: ClientConfig(verify=lambda question: None, **ignored),
+            lambda: server_config(**ignored),
+        ):
+            with pytest.raises(ConfigurationError, match=f"so {name} would not be looked at"):
+                config()
+
+    def test_raw_public_keys_are_kept_as_der(self) -> None:
+        pem = (
+            b"-----BEGIN PUBLIC KEY-----\n" + b64encode(raw_public_key) + b"\n"
+            b"-----END PUBLIC KEY-----\n"
+        )
+        assert ClientConfig(raw_public_keys=[pem]).raw_public_keys == (raw_public_key,)
+
+    @pytest.mark.parametrize("keys", [raw_public_key, "key.pem"])
+    def test_raw_public_keys_are_a_list(self, keys: Any) -> None:
+        with pytest.raises(ConfigurationError, match="must be a list of keys"):
+            ClientConfig(raw_public_keys=keys)
+
+    def test_certificates_beside_raw_keys_take_a_trust_store(self) -> None:
+        assert ClientConfig().accepts_certificates
+        assert not ClientConfig(raw_public_keys=[raw_public_key]).accepts_certificates
+        assert ClientConfig(raw_public_keys=[raw_public_key], trust=pki.trust).accepts_certificates
+
+    def test_raw_public_keys_are_enough_for_client_authentication(self) -> None:
+        server_config(client_auth="required", raw_public_keys=[raw_public_key])
+
+    def test_a_policy_must_be_one(self) -> None:
+        with pytest.raises(ConfigurationError, match="policy must be a CertificatePolicy, not str"):
+            ClientConfig(policy="private")  # type: ignore[arg-type]
+
+    def test_tlsa_records_are_about_servers(self) -> None:
+        policy = CertificatePolicy(tlsa=[TlsaRecord(3, 1, 1, bytes(32))])
+        ClientConfig(policy=policy)
+        with pytest.raises(ConfigurationError, match="about servers, not clients"):
+            server_config(client_auth="required", trust=pki.trust, policy=policy)
+
+    def test_authorities_can_be_told_only_where_they_are_chosen(self) -> None:
+        with pytest.raises(ConfigurationError, match="send_authorities needs a trust store"):
+            ClientConfig(send_authorities=True)
+        assert ClientConfig(send_authorities=True, trust=pki.trust).send_authorities
+
+
+class TestCompression:
+    def test_everything_that_is_installed_is_the_default(self) -> None:
+        assert ClientConfig().certificate_compression == available_algorithms()
+        assert "zlib" in available_algorithms()
+        assert "certificate_compression" not in repr(ClientConfig())
+
+    def test_it_can_be_switched_off(self) -> None:
+        assert ClientConfig(certificate_compression=()).certificate_compression == ()
+
+    def test_unknown_and_uninstalled_algorithms(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(ConfigurationError, match="'gzip' is not one of brotli, zstd, zlib"):
+            ClientConfig(certificate_compression=["gzip"])
+        monkeypatch.setattr("handclasp.config.available_algorithms", lambda: ("zlib",))
+        with pytest.raises(ConfigurationError, match="'brotli' needs a package"):
+            ClientConfig(certificate_compression=["brotli"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
 from handclasp.certificates.credentials import Credentials, Signer
+from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
@@ -36,6 +37,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.questions import (
     DEFER,
     ChooseCredentials,
+    ConfirmPeer,
     Question,
     Sign,
     VerifyPeer,
@@ -61,6 +63,7 @@ __all__ = [
     "Credentials",
     "Signer",
     "TrustStore",
+    "CertificatePolicy",
     "Limits",
     "ClientConnection",
     "ServerConnection",
@@ -75,6 +78,7 @@ __all__ = [
     "ChooseCredentials",
     "Sign",
     "VerifyPeer",
+    "ConfirmPeer",
     "VerifiedPeer",
     "DEFER",
     "TLSError",

@@ -293,6 +293,8 @@ def _short_repr(config: SharedConfig) -> str:
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         if each.name == "key_shares":
             default = _default_key_shares(config.groups)
+        elif each.name == "certificate_compression":
+            default = available_algorithms()
         if each.repr and value != default and not (each.name == "credentials" and not value):
             changed.append(f"{each.name}={value!r}")
     return f"{type(config).__name__}({', '.join(changed)})"
@@ -334,9 +336,7 @@ def _freeze_compression(config: SharedConfig) -> None:
     for name in config.certificate_compression:
         if name not in COMPRESSION_ALGORITHMS:
             choices = ", ".join(COMPRESSION_ALGORITHMS)
-            raise ConfigurationError(
-                f"certificate_compression: {name!r} is not one of {choices}."
-            )
+            raise ConfigurationError(f"certificate_compression: {name!r} is not one of {choices}.")
         if name not in available_algorithms():
             raise ConfigurationError(
                 f"certificate_compression: {name!r} needs a package that is not installed here."

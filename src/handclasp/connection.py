@@ -17,8 +17,10 @@ from typing import Any, Generic, TypeVar
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
+    VerifiedPeer,
     accept_unverified,
     verify_client_chain,
+    verify_raw_public_key,
     verify_server_chain,
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
@@ -48,6 +50,7 @@ from handclasp.handshake.post13 import PostHandshake13
 from handclasp.handshake.questions import (
     Answerer,
     ChooseCredentials,
+    ConfirmPeer,
     Question,
     Sign,
     VerifyPeer,
@@ -354,11 +357,14 @@ class _Connection(Generic[Config]):
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
         config = self._config
-        return {
+        answerers: dict[type[Question[Any]], Answerer] = {
             ChooseCredentials: config.choose_credentials or self._choose_credentials,
             Sign: _sign,
             VerifyPeer: config.verify or self._verify,
         }
+        if config.confirm_peer is not None:
+            answerers[ConfirmPeer] = config.confirm_peer
+        return answerers
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         """The answer without a callback; each role has its own rules."""
@@ -590,7 +596,7 @@ class ClientConnection(_Connection[ClientConfig]):
         config = config if config is not None else ClientConfig()
         if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A client needs a ClientConfig, not {config!r}.")
-        if server_name is None and config.verify_peer and config.verify is None:
+        if server_name is None and _needs_a_name(config):
             raise ConfigurationError(
                 "A client must know whose certificate to expect: pass "
                 'server_name="example.com". (Only to connect without knowing with whom: '
@@ -599,7 +605,7 @@ class ClientConnection(_Connection[ClientConfig]):
         super().__init__(config, is_client=True, trace=trace)
         self._server_name = normal_name(server_name) if server_name is not None else None
         self._trust = config.trust
-        if self._trust is None and config.verify_peer and config.verify is None:
+        if self._trust is None and _needs_a_name(config):
             self._trust = TrustStore.system()
         self._start(client_handshake(self._dialogue(), config, self._server_name))
 
@@ -608,12 +614,23 @@ class ClientConnection(_Connection[ClientConfig]):
         return choose_client_credentials(question, config.credential_list, config.signature_schemes)
 
     def _verify(self, question: VerifyPeer) -> object:
-        if not self._config.verify_peer:
-            return accept_unverified(question.chain)
+        config = self._config
+        if not config.verify_peer:
+            return accept_unverified(question.chain, question.certificate_type)
+        if question.certificate_type == "RawPublicKey":
+            return _verify_raw_public_key(question, config)
         trust, name = self._trust, question.server_name
         if trust is None or name is None:
             raise ConfigurationError("Verification needs a trust store and a server name.")
-        return verify_server_chain(question.chain, trust, name, self._config.clock())
+        return verify_server_chain(
+            question.chain,
+            trust,
+            name,
+            config.clock(),
+            policy=config.policy,
+            ocsp_response=question.ocsp_response,
+            sct_list=question.sct_list,
+        )
 
 
 class ServerConnection(_Connection[ServerConfig]):
@@ -638,13 +655,34 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _verify(self, question: VerifyPeer) -> object:
         config = self._config
+        if question.certificate_type == "RawPublicKey":
+            return _verify_raw_public_key(question, config)
         if config.trust is None:
             raise ConfigurationError("Client certificates need a trust store.")
-        return verify_client_chain(question.chain, config.trust, config.clock())
+        return verify_client_chain(
+            question.chain,
+            config.trust,
+            config.clock(),
+            policy=config.policy,
+            ocsp_response=question.ocsp_response,
+        )
+
+
+def _needs_a_name(config: ClientConfig) -> bool:
+    """Whether certificates are verified here, and not by a callback, by their keys or not at all."""
+    return config.verify_peer and config.verify is None and config.accepts_certificates
 
 
 def _sign(question: Sign) -> object:
     return question.credentials.signer.sign(question.scheme, question.content)
+
+
+def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> VerifiedPeer:
+    return verify_raw_public_key(
+        question.chain[0],
+        config.raw_public_keys,
+        purpose="server" if question.peer_is_server else "client",
+    )
 
 
 def _server_end_point(certificate_der: bytes) -> bytes:

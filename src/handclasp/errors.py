@@ -52,7 +52,16 @@ class ProtocolError(TLSError):
 
 
 class CertificateError(ProtocolError):
-    """We found: the peer's certificate is not to be trusted, for the reason in `fault_member`."""
+    """We found: the peer's certificate is not to be trusted, for the reason in `fault_member`.
+
+    Attributes:
+        chain, ocsp_response, sct_list: what was judged, as `handclasp.certificates.explain` takes
+            it; empty and None where it was refused before it came to that.
+    """
+
+    chain: tuple[bytes, ...] = ()
+    ocsp_response: bytes | None = None
+    sct_list: bytes | None = None
 
 
 class TruncationError(ProtocolError):

@@ -5,15 +5,30 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import x25519
-from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of, self_signed
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, key_pem, pem_of, self_signed
+from tests.required import need_tool
 
 from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.certificates.staple import OcspStaple
 from handclasp.crypto import signatures
 from handclasp.errors import ConfigurationError
 
@@ -33,6 +48,11 @@ def problem(*arguments: Any, **named: Any) -> str:
     assert "\n" not in text
     assert caught.value.__cause__ is None  # nothing of the key parser's own exception
     return text
+
+
+def openssl(place: Path, command: str) -> None:
+    run = [need_tool("openssl"), *command.split()]
+    subprocess.run(run, cwd=place, check=True, capture_output=True, timeout=60)
 
 
 def test_load_from_files(leaf: x509.Certificate, tmp_path: Path) -> None:
@@ -60,6 +80,271 @@ def test_encrypted_key(leaf: x509.Certificate, password: str | bytes) -> None:
     assert Credentials.from_pem(pem_of(leaf), key_pem(P256, b"secret"), password).schemes
 
 
+class TestKeyForms:
+    """A private key in each form in which programs write them."""
+
+    @pytest.mark.parametrize("key_type", ["ecdsa-p256", "rsa-2048", "ed25519", "mldsa65"])
+    @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+    @pytest.mark.parametrize("traditional", [False, True])
+    @pytest.mark.parametrize("password", [None, b"secret"])
+    def test_of_cryptography(
+        self, pki: Pki, key_type: str, encoding: Encoding, traditional: bool, password: bytes | None
+    ) -> None:
+        has_old_form = key_type in ("ecdsa-p256", "rsa-2048")
+        if traditional and (not has_old_form or (password and encoding is Encoding.DER)):
+            return  # There is no such form.
+        key = key_of_type(key_type)
+        form = PrivateFormat.TraditionalOpenSSL if traditional else PrivateFormat.PKCS8
+        encryption: KeySerializationEncryption = NoEncryption()
+        if password is not None:
+            encryption = BestAvailableEncryption(password)
+        data = key.private_bytes(encoding, form, encryption)
+        certificate = pki.issue(Leaf(), key.public_key())
+        assert Credentials.from_pem(pem_of(certificate), data, password).schemes
+
+    @pytest.mark.parametrize(
+        ("commands", "password"),
+        [
+            ("ecparam -genkey -name prime256v1 -out key", None),
+            ("genpkey -algorithm ed25519 -outform DER -out key", None),
+            ("genpkey -algorithm ed25519 -aes-128-cbc -pass pass:secret -out key", "secret"),
+            ("genrsa -out key 2048", None),
+            ("genrsa -traditional -out key 2048", None),
+            ("genrsa -traditional -aes256 -passout pass:secret -out key 2048", "secret"),
+            ("genrsa -traditional -des3 -passout pass:secret -out key 2048", "secret"),
+            ("ecparam -genkey -name secp384r1 -out old;ec -in old -outform DER -out key", None),
+            (
+                "ecparam -genkey -name secp384r1 -out old;"
+                "ec -in old -aes256 -passout pass:secret -out key",
+                "secret",
+            ),
+            *(
+                (
+                    "ecparam -genkey -name prime256v1 -out old;"
+                    f"pkcs8 -topk8 -in old {how} -passout pass:secret -out key",
+                    "secret",
+                )
+                for how in ("-scrypt", "-v1 PBE-SHA1-3DES", "-v2 aes-256-cbc -outform DER")
+            ),
+        ],
+    )
+    def test_of_openssl(self, tmp_path: Path, commands: str, password: str | None) -> None:
+        for command in commands.split(";"):
+            openssl(tmp_path, command)
+        secret = f" -passin pass:{password}" if password else ""
+        openssl(tmp_path, f"req -x509 -key key{secret} -subj /CN=x -days 9 -out chain.pem")
+        assert Credentials.load(tmp_path / "chain.pem", tmp_path / "key", password).schemes
+        if password:
+            with pytest.raises(ConfigurationError, match="give its password"):
+                Credentials.load(tmp_path / "chain.pem", tmp_path / "key")
+
+
+class TestPkcs12:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def parts() -> tuple[Pki, x509.Certificate, x509.Certificate]:
+        pki = Pki()
+        lower = pki.intermediate()
+        return pki, lower.certificate, lower.issue(Leaf(), P256.public_key())
+
+    @pytest.mark.parametrize("password", [None, "secret", b"secret"])
+    def test_of_cryptography(
+        self,
+        parts: tuple[Pki, x509.Certificate, x509.Certificate],
+        password: str | bytes | None,
+        tmp_path: Path,
+    ) -> None:
+        pki, issuer, leaf = parts
+        secret = password.encode() if isinstance(password, str) else password
+        encryption = BestAvailableEncryption(secret) if secret else NoEncryption()
+        data = pkcs12.serialize_key_and_certificates(
+            b"name", P256, leaf, [pki.certificate, issuer], encryption
+        )
+        (tmp_path / "both.p12").write_bytes(data)
+        for source in (data, tmp_path / "both.p12", str(tmp_path / "both.p12")):
+            loaded = Credentials.from_pkcs12(source, password)
+            assert loaded.chain == der_of(leaf, issuer, pki.certificate)
+            assert loaded.schemes == ("ecdsa_secp256r1_sha256",)
+
+    @pytest.mark.parametrize("how", ["", "-legacy", "-certpbe NONE -keypbe NONE", "-nomac"])
+    def test_of_openssl(
+        self, parts: tuple[Pki, x509.Certificate, x509.Certificate], how: str, tmp_path: Path
+    ) -> None:
+        _, issuer, leaf = parts
+        (tmp_path / "all.pem").write_bytes(key_pem(P256) + pem_of(leaf, issuer))
+        openssl(tmp_path, f"pkcs12 -export -in all.pem -out p12 -passout pass:secret {how}")
+        loaded = Credentials.from_pkcs12(tmp_path / "p12", "secret")
+        assert loaded.chain == der_of(leaf, issuer)
+
+    def test_mistakes(self, parts: tuple[Pki, x509.Certificate, x509.Certificate]) -> None:
+        _, _, leaf = parts
+
+        def made(key: Any, certificate: x509.Certificate | None) -> bytes:
+            others = [parts[1]] if key is None else None
+            encryption = BestAvailableEncryption(b"secret")
+            return pkcs12.serialize_key_and_certificates(b"n", key, certificate, others, encryption)
+
+        other = key_of_type("ecdsa-p256", 9)
+        for data, password, words in (
+            (made(P256, leaf), "not-it", "password is wrong"),
+            (made(P256, leaf), None, "needs a password"),
+            (made(P256, None), "secret", "holds no certificate"),
+            (made(None, leaf), "secret", "holds no private key"),
+            (made(P256, leaf), "\ud800", "UTF-8"),
+            (key_pem(other) + pem_of(leaf), "secret", "is PEM"),
+            (b"", "secret", "no PKCS #12 file"),
+        ):
+            with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
+                Credentials.from_pkcs12(data, password)
+            assert "secret" not in str(caught.value)
+            assert "not-it" not in str(caught.value)
+        with pytest.raises(ConfigurationError, match=r"PKCS #12 file .*nowhere\.p12"):
+            Credentials.from_pkcs12("nowhere.p12")
+
+    def test_given_as_a_certificate(
+        self, parts: tuple[Pki, x509.Certificate, x509.Certificate]
+    ) -> None:
+        data = pkcs12.serialize_key_and_certificates(b"n", P256, parts[2], None, NoEncryption())
+        assert "from_pkcs12" in problem(data, key_pem(P256))
+
+
+class TestRawPublicKeys:
+    @pytest.mark.parametrize("key_type", ["ecdsa-p256", "rsa-2048", "ed25519", "mldsa44"])
+    def test_from_the_private_key(self, key_type: str, tmp_path: Path) -> None:
+        key = key_of_type(key_type)
+        info = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        path = tmp_path / "key.pem"
+        path.write_bytes(key_pem(key, b"secret"))
+        for loaded in (
+            Credentials.raw_public_key(key_pem(key)),
+            Credentials.raw_public_key(path, "secret"),
+        ):
+            assert loaded.certificate_type == "RawPublicKey"
+            assert loaded.chain == (info,)
+            assert loaded.names == loaded.issuers == ()
+            assert not loaded.matches("localhost")
+            scheme = loaded.schemes[0]
+            signature = loaded.signer.sign(scheme, b"data")
+            assert isinstance(signature, bytes)
+            assert signatures.verify(scheme, key.public_key(), signature, b"data")
+
+    def test_from_a_signer(self) -> None:
+        public_key = P256.public_key()
+        signer = RemoteSigner(["ed25519", "ecdsa_secp256r1_sha256"])
+        form = PublicFormat.SubjectPublicKeyInfo
+        for encoding in (Encoding.DER, Encoding.PEM):
+            given_key = public_key.public_bytes(encoding, form)
+            loaded = Credentials.raw_public_key_from_signer(given_key, signer)
+            assert loaded.chain == (public_key.public_bytes(Encoding.DER, form),)
+            assert loaded.schemes == ("ecdsa_secp256r1_sha256",)
+            with pytest.raises(ConfigurationError, match="needs one of ecdsa_secp256r1_sha256"):
+                Credentials.raw_public_key_from_signer(given_key, RemoteSigner(["ed25519"]))
+
+    def test_what_is_declared_as_pss_stays_so(self, tmp_path: Path) -> None:
+        openssl(
+            tmp_path,
+            "genpkey -algorithm rsa-pss -pkeyopt rsa_keygen_bits:2048 "
+            "-pkeyopt rsa_pss_keygen_md:sha256 -out key.pem",
+        )
+        openssl(tmp_path, "pkey -in key.pem -pubout -out public.pem")
+        openssl(tmp_path, "pkey -in key.pem -pubout -outform DER -out public.der")
+        with pytest.raises(ConfigurationError, match="raw_public_key_from_signer"):
+            Credentials.raw_public_key(tmp_path / "key.pem")
+        key = load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
+        signer = LocalSigner(key, spki_is_pss=True)
+        public_key = (tmp_path / "public.pem").read_bytes()
+        loaded = Credentials.raw_public_key_from_signer(public_key, signer)
+        assert loaded.chain == ((tmp_path / "public.der").read_bytes(),)
+        assert set(loaded.schemes) == {f"rsa_pss_pss_sha{bits}" for bits in (256, 384, 512)}
+
+    def test_mistakes(self, leaf: x509.Certificate) -> None:
+        exchange_only = key_pem(x25519.X25519PrivateKey.generate())
+        for data, words in ((exchange_only, "cannot sign"), (pem_of(leaf), "no private key")):
+            with pytest.raises(ConfigurationError, match=words):
+                Credentials.raw_public_key(data)
+        with pytest.raises(ConfigurationError, match="key file nowhere"):
+            Credentials.raw_public_key("nowhere")
+        raw = Credentials.raw_public_key(key_pem(P256))
+        with pytest.raises(ConfigurationError, match="not with a raw public key"):
+            raw.with_timestamps([b"timestamp"])
+        with pytest.raises(ConfigurationError, match="not with a raw public key"):
+            raw.with_staple(b"response")
+
+
+class TestStaples:
+    def test_each_form(self, pki: Pki, leaf: x509.Certificate, tmp_path: Path) -> None:
+        response = pki.ocsp_response(leaf)
+        path = tmp_path / "leaf.ocsp"
+        path.write_bytes(response)
+        plain = Credentials.from_signer([leaf], LocalSigner(P256))
+        for staple in (
+            response,
+            path,
+            str(path),
+            lambda: response,
+            OcspStaple.from_bytes(response),
+            Fixed(response),
+        ):
+            stapling = plain.with_staple(staple)
+            assert stapling.staple is not None
+            assert stapling.staple.current(pki.now) == response
+            assert plain.staple is None
+
+    def test_what_cannot_be_for_the_leaf(
+        self, pki: Pki, leaf: x509.Certificate, tmp_path: Path
+    ) -> None:
+        plain = Credentials.from_signer([leaf], LocalSigner(P256))
+        other = pki.ocsp_response(pki.issue(Leaf(), P256.public_key()))
+        namesake = Pki("somebody else").issue(
+            Leaf(serial_number=leaf.serial_number), P256.public_key()
+        )
+        (tmp_path / "other").write_bytes(other)
+        for staple, words in (
+            (other, "another certificate"),
+            (tmp_path / "other", "another certificate"),
+            (OcspStaple.from_bytes(other), "another certificate"),
+            (Pki("somebody else").ocsp_response(namesake), "another certificate"),
+            (b"no response", "cannot be stapled"),
+            (tmp_path / "nowhere", "nowhere"),
+            (5, "int"),
+        ):
+            with pytest.raises(ConfigurationError, match=words):
+                plain.with_staple(staple)  # type: ignore[arg-type]
+
+
+class Fixed:
+    """A staple source of somebody else."""
+
+    def __init__(self, response: bytes) -> None:
+        self.response = response
+
+    def current(self, now: datetime) -> bytes | None:
+        return self.response
+
+
+class TestTimestamps:
+    def test_each_form(self, leaf: x509.Certificate) -> None:
+        plain = Credentials.from_signer([leaf], LocalSigner(P256))
+        encoded = bytes.fromhex("0007 0001 61 0002 6263")
+        for timestamps in ([b"a", b"bc"], (b"a", b"bc"), encoded):
+            assert plain.with_timestamps(timestamps).sct_list == encoded
+        assert plain.sct_list is None
+        longest = b"x" * 65533
+        assert plain.with_timestamps([longest[:-2]]).sct_list is not None
+        with pytest.raises(ConfigurationError):
+            plain.with_timestamps([longest, b"a"])
+
+    @pytest.mark.parametrize(
+        "timestamps",
+        [[], [b""], b"", b"\0\0", "0002 0000", "0003 0002 61", "0004 0001 6161", "0003 0001 6161"],
+    )
+    def test_other_forms_are_refused(self, leaf: x509.Certificate, timestamps: Any) -> None:
+        plain = Credentials.from_signer([leaf], LocalSigner(P256))
+        encoded = bytes.fromhex(timestamps) if isinstance(timestamps, str) else timestamps
+        with pytest.raises(ConfigurationError, match="RFC 6962"):
+            plain.with_timestamps(encoded)
+
+
 @pytest.mark.parametrize(
     "key_type",
     ["ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519", "ed448", "mldsa44", "mldsa65", "mldsa87"],
@@ -77,12 +362,11 @@ def test_the_signer_signs_for_the_leaf(pki: Pki, key_type: str) -> None:
 
 def test_rsa_key_declared_for_pss_signs_in_the_pss_schemes_only(tmp_path: Path) -> None:
     # cryptography cannot make such a certificate, so OpenSSL does.
-    run = ["openssl", "req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"]
-    run += ["-nodes", "-subj", "/CN=pss", "-keyout", "key.pem", "-out", "chain.pem"]
-    try:
-        subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("the openssl program is not installed")
+    openssl(
+        tmp_path,
+        "req -x509 -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048 -nodes -subj /CN=pss "
+        "-keyout key.pem -out chain.pem",
+    )
     loaded = Credentials.load(tmp_path / "chain.pem", tmp_path / "key.pem")
     assert loaded.schemes == ("rsa_pss_pss_sha256", "rsa_pss_pss_sha384", "rsa_pss_pss_sha512")
     assert loaded.signer.schemes == loaded.schemes
@@ -217,6 +501,13 @@ class TestSigners:
         with pytest.raises(ConfigurationError, match="rsa_md5"):
             Credentials.from_signer([leaf], RemoteSigner(["rsa_md5"]))
 
+    @pytest.mark.parametrize("schemes", [None, "ed25519", 5])
+    def test_what_is_no_signer(self, leaf: x509.Certificate, schemes: Any) -> None:
+        with pytest.raises(ConfigurationError, match="a list of names"):
+            Credentials.from_signer([leaf], RemoteSigner(schemes))
+        with pytest.raises(ConfigurationError, match="method sign"):
+            Credentials.from_signer([leaf], object())  # type: ignore[arg-type]
+
     @pytest.mark.parametrize("chain", [[], [b"not DER"], b"not PEM"])
     def test_no_chain(self, chain: Any) -> None:
         with pytest.raises(ConfigurationError, match=re.compile("the certificate chain", re.I)):
@@ -226,6 +517,87 @@ class TestSigners:
         for key in (x25519.X25519PrivateKey.generate(), key_of_type("secp256k1"), object()):
             with pytest.raises(ConfigurationError):
                 LocalSigner(key)
+
+
+def test_dates_do_not_matter_here(pki: Pki) -> None:
+    old = Leaf(not_before=pki.now - 9 * DAY, not_after=pki.now - DAY)
+    certificate = pki.issue(old, P256.public_key())
+    assert Credentials.from_pem(pem_of(certificate), key_pem(P256)).chain == der_of(certificate)
+
+
+class TestAnyBytes:
+    """Whatever is in the files, the worst is one sentence."""
+
+    @given(
+        st.binary(max_size=100),
+        st.sampled_from(
+            [
+                b"",
+                b"\x30",
+                *(
+                    b"-----BEGIN %s-----\n" % label
+                    for label in (
+                        b"CERTIFICATE",
+                        b"PRIVATE KEY",
+                        b"EC PRIVATE KEY",
+                        b"ENCRYPTED PRIVATE KEY",
+                    )
+                ),
+            ]
+        ),
+    )
+    def test_random(self, data: bytes, start: bytes) -> None:
+        given_bytes = start + data
+        for load in (
+            lambda: Credentials.from_pem(given_bytes, given_bytes, "secret"),
+            lambda: Credentials.from_pem(SELF_SIGNED, given_bytes),
+            lambda: Credentials.from_pkcs12(given_bytes, "secret"),
+            lambda: Credentials.raw_public_key(given_bytes),
+            lambda: Credentials.raw_public_key_from_signer(given_bytes, LocalSigner(P256)),
+        ):
+            with pytest.raises(ConfigurationError):
+                load()
+
+    @pytest.mark.filterwarnings("ignore:Parsed a serial number")
+    @settings(max_examples=300)
+    @given(st.integers(min_value=0), st.integers(1, 255), st.booleans())
+    def test_damaged(self, place: int, flip: int, cut: bool) -> None:
+        def damaged(data: bytes) -> bytes:
+            at = place % len(data)
+            return data[:at] if cut else data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
+
+        for load in (
+            lambda: Credentials.from_pem(damaged(SELF_SIGNED), key_pem(P256)),
+            lambda: Credentials.from_pem(SELF_SIGNED, damaged(key_pem(P256))),
+            lambda: Credentials.from_pkcs12(damaged(SELF_SIGNED_PKCS12)),
+            lambda: Credentials.raw_public_key(damaged(key_pem(P256))),
+        ):
+            try:
+                load()
+            except ConfigurationError as error:
+                assert "PRIVATE" not in str(error)  # noqa: PT017
+
+    def test_a_version_that_does_not_exist(self) -> None:
+        old = bytes.fromhex("a003020102")
+        assert SELF_SIGNED.count(old) == 1
+        broken = SELF_SIGNED.replace(old, bytes.fromhex("a003020107"))
+        assert "the certificate data" in problem(broken, key_pem(P256))
+        with pytest.raises(ConfigurationError):
+            Credentials.from_signer([broken], LocalSigner(P256))
+
+    def test_an_extension_twice(self, leaf: x509.Certificate) -> None:
+        # Two extensions of one kind, made by giving one the other's identifier.
+        (der,) = der_of(leaf)
+        key_identifier, constraints = bytes.fromhex("0603551d23"), bytes.fromhex("0603551d13")
+        broken = der.replace(key_identifier, constraints)
+        assert broken != der
+        assert "cannot be read" in problem(broken, key_pem(P256))
+
+
+SELF_SIGNED = der_of(self_signed()[0])[0]
+SELF_SIGNED_PKCS12 = pkcs12.serialize_key_and_certificates(
+    b"name", P256, self_signed()[0], None, NoEncryption()
+)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.pki import Pki, der_of, pem_of
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.pki import Pki, der_of, key_of_type, key_pem, pem_of
 
-from handclasp.certificates import trust
+from handclasp import ClientConfig
+from handclasp.certificates import system_trust, trust
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ConfigurationError
 
@@ -54,6 +60,66 @@ def test_explicit_files_must_be_right(pki: Pki, tmp_path: Path) -> None:
         TrustStore.from_certificates([])
 
 
+def test_der_is_told_from_pem(pki: Pki, tmp_path: Path) -> None:
+    (der,) = der_of(pki.certificate)
+    (tmp_path / "ca.der").write_bytes(der)
+    for store in (
+        TrustStore.from_pem(der),
+        TrustStore.from_pem(tmp_path / "ca.der"),
+        TrustStore.from_der(der),
+        TrustStore.from_files(tmp_path / "ca.der"),
+        Pki("another").trust.with_added(der),
+    ):
+        assert pki.certificate in store.anchors
+    other = Pki("another").certificate
+    assert TrustStore.from_der(der, *der_of(other)).anchors == {pki.certificate, other}
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        TrustStore.from_pem(der[:-1])
+    with pytest.raises(ConfigurationError, match="at least one"):
+        TrustStore.from_der()
+
+
+class TestFromFiles:
+    def test_files_and_directories(self, pki: Pki, tmp_path: Path) -> None:
+        certificates = [Pki(name).certificate for name in ("one", "two", "three")]
+        place = tmp_path / "place"
+        place.mkdir()
+        (place / "one.PEM").write_bytes(pem_of(certificates[0]))
+        (place / "two.der").write_bytes(der_of(certificates[1])[0])
+        (place / "0123abcd.0").write_bytes(pem_of(certificates[2]))
+        (place / "key.pem").write_bytes(key_pem(key_of_type("ecdsa-p256")))
+        (place / "README").write_bytes(BROKEN)
+        (tmp_path / "ca.pem").write_bytes(pki.ca_pem)
+        store = TrustStore.from_files(place, str(tmp_path / "ca.pem"))
+        assert store.anchors == {pki.certificate, *certificates}
+        assert str(place) in store.source
+
+    def test_what_is_named_must_be_right(self, pki: Pki, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="at least one file"):
+            TrustStore.from_files()
+        with pytest.raises(ConfigurationError, match=r"nowhere\.pem"):
+            TrustStore.from_files(tmp_path / "nowhere.pem")
+        with pytest.raises(ConfigurationError, match="there is none in it"):
+            TrustStore.from_files(tmp_path)
+        (tmp_path / "good.pem").write_bytes(pki.ca_pem)
+        (tmp_path / "bad.pem").write_bytes(BROKEN)
+        with pytest.raises(ConfigurationError, match=r"bad\.pem cannot be read"):
+            TrustStore.from_files(tmp_path)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\x30", BROKEN[:27], BROKEN[:40]]))
+def test_no_bytes_raise_anything_else(data: bytes, start: bytes) -> None:
+    for load in (TrustStore.from_pem, TrustStore.from_der):
+        with pytest.raises(ConfigurationError):
+            load(start + data)
+
+
+def test_cannot_be_changed(pki: Pki) -> None:
+    for name in ("source", "anchors", "vetted", "store", "remembered", "fingerprint"):
+        with pytest.raises(AttributeError):
+            setattr(pki.trust, name, None)
+
+
 def test_fingerprint_names_the_set() -> None:
     one, two = Pki("one").certificate, Pki("two").certificate
     together = TrustStore.from_pem(pem_of(one, two))
@@ -79,7 +145,7 @@ class TestSystem:
     ) -> None:
         bundle = tmp_path / "bundle.pem"
         bundle.write_bytes(BROKEN + pki.ca_pem * 2 + BROKEN)
-        monkeypatch.setattr(trust, "SYSTEM_FILES", (str(tmp_path / "nowhere"), str(bundle)))
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", (str(tmp_path / "nowhere"), str(bundle)))
         store = TrustStore.system()
         assert store.anchors == {pki.certificate}
         assert TrustStore.system() is store
@@ -87,21 +153,113 @@ class TestSystem:
     def test_parses_only_when_needed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         bundle = tmp_path / "bundle.pem"
         bundle.write_bytes(BROKEN)
-        monkeypatch.setattr(trust, "SYSTEM_FILES", (str(bundle),))
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", (str(bundle),))
         store = TrustStore.system()
         with pytest.raises(ConfigurationError, match="No trusted certificate"):
             _ = store.anchors
 
+    def test_a_config_parses_nothing(
+        self, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundle = tmp_path / "bundle.pem"
+        bundle.write_bytes(pki.ca_pem)
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", (str(bundle),))
+        parsed: list[bytes] = []
+        parse = x509.load_der_x509_certificate
+
+        def counted(data: bytes) -> x509.Certificate:
+            parsed.append(data)
+            return parse(data)
+
+        monkeypatch.setattr(x509, "load_der_x509_certificate", counted)
+        configs = [ClientConfig(trust=TrustStore.system()) for _ in range(3)]
+        added = TrustStore.system().with_added(pki.trust)
+        ClientConfig(trust=added)
+        assert parsed == []
+        for config in configs:
+            assert config.trust is not None
+            assert config.trust.anchors == config.trust.vetted == {pki.certificate}
+            assert config.trust.store is configs[0].trust.store  # type: ignore[union-attr]
+        assert len(parsed) == 1
+        assert added.anchors == {pki.certificate}
+        assert len(parsed) == 1
+
+    def test_added_anchors_are_not_vetted(
+        self, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundle = tmp_path / "bundle.pem"
+        bundle.write_bytes(pki.ca_pem)
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", (str(bundle),))
+        own = Pki("my own")
+        assert own.trust.vetted == set()
+        for both in (
+            TrustStore.system().with_added(own.ca_pem),
+            own.trust.with_added(TrustStore.system()),
+        ):
+            assert both.anchors == {pki.certificate, own.certificate}
+            assert both.vetted == {pki.certificate}
+
+    def test_takes_a_directory_where_there_is_no_bundle(
+        self, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        empty, full = tmp_path / "empty", tmp_path / "full"
+        empty.mkdir()
+        full.mkdir()
+        stranger = Pki("a server's own certificate")
+        (full / "0123abcd.0").write_bytes(b"some text first\n" + pki.ca_pem)
+        (full / "0123abcd.1").write_bytes(BROKEN)
+        (full / "00000000.0").mkdir()
+        (full / "localhost.crt").write_bytes(stranger.ca_pem)
+        places = (str(tmp_path / "nowhere"), str(empty), str(full))
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", ())
+        monkeypatch.setattr(system_trust, "SYSTEM_DIRECTORIES", places)
+        store = TrustStore.system()
+        assert store.anchors == store.vetted == {pki.certificate}
+        assert str(full) in store.source
+
+    def test_windows(self, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+        others = [der_of(Pki(name).certificate)[0] for name in ("mail only", "second")]
+        server, mail = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.4"
+
+        def enumerate_certificates(store: str) -> list[tuple[bytes, str, Any]]:
+            assert store == "ROOT"
+            return [
+                (der_of(pki.certificate)[0], "x509_asn", True),
+                (others[0], "x509_asn", {mail}),
+                (others[1], "x509_asn", {mail, server}),
+                (b"not a certificate", "x509_asn", True),
+                (b"several", "pkcs_7_asn", True),
+            ]
+
+        monkeypatch.setattr(ssl, "enum_certificates", enumerate_certificates, raising=False)
+        monkeypatch.setattr("sys.platform", "win32")
+        store = TrustStore.system()
+        assert {der_of(anchor)[0] for anchor in store.anchors} == {
+            der_of(pki.certificate)[0],
+            others[1],
+        }
+        assert store.vetted == store.anchors
+
+    def test_windows_without_any(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ssl, "enum_certificates", lambda store: [], raising=False)
+        monkeypatch.setattr("sys.platform", "win32")
+        store = TrustStore.system()
+        with pytest.raises(ConfigurationError, match="store of Windows"):
+            _ = store.anchors
+
     def test_falls_back_to_certifi(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         certifi = pytest.importorskip("certifi", reason="certifi is optional")
-        monkeypatch.setattr(trust, "SYSTEM_FILES", ())
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", ())
+        monkeypatch.setattr(system_trust, "SYSTEM_DIRECTORIES", ())
         store = TrustStore.system()
         assert certifi.where() in store.source
         assert len(store.anchors) > 50
+        assert store.vetted == store.anchors
 
     def test_nothing_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trust, "SYSTEM_FILES", ())
-        monkeypatch.setattr(trust, "_certifi_file", lambda: None)
+        monkeypatch.setattr(system_trust, "SYSTEM_FILES", ())
+        monkeypatch.setattr(system_trust, "SYSTEM_DIRECTORIES", ())
+        monkeypatch.setattr(system_trust, "_certifi_file", lambda: None)
         with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
             TrustStore.system()
 

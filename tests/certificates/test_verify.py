@@ -9,21 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.pki import DAY, Authority, Leaf, Pki, der_of, key_of_type, self_signed
 
-from handclasp.certificates import verify
+from handclasp.certificates import judgement
+from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,
     accept_unverified,
     verify_client_chain,
+    verify_raw_public_key,
     verify_server_chain,
     vouch_for,
 )
@@ -31,6 +35,12 @@ from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 P256 = key_of_type("ecdsa-p256").public_key()
+BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def spki_of(public_key: Any) -> bytes:
+    info: bytes = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return info
 
 
 def refused(
@@ -114,13 +124,9 @@ class TestAccepted:
 
     def test_root_without_key_usage(self, now: datetime) -> None:
         # This is what `openssl req -x509` makes.
-        root, key = self_signed(
-            Leaf((), "a root", is_authority=True, purpose=None, digital_signature=None)
-        )
-        authority = Authority(root, key)
-        chain = authority.server("localhost", key_type="ed25519").chain
-        trust = TrustStore.from_certificates([root])
-        assert verify_server_chain(chain, trust, "localhost", now).verified
+        root = Pki(with_key_usage=False)
+        chain = root.server("localhost", key_type="ed25519").chain
+        assert verify_server_chain(chain, root.trust, "localhost", now).verified
 
     @pytest.mark.parametrize("is_authority", [True, False])
     def test_self_signed_leaf_that_is_trusted_itself(
@@ -136,11 +142,6 @@ class TestAccepted:
             Fault.CERTIFICATE_NAME_MISMATCH, chain, trust, "other.example"
         )
         refused(Fault.CERTIFICATE_EXPIRED, chain, trust, now=now + 400 * DAY)
-
-    def test_no_extended_key_usage_means_any_use(self, pki: Pki, now: datetime) -> None:
-        chain = pki.credentials(Leaf(purpose=None)).chain
-        assert verify_server_chain(chain, pki.trust, "localhost", now).verified
-        assert verify_client_chain(chain, pki.trust, now).verified
 
 
 class TestRefused:
@@ -235,6 +236,11 @@ class TestRefused:
         anything = pki.credentials(Leaf(purpose=ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)).chain
         refused(Fault.CERTIFICATE_WRONG_PURPOSE, anything, pki.trust)
 
+    def test_no_purpose(self, pki: Pki) -> None:
+        chain = pki.credentials(Leaf(purpose=None)).chain
+        refused(Fault.CERTIFICATE_WRONG_PURPOSE, chain, pki.trust)
+        refused(Fault.CERTIFICATE_WRONG_PURPOSE, chain, pki.trust, name=None)
+
     def test_key_usage_without_digital_signature(self, pki: Pki) -> None:
         # RFC 8446 4.4.2.2: "The digitalSignature bit MUST be set".
         chain = pki.credentials(Leaf(digital_signature=False)).chain
@@ -273,7 +279,11 @@ class TestRefused:
     ) -> None:
         # Any odd number serves as the modulus of a key that nobody needs to hold.
         huge = rsa.RSAPublicNumbers(65537, (1 << 8200) | 1).public_key()
-        monkeypatch.setattr(verify, "_build_path", None)  # Calling it would be a TypeError.
+
+        def no_work(*_: object) -> None:
+            pytest.fail("a path was looked for")
+
+        monkeypatch.setattr(judgement, "build_path", no_work)
         leaf = pki.issue(Leaf(), huge)
         good = pki.issue(Leaf(), P256)
         for chain in ((leaf,), (good, leaf)):
@@ -384,6 +394,56 @@ class TestProof:
         assert accept_unverified(chain).spki_is_pss
 
 
+class TestVerdict:
+    def test_it_is_about_one_side_and_one_name(self, pki: Pki, now: datetime) -> None:
+        chain = pki.credentials(Leaf(("a.example", "b.example"), purpose=BOTH)).chain
+        server = verify_server_chain(chain, pki.trust, "A.example", now)
+        assert server.is_for(True, "a.example", "X509")
+        assert not server.is_for(True, "b.example", "X509")
+        assert not server.is_for(False, None, "X509")
+        assert not server.is_for(True, "a.example", "RawPublicKey")
+        client = verify_client_chain(chain, pki.trust, now)
+        assert client.is_for(False, None, "X509")
+        assert not client.is_for(True, "a.example", "X509")
+        assert vouch_for(chain).is_for(True, "b.example", "X509")
+
+    def test_what_was_refused_can_be_explained(self, pki: Pki) -> None:
+        chain = pki.expired().chain
+        with pytest.raises(CertificateError) as caught:
+            verify_server_chain(
+                chain, pki.trust, "localhost", datetime.now(UTC), ocsp_response=b"x", sct_list=b"y"
+            )
+        assert caught.value.chain == chain
+        assert (caught.value.ocsp_response, caught.value.sct_list) == (b"x", b"y")
+
+
+class TestRawPublicKeys:
+    def test_expected(self) -> None:
+        info = spki_of(P256)
+        peer = verify_raw_public_key(info, [info], purpose="server")
+        assert peer.verified
+        assert (peer.chain, peer.path, peer.public_key) == ((info,), (info,), P256)
+        assert peer.is_for(True, "any.example", "RawPublicKey")
+        assert not peer.is_for(False, None, "RawPublicKey")
+        assert not peer.is_for(True, None, "X509")
+
+    def test_unexpected(self) -> None:
+        other = spki_of(key_of_type("ecdsa-p384").public_key())
+        with pytest.raises(CertificateError) as caught:
+            verify_raw_public_key(spki_of(P256), [other])
+        assert caught.value.fault_member is Fault.UNKNOWN_RAW_PUBLIC_KEY
+        assert spki_pin(P256) in caught.value.detail
+
+    def test_a_key_that_cannot_be_used(self) -> None:
+        weak = spki_of(key_of_type("rsa-1024").public_key())
+        with pytest.raises(CertificateError) as caught:
+            verify_raw_public_key(weak, [weak])
+        assert caught.value.fault_member is Fault.UNSUPPORTED_CERTIFICATE
+        assert not accept_unverified([weak], "RawPublicKey").verified
+        with pytest.raises(CertificateError):
+            vouch_for([weak], "RawPublicKey")
+
+
 class TestRemembering:
     def test_the_second_time_needs_no_verifier(
         self, now: datetime, monkeypatch: pytest.MonkeyPatch
@@ -391,7 +451,7 @@ class TestRemembering:
         pki = Pki()
         chain = pki.server("localhost").chain
         first = verify_server_chain(chain, pki.trust, "localhost", now)
-        monkeypatch.setattr(verify, "_build_path", None)  # Calling it would be a TypeError.
+        monkeypatch.setattr(judgement, "judge", None)  # Calling it would be a TypeError.
         assert verify_server_chain(chain, pki.trust, "LOCALHOST.", now) is first
         with pytest.raises(TypeError):
             verify_server_chain(chain, pki.trust, "other.example", now)

@@ -1,19 +1,25 @@
 """What this side shows of itself: a certificate chain, and a signer that holds the key.
 
-`Credentials.load` is strict, since a mistake here otherwise shows up as somebody else's failed
-handshake: the key must belong to the certificate, and the chain must be one chain.
+Loading is strict, since a mistake here otherwise shows up as somebody else's failed handshake: the
+key must belong to the certificate, and the chain must be one chain. Dates are not looked at: what
+is expired may yet be wanted in a test, and `handclasp cert check` tells.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass, field
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from handclasp.certificates.names import certificate_names, covers, normal_name, shown
+from handclasp.certificates import loading
+from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
+from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
+from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.errors import ConfigurationError
@@ -21,19 +27,29 @@ from handclasp.errors import ConfigurationError
 if TYPE_CHECKING:
     from cryptography import x509
 
+Source = str | os.PathLike[str] | bytes
+"""A path, or what a file at that path would hold."""
+
 
 class Signer(Protocol):
-    """Whatever can sign for a certificate: a key in memory, an HSM, a service elsewhere.
+    """Whatever can sign for a certificate: a key in memory, an HSM or TPM, a service elsewhere.
 
     Attributes:
-        schemes: the IANA names of the schemes it signs in, best first.
+        schemes: the IANA names of the schemes it signs in, best first, e.g.
+            "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, or, where its
+            certificate declares it as id-RSASSA-PSS, in the rsa_pss_pss schemes.
     """
 
     @property
     def schemes(self) -> Sequence[str]: ...
 
     def sign(self, scheme: str, data: bytes) -> bytes | Awaitable[bytes]:
-        """The signature over `data`, in the wire form of TLS (ECDSA as DER), or an awaitable."""
+        """The signature in `scheme` over `data`, which it hashes itself, or an awaitable of one.
+
+        In the wire form of TLS (RFC 8446 section 4.2.3): ECDSA as DER, and PSS with a salt as
+        long as the hash. With an awaitable the handshake goes on when it is done; a connection
+        that cannot await refuses it. An exception ends the handshake.
+        """
         ...
 
 
@@ -79,16 +95,22 @@ class LocalSigner:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """A certificate chain and the signer for its key. Shared freely; never prints a key.
+    """A certificate chain, or a raw public key, and the signer for its key.
+
+    Shared freely; never prints a key.
 
     Attributes:
-        chain: the certificates as DER, leaf first.
+        chain: the certificates as DER, leaf first; of a raw public key, its
+            SubjectPublicKeyInfo alone (RFC 7250 section 3).
         signer: signs with the leaf's key.
         names: the DNS names and IP addresses of the leaf, in normal form.
         schemes: the signature schemes that both the leaf and the signer can do, best first.
         subject: the leaf's subject, for people.
         issuers: the DER names of all issuers in the chain, to compare with a peer's
             certificate_authorities (RFC 8446 section 4.2.4).
+        certificate_type: "X509" or "RawPublicKey" (RFC 7250).
+        staple: where the OCSP response to send with the leaf comes from; see `with_staple`.
+        sct_list: the SignedCertificateTimestampList to send with it; see `with_timestamps`.
     """
 
     chain: tuple[bytes, ...]
@@ -113,10 +135,11 @@ class Credentials:
         key_path: str | os.PathLike[str],
         password: str | bytes | None = None,
     ) -> Credentials:
-        """From a file of PEM certificates, leaf first, and a file with the PEM private key.
+        """From a file of PEM certificates, leaf first, and a file with the private key.
 
-        Both may be the same file. A single DER certificate or key is taken as well. Certificates
-        in the wrong order are put right where there is only one right order.
+        Both may be the same file. The key is PKCS #8, PKCS #1 or SEC 1, and may be encrypted; it
+        and a single certificate may be DER as well. Certificates in the wrong order are put right
+        where there is only one right order.
 
         Raises:
             ConfigurationError: a file is missing or unreadable, or does not hold what it should,
@@ -125,8 +148,39 @@ class Credentials:
         chain_file = f"the certificate file {os.fspath(chain_path)}"
         key_file = f"the key file {os.fspath(key_path)}"
         return _from_bytes(
-            _read(chain_path, chain_file), chain_file, _read(key_path, key_file), key_file, password
+            loading.read_file(chain_path, chain_file),
+            chain_file,
+            loading.read_file(key_path, key_file),
+            key_file,
+            password,
         )
+
+    @classmethod
+    def watch(
+        cls,
+        chain_path: str | os.PathLike[str],
+        key_path: str | os.PathLike[str],
+        password: str | bytes | None = None,
+        *,
+        staple: Staple | None = None,
+        on_error: Callable[[ConfigurationError], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> WatchedCredentials:
+        """The same as `load`, and again whenever the files change; a config takes either.
+
+        Args:
+            staple: as for `with_staple`, applied anew to what is loaded.
+            on_error, clock: see `WatchedCredentials`.
+
+        Raises:
+            ConfigurationError: as `load` and `with_staple` do, for the first time only.
+        """
+
+        def load() -> Credentials:
+            loaded = cls.load(chain_path, key_path, password)
+            return loaded if staple is None else loaded.with_staple(staple)
+
+        return WatchedCredentials((chain_path, key_path), load, on_error=on_error, clock=clock)
 
     @classmethod
     def from_pem(
@@ -134,6 +188,18 @@ class Credentials:
     ) -> Credentials:
         """The same as `load`, from memory."""
         return _from_bytes(chain_bytes, "the certificate data", key_bytes, "the key data", password)
+
+    @classmethod
+    def from_pkcs12(cls, source: Source, password: str | bytes | None = None) -> Credentials:
+        """From a PKCS #12 file (.p12, .pfx; RFC 7292), or its content as bytes.
+
+        Raises:
+            ConfigurationError: the file is missing or unreadable, the password is wrong, or the
+                certificates in it and the key do not belong together.
+        """
+        data, what = loading.read_source(source, "PKCS #12")
+        private_key, certificates = loading.pkcs12_in(data, what, password)
+        return _from_parts(certificates, what, private_key, what)
 
     @classmethod
     def from_signer(
@@ -146,9 +212,90 @@ class Credentials:
         """
         what = "the certificate chain"
         certificates = (
-            _certificates_of(chain, what) if isinstance(chain, bytes) else _parsed(chain, what)
+            loading.certificates_in(chain, what)
+            if isinstance(chain, bytes)
+            else loading.certificates_from(chain, what)
         )
-        return _assembled(_in_order(certificates, what), signer)
+        return _assembled(loading.in_order(certificates, what), signer)
+
+    @classmethod
+    def raw_public_key(cls, key: Source, password: str | bytes | None = None) -> Credentials:
+        """A key alone (RFC 7250), from the file of its private key or that file's content.
+
+        For peers that know the key already: `chain[0]` is what they must know. RSA keys are shown
+        as rsaEncryption; for id-RSASSA-PSS see `raw_public_key_from_signer`.
+
+        Raises:
+            ConfigurationError: there is no private key, the password is not right, or TLS 1.3
+                cannot sign with it.
+        """
+        data, what = loading.read_source(key, "key")
+        private_key = loading.private_key_in(data, what, password)
+        _check_can_sign(private_key, what)
+        if declares_pss(data):
+            raise ConfigurationError(
+                f"{loading.capital(what)} declares itself as id-RSASSA-PSS: give its public key to "
+                "raw_public_key_from_signer, with LocalSigner(key, spki_is_pss=True)."
+            )
+        return _bare(loading.public_key_info_of(private_key), LocalSigner(private_key))
+
+    @classmethod
+    def raw_public_key_from_signer(cls, public_key: bytes, signer: Signer) -> Credentials:
+        """A key alone, whose SubjectPublicKeyInfo is given (DER or PEM), and a signer for it.
+
+        Raises:
+            ConfigurationError: it is no public key, or the signer has no scheme for it.
+        """
+        return _bare(public_key_info(public_key), signer)
+
+    def with_staple(self, staple: Staple) -> Credentials:
+        """The same credentials, sending an OCSP response along (RFC 8446 section 4.4.2.1).
+
+        Args:
+            staple: the response as DER, or the path of a file with it, which may be replaced while
+                the server runs; a callable that gives it; or an `OcspStaple`. Only clients that
+                ask for it get it.
+
+        Raises:
+            ConfigurationError: a response that is here already is none, is about another
+                certificate, or does not say "good"; or this is a raw public key.
+        """
+        from handclasp.certificates.staple import OcspStaple
+
+        self._check_certificate("An OCSP response")
+        if isinstance(staple, bytes):
+            staple = OcspStaple.from_bytes(staple)
+        elif isinstance(staple, str | os.PathLike):
+            staple = OcspStaple.from_file(cast(Any, staple))
+        elif not hasattr(staple, "current"):
+            if not callable(staple):
+                raise ConfigurationError(
+                    f"A staple must be bytes, a path or a callable, not {type(staple).__name__}."
+                )
+            staple = OcspStaple.from_callback(staple)
+        if isinstance(staple, OcspStaple):
+            (leaf,) = loading.certificates_from(self.chain[:1], "the chain")
+            staple = staple.for_certificate(leaf)
+        return replace(self, staple=cast(StapleSource, staple))
+
+    def with_timestamps(self, timestamps: bytes | Sequence[bytes]) -> Credentials:
+        """The same credentials, sending signed certificate timestamps along (RFC 6962).
+
+        Args:
+            timestamps: a whole SignedCertificateTimestampList, or each timestamp by itself, of 1
+                to 65533 bytes; at most 65533 bytes together, each counting two more. Their
+                signatures are for the peer to verify.
+
+        Raises:
+            ConfigurationError: they are not in this form, or this is a raw public key.
+        """
+        self._check_certificate("A timestamp")
+        encoded = timestamps if isinstance(timestamps, bytes) else _encoded_list(timestamps)
+        if not _is_timestamp_list(encoded):
+            raise ConfigurationError(
+                "The timestamps are no SignedCertificateTimestampList (RFC 6962 section 3.3)."
+            )
+        return replace(self, sct_list=encoded)
 
     def matches(self, server_name: str | None) -> bool:
         """Whether the leaf covers a name that a client asks for; False for None or no name at all.
@@ -167,28 +314,18 @@ class Credentials:
     def __repr__(self) -> str:
         return f"Credentials(subject={self.subject!r}, names={self.names!r})"
 
-
-class WatchedCredentials:
-    """Credentials in files, which are read again when they change."""
-
-    __slots__ = ("_current",)
-
-    def __init__(self, current: Credentials) -> None:
-        self._current = current
-
-    @property
-    def current(self) -> Credentials:
-        """What the files held when they were last looked at."""
-        return self._current
+    def _check_certificate(self, what: str) -> None:
+        if self.certificate_type != "X509":
+            raise ConfigurationError(f"{what} goes with a certificate, not with a raw public key.")
 
 
-def _read(path: str | os.PathLike[str], what: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ConfigurationError(f"There is no file for {what}: check the path.") from None
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {what}: {error.strerror or error}.") from None
+Staple = bytes | str | os.PathLike[str] | Callable[[], bytes | None] | StapleSource
+"""What `with_staple` takes."""
+
+
+def spki_is_pss(certificate: x509.Certificate) -> bool:
+    """Whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
+    return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
 
 
 def _from_bytes(
@@ -198,201 +335,105 @@ def _from_bytes(
     key_file: str,
     password: str | bytes | None,
 ) -> Credentials:
-    certificates = _certificates_of(chain_bytes, chain_file)
-    private_key = _private_key_of(key_bytes, key_file, password)
-    if not signatures.key_kind(private_key):
-        raise ConfigurationError(
-            f"{_capital(key_file)} holds a kind of key that TLS 1.3 cannot sign with: use ECDSA "
-            "P-256, Ed25519, or RSA of at least 2048 bits."
-        )
+    certificates = loading.certificates_in(chain_bytes, chain_file)
+    private_key = loading.private_key_in(key_bytes, key_file, password)
+    return _from_parts(certificates, chain_file, private_key, key_file)
+
+
+def _from_parts(
+    certificates: Sequence[x509.Certificate], chain_file: str, private_key: Any, key_file: str
+) -> Credentials:
+    _check_can_sign(private_key, key_file)
     own_key = private_key.public_key()
-    holders = [c for c in certificates if _public_key_or_none(c) == own_key]
+    holders = [c for c in certificates if loading.public_key_or_none(c) == own_key]
     if not holders:
         raise ConfigurationError(
-            f"{_capital(key_file)} does not belong to {chain_file}: its key is not that of the "
-            f"certificate for {_subject(certificates[0])}."
+            f"{loading.capital(key_file)} does not belong to {chain_file}: its key is not that of "
+            f"the certificate for {subject_of(certificates[0])}."
         )
     leaf = certificates[0] if certificates[0] in holders else holders[0]
     if leaf is not certificates[0] and len(holders) > 1:
         raise ConfigurationError(
-            f"{_capital(chain_file)} holds several certificates for the key: put the one to use "
-            "first and take out the others."
+            f"{loading.capital(chain_file)} holds several certificates for the key: put the one to "
+            "use first and take out the others."
         )
-    chain = _in_order([leaf, *(c for c in certificates if c is not leaf)], chain_file)
+    chain = loading.in_order([leaf, *(c for c in certificates if c is not leaf)], chain_file)
     return _assembled(chain, LocalSigner(private_key, spki_is_pss=spki_is_pss(leaf)))
 
 
-def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
-    leaf = chain[0]
-    own_key = _public_key_or_none(leaf)
-    unknown = [scheme for scheme in signer.schemes if scheme not in SIGNATURE_SCHEMES]
-    if unknown:
-        raise ConfigurationError(f"The signer names an unknown signature scheme: {unknown[0]!r}.")
-    is_pss = spki_is_pss(leaf)
-    schemes = tuple(s for s in signer.schemes if signatures.fits(s, own_key, is_pss))
-    if not schemes:
+def _check_can_sign(private_key: Any, key_file: str) -> None:
+    if not signatures.key_kind(private_key):
         raise ConfigurationError(
-            f"The signer cannot sign for the certificate of {_subject(leaf)}: it needs one of "
-            f"{', '.join(signatures.schemes_for_key(own_key, is_pss)) or 'no scheme of TLS 1.3'}."
+            f"{loading.capital(key_file)} holds a kind of key that TLS 1.3 cannot sign with: use "
+            "ECDSA P-256, Ed25519, or RSA of at least 2048 bits."
         )
+
+
+def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
+    from cryptography import x509
+
+    leaf = chain[0]
+    public_key, owner = loading.public_key_or_none(leaf), f"the certificate of {subject_of(leaf)}"
+    schemes = _schemes_of_both(signer, public_key, spki_is_pss(leaf), owner)
     try:
         names = certificate_names(leaf)
-    except ValueError:
+        issuers = tuple(dict.fromkeys(c.issuer.public_bytes() for c in chain))
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise ConfigurationError(
-            f"The certificate for {_subject(leaf)} has extensions that cannot be read: replace it."
+            f"The certificate for {subject_of(leaf)} has fields that cannot be read: replace it."
         ) from None
-    return Credentials(
-        chain=tuple(_der(certificate) for certificate in chain),
-        signer=signer,
-        names=names,
-        schemes=schemes,
-        subject=_subject(leaf),
-        issuers=tuple(dict.fromkeys(c.issuer.public_bytes() for c in chain)),
-    )
+    ders = tuple(loading.der_of(certificate) for certificate in chain)
+    return Credentials(ders, signer, names, schemes, subject_of(leaf), issuers)
 
 
-def spki_is_pss(certificate: x509.Certificate) -> bool:
-    """Whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
-    return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
+def _bare(info: bytes, signer: Signer) -> Credentials:
+    schemes = _schemes_of_both(signer, key_of(info), declares_pss(info), "the raw public key")
+    pin = b64encode(hashlib.sha256(info).digest()).decode()
+    subject = f"the raw public key {pin}"
+    return Credentials((info,), signer, (), schemes, subject, certificate_type="RawPublicKey")
 
 
-def _certificates_of(data: bytes, what: str) -> list[x509.Certificate]:
-    from cryptography import x509
-
-    if not data.strip():
-        raise ConfigurationError(f"{_capital(what)} is empty: it needs PEM certificates.")
-    try:
-        if b"-----BEGIN " not in data:
-            return [x509.load_der_x509_certificate(data)]
-        return x509.load_pem_x509_certificates(data)
-    except ValueError:
-        if b"PRIVATE KEY-----" in data and b"BEGIN CERTIFICATE" not in data:
-            advice = "it holds a private key; are the two files swapped?"
-        else:
-            advice = 'it needs PEM certificates ("-----BEGIN CERTIFICATE-----"), the own one first.'
-        raise ConfigurationError(f"Cannot use {what}: {advice}") from None
-
-
-def _parsed(chain: Iterable[bytes | x509.Certificate], what: str) -> list[x509.Certificate]:
-    from cryptography import x509
-
-    certificates: list[x509.Certificate] = []
-    for entry in chain:
-        if isinstance(entry, x509.Certificate):
-            certificates.append(entry)
-            continue
-        try:
-            certificates.append(x509.load_der_x509_certificate(entry))
-        except (ValueError, TypeError):
-            raise ConfigurationError(
-                f"{_capital(what)} holds an entry that is not a DER certificate."
-            ) from None
-    if not certificates:
-        raise ConfigurationError(f"{_capital(what)} is empty.")
-    return certificates
-
-
-def _private_key_of(data: bytes, what: str, password: str | bytes | None) -> Any:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    secret = password.encode() if isinstance(password, str) else password
-    is_pem = b"-----BEGIN " in data
-    load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
-    if is_pem and b"PRIVATE KEY-----" not in data:
+def _schemes_of_both(signer: Signer, public_key: Any, is_pss: bool, owner: str) -> tuple[str, ...]:
+    given: object = getattr(signer, "schemes", None)
+    if isinstance(given, str) or not isinstance(given, Iterable) or not hasattr(signer, "sign"):
         raise ConfigurationError(
-            f"Cannot use {what}: it holds no private key"
-            + ("; are the two files swapped?" if b"BEGIN CERTIFICATE" in data else ".")
+            "A signer needs schemes, a list of names, and the method sign(scheme, data)."
         )
-    # Nothing of cryptography's own exception is kept: no part of a key may reach a traceback.
-    try:
-        return load(data, secret)
-    except UnsupportedAlgorithm:
-        problem = "its kind of key or encryption is not supported."
-    except TypeError:
-        problem = (
-            "it is encrypted: give its password."
-            if secret is None
-            else "it is not encrypted: leave the password out."
+    named = tuple(cast(Iterable[str], given))
+    unknown = [scheme for scheme in named if scheme not in SIGNATURE_SCHEMES]
+    if unknown:
+        raise ConfigurationError(f"The signer names an unknown signature scheme: {unknown[0]!r}.")
+    schemes = tuple(s for s in named if signatures.fits(s, public_key, is_pss))
+    if not schemes:
+        fitting = signatures.schemes_for_key(public_key, is_pss)
+        raise ConfigurationError(
+            f"The signer cannot sign for {owner}: it needs one of "
+            f"{', '.join(fitting) or 'no scheme of TLS 1.3'}."
         )
-    except ValueError:
-        problem = (
-            "it is not a readable private key."
-            if secret is None
-            else "the password is wrong, or the key is damaged."
-        )
-    raise ConfigurationError(f"Cannot use {what}: {problem}")
+    return schemes
 
 
-def _in_order(certificates: Sequence[x509.Certificate], what: str) -> list[x509.Certificate]:
-    """Leaf first, each certificate followed by its issuer (RFC 8446 section 4.4.2)."""
-    leaf, *rest = dict.fromkeys(certificates)
-    chain = [leaf]
-    while rest:
-        issuers = [candidate for candidate in rest if _issued(candidate, chain[-1])]
-        # A cross-signed authority has several certificates; then the given order tells.
-        if not issuers or (len(issuers) > 1 and issuers[0] is not rest[0]):
-            raise ConfigurationError(_disorder(what, chain[-1], rest, issuers))
-        chain.append(issuers[0])
-        rest.remove(issuers[0])
-    return chain
+_LENGTH_BYTES = 2
+_MAX_LIST_BYTES = 2**16 - 1
 
 
-def _disorder(
-    what: str,
-    last: x509.Certificate,
-    rest: Sequence[x509.Certificate],
-    issuers: Sequence[x509.Certificate],
-) -> str:
-    if issuers:
-        return (
-            f"{_capital(what)} holds several issuers for {_subject(last)}: put the certificates "
-            "in order, each followed by its issuer."
-        )
-    return (
-        f"{_capital(what)} is not one chain: {_subject(rest[0])} did not issue {_subject(last)}; "
-        "leave only the own certificate and its issuers."
-    )
+def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
+    """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    if not all(0 < len(each) <= _MAX_LIST_BYTES for each in timestamps):
+        return b""
+    entries = b"".join(len(each).to_bytes(_LENGTH_BYTES) + each for each in timestamps)
+    if len(entries) > _MAX_LIST_BYTES - _LENGTH_BYTES:
+        return b""
+    return len(entries).to_bytes(_LENGTH_BYTES) + entries
 
 
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    if subject.issuer != issuer.subject:
+def _is_timestamp_list(data: bytes) -> bool:
+    if len(data) <= _LENGTH_BYTES or int.from_bytes(data[:2]) != len(data) - _LENGTH_BYTES:
         return False
-    try:
-        subject.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    except UnsupportedAlgorithm:
-        return True  # The names agree, and the peer's verifier decides anyway.
-    return True
-
-
-def _public_key_or_none(certificate: x509.Certificate) -> Any:
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-
-
-def _der(certificate: x509.Certificate) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.DER)
-
-
-def _subject(certificate: x509.Certificate) -> str:
-    text = certificate.subject.rfc4514_string()
-    if not text:
-        try:
-            text = ", ".join(certificate_names(certificate)[:3])
-        except ValueError:
-            text = ""
-    return shown(text or "(no name)")
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+    position = _LENGTH_BYTES
+    while position + _LENGTH_BYTES < len(data):
+        length = int.from_bytes(data[position : position + _LENGTH_BYTES])
+        position += _LENGTH_BYTES + length
+        if not length:
+            return False
+    return position == len(data)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _LABEL_BYTES = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
 
 @lru_cache(maxsize=1024)
@@ -64,6 +65,20 @@ def covers(pattern: str, name: str) -> bool:
     return bool(first) and rest == pattern[2:] and "." in rest
 
 
+def claims_host(common_name: str) -> bool:
+    """Whether a common name has the look of a host's name or address, in whatever spelling.
+
+    "www.example.com", "192.168.001.001", "2001:db8::1" and "0xC0A80101" do; "My test server" and
+    "alice" claim nothing.
+    """
+    text = common_name.lower().removesuffix(".")
+    if ":" in text:
+        return _ADDRESS_BYTES.issuperset(text)
+    if text.startswith("0x"):
+        return _ADDRESS_BYTES.issuperset(text[2:])
+    return "." in text and _is_dns_name(text.removeprefix("*."))
+
+
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The DNS names and IP addresses of subjectAltName, as normal names in their order.
 
@@ -79,8 +94,15 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
+    return names_in(extension.value)
+
+
+def names_in(alternatives: x509.SubjectAlternativeName) -> tuple[str, ...]:
+    """The same of a subjectAltName that is at hand."""
+    from cryptography import x509
+
     names: list[str] = []
-    for entry in extension.value:
+    for entry in alternatives:
         if isinstance(entry, x509.DNSName):
             name = entry.value.lower().removesuffix(".")
             if _is_dns_name(name.removeprefix("*.")) and ip_address(name) is None:
@@ -88,6 +110,15 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
         elif isinstance(entry, x509.IPAddress):
             names.append(str(entry.value))
     return tuple(dict.fromkeys(names))
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """The subject, safe to print; the first names where the subject is empty."""
+    try:
+        text = certificate.subject.rfc4514_string() or ", ".join(certificate_names(certificate)[:3])
+    except Exception:
+        text = ""  # cryptography reads names late, and the peer wrote them.
+    return shown(text or "a certificate without a name")
 
 
 def shown(text: str, limit: int = 120) -> str:

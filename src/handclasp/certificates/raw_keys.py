@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 from typing import Any
 
 from handclasp.errors import ConfigurationError
+
+_ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 
 def public_key_info(given: bytes) -> bytes:
@@ -13,22 +16,57 @@ def public_key_info(given: bytes) -> bytes:
     Raises:
         ConfigurationError: it is no public key.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
-    if not isinstance(given, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(
-            f"A raw public key must be bytes (DER or PEM), not {type(given).__name__}."
-        )
-    is_pem = b"-----BEGIN " in given
-    load: Any = serialization.load_pem_public_key if is_pem else serialization.load_der_public_key
-    try:
-        key = load(given)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigurationError(
-            "A raw public key must be a SubjectPublicKeyInfo: openssl pkey -pubout makes one."
-        ) from None
+    key = key_of(given)
+    if declares_pss(given):
+        return _der(given)  # cryptography would write rsaEncryption.
     info: bytes = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return info
+
+
+def key_of(info: bytes) -> Any:
+    """The public key object of a SubjectPublicKeyInfo, DER or PEM. Raises `ConfigurationError`."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    if not isinstance(info, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"A raw public key must be bytes (DER or PEM), not {type(info).__name__}."
+        )
+    load: Any = serialization.load_der_public_key
+    if _is_pem(info):
+        load = serialization.load_pem_public_key
+    try:
+        return load(info)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigurationError(
+            "A raw public key must be a SubjectPublicKeyInfo: openssl pkey -pubout makes one."
+        ) from None
+
+
+def declares_pss(key: bytes) -> bool:
+    """Whether a SubjectPublicKeyInfo or an unencrypted PKCS #8 key says id-RSASSA-PSS.
+
+    DER or PEM. `cryptography` reads such a key as any other of RSA and forgets what it said
+    (RFC 4055 section 1.2).
+    """
+    # Two headers, and the version in PKCS #8, come before it; no number of an RSA key does.
+    return _ID_RSASSA_PSS in _der(key)[:32]
+
+
+def _is_pem(data: bytes) -> bool:
+    return b"-----BEGIN " in data
+
+
+def _der(data: bytes) -> bytes:
+    """What is in the first block of PEM, or DER as it is; empty for what cannot be read."""
+    if not _is_pem(data):
+        return data
+    body = data.partition(b"-----BEGIN ")[2].partition(b"-----")[2].partition(b"-----END ")[0]
+    try:
+        return binascii.a2b_base64(body)
+    except binascii.Error:
+        return b""

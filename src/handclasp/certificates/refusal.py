@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from handclasp.certificates.names import certificate_names, covers, shown
+from handclasp.certificates.names import certificate_names, covers, shown, subject_of
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault

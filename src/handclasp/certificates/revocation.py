@@ -1,9 +1,12 @@
-"""Whether a certificate was taken back: stapled OCSP responses (RFC 6960) and CRLs (RFC 5280)."""
+"""Whether a certificate was taken back by its issuer: the two places that tell.
+
+`ocsp` judges what a peer staples to its certificate (RFC 6960), `crl` looks into lists that the
+user gives (RFC 5280 section 5). Neither fetches anything: the protocol does no input or output.
+"""
 
 from __future__ import annotations
 
+from handclasp.certificates.crl import RevocationLists
+from handclasp.certificates.ocsp import check_staple, demands_staple, describe_staple
 
-class RevocationLists:
-    """Certificate revocation lists and what to do where none covers a certificate."""
-
-    __slots__ = ()
+__all__ = ["RevocationLists", "check_staple", "demands_staple", "describe_staple"]

@@ -17,6 +17,7 @@ from handclasp.cli.inputs import (
     keylog_of,
     names_of,
     one_address,
+    read_file,
     save_trace,
     trace_file,
     trust_of,
@@ -30,6 +31,7 @@ from handclasp.cli.outcome import (
     configuration_checked,
     failure_of,
 )
+from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
 
 if TYPE_CHECKING:
     from handclasp import ClientConfig, ConnectionInfo, Recorder, TLSSocket, TrustStore
@@ -61,6 +63,16 @@ class _Attempt:
 @click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate. The peer may be anybody.")
 @click.option("--server-name", metavar="NAME", help="The name to ask and verify for, if not HOST.")
+@policy_options
+@click.option(
+    "--raw-public-key",
+    multiple=True,
+    metavar="FILE",
+    help="Trust a server with this key, without any certificate (may repeat).",
+)
+@click.option(
+    "--explain", is_flag=True, help="Print every rule of the decision on the certificate."
+)
 @click.option("--alpn", metavar="A,B", help="Application protocols to offer, best first.")
 @click.option("--tls13", is_flag=True, help="Speak TLS 1.3 only.")
 @click.option("--suite", multiple=True, metavar="SUITE", help="Offer only this (may repeat).")
@@ -110,9 +122,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
     from handclasp import ClientConfig, ClientConnection
 
     host, port = host_and_port(address)
-    if options["insecure"] and options["ca"]:
-        raise WrongArguments("--ca and --insecure exclude each other.")
-    trust = None if options["insecure"] else trust_of(options["ca"])
+    trust = _trust(options)
     settings: dict[str, Any] = {}
     if options["suite"]:
         settings["cipher_suites"] = options["suite"]
@@ -123,6 +133,8 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         config = ClientConfig(
             trust=trust,
             verify_peer=not options["insecure"],
+            policy=policy_of(options),
+            raw_public_keys=[read_file(path) for path in options["raw_public_key"]],
             alpn=names_of(options["alpn"]),
             credentials=credentials_of(options["cert"], options["key"]),
             keylog=keylog_of(options["keylog"]),
@@ -132,6 +144,19 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         # A name that cannot be one is better told before anything is sent.
         ClientConnection(config, server_name=server_name)
     return _Attempt(host, port, server_name, config, trust)
+
+
+def _trust(options: dict[str, Any]) -> TrustStore | None:
+    if options["insecure"]:
+        for other in ("ca", "raw_public_key", "explain"):
+            if options[other]:
+                name = other.replace("_", "-")
+                raise WrongArguments(f"--{name} and --insecure exclude each other.")
+        refuse_policy_options(options, "--insecure")
+        return None
+    if options["raw_public_key"] and not options["ca"]:
+        return None  # A key was given, so no certificate will do.
+    return trust_of(options["ca"])
 
 
 def _recorder(options: dict[str, Any]) -> Recorder | None:

@@ -75,6 +75,16 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
         raise WrongArguments(sentence) from None
 
 
+def read_file(path: str) -> bytes:
+    """The content of a file that an option names. Raises `WrongArguments`."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise WrongArguments(f"There is no file {path}.") from None
+    except OSError as error:
+        raise WrongArguments(f"Cannot read {path}: {error.strerror or error}.") from None
+
+
 def trust_of(path: str | None) -> TrustStore:
     """The authorities in a file, or those of the system. Raises `WrongArguments`."""
     from handclasp import TrustStore

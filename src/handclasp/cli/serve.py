@@ -35,6 +35,7 @@ HANDSHAKE_SECONDS = 15.0
 )
 @click.option("--cert", metavar="FILE", help="Certificate chain (else the local authority's).")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
+@click.option("--ocsp", metavar="FILE", help="OCSP response to staple, read again as it changes.")
 @click.option("--client-ca", metavar="FILE", help="Ask clients for a certificate of these.")
 @click.option("--require-client-cert", is_flag=True, help="Refuse clients without one.")
 @click.option("--alpn", metavar="A,B", help="Application protocols, best first.")
@@ -99,7 +100,10 @@ def _config(options: dict[str, Any]) -> ServerConfig:
 def _credentials(options: dict[str, Any]) -> Credentials:
     given = credentials_of(options["cert"], options["key"])
     if given is not None:
-        return given
+        with configuration_checked():
+            return given.with_staple(options["ocsp"]) if options["ocsp"] else given
+    if options["ocsp"]:
+        raise WrongArguments("--ocsp needs --cert and --key: the response is about a certificate.")
     host = options["host"]
     wildcard = host in ("", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
     names = LOCAL_NAMES if wildcard or host in LOCAL_NAMES else (*LOCAL_NAMES, host)

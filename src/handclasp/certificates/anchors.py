@@ -1,0 +1,118 @@
+"""Trust anchors out of bytes: PEM bundles or single DER certificates.
+
+What the user names must be right, each certificate of it. A system's store is taken as it is,
+without the entries that cannot be read.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handclasp.certificates.loading import capital, certificate_of, read_file
+from handclasp.certificates.names import shown
+from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_END = b"-----END CERTIFICATE-----"
+_SEQUENCE = b"\x30"
+_CERTIFICATE_NAME = re.compile(r".+\.(pem|crt|cer|der)|[0-9a-f]{8}\.[0-9]+", re.IGNORECASE)
+
+
+def every_certificate(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
+    """The certificates in PEM text, or the one in DER; repeated ones once.
+
+    Raises:
+        ConfigurationError: there is none, or one cannot be read.
+    """
+    found = _parsed(data, source)
+    if not found:
+        raise ConfigurationError(
+            f"{capital(source)} must hold certificates, in PEM "
+            '("-----BEGIN CERTIFICATE-----") or DER, and there is none in it.'
+        )
+    return found
+
+
+def certificates_at(path: Path) -> tuple[x509.Certificate, ...]:
+    """Those in a file, or in the files of a directory: *.pem, *.crt, *.cer, *.der, HASH.NUMBER.
+
+    In a directory, files that hold no certificate (but a key, say) are passed over.
+
+    Raises:
+        ConfigurationError: something is missing or unreadable, or there is no certificate.
+    """
+    source = f"the CA file {path}"
+    if not path.is_dir():
+        return every_certificate(read_file(path, source), source)
+    try:
+        files = sorted(file for file in path.iterdir() if _CERTIFICATE_NAME.fullmatch(file.name))
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot read the CA directory {path}: {error.strerror or error}."
+        ) from None
+    found: dict[x509.Certificate, None] = {}
+    for file in files:
+        if file.is_file():
+            source = f"the CA file {file}"
+            found.update(dict.fromkeys(_parsed(read_file(file, source), source)))
+    if not found:
+        raise ConfigurationError(
+            f"The CA directory {path} must hold certificates (*.pem, *.crt, *.cer or *.der), and "
+            "there is none in it."
+        )
+    return tuple(found)
+
+
+def readable_certificates(contents: Iterable[bytes], source: str) -> tuple[x509.Certificate, ...]:
+    """What of a system's store can be read. Raises `ConfigurationError` where that is nothing."""
+    ders = dict.fromkeys(der for data in contents for der in _ders_in(data))
+    found: list[x509.Certificate] = []
+    # Some systems' own anchors have a serial number of zero, and cryptography warns of each.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for der in ders:
+            with suppress(ValueError):
+                found.append(certificate_of(der))
+    if not found:
+        raise ConfigurationError(f"No trusted certificate could be read from {source}.")
+    return tuple(found)
+
+
+def _parsed(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
+    ders = _ders_in(data)
+    found: dict[x509.Certificate, None] = {}
+    for number, der in enumerate(ders, 1):
+        try:
+            certificate = certificate_of(der)
+            _ = certificate.subject  # It is read late, and the verifier needs it.
+            found[certificate] = None
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Certificate {number} of {len(ders)} in {source} cannot be read "
+                f"({shown(str(error), 80)}): mend it or take it out."
+            ) from None
+    return tuple(found)
+
+
+def _ders_in(data: bytes) -> list[bytes]:
+    """Each certificate by itself, so that one broken entry leaves the others alone."""
+    if data.startswith(_SEQUENCE):
+        return [data]
+    return [_decoded(part.partition(_END)[0]) for part in data.split(_BEGIN)[1:]]
+
+
+def _decoded(text: bytes) -> bytes:
+    # A third faster than cryptography's own reader of PEM, which for a whole system's store counts.
+    try:
+        return binascii.a2b_base64(text)
+    except binascii.Error:
+        return b""  # It will be told as a certificate that cannot be read.

@@ -1,0 +1,161 @@
+"""Certificate revocation lists that the user gives (RFC 5280 sections 5 and 6.3).
+
+Which list speaks for a certificate:
+
+- It has the name of the certificate's issuer and is signed, with SHA-256 or better, by the key of
+  the next certificate on the path, whose keyUsage, if there is one, allows that (cRLSign).
+- Its scope holds the certificate. Lists of user or of authority certificates only are fine; a list
+  for one distribution point speaks for the certificates that name that point, and for no others.
+- It is complete: no list of changes (delta CRL), none for some reasons only, and none that speaks
+  for other issuers, too (indirect CRL). One critical extension that is not understood, and be it
+  at another certificate's entry, makes the whole list useless (RFC 5280 section 5.2).
+- Of several, the one with the newest thisUpdate is asked, and only that: a newer list tells more
+  than an older one. The CRL number is not needed for it.
+
+A revocation found counts for ever, even if the newest list is out of date by now. That a
+certificate is not on it counts only until nextUpdate, which therefore must be there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
+from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.faults import Fault
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+Check = Literal["chain", "leaf"]
+WithoutList = Literal["refuse", "accept"]
+
+
+class RevocationLists:
+    """Certificate revocation lists, and what to do where none covers a certificate.
+
+    Immutable, so build them once and share them: each list is indexed when it is read (half a
+    second and 10 MB for 100 000 entries), and its signature is checked once. Two
+    objects are equal only if they are the same. To renew the lists, build a new object.
+    """
+
+    __slots__ = ("_chain", "_of_issuer", "_refuse")
+
+    def __init__(
+        self, lists: Iterable[RevocationList], check: Check, without_list: WithoutList
+    ) -> None:
+        """Use the class methods instead."""
+        for name, value, choices in (
+            ("check", check, ("chain", "leaf")),
+            ("without_list", without_list, ("refuse", "accept")),
+        ):
+            if value not in choices:
+                raise ConfigurationError(
+                    f'{name} must be "{choices[0]}" or "{choices[1]}", not {value!r}.'
+                )
+        self._of_issuer: dict[x509.Name, list[RevocationList]] = {}
+        for one in {one.der: one for one in lists}.values():
+            self._of_issuer.setdefault(one.issuer, []).append(one)
+        self._chain = check == "chain"
+        self._refuse = without_list == "refuse"
+        if not self._of_issuer:
+            raise ConfigurationError(
+                "There is no certificate revocation list in what was given: name a file that "
+                "holds one, or leave the lists out."
+            )
+
+    @classmethod
+    def from_files(
+        cls,
+        *paths: str | os.PathLike[str],
+        check: Check = "chain",
+        without_list: WithoutList = "refuse",
+    ) -> RevocationLists:
+        """From files that hold PEM lists, one or several, or one list as DER, or from directories.
+
+        In a directory every file is read. Hidden files are passed over there, as are PEM files
+        without a list: directories of authorities hold certificates, too.
+
+        Args:
+            check: "chain" looks up each certificate on the path below the anchor, "leaf" the
+                first one only.
+            without_list: what to do with a certificate that no current list covers: "refuse" it
+                or "accept" it.
+
+        Raises:
+            ConfigurationError: something is missing, or holds no list or one that cannot be read.
+        """
+        return cls((one for path in paths for one in lists_at(Path(path))), check, without_list)
+
+    @classmethod
+    def from_bytes(
+        cls, *blobs: bytes, check: Check = "chain", without_list: WithoutList = "refuse"
+    ) -> RevocationLists:
+        """The same as `from_files`, from the content of such files."""
+        lists = (one for blob in blobs for one in lists_in(blob, "the given list"))
+        return cls(lists, check, without_list)
+
+    def check(self, path: Sequence[x509.Certificate], now: datetime) -> datetime | None:
+        """Look up the certificates of a verified path, leaf first, anchor last.
+
+        The anchor itself is never looked up: it is trusted because the user says so.
+
+        Returns:
+            Until when the answer holds: the first nextUpdate of the lists that gave it. None if
+            there was nothing to look up, or no list and that is acceptable.
+
+        Raises:
+            CertificateError: CERTIFICATE_REVOKED, or REVOCATION_UNKNOWN where no current list
+                covers a certificate and that is to be refused.
+            ConfigurationError: `now` has no time zone.
+        """
+        if now.tzinfo is None:
+            raise ConfigurationError("The time to judge by must have a time zone.")
+        pairs = list(pairwise(path))
+        ends = [self._look_up(*pair, now) for pair in (pairs if self._chain else pairs[:1])]
+        return min((end for end in ends if end is not None), default=None)
+
+    def _look_up(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> datetime | None:
+        problems: list[str] = []
+        covering: list[RevocationList] = []
+        for one in self._of_issuer.get(certificate.issuer, ()):
+            problem = one.problem_with(certificate, issuer, now)
+            if problem:
+                problems.append(problem)
+            else:
+                covering.append(one)
+        if covering:
+            # Of two lists of the same time, the one that tells of a revocation counts.
+            found = [(one.this_update, one.revocation_of(certificate), one) for one in covering]
+            _, revocation, newest = max(found, key=lambda entry: entry[:2])
+            if revocation:
+                detail = f"{subject_of(certificate)}, says the list of its issuer, {revocation}"
+                raise CertificateError(Fault.CERTIFICATE_REVOKED, detail)
+            if newest.next_update >= now:
+                return newest.next_update
+            problems.append(f"the newest one was to be renewed by {minute(newest.next_update)}")
+        if self._refuse:
+            raise CertificateError(Fault.REVOCATION_UNKNOWN, _unknown(certificate, problems))
+        return None
+
+    def __repr__(self) -> str:
+        check = "chain" if self._chain else "leaf"
+        without = "refuse" if self._refuse else "accept"
+        issuers = len(self._of_issuer)
+        return f'RevocationLists(of {issuers} issuers, check="{check}", without_list="{without}")'
+
+
+def _unknown(certificate: x509.Certificate, problems: Sequence[str]) -> str:
+    issuer = shown(certificate.issuer.rfc4514_string() or "(no name)")
+    about = f"{subject_of(certificate)}, issued by {issuer}"
+    if not problems:
+        return f"{about}: there is no list of this issuer"
+    return f"{about}: {'; '.join(list(dict.fromkeys(problems))[:3])}"

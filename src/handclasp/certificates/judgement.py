@@ -1,0 +1,169 @@
+"""The trust decision itself, in this order; the first no is final.
+
+1. Every certificate can be read, and no key is too weak or too slow to verify with (`key_bounds`).
+2. A path leads from the leaf to an anchor (`path`, by cryptography.x509.verification). TLSA records
+   that the user gave take the anchors' place, or say that this is the leaf (`dane`).
+3. The certificates on the path have the form that the profile asks for (`profile`).
+4. The user's policy agrees: pins, revocation, transparency (`policy`).
+
+Where the answer is no, the error says why (`refusal`).
+
+This module and those that it goes by import cryptography.x509 at once, so it is imported itself
+only when the first chain is to be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from handclasp.certificates import profile
+from handclasp.certificates.credentials import spki_is_pss
+from handclasp.certificates.dane import matching_anchors, matching_leaf
+from handclasp.certificates.describe import spki_pin
+from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.key_bounds import usable_key
+from handclasp.certificates.names import subject_of
+from handclasp.certificates.path import build_path
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.refusal import refusal
+from handclasp.certificates.revocation import check_staple, demands_staple
+from handclasp.certificates.transparency import valid_timestamps
+from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.signatures import key_kind
+from handclasp.errors import CertificateError
+from handclasp.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A yes.
+
+    Attributes:
+        public_key: the leaf's key; `spki_is_pss` says whether it is declared as id-RSASSA-PSS.
+        path: the certificates that convinced, leaf first, as DER.
+        holds: from when to when it holds; None where it must not be kept.
+    """
+
+    public_key: Any
+    spki_is_pss: bool
+    path: tuple[bytes, ...]
+    holds: tuple[datetime, datetime] | None
+
+
+def judge(
+    evidence: Evidence,
+    trust: TrustStore,
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> Judgement:
+    """Judge a server by the normal `name`, or a client (None).
+
+    Raises:
+        CertificateError: no; its fault says why.
+    """
+    chain = evidence.chain
+    leaf, *others = certificates = parse(chain)
+    public_key = usable_key(leaf)
+    is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
+    if policy.tlsa:
+        if matching_leaf(policy.tlsa, leaf) is not None:
+            # RFC 7671 5.1: the record alone decides, whatever dates and names the leaf has.
+            _check_pins([leaf], policy)
+            return Judgement(public_key, is_pss, chain[:1], None)
+        trust = _anchors_by_records(policy, leaf, others)
+    for other, der in zip(others, chain[1:], strict=True):
+        _check_cost(other, der)
+    try:
+        path = build_path(leaf, others, trust, name, now, policy)
+    except Exception as error:
+        raise refusal(leaf, others, trust.anchors, name, now, error) from error
+    sent = dict(zip(map(id, certificates), chain, strict=True))
+    path_der = tuple([sent.get(id(each)) or _encoded(each) for each in path])
+    issuers = [profile.authority(*pair) for pair in zip(path[1:], path_der[1:], strict=True)]
+    if name is not None:
+        profile.check_server_names(path, chain[0], name, trust, policy)
+    profile.check_issuers(path, issuers, trust, policy)
+    ends = _check_policy(evidence, path, name, now, policy)
+    not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
+    not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
+    return Judgement(public_key, is_pss, path_der, (not_before, not_after))
+
+
+def _anchors_by_records(
+    policy: CertificatePolicy, leaf: x509.Certificate, others: Sequence[x509.Certificate]
+) -> TrustStore:
+    """The authorities that TLSA records name take the place of the trust store (RFC 7671 5.2)."""
+    anchors = matching_anchors(policy.tlsa, others)
+    if not anchors:
+        detail = f"{len(policy.tlsa)} records, and the pin of {subject_of(leaf)} is {_pin(leaf)}"
+        raise CertificateError(Fault.TLSA_MISMATCH, detail)
+    return TrustStore.from_certificates(anchors)
+
+
+def _check_cost(certificate: x509.Certificate, der: bytes) -> None:
+    """Refuse what would be slow to verify with, whether or not the path needs it."""
+    problem = profile.authority(certificate, der).cost
+    if problem:
+        detail = f"{subject_of(certificate)} has {problem}"
+        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
+
+
+@lru_cache(maxsize=1024)
+def _encoded(anchor: x509.Certificate) -> bytes:
+    return anchor.public_bytes(Encoding.DER)
+
+
+def _check_policy(
+    evidence: Evidence,
+    path: Sequence[x509.Certificate],
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> list[datetime]:
+    """What the user's policy adds; gives until when the answers of others hold."""
+    ends: list[datetime] = []
+    if policy.pins:
+        _check_pins(path, policy)
+    if policy.stapled_ocsp != "ignore":
+        if evidence.ocsp_response is not None:
+            ends.append(check_staple(evidence.ocsp_response, path, now))
+        elif policy.stapled_ocsp == "require" or (
+            name is not None and _must_staple(evidence, path)
+        ):
+            raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
+    if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
+        ends.append(end)
+    if policy.ct_logs and name is not None:
+        found = valid_timestamps(
+            path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now
+        )
+        if len(found) < policy.required_timestamps:
+            detail = f"{len(found)} of {policy.required_timestamps} that are required"
+            raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
+    return ends
+
+
+def _must_staple(evidence: Evidence, path: Sequence[x509.Certificate]) -> bool:
+    # Reading the extensions takes time, and few certificates have this one.
+    return _TLS_FEATURE in evidence.chain[0] and demands_staple(path[0])
+
+
+_TLS_FEATURE = bytes.fromhex("06082b06010505070118")
+"""The object identifier id-pe-tlsfeature in DER (RFC 7633 section 4)."""
+
+
+def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:
+    if policy.pins and not any(_pin(certificate) in policy.pins for certificate in path):
+        raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {_pin(path[0])}")
+
+
+def _pin(certificate: x509.Certificate) -> str:
+    return spki_pin(certificate.public_key())

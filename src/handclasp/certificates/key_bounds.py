@@ -1,0 +1,102 @@
+"""Which keys in certificates are accepted: strong enough, and not too slow to verify with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handclasp.certificates.names import subject_of
+from handclasp.crypto.signatures import key_kind
+from handclasp.errors import CertificateError
+from handclasp.faults import Fault
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+"""Verifying takes time that grows with the square of the size, and the peer picks the size."""
+
+MAX_RSA_EXPONENT_BITS = 33
+"""Room for 2^32 + 1. Verifying takes time that grows with the exponent, too."""
+
+LEAF_KEYS = frozenset(
+    (
+        "rsa",
+        "secp256r1",
+        "secp384r1",
+        "secp521r1",
+        "ed25519",
+        "ed448",
+        "mldsa44",
+        "mldsa65",
+        "mldsa87",
+    )
+)
+"""The kinds of key that a signature scheme of TLS 1.3 takes, as `key_kind` names them."""
+
+
+def usable_key(leaf: x509.Certificate, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
+    """The leaf's key, if TLS 1.3 can use it (RFC 8446 section 4.4.2.2) and it is safe to.
+
+    Raises:
+        CertificateError: it cannot be read, or is of another kind or size.
+    """
+    try:
+        public_key: Any = leaf.public_key()
+    except Exception as error:
+        detail = f"the key of {subject_of(leaf)} cannot be read"
+        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail) from error
+    problem = key_problem(public_key, min_rsa_bits)
+    if problem:
+        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(leaf)} has {problem}")
+    return public_key
+
+
+def raw_key(public_key_info: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[Any, bool]:
+    """The same for a bare SubjectPublicKeyInfo, and whether that says id-RSASSA-PSS.
+
+    Raises:
+        CertificateError: it cannot be read, or is of another kind or size.
+    """
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        public_key: Any = load_der_public_key(public_key_info)
+    except Exception as error:
+        raise CertificateError(
+            Fault.BAD_CERTIFICATE, "the raw public key is not readable"
+        ) from error
+    problem = key_problem(public_key, min_rsa_bits)
+    if problem:
+        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"the raw public key is {problem}")
+    return public_key, _ID_RSASSA_PSS in public_key_info[:32]
+
+
+_ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
+"""The object identifier in DER; it stands within the first bytes of a SubjectPublicKeyInfo."""
+
+
+def key_problem(public_key: Any, min_rsa_bits: int = MIN_RSA_BITS) -> str:
+    """What keeps a key from being used in a leaf, or nothing."""
+    kind = key_kind(public_key)
+    if kind == "rsa":
+        return _rsa_problem(public_key, min_rsa_bits)
+    if kind not in LEAF_KEYS:
+        return f"a key of the kind {kind or type(public_key).__name__}"
+    return ""
+
+
+def cost_problem(public_key: Any) -> str:
+    """What makes an issuer's key too slow to verify with, or nothing."""
+    return _rsa_problem(public_key, 0) if key_kind(public_key) == "rsa" else ""
+
+
+def _rsa_problem(public_key: Any, min_bits: int) -> str:
+    bits = public_key.key_size
+    if not min_bits <= bits <= MAX_RSA_BITS:
+        return f"an RSA key of {bits} bits"
+    exponent: int = public_key.public_numbers().e
+    if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > MAX_RSA_EXPONENT_BITS:
+        shown = str(exponent) if exponent.bit_length() <= 64 else f"{exponent.bit_length()} bits"
+        return f"an RSA key with the exponent {shown}"
+    return ""

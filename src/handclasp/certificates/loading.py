@@ -1,0 +1,258 @@
+"""Certificates and private keys out of the files and bytes that a user gives.
+
+Every mistake is told in one sentence that names the file. No exception of a key's parser is kept
+and no part of a key is repeated, so neither reaches a traceback or a log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handclasp.certificates.names import subject_of
+from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_PEM = b"-----BEGIN "
+_PKCS12_VERSION = b"\x02\x01\x03"
+
+
+def read_file(path: str | os.PathLike[str], what: str) -> bytes:
+    """The bytes of a file that is called `what` where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no file for {what}: check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot read {what}: {reason}.") from None
+
+
+def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[bytes, str]:
+    """The bytes of a file, or those given, and what to call them in a message."""
+    if isinstance(source, bytes):
+        return source, f"the {what} data"
+    named = f"the {what} file {os.fspath(source)}"
+    return read_file(source, named), named
+
+
+def certificate_of(der: bytes) -> x509.Certificate:
+    """One certificate in DER. Raises `ValueError` and nothing else."""
+    from cryptography import x509
+
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (x509.InvalidVersion, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:
+    """All certificates of PEM text, or the one of DER.
+
+    Raises:
+        ConfigurationError: there is none, or one that cannot be read.
+    """
+    from cryptography import x509
+
+    if not data.strip():
+        raise ConfigurationError(f"{capital(what)} is empty: it needs PEM certificates.")
+    try:
+        if _PEM not in data:
+            return [certificate_of(data)]
+        return x509.load_pem_x509_certificates(data)
+    except (ValueError, x509.InvalidVersion):
+        raise ConfigurationError(f"Cannot use {what}: {_no_certificate(data)}") from None
+
+
+def certificates_from(
+    entries: Iterable[bytes | x509.Certificate], what: str
+) -> list[x509.Certificate]:
+    """The same from a list of DER or parsed certificates. Raises `ConfigurationError`."""
+    from cryptography import x509
+
+    certificates: list[x509.Certificate] = []
+    for entry in entries:
+        if isinstance(entry, x509.Certificate):
+            certificates.append(entry)
+            continue
+        try:
+            certificates.append(certificate_of(entry))
+        except ValueError:
+            raise ConfigurationError(
+                f"{capital(what)} holds an entry that is not a DER certificate."
+            ) from None
+    if not certificates:
+        raise ConfigurationError(f"{capital(what)} is empty.")
+    return certificates
+
+
+def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
+    """The private key in PEM or DER: PKCS #8, PKCS #1 or SEC 1, encrypted or not.
+
+    Raises:
+        ConfigurationError: there is none, it cannot be read, or the password is not right.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    secret = _password_bytes(password)
+    is_pem = _PEM in data
+    load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
+    if is_pem and b"PRIVATE KEY-----" not in data:
+        raise ConfigurationError(
+            f"Cannot use {what}: it holds no private key"
+            + ("; are the two files swapped?" if b"BEGIN CERTIFICATE" in data else ".")
+        )
+    try:
+        return load(data, secret)
+    except UnsupportedAlgorithm:
+        problem = "its kind of key or encryption is not supported."
+    except TypeError:
+        problem = (
+            "it is encrypted: give its password."
+            if secret is None
+            else "it is not encrypted: leave the password out."
+        )
+    except ValueError:
+        problem = (
+            "it is not a readable private key."
+            if secret is None
+            else "the password is wrong, or the key is damaged."
+        )
+    raise ConfigurationError(f"Cannot use {what}: {problem}")
+
+
+def pkcs12_in(
+    data: bytes, what: str, password: str | bytes | None
+) -> tuple[Any, list[x509.Certificate]]:
+    """The private key and the certificates of a PKCS #12 file (RFC 7292), its own one first.
+
+    Raises:
+        ConfigurationError: it is none, the password is wrong, or one of the two is missing.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    if data.startswith(b"-----BEGIN "):
+        raise ConfigurationError(f"{capital(what)} is PEM, not PKCS #12: use Credentials.load.")
+    secret = _password_bytes(password)
+    try:
+        key, own, others = pkcs12.load_key_and_certificates(data, secret)
+    except UnsupportedAlgorithm:
+        problem = "its encryption is not supported."
+    except (ValueError, TypeError, x509.InvalidVersion):
+        problem = (
+            "it is no PKCS #12 file, or needs a password."
+            if secret is None
+            else "the password is wrong, or it is no PKCS #12 file."
+        )
+    else:
+        certificates = [*([] if own is None else [own]), *others]
+        if key is not None and certificates:
+            return key, certificates
+        problem = f"it holds no {'private key' if key is None else 'certificate'}."
+    raise ConfigurationError(f"Cannot use {what}: {problem}")
+
+
+def in_order(certificates: Sequence[x509.Certificate], what: str) -> list[x509.Certificate]:
+    """Leaf first, each certificate followed by its issuer (RFC 8446 section 4.4.2).
+
+    Raises:
+        ConfigurationError: they are not one chain, or could be several.
+    """
+    leaf, *rest = dict.fromkeys(certificates)
+    chain = [leaf]
+    while rest:
+        issuers = [candidate for candidate in rest if _issued(candidate, chain[-1])]
+        # A cross-signed authority has several certificates; then the given order tells.
+        if not issuers or (len(issuers) > 1 and issuers[0] is not rest[0]):
+            raise ConfigurationError(_disorder(what, chain[-1], rest, issuers))
+        chain.append(issuers[0])
+        rest.remove(issuers[0])
+    return chain
+
+
+def public_key_or_none(certificate: x509.Certificate) -> Any:
+    """The certificate's key; None where it is of a kind that cannot be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def public_key_info_of(private_key: Any) -> bytes:
+    """The SubjectPublicKeyInfo of a private key, as DER."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    info: bytes = private_key.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    return info
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    """The certificate's DER."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
+
+
+def capital(text: str) -> str:
+    """The text with its first letter in upper case, to begin a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def _no_certificate(data: bytes) -> str:
+    if b"PRIVATE KEY-----" in data and b"BEGIN CERTIFICATE" not in data:
+        return "it holds a private key; are the two files swapped?"
+    if _PKCS12_VERSION in data[:8] and _PEM not in data:
+        return "it looks like PKCS #12: use Credentials.from_pkcs12."
+    return 'it needs PEM certificates ("-----BEGIN CERTIFICATE-----"), the own one first.'
+
+
+def _password_bytes(password: str | bytes | None) -> bytes | None:
+    if not isinstance(password, str):
+        return password
+    try:
+        return password.encode()
+    except UnicodeEncodeError:
+        pass  # That exception would carry the password.
+    raise ConfigurationError("The password cannot be encoded in UTF-8: give it as bytes.")
+
+
+def _disorder(
+    what: str,
+    last: x509.Certificate,
+    rest: Sequence[x509.Certificate],
+    issuers: Sequence[x509.Certificate],
+) -> str:
+    if issuers:
+        return (
+            f"{capital(what)} holds several issuers for {subject_of(last)}: put the certificates "
+            "in order, each followed by its issuer."
+        )
+    return (
+        f"{capital(what)} is not one chain: {subject_of(rest[0])} did not issue "
+        f"{subject_of(last)}; leave only the own certificate and its issuers."
+    )
+
+
+def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        if subject.issuer != issuer.subject:
+            return False
+        subject.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    except UnsupportedAlgorithm:
+        return True  # The names agree, and the peer's verifier decides anyway.
+    return True

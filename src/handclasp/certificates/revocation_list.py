@@ -1,0 +1,292 @@
+"""One certificate revocation list: read, indexed, and asked for whom it speaks (RFC 5280).
+
+`crl` says which rules are kept, and asks the lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from handclasp.certificates.key_bounds import key_problem
+from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.signature_bounds import signature_problem
+from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.faults import Fault
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far in the future thisUpdate may be: authorities sign with the time of their own clock."""
+
+_MAX_JUDGED = 16
+"""Issuers' certificates whose signature on a list is remembered; a peer may know more of them."""
+
+_CRITICAL = b"\x01\x01\xff\x04"
+"""TRUE, and then an OCTET STRING: how each critical extension looks in DER, from its flag on."""
+
+_BEGIN = b"-----BEGIN X509 CRL-----"
+_END = b"-----END X509 CRL-----"
+
+_Value = TypeVar("_Value", bound="x509.ExtensionType")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RevocationList:
+    """A list with what must be known of it each time.
+
+    Attributes:
+        serials: the serial numbers on it, as cryptography would read it from its start each time.
+        flaw: why it speaks for no certificate at all, or nothing.
+        point: its issuingDistributionPoint, which says for which certificates it speaks.
+        judged: the issuers' certificates that were tried on its signature, and what was wrong.
+            Threads may write here at once: at worst one signature is checked twice.
+    """
+
+    crl: x509.CertificateRevocationList
+    der: bytes
+    issuer: x509.Name
+    this_update: datetime
+    next_update: datetime
+    serials: frozenset[int]
+    flaw: str
+    point: x509.IssuingDistributionPoint | None
+    judged: dict[x509.Certificate, str] = field(default_factory=dict[Any, str])
+
+    def problem_with(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> str:
+        """Why the list does not speak for a certificate, or nothing; cheap things first."""
+        if self.flaw:
+            return self.flaw
+        if self.this_update > now + CLOCK_SKEW:
+            return f"one was made at {minute(self.this_update)}, which is in the future"
+        if self.point is not None and not _in_scope(self.point, certificate):
+            return "one is for other certificates of this issuer"
+        return self._signature_problem(issuer)
+
+    def revocation_of(self, certificate: x509.Certificate) -> str:
+        """When and why the certificate was revoked, if the list says so; otherwise nothing."""
+        from cryptography import x509
+
+        serial = certificate.serial_number
+        if serial not in self.serials:
+            return ""
+        entry = self.crl.get_revoked_certificate_by_serial_number(serial)
+        if entry is None:
+            return ""
+        code = _extension(entry.extensions, x509.CRLReason)
+        if code is not None and code.reason is x509.ReasonFlags.remove_from_crl:
+            return ""  # It was on hold, and is not any more (RFC 5280 section 5.3.1).
+        reason = code.reason.value if code is not None else "none given"
+        return f"on {minute(entry.revocation_date_utc)}; reason: {reason}"
+
+    def _signature_problem(self, issuer: x509.Certificate) -> str:
+        known = self.judged.get(issuer)
+        if known is None:
+            known = _signature_problem(self.crl, issuer)
+            if len(self.judged) < _MAX_JUDGED:
+                self.judged[issuer] = known
+        return known
+
+
+def lists_at(path: Path) -> Iterator[RevocationList]:
+    """The lists in a file, or in all files of a directory.
+
+    Raises:
+        ConfigurationError: there is none in the file, or one that cannot be read.
+    """
+    if not path.is_dir():
+        yield from lists_in(_read(path), str(path))
+        return
+    for entry in sorted(path.iterdir()):
+        if entry.is_file() and not entry.name.startswith("."):
+            data = _read(entry)
+            if _BEGIN in data or b"-----BEGIN " not in data:
+                yield from lists_in(data, str(entry))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no revocation list at {path}: check the path."
+        ) from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigurationError(f"Cannot read the revocation list {path}: {reason}.") from None
+
+
+def lists_in(data: bytes, source: str) -> Iterator[RevocationList]:
+    """The lists in the content of a file: PEM, one or several, or one as DER.
+
+    Raises:
+        ConfigurationError: there is none, or one that cannot be read.
+    """
+    from cryptography import x509
+
+    if b"-----BEGIN " not in data:
+        yield _indexed(x509.load_der_x509_crl, data, source)
+        return
+    blocks = data.split(_BEGIN)[1:]
+    if not blocks:
+        raise ConfigurationError(
+            f'There is no revocation list ("{_BEGIN.decode()}") in {source}: it holds other PEM.'
+        )
+    for block in blocks:
+        pem = _BEGIN + block.partition(_END)[0] + _END + b"\n"
+        yield _indexed(x509.load_pem_x509_crl, pem, source)
+
+
+def _indexed(
+    load: Callable[[bytes], x509.CertificateRevocationList], data: bytes, source: str
+) -> RevocationList:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        crl = load(data)
+        return RevocationList(
+            crl=crl,
+            der=crl.public_bytes(Encoding.DER),
+            issuer=crl.issuer,
+            this_update=crl.last_update_utc,
+            next_update=crl.next_update_utc or crl.last_update_utc,
+            serials=frozenset(entry.serial_number for entry in crl),
+            flaw=_flaw_of(crl),
+            point=_point_of(crl),
+        )
+    except Exception as error:
+        # Entries and extensions are read late, and fail with ValueError, TypeError and others.
+        raise ConfigurationError(
+            f"The revocation list in {source} cannot be read ({shown(str(error), 80)}): fetch it "
+            "again, as PEM or DER."
+        ) from None
+
+
+def _flaw_of(crl: x509.CertificateRevocationList) -> str:
+    from cryptography import x509
+
+    if crl.next_update_utc is None:
+        return "one does not say when it is to be renewed (nextUpdate)"
+    understood = (
+        x509.IssuingDistributionPoint,
+        x509.AuthorityKeyIdentifier,
+        x509.CRLNumber,
+        x509.FreshestCRL,
+    )
+    critical = [extension for extension in crl.extensions if extension.critical]
+    for extension in crl.extensions:
+        if isinstance(extension.value, x509.DeltaCRLIndicator):
+            return "one tells of changes only (a delta CRL)"
+        if extension.critical and not isinstance(extension.value, understood):
+            oid = extension.oid.dotted_string
+            return f"one has a critical extension that is not understood ({oid})"
+    point = _point_of(crl)
+    if point is not None and (point.indirect_crl or point.only_some_reasons):
+        kind = "is of several issuers (an indirect CRL)" if point.indirect_crl else "is partial"
+        return f"one {kind}"
+    # Reading the extensions of all entries is slow, and hardly ever is one of them critical.
+    if crl.tbs_certlist_bytes.count(_CRITICAL) > len(critical) and _has_critical_entry(crl):
+        return "one has an entry with a critical extension that is not understood"
+    return ""
+
+
+def _has_critical_entry(crl: x509.CertificateRevocationList) -> bool:
+    """Whether some entry has a critical extension, such as that of indirect CRLs.
+
+    Only reason codes and dates are understood.
+    """
+    from cryptography import x509
+
+    understood = (x509.CRLReason, x509.InvalidityDate)
+    return any(
+        extension.critical and not isinstance(extension.value, understood)
+        for entry in crl
+        for extension in entry.extensions
+    )
+
+
+def _point_of(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
+    from cryptography import x509
+
+    return _extension(crl.extensions, x509.IssuingDistributionPoint)
+
+
+def _in_scope(point: x509.IssuingDistributionPoint, certificate: x509.Certificate) -> bool:
+    """Whether a list for `point` speaks for the certificate (RFC 5280 section 6.3.3 (b) (2))."""
+    from cryptography import x509
+
+    constraints = _extension(_extensions_of(certificate), x509.BasicConstraints)
+    is_authority = constraints is not None and constraints.ca
+    if point.only_contains_attribute_certs:
+        return False
+    if (point.only_contains_ca_certs and not is_authority) or (
+        point.only_contains_user_certs and is_authority
+    ):
+        return False
+    if point.relative_name is not None:
+        return False  # Nobody publishes these any more.
+    if point.full_name is None:
+        return True
+    return not _points_of(certificate).isdisjoint(point.full_name)
+
+
+def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
+    """The names by which the certificate knows complete lists of its issuer."""
+    from cryptography import x509
+
+    names: set[x509.GeneralName] = {x509.DirectoryName(certificate.issuer)}
+    points = _extension(_extensions_of(certificate), x509.CRLDistributionPoints)
+    for point in points or ():
+        if point.full_name and not point.reasons and not point.crl_issuer:
+            names.update(point.full_name)
+    return names
+
+
+def _signature_problem(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
+    from cryptography import x509
+
+    usage = _extension(_extensions_of(issuer), x509.KeyUsage)
+    if usage is not None and not usage.crl_sign:
+        return f"the keyUsage of {subject_of(issuer)} does not allow it to sign lists (cRLSign)"
+    weak = signature_problem(crl)
+    if weak:
+        return f"one is {weak}"
+    try:
+        key = issuer.public_key()
+        weak_key = key_problem(key)
+        if weak_key:
+            return f"{subject_of(issuer)} has {weak_key}"
+        # The key is of a kind that authorities sign with: `key_problem` takes no others.
+        signed = crl.is_signature_valid(key)  # type: ignore[arg-type]
+    except Exception:
+        signed = False  # An algorithm that does not go with the key raises one thing or another.
+    return "" if signed else f"the signature on one is not that of {subject_of(issuer)}"
+
+
+def _extensions_of(certificate: x509.Certificate) -> x509.Extensions:
+    try:
+        return certificate.extensions
+    except Exception as error:
+        # A peer wrote them, and cryptography reads them late.
+        detail = f"the extensions of {subject_of(certificate)} cannot be read"
+        raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
+
+
+def _extension(extensions: x509.Extensions, kind: type[_Value]) -> _Value | None:
+    from cryptography import x509
+
+    try:
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def minute(time: datetime) -> str:
+    """A time for people."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"

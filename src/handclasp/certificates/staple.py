@@ -1,0 +1,276 @@
+"""The server's side of stapling: where the OCSP response comes from, and when to look again.
+
+Handshakes ask `current(now)`. It gives what is valid at that time or nothing, as an outdated
+response is worse than none: clients refuse it. The time that it is asked with is its only clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+from handclasp.certificates.names import subject_of
+from handclasp.certificates.ocsp_answers import (
+    CLOCK_SKEW,
+    MAX_RESPONSE_BYTES,
+    Answer,
+    answers_in,
+)
+from handclasp.errors import CertificateError, ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+FILE_INTERVAL = timedelta(seconds=1)
+"""How long a file is taken as it was, so that handshakes do not all look at it."""
+
+RETRY_INTERVAL = timedelta(minutes=1)
+"""How long a callback is left alone after it was asked."""
+
+
+class OcspStaple:
+    """An OCSP response to staple to one certificate, renewed as it comes. Safe for threads.
+
+    It implements `credentials.StapleSource`. The signature is not checked, that is the clients'
+    part; but a response that does not say "good" is never stapled. If a new one says "revoked",
+    nothing is stapled from then on: the old answer is no longer true.
+
+    Attributes:
+        last_error: why the newest response or the newest attempt was no good; None if it was. The
+            response before it goes on being stapled for as long as it is valid.
+    """
+
+    __slots__ = ("_held", "_leaf", "_lock", "_look_again", "_looked", "_origin", "last_error")
+
+    def __init__(self, origin: _Origin, leaf: x509.Certificate | None = None) -> None:
+        """Use the class methods instead."""
+        self._origin = origin
+        self._leaf = leaf
+        self._lock = Lock()
+        self._held: _Held | None = None
+        self._looked: datetime | None = None
+        self._look_again: datetime | None = None
+        self.last_error: Exception | None = None
+
+    @classmethod
+    def from_bytes(cls, der: bytes) -> OcspStaple:
+        """From one response, for as long as it lasts.
+
+        Raises:
+            ConfigurationError: it is no OCSP response, or does not say that a certificate is good.
+        """
+        staple = cls(_Fixed())
+        staple._take(der)
+        return staple
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> OcspStaple:
+        """From a file with the DER of a response, which is read again when it changes.
+
+        It is looked at once a second at most, and should be replaced in one step (written beside
+        and renamed). What cannot be used leaves the last good response in place: see `last_error`.
+
+        Raises:
+            ConfigurationError: the file is missing or unreadable now, or holds what `from_bytes`
+                refuses.
+        """
+        origin = _File(Path(path))
+        staple = cls(origin)
+        try:
+            staple._take(origin.look() or b"")
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot read the OCSP response in {origin.path}: {error.strerror or error}."
+            ) from None
+        except ConfigurationError as error:
+            raise ConfigurationError(f"In {origin.path}: {error}") from None
+        return staple
+
+    @classmethod
+    def from_callback(cls, fetch: Callable[[], bytes | None]) -> OcspStaple:
+        """From a function that gives the DER of a response, or None if it has none to give.
+
+        It is called by the first handshake, when the response at hand has lived half of its life,
+        and not more often than once a minute. The handshake that calls waits for it, and so do
+        others that have nothing to staple yet; so let a task of your own fetch what this function
+        gives. What it raises goes into `last_error` and breaks no handshake: the response at hand
+        is stapled while it is valid, and after that none.
+        """
+        return cls(_Callback(fetch))
+
+    def for_certificate(self, leaf: x509.Certificate) -> OcspStaple:
+        """The same source, bound to a certificate: a response about another one is never stapled.
+
+        The copy has a `last_error` of its own.
+
+        Raises:
+            ConfigurationError: the response at hand is about another certificate.
+        """
+        bound = OcspStaple(copy(self._origin), leaf)
+        with self._lock:
+            held = self._held
+        if held is not None:
+            bound._take(held.der)
+        return bound
+
+    def current(self, now: datetime) -> bytes | None:
+        """The response as DER if there is one that is valid at `now`, which has a time zone."""
+        # One asks. The others wait for it only if they have nothing to staple meanwhile.
+        if self._is_due(now) and self._lock.acquire(blocking=self._valid(now) is None):
+            try:
+                if self._is_due(now):
+                    self._renew(now)
+            finally:
+                self._lock.release()
+        return self._valid(now)
+
+    def __repr__(self) -> str:
+        return f"OcspStaple({self._origin!r})"
+
+    def _valid(self, now: datetime) -> bytes | None:
+        held = self._held
+        if held is None or not held.since - CLOCK_SKEW <= now <= held.until:
+            return None
+        return held.der
+
+    def _is_due(self, now: datetime) -> bool:
+        looked, look_again = self._looked, self._look_again
+        # A clock that was set back must not keep this from looking.
+        return looked is None or look_again is None or not looked <= now < look_again
+
+    def _renew(self, now: datetime) -> None:
+        try:
+            der = self._origin.look()
+            if der is not None:
+                self._take(der)
+        except Exception as error:
+            self.last_error = error  # Whatever it is, the response at hand is still good.
+        self._look_again = self._origin.look_again(now, self._held)
+        self._looked = now
+
+    def _take(self, der: bytes) -> None:
+        held, is_revoked = _read(der, self._leaf)
+        if is_revoked:
+            self._held = None
+            raise ConfigurationError(
+                "The OCSP response says that the certificate was revoked: replace the certificate."
+            )
+        self._held = held
+        self.last_error = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A response that says "good", and from when to when."""
+
+    der: bytes
+    since: datetime
+    until: datetime
+
+
+class _Origin(Protocol):
+    """Where responses come from."""
+
+    def look(self) -> bytes | None:
+        """A response if there is a new one. May raise anything."""
+        ...
+
+    def look_again(self, now: datetime, held: _Held | None) -> datetime:
+        """When to look the next time, after a look at `now`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Fixed:
+    """One response, that never changes."""
+
+    def look(self) -> bytes | None:
+        return None
+
+    def look_again(self, now: datetime, held: _Held | None) -> datetime:
+        return now + timedelta(days=1)
+
+
+@dataclass(slots=True)
+class _File:
+    """A file, read if it is another one than at the last time, or another state of it."""
+
+    path: Path
+    _state: tuple[int, int, int] | None = None
+
+    def look(self) -> bytes | None:
+        try:
+            status = self.path.stat()
+            state = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if state == self._state:
+                return None
+            with self.path.open("rb") as file:
+                data = file.read(MAX_RESPONSE_BYTES + 1)
+        except OSError:
+            self._state = None
+            raise
+        self._state = state
+        return data
+
+    def look_again(self, now: datetime, held: _Held | None) -> datetime:
+        return now + FILE_INTERVAL
+
+
+@dataclass(slots=True)
+class _Callback:
+    """A function of the application."""
+
+    fetch: Callable[[], object]
+
+    def look(self) -> bytes | None:
+        der = self.fetch()
+        if der is None or isinstance(der, bytes):
+            return der
+        raise ConfigurationError(
+            f"The callback for the OCSP response gave {type(der).__name__}: let it return bytes."
+        )
+
+    def look_again(self, now: datetime, held: _Held | None) -> datetime:
+        soonest = now + RETRY_INTERVAL
+        if held is None:
+            return soonest
+        return max(soonest, held.since + (held.until - held.since) / 2)
+
+
+def _read(der: bytes, leaf: x509.Certificate | None) -> tuple[_Held, bool]:
+    """What a response says of the certificate, and whether that is "revoked".
+
+    Raises:
+        ConfigurationError: it says nothing of it that could be stapled.
+    """
+    try:
+        answers = answers_in(der)
+    except CertificateError as error:
+        raise ConfigurationError(f"The OCSP response cannot be stapled: {error.detail}.") from error
+    if leaf is not None:
+        answers = _about(leaf, answers)
+    newest = max(answers, key=lambda answer: answer.this_update)
+    held = _Held(der, newest.this_update, newest.until)
+    if any(answer.status == "revoked" for answer in answers):
+        return held, True
+    if newest.status != "good":
+        raise ConfigurationError(
+            f'The OCSP response says "{newest.status}" of the certificate: ask the issuer why.'
+        )
+    return held, False
+
+
+def _about(leaf: x509.Certificate, answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    fitting = tuple(answer for answer in answers if answer.is_about(leaf))
+    if fitting:
+        return fitting
+    raise ConfigurationError(
+        f"The OCSP response is about another certificate (serial {answers[0].serial:x}) than "
+        f"{subject_of(leaf)} (serial {leaf.serial_number:x}): fetch the one that belongs to it."
+    )

@@ -1,0 +1,121 @@
+"""Credentials in files that are replaced while a server runs, as ACME clients do every few weeks.
+
+Running connections keep what they started with; those that start after a change get the new ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from handclasp.certificates.credentials import Credentials
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+_State = tuple[tuple[int, ...] | None, ...]
+
+
+class WatchedCredentials:
+    """Credentials in files, which are read again when they change; for any number of threads.
+
+    `Credentials.watch` makes one of a chain and a key. The files are looked at when somebody asks
+    for `current`, and no more than once a second. What does not load is never used: while one
+    file is half written, or is new and the other not yet, the old credentials stay.
+
+    Args:
+        files: what to look at.
+        load: loads them, raising `ConfigurationError` for what is wrong.
+        on_error: is told, once for each new error, why the old credentials had to stay.
+        clock: seconds that never go backwards.
+
+    Attributes:
+        last_error: why the last change was not taken over; None if all is well.
+
+    Raises:
+        ConfigurationError: they cannot be loaded now.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_current",
+        "_files",
+        "_load",
+        "_lock",
+        "_next_look",
+        "_on_error",
+        "_seen",
+        "last_error",
+    )
+
+    def __init__(
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        load: Callable[[], Credentials],
+        *,
+        on_error: Callable[[ConfigurationError], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = tuple(files)
+        self._load = load
+        self._on_error = on_error
+        self._clock = clock
+        self._lock = Lock()
+        self.last_error: ConfigurationError | None = None
+        # The state is taken before the reading: what changes meanwhile is seen the next time.
+        self._seen: _State | None = self._state()
+        self._current = load()
+        self._next_look = clock() + SECONDS_BETWEEN_LOOKS
+
+    @property
+    def current(self) -> Credentials:
+        """The newest credentials that loaded."""
+        # Whoever comes while another thread looks takes what is there instead of waiting.
+        if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+                self._next_look = self._clock() + SECONDS_BETWEEN_LOOKS
+            finally:
+                self._lock.release()
+        return self._current
+
+    def __repr__(self) -> str:
+        return f"WatchedCredentials({self._current!r})"
+
+    def _look(self) -> None:
+        state = self._state()
+        if state == self._seen:
+            return
+        try:
+            self._current = self._load()
+        except ConfigurationError as error:
+            self._seen = None  # The next look tries again: a file may be rewritten in one tick.
+            self._note(error)
+        else:
+            self._seen, self.last_error = state, None
+
+    def _note(self, error: ConfigurationError) -> None:
+        is_new = self.last_error is None or str(self.last_error) != str(error)
+        # A copy: the traceback would keep alive what the failed loading had read of the key.
+        self.last_error = ConfigurationError(str(error))
+        if self._on_error is not None and is_new:
+            # A fault in telling the error must not end a handshake that can go on.
+            with suppress(Exception):
+                self._on_error(self.last_error)
+
+    def _state(self) -> _State:
+        return tuple([_state_of(path) for path in self._files])
+
+
+def _state_of(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)  # Follows links: certbot and Kubernetes replace the link.
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

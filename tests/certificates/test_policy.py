@@ -1,0 +1,71 @@
+"""A policy is checked when it is built, and it is one value: equal, hashable, frozen."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.pki import Pki
+
+from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.transparency import CtLog
+from handclasp.errors import ConfigurationError
+
+PIN = b64encode(bytes(32)).decode()
+
+
+def test_the_default_is_what_browsers_do() -> None:
+    policy = CertificatePolicy()
+    assert policy.profile == "web"
+    assert policy.stapled_ocsp == "check"
+    assert policy.max_intermediates == 8
+    assert (policy.pins, policy.crls, policy.ct_logs, policy.tlsa) == ((), None, (), ())
+
+
+def test_equal_policies_share_what_is_remembered() -> None:
+    first, second = CertificatePolicy(pins=[PIN]), CertificatePolicy(pins=(PIN,))
+    assert first == second
+    assert hash(first) == hash(second)
+    assert CertificatePolicy() != first
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"profile": "lax"}, 'profile must be one of "web", "private", not \'lax\''),
+        ({"stapled_ocsp": True}, "stapled_ocsp must be one of"),
+        ({"pins": PIN}, "pins must be a list, not one string"),
+        ({"pins": [b"pin"]}, "pins takes str, not bytes"),
+        ({"pins": ["sha256/" + PIN]}, "is not a pin: give the SHA-256"),
+        ({"pins": [PIN[:20]]}, "is not a pin: give the SHA-256"),
+        ({"pins": ["ü" * 44]}, "is not a pin: give the SHA-256"),
+        ({"crls": "list.pem"}, "crls takes RevocationLists, not str"),
+        ({"ct_logs": ["key"]}, "ct_logs takes CtLog, not str"),
+        ({"tlsa": ["3 1 1 00"]}, "tlsa takes TlsaRecord, not str"),
+        ({"max_intermediates": 17}, "max_intermediates must be a whole number from 0 to 16"),
+        ({"max_intermediates": True}, "max_intermediates must be a whole number"),
+        ({"required_timestamps": 0}, "required_timestamps must be a whole number from 1 on"),
+        ({"required_timestamps": 2}, "required_timestamps is 2, but ct_logs holds 0"),
+    ],
+)
+def test_what_cannot_be_honoured(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CertificatePolicy(**settings)
+    assert words in str(caught.value)
+
+
+def test_everything_at_once() -> None:
+    pki = Pki()
+    lists = RevocationLists.from_bytes(pki.crl().public_bytes(Encoding.PEM))
+    spki = pki.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    log = CtLog.from_public_key(spki)
+    record = TlsaRecord(3, 1, 1, bytes(32))
+    policy = CertificatePolicy(
+        profile="private", pins=[PIN], crls=lists, ct_logs=[log], tlsa=[record]
+    )
+    assert (policy.ct_logs, policy.tlsa) == ((log,), (record,))
+    assert isinstance(hash(policy), int)

@@ -1,0 +1,330 @@
+"""Watched credentials: what is new and right is taken over, and nothing else ever."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Event, Thread
+
+import pytest
+from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.watched import SECONDS_BETWEEN_LOOKS, WatchedCredentials
+from handclasp.config import ServerConfig
+from handclasp.crypto import signatures
+from handclasp.errors import ConfigurationError
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def pass_by(self, seconds: float = SECONDS_BETWEEN_LOOKS) -> None:
+        self.seconds += seconds
+
+
+class Files:
+    """A chain and a key in files, and one of several pairs to put there."""
+
+    def __init__(self, place: Path, pki: Pki) -> None:
+        self.chain, self.key = place / "chain.pem", place / "key.pem"
+        keys = [key_of_type("ecdsa-p256", number) for number in range(3)]
+        leaves = [pki.issue(Leaf(), key.public_key()) for key in keys]
+        self.leaves = leaves
+        self.chains = [pem_of(leaf) for leaf in leaves]
+        self.keys = [key_pem(key) for key in keys]
+        self.put(0)
+
+    def put(self, number: int) -> None:
+        self.chain.write_bytes(self.chains[number])
+        self.key.write_bytes(self.keys[number])
+
+    def ders(self, number: int) -> tuple[bytes, ...]:
+        return der_of(self.leaves[number])
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def files(tmp_path: Path, pki: Pki) -> Files:
+    return Files(tmp_path, pki)
+
+
+@pytest.fixture
+def watched(files: Files, clock: Clock) -> WatchedCredentials:
+    return Credentials.watch(files.chain, files.key, clock=clock)
+
+
+def test_a_new_pair_is_taken_over(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
+    first = watched.current
+    assert first.chain == files.ders(0)
+    files.put(1)
+    assert watched.current is first  # It was looked at just now.
+    clock.pass_by()
+    assert watched.current.chain == files.ders(1)
+    assert watched.last_error is None
+    assert first.chain == files.ders(0)
+
+
+def test_what_did_not_change_is_not_read_again(
+    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = watched.current
+    reads: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+    for _ in range(5):
+        clock.pass_by()
+        assert watched.current is first
+    assert reads == []
+    files.put(1)
+    clock.pass_by()
+    assert watched.current is not first
+    assert len(reads) == 2
+
+
+def test_looks_once_a_second_at_most(
+    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    stat = os.stat
+    monkeypatch.setattr(
+        "handclasp.certificates.watched.os.stat", lambda path: looks.append(path) or stat(path)
+    )
+    for _ in range(100):
+        _ = watched.current
+        clock.pass_by(SECONDS_BETWEEN_LOOKS / 50)
+    assert len(looks) == 2 * 1
+
+
+@pytest.mark.parametrize("key_first", [False, True])
+def test_files_replaced_one_after_the_other(
+    files: Files, watched: WatchedCredentials, clock: Clock, key_first: bool
+) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: files.chain.write_bytes(files.chains[1]),
+        lambda: files.key.write_bytes(files.keys[1]),
+    ]
+    first, second = reversed(steps) if key_first else steps
+    first()
+    clock.pass_by()
+    assert watched.current.chain == files.ders(0)
+    assert watched.last_error is not None
+    assert "does not belong" in str(watched.last_error)
+    second()
+    clock.pass_by()
+    assert watched.current.chain == files.ders(1)
+    assert watched.last_error is None
+
+
+@pytest.mark.parametrize("length", [0, 10, 200, -20])
+def test_a_half_written_file(
+    files: Files, watched: WatchedCredentials, clock: Clock, length: int
+) -> None:
+    for path, new in ((files.chain, files.chains[1]), (files.key, files.keys[1])):
+        files.put(0)
+        path.write_bytes(new[:length])
+        clock.pass_by()
+        assert watched.current.chain == files.ders(0)
+        assert watched.last_error is not None
+    files.put(2)
+    clock.pass_by()
+    assert watched.current.chain == files.ders(2)
+
+
+def test_a_file_that_is_gone_and_comes_back(
+    files: Files, watched: WatchedCredentials, clock: Clock
+) -> None:
+    first = watched.current
+    away = files.key.with_suffix(".away")
+    files.key.rename(away)
+    clock.pass_by()
+    assert watched.current is first
+    assert "no file" in str(watched.last_error)
+    away.rename(files.key)
+    clock.pass_by()
+    assert watched.current.chain == files.ders(0)
+    assert watched.last_error is None
+
+
+def test_what_failed_is_tried_again_even_if_it_looks_the_same(
+    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file can be written twice within one tick of the file system's clock.
+    monkeypatch.setattr("handclasp.certificates.watched._state_of", lambda path: (1,))
+    files.chain.write_bytes(files.chains[1])
+    clock.pass_by()
+    assert watched.current.chain == files.ders(0)
+    files.key.write_bytes(files.keys[1])
+    clock.pass_by()
+    assert watched.current.chain == files.ders(1)
+
+
+def test_links_that_are_turned_round(tmp_path: Path, pki: Pki, clock: Clock) -> None:
+    """As Kubernetes and certbot do it."""
+    for name, number in (("old", 0), ("new", 1)):
+        (tmp_path / name).mkdir()
+        Files(tmp_path / name, pki).put(number)
+    link = tmp_path / "live"
+    link.symlink_to("old")
+    watched = Credentials.watch(link / "chain.pem", link / "key.pem", clock=clock)
+    before = watched.current
+    link.unlink()
+    link.symlink_to("new")
+    clock.pass_by()
+    assert watched.current.chain != before.chain
+
+
+def test_a_copy_of_the_same_size_and_time_is_seen(files: Files, clock: Clock) -> None:
+    path = files.key
+    watched = WatchedCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
+    before, status = watched.current, path.stat()
+    path.write_bytes(files.keys[1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    clock.pass_by()
+    assert watched.current.chain != before.chain
+
+
+def test_on_error_is_told_once_for_each_error(files: Files, clock: Clock) -> None:
+    told: list[ConfigurationError] = []
+    watched = Credentials.watch(files.chain, files.key, on_error=told.append, clock=clock)
+    files.key.write_bytes(files.keys[1])
+    for _ in range(3):
+        clock.pass_by()
+        _ = watched.current
+    assert [str(error) for error in told] == [str(watched.last_error)]
+    files.key.write_bytes(b"")
+    clock.pass_by()
+    _ = watched.current
+    assert len(told) == 2
+
+
+def test_on_error_cannot_break_anything(files: Files, clock: Clock) -> None:
+    def fail(error: ConfigurationError) -> None:
+        raise RuntimeError("the log is full")
+
+    watched = Credentials.watch(files.chain, files.key, on_error=fail, clock=clock)
+    files.key.write_bytes(b"")
+    clock.pass_by()
+    assert watched.current.chain == files.ders(0)
+
+
+def test_the_error_holds_no_key(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
+    files.chain.write_bytes(files.chains[1])
+    clock.pass_by()
+    _ = watched.current
+    error = watched.last_error
+    assert error is not None
+    assert error.__traceback__ is error.__context__ is error.__cause__ is None
+
+
+def test_the_first_load_must_succeed(files: Files) -> None:
+    files.key.write_bytes(files.keys[1])
+    with pytest.raises(ConfigurationError, match="does not belong"):
+        Credentials.watch(files.chain, files.key)
+    files.key.unlink()
+    with pytest.raises(ConfigurationError, match="There is no file"):
+        Credentials.watch(files.chain, files.key)
+
+
+def test_a_staple_belongs_to_what_is_loaded(
+    files: Files, pki: Pki, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "staple"
+    path.write_bytes(pki.ocsp_response(files.leaves[0]))
+    watched = Credentials.watch(files.chain, files.key, staple=path, clock=clock)
+    first = watched.current
+    assert first.staple is not None
+    assert first.staple.current(pki.now) == path.read_bytes()
+    files.put(1)
+    clock.pass_by()
+    assert watched.current is first
+    assert "another certificate" in str(watched.last_error)
+    path.write_bytes(pki.ocsp_response(files.leaves[1]))
+    clock.pass_by()
+    assert watched.current.chain == files.ders(1)
+    assert watched.current.staple is not None
+    assert watched.current.staple.current(pki.now) == path.read_bytes()
+
+
+def test_a_config_gives_the_newest(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
+    config = ServerConfig(credentials=watched)
+    assert config.credential_list[0].chain == files.ders(0)
+    files.put(1)
+    clock.pass_by()
+    assert config.credential_list[0].chain == files.ders(1)
+
+
+def test_any_loader_will_do(tmp_path: Path, pki: Pki, clock: Clock) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(key_pem(key_of_type("ed25519")))
+    watched = WatchedCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
+    before = watched.current
+    path.write_bytes(key_pem(key_of_type("ecdsa-p256")))
+    clock.pass_by()
+    assert watched.current.schemes == ("ecdsa_secp256r1_sha256",) != before.schemes
+    assert "PRIVATE" not in repr(watched)
+
+
+def test_nobody_waits_while_another_looks(files: Files, clock: Clock) -> None:
+    is_loading, go_on = Event(), Event()
+    go_on.set()
+
+    def load() -> Credentials:
+        is_loading.set()
+        assert go_on.wait(30)
+        return Credentials.load(files.chain, files.key)
+
+    watched = WatchedCredentials([files.chain, files.key], load, clock=clock)
+    first = watched.current
+    files.put(1)
+    clock.pass_by()
+    is_loading.clear()
+    go_on.clear()
+    thread = Thread(target=lambda: watched.current)
+    thread.start()
+    try:
+        assert is_loading.wait(30)
+        assert watched.current is first
+    finally:
+        go_on.set()
+        thread.join(30)
+    assert watched.current.chain == files.ders(1)
+
+
+def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
+    watched = Credentials.watch(files.chain, files.key, clock=clock)
+    public_keys = {der_of(leaf): leaf.public_key() for leaf in files.leaves}
+    start = Barrier(4)
+
+    def ask() -> None:
+        start.wait(30)
+        for _ in range(100):
+            found = watched.current
+            (scheme,) = found.schemes
+            signature = found.signer.sign(scheme, b"data")
+            assert isinstance(signature, bytes)
+            assert signatures.verify(scheme, public_keys[found.chain], signature, b"data")
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        start.wait(30)
+        for number in range(30):
+            files.put(number % 3)
+            clock.pass_by()
+        for each in asking:
+            each.result(30)
+    clock.pass_by()
+    assert watched.current.chain == files.ders(29 % 3)
