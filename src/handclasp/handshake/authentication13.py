@@ -1,4 +1,4 @@
-"""What both roles do to prove who they are (RFC 8446 section 4.4).
+"""What both roles do to prove who they are: CertificateVerify and Finished (RFC 8446 section 4.4).
 
 Checks return proof values, and what comes after a check takes the proof as an argument: there is
 no way to an established connection around them that would type-check.
@@ -17,17 +17,10 @@ from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.questions import Sign, VerifyPeer
+from handclasp.handshake.questions import Sign
 from handclasp.keys.schedule13 import TrafficSecret
-from handclasp.limits import Limits
-from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.iana import signature_scheme_name
-from handclasp.wire.messages import (
-    Certificate,
-    CertificateEntry,
-    CertificateVerify,
-    Finished,
-)
+from handclasp.wire.messages import CertificateVerify, Finished
 
 _PADDING: Final = b" " * 64
 SERVER_CONTEXT: Final = b"TLS 1.3, server CertificateVerify\0"
@@ -52,28 +45,6 @@ class CheckedFinished:
     """Proof that both sides saw the same handshake. Only `receive_finished` makes it."""
 
     verify_data: bytes
-
-
-def read_chain(
-    certificate: Certificate, offered_extensions: Sequence[int], limits: Limits
-) -> tuple[bytes, ...]:
-    """The certificates of a message, leaf first, as DER. Raises `ProtocolError`."""
-    entries = certificate.certificate_list
-    if len(entries) > limits.certificates:
-        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
-    for entry in entries:
-        check_answer(entry.extensions, Place.CT, offered_extensions, limits.extensions)
-    return tuple([entry.cert_data for entry in entries])
-
-
-async def verify_chain(
-    hs: Dialogue, chain: tuple[bytes, ...], *, peer_is_server: bool, server_name: str | None
-) -> VerifiedPeer:
-    """The outside's judgement of the peer's chain. Raises `ProtocolError`."""
-    peer: VerifiedPeer = await hs.ask(VerifyPeer(chain, peer_is_server, server_name))
-    if peer.chain != chain:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
-    return peer
 
 
 async def receive_certificate_verify(
@@ -101,12 +72,6 @@ async def receive_finished(hs: Dialogue, peer_secret: TrafficSecret) -> CheckedF
     return CheckedFinished(message.verify_data)
 
 
-def send_certificate(hs: Dialogue, chain: Sequence[bytes], request_context: bytes = b"") -> None:
-    """This side's certificates, leaf first; an empty chain says that there is none."""
-    entries = tuple([CertificateEntry(der, {}) for der in chain])
-    hs.send(Certificate(request_context, entries))
-
-
 async def send_certificate_verify(
     hs: Dialogue, credentials: Credentials, scheme: str, context: bytes
 ) -> None:
@@ -115,7 +80,7 @@ async def send_certificate_verify(
     signature = await hs.ask(Sign(credentials, scheme, content))
     if not isinstance(credentials.signer, LocalSigner):
         # A faulty signature of a remote key can give the key away: it never leaves this side.
-        own = accept_unverified(credentials.chain)
+        own = accept_unverified(credentials.chain, credentials.certificate_type)
         if not signatures.verify(scheme, own.public_key, signature, content):
             raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
     hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))

@@ -6,6 +6,10 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
@@ -15,13 +19,18 @@ from handclasp.handshake.authentication13 import (
     CLIENT_CONTEXT,
     SERVER_CONTEXT,
     AuthenticatedPeer,
-    read_chain,
     receive_certificate_verify,
     receive_finished,
-    send_certificate,
     send_certificate_verify,
     send_finished,
-    verify_chain,
+)
+from handclasp.handshake.certificate13 import (
+    Asked,
+    PeerCertificate,
+    confirm_peer,
+    read_certificate,
+    send_certificate,
+    verify_peer,
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_signature_scheme, shown
@@ -40,6 +49,7 @@ from handclasp.wire.iana import (
     TLS12,
     TLS13,
     ExtensionType,
+    certificate_type_name,
     cipher_suite_name,
     group_name,
     signature_scheme_name,
@@ -48,7 +58,9 @@ from handclasp.wire.iana import (
 from handclasp.wire.messages import (
     Certificate,
     CertificateRequest,
+    CompressedCertificate,
     EncryptedExtensions,
+    Extensions,
     ServerHello,
 )
 
@@ -75,14 +87,18 @@ async def complete_client_handshake(
     hs.install_read(handshake.server, "handshake")
     hs.install_write(handshake.client, "handshake")
 
-    alpn = await _receive_encrypted_extensions(hs, config, offer)
-    request, server = await _receive_server_authentication(hs, config, offer)
+    agreed = await _receive_encrypted_extensions(hs, config, offer)
+    request, shown, server = await _receive_server_authentication(
+        hs, config, offer, agreed.server_certificate_type
+    )
     peer_finished = await receive_finished(hs, handshake.server)
 
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
     hs.install_read(application.server, "application")
-    own_chain, own_scheme = await _authenticate_client(hs, config, request)
+    credentials, own_scheme = await _authenticate_client(
+        hs, config, request, agreed.client_certificate_type
+    )
     send_finished(hs, handshake.client)
     hs.install_write(application.client, "application")
 
@@ -91,7 +107,7 @@ async def complete_client_handshake(
         cipher_suite=suite.name,
         group=group,
         signature_scheme=server.signature_scheme,
-        alpn=alpn,
+        alpn=agreed.alpn,
         server_name=offer.server_name,
         resumed=False,
         early_data="none",
@@ -99,8 +115,13 @@ async def complete_client_handshake(
         peer_chain_der=server.chain,
         peer_verified=server.verified,
         verified_chain_der=server.path,
-        local_chain_der=own_chain,
+        local_chain_der=credentials.chain if credentials else (),
         client_signature_scheme=own_scheme,
+        peer_certificate_type=shown.certificate_type,
+        local_certificate_type=agreed.client_certificate_type,
+        certificate_compression=shown.compression,
+        ocsp_response=shown.ocsp_response,
+        sct_list=shown.sct_list,
     )
     return Settled13(
         info, peer_finished, application.client, application.server, application.exporter
@@ -197,10 +218,19 @@ def _agree(
     return group, EarlySecret.without_psk(suite).handshake_secret(shared_secret)
 
 
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What the server agreed to in EncryptedExtensions."""
+
+    alpn: str | None
+    server_certificate_type: str
+    client_certificate_type: str
+
+
 async def _receive_encrypted_extensions(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer
-) -> str | None:
-    """What the server agrees to; gives the application protocol (RFC 8446 section 4.3.1)."""
+) -> _Agreed:
+    """What the server agrees to (RFC 8446 section 4.3.1)."""
     message = await hs.receive(EncryptedExtensions)
     extensions = message.extensions
     check_answer(extensions, Place.EE, offer.answerable, config.limits.extensions)
@@ -214,7 +244,33 @@ async def _receive_encrypted_extensions(
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = _read_selected_protocol(data, config)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
-    return alpn
+    server_type = _agreed_type(extensions, offer.server_certificate_types, "server")
+    if server_type not in offer.server_certificate_types:
+        raise ProtocolError(
+            Fault.NO_SHARED_CERTIFICATE_TYPE, "the server shows a certificate, not a raw public key"
+        )
+    return _Agreed(
+        alpn, server_type, _agreed_type(extensions, offer.client_certificate_types, "client")
+    )
+
+
+def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> str:
+    """The type that the server chose among those `offered` (RFC 7250 section 4.2)."""
+    is_server = whose == "server"
+    kind = (
+        ExtensionType.SERVER_CERTIFICATE_TYPE
+        if is_server
+        else ExtensionType.CLIENT_CERTIFICATE_TYPE
+    )
+    data = extensions.get(kind)
+    if data is None:
+        return "X509"
+    name = certificate_type_name(
+        ext.read_selected_certificate_type(data, f"{whose}_certificate_type")
+    )
+    if name not in offered:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"the server chose {name}, which was not offered")
+    return name
 
 
 def _read_selected_protocol(data: bytes, config: ClientConfig) -> str:
@@ -228,21 +284,23 @@ def _read_selected_protocol(data: bytes, config: ClientConfig) -> str:
 
 
 async def _receive_server_authentication(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer
-) -> tuple[CertificateRequest | None, AuthenticatedPeer]:
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, certificate_type: str
+) -> tuple[CertificateRequest | None, PeerCertificate, AuthenticatedPeer]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
-    message = await hs.receive(CertificateRequest, Certificate)
+    message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
     if isinstance(message, CertificateRequest):
         request = message
         _check_certificate_request(config, request)
-        message = await hs.receive(Certificate)
-    if message.certificate_request_context:
-        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "the server's is not empty")
-    chain = read_chain(message, offer.answerable, config.limits)
-    if not chain:
+        message = await hs.receive(Certificate, CompressedCertificate)
+    compression = config.certificate_compression or ()
+    shown = read_certificate(
+        message, Asked(offer.answerable, certificate_type, compression, config.limits)
+    )
+    if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
-    server = await verify_chain(hs, chain, peer_is_server=True, server_name=offer.server_name)
+    name = offer.server_name
+    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes
     )
@@ -253,7 +311,8 @@ async def _receive_server_authentication(
         authenticated.signature_scheme,
         "the server signed",
     )
-    return request, authenticated
+    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
+    return request, shown, authenticated
 
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
@@ -266,26 +325,30 @@ def _check_certificate_request(config: ClientConfig, request: CertificateRequest
 
 
 async def _authenticate_client(
-    hs: Dialogue, config: ClientConfig, request: CertificateRequest | None
-) -> tuple[tuple[bytes, ...], str | None]:
-    """Certificate and CertificateVerify, if the server asked; gives the chain and the scheme."""
+    hs: Dialogue, config: ClientConfig, request: CertificateRequest | None, certificate_type: str
+) -> tuple[Credentials | None, str | None]:
+    """Certificate and CertificateVerify, if the server asked; gives what was shown, and how."""
     if request is None:
-        return (), None
+        return None, None
+    asked = request.extensions
     offered = [
         signature_scheme_name(code)
-        for code in ext.read_signature_algorithms(
-            request.extensions[ExtensionType.SIGNATURE_ALGORITHMS]
-        )
+        for code in ext.read_signature_algorithms(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     ]
-    data = request.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    authorities = ext.read_certificate_authorities(data) if data is not None else ()
-    credentials = await hs.ask(ChooseCredentials(None, tuple(offered), authorities=authorities))
+    data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
+    question = ChooseCredentials(
+        None,
+        tuple(offered),
+        authorities=ext.read_certificate_authorities(data) if data is not None else (),
+        certificate_types=(certificate_type,),
+    )
+    credentials = await hs.ask(question)
     scheme = None
-    if credentials is not None:
+    if credentials is not None and credentials.certificate_type == certificate_type:
         scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)
     if credentials is None or scheme is None:
-        send_certificate(hs, ())
-        return (), None
-    send_certificate(hs, credentials.chain)
+        send_certificate(hs, config, None, asked)
+        return None, None
+    send_certificate(hs, config, credentials, asked)
     await send_certificate_verify(hs, credentials, scheme, CLIENT_CONTEXT)
-    return credentials.chain, scheme
+    return credentials, scheme

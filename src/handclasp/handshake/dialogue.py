@@ -26,6 +26,7 @@ from handclasp.wire.messages import (
 
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
+P = TypeVar("P", bound=Message)
 Answer = TypeVar("Answer")
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
@@ -98,6 +99,10 @@ class Dialogue:
     async def receive(self, expected: type[M], /) -> M: ...
     @overload
     async def receive(self, expected: type[M], alternative: type[N], /) -> M | N: ...
+    @overload
+    async def receive(
+        self, expected: type[M], alternative: type[N], another: type[P], /
+    ) -> M | N | P: ...
 
     async def receive(self, *expected: type[Any]) -> Any:
         """The next message, which must be one of `expected`; it enters the transcript."""

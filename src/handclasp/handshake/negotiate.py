@@ -6,8 +6,13 @@ The rules, for the server (the client has only to check that the answer was offe
 - a group for which the client sent a share is taken before one that costs a HelloRetryRequest;
 - application protocol: the server's order decides, and no overlap is a fault, unless one side
   does not speak ALPN at all;
-- credentials: the first that covers the name and can sign with a scheme of the client; without
-  one that covers the name, the first that can sign, unless `strict_server_name`.
+- credentials: of those that can sign with a scheme of the client and are of a type that it takes,
+  the first that covers the name; among equals one of an authority that the client knows is taken
+  before the others. Without one that covers the name, the first, unless `strict_server_name`.
+
+A client shows the first of its credentials that the server can use, and takes one of an authority
+that the server named before the others. If there is none of these, it still shows one: the
+server's unknown_ca tells the cause, where silence would tell nothing.
 """
 
 from __future__ import annotations
@@ -89,26 +94,51 @@ def choose_server_credentials(
     strict_server_name: bool,
 ) -> Credentials:
     """The certificate to show to this client. Raises `ProtocolError`."""
-    offered = frozenset(question.signature_schemes)
-    able = [
-        candidate
-        for candidate in candidates
-        if choose_signature_scheme(candidate, offered, acceptable_schemes) is not None
-    ]
+    able = _able(question, candidates, acceptable_schemes)
     name = question.server_name
     if name is not None:
-        for candidate in able:
-            if candidate.matches(name):
-                return candidate
+        covering = [candidate for candidate in able if candidate.matches(name)]
+        if covering:
+            return covering[0]
         if strict_server_name:
             if not any(candidate.matches(name) for candidate in candidates):
                 raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
             able = []
     if not able:
-        held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
-        detail = no_overlap(question.signature_schemes, held)
-        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
+        raise _nothing_to_show(question, candidates)
     return able[0]
+
+
+def _able(
+    question: ChooseCredentials,
+    candidates: Sequence[Credentials],
+    acceptable_schemes: Sequence[str],
+) -> list[Credentials]:
+    """The credentials that the peer can use, those of authorities that it knows first."""
+    offered = frozenset(question.signature_schemes)
+    able = [
+        candidate
+        for candidate in candidates
+        if candidate.certificate_type in question.certificate_types
+        and choose_signature_scheme(candidate, offered, acceptable_schemes) is not None
+    ]
+    known = frozenset(question.authorities)
+    if known:
+        able.sort(key=lambda candidate: known.isdisjoint(candidate.issuers))
+    return able
+
+
+def _nothing_to_show(
+    question: ChooseCredentials, candidates: Sequence[Credentials]
+) -> ProtocolError:
+    types = sorted({candidate.certificate_type for candidate in candidates})
+    if candidates and not set(types) & set(question.certificate_types):
+        detail = no_overlap(question.certificate_types, types)
+        return ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+    held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
+    return ProtocolError(
+        Fault.NO_SHARED_SIGNATURE_SCHEME, no_overlap(question.signature_schemes, held)
+    )
 
 
 def choose_client_credentials(
@@ -117,11 +147,7 @@ def choose_client_credentials(
     acceptable_schemes: Sequence[str],
 ) -> Credentials | None:
     """The certificate to show to this server, or None to go without."""
-    for candidate in candidates:
-        scheme = choose_signature_scheme(candidate, question.signature_schemes, acceptable_schemes)
-        if scheme is not None:
-            return candidate
-    return None
+    return next(iter(_able(question, candidates, acceptable_schemes)), None)
 
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
-from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.handshake.certificate13 import asking_extensions
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import GREASE_VALUES, TLS12, VERSIONS_BY_NAME, ExtensionType
+from handclasp.wire.iana import (
+    CERTIFICATE_TYPES,
+    GREASE_VALUES,
+    TLS12,
+    VERSIONS_BY_NAME,
+    ExtensionType,
+)
 from handclasp.wire.messages import ClientHello
 
 _NULL_COMPRESSION = b"\0"
@@ -26,6 +31,8 @@ class ClientOffer:
     hello: ClientHello
     shares: Mapping[str, PrivateShare] = field(repr=False)
     server_name: str | None
+    server_certificate_types: tuple[str, ...] = ("X509",)
+    client_certificate_types: tuple[str, ...] = ("X509",)
     retried: bool = False
 
     @property
@@ -43,15 +50,24 @@ def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
     grease = _Grease.draw(entropy(4)) if config.grease else None
     shares = {name: GROUPS[name].exchange.generate(entropy) for name in config.key_shares or ()}
     suites = tuple([CIPHER_SUITES[name].code for name in config.cipher_suites])
+    server_types, client_types = _certificate_types(config)
+    extensions = _extensions(config, server_name, shares, grease)
+    for kind, types in (
+        (ExtensionType.SERVER_CERTIFICATE_TYPE, server_types),
+        (ExtensionType.CLIENT_CERTIFICATE_TYPE, client_types),
+    ):
+        if types != ("X509",):  # RFC 7250 4.1: the extension is left out for X.509 alone.
+            codes = [CERTIFICATE_TYPES[name] for name in types]
+            extensions[kind] = ext.write_certificate_types(codes)
     hello = ClientHello(
         legacy_version=TLS12,
         random=random,
         legacy_session_id=session_id,
         cipher_suites=(grease.suite, *suites) if grease else suites,
         legacy_compression_methods=_NULL_COMPRESSION,
-        extensions=_extensions(config, server_name, shares, grease),
+        extensions=extensions,
     )
-    return ClientOffer(hello, shares, server_name)
+    return ClientOffer(hello, shares, server_name, server_types, client_types)
 
 
 def offer_after_retry(
@@ -68,7 +84,7 @@ def offer_after_retry(
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
     hello = replace(offer.hello, extensions=extensions)
-    return ClientOffer(hello, shares, offer.server_name, retried=True)
+    return replace(offer, hello=hello, shares=shares, retried=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,18 @@ def _extensions(
     extensions[ExtensionType.SUPPORTED_GROUPS] = ext.write_supported_groups(
         (grease.group, *groups) if grease else groups
     )
-    extensions.update(_fixed_extensions(tuple(config.signature_schemes), tuple(config.alpn)))
+    extensions.update(
+        asking_extensions(
+            schemes=tuple(config.signature_schemes),
+            compression=tuple(config.certificate_compression or ()),
+            with_status=config.verify_peer and config.policy.stapled_ocsp != "ignore",
+            authorities=config.trust if config.send_authorities else None,
+        )
+    )
+    if config.alpn:
+        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
+            [protocol.encode("ascii") for protocol in config.alpn]
+        )
     extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_supported_versions(
         (grease.version, *versions) if grease else versions
     )
@@ -117,19 +144,10 @@ def _extensions(
     return extensions
 
 
-@lru_cache(maxsize=64)
-def _fixed_extensions(schemes: tuple[str, ...], alpn: tuple[str, ...]) -> dict[int, bytes]:
-    """The extensions that are the same in every hello of a config."""
-    extensions = {
-        ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(
-            [SIGNATURE_SCHEMES[name].code for name in schemes]
-        ),
-        ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.write_signature_algorithms(
-            CERTIFICATE_SIGNATURE_SCHEMES
-        ),
-    }
-    if alpn:
-        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
-            [protocol.encode("ascii") for protocol in alpn]
-        )
-    return {int(kind): data for kind, data in extensions.items()}
+def _certificate_types(config: ClientConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the server may show, and what this side could, best first (RFC 7250 section 4.1)."""
+    server: tuple[str, ...] = ("X509",)
+    if config.raw_public_keys:
+        server = ("RawPublicKey", "X509") if config.accepts_certificates else ("RawPublicKey",)
+    own = tuple(dict.fromkeys([each.certificate_type for each in config.credential_list]))
+    return server, own or ("X509",)

@@ -42,12 +42,14 @@ class ChooseCredentials(Question[Credentials | None]):
         signature_schemes: what the peer accepts, in its order.
         alpn: the protocols that the client offers (empty on a client).
         authorities: the DER names of the issuers that the peer would like, if it said so.
+        certificate_types: what the peer takes, best first: "X509", "RawPublicKey" (RFC 7250).
     """
 
     server_name: str | None
     signature_schemes: tuple[str, ...]
     alpn: tuple[str, ...] = ()
     authorities: tuple[bytes, ...] = ()
+    certificate_types: tuple[str, ...] = ("X509",)
 
 
 @dataclass(eq=False, slots=True)

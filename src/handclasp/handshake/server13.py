@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
-from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -20,13 +19,19 @@ from handclasp.handshake.authentication13 import (
     CLIENT_CONTEXT,
     SERVER_CONTEXT,
     AuthenticatedPeer,
-    read_chain,
     receive_certificate_verify,
     receive_finished,
-    send_certificate,
     send_certificate_verify,
     send_finished,
-    verify_chain,
+)
+from handclasp.handshake.certificate13 import (
+    Asked,
+    PeerCertificate,
+    asking_extensions,
+    confirm_peer,
+    read_certificate,
+    send_certificate,
+    verify_peer,
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import (
@@ -48,9 +53,11 @@ from handclasp.keys.schedule13 import EarlySecret
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
+    CERTIFICATE_TYPES,
     TLS12,
     TLS13,
     ExtensionType,
+    certificate_type_name,
     cipher_suite_name,
     group_name,
     signature_scheme_name,
@@ -61,6 +68,7 @@ from handclasp.wire.messages import (
     Certificate,
     CertificateRequest,
     ClientHello,
+    CompressedCertificate,
     EncryptedExtensions,
     Extensions,
     ServerHello,
@@ -90,6 +98,8 @@ class _Offer:
     signature_schemes: tuple[str, ...]
     protocols: tuple[bytes, ...]
     server_name: str | None
+    server_certificate_types: tuple[str, ...]
+    client_certificate_types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +132,28 @@ async def complete_server_handshake(
     hs.install_write(handshake.server, "handshake")
     hs.install_read(handshake.client, "handshake")
 
-    hs.send(EncryptedExtensions(_encrypted_extensions(hs, config, offer, choice)))
-    if config.client_auth is not ClientAuth.NONE:
-        hs.send(CertificateRequest(b"", _certificate_request_extensions(config)))
-    send_certificate(hs, credentials.chain)
+    client_type = _choose_client_certificate_type(config, offer)
+    extensions = _encrypted_extensions(hs, config, offer, choice)
+    extensions.update(_certificate_type_extensions(offer, credentials, client_type))
+    hs.send(EncryptedExtensions(extensions))
+    asked: dict[int, bytes] = {}
+    if client_type is not None:
+        asked = _certificate_request_extensions(config, client_type)
+        hs.send(CertificateRequest(b"", asked))
+    send_certificate(hs, config, credentials, offer.hello.extensions)
     await send_certificate_verify(hs, credentials, scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
 
     application = derive_application_secrets(hs, handshake_secret)
     hs.install_write(application.server, "application")
 
-    client = await _receive_client_authentication(hs, config)
+    shown: PeerCertificate | None = None
+    client: AuthenticatedPeer | None = None
+    if client_type is not None:
+        compression = config.certificate_compression or ()
+        shown, client = await _receive_client_authentication(
+            hs, config, Asked(asked, client_type, compression, config.limits)
+        )
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client, "application")
 
@@ -151,6 +172,11 @@ async def complete_server_handshake(
         verified_chain_der=client.path if client else (),
         local_chain_der=credentials.chain,
         client_signature_scheme=client.signature_scheme if client else None,
+        peer_certificate_type=shown.certificate_type if shown else "X509",
+        local_certificate_type=credentials.certificate_type,
+        certificate_compression=shown.compression if shown else None,
+        ocsp_response=shown.ocsp_response if shown else None,
+        sct_list=shown.sct_list if shown else None,
     )
     return Settled13(
         info, peer_finished, application.server, application.client, application.exporter
@@ -183,7 +209,21 @@ def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
         signature_schemes=tuple([signature_scheme_name(code) for code in schemes]),
         protocols=ext.read_alpn(alpn_data) if alpn_data is not None else (),
         server_name=ext.read_server_name(name_data) if name_data is not None else None,
+        server_certificate_types=_read_types(
+            extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
+        ),
+        client_certificate_types=_read_types(
+            extensions, ExtensionType.CLIENT_CERTIFICATE_TYPE, "client_certificate_type"
+        ),
     )
+
+
+def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple[str, ...]:
+    """The certificate types that the client takes or has, best first (RFC 7250 section 4.1)."""
+    data = extensions.get(kind)
+    if data is None:
+        return ("X509",)
+    return tuple([certificate_type_name(code) for code in ext.read_certificate_types(data, name)])
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
@@ -296,11 +336,16 @@ async def _choose_credentials(
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     authorities = ext.read_certificate_authorities(data) if data is not None else ()
-    credentials = await hs.ask(
-        ChooseCredentials(offer.server_name, offer.signature_schemes, protocols, authorities)
+    types = offer.server_certificate_types
+    question = ChooseCredentials(
+        offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
+    credentials = await hs.ask(question)
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
+    if credentials.certificate_type not in types:
+        detail = no_overlap(types, (credentials.certificate_type,))
+        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
     hs.note_decision(
         "signature_scheme",
@@ -369,29 +414,60 @@ def _encrypted_extensions(
     return extensions
 
 
-def _certificate_request_extensions(config: ServerConfig) -> dict[int, bytes]:
-    schemes = [SIGNATURE_SCHEMES[name].code for name in config.signature_schemes]
-    return {
-        ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(schemes),
-        ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.write_signature_algorithms(
-            CERTIFICATE_SIGNATURE_SCHEMES
-        ),
-    }
+def _choose_client_certificate_type(config: ServerConfig, offer: _Offer) -> str | None:
+    """What the client is to show, or None where it is not asked (RFC 7250 section 4.2)."""
+    if config.client_auth is ClientAuth.NONE:
+        return None
+    accepted: tuple[str, ...] = ("RawPublicKey",) if config.raw_public_keys else ()
+    if config.accepts_certificates:
+        accepted += ("X509",)
+    for name in offer.client_certificate_types:
+        if name in accepted:
+            return name
+    if config.client_auth is ClientAuth.REQUIRED:
+        detail = no_overlap(offer.client_certificate_types, accepted)
+        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+    return None
+
+
+def _certificate_type_extensions(
+    offer: _Offer, credentials: Credentials, client_type: str | None
+) -> dict[int, bytes]:
+    """The answers to the client's lists, where it sent such."""
+    chosen: dict[int, bytes] = {}
+    asked = offer.hello.extensions
+    if ExtensionType.SERVER_CERTIFICATE_TYPE in asked:
+        code = CERTIFICATE_TYPES[credentials.certificate_type]
+        chosen[ExtensionType.SERVER_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
+    if client_type is not None and ExtensionType.CLIENT_CERTIFICATE_TYPE in asked:
+        code = CERTIFICATE_TYPES[client_type]
+        chosen[ExtensionType.CLIENT_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
+    return chosen
+
+
+def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
+    named = config.trust if config.send_authorities and client_type == "X509" else None
+    return asking_extensions(
+        schemes=tuple(config.signature_schemes),
+        compression=tuple(config.certificate_compression or ()),
+        # Few clients can staple, so it is asked of them only where it is required.
+        with_status=config.policy.stapled_ocsp == "require",
+        authorities=named,
+    )
 
 
 async def _receive_client_authentication(
-    hs: Dialogue, config: ServerConfig
-) -> AuthenticatedPeer | None:
-    """Certificate and CertificateVerify of the client, where it was asked (section 4.4)."""
-    if config.client_auth is ClientAuth.NONE:
-        return None
-    message = await hs.receive(Certificate)
-    if message.certificate_request_context:
-        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT)
-    chain = read_chain(message, (), config.limits)
-    if not chain:
+    hs: Dialogue, config: ServerConfig, asked: Asked
+) -> tuple[PeerCertificate | None, AuthenticatedPeer | None]:
+    """Certificate and CertificateVerify of the client that was asked for them (section 4.4)."""
+    shown = read_certificate(await hs.receive(Certificate, CompressedCertificate), asked)
+    if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
-        return None
-    client = await verify_chain(hs, chain, peer_is_server=False, server_name=None)
-    return await receive_certificate_verify(hs, client, CLIENT_CONTEXT, config.signature_schemes)
+        return None, None
+    client = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
+    authenticated = await receive_certificate_verify(
+        hs, client, CLIENT_CONTEXT, config.signature_schemes
+    )
+    await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
+    return shown, authenticated

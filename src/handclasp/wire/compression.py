@@ -1,11 +1,114 @@
-"""Compressed certificates (RFC 8879): the algorithms, within bounds that the receiver sets."""
+"""Compressed certificates (RFC 8879): the algorithms, within bounds that the receiver sets.
+
+zlib is always there; brotli and zstd where the packages `brotli` and `zstandard` are installed.
+"""
 
 from __future__ import annotations
 
+import zlib
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
 COMPRESSION_ALGORITHMS: dict[str, int] = {"brotli": 2, "zstd": 3, "zlib": 1}
-"""IANA names and numbers, best first."""
+"""IANA names and numbers (CertificateCompressionAlgorithm), best first."""
+
+_MAX_ZSTD_WINDOW = 2**23
+"""Bytes: what RFC 8878 section 3.1.1.1.2 wants a decoder to support at least."""
 
 
+class DecompressionError(ValueError):
+    """What was compressed does not become what was announced."""
+
+
+@cache
 def available_algorithms() -> tuple[str, ...]:
-    """Those that this installation can do, best first."""
-    return ("zlib",)
+    """The algorithms that this installation has, best first."""
+    return tuple([name for name in COMPRESSION_ALGORITHMS if _is_available(name)])
+
+
+def compress(name: str, data: bytes) -> bytes:
+    """`data` as small as the algorithm makes it; slow, so keep the result."""
+    if name == "brotli":
+        return bytes(_brotli().compress(data))
+    if name == "zstd":
+        return bytes(_zstandard().ZstdCompressor(level=19).compress(data))
+    return zlib.compress(data, 9)
+
+
+def decompress(name: str, data: bytes, length: int) -> bytes:
+    """Exactly `length` bytes out of `data`, and never more, whatever it would become.
+
+    Raises:
+        DecompressionError: it is damaged, becomes longer or shorter, or more follows.
+    """
+    if name == "brotli":
+        content = _decompress_brotli(data, length)
+    elif name == "zstd":
+        content = _decompress_zstd(data, length)
+    else:
+        content = _decompress_zlib(data, length)
+    if len(content) != length:
+        raise DecompressionError(f"it becomes {len(content)} bytes or more instead of {length}")
+    return content
+
+
+def _is_available(name: str) -> bool:
+    if name == "brotli":
+        # Before version 1.2 its output could not be bounded.
+        return find_spec("brotli") is not None and hasattr(
+            _brotli().Decompressor, "can_accept_more_data"
+        )
+    return name == "zlib" or find_spec("zstandard") is not None
+
+
+def _decompress_zlib(data: bytes, length: int) -> bytes:
+    decompressor = zlib.decompressobj()
+    try:
+        # One byte more than announced shows that there is more; zero would mean no bound.
+        content = decompressor.decompress(data, length + 1)
+    except zlib.error:
+        raise DecompressionError("it is damaged") from None
+    if len(content) == length and (not decompressor.eof or decompressor.unused_data):
+        raise DecompressionError("it does not end where it should")
+    return content
+
+
+def _decompress_brotli(data: bytes, length: int) -> bytes:
+    brotli = _brotli()
+    decompressor = brotli.Decompressor()
+    try:
+        content: bytes = decompressor.process(data, output_buffer_limit=length + 1)
+    except brotli.error:
+        raise DecompressionError("it is damaged") from None
+    if len(content) == length and not decompressor.is_finished():
+        raise DecompressionError("it does not end where it should")
+    return content
+
+
+def _decompress_zstd(data: bytes, length: int) -> bytes:
+    zstandard = _zstandard()
+    try:
+        # A frame may announce its size itself, and that much would be allocated.
+        announced = zstandard.frame_content_size(data)
+        if announced not in (length, -1):
+            raise DecompressionError(f"it announces {announced} bytes instead of {length}")
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
+        content: bytes = decompressor.decompress(
+            data, max_output_size=length, allow_extra_data=False
+        )
+    except zstandard.ZstdError:
+        raise DecompressionError("it is damaged, or longer than announced") from None
+    return content
+
+
+def _brotli() -> Any:
+    import brotli  # type: ignore[import-untyped,unused-ignore]
+
+    return brotli
+
+
+def _zstandard() -> Any:
+    import zstandard
+
+    return zstandard

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.reader import Reader
-from handclasp.wire.writer import opaque8, opaque16, uint16s
+from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 _HOST_NAME = 0
+_OCSP = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,77 @@ def read_certificate_authorities(data: bytes) -> tuple[bytes, ...]:
 def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:
     """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4)."""
     return opaque16(b"".join([opaque16(authority) for authority in authorities]))
+
+
+def read_status_request(data: bytes) -> bool:
+    """Whether a CertificateStatusRequest asks for an OCSP response (RFC 6066 section 8)."""
+    reader = Reader(data, "status_request")
+    if reader.uint8("status_type") != _OCSP:
+        return False  # Of an unknown kind, whose form is unknown too.
+    reader.opaque16("responder_id_list")
+    reader.opaque16("request_extensions")
+    reader.end()
+    return True
+
+
+def write_status_request() -> bytes:
+    """A CertificateStatusRequest for an OCSP response of any responder (RFC 6066 section 8)."""
+    return _OCSP.to_bytes(1, "big") + opaque16(b"") + opaque16(b"")
+
+
+def read_certificate_status(data: bytes) -> bytes:
+    """The OCSP response in a CertificateStatus, as DER (RFC 8446 section 4.4.2.1)."""
+    reader = Reader(data, "status_request")
+    status_type = reader.uint8("status_type")
+    if status_type != _OCSP:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"CertificateStatus is of type {status_type}")
+    response = reader.opaque24("response", 1)
+    reader.end()
+    return response
+
+
+def write_certificate_status(response: bytes) -> bytes:
+    """A CertificateStatus with an OCSP response (RFC 8446 section 4.4.2.1)."""
+    return _OCSP.to_bytes(1, "big") + opaque24(response)
+
+
+def read_certificate_types(data: bytes, name: str) -> tuple[int, ...]:
+    """The certificate types of a ClientHello, preferred first (RFC 7250 section 3)."""
+    reader = Reader(data, name)
+    types = reader.opaque8("certificate_types", 1)
+    reader.end()
+    return tuple(types)
+
+
+def write_certificate_types(types: Iterable[int]) -> bytes:
+    """The certificate types of a ClientHello (RFC 7250 section 3)."""
+    return opaque8(bytes(types))
+
+
+def read_selected_certificate_type(data: bytes, name: str) -> int:
+    """The one certificate type of EncryptedExtensions (RFC 7250 section 3)."""
+    reader = Reader(data, name)
+    selected = reader.uint8("certificate_type")
+    reader.end()
+    return selected
+
+
+def write_selected_certificate_type(selected: int) -> bytes:
+    """The one certificate type of EncryptedExtensions (RFC 7250 section 3)."""
+    return selected.to_bytes(1, "big")
+
+
+def read_compress_certificate(data: bytes) -> tuple[int, ...]:
+    """CertificateCompressionAlgorithms, preferred first (RFC 8879 section 3)."""
+    reader = Reader(data, "compress_certificate")
+    algorithms = reader.uint16s8("algorithms")
+    reader.end()
+    return algorithms
+
+
+def write_compress_certificate(algorithms: Iterable[int]) -> bytes:
+    """CertificateCompressionAlgorithms (RFC 8879 section 3)."""
+    return opaque8(uint16s(algorithms))
 
 
 def _read_key_share_entry(reader: Reader) -> KeyShareEntry:

@@ -143,6 +143,17 @@ class ExtensionType(IntEnum):
     RENEGOTIATION_INFO = 65281
 
 
+class CertificateType(IntEnum):
+    """The TLS Certificate Types registry (RFC 7250)."""
+
+    X509 = 0
+    RAW_PUBLIC_KEY = 2
+
+
+CERTIFICATE_TYPES = {"X509": CertificateType.X509, "RawPublicKey": CertificateType.RAW_PUBLIC_KEY}
+"""By the names that configs and `ConnectionInfo` use."""
+
+
 class CipherSuiteCode(IntEnum):
     """TLS 1.3 cipher suites, RFC 8446 section B.4. Names are the IANA descriptions."""
 
@@ -213,6 +224,11 @@ def signature_scheme_name(number: int) -> str:
     return _SIGNATURE_SCHEME_NAMES.get(number) or _unnamed(number)
 
 
+def certificate_type_name(number: int) -> str:
+    """The name of a certificate type, or its number."""
+    return _CERTIFICATE_TYPE_NAMES.get(number) or f"certificate type {number}"
+
+
 def extension_name(number: int) -> str:
     """The IANA name of an extension, or its number in hexadecimal."""
     return _EXTENSION_NAMES.get(number) or _unnamed(number)
@@ -250,3 +266,4 @@ _HANDSHAKE_TYPE_NAMES = {
     code.value: "".join(part.capitalize() for part in code.name.split("_"))
     for code in HandshakeType
 }
+_CERTIFICATE_TYPE_NAMES = {int(code): name for name, code in CERTIFICATE_TYPES.items()}

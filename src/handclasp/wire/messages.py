@@ -141,6 +141,23 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class CompressedCertificate:
+    """A Certificate without its header, compressed (RFC 8879 section 4).
+
+    struct {
+        CertificateCompressionAlgorithm algorithm;
+        uint24 uncompressed_length;
+        opaque compressed_certificate_message<1..2^24-1>;
+    } CompressedCertificate;
+    """
+
+    algorithm: int
+    uncompressed_length: int
+    compressed_certificate_message: bytes = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateVerify:
     """Proof of the private key (RFC 8446 section 4.4.3).
 
@@ -215,6 +232,7 @@ Message: TypeAlias = (
     | EncryptedExtensions
     | CertificateRequest
     | Certificate
+    | CompressedCertificate
     | CertificateVerify
     | Finished
     | EndOfEarlyData
@@ -360,6 +378,25 @@ def _write_certificate(message: Certificate) -> bytes:
     return opaque8(message.certificate_request_context) + opaque24(b"".join(entries))
 
 
+def _read_compressed_certificate(reader: Reader, raw: bytes) -> CompressedCertificate:
+    return CompressedCertificate(
+        algorithm=reader.uint16("algorithm"),
+        uncompressed_length=reader.uint24("uncompressed_length"),
+        compressed_certificate_message=reader.opaque24("compressed_certificate_message", 1),
+        raw=raw,
+    )
+
+
+def _write_compressed_certificate(message: CompressedCertificate) -> bytes:
+    return b"".join(
+        [
+            message.algorithm.to_bytes(2, "big"),
+            message.uncompressed_length.to_bytes(3, "big"),
+            opaque24(message.compressed_certificate_message),
+        ]
+    )
+
+
 def _read_certificate_verify(reader: Reader, raw: bytes) -> CertificateVerify:
     return CertificateVerify(reader.uint16("algorithm"), reader.opaque16("signature"), raw)
 
@@ -427,6 +464,7 @@ _READERS: dict[int, Callable[[Reader, bytes], Message]] = {
     HandshakeType.END_OF_EARLY_DATA: _read_end_of_early_data,
     HandshakeType.ENCRYPTED_EXTENSIONS: _read_encrypted_extensions,
     HandshakeType.CERTIFICATE: _read_certificate,
+    HandshakeType.COMPRESSED_CERTIFICATE: _read_compressed_certificate,
     HandshakeType.CERTIFICATE_REQUEST: _read_certificate_request,
     HandshakeType.CERTIFICATE_VERIFY: _read_certificate_verify,
     HandshakeType.FINISHED: _read_finished,
@@ -440,6 +478,10 @@ _WRITERS: dict[type[Message], tuple[HandshakeType, Callable[..., bytes]]] = {
     EndOfEarlyData: (HandshakeType.END_OF_EARLY_DATA, _write_end_of_early_data),
     EncryptedExtensions: (HandshakeType.ENCRYPTED_EXTENSIONS, _write_encrypted_extensions),
     Certificate: (HandshakeType.CERTIFICATE, _write_certificate),
+    CompressedCertificate: (
+        HandshakeType.COMPRESSED_CERTIFICATE,
+        _write_compressed_certificate,
+    ),
     CertificateRequest: (HandshakeType.CERTIFICATE_REQUEST, _write_certificate_request),
     CertificateVerify: (HandshakeType.CERTIFICATE_VERIFY, _write_certificate_verify),
     Finished: (HandshakeType.FINISHED, _write_finished),

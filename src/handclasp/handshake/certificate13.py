@@ -1,0 +1,239 @@
+"""The Certificate message, both ways, and what comes along (RFC 8446 section 4.4.2).
+
+Along come a stapled OCSP response (RFC 6066), signed certificate timestamps (RFC 6962), a raw
+public key instead of certificates (RFC 7250), and compression (RFC 8879). Each side asks for what
+it wants by extensions: the client in its ClientHello, the server in its CertificateRequest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import SharedConfig
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
+from handclasp.errors import CertificateError, ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.questions import ConfirmPeer, VerifyPeer
+from handclasp.limits import Limits
+from handclasp.wire import extensions as ext
+from handclasp.wire.allowed import Place, check_answer
+from handclasp.wire.compression import (
+    COMPRESSION_ALGORITHMS,
+    DecompressionError,
+    compress,
+    decompress,
+)
+from handclasp.wire.iana import ExtensionType, HandshakeType
+from handclasp.wire.messages import (
+    HEADER_SIZE,
+    Certificate,
+    CertificateEntry,
+    CompressedCertificate,
+    read_message,
+    write_message,
+)
+from handclasp.wire.writer import opaque24
+
+MAX_AUTHORITIES = 2**14
+"""Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What this side asked for, which bounds what may come.
+
+    Attributes:
+        extensions: those of the message that asked.
+        certificate_type: "X509" or "RawPublicKey", as agreed upon.
+    """
+
+    extensions: Collection[int]
+    certificate_type: str
+    compression: Sequence[str]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What the peer showed of itself; an empty chain says that it has nothing to show."""
+
+    chain: tuple[bytes, ...] = field(repr=False)
+    certificate_type: str
+    ocsp_response: bytes | None = field(repr=False)
+    sct_list: bytes | None = field(repr=False)
+    compression: str | None
+
+
+def read_certificate(message: Certificate | CompressedCertificate, asked: Asked) -> PeerCertificate:
+    """What a message holds, compressed or not. Raises `ProtocolError`."""
+    compression: str | None = None
+    if isinstance(message, CompressedCertificate):
+        message, compression = _decompressed(message, asked)
+    if message.certificate_request_context:
+        # RFC 8446 4.4.2: it has a length of zero in the handshake.
+        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
+    entries = message.certificate_list
+    if len(entries) > asked.limits.certificates:
+        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
+    if asked.certificate_type == "RawPublicKey" and len(entries) > 1:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"{len(entries)} entries for one raw public key")
+    for entry in entries:
+        check_answer(entry.extensions, Place.CT, asked.extensions, asked.limits.extensions)
+    of_leaf: Mapping[int, bytes] = entries[0].extensions if entries else {}
+    status = of_leaf.get(ExtensionType.STATUS_REQUEST)
+    return PeerCertificate(
+        chain=tuple([entry.cert_data for entry in entries]),
+        certificate_type=asked.certificate_type,
+        ocsp_response=ext.read_certificate_status(status) if status is not None else None,
+        sct_list=of_leaf.get(ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP),
+        compression=compression,
+    )
+
+
+def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+    """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
+    named = [
+        name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
+    ]
+    if not named:
+        raise ProtocolError(
+            Fault.ILLEGAL_VALUE, f"compressed in algorithm {message.algorithm}, not offered"
+        )
+    length = message.uncompressed_length
+    if length > asked.limits.certificate:
+        detail = f"it announces {length} bytes, and {asked.limits.certificate} are accepted"
+        raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
+    try:
+        body = decompress(named[0], message.compressed_certificate_message, length)
+    except DecompressionError as error:
+        raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
+    certificate = read_message(bytes([HandshakeType.CERTIFICATE]) + opaque24(body))
+    if not isinstance(certificate, Certificate):
+        raise ProtocolError(Fault.INTERNAL_ERROR, "a Certificate was read as something else")
+    return certificate, named[0]
+
+
+async def verify_peer(
+    hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
+) -> VerifiedPeer:
+    """The outside's judgement of the peer. Raises `ProtocolError`."""
+    question = VerifyPeer(
+        shown.chain,
+        peer_is_server,
+        server_name,
+        shown.certificate_type,
+        shown.ocsp_response,
+        shown.sct_list,
+    )
+    peer: VerifiedPeer = await hs.ask(question)
+    if peer.chain != shown.chain:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
+    if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
+    return peer
+
+
+async def confirm_peer(
+    hs: Dialogue,
+    config: SharedConfig,
+    peer: VerifiedPeer,
+    *,
+    peer_is_server: bool,
+    server_name: str | None,
+) -> None:
+    """The application's last word, on a peer that has proved to hold its key."""
+    if config.confirm_peer is None:
+        return
+    if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
+        raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")
+
+
+def send_certificate(
+    hs: Dialogue,
+    config: SharedConfig,
+    credentials: Credentials | None,
+    asked: Mapping[int, bytes],
+    request_context: bytes = b"",
+) -> None:
+    """This side's certificates, leaf first, with what the peer `asked` for by extensions.
+
+    Without credentials, a message that says so.
+    """
+    entries: list[CertificateEntry] = []
+    if credentials is not None:
+        leaf, *others = credentials.chain
+        entries.append(CertificateEntry(leaf, _leaf_extensions(config, credentials, asked)))
+        entries += [CertificateEntry(der, {}) for der in others]
+    raw = write_message(Certificate(request_context, tuple(entries)))
+    data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
+    if data is not None and credentials is not None:
+        offered = ext.read_compress_certificate(data)
+        for name in config.certificate_compression or ():
+            if COMPRESSION_ALGORITHMS[name] in offered:
+                raw = _smaller(name, raw)
+                break
+    hs.send_raw(raw)
+
+
+def _leaf_extensions(
+    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes]
+) -> dict[int, bytes]:
+    extensions: dict[int, bytes] = {}
+    status = asked.get(ExtensionType.STATUS_REQUEST)
+    if credentials.staple is not None and status is not None and ext.read_status_request(status):
+        response = credentials.staple.current(config.clock())
+        if response is not None:
+            extensions[ExtensionType.STATUS_REQUEST] = ext.write_certificate_status(response)
+    if credentials.sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
+        extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = credentials.sct_list
+    return extensions
+
+
+@lru_cache(maxsize=64)
+def _smaller(name: str, raw: bytes) -> bytes:
+    """A Certificate message as CompressedCertificate, if that is any smaller."""
+    body = raw[HEADER_SIZE:]
+    packed = compress(name, body)
+    message = CompressedCertificate(COMPRESSION_ALGORITHMS[name], len(body), packed)
+    return min(raw, write_message(message), key=len)
+
+
+@lru_cache(maxsize=64)
+def asking_extensions(
+    *,
+    schemes: tuple[str, ...],
+    compression: tuple[str, ...],
+    with_status: bool,
+    authorities: TrustStore | None,
+) -> dict[int, bytes]:
+    """What a ClientHello and a CertificateRequest ask for in common; the same for a whole config.
+
+    A list of `authorities` that is too long to be of use is left out.
+    """
+    extensions: dict[int, bytes] = {
+        ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(
+            [SIGNATURE_SCHEMES[name].code for name in schemes]
+        ),
+        ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.write_signature_algorithms(
+            CERTIFICATE_SIGNATURE_SCHEMES
+        ),
+    }
+    if with_status:
+        extensions[ExtensionType.STATUS_REQUEST] = ext.write_status_request()
+        extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = b""
+    if compression:
+        extensions[ExtensionType.COMPRESS_CERTIFICATE] = ext.write_compress_certificate(
+            [COMPRESSION_ALGORITHMS[name] for name in compression]
+        )
+    if authorities is not None:
+        names = authorities.subjects()
+        if names and sum(map(len, names)) <= MAX_AUTHORITIES:
+            data = ext.write_certificate_authorities(names)
+            extensions[ExtensionType.CERTIFICATE_AUTHORITIES] = data
+    return extensions
