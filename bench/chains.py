@@ -1,10 +1,10 @@
 """What a decision about a chain costs on top of path building, which is cryptography's.
 
-Its verifier is given the same bytes, the same anchors and the same time under its own policy. Around
-it is only what every handshake needs: the certificates are read, and the key is taken out of the
-leaf. Both keep their store. Each chain comes from another server,
-and there are more of them than ours remembers, so that it decides each time, except where the row
-says that the chain is known.
+Its verifier is given the same bytes, the same anchors and the same time under its own policy.
+Around it is only what every handshake needs: the certificates are read, and the key is taken out
+of the leaf. Both keep their store. Each chain comes from another server, and there are more of
+them than ours remembers, so that it decides each time, except where the row says that the chain
+is known.
 """
 
 from __future__ import annotations

@@ -558,7 +558,7 @@ class TestAnyBytes:
             with pytest.raises(ConfigurationError):
                 load()
 
-    @pytest.mark.filterwarnings("ignore:Parsed a serial number")
+    @pytest.mark.filterwarnings("ignore:Parsed a serial number", "ignore:PKCS#12 bundle")
     @settings(max_examples=300)
     @given(st.integers(min_value=0), st.integers(1, 255), st.booleans())
     def test_damaged(self, place: int, flip: int, cut: bool) -> None:

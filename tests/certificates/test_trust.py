@@ -114,6 +114,15 @@ def test_no_bytes_raise_anything_else(data: bytes, start: bytes) -> None:
             load(start + data)
 
 
+def test_a_name_that_cannot_be_read_is_told_at_once(pki: Pki) -> None:
+    # The parser takes it; only who asks for the name would find out.
+    (der,) = der_of(pki.certificate)
+    printable_name, broken_name = b"\x0c\x09test root", b"\x0c\x09te\xff\xffroot"
+    assert der.count(printable_name) == 2
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        TrustStore.from_pem(der.replace(printable_name, broken_name))
+
+
 def test_cannot_be_changed(pki: Pki) -> None:
     for name in ("source", "anchors", "vetted", "store", "remembered", "fingerprint"):
         with pytest.raises(AttributeError):

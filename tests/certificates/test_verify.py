@@ -259,7 +259,7 @@ class TestRefused:
     def test_intermediate_without_key_usage(self, pki: Pki) -> None:
         lax = pki.intermediate(with_key_usage=False)
         detail = refused(Fault.BAD_CERTIFICATE, lax.server("localhost").chain, pki.trust)
-        assert detail == "an intermediate certificate has no keyUsage"
+        assert detail == "CN=intermediate: an intermediate certificate has no keyUsage"
 
     def test_forged_signature(self, pki: Pki) -> None:
         der = bytearray(pki.server("localhost").chain[0])
@@ -308,7 +308,7 @@ class TestRefused:
         leaf = x509.load_pem_x509_certificate((tmp_path / "leaf.pem").read_bytes())
         trust = TrustStore.from_pem(tmp_path / "ca.pem")
         detail = refused(Fault.UNSUPPORTED_CERTIFICATE, der_of(leaf), trust)
-        assert detail == "CN=localhost is signed with SHA1"
+        assert detail.startswith("CN=localhost is signed with SHA1")
 
     def test_empty_chain(self, pki: Pki) -> None:
         refused(Fault.BAD_CERTIFICATE, [], pki.trust)

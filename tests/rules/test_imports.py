@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "trace.hooks",
     ),
-    "certificates": ("certificates", "crypto", "errors", "faults"),
+    "certificates": ("certificates", "crypto", "wire.iana", "wire.reader", "errors", "faults"),
     "handshake": (
         "handshake",
         "keys",
@@ -73,11 +73,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
 # The adapters and the command line build on what everybody can import.
 OUTER = ("adapters", "cli", "aio", "__main__", "")
 
-# Modules that applications may import besides the package itself: the local authority, the
-# explanation of a certificate, and the parts of a trace.
+# Modules that applications may import besides the package itself: the local authority, what a
+# policy holds, the explanation of a certificate, and the parts of a trace.
 PUBLIC_MODULES = (
+    "certificates",
     "certificates.authority",
+    "certificates.dane",
     "certificates.describe",
+    "certificates.policy",
+    "certificates.revocation",
+    "certificates.staple",
+    "certificates.transparency",
     "trace.facts",
     "trace.hooks",
     "trace.keylog",
@@ -101,17 +107,28 @@ NEVER_BELOW_ADAPTERS = {
     "trio",
 }
 
-# A recorder stamps what it notes, by a clock that can be given to it; on Windows only `ssl` can
-# read the system's store of authorities.
-EXCEPTIONS = {"trace.recorder": {"time"}, "certificates.trust": {"ssl"}}
+# A recorder stamps what it notes, and files of credentials are looked at now and then, each by a
+# clock that can be given; on Windows only `ssl` can read the system's store of authorities.
+EXCEPTIONS = {
+    "trace.recorder": {"time"},
+    "certificates.credentials": {"time"},
+    "certificates.watched": {"time"},
+    "certificates.system_trust": {"ssl"},
+}
 
 # What may be imported from outside of the standard library. All but the first are optional, and
 # asked for where they are needed.
-DEPENDENCIES = {"cryptography", "certifi", "idna", "_typeshed"}
+OPTIONAL = {"brotli", "certifi", "idna", "publicsuffixlist", "zstandard"}
+DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 
 # Where the defaults of clock and entropy are set; the authority issues certificates and has no
 # part in a connection.
-SOURCES_OF_TIME_AND_CHANCE = {"config", "certificates.authority"}
+SOURCES_OF_TIME_AND_CHANCE = {
+    "config",
+    "certificates.authority",
+    "certificates.credentials",
+    "certificates.watched",
+}
 
 
 def allowed(target: str, prefixes: tuple[str, ...]) -> bool:
@@ -226,4 +243,4 @@ def test_the_only_dependency_is_cryptography() -> None:
         for node in module.tree.body:
             if isinstance(node, ast.Import):
                 names = {alias.name.partition(".")[0] for alias in node.names}
-                assert not names & {"certifi", "idna"}, f"{module.name} needs what is optional"
+                assert not names & OPTIONAL, f"{module.name} needs what is optional"

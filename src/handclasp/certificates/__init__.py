@@ -1,6 +1,24 @@
 """Who is who: this side's credentials, the authorities it trusts, and the verdict on a peer.
 
-It may import `crypto`, `errors`, `faults` and `wire.iana`. cryptography.x509 costs more to import
-than all of the rest, so every module here imports it inside the functions that need it.
-Start with `verify`, which makes the trust decision; `refusal` says why one came out as no.
+It may import `crypto`, `errors`, `faults`, `wire.iana` and `wire.reader`. cryptography.x509 costs
+more to import than all of the rest, so it is imported only where the first chain is judged.
+Start with `verify` and `judgement`, which make the trust decision; `explanation` says why.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handclasp.certificates.explanation import Explanation, explain
+
+__all__ = ["Explanation", "explain"]
+
+
+def __getattr__(name: str) -> Any:
+    # The explanation needs cryptography.x509, which is imported only where it is needed.
+    if name in __all__:
+        from handclasp.certificates import explanation
+
+        return getattr(explanation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

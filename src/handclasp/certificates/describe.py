@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import certificate_names, shown
 from handclasp.crypto.signatures import key_kind
 
@@ -36,14 +37,14 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
         "not_before": _iso(certificate.not_valid_before_utc),
         "not_after": _iso(certificate.not_valid_after_utc),
         "serial": f"{certificate.serial_number:x}",
-        "key_type": _key_type(certificate, key),
+        "key_type": key_type_of(certificate),
         "key_size": getattr(key, "key_size", None),
         "signature_algorithm": _signature_algorithm(certificate),
-        "spki_sha256": readable(lambda: spki_pin(key)),
+        "spki_sha256": readable(lambda: pin_of(certificate)),
         "fingerprint_sha256": hashlib.sha256(_der(certificate)).hexdigest(),
         "is_authority": readable(lambda: _is_authority(certificate)),
-        "key_usage": readable(lambda: _key_usage(certificate)),
-        "extended_key_usage": readable(lambda: _extended_key_usage(certificate)),
+        "key_usage": readable(lambda: key_usage_of(certificate)),
+        "extended_key_usage": readable(lambda: extended_key_usage_of(certificate)),
     }
 
 
@@ -53,6 +54,14 @@ def spki_pin(public_key: Any) -> str:
 
     spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return b64encode(hashlib.sha256(spki).digest()).decode("ascii")
+
+
+def pin_of(certificate: x509.Certificate) -> str:
+    """The same of a certificate's key, over the bytes as they stand there.
+
+    cryptography writes an RSASSA-PSS key anew as rsaEncryption, which has another digest.
+    """
+    return b64encode(hashlib.sha256(public_key_info(certificate)).digest()).decode("ascii")
 
 
 def _or_none(read: Callable[[], Any]) -> Any:
@@ -66,7 +75,9 @@ def _iso(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _key_type(certificate: x509.Certificate, key: Any) -> str:
+def key_type_of(certificate: x509.Certificate) -> str:
+    """The kind of its key in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; else the OID."""
+    key = _or_none(certificate.public_key)
     if key is None:
         return certificate.public_key_algorithm_oid.dotted_string
     kind = key_kind(key)
@@ -118,7 +129,8 @@ _USAGES = {
 }
 
 
-def _key_usage(certificate: x509.Certificate) -> list[str] | None:
+def key_usage_of(certificate: x509.Certificate) -> list[str] | None:
+    """The uses that keyUsage allows, by the RFC's names; None without the extension."""
     from cryptography import x509
 
     usage = _extension(certificate, x509.KeyUsage)
@@ -138,7 +150,8 @@ _PURPOSES = {
 }
 
 
-def _extended_key_usage(certificate: x509.Certificate) -> list[str] | None:
+def extended_key_usage_of(certificate: x509.Certificate) -> list[str] | None:
+    """The purposes by the RFC's names or as OIDs; None without the extension."""
     from cryptography import x509
 
     purposes = _extension(certificate, x509.ExtendedKeyUsage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from handclasp.errors import CertificateError
@@ -49,3 +50,11 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
             raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
         certificates.append(certificate)
     return certificates
+
+
+@lru_cache(maxsize=1024)
+def encoded(certificate: x509.Certificate) -> bytes:
+    """The DER of a certificate that comes up again and again, such as an anchor's."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)

@@ -17,23 +17,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_anchors, matching_leaf
-from handclasp.certificates.describe import spki_pin
-from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.describe import pin_of
+from handclasp.certificates.evidence import Evidence, encoded, parse
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.path import build_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.refusal import refusal
 from handclasp.certificates.revocation import check_staple, demands_staple
+from handclasp.certificates.rules import Context
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
@@ -84,9 +83,10 @@ def judge(
     try:
         path = build_path(leaf, others, trust, name, now, policy)
     except Exception as error:
-        raise refusal(leaf, others, trust.anchors, name, now, error) from error
+        names = () if name is None else (name,)
+        raise refusal(certificates, Context(trust, names, now, policy), error) from error
     sent = dict(zip(map(id, certificates), chain, strict=True))
-    path_der = tuple([sent.get(id(each)) or _encoded(each) for each in path])
+    path_der = tuple([sent.get(id(each)) or encoded(each) for each in path])
     issuers = [profile.authority(*pair) for pair in zip(path[1:], path_der[1:], strict=True)]
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
@@ -103,7 +103,7 @@ def _anchors_by_records(
     """The authorities that TLSA records name take the place of the trust store (RFC 7671 5.2)."""
     anchors = matching_anchors(policy.tlsa, others)
     if not anchors:
-        detail = f"{len(policy.tlsa)} records, and the pin of {subject_of(leaf)} is {_pin(leaf)}"
+        detail = f"{len(policy.tlsa)} records, and the pin of {subject_of(leaf)} is {pin_of(leaf)}"
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return TrustStore.from_certificates(anchors)
 
@@ -114,11 +114,6 @@ def _check_cost(certificate: x509.Certificate, der: bytes) -> None:
     if problem:
         detail = f"{subject_of(certificate)} has {problem}"
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
-
-
-@lru_cache(maxsize=1024)
-def _encoded(anchor: x509.Certificate) -> bytes:
-    return anchor.public_bytes(Encoding.DER)
 
 
 def _check_policy(
@@ -161,9 +156,5 @@ _TLS_FEATURE = bytes.fromhex("06082b06010505070118")
 
 
 def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:
-    if policy.pins and not any(_pin(certificate) in policy.pins for certificate in path):
-        raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {_pin(path[0])}")
-
-
-def _pin(certificate: x509.Certificate) -> str:
-    return spki_pin(certificate.public_key())
+    if policy.pins and not any(pin_of(certificate) in policy.pins for certificate in path):
+        raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {pin_of(path[0])}")

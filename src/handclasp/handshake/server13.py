@@ -157,7 +157,21 @@ async def complete_server_handshake(
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client, "application")
 
-    info = ConnectionInfo(
+    info = _info(offer, choice, credentials, scheme, shown, client)
+    return Settled13(
+        info, peer_finished, application.server, application.client, application.exporter
+    )
+
+
+def _info(
+    offer: _Offer,
+    choice: _Choice,
+    credentials: Credentials,
+    scheme: str,
+    shown: PeerCertificate | None,
+    client: AuthenticatedPeer | None,
+) -> ConnectionInfo:
+    return ConnectionInfo(
         version=version_name(TLS13),
         cipher_suite=choice.suite.name,
         group=choice.group,
@@ -165,7 +179,7 @@ async def complete_server_handshake(
         alpn=choice.alpn,
         server_name=offer.server_name,
         resumed=False,
-        early_data="rejected" if ExtensionType.EARLY_DATA in hello.extensions else "none",
+        early_data="rejected" if ExtensionType.EARLY_DATA in offer.hello.extensions else "none",
         hello_retry=choice.retried,
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
@@ -177,9 +191,6 @@ async def complete_server_handshake(
         certificate_compression=shown.compression if shown else None,
         ocsp_response=shown.ocsp_response if shown else None,
         sct_list=shown.sct_list if shown else None,
-    )
-    return Settled13(
-        info, peer_finished, application.server, application.client, application.exporter
     )
 
 

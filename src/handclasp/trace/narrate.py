@@ -151,6 +151,11 @@ def _story_of(message: messages.Message | None, sender: str) -> str:
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages.Certificate():
             return _certificate_story(message, sender)
+        case messages.CompressedCertificate():
+            return (
+                f"The {sender}'s certificates, compressed: {message.uncompressed_length:,} bytes "
+                f"became {len(message.compressed_certificate_message):,}."
+            )
         case messages.CertificateVerify():
             scheme = signature_scheme_name(message.algorithm)
             return (
