@@ -37,11 +37,11 @@ class Cell:
 
     def lacking(self, local: Peer) -> str | None:
         """Why there is nothing to run."""
-        if (reason := self.peer.lacks(self.feature, self.role)) is not None:
+        if (reason := self.peer.lacking(self.feature, self.role)) is not None:
             return reason
         other: Role = "server" if self.role == "client" else "client"
         swapped = {"key-update": "key-update-peer", "key-update-peer": "key-update"}
-        reason = local.lacks(swapped.get(self.feature, self.feature), other)
+        reason = local.lacking(swapped.get(self.feature, self.feature), other)
         return None if reason is None else f"{local.title}: {reason}"
 
 

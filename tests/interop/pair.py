@@ -67,6 +67,7 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
         if scenario.signature and scheme and not scheme.startswith(scenario.signature):
             _equal(f"{name}'s signature scheme", scheme, scenario.signature)
     _judge_identities(scenario, outcome)
+    _judge_certificates(scenario, outcome)
     _judge_key_updates(scenario, outcome)
     if scenario.exports:
         _equal("length of the export", len(bytes.fromhex(outcome.client.exporter or "")), 48)
@@ -98,6 +99,20 @@ def _judge_identities(scenario: Scenario, outcome: Outcome) -> None:
         _equal("server's name", outcome.client.peer_subject, scenario.server_subject)
     # Every server here can tell, and one that did not ask would otherwise go unnoticed.
     _equal("client's name", outcome.server.peer_subject, scenario.client_subject)
+
+
+def _judge_certificates(scenario: Scenario, outcome: Outcome) -> None:
+    """What came along with certificates, or in their place; both ends' words count."""
+    client, server = outcome.client, outcome.server
+    for what, found, wanted in (
+        ("OCSP response that the client saw", client.staple, scenario.staple),
+        ("server's raw key", client.peer_key, scenario.server_key),
+        ("client's raw key", server.peer_key, scenario.client_key),
+    ):
+        if wanted is not None:
+            _equal(what, found, wanted)
+    if scenario.compressed:
+        _equal("whether the server's certificate came compressed", client.compressed, True)
 
 
 def _judge_key_updates(scenario: Scenario, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PASSWORD = "interop"
@@ -63,6 +65,19 @@ class Identity:
                 path.write_bytes(b"")  # PKCS #12 has no form for this key (ML-DSA)
         return path
 
+    @cached_property
+    def key_digest(self) -> str:
+        """SHA-256 of the SubjectPublicKeyInfo, in hexadecimal."""
+        return hashlib.sha256(self.public_key).hexdigest()
+
+    @cached_property
+    def public_key(self) -> bytes:
+        """The SubjectPublicKeyInfo as DER."""
+        key = serialization.load_pem_private_key(self.key.read_bytes(), None)
+        return key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
 
 class Authority:
     """A CA in a directory; leaves are made when first asked for."""
@@ -85,6 +100,30 @@ class Authority:
                 made = self._leaf(signature, KEYS[signature](), SERVER_NAME, server=True)
             self._made[signature] = made
         return self._made[signature]
+
+    def staple(self, identity: Identity | None) -> Path:
+        """The OCSP response for a leaf of this authority: it is good."""
+        assert identity is not None
+        path = identity.chain.with_suffix(".ocsp")
+        leaf = x509.load_pem_x509_certificates(identity.chain.read_bytes())[0]
+        now = datetime.datetime.now(datetime.UTC)
+        response = (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                cert=leaf,
+                issuer=self.certificate,
+                algorithm=hashes.SHA1(),
+                cert_status=ocsp.OCSPCertStatus.GOOD,
+                this_update=now - datetime.timedelta(hours=1),
+                next_update=now + datetime.timedelta(days=1),
+                revocation_time=None,
+                revocation_reason=None,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, self.certificate)
+            .sign(self.key, hashes.SHA256())
+        )
+        path.write_bytes(response.public_bytes(serialization.Encoding.DER))
+        return path
 
     def client(self) -> Identity:
         if "client" not in self._made:

@@ -28,7 +28,11 @@ class Scenario:
     signature: str | None = None  # the beginning of the SignatureScheme
     alpn: str | None = None
     client_subject: str | None = None
-    server_subject: str = SERVER_NAME
+    server_subject: str | None = SERVER_NAME
+    server_key: str | None = None  # the raw one, if it shows no certificate
+    client_key: str | None = None
+    staple: str | None = None  # digest of the OCSP response that the client must see
+    compressed: bool = False  # the server's certificate
     hello_retry: bool = False
     key_updates_by: Role | None = None
     exports: bool = False
@@ -72,6 +76,22 @@ class Scenarios:
         if kind == "sig":
             server = replace(server, identity=self.authority.server(value))
             return replace(plain, server=server, signature=value)
+        if feature == "ocsp":
+            staple = self.authority.staple(plain.server.identity)
+            staple_digest = hashlib.sha256(staple.read_bytes()).hexdigest()
+            return replace(_both(plain, staple=staple), staple=staple_digest)
+        if feature == "compression":
+            return replace(_both(plain, compress=True), compressed=True)
+        if feature == "raw-key":
+            identity = self.authority.server()
+            made = _both(plain, raw_server_key=identity)
+            return replace(made, server_subject=None, server_key=identity.key_digest)
+        if feature == "client-raw-key":
+            identity = self.authority.client()
+            client = replace(plain.client, identity=identity, raw_client_key=identity)
+            server = replace(plain.server, require_client_cert=True, raw_client_key=identity)
+            made = replace(plain, server=server, client=client)
+            return replace(made, client_key=identity.key_digest)
         if feature == "hrr":
             return _hello_retry(plain, peer, peer_role)
         if feature == "client-auth":

@@ -125,8 +125,8 @@ class LocalAuthority:
 
         Args:
             names: for a server, DNS names (`*.` in front is a wildcard; U-labels are converted)
-                and IP addresses; for a client, the first name is its common name as well, and
-                names that are neither DNS names nor addresses count as common names only.
+                and IP addresses; for a client, the first name as it is given is its common name
+                as well, and names that are neither DNS names nor addresses count as that only.
             days: how long it is valid, at most 397.
             key_type: one of `KEY_TYPES`.
 
@@ -311,7 +311,8 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
             alternatives[x509.IPAddress(address)] = None
         elif normal:
             alternatives[x509.DNSName(wildcard + normal)] = None
-        first = first or (wildcard + normal if normal else name)
+        # A person is called as they were given; a host's common name must be one of its names.
+        first = first or (name if purpose == "client" else wildcard + normal)
     fits = first is not None and len(first) <= _MAX_COMMON_NAME
     return (first if fits else None), list(alternatives)
 

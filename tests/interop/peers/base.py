@@ -21,7 +21,7 @@ from typing import IO, Literal
 
 from tests.interop.pki import Identity
 
-from .features import FAST
+from .features import FAST, RARE
 
 Role = Literal["client", "server"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +59,10 @@ class Options:
     update_keys: bool = False
     exporter: Exporter | None = None
     peer_sends_close_notify: bool = True
+    staple: Path | None = None  # a server's OCSP response, which its client must see
+    compress: bool = False  # the server's certificate
+    raw_server_key: Identity | None = None  # shown by the server and expected by the client
+    raw_client_key: Identity | None = None  # the other way round
 
     def as_flags(self, workdir: Path) -> list[str]:
         """The same as the flags that every peer program takes."""
@@ -80,6 +84,8 @@ class Options:
             flags["require-client-cert"] = "yes"
         if self.update_keys:
             flags["update-keys"] = "yes"
+        if self.staple is not None:
+            flags["staple"] = str(self.staple)
         if self.exporter is not None:
             flags["exporter-label"] = self.exporter.label
             flags["exporter-context"] = (self.exporter.context or b"").hex()
@@ -100,6 +106,9 @@ class Report:
     hello_retry: bool | None = None
     exporter: str | None = None  # hex
     peer_subject: str | None = None
+    peer_key: str | None = None  # SHA-256 of a raw public key's SubjectPublicKeyInfo, hex
+    staple: str | None = None  # SHA-256 of the OCSP response that came, hex; "" for none
+    compressed: bool | None = None  # how the peer's certificate came
     key_updates_sent: int | None = None
     key_updates_received: int | None = None
 
@@ -152,9 +161,17 @@ class Peer(ABC):
     def unavailable(self) -> str | None:
         """Why the peer cannot run here, or None."""
 
+    rare_features: frozenset[str] = frozenset()  # those of `RARE` that it can do
+
     def lacks(self, feature: str, role: Role) -> str | None:
         """Why the peer cannot do `feature` in `role`, or None."""
         return None
+
+    def lacking(self, feature: str, role: Role) -> str | None:
+        """The same, for what few can do as well."""
+        if feature in RARE - self.rare_features:
+            return "not there, or not to be had through its program"
+        return self.lacks(feature, role)
 
     def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """The client's groups, its shares, and the server's groups that force a retry when the

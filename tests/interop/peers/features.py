@@ -32,7 +32,14 @@ FEATURES: tuple[str, ...] = (
     "key-update-peer",
     "exporter",
     *(f"sig:{signature}" for signature in SIGNATURES),
+    "ocsp",
+    "compression",
+    "raw-key",
+    "client-raw-key",
 )
+
+# What few stacks can do, or can be made to do by their programs here; a peer names those it does.
+RARE: frozenset[str] = frozenset({"ocsp", "compression", "raw-key", "client-raw-key"})
 
 # What CI runs: one of each kind, the ones most likely to break first.
 FAST: frozenset[str] = frozenset(
@@ -45,6 +52,7 @@ FAST: frozenset[str] = frozenset(
         "alpn",
         "key-update",
         "exporter",
+        *RARE,
     }
 )
 

@@ -14,6 +14,7 @@ class Go(ProgramPeer):
     name = "go"
     title = "Go crypto/tls"
     styles = ("raw", "http")
+    rare_features = frozenset({"ocsp"})
 
     def version(self) -> str:
         printed = subprocess.run([_PROGRAM, "version"], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import socket
 import threading
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.conversation import Terms, converse_as_client, converse_as_server
+from tests.interop.pki import Identity
 
 from .base import TIMEOUT, Options, Peer, Report, RunningServer
+from .features import RARE
 
 
 class Handclasp(Peer):
     name = "handclasp"
     title = "handclasp"
     styles = ("raw", "http")
+    rare_features = RARE
 
     def version(self) -> str:
         import handclasp
@@ -41,7 +45,12 @@ class Handclasp(Peer):
         if options.require_client_cert:
             settings["client_auth"] = handclasp.ClientAuth.REQUIRED
             settings["trust"] = handclasp.TrustStore.from_pem(options.ca)
-        credentials = handclasp.Credentials.load(options.identity.chain, options.identity.key)
+        if options.raw_client_key is not None:
+            settings["raw_public_keys"] = [options.raw_client_key.public_key]
+            settings["trust"] = None
+        credentials = _credentials(options.identity, raw=options.raw_server_key is not None)
+        if options.staple is not None:
+            credentials = credentials.with_staple(options.staple)
         config = handclasp.ServerConfig(credentials=[credentials], **settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             server = _ServerThread(listener, config, options)
@@ -57,10 +66,15 @@ class Handclasp(Peer):
         if options.key_shares:
             settings["key_shares"] = list(options.key_shares)
         if options.identity is not None:
-            identity = options.identity
-            settings["credentials"] = handclasp.Credentials.load(identity.chain, identity.key)
-        trust = handclasp.TrustStore.from_pem(options.ca)
-        config = handclasp.ClientConfig(trust=trust, **settings)
+            raw = options.raw_client_key is not None
+            settings["credentials"] = _credentials(options.identity, raw=raw)
+        if options.staple is not None:
+            settings["policy"] = handclasp.CertificatePolicy(stapled_ocsp="require")
+        if options.raw_server_key is not None:
+            settings["raw_public_keys"] = [options.raw_server_key.public_key]
+        else:
+            settings["trust"] = handclasp.TrustStore.from_pem(options.ca)
+        config = handclasp.ClientConfig(**settings)
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
             tls = handclasp.wrap_client(sock, config, server_name="localhost")
             try:
@@ -147,6 +161,14 @@ def _end(tls: Any, options: Options) -> None:
             raise
 
 
+def _credentials(identity: Identity, *, raw: bool) -> Any:
+    import handclasp
+
+    if raw:
+        return handclasp.Credentials.raw_public_key(identity.key)
+    return handclasp.Credentials.load(identity.chain, identity.key)
+
+
 def _shared_settings(options: Options) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if options.alpn:
@@ -167,6 +189,7 @@ def _report(channel: _Channel, received: list[str], options: Options) -> Report:
 
     info = channel.tls.info
     subject = None
+    raw = info.peer_certificate_type == "RawPublicKey"
     if info.peer_chain:
         name = info.peer_chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0]
         subject = str(name.value)
@@ -188,5 +211,8 @@ def _report(channel: _Channel, received: list[str], options: Options) -> Report:
         hello_retry=info.hello_retry,
         exporter=exporter,
         peer_subject=subject,
+        peer_key=hashlib.sha256(info.peer_chain_der[0]).hexdigest() if raw else None,
+        staple=hashlib.sha256(info.ocsp_response or b"").hexdigest(),
+        compressed=info.certificate_compression is not None,
         key_updates_sent=channel.updates,
     )

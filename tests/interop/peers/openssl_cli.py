@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from .base import TIMEOUT, Options, Peer, PeerError, Process, Report, Role, RunningServer, running
 from .features import ML_DSA, ML_KEM
 from .openssl_conf import openssl_groups
@@ -28,13 +31,16 @@ class OpenSSLCommand(Peer):
     title = "openssl command"
     text_payload = True
     exporter_context = None
+    program = "openssl"
+    rare_features = frozenset({"ocsp"})
 
     def version(self) -> str:
-        printed = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True)
+        command = [self.program, "version"]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True)
         return " ".join(printed.stdout.split()[:2])
 
     def unavailable(self) -> str | None:
-        return None if shutil.which("openssl") else "openssl is not installed"
+        return None if shutil.which(self.program) else f"{self.program} is not installed"
 
     def lacks(self, feature: str, role: Role) -> str | None:
         if feature in ML_KEM | ML_DSA and self.version() < "OpenSSL 3.5":
@@ -43,9 +49,18 @@ class OpenSSLCommand(Peer):
 
     @contextmanager
     def start_server(self, options: Options, workdir: Path) -> Iterator[RunningServer]:
-        command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]
-        if options.require_client_cert:
+        command = [self.program, "s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]
+        if options.raw_client_key is not None:
+            # s_server cannot be told which key to expect; it prints the one that came.
+            command += ["-enable_client_rpk", "-Verify", "1"]
+        elif options.require_client_cert:
             command += ["-Verify", "2", "-verify_return_error"]
+        if options.raw_server_key is not None:
+            command += ["-enable_server_rpk"]
+        if options.staple is not None:
+            command += ["-status_file", str(options.staple)]
+        if options.compress:
+            command += ["-cert_comp"]
         command += _shared_flags(options, workdir)
         with running(Process(command, workdir)) as process:
             end = process.wait_for(b"\n", process.wait_for(b"ACCEPT 127.0.0.1:"))
@@ -53,7 +68,15 @@ class OpenSSLCommand(Peer):
             yield _ConsoleServer(process, int(port), options, workdir)
 
     def run_client(self, port: int, options: Options, workdir: Path) -> Report:
-        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"]
+        command = [self.program, "s_client", "-connect", f"127.0.0.1:{port}"]
+        if options.raw_server_key is not None:
+            record = f"3 1 1 {options.raw_server_key.key_digest}"
+            command += ["-enable_server_rpk", "-dane_tlsa_domain", "localhost"]
+            command += ["-dane_tlsa_rrdata", record]
+        if options.raw_client_key is not None:
+            command += ["-enable_client_rpk"]
+        if options.staple is not None:
+            command += ["-status"]
         command += ["-servername", "localhost", "-verify_hostname", "localhost"]
         command += ["-verify_return_error", *_shared_flags(options, workdir)]
         with running(Process(command, workdir)) as process:
@@ -138,6 +161,27 @@ def _read_payload(process: Process, payload: bytes, start: int) -> tuple[bytes, 
         end += len(payload) - len(data)
 
 
+def _raw_key(text: str) -> str | None:
+    """The digest of the raw public key that came: a point of P-256, printed in hexadecimal."""
+    found = re.search(r"raw public key\n.*\n +pub:\n([0-9a-f:\s]+)", text)
+    if found is None:
+        return None
+    point = bytes.fromhex(re.sub(r"[:\s]", "", found[1])[: 2 * 65])
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(info).hexdigest()
+
+
+def _staple(text: str, options: Options) -> str | None:
+    """The response is printed field by field, so it is known by its status and serial number."""
+    if options.staple is None or options.identity is not None:
+        return None
+    serial = re.search(r"Serial Number: ([0-9A-F]+)\s+Cert Status: good", text)
+    response = options.staple.read_bytes()
+    came = serial is not None and bytes.fromhex(serial[1].zfill(40)).lstrip(b"\0") in response
+    return hashlib.sha256(response).hexdigest() if came else ""
+
+
 def _send_key_update(process: Process, workdir: Path) -> None:
     """What is read together with the letter would be lost, so this waits until it was obeyed."""
     before = _count(workdir, ">>>", "KeyUpdate")
@@ -176,6 +220,9 @@ def _report(process: Process, received: list[str], options: Options, workdir: Pa
         hello_retry=hellos == 2,
         exporter=exporter.lower() if exporter else None,
         peer_subject=printed(r"subject=CN ?= ?([^\n]+)"),
+        peer_key=_raw_key(text),
+        staple=_staple(text, options),
+        compressed=_count(workdir, "<<<", "CompressedCertificate") > 0,
         key_updates_sent=_count(workdir, ">>>", "KeyUpdate"),
         key_updates_received=_count(workdir, "<<<", "KeyUpdate"),
     )

@@ -11,6 +11,7 @@ from .jsse import Jsse
 from .nginx import Nginx
 from .node import Node
 from .nss import NSS
+from .openssl35 import OpenSSL35Command
 from .openssl_cli import OpenSSLCommand
 from .pyopenssl import PyOpenSSL
 from .rustls import Pyrtls, Rtls
@@ -20,6 +21,7 @@ from .tlslite import Tlslite
 
 PEERS: tuple[Peer, ...] = (
     OpenSSLCommand(),
+    OpenSSL35Command(),
     PyOpenSSL(),
     Go(),
     GnuTLS(),

@@ -40,6 +40,7 @@ var (
 	exporterLabel   = flag.String("exporter-label", "", "")
 	exporterContext = flag.String("exporter-context", "", "hex")
 	exporterLength  = flag.Int("exporter-length", 0, "")
+	staple          = flag.String("staple", "", "OCSP response to send, DER")
 	port            = flag.Int("port", 0, "")
 )
 
@@ -58,6 +59,7 @@ type report struct {
 	HelloRetry  bool     `json:"hello_retry"`
 	Exporter    string   `json:"exporter,omitempty"`
 	PeerSubject string   `json:"peer_subject,omitempty"`
+	Staple      string   `json:"staple"`
 }
 
 func main() {
@@ -165,6 +167,11 @@ func configure() (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
+		if *staple != "" {
+			if pair.OCSPStaple, err = os.ReadFile(*staple); err != nil {
+				return nil, err
+			}
+		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	if *alpn != "" {
@@ -237,6 +244,9 @@ func describe(conn *tls.Conn, received []string) (report, error) {
 		Suite:      tls.CipherSuiteName(state.CipherSuite),
 		Group:      state.CurveID.String(),
 		HelloRetry: state.HelloRetryRequest,
+	}
+	if len(state.OCSPResponse) > 0 {
+		found.Staple = digest(state.OCSPResponse)
 	}
 	if state.NegotiatedProtocol != "" {
 		found.ALPN = &state.NegotiatedProtocol
