@@ -109,6 +109,11 @@ class LocalAuthority:
             ) from None
 
     @property
+    def name(self) -> str:
+        """The authority's common name, which no other authority has."""
+        return self._certificate.subject.rfc4514_string().removeprefix("CN=")
+
+    @property
     def trust(self) -> TrustStore:
         """A trust store with this authority alone."""
         return TrustStore.from_certificates([self._certificate])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The certificates as DER, leaf first, and what came with the leaf."""
 
     chain: tuple[bytes, ...]

@@ -15,9 +15,8 @@ only when the first chain is to be judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -40,8 +39,7 @@ from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A yes.
 
     Attributes:
@@ -78,22 +76,22 @@ def judge(
             _check_pins([leaf], policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
-    for other, der in zip(others, chain[1:], strict=True):
-        _check_cost(other, der)
+    known = {
+        id(other): _affordable(other, der) for other, der in zip(others, chain[1:], strict=True)
+    }
     try:
         path = build_path(leaf, others, trust, name, now, policy)
     except Exception as error:
         names = () if name is None else (name,)
         raise refusal(certificates, Context(trust, names, now, policy), error) from error
-    sent = dict(zip(map(id, certificates), chain, strict=True))
-    path_der = tuple([sent.get(id(each)) or encoded(each) for each in path])
-    issuers = [profile.authority(*pair) for pair in zip(path[1:], path_der[1:], strict=True)]
+    issuers = [known.get(id(each)) or profile.authority(each, encoded(each)) for each in path[1:]]
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
     profile.check_issuers(path, issuers, trust, policy)
     ends = _check_policy(evidence, path, name, now, policy)
     not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
+    path_der = (chain[0], *[issuer.der for issuer in issuers])
     return Judgement(public_key, is_pss, path_der, (not_before, not_after))
 
 
@@ -108,12 +106,13 @@ def _anchors_by_records(
     return TrustStore.from_certificates(anchors)
 
 
-def _check_cost(certificate: x509.Certificate, der: bytes) -> None:
-    """Refuse what would be slow to verify with, whether or not the path needs it."""
-    problem = profile.authority(certificate, der).cost
-    if problem:
-        detail = f"{subject_of(certificate)} has {problem}"
+def _affordable(certificate: x509.Certificate, der: bytes) -> profile.Authority:
+    """What is known of an issuer; one that is slow to verify with is refused, needed or not."""
+    known = profile.authority(certificate, der)
+    if known.cost:
+        detail = f"{subject_of(certificate)} has {known.cost}"
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
+    return known
 
 
 def _check_policy(

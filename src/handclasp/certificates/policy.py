@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from handclasp.certificates.dane import TlsaRecord
@@ -55,6 +55,10 @@ class CertificatePolicy:
     ct_logs: Sequence[CtLog] = ()
     required_timestamps: int = 1
     tlsa: Sequence[TlsaRecord] = ()
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash  # Asked for with each chain, and the same each time.
 
     def __post_init__(self) -> None:
         _check_choice("profile", self.profile, ("web", "private"))
@@ -79,6 +83,8 @@ class CertificatePolicy:
                 f"required_timestamps is {self.required_timestamps}, but ct_logs holds "
                 f"{len(self.ct_logs)}: each timestamp must be of another log."
             )
+        values = [getattr(self, each.name) for each in fields(self) if each.compare]
+        object.__setattr__(self, "_hash", hash(tuple(values)))
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -40,11 +40,13 @@ class Authority:
     """What is known of an issuer's certificate without any context.
 
     Attributes:
+        der: the certificate itself.
         cost: what makes its key too slow to verify with, or nothing.
         form: what the web profile holds against it, or nothing.
         not_before, not_after: from when to when it is valid.
     """
 
+    der: bytes
     cost: str
     form: str
     not_before: datetime
@@ -53,21 +55,21 @@ class Authority:
 
 def authority(certificate: x509.Certificate, der: bytes) -> Authority:
     """What is known of an issuer with this certificate. Raises what cryptography raises."""
-    return _kept(der) if len(der) <= _MOST_KEPT else _examined(certificate)
+    return _kept(der) if len(der) <= _MOST_KEPT else _examined(certificate, der)
 
 
 @lru_cache(maxsize=512)
 def _kept(der: bytes) -> Authority:
-    return _examined(x509.load_der_x509_certificate(der))
+    return _examined(x509.load_der_x509_certificate(der), der)
 
 
-def _examined(certificate: x509.Certificate) -> Authority:
+def _examined(certificate: x509.Certificate, der: bytes) -> Authority:
     try:
         cost = cost_problem(certificate.public_key())
     except Exception:
         cost = ""  # Nothing can be verified with this key; the path may do without it.
     not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return Authority(cost, _form(certificate), not_before, not_after)
+    return Authority(der, cost, _form(certificate), not_before, not_after)
 
 
 def _form(certificate: x509.Certificate) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Proof = TypeVar("Proof")
 
@@ -15,8 +14,7 @@ CAPACITY = 256
 """Chains remembered per trust store; the one used least recently goes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[Proof]):
+class _Entry(NamedTuple, Generic[Proof]):
     proof: Proof
     not_before: datetime
     not_after: datetime
