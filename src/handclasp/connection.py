@@ -677,7 +677,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
 
 def _needs_a_name(config: ClientConfig) -> bool:
-    """Whether certificates are verified here, and not by a callback, by their keys or not at all."""
+    """Whether certificates are verified here, and not by a callback, by keys alone, or never."""
     return config.verify_peer and config.verify is None and config.accepts_certificates
 
 

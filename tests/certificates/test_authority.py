@@ -105,6 +105,11 @@ class TestKeeping:
         with pytest.raises(ConfigurationError, match="Cannot use the directory"):
             LocalAuthority.open_or_create(tmp_path / "file")
 
+    def test_each_has_a_name_of_its_own(self, tmp_path: Path) -> None:
+        names = [LocalAuthority.open_or_create(tmp_path / place).name for place in ("one", "two")]
+        assert len(set(names)) == 2
+        assert all(name.startswith("handclasp local authority ") for name in names)
+
     def test_repr_holds_no_key(self, authority: LocalAuthority) -> None:
         assert "PRIVATE" not in repr(authority) + repr(authority.issue(["localhost"]))
 
@@ -123,6 +128,17 @@ class TestIssuing:
         leaf = leaf_of(issued.chain_pem)
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         assert common_name.value == "Jane Doe"
+
+    @pytest.mark.parametrize("name", ["Alice", "Jane Doe", "Laptop.Example", "Zoë", "10.0.0.1"])
+    def test_a_client_is_called_as_it_was_given(self, authority: LocalAuthority, name: str) -> None:
+        leaf = leaf_of(authority.issue([name], purpose="client").chain_pem)
+        (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert common_name.value == name
+
+    def test_a_server_is_called_by_its_normal_name(self, authority: LocalAuthority) -> None:
+        leaf = leaf_of(authority.issue(["WWW.Example."]).chain_pem)
+        (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert common_name.value == "www.example"
 
     def test_what_browsers_want(self, authority: LocalAuthority) -> None:
         leaf = leaf_of(authority.issue(NAMES).chain_pem)

@@ -129,7 +129,7 @@ def explain(
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
 
     Raises:
-        CertificateError: a certificate cannot be read.
+        CertificateError: a certificate cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
     if time.tzinfo is None:
@@ -138,20 +138,26 @@ def explain(
     der = tuple([each if isinstance(each, bytes) else encoded(each) for each in chain])
     wanted = tuple([normal_name(name) for name in given])
     context = Context(trust, wanted, time, policy or CertificatePolicy())
-    try:
-        return walk(parse(der), context, Evidence(der, ocsp_response, sct_list))
-    except CertificateError:
-        raise
-    except Exception as error:
-        # cryptography reads extensions and keys late.
-        detail = "a certificate cannot be read in full"
-        raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
+    return walk(parse(der), context, Evidence(der, ocsp_response, sct_list))
 
 
 def walk(
     certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
 ) -> Explanation:
-    """The same on what is parsed already. Raises what cryptography raises on broken extensions."""
+    """The same on what is parsed already."""
+    try:
+        return _walked(certificates, context, evidence)
+    except Exception:
+        # Extensions and keys are read here for the first time, and the peer wrote them.
+        about = subject_of(certificates[0])
+        text = f"{about} or one of its issuers cannot be read in full"
+        fault = Fault.BAD_CERTIFICATE
+        return Explanation((Finding("form", about, False, text, "RFC 5280 4.1", fault),), (), ())
+
+
+def _walked(
+    certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
+) -> Explanation:
     leaf, *others = certificates
     if context.policy.tlsa:
         record = matching_leaf(context.policy.tlsa, leaf)

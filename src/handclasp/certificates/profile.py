@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -74,7 +75,9 @@ def _examined(certificate: x509.Certificate, der: bytes) -> Authority:
 
 def _form(certificate: x509.Certificate) -> str:
     try:
-        extensions = {type(entry.value): entry.value for entry in certificate.extensions}
+        extensions: dict[type[Any], Any] = {
+            type(entry.value): entry.value for entry in certificate.extensions
+        }
     except Exception:
         return "has extensions that cannot be read"
     identifier = extensions.get(x509.AuthorityKeyIdentifier)

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from handclasp.certificates.evidence import Evidence
 from handclasp.certificates.explanation import walk
-from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.names import shown
 from handclasp.certificates.rules import Context
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
@@ -24,13 +24,8 @@ def refusal(
     certificates: Sequence[x509.Certificate], context: Context, error: Exception
 ) -> CertificateError:
     """The error for a chain, leaf first, that the verifier refused with `error`."""
-    try:
-        explanation = walk(certificates, context, Evidence(()))
-        broken = [finding for finding in explanation.broken if finding not in explanation.policy]
-    except Exception:
-        # Extensions and keys are read here for the first time, and the peer wrote them.
-        detail = f"{subject_of(certificates[0])} or one of its issuers cannot be read in full"
-        return CertificateError(Fault.BAD_CERTIFICATE, detail)
+    explanation = walk(certificates, context, Evidence(()))
+    broken = [finding for finding in explanation.broken if finding not in explanation.policy]
     if not broken:
         return _verifier_says(error)
     leaf = certificates[0]

@@ -6,14 +6,18 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
+from handclasp.cli.explained import explanation_text
 from handclasp.cli.identity import dates_of
-from handclasp.cli.outcome import WrongArguments, configuration_checked
+from handclasp.cli.inputs import read_file, trust_of
+from handclasp.cli.install import install as install_authority
+from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+from handclasp.cli.policy import policy_of, policy_options
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -26,16 +30,23 @@ def command() -> None:
 
 @command.command("ca", short_help="The local authority, and how to trust it.")
 @click.option("--pem", is_flag=True, help="Print the authority's certificate as PEM.")
+@click.option("--install", is_flag=True, help="Make this user's browsers trust it.")
+@click.option("--uninstall", is_flag=True, help="Take that back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def cert_ca(pem: bool, as_json: bool) -> None:
+def cert_ca(pem: bool, install: bool, uninstall: bool, as_json: bool) -> None:
     """The local authority: made if there is none, and how to trust it.
 
     It lives in $HANDCLASP_HOME, or in this user's data directory.
     """
     from cryptography import x509
 
+    if install and uninstall:
+        raise WrongArguments("--install and --uninstall exclude each other.")
     authority = open_authority()
     path = authority_directory() / "ca.pem"
+    if install or uninstall:
+        install_authority(path, authority.name, remove=uninstall, as_json=as_json)
+        return
     certificate = x509.load_pem_x509_certificate(authority.certificate_pem)
     if pem:
         click.echo(authority.certificate_pem, nl=False)
@@ -113,20 +124,65 @@ def cert_show(file: str, as_json: bool) -> None:
         _print_certificate(certificate)
 
 
+@command.command("check", short_help="Judge the certificates in a file, rule by rule.")
+@click.argument("file", metavar="FILE")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="The server's name.")
+@click.option("--client", is_flag=True, help="Judge it as a client's, which needs no name.")
+@click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
+@click.option("--at", metavar="TIME", help="Judge by this time, such as 2026-01-31T12:00.")
+@click.option("--ocsp", metavar="FILE", help="The OCSP response (DER) that is stapled to it.")
+@policy_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cert_check(file: str, as_json: bool, **options: Any) -> None:
+    """Judge the certificates in FILE (PEM or DER), the server's own one first, rule by rule.
+
+    Exit status: 0 if they are to be trusted, 1 if not.
+    """
+    from handclasp import CertificateError
+    from handclasp.certificates import explain
+
+    if bool(options["names"]) is options["client"]:
+        raise WrongArguments("Give the server's --name, or --client for a client's certificate.")
+    chain = _read_certificates(file)
+    try:
+        with configuration_checked():
+            explanation = explain(
+                chain,
+                options["names"] or None,
+                trust_of(options["ca"]),
+                _time(options["at"]),
+                policy=policy_of(options),
+                ocsp_response=read_file(options["ocsp"]) if options["ocsp"] else None,
+            )
+    except CertificateError as error:
+        raise WrongArguments(f"{file}: {error}") from None
+    if as_json:
+        click.echo(json.dumps({"file": file, **explanation.to_json()}, indent=2))
+    else:
+        click.echo(explanation_text(explanation))
+    if not explanation.accepted:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _time(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongArguments(f"--at {text}: write it as 2026-01-31T12:00.") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
 def _read_certificates(file: str) -> list[x509.Certificate]:
     from cryptography import x509
 
-    try:
-        data = Path(file).read_bytes()
-    except FileNotFoundError:
-        raise WrongArguments(f"There is no file {file}.") from None
-    except OSError as error:
-        raise WrongArguments(f"Cannot read {file}: {error.strerror or error}.") from None
+    data = read_file(file)
     try:
         if b"-----BEGIN " in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise WrongArguments(f"{file} holds no certificate that can be read.") from None
 
 

@@ -6,10 +6,12 @@ import json
 import socket
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from handclasp.cli.explained import explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
     group_names,
@@ -32,9 +34,12 @@ from handclasp.cli.outcome import (
     failure_of,
 )
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
+from handclasp.errors import CertificateError
+from handclasp.info import ConnectionInfo
 
 if TYPE_CHECKING:
-    from handclasp import ClientConfig, ConnectionInfo, Recorder, TLSSocket, TrustStore
+    from handclasp import ClientConfig, Recorder, TLSSocket, TrustStore
+    from handclasp.certificates import Explanation
     from handclasp.cli.conversation import Received
 
 CONNECT_TIMEOUT = 15.0
@@ -53,7 +58,9 @@ class _Attempt:
     server_name: str
     config: ClientConfig
     trust: TrustStore | None
+    explains: bool = False
     recorder: Recorder | None = None
+    refused: CertificateError | None = None
     address: str = ""
     timings: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -143,7 +150,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         server_name = options["server_name"] or host
         # A name that cannot be one is better told before anything is sent.
         ClientConnection(config, server_name=server_name)
-    return _Attempt(host, port, server_name, config, trust)
+    return _Attempt(host, port, server_name, config, trust, options["explain"])
 
 
 def _trust(options: dict[str, Any]) -> TrustStore | None:
@@ -181,6 +188,8 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
             info = tls.info
             if not quiet and not as_json:
                 _tell(attempt, info)
+                if attempt.explains and (explanation := _explanation(attempt, info)):
+                    click.echo("\n" + explanation_text(explanation) + "\n", err=True)
             try:
                 if send is not None:
                     received = send_and_read(tls, send, keep=as_json)
@@ -190,11 +199,39 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
                 pass  # The user has seen enough; the peer hears so by close_notify.
     except OSError as error:
         failure = failure_of(error, attempt.host, attempt.port)
+        attempt.refused = error if isinstance(error, CertificateError) else None
+    explanation = _explanation(attempt, info) if attempt.explains else None
     if as_json:
-        _print_json(attempt, info, received, failure)
+        _print_json(attempt, info, received, failure, explanation)
     elif failure is not None:
         _tell_failure(attempt, failure, info)
+        if explanation is not None:
+            click.echo("\n" + explanation_text(explanation), err=True)
     return failure is not None
+
+
+def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation | None:
+    """Why the server's certificate is trusted or not; None where none came so far."""
+    from handclasp.certificates import explain
+
+    shown: ConnectionInfo | CertificateError | None = info or attempt.refused
+    if shown is None or attempt.trust is None:
+        return None
+    chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain
+    if not chain or (isinstance(shown, ConnectionInfo) and not shown.peer_chain):
+        return None
+    try:
+        return explain(
+            chain,
+            attempt.server_name,
+            attempt.trust,
+            datetime.now(UTC),
+            policy=attempt.config.policy,
+            ocsp_response=shown.ocsp_response,
+            sct_list=shown.sct_list,
+        )
+    except CertificateError:
+        return None  # It cannot be read at all, which the failure tells.
 
 
 def _connected(attempt: _Attempt) -> TLSSocket:
@@ -280,6 +317,7 @@ def _print_json(
     info: ConnectionInfo | None,
     received: Received | None,
     failure: Failure | None,
+    explanation: Explanation | None,
 ) -> None:
     from handclasp.cli.report import info_to_json
 
@@ -291,5 +329,7 @@ def _print_json(
         shown["received"] = received.kept.decode("utf-8", "backslashreplace")
     if failure is not None:
         shown["error"] = failure.to_json()
+    if explanation is not None:
+        shown["explanation"] = explanation.to_json()
     shown["timings_us"] = attempt.timings
     print(json.dumps(shown, indent=2))

@@ -1,0 +1,69 @@
+"""An explanation of the decision on a certificate, for people: what held, what did not, and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handclasp.certificates import Explanation
+    from handclasp.certificates.rules import Finding
+
+_COLUMNS = 80
+_MARKS = {True: "ok", False: "NO", None: "-"}
+_EVIDENCE_AT = 27
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Every rule in a line or two, then the verdict, the cause and what to change."""
+    return "\n".join(_lines(explanation))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    if explanation.leaf:
+        yield f"The certificate: {explanation.leaf[0].about}"
+        yield from _rules(explanation.leaf)
+    for number, path in enumerate(explanation.paths, 1):
+        which = "The path" if len(explanation.paths) == 1 else f"Path {number}"
+        end = "to a trusted authority" if path.reaches_anchor else "to nobody who is trusted"
+        yield ""
+        yield f"{which}: {_plural(len(path.certificates), 'certificate')}, {end}"
+        about = ""
+        for finding in path.findings:
+            if finding.about != about:
+                about = finding.about
+                yield ""
+                yield from textwrap.wrap(f"  {about}", _COLUMNS, subsequent_indent="    ")
+            yield from _rules([finding])
+    if explanation.policy:
+        yield ""
+        yield "The policy"
+        yield from _rules(explanation.policy)
+    yield ""
+    yield from _verdict(explanation)
+
+
+def _rules(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        head = f"  {_MARKS[finding.held]:3} {finding.rule}".ljust(_EVIDENCE_AT)
+        text = f"{finding.evidence} ({finding.section})" if finding.section else finding.evidence
+        wrapped = textwrap.wrap(text, _COLUMNS - _EVIDENCE_AT) or [""]
+        yield f"{head}{wrapped[0]}"
+        for rest in wrapped[1:]:
+            yield " " * _EVIDENCE_AT + rest
+
+
+def _verdict(explanation: Explanation) -> Iterator[str]:
+    if explanation.accepted:
+        yield "Trusted: every rule held."
+        return
+    broken = explanation.broken
+    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", _COLUMNS)
+    yield from textwrap.wrap(f"{broken[0].fault.sentence}", _COLUMNS)
+    if broken[0].fault.fix:
+        yield from textwrap.wrap(broken[0].fault.fix, _COLUMNS)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
