@@ -80,8 +80,7 @@ def test_certificate(refuses: Refuses, deviation: Any, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("kind", "fault"),
     [
-        (Ext.STATUS_REQUEST, Fault.UNSOLICITED_EXTENSION),
-        (Ext.SIGNED_CERTIFICATE_TIMESTAMP, Fault.UNSOLICITED_EXTENSION),
+        (Ext.DELEGATED_CREDENTIAL, Fault.UNSOLICITED_EXTENSION),
         (0x1234, Fault.UNSOLICITED_EXTENSION),
         (Ext.SERVER_NAME, Fault.MISPLACED_EXTENSION),
         (Ext.SUPPORTED_GROUPS, Fault.MISPLACED_EXTENSION),

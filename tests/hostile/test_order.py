@@ -19,6 +19,7 @@ from handclasp.wire.messages import (
     CertificateEntry,
     CertificateRequest,
     CertificateVerify,
+    CompressedCertificate,
     EncryptedExtensions,
     EndOfEarlyData,
     Finished,
@@ -128,6 +129,7 @@ def samples(pki: Pki) -> dict[int, bytes]:
         EncryptedExtensions({}),
         CertificateRequest(b"", algorithms),
         Certificate(b"", chain),
+        CompressedCertificate(1, 9, b"no zlib"),
         CertificateVerify(SCHEMES[0], b"signature"),
         Finished(bytes(32)),
         KeyUpdate(False),
@@ -142,8 +144,11 @@ KINDS = sorted({*map(int, HandshakeType), 3, 6, 9, 26, 99, 255})
 CLIENT_PAUSES: list[tuple[tuple[str, ...], set[int]]] = [
     ((), {Type.SERVER_HELLO}),
     (ASKING_FLIGHT[:1], {Type.ENCRYPTED_EXTENSIONS}),
-    (ASKING_FLIGHT[:2], {Type.CERTIFICATE_REQUEST, Type.CERTIFICATE}),
-    (ASKING_FLIGHT[:3], {Type.CERTIFICATE}),
+    (
+        ASKING_FLIGHT[:2],
+        {Type.CERTIFICATE_REQUEST, Type.CERTIFICATE, Type.COMPRESSED_CERTIFICATE},
+    ),
+    (ASKING_FLIGHT[:3], {Type.CERTIFICATE, Type.COMPRESSED_CERTIFICATE}),
     (ASKING_FLIGHT[:4], {Type.CERTIFICATE_VERIFY}),
     (ASKING_FLIGHT[:5], {Type.FINISHED}),
 ]
@@ -180,7 +185,7 @@ def test_every_message_after_a_hello_retry_request(pki: Pki, meet_server: Meet, 
 
 
 SERVER_PAUSES: list[tuple[tuple[str, ...], set[int]]] = [
-    ((), {Type.CERTIFICATE}),
+    ((), {Type.CERTIFICATE, Type.COMPRESSED_CERTIFICATE}),
     (CLIENT_FLIGHT[:1], {Type.CERTIFICATE_VERIFY}),
     (CLIENT_FLIGHT[:2], {Type.FINISHED}),
 ]

@@ -82,6 +82,7 @@ PUBLIC_MODULES = (
     "certificates.describe",
     "certificates.policy",
     "certificates.revocation",
+    "certificates.rules",
     "certificates.staple",
     "certificates.transparency",
     "trace.facts",

@@ -38,7 +38,7 @@ from handclasp.wire.iana import HandshakeType
 MESSAGES_OF_THE_SERVER = [
     HandshakeType.SERVER_HELLO,
     HandshakeType.ENCRYPTED_EXTENSIONS,
-    HandshakeType.CERTIFICATE,
+    HandshakeType.COMPRESSED_CERTIFICATE,
     HandshakeType.CERTIFICATE_VERIFY,
     HandshakeType.FINISHED,
 ]

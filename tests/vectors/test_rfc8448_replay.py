@@ -206,7 +206,7 @@ def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConn
     asks = "certificate_request" in trace.messages
     if asks:
         request = extensions_of(trace, "certificate_request")
-        monkeypatch.setattr(server13, "_certificate_request_extensions", lambda _: request)
+        monkeypatch.setattr(server13, "_certificate_request_extensions", lambda *_: request)
     key = trace.key_shares["server_key_share"]
     config = ServerConfig(
         credentials=credentials_of(trace, "server"),

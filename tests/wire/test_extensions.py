@@ -72,6 +72,24 @@ PAIRS = {
         ext.write_certificate_authorities,
         st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=4).map(tuple),
     ),
+    "status": Pair(
+        ext.read_certificate_status,
+        ext.write_certificate_status,
+        st.binary(min_size=1, max_size=60),
+    ),
+    "certificate_types": Pair(
+        ext.read_certificate_types,
+        ext.write_certificate_types,
+        st.lists(st.integers(0, 255), min_size=1, max_size=5).map(tuple),
+    ),
+    "selected_certificate_type": Pair(
+        ext.read_selected_certificate_type,
+        ext.write_selected_certificate_type,
+        st.integers(0, 255),
+    ),
+    "compress_certificate": Pair(
+        ext.read_compress_certificate, ext.write_compress_certificate, uint16_lists
+    ),
 }
 
 pairs = pytest.mark.parametrize("name", PAIRS)
@@ -87,7 +105,20 @@ def test_every_pair_of_the_module_is_tested() -> None:
     functions = [name for name in vars(ext) if name.startswith(("read_", "write_"))]
     tested = {pair.read.__name__ for pair in PAIRS.values()}
     tested |= {pair.write.__name__ for pair in PAIRS.values()}
-    assert set(functions) - {"read_empty"} == tested
+    by_itself = {"read_empty", "read_status_request", "write_status_request"}
+    assert set(functions) - by_itself == tested
+
+
+def test_status_request_asks_for_ocsp_of_anybody() -> None:
+    assert ext.write_status_request() == b"\x01\0\0\0\0"
+    assert ext.read_status_request(ext.write_status_request())
+    assert not ext.read_status_request(b"\x02anything")
+    for data in (b"", b"\x01", b"\x01\0\0\0", b"\x01\0\0\0\0\0", b"\x01\0\x01\0\0"):
+        assert fault_of(ext.read_status_request, data) is Fault.DECODE_ERROR
+
+
+def test_a_certificate_status_of_another_type() -> None:
+    assert fault_of(ext.read_certificate_status, b"\x02\0\0\x01x") is Fault.ILLEGAL_VALUE
 
 
 @pairs

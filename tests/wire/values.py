@@ -10,6 +10,7 @@ from handclasp.wire.messages import (
     CertificateRequest,
     CertificateVerify,
     ClientHello,
+    CompressedCertificate,
     EncryptedExtensions,
     EndOfEarlyData,
     Finished,
@@ -61,6 +62,13 @@ certificates = st.builds(
     ).map(tuple),
     raw=st.just(b""),
 )
+compressed_certificates = st.builds(
+    CompressedCertificate,
+    algorithm=uint16,
+    uncompressed_length=st.integers(0, 0xFF_FFFF),
+    compressed_certificate_message=st.binary(min_size=1, max_size=60),
+    raw=st.just(b""),
+)
 certificate_verifies = st.builds(
     CertificateVerify, algorithm=uint16, signature=st.binary(max_size=80), raw=st.just(b"")
 )
@@ -83,6 +91,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     encrypted_extensions,
     certificate_requests,
     certificates,
+    compressed_certificates,
     certificate_verifies,
     finisheds,
     ends_of_early_data,

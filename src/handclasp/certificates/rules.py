@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA224
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from handclasp.certificates import profile
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.describe import extended_key_usage_of, key_type_of, key_usage_of
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, key_problem
@@ -317,7 +318,9 @@ def _signature_algorithm(certificate: x509.Certificate, issuer: x509.Certificate
     kind = _kind_of(issuer)
     fault = Fault.UNSUPPORTED_CERTIFICATE
     section = "RFC 8446 4.2.3"
-    if kind in ("", "ed25519", "ed448"):
+    if kind.startswith("secp") and _PRIME_FIELD in public_key_info(issuer):
+        problem = f"the key of {subject_of(issuer)} spells its curve out instead of naming it"
+    elif kind in ("", "ed25519", "ed448"):
         problem = (
             f"{subject_of(issuer)}: authorities with a key of this kind ({kind or 'unknown'}) are "
             "not supported"
@@ -326,6 +329,10 @@ def _signature_algorithm(certificate: x509.Certificate, issuer: x509.Certificate
         weak = _weak_hash(certificate) or signature_problem(certificate)
         problem = f"{subject_of(certificate)} is {weak}" if weak else ""
     return _finding("signature algorithm", certificate, problem, f"by {kind}", section, fault)
+
+
+_PRIME_FIELD = bytes.fromhex("06072a8648ce3d0101")
+"""The object identifier of fields, which only curves that are spelled out have in their keys."""
 
 
 def _weak_hash(certificate: x509.Certificate) -> str:

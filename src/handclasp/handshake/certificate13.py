@@ -26,19 +26,17 @@ from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
+    certificate_within,
     compress,
-    decompress,
 )
-from handclasp.wire.iana import ExtensionType, HandshakeType
+from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import (
     HEADER_SIZE,
     Certificate,
     CertificateEntry,
     CompressedCertificate,
-    read_message,
     write_message,
 )
-from handclasp.wire.writer import opaque24
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
@@ -110,13 +108,9 @@ def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certifi
         detail = f"it announces {length} bytes, and {asked.limits.certificate} are accepted"
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
-        body = decompress(named[0], message.compressed_certificate_message, length)
+        return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
-    certificate = read_message(bytes([HandshakeType.CERTIFICATE]) + opaque24(body))
-    if not isinstance(certificate, Certificate):
-        raise ProtocolError(Fault.INTERNAL_ERROR, "a Certificate was read as something else")
-    return certificate, named[0]
 
 
 async def verify_peer(

@@ -157,7 +157,8 @@ async def complete_server_handshake(
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client, "application")
 
-    info = _info(offer, choice, credentials, scheme, shown, client)
+    early_data = "rejected" if ExtensionType.EARLY_DATA in hello.extensions else "none"
+    info = _info(offer, choice, credentials, scheme, shown, client, early_data)
     return Settled13(
         info, peer_finished, application.server, application.client, application.exporter
     )
@@ -170,6 +171,7 @@ def _info(
     scheme: str,
     shown: PeerCertificate | None,
     client: AuthenticatedPeer | None,
+    early_data: str,
 ) -> ConnectionInfo:
     return ConnectionInfo(
         version=version_name(TLS13),
@@ -179,7 +181,7 @@ def _info(
         alpn=choice.alpn,
         server_name=offer.server_name,
         resumed=False,
-        early_data="rejected" if ExtensionType.EARLY_DATA in offer.hello.extensions else "none",
+        early_data=early_data,
         hello_retry=choice.retried,
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,

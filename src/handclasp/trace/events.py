@@ -219,6 +219,14 @@ def _read_optional_text(value: Any) -> str | None:
     return None if value is None else _exactly(str)(value)
 
 
+def _write_optional_hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _read_optional_hex(value: Any) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
 def _read_info(value: Any) -> ConnectionInfo:
     return cast(
         ConnectionInfo, _value_from_json(ConnectionInfo, _exactly(dict)(value), "ConnectionInfo")
@@ -231,6 +239,7 @@ _FORMS: Mapping[str, _Form] = {
     "bool": _Form(_same, _exactly(bool)),
     "str | None": _Form(_same, _read_optional_text),
     "bytes": _Form(bytes.hex, bytes.fromhex),
+    "bytes | None": _Form(_write_optional_hex, _read_optional_hex),
     "tuple[str, ...]": _Form(list, _tuple_of(_exactly(str))),
     "tuple[bytes, ...]": _Form(_write_all_hex, _tuple_of(bytes.fromhex)),
     "ConnectionInfo": _Form(_values_to_json, _read_info),

@@ -15,6 +15,12 @@ from handclasp.trace.events import (
     TraceEvent,
 )
 from handclasp.wire import extensions, messages
+from handclasp.wire.compression import (
+    COMPRESSION_ALGORITHMS,
+    DecompressionError,
+    available_algorithms,
+    certificate_within,
+)
 from handclasp.wire.iana import ExtensionType, HandshakeType, cipher_suite_name, group_name
 
 
@@ -140,17 +146,40 @@ def server_share_of(hello: messages.ServerHello) -> Share | None:
     return Share(group_name(entry.group), len(entry.key_exchange))
 
 
+def certificate_of(message: messages.Message | None) -> messages.Certificate | None:
+    """A Certificate, also if it came compressed (RFC 8879) and can be read here."""
+    if isinstance(message, messages.Certificate):
+        return message
+    if not isinstance(message, messages.CompressedCertificate):
+        return None
+    # What was refused is recorded, too, and must not be inflated now.
+    if message.uncompressed_length > _MOST_INFLATED:
+        return None
+    for name in available_algorithms():
+        if COMPRESSION_ALGORITHMS[name] == message.algorithm:
+            try:
+                return certificate_within(message, name)
+            except (DecompressionError, ProtocolError):
+                return None
+    return None
+
+
+_CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+_MOST_INFLATED = 2**17
+"""Bytes: as much as `Limits.certificate` allows unless it is changed."""
+
+
 def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
     return (event for event in events if isinstance(event, MessageSeen))
 
 
 def _server_certificate_sizes(events: Sequence[TraceEvent], role: str) -> tuple[int, ...]:
     for event in _messages(events):
-        is_certificate = event.message_type == HandshakeType.CERTIFICATE
+        is_certificate = event.message_type in _CERTIFICATE_TYPES
         if is_certificate and sender_of(event, role) == "server":
-            message = message_of(event)
-            if isinstance(message, messages.Certificate):
-                return tuple(len(entry.cert_data) for entry in message.certificate_list)
+            certificate = certificate_of(message_of(event))
+            if certificate is not None:
+                return tuple(len(entry.cert_data) for entry in certificate.certificate_list)
     return ()
 
 

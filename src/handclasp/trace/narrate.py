@@ -24,6 +24,7 @@ from handclasp.trace.facts import (
     Facts,
     client_shares_of,
     facts_of,
+    certificate_of,
     message_of,
     sender_of,
     server_share_of,
@@ -149,13 +150,8 @@ def _story_of(message: messages.Message | None, sender: str) -> str:
             return _extensions_story(message)
         case messages.CertificateRequest():
             return "The server asks who the client is: it wants to see a certificate, too."
-        case messages.Certificate():
+        case messages.Certificate() | messages.CompressedCertificate():
             return _certificate_story(message, sender)
-        case messages.CompressedCertificate():
-            return (
-                f"The {sender}'s certificates, compressed: {message.uncompressed_length:,} bytes "
-                f"became {len(message.compressed_certificate_message):,}."
-            )
         case messages.CertificateVerify():
             scheme = signature_scheme_name(message.algorithm)
             return (
@@ -209,14 +205,21 @@ def _extensions_story(message: messages.EncryptedExtensions) -> str:
     return "The first encrypted words: there is nothing else to settle."
 
 
-def _certificate_story(message: messages.Certificate, sender: str) -> str:
-    sizes = [len(entry.cert_data) for entry in message.certificate_list]
+def _certificate_story(
+    message: messages.Certificate | messages.CompressedCertificate, sender: str
+) -> str:
+    certificate = certificate_of(message)
+    if certificate is None:
+        return f"The {sender} shows who it is, in a way that cannot be read here."
+    sizes = [len(entry.cert_data) for entry in certificate.certificate_list]
     if not sizes:
         return f"The {sender} shows no certificate."
     plural = "s" if len(sizes) > 1 else ""
+    is_packed = isinstance(message, messages.CompressedCertificate)
+    packed = ", compressed on the way" if is_packed else ""
     return (
         f"The {sender} shows who it is: {len(sizes)} certificate{plural} with its name, its "
-        f"public key and its issuer, {sum(sizes):,} bytes."
+        f"public key and its issuer, {sum(sizes):,} bytes{packed}."
     )
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 import zlib
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
+
+from handclasp.wire.iana import HandshakeType
+from handclasp.wire.messages import Certificate, CompressedCertificate, read_message
+from handclasp.wire.writer import opaque24
 
 COMPRESSION_ALGORITHMS: dict[str, int] = {"brotli": 2, "zstd": 3, "zlib": 1}
 """IANA names and numbers (CertificateCompressionAlgorithm), best first."""
@@ -51,6 +55,18 @@ def decompress(name: str, data: bytes, length: int) -> bytes:
     if len(content) != length:
         raise DecompressionError(f"it becomes {len(content)} bytes or more instead of {length}")
     return content
+
+
+def certificate_within(message: CompressedCertificate, name: str) -> Certificate:
+    """The Certificate that was compressed; its announced length bounds the work.
+
+    Raises:
+        DecompressionError: as `decompress` does.
+        ProtocolError: what was inside is no Certificate.
+    """
+    body = decompress(name, message.compressed_certificate_message, message.uncompressed_length)
+    raw = HandshakeType.CERTIFICATE.to_bytes(1, "big") + opaque24(body)
+    return cast(Certificate, read_message(raw))
 
 
 def _is_available(name: str) -> bool:

@@ -242,8 +242,11 @@ def write_certificate_status(response: bytes) -> bytes:
     return _OCSP.to_bytes(1, "big") + opaque24(response)
 
 
-def read_certificate_types(data: bytes, name: str) -> tuple[int, ...]:
-    """The certificate types of a ClientHello, preferred first (RFC 7250 section 3)."""
+def read_certificate_types(data: bytes, name: str = "certificate_types") -> tuple[int, ...]:
+    """The certificate types of a ClientHello, preferred first (RFC 7250 section 3).
+
+    `name` is the extension's, client_certificate_type or server_certificate_type.
+    """
     reader = Reader(data, name)
     types = reader.opaque8("certificate_types", 1)
     reader.end()
@@ -255,8 +258,8 @@ def write_certificate_types(types: Iterable[int]) -> bytes:
     return opaque8(bytes(types))
 
 
-def read_selected_certificate_type(data: bytes, name: str) -> int:
-    """The one certificate type of EncryptedExtensions (RFC 7250 section 3)."""
+def read_selected_certificate_type(data: bytes, name: str = "certificate_type") -> int:
+    """The one certificate type of EncryptedExtensions (RFC 7250 section 3); `name` as above."""
     reader = Reader(data, name)
     selected = reader.uint8("certificate_type")
     reader.end()
