@@ -163,6 +163,11 @@ class TestWildcards:
         # The company itself has one of a public authority, and it is what browsers take.
         check(path, name=name, vetted=True)
 
+    def test_over_a_top_level_domain(self, pki: Pki) -> None:
+        path = self.path(pki, "*.test")
+        for policy in (WEB, PRIVATE):
+            refused(Fault.CERTIFICATE_NAME_MISMATCH, path, policy, name="www.test")
+
     def test_ordinary_ones(self, pki: Pki) -> None:
         check(self.path(pki, "*.example.co.uk"), name="www.example.co.uk")
         check(self.path(pki, "*.co.uk", "example.co.uk"), name="example.co.uk")

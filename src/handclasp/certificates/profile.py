@@ -22,7 +22,6 @@ from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
     certificate_names,
     claims_host,
-    covers,
     shown,
     subject_of,
 )
@@ -123,18 +122,23 @@ def check_server_names(
     trust: TrustStore,
     policy: CertificatePolicy,
 ) -> None:
-    """What the web profile asks of the names of a leaf that covers the server's `name`.
+    """What is asked of the names of a leaf that covers the server's `name`.
 
     Raises:
         CertificateError: they are not as they must be.
     """
-    if policy.profile != "web":
-        return
-    leaf = path[0]
-    _check_common_name(leaf, name)
+    leaf, web = path[0], policy.profile == "web"
+    if web:
+        _check_common_name(leaf, name)
     # Reading the extensions takes time, and few certificates hold a wildcard.
     if b"*." in leaf_der:
-        _check_wildcard(certificate_names(leaf), name, private=path[-1] not in trust.vetted)
+        domain = _wildcard_s_domain(certificate_names(leaf), name)
+        if domain and (
+            "." not in domain
+            or (web and is_public_suffix(domain, private=path[-1] not in trust.vetted))
+        ):
+            detail = f"its name *.{shown(domain, 60)} would cover the hosts of many owners"
+            raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
 
 
 def _check_common_name(leaf: x509.Certificate, name: str) -> None:
@@ -154,15 +158,12 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
             raise CertificateError(Fault.BAD_CERTIFICATE, detail)
 
 
-def _check_wildcard(names: Sequence[str], name: str, *, private: bool) -> None:
-    """A wildcard right above a public suffix would cover the hosts of many owners (BR 3.2.2.6).
+def _wildcard_s_domain(names: Sequence[str], name: str) -> str:
+    """The domain of the wildcard without which `name` is not covered, if there is such a one.
 
-    Under a vetted anchor that holds for the suffixes of registries only: for those of hosting
-    companies, public authorities make sure that the company itself asks.
+    Right above a public suffix it would cover the hosts of many owners (BR 3.2.2.6). Under a vetted
+    anchor that holds for the suffixes of registries only: for those of hosting companies, public
+    authorities make sure that the company itself asks.
     """
-    if name in names:
-        return
-    matching = [pattern for pattern in names if covers(pattern, name)]
-    if matching and all(is_public_suffix(entry[2:], private=private) for entry in matching):
-        detail = f"its name {shown(matching[0], 60)} would cover the hosts of many owners"
-        raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
+    domain = name.partition(".")[2]
+    return domain if name not in names and f"*.{domain}" in names else ""
