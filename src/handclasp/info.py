@@ -69,8 +69,11 @@ class ConnectionInfo:
 
     @property
     def verified_chain(self) -> tuple[x509.Certificate, ...]:
-        """The verified path, from the peer's certificate to the anchor, parsed when asked for."""
-        return _parsed(self.verified_chain_der)
+        """The verified path, from the peer's certificate to the anchor, parsed when asked for.
+
+        Empty for a raw public key.
+        """
+        return _parsed(self.verified_chain_der) if self.peer_certificate_type == "X509" else ()
 
     @property
     def local_chain(self) -> tuple[x509.Certificate, ...]:

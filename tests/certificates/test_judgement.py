@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +35,7 @@ class Server:
 
     pki: Pki
     now: datetime
-    leaf: Leaf = Leaf()
+    leaf: Leaf = field(default_factory=Leaf)
 
     def __post_init__(self) -> None:
         self.issuer = self.pki.intermediate()

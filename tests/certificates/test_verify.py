@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.pki import DAY, Authority, Leaf, Pki, der_of, key_of_type, self_signed
+from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, self_signed
 
 from handclasp.certificates import judgement
 from handclasp.certificates.describe import spki_pin

@@ -57,8 +57,8 @@ def test_facts_of_nothing() -> None:
 
 def test_the_story_has_every_message_in_order(plain: Recorded) -> None:
     expected = [
-        "ClientHello", "ServerHello", "EncryptedExtensions", "CompressedCertificate", "CertificateVerify",
-        "Finished", "Finished",
+        "ClientHello", "ServerHello", "EncryptedExtensions", "CompressedCertificate",
+        "CertificateVerify", "Finished", "Finished",
     ]  # fmt: skip
     assert names_in(narrate(plain.client.events))[:7] == expected
     assert names_in(narrate(plain.server.events))[:7] == expected

@@ -225,10 +225,11 @@ def refused() -> Iterator[Case]:
         ("wildcard-bare-domain", "*.example.org", "example.org"),
         ("wildcard-in-the-middle", "a.*.example.org", "a.b.example.org"),
         ("wildcard-partial", "w*.example.org", "www.example.org"),
-        ("wildcard-top-level", "*.org", "example.org"),
     ):
-        words = [f"not for {name}" if "*" not in pattern[1:] else name]
+        words = ["names no host" if "*" in pattern[1:] or pattern[0] != "*" else f"not for {name}"]
         yield Case(id_, leaf(names=(pattern,)), *OTHER_NAME, words, COVER, name)
+    make = leaf(names=("*.org",))
+    yield Case("wildcard-top-level", make, *OTHER_NAME, ["many owners"], COVER, "example.org")
     make = leaf(names=("*.co.uk",))
     yield Case("wildcard-public-suffix", make, *OTHER_NAME, ["many owners"], COVER, "example.co.uk")
     make = leaf(common_name="other.example")

@@ -22,9 +22,9 @@ from handclasp.trace.events import (
 )
 from handclasp.trace.facts import (
     Facts,
+    certificate_of,
     client_shares_of,
     facts_of,
-    certificate_of,
     message_of,
     sender_of,
     server_share_of,
