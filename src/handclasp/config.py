@@ -260,7 +260,7 @@ def _refuse_unused(config: SharedConfig, why: str, *names: str) -> None:
 
 def _check_kinds(config: SharedConfig) -> None:
     """What a type checker would have found, for those who use none."""
-    trust: object = config.trust
+    trust = cast(object, config.trust)
     if trust is not None and not isinstance(trust, TrustStore):
         hint = f": TrustStore.from_pem({trust!r})" if isinstance(trust, str) else ""
         raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}{hint}.")

@@ -1,0 +1,144 @@
+"""`cert check`, and the options that say how strictly a certificate is judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.cli.conftest import Run, started
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+
+from handclasp.certificates.describe import spki_pin
+
+KEY = key_of_type("ecdsa-p256")
+
+
+class Files:
+    """A leaf of a fresh authority, and both as files."""
+
+    def __init__(self, directory: Path, leaf: Leaf | None = None) -> None:
+        self.directory = directory
+        self.pki = Pki()
+        self.leaf = self.pki.issue(leaf or Leaf(), KEY.public_key())
+        self.chain = self.write("chain.pem", pem_of(self.leaf))
+        self.key = self.write("key.pem", key_pem(KEY))
+        self.ca = self.write("ca.pem", self.pki.pem)
+
+    def write(self, name: str, data: bytes) -> str:
+        path = self.directory / name
+        path.write_bytes(data)
+        return str(path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+class TestCheck:
+    def test_trusted(self, run: Run, files: Files) -> None:
+        result = run("cert", "check", files.chain, "--name", "localhost", "--ca", files.ca)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.endswith("Trusted: every rule held.\n")
+        assert all(len(line) <= 80 for line in result.stdout.splitlines())
+        assert "  ok  names" in result.stdout
+
+    def test_not_trusted(self, run: Run, files: Files) -> None:
+        result = run("cert", "check", files.chain, "--name", "example.org", "--ca", files.ca)
+        assert result.exit_code == 1
+        assert "  NO  names" in result.stdout
+        assert "Not trusted: it is for localhost, not for example.org." in result.stdout
+        assert "On this end: Connect by a name that is in the certificate." in " ".join(
+            result.stdout.split()
+        )
+
+    def test_json(self, run: Run, files: Files) -> None:
+        arguments = ("cert", "check", files.chain, "--client", "--ca", files.ca, "--json")
+        result = run(*arguments)
+        assert result.exit_code == 1
+        told = json.loads(result.stdout)
+        assert (told["accepted"], told["fault"]) == (False, "CERTIFICATE_WRONG_PURPOSE")
+
+    def test_at_another_time(self, run: Run, files: Files) -> None:
+        arguments = ("cert", "check", files.chain, "--name", "localhost", "--ca", files.ca)
+        result = run(*arguments, "--at", "2099-01-01")
+        assert result.exit_code == 1
+        assert "expired at" in result.stdout
+        result = run(*arguments, "--at", "tomorrow")
+        assert (result.exit_code, "write it as" in result.stderr) == (2, True)
+
+    def test_with_a_staple_and_a_list(self, run: Run, files: Files) -> None:
+        revoked = files.write("r.ocsp", files.pki.ocsp_response(files.leaf, "revoked"))
+        listed = files.write("r.crl", files.pki.crl([files.leaf]).public_bytes(Encoding.PEM))
+        for options in (("--ocsp", revoked), ("--crl", listed)):
+            arguments = ("cert", "check", files.chain, "--name", "localhost", "--ca", files.ca)
+            result = run(*arguments, *options)
+            assert result.exit_code == 1
+            assert "The certificate was revoked by its issuer." in result.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ((), "Give the server's --name, or --client"),
+            (("--name", "localhost", "--client"), "Give the server's --name, or --client"),
+            (("--name", "no name!"), "neither a DNS name nor an IP address"),
+            (("--name", "localhost", "--pin", "x"), "is not a pin"),
+            (("--name", "localhost", "--tlsa", "1 1 1 00"), "usage"),
+            (("--name", "localhost", "--crl", "nowhere.crl"), "nowhere.crl"),
+            (("--name", "localhost", "--ocsp", "nowhere"), "There is no file nowhere"),
+        ],
+    )
+    def test_wrong_arguments(
+        self, run: Run, files: Files, arguments: tuple[str, ...], words: str
+    ) -> None:
+        result = run("cert", "check", files.chain, "--ca", files.ca, *arguments)
+        assert result.exit_code == 2, result.output
+        assert words in result.stderr
+
+
+class TestConnecting:
+    def test_a_staple_is_served_and_demanded(self, run: Run, files: Files) -> None:
+        staple = files.write("good.ocsp", files.pki.ocsp_response(files.leaf))
+        server = ("serve", "--port", "0", "--cert", files.chain, "--key", files.key)
+        for options, status in ((("--ocsp", staple), 0), ((), 1)):
+            with started(*server, *options) as process:
+                address = f"localhost:{process.port}"
+                result = run("connect", address, "--ca", files.ca, "--require-ocsp", "--json")
+            assert result.exit_code == status, result.output
+
+    def test_explain(self, run: Run, files: Files) -> None:
+        server = ("serve", "--port", "0", "--cert", files.chain, "--key", files.key)
+        with started(*server) as process:
+            arguments = ("connect", f"localhost:{process.port}", "--ca", files.ca, "--explain")
+            told = run(*arguments, "--send", "").stderr
+            explanation = json.loads(run(*arguments, "--json").stdout)["explanation"]
+        assert "Trusted: every rule held." in told
+        assert explanation["accepted"]
+
+    def test_raw_public_key_options(self, run: Run, files: Files) -> None:
+        rubbish = files.write("rubbish", b"rubbish")
+        result = run("connect", "localhost:1", "--raw-public-key", rubbish)
+        assert result.exit_code == 2
+        assert "must be a SubjectPublicKeyInfo" in result.stderr
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ("--profile", "private"),
+            ("--pin", spki_pin(KEY.public_key())),
+            ("--require-ocsp",),
+            ("--tlsa", "3 1 1 " + "00" * 32),
+            ("--explain",),
+        ],
+    )
+    def test_nothing_is_judged_with_insecure(self, run: Run, options: tuple[str, ...]) -> None:
+        result = run("connect", "localhost:1", "--insecure", *options)
+        assert result.exit_code == 2
+        assert f"{options[0]} and --insecure exclude each other" in result.stderr
+
+    def test_a_staple_needs_its_certificate(self, run: Run, files: Files) -> None:
+        result = run("serve", "--ocsp", files.chain)
+        assert result.exit_code == 2
+        assert "--ocsp needs --cert and --key" in result.stderr
