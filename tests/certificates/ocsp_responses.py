@@ -143,9 +143,10 @@ def wrapped(
     included: Sequence[x509.Certificate] = (),
     hash_: hashes.HashAlgorithm | None = None,
 ) -> bytes:
-    """A response around ResponseData, signed with any P-256 key and any hash."""
+    """A response around ResponseData that says ECDSA, whatever key signs it, with any hash."""
     hash_ = hash_ or hashes.SHA256()
-    signature = key.sign(data, ec.ECDSA(hash_))
+    is_ec = isinstance(key, ec.EllipticCurvePrivateKey)
+    signature = key.sign(data, ec.ECDSA(hash_)) if is_ec else key.sign(data)
     parts = [data, tlv(0x30, ECDSA_WITH[hash_.name]), tlv(0x03, b"\0", signature)]
     if included:
         certificates = [certificate.public_bytes(Encoding.DER) for certificate in included]

@@ -5,12 +5,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.pki import KEY_TYPES, Leaf, Pki, der_of, key_of_type
+from cryptography.x509.oid import AuthorityInformationAccessOID
+from tests.pki import KEY_TYPES, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, name_constraints
 
 from handclasp.certificates.describe import describe
+
+SILENT = {
+    "path_length": None,
+    "permitted_names": None,
+    "excluded_names": None,
+    "policies": None,
+    "ocsp_urls": None,
+    "issuer_urls": None,
+    "crl_urls": None,
+    "must_staple": False,
+    "timestamps": None,
+}
+"""What a plain certificate does not mention."""
 
 
 def test_leaf(pki: Pki) -> None:
@@ -33,6 +49,7 @@ def test_leaf(pki: Pki) -> None:
         "is_authority": False,
         "key_usage": ["digitalSignature", "keyEncipherment"],
         "extended_key_usage": ["serverAuth"],
+        **SILENT,
     }
     assert json.loads(json.dumps(shown)) == shown
 
@@ -62,8 +79,6 @@ def test_key_types(pki: Pki, key_type: str, named: str, size: int | None) -> Non
 
 
 def test_unreadable_fields_hide_no_others(pki: Pki) -> None:
-    from cryptography import x509
-
     good = pki.issue(Leaf(), key_of_type("ecdsa-p256").public_key())
     # An uncompressed point starts with 04; with 05 it is no point, and the key cannot be read.
     (der,) = der_of(good)
@@ -72,3 +87,56 @@ def test_unreadable_fields_hide_no_others(pki: Pki) -> None:
     assert shown["key_size"] is None
     assert shown["key_type"] == "1.2.840.10045.2.1"
     assert shown["names"] == ["localhost"]
+
+
+def test_what_most_certificates_are_silent_about(pki: Pki) -> None:
+    url = x509.UniformResourceIdentifier
+    access = x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(AuthorityInformationAccessOID.OCSP, url("http://ocsp.example")),
+            x509.AccessDescription(
+                AuthorityInformationAccessOID.CA_ISSUERS, url("http://ca.example")
+            ),
+        ]
+    )
+    points = x509.CRLDistributionPoints(
+        [x509.DistributionPoint([url("http://crl.example")], None, None, None)]
+    )
+    policies = x509.CertificatePolicies(
+        [
+            x509.PolicyInformation(x509.ObjectIdentifier(oid), None)
+            for oid in ("2.23.140.1.2.1", "1.2.3.4")
+        ]
+    )
+    leaf = Leaf(extensions=[access, points, policies, MUST_STAPLE])
+    shown = describe(pki.issue(leaf, key_of_type("ecdsa-p256").public_key()))
+    assert {name: shown[name] for name in SILENT} == {
+        **SILENT,
+        "policies": ["2.23.140.1.2.1 (domain validated)", "1.2.3.4"],
+        "ocsp_urls": ["http://ocsp.example"],
+        "issuer_urls": ["http://ca.example"],
+        "crl_urls": ["http://crl.example"],
+        "must_staple": True,
+    }
+
+
+def test_an_authority_s_limits(pki: Pki) -> None:
+    limits = name_constraints(["example.com", "10.0.0.0/8"], ["secret.example.com"])
+    below = pki.intermediate(path_length=0, extensions=[limits])
+    shown = describe(below.certificate)
+    assert shown["path_length"] == 0
+    assert shown["permitted_names"] == ["example.com", "10.0.0.0/8"]
+    assert shown["excluded_names"] == ["secret.example.com"]
+
+
+def test_timestamps_of_a_public_certificate() -> None:
+    cases = Path(__file__).parents[1] / "vectors" / "limbo" / "cases.json"
+    entries = json.loads(cases.read_bytes())["testcases"]
+    pem = next(entry for entry in entries if entry["id"] == "online::apple.com")
+    leaf = x509.load_pem_x509_certificate(pem["peer_certificate"].encode())
+    shown = describe(leaf)["timestamps"]
+    embedded = leaf.extensions.get_extension_for_class(
+        x509.PrecertificateSignedCertificateTimestamps
+    )
+    assert len(shown) == len(list(embedded.value)) > 1
+    assert all(" by the log " in each for each in shown)

@@ -40,9 +40,11 @@ from tests.pki import (
     Authority,
     Leaf,
     Pki,
+    authority_certificate,
     key_of_type,
     key_pem,
     key_usage,
+    named,
     pem_of,
     self_signed,
 )
@@ -164,8 +166,10 @@ class TestAbout:
     def test_the_same_serial_of_an_issuer_with_another_name(
         self, pki: Pki, leaf: x509.Certificate
     ) -> None:
-        stranger = Pki("stranger", now=pki.now)
-        response = Response(forger=pki.key).about(with_serial_of(leaf, stranger), stranger)
+        key = pki.key.public_key()
+        renamed = authority_certificate("renamed", key, named("renamed"), pki.key, pki.now)
+        stranger = Authority(renamed, pki.key, (), pki.now)
+        response = Response().about(with_serial_of(leaf, stranger), stranger)
         assert "another issuer" in refused(response, leaf, pki)
 
     def test_the_same_serial_and_name_of_an_issuer_with_another_key(
@@ -334,6 +338,15 @@ class TestSigner:
             detail = refused(wrapped(data, pki.key, hash_=hash_), leaf, pki)
             assert "signed with an algorithm that does not count" in detail
 
+    def test_a_signature_under_the_name_of_another_algorithm(
+        self, pki: Pki, leaf: x509.Certificate
+    ) -> None:
+        certificate, key = responder(pki, key_type="ed25519")
+        response = Response(responder=certificate, key=key, included=[certificate])
+        check(response.about(leaf, pki), leaf, pki)
+        data = response.signed(leaf, pki).tbs_response_bytes
+        assert "wrong" in refused(wrapped(data, key, [certificate]), leaf, pki)
+
     def test_a_responder_with_a_weak_signature(self, pki: Pki, leaf: x509.Certificate) -> None:
         certificate, key = responder(pki, hash_=hashes.SHA224())
         detail = self._refused_of(certificate, key, leaf, pki)
@@ -407,6 +420,13 @@ class TestForm:
         assert "1.2.3.4" in refused(critical.about(leaf, pki), leaf, pki)
         two = several([critical.signed(leaf, pki), Response().signed(leaf, pki)], pki.key)
         assert "critical" in refused(two, leaf, pki)
+
+    def test_parts_that_are_read_late(self, pki: Pki, leaf: x509.Certificate) -> None:
+        good, sha1 = Response().about(leaf, pki), bytes.fromhex("06052b0e03021a")
+        assert good.count(sha1) == 1
+        unknown_hash = good.replace(sha1, bytes.fromhex("06052b0e03027f"))
+        assert "a part of it cannot be read" in refused(unknown_hash, leaf, pki)
+        assert "a part of it cannot be read" in describe_staple(unknown_hash)["error"]
 
     @pytest.mark.parametrize("junk", [b"", b"0", b"0\x00", b"\x30\x03\x0a\x01\x00", b"x" * 100])
     def test_junk(self, pki: Pki, leaf: x509.Certificate, junk: bytes) -> None:

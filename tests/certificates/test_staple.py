@@ -120,6 +120,17 @@ class TestFile:
         assert staple.current(now + SECOND) == der
         assert staple.last_error is None
 
+    def test_a_file_that_comes_back(self, pki: Pki, der: bytes, tmp_path: Path) -> None:
+        path, aside = tmp_path / "staple.der", tmp_path / "aside.der"
+        path.write_bytes(der)
+        staple = OcspStaple.from_file(path)
+        path.rename(aside)
+        assert staple.current(pki.now) == der
+        assert staple.last_error is not None
+        aside.rename(path)
+        assert staple.current(pki.now + SECOND) == der
+        assert staple.last_error is None
+
     def test_an_unchanged_file_is_not_read(
         self, pki: Pki, der: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -248,25 +259,27 @@ class TestCallback:
         assert not thread.is_alive()
 
     def test_who_has_none_waits_and_does_not_ask_twice(self, pki: Pki, der: bytes) -> None:
+        second = threading.Event()
         calls: list[int] = []
         given_out: list[bytes | None] = []
-        start = threading.Barrier(8)
 
         def fetch() -> bytes:
             calls.append(1)
+            if len(calls) == 1:
+                threads[1].start()
+                assert second.wait(30)
             return der
 
-        def ask() -> None:
-            start.wait(30)
-            given_out.append(staple.current(pki.now))
-
         staple = OcspStaple.from_callback(fetch)
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        for thread in threads:
-            thread.start()
+        staple._lock = _WatchedLock(second)  # type: ignore[assignment]
+        threads = [
+            threading.Thread(target=lambda: given_out.append(staple.current(pki.now)))
+            for _ in range(2)
+        ]
+        threads[0].start()
         for thread in threads:
             thread.join(30)
-        assert given_out == [der] * 8
+        assert given_out == [der, der]
         assert len(calls) == 1
 
 
@@ -312,6 +325,22 @@ class TestForCertificate:
         bound = OcspStaple.from_callback(lambda: both).for_certificate(leaf)
         assert bound.current(pki.now) == both
         assert bound.current(pki.now + 2 * HOUR) is None
+
+
+class _WatchedLock:
+    """A lock that tells when a second thread wants it."""
+
+    def __init__(self, second: threading.Event) -> None:
+        self._lock, self._second = threading.Lock(), second
+
+    def acquire(self, blocking: bool) -> bool:
+        if self._lock.acquire(blocking=False):
+            return True
+        self._second.set()
+        return blocking and self._lock.acquire(timeout=30)
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 def _replace(path: Path, content: bytes) -> None:

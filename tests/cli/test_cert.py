@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.cli.conftest import Run
+from tests.pki import Pki, name_constraints, pem_of
 
 from handclasp import Credentials
 from handclasp.certificates.authority import KEY_TYPES, LocalAuthority
@@ -150,3 +151,14 @@ def test_show_of_a_missing_file(run: Run, tmp_path: Path) -> None:
         result = run("cert", "show", str(path))
         assert result.exit_code == 2
         assert str(path) in result.stderr
+
+
+def test_show_tells_what_an_authority_is_limited_to(run: Run, tmp_path: Path) -> None:
+    limits = name_constraints([f"host{number}.example.com" for number in range(9)])
+    file = tmp_path / "ca.pem"
+    file.write_bytes(pem_of(Pki(path_length=0, extensions=[limits]).certificate))
+    shown = run("cert", "show", str(file)).stdout
+    assert "below it        0\n" in shown
+    assert "only names in   host0.example.com\n" in shown
+    assert "timestamps" not in shown
+    assert max(map(len, shown.splitlines())) <= 82  # A SHA-256 in hexadecimal has its length.

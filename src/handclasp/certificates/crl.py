@@ -41,8 +41,8 @@ class RevocationLists:
     """Certificate revocation lists, and what to do where none covers a certificate.
 
     Immutable, so build them once and share them: each list is indexed when it is read (half a
-    second and 10 MB for 100 000 entries), and its signature is checked once. Two
-    objects are equal only if they are the same. To renew the lists, build a new object.
+    second and 10 MB for 100 000 entries), and its signature is checked once. Two objects are
+    equal only if they are the same. To renew the lists, build a new object.
     """
 
     __slots__ = ("_chain", "_of_issuer", "_refuse")

@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
@@ -26,7 +27,9 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     silent or the field cannot be read. Keys: subject, issuer, names, not_before and not_after
     (ISO 8601, UTC), serial (hexadecimal), key_type, key_size (bits), signature_algorithm,
     spki_sha256 (base64, as in a pin), fingerprint_sha256 (hexadecimal), is_authority, key_usage,
-    extended_key_usage.
+    extended_key_usage, path_length, permitted_names and excluded_names (name constraints),
+    policies, ocsp_urls, issuer_urls, crl_urls, must_staple, timestamps (those in the certificate,
+    as time and log).
     """
     readable = _or_none
     key = readable(certificate.public_key)
@@ -39,12 +42,13 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
         "serial": f"{certificate.serial_number:x}",
         "key_type": key_type_of(certificate),
         "key_size": getattr(key, "key_size", None),
-        "signature_algorithm": _signature_algorithm(certificate),
+        "signature_algorithm": signature_algorithm_of(certificate),
         "spki_sha256": readable(lambda: pin_of(certificate)),
         "fingerprint_sha256": hashlib.sha256(_der(certificate)).hexdigest(),
         "is_authority": readable(lambda: _is_authority(certificate)),
         "key_usage": readable(lambda: key_usage_of(certificate)),
         "extended_key_usage": readable(lambda: extended_key_usage_of(certificate)),
+        **{name: readable(partial(read, certificate)) for name, read in _OTHERS.items()},
     }
 
 
@@ -91,7 +95,8 @@ def key_type_of(certificate: x509.Certificate) -> str:
     return f"ECDSA {kind}" if kind else type(key).__name__.removesuffix("PublicKey")
 
 
-def _signature_algorithm(certificate: x509.Certificate) -> str:
+def signature_algorithm_of(certificate: x509.Certificate) -> str:
+    """The algorithm that it was signed in, by the RFC's name or as OID."""
     oid = certificate.signature_algorithm_oid
     known = {
         "1.2.840.113549.1.1.5": "sha1WithRSAEncryption",
@@ -159,6 +164,104 @@ def extended_key_usage_of(certificate: x509.Certificate) -> list[str] | None:
         return None
     oids: list[str] = [purpose.dotted_string for purpose in purposes]
     return [_PURPOSES.get(oid, oid) for oid in oids]
+
+
+def _path_length(certificate: x509.Certificate) -> int | None:
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return None if constraints is None else constraints.path_length
+
+
+def _constrained(attribute: str, certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.NameConstraints)
+    trees = None if constraints is None else getattr(constraints, attribute)
+    return None if trees is None else [_name_text(tree) for tree in trees]
+
+
+_POLICIES = {
+    "2.23.140.1.1": "extended validation",
+    "2.23.140.1.2.1": "domain validated",
+    "2.23.140.1.2.2": "organization validated",
+    "2.23.140.1.2.3": "individual validated",
+    "2.5.29.32.0": "anyPolicy",
+}
+"""BR 7.1.6.1, and RFC 5280 section 4.2.1.4."""
+
+
+def _policies(certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    policies = _extension(certificate, x509.CertificatePolicies)
+    if policies is None:
+        return None
+    oids: list[str] = [policy.policy_identifier.dotted_string for policy in policies]
+    return [f"{oid} ({_POLICIES[oid]})" if oid in _POLICIES else oid for oid in oids]
+
+
+_OCSP = "1.3.6.1.5.5.7.48.1"
+_CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
+
+
+def _access(method: str, certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    descriptions = _extension(certificate, x509.AuthorityInformationAccess)
+    if descriptions is None:
+        return None
+    return [
+        _name_text(each.access_location)
+        for each in descriptions
+        if each.access_method.dotted_string == method
+    ]
+
+
+def _crl_urls(certificate: x509.Certificate) -> list[str] | None:
+    from cryptography import x509
+
+    points = _extension(certificate, x509.CRLDistributionPoints)
+    if points is None:
+        return None
+    return [_name_text(name) for point in points for name in point.full_name or ()]
+
+
+def _must_staple(certificate: x509.Certificate) -> bool:
+    from cryptography import x509
+
+    features = _extension(certificate, x509.TLSFeature)
+    return features is not None and x509.TLSFeatureType.status_request in features
+
+
+def _timestamps(certificate: x509.Certificate) -> list[str] | None:
+    from handclasp.certificates.transparency import timestamps_of
+
+    found = timestamps_of(certificate)
+    if not found:
+        return None
+    return [f"{_iso(each.time)} by the log {b64encode(each.log_id).decode()}" for each in found]
+
+
+_OTHERS: dict[str, Callable[[x509.Certificate], Any]] = {
+    "path_length": _path_length,
+    "permitted_names": partial(_constrained, "permitted_subtrees"),
+    "excluded_names": partial(_constrained, "excluded_subtrees"),
+    "policies": _policies,
+    "ocsp_urls": partial(_access, _OCSP),
+    "issuer_urls": partial(_access, _CA_ISSUERS),
+    "crl_urls": _crl_urls,
+    "must_staple": _must_staple,
+    "timestamps": _timestamps,
+}
+"""What most certificates are silent about."""
+
+
+def _name_text(name: x509.GeneralName) -> str:
+    from cryptography import x509
+
+    value: Any = name.value
+    return shown(value.rfc4514_string() if isinstance(value, x509.Name) else str(value), 200)
 
 
 def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:

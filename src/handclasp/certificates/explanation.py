@@ -23,6 +23,8 @@ from handclasp.certificates.rules import (
     Context,
     Finding,
     leaf_findings,
+    leaf_key,
+    slow_key_findings,
     step_findings,
     wildcard_findings,
 )
@@ -79,8 +81,9 @@ class Explanation:
     def broken(self) -> tuple[Finding, ...]:
         """The rules that are broken, those first that help most; empty where accepted."""
         on_path = self.paths[0].findings if self.paths else ()
-        broken = _broken((*self.leaf, *on_path, *self.policy))
-        return tuple(sorted(broken, key=lambda finding: _rank(finding, self.leaf)))
+        broken = _broken((*self.leaf, *on_path))
+        order = sorted(broken, key=lambda finding: _rank(finding, self.leaf))
+        return (*order, *_broken(self.policy))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: accepted, fault, reasons, fix, leaf, paths and policy.
@@ -164,10 +167,11 @@ def _walked(
         if record is not None:
             text = f"{record.usage} {record.selector} {record.matching_type} names this very leaf"
             findings = (_tlsa(leaf, True, f"the record {text}"), *_pins([leaf], context))
-            return Explanation((), (), findings)
+            return Explanation((leaf_key(leaf),), (), findings)
         anchors = matching_anchors(context.policy.tlsa, others)
         if not anchors:
-            return Explanation((), (), (_tlsa(leaf, False, f"no record names {pin_of(leaf)}"),))
+            findings = (_tlsa(leaf, False, f"no record names {pin_of(leaf)}"),)
+            return Explanation((leaf_key(leaf),), (), findings)
         trust = TrustStore.from_certificates(anchors)
         context = Context(trust, context.names, context.now, context.policy)
     paths = sorted(_Walk(others, context).paths_from(leaf), key=_quality)
@@ -175,7 +179,8 @@ def _walked(
     policy: tuple[Finding, ...] = ()
     if best.reaches_anchor:
         policy = tuple(_policy_findings(best.certificates, context, evidence))
-    return Explanation(tuple(leaf_findings(leaf, context)), tuple(paths), policy)
+    findings = (*leaf_findings(leaf, context), *slow_key_findings(others))
+    return Explanation(findings, tuple(paths), policy)
 
 
 class _Walk:
@@ -187,7 +192,7 @@ class _Walk:
         self._by_subject: dict[x509.Name, list[x509.Certificate]] = {}
         for candidate in dict.fromkeys([*context.trust.anchors, *self._others]):
             self._by_subject.setdefault(candidate.subject, []).append(candidate)
-        self._signed: dict[tuple[bytes, bytes], bool] = {}
+        self._signed: dict[tuple[bytes, bytes], bool | None] = {}
         self._checks_left = MAX_SIGNATURE_CHECKS
 
     def paths_from(self, leaf: x509.Certificate) -> list[PathTried]:
@@ -223,14 +228,18 @@ class _Walk:
     def _issuers(self, certificate: x509.Certificate) -> list[x509.Certificate]:
         candidates = self._by_subject.get(certificate.issuer, ())
         matching = [candidate for candidate in candidates if candidate != certificate]
+        # In the verifier's order: those whose key is named, then those without an identifier.
+        likely = sorted(matching, key=lambda issuer: _unlikeliness(certificate, issuer))
         # Those that signed it before those that only have the name.
-        return sorted(matching, key=lambda issuer: not self._is_signed(certificate, issuer))
+        return sorted(likely, key=lambda issuer: not self._is_signed(certificate, issuer))
 
-    def _is_signed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    def _is_signed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
+        """None where so many signatures were checked that this one is not."""
         key = (encoded(certificate), encoded(issuer))
         if key not in self._signed:
             self._checks_left -= 1
-            self._signed[key] = self._checks_left >= 0 and _is_signed(certificate, issuer)
+            left = self._checks_left >= 0
+            self._signed[key] = _is_signed(certificate, issuer) if left else None
         return self._signed[key]
 
     def _no_issuer(self, certificate: x509.Certificate) -> Finding:
@@ -249,6 +258,21 @@ def _no_anchor(certificate: x509.Certificate, evidence: str) -> Finding:
     return Finding("anchor", subject_of(certificate), False, evidence, "RFC 5280 6.1", fault)
 
 
+def _unlikeliness(certificate: x509.Certificate, issuer: x509.Certificate) -> int:
+    wanted = _identifier(certificate, x509.AuthorityKeyIdentifier, "key_identifier")
+    own = _identifier(issuer, x509.SubjectKeyIdentifier, "digest")
+    if wanted is None or own is None:
+        return 1
+    return 0 if wanted == own else 2
+
+
+def _identifier(certificate: x509.Certificate, kind: type[Any], attribute: str) -> Any:
+    try:
+        return getattr(certificate.extensions.get_extension_for_class(kind).value, attribute)
+    except Exception:
+        return None  # It is missing, or the extensions cannot be read, which is told elsewhere.
+
+
 def _is_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -258,10 +282,15 @@ def _is_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _quality(path: PathTried) -> tuple[int, bool, int, int]:
-    """Paths by what they lack: the first to tell about is the one that came closest."""
-    broken = _broken(path.findings)
+    """Paths by what they lack: the first to tell about is the one that came closest.
+
+    Of several without a fault, it is the first that was found, as with the verifier. That one
+    does not know the rules of the profile yet.
+    """
+    broken = [each for each in _broken(path.findings) if each.rule not in _AFTER_THE_PATH]
     unsigned = sum(finding.rule == "signature" for finding in broken)
-    return unsigned, not path.reaches_anchor, len(broken), -len(path.certificates)
+    length = -len(path.certificates) if broken else 0
+    return unsigned, not path.reaches_anchor, len(broken), length
 
 
 def _policy_findings(
@@ -277,12 +306,21 @@ def _policy_findings(
         lists = policy.crls
         yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: lists.check(path, now))
     if policy.ct_logs and context.names:
-        found = len(
-            valid_timestamps(path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now)
+        yield _timestamps(path, context, evidence)
+
+
+def _timestamps(path: Sequence[x509.Certificate], context: Context, evidence: Evidence) -> Finding:
+    policy, about = context.policy, subject_of(path[0])
+    rule, section, fault = "timestamps", "RFC 6962 3", Fault.TIMESTAMPS_MISSING
+    try:
+        valid = valid_timestamps(
+            path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, context.now
         )
-        text = f"{found} of {policy.required_timestamps} that are required"
-        held, fault = found >= policy.required_timestamps, Fault.TIMESTAMPS_MISSING
-        yield Finding("timestamps", subject_of(leaf), held, text, "RFC 6962 3", fault)
+    except CertificateError as error:
+        text = error.detail or error.fault_member.sentence
+        return Finding(rule, about, False, text, section, error.fault_member)
+    text = f"{len(valid)} of {policy.required_timestamps} that are required"
+    return Finding(rule, about, len(valid) >= policy.required_timestamps, text, section, fault)
 
 
 def _tlsa(leaf: x509.Certificate, held: bool, evidence: str) -> Finding:
@@ -329,15 +367,20 @@ def _broken(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple([finding for finding in findings if finding.held is False])
 
 
-_TOLD_FIRST = ("key", "dates", "names")
-_TOLD_LAST = 20
+_TOLD_FIRST = ("key", "readable", "cost of keys", "dates", "names")
+_ON_THE_WAY = len(_TOLD_FIRST)
+_REST_OF_LEAF = _ON_THE_WAY + 1
+_AFTER_THE_PATH = ("common name", "wildcard", "identifiers")
+"""The rules of the profile, which the decision asks about in this order once it has a path."""
 
 
 def _rank(finding: Finding, leaf: Sequence[Finding]) -> int:
     """The leaf's key, dates and names, then the way up, then the rest of the leaf."""
+    if finding.rule in _AFTER_THE_PATH:
+        return _REST_OF_LEAF + 1 + _AFTER_THE_PATH.index(finding.rule)
     if finding not in leaf:
-        return len(_TOLD_FIRST)
-    return _TOLD_FIRST.index(finding.rule) if finding.rule in _TOLD_FIRST else _TOLD_LAST
+        return _ON_THE_WAY
+    return _TOLD_FIRST.index(finding.rule) if finding.rule in _TOLD_FIRST else _REST_OF_LEAF
 
 
 def _to_json(finding: Finding) -> Mapping[str, str | None]:

@@ -76,6 +76,7 @@ def judge(
             _check_pins([leaf], policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
+    _check_readable(leaf)
     known = {
         id(other): _affordable(other, der) for other, der in zip(others, chain[1:], strict=True)
     }
@@ -104,6 +105,15 @@ def _anchors_by_records(
         detail = f"{len(policy.tlsa)} records, and the pin of {subject_of(leaf)} is {pin_of(leaf)}"
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return TrustStore.from_certificates(anchors)
+
+
+def _check_readable(leaf: x509.Certificate) -> None:
+    """The verifier passes over extensions that it does not need; the rules after it do not."""
+    try:
+        _ = leaf.extensions
+    except Exception as error:
+        detail = f"the extensions of {subject_of(leaf)} cannot be read"
+        raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
 
 
 def _affordable(certificate: x509.Certificate, der: bytes) -> profile.Authority:

@@ -7,20 +7,27 @@ held, by what evidence, and which section asks for it. Nothing here decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA224
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from handclasp.certificates import profile
-from handclasp.certificates.der import public_key_info
-from handclasp.certificates.describe import extended_key_usage_of, key_type_of, key_usage_of
+from handclasp.certificates.der import octet_string, public_key_info
+from handclasp.certificates.describe import (
+    extended_key_usage_of,
+    key_type_of,
+    key_usage_of,
+    signature_algorithm_of,
+)
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, key_problem
-from handclasp.certificates.name_constraints import violation
+from handclasp.certificates.name_constraints import TooManyError, listed, violation
 from handclasp.certificates.names import certificate_names, claims_host, covers, shown, subject_of
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
@@ -72,8 +79,12 @@ class Context:
 
 def leaf_findings(leaf: x509.Certificate, context: Context) -> Iterator[Finding]:
     """What is asked of a leaf whatever its path."""
-    yield _key(leaf)
+    yield leaf_key(leaf)
     yield dates(leaf, context)
+    readable = _readable(leaf)
+    yield readable
+    if not readable.held:
+        return
     for name in context.names:
         yield _names(leaf, name)
     yield from _form(leaf, _NEVER_CRITICAL)
@@ -82,13 +93,21 @@ def leaf_findings(leaf: x509.Certificate, context: Context) -> Iterator[Finding]
     yield _leaf_is_no_authority(leaf, context)
     yield _leaf_issuer_key(leaf, context)
     if context.names:
+        yield _names_form(leaf)
         yield _common_name(leaf, context)
 
 
 def step_findings(
-    below: Sequence[x509.Certificate], issuer: x509.Certificate, context: Context, *, signed: bool
+    below: Sequence[x509.Certificate],
+    issuer: x509.Certificate,
+    context: Context,
+    *,
+    signed: bool | None,
 ) -> Iterator[Finding]:
-    """What is asked of an issuer: `below` are the certificates under it, the leaf first."""
+    """What is asked of an issuer: `below` are the certificates under it, the leaf first.
+
+    `signed` is whether it signed the last of them; None says that nobody has looked.
+    """
     certificate = below[-1]
     algorithm = _signature_algorithm(certificate, issuer)
     yield algorithm
@@ -96,6 +115,12 @@ def step_findings(
         yield _signature(certificate, issuer, context, signed=signed)
     yield _issuer_key(issuer)
     yield dates(issuer, context)
+    readable = _readable(issuer)
+    if not readable.held:
+        # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
+        excused = not context.web or issuer in context.trust.vetted
+        yield _excused(readable) if excused else readable
+        return
     yield from _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
     yield _is_authority(issuer, context)
     yield _path_length(issuer, below)
@@ -110,19 +135,19 @@ def wildcard_findings(
     leaf: x509.Certificate, anchor: x509.Certificate, context: Context
 ) -> Iterator[Finding]:
     """What is asked of wildcards, which depends on who vouches for them."""
-    if not context.web:
+    if not context.web or not _readable(leaf).held:
         return
     names = certificate_names(leaf)
     private = anchor not in context.trust.vetted
     for name in context.names:
         matching = [] if name in names else [entry for entry in names if covers(entry, name)]
         if matching:
-            held = not all(is_public_suffix(entry[2:], private=private) for entry in matching)
-            evidence = f"{shown(matching[0], 60)} covers the hosts of " + (
-                "one owner" if held else "many owners"
-            )
+            pattern = shown(matching[0], 60)
+            broken = all(is_public_suffix(entry[2:], private=private) for entry in matching)
+            problem = f"its name {pattern} would cover the hosts of many owners" if broken else ""
+            evidence = f"{pattern} covers the hosts of one owner"
             fault = Fault.CERTIFICATE_NAME_MISMATCH
-            yield Finding("wildcard", subject_of(leaf), held, evidence, "BR 3.2.2.6", fault)
+            yield _finding("wildcard", leaf, problem, evidence, "BR 3.2.2.6", fault)
 
 
 def dates(certificate: x509.Certificate, context: Context) -> Finding:
@@ -154,7 +179,22 @@ def _finding(
     return Finding(rule, about, not problem, problem or evidence, section, fault)
 
 
-def _key(leaf: x509.Certificate) -> Finding:
+def _excused(finding: Finding) -> Finding:
+    return replace(finding, held=None)
+
+
+def _readable(certificate: x509.Certificate) -> Finding:
+    try:
+        evidence = f"{len(certificate.extensions)} extensions"
+        problem = ""
+    except Exception:
+        # cryptography reads them late, and raises ValueError, TypeError and others.
+        problem, evidence = f"the extensions of {subject_of(certificate)} cannot be read", ""
+    return _finding("readable", certificate, problem, evidence, "RFC 5280 4.2")
+
+
+def leaf_key(leaf: x509.Certificate) -> Finding:
+    """Whether TLS 1.3 can use its key, and it is strong enough."""
     try:
         key: Any = leaf.public_key()
     except Exception:
@@ -164,6 +204,19 @@ def _key(leaf: x509.Certificate) -> Finding:
         problem, evidence = (f"{subject_of(leaf)} has {found}" if found else ""), _key_text(leaf)
     fault = Fault.UNSUPPORTED_CERTIFICATE
     return _finding("key", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
+
+
+def slow_key_findings(others: Sequence[x509.Certificate]) -> Iterator[Finding]:
+    """Keys that would be slow to verify with are refused wherever they stand in the chain."""
+    for other in others:
+        try:
+            problem = cost_problem(other.public_key())
+        except Exception:
+            problem = ""  # Nothing can be verified with this key; the path may do without it.
+        if problem:
+            text = f"{subject_of(other)} has {problem}"
+            fault = Fault.UNSUPPORTED_CERTIFICATE
+            yield _finding("cost of keys", other, text, "", "RFC 8446 4.4.2.2", fault)
 
 
 def _key_text(certificate: x509.Certificate) -> str:
@@ -179,6 +232,8 @@ def _names(leaf: x509.Certificate, name: str) -> Finding:
     if "_" in name:
         # The verifier compares host names only (RFC 5280 4.2.1.6: "preferred name syntax").
         problem = f"no certificate can be verified for {shown(name)}: host names have no underscore"
+    elif any(label[:1] == "-" or label[-1:] == "-" for label in name.split(".")):
+        problem = f"no certificate can be verified for {shown(name)}: that is no host's name"
     elif not own:
         problem = (
             f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
@@ -212,7 +267,8 @@ def _form(certificate: x509.Certificate, never_critical: frozenset[str]) -> Iter
     problem = "" if version is x509.Version.v3 else f"it is of version {version.name}, not 3"
     yield _finding("version", certificate, problem, "3", "RFC 5280 4.1.2.1")
     serial = certificate.serial_number
-    problem = "" if 0 <= serial < 1 << 160 else "its serial number is negative or too long"
+    # 21 bytes pass, as some authorities forget the one that keeps a number positive.
+    problem = "" if 0 <= serial < 1 << 167 else "its serial number is negative or too long"
     yield _finding("serial number", certificate, problem, f"{serial:x}"[:40], "RFC 5280 4.1.2.2")
     problem = "" if list(certificate.issuer) else "it names no issuer"
     issuer = shown(certificate.issuer.rfc4514_string(), 60)
@@ -282,23 +338,22 @@ def _leaf_issuer_key(leaf: x509.Certificate, context: Context) -> Finding:
 
 
 def _common_name(leaf: x509.Certificate, context: Context) -> Finding:
-    section, given = "BR 7.1.4.3", ""
-    problem = ""
+    given, problem = "", ""
     names = certificate_names(leaf)
     for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         given = str(attribute.value)
         copied = given.lower().removesuffix(".")
         known = copied in names or f"*.{copied}" in names or copied in context.names
-        if context.web and not known and claims_host(given):
+        if context.web and not known and claims_host(given) and not problem:
             problem = f"its common name {shown(given, 60)} is not among its names"
     evidence = f"{shown(given, 60)}, which is never matched" if given else "none"
-    finding = _finding("common name", leaf, problem, evidence, section)
-    alternatives = _criticality_problem(leaf)
-    return (
-        _finding("names' form", leaf, alternatives, "", "RFC 5280 4.2.1.6")
-        if (alternatives and not problem)
-        else finding
-    )
+    return _finding("common name", leaf, problem, evidence, "BR 7.1.4.3")
+
+
+def _names_form(leaf: x509.Certificate) -> Finding:
+    evidence = "critical" if not list(leaf.subject) else "not critical"
+    problem = _criticality_problem(leaf)
+    return _finding("names' form", leaf, problem, evidence, "RFC 5280 4.2.1.6")
 
 
 def _criticality_problem(leaf: x509.Certificate) -> str:
@@ -314,25 +369,28 @@ def _criticality_problem(leaf: x509.Certificate) -> str:
     return "its subjectAltName is not critical, although it has no subject"
 
 
+_AUTHORITY_KEYS = frozenset(
+    ("rsa", "secp256r1", "secp384r1", "secp521r1", "mldsa44", "mldsa65", "mldsa87")
+)
+
+
 def _signature_algorithm(certificate: x509.Certificate, issuer: x509.Certificate) -> Finding:
     kind = _kind_of(issuer)
-    fault = Fault.UNSUPPORTED_CERTIFICATE
-    section = "RFC 8446 4.2.3"
-    if kind.startswith("secp") and _PRIME_FIELD in public_key_info(issuer):
-        problem = f"the key of {subject_of(issuer)} spells its curve out instead of naming it"
-    elif kind in ("", "ed25519", "ed448"):
+    if kind not in _AUTHORITY_KEYS:
         problem = (
             f"{subject_of(issuer)}: authorities with a key of this kind ({kind or 'unknown'}) are "
             "not supported"
         )
+    elif _is_spelled_oddly(issuer):
+        problem = f"{subject_of(issuer)}: the algorithm of its key has unusual parameters"
     else:
-        weak = _weak_hash(certificate) or signature_problem(certificate)
+        weak = (
+            _weak_hash(certificate) or signature_problem(certificate) or _salt_problem(certificate)
+        )
         problem = f"{subject_of(certificate)} is {weak}" if weak else ""
-    return _finding("signature algorithm", certificate, problem, f"by {kind}", section, fault)
-
-
-_PRIME_FIELD = bytes.fromhex("06072a8648ce3d0101")
-"""The object identifier of fields, which only curves that are spelled out have in their keys."""
+    evidence = f"{signature_algorithm_of(certificate)}, by a key of the kind {kind}"
+    fault, section = Fault.UNSUPPORTED_CERTIFICATE, "RFC 8446 4.2.3"
+    return _finding("signature algorithm", certificate, problem, evidence, section, fault)
 
 
 def _weak_hash(certificate: x509.Certificate) -> str:
@@ -341,30 +399,63 @@ def _weak_hash(certificate: x509.Certificate) -> str:
     return f"signed with {algorithm.name.upper()}" if algorithm and weak else ""
 
 
+def _is_spelled_oddly(issuer: x509.Certificate) -> bool:
+    """Whether its key is not in the one form that the verifier takes (RFC 8017 A.1, RFC 5480 2).
+
+    An RSA key for PSS alone is not, and neither is a curve that is spelled out.
+    """
+    usual = octet_string(
+        issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
+    algorithm = usual[: 2 + usual[1]]
+    return not octet_string(public_key_info(issuer)).startswith(algorithm)
+
+
+def _salt_problem(certificate: x509.Certificate) -> str:
+    """RFC 8446 4.2.3: the salt of RSASSA-PSS is as long as the digest."""
+    parameters = certificate.signature_algorithm_parameters
+    digest = certificate.signature_hash_algorithm
+    if not isinstance(parameters, padding.PSS) or digest is None:
+        return ""
+    # cryptography does not show the length in its types.
+    salt: object = parameters._salt_length  # pyright: ignore[reportPrivateUsage]
+    fitting = salt == digest.digest_size
+    return "" if fitting else f"signed in RSASSA-PSS with a salt of {salt} bytes"
+
+
 def _signature(
-    certificate: x509.Certificate, issuer: x509.Certificate, context: Context, *, signed: bool
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    context: Context,
+    *,
+    signed: bool | None,
 ) -> Finding:
     section = "RFC 5280 6.1.3"
+    fault = Fault.BAD_CERTIFICATE
     if signed:
-        evidence = f"made by {subject_of(issuer)}"
-        return _finding("signature", certificate, "", evidence, section)
-    if issuer in context.trust.anchors:
+        return _finding("signature", certificate, "", f"made by {subject_of(issuer)}", section)
+    if signed is None:
+        problem, fault = "the chain has too many signatures to check", Fault.CERTIFICATE_UNTRUSTED
+    elif issuer in context.trust.anchors:
         problem = (
             f"{subject_of(certificate)}: an authority of its issuer's name is trusted, but did "
             "not sign it"
         )
-        return _finding("signature", certificate, problem, "", section, Fault.CERTIFICATE_UNTRUSTED)
-    problem = f"the signature of {subject_of(issuer)} on {subject_of(certificate)} is wrong"
-    return _finding("signature", certificate, problem, "", section)
+        fault = Fault.CERTIFICATE_UNTRUSTED
+    else:
+        problem = f"the signature of {subject_of(issuer)} on {subject_of(certificate)} is wrong"
+    return _finding("signature", certificate, problem, "", section, fault)
 
 
 def _issuer_key(issuer: x509.Certificate) -> Finding:
     try:
         key: Any = issuer.public_key()
     except Exception:
-        return _finding("key", issuer, f"the key of {subject_of(issuer)} cannot be read", "", "")
+        problem = f"the key of {subject_of(issuer)} cannot be read"
+        return _finding("key", issuer, problem, "", "RFC 5280 4.1.2.7")
     problem = cost_problem(key)
-    if not problem and key_kind(key) == "rsa" and key.key_size < MIN_RSA_BITS:
+    # The verifier counts whole bytes, so that a few bits less than 2048 pass.
+    if not problem and key_kind(key) == "rsa" and key.key_size < MIN_RSA_BITS - 8:
         problem = f"an RSA key of {key.key_size} bits"
     if problem:
         problem = f"{subject_of(issuer)} has {problem}"
@@ -389,8 +480,8 @@ def _is_authority(issuer: x509.Certificate, context: Context) -> Finding:
 def _path_length(issuer: x509.Certificate, below: Sequence[x509.Certificate]) -> Finding:
     constraints = _extension(issuer, x509.BasicConstraints)
     most = constraints.path_length if constraints is not None else None
-    # RFC 5280 4.2.1.9: self-issued certificates do not count, and neither does the leaf.
-    between = sum(1 for each in below[1:] if each.subject != each.issuer)
+    # Stricter than RFC 5280 4.2.1.9: the verifier counts self-issued certificates, too.
+    between = len(below) - 1
     problem = ""
     if most is not None and between > most:
         problem = (
@@ -425,24 +516,31 @@ def _issuer_purpose(issuer: x509.Certificate, context: Context) -> Finding:
 
 
 def _name_constraints(issuer: x509.Certificate, below: Sequence[x509.Certificate]) -> Finding:
-    constraints = _extension(issuer, x509.NameConstraints)
     section = "RFC 5280 4.2.1.10"
-    if constraints is None:
-        about, fault = subject_of(issuer), Fault.BAD_CERTIFICATE
-        return Finding("name constraints", about, None, "none", section, fault)
+    try:
+        constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints)
+    except x509.ExtensionNotFound:
+        return _excused(_finding("name constraints", issuer, "", "none", section))
     # Self-issued authorities are exempt, the leaf never is.
-    bound = [below[0], *[each for each in below[1:] if each.subject != each.issuer]]
-    found = violation(constraints, bound)
+    above = [each for each in (*below[1:], issuer) if each.subject != each.issuer]
+    try:
+        found = violation(constraints, [below[0], *above])
+    except TooManyError:
+        evidence = "there are too many to look at here; the decision looked at them all"
+        return _excused(_finding("name constraints", issuer, "", evidence, section))
     problem = f"{subject_of(issuer)} may not issue for these names: {found}" if found else ""
-    return _finding("name constraints", issuer, problem, "all names are within", section)
+    permitted, excluded = constraints.value.permitted_subtrees, constraints.value.excluded_subtrees
+    within = f"all names are within {listed(permitted)}" if permitted else "all names are allowed"
+    evidence = f"{within}, none in {listed(excluded)}" if excluded else within
+    return _finding("name constraints", issuer, problem, evidence, section)
 
 
 def _identifiers(issuer: x509.Certificate, context: Context) -> Finding:
     form = profile.authority(issuer, encoded(issuer)).form
-    problem = "" if issuer in context.trust.vetted or not form else form
-    if problem:
-        problem = f"the authority {subject_of(issuer)} {problem}"
-    return _finding("identifiers", issuer, problem, "as they must be", "RFC 5280 4.2.1.2")
+    excused = issuer in context.trust.vetted
+    problem = f"the authority {subject_of(issuer)} {form}" if form and not excused else ""
+    evidence = f"it {form}, but a root program vetted it" if form else "as they must be"
+    return _finding("identifiers", issuer, problem, evidence, "RFC 5280 4.2.1.2")
 
 
 def _kind_of(certificate: x509.Certificate) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -195,17 +195,31 @@ def _described(certificate: x509.Certificate) -> dict[str, object]:
 def _print_certificate(certificate: x509.Certificate) -> None:
     described = _described(certificate) | {"valid": dates_of(certificate, datetime.now(UTC))}
     for label, field in _SHOWN.items():
+        _print_value(label, described[field])
+    for label, field in _SHOWN_IF_SAID.items():
         value = described[field]
-        if value is None:
-            text = "(not said)"
-        elif isinstance(value, bool):
-            text = "yes" if value else "no"
-        elif isinstance(value, list):
-            text = ", ".join(map(str, value)) or "(none)"  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            text = str(value)
-        click.echo(f"  {label:15} {text}")
+        if value is not None and value is not False:  # A path length of 0 says a lot.
+            _print_value(label, value)
 
+
+def _print_value(label: str, value: Any) -> None:
+    """A value after its label, and each entry of a long list on a line of its own."""
+    if value is None:
+        lines = ["(not said)"]
+    elif isinstance(value, bool):
+        lines = ["yes" if value else "no"]
+    elif isinstance(value, list):
+        entries = [str(entry) for entry in cast(list[object], value)]
+        joined = ", ".join(entries) or "(none)"
+        lines = [joined] if len(joined) <= _VALUE_COLUMNS else entries
+    else:
+        lines = [str(value)]
+    for number, line in enumerate(lines):
+        click.echo(f"  {label if number == 0 else '':15} {line}")
+
+
+_VALUE_COLUMNS = 62
+"""What is left of 80 after the margin and a label."""
 
 _SHOWN = {
     "subject": "subject",
@@ -222,6 +236,19 @@ _SHOWN = {
     "SHA-256": "fingerprint_sha256",
     "SPKI pin": "spki_sha256",
 }
+
+_SHOWN_IF_SAID = {
+    "below it": "path_length",
+    "only names in": "permitted_names",
+    "no names in": "excluded_names",
+    "policies": "policies",
+    "OCSP at": "ocsp_urls",
+    "issuer at": "issuer_urls",
+    "CRL at": "crl_urls",
+    "must staple": "must_staple",
+    "timestamps": "timestamps",
+}
+"""What most certificates are silent about, so that silence is not worth a line."""
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
