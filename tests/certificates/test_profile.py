@@ -125,6 +125,27 @@ class TestAuthorities:
         assert "9001 bits" in profile.authority(certificate, *der_of(certificate)).cost
 
 
+class TestLeaf:
+    def test_what_it_is_for(self, pki: Pki) -> None:
+        for leaf, policy, words in (
+            (Leaf(digital_signature=False), WEB, "digital signatures"),
+            (Leaf(digital_signature=False), PRIVATE, "digital signatures"),
+            (Leaf(purpose=None), WEB, "not said to be a TLS client's"),
+        ):
+            path = [pki.issue(leaf, P256), pki.certificate]
+            with pytest.raises(CertificateError) as caught:
+                profile.check_leaf(path, policy, is_client=True)
+            assert caught.value.fault_member is Fault.CERTIFICATE_WRONG_PURPOSE
+            assert words in caught.value.detail
+
+    def test_what_is_good_enough(self, pki: Pki) -> None:
+        good = pki.issue(Leaf(digital_signature=None), P256)
+        profile.check_leaf([good, pki.certificate], WEB, is_client=False)
+        aimless = pki.issue(Leaf(purpose=None), P256)
+        profile.check_leaf([aimless, pki.certificate], PRIVATE, is_client=False)
+        profile.check_leaf([aimless], WEB, is_client=False)  # It is trusted by itself.
+
+
 class TestCommonName:
     @pytest.mark.parametrize(
         "common_name",

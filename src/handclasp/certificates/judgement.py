@@ -86,6 +86,7 @@ def judge(
         names = () if name is None else (name,)
         raise refusal(certificates, Context(trust, names, now, policy), error) from error
     issuers = [known.get(id(each)) or profile.authority(each, encoded(each)) for each in path[1:]]
+    profile.check_leaf(path, policy, is_client=name is None)
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
     profile.check_issuers(path, issuers, trust, policy)

@@ -115,6 +115,31 @@ def check_issuers(
             raise CertificateError(Fault.BAD_CERTIFICATE, detail)
 
 
+def check_leaf(
+    path: Sequence[x509.Certificate], policy: CertificatePolicy, *, is_client: bool
+) -> None:
+    """What is asked of a leaf's keyUsage and extendedKeyUsage besides what the verifier asks.
+
+    Raises:
+        CertificateError: the leaf is not meant for this use.
+    """
+    usage = purposes = None
+    for extension in path[0].extensions:
+        if isinstance(extension.value, x509.KeyUsage):
+            usage = extension.value
+        elif isinstance(extension.value, x509.ExtendedKeyUsage):
+            purposes = extension.value
+    if usage is not None and not usage.digital_signature:
+        # RFC 8446 4.4.2.2: the bit MUST be set if the extension is present.
+        detail = "its key usage does not allow digital signatures"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+    # Who trusts one certificate by itself asks no authority what it is for.
+    if purposes is None and policy.profile == "web" and len(path) > 1:
+        role = "client" if is_client else "server"
+        detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
 def check_server_names(
     path: Sequence[x509.Certificate],
     leaf_der: bytes,
