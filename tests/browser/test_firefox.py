@@ -24,6 +24,9 @@ from tests.required import need_tool
 import handclasp
 from handclasp import ClientConfig, PeerAlertError, ServerConfig
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.handshake import certificate13
+from handclasp.wire.compression import COMPRESSION_ALGORITHMS
+from handclasp.wire.messages import CompressedCertificate, read_message
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
 
@@ -159,6 +162,34 @@ def test_the_server_and_the_screen_agree(browser: Firefox, authority: LocalAutho
         assert (info.version, info.group) == ("TLSv1.3", "X25519MLKEM768")
         assert (info.server_name, info.alpn) == ("localhost", "http/1.1")
         assert not info.hello_retry
+
+
+@pytest.mark.parametrize("algorithm", ["zlib", "brotli", "zstd"])
+def test_certificates_come_compressed(
+    browser: Firefox,
+    authority: LocalAuthority,
+    algorithm: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[bytes] = []
+    smaller = certificate13._smaller
+
+    def noting(name: str, raw: bytes) -> bytes:
+        sent.append(smaller(name, raw))
+        return sent[-1]
+
+    monkeypatch.setattr(certificate13, "_smaller", noting)
+    config = ServerConfig(
+        credentials=authority.credentials(["localhost"]), certificate_compression=[algorithm]
+    )
+    with site(config, PAGE) as server:
+        picture = browser.picture(server.url)
+    assert shown(server, picture)
+    messages = [read_message(raw) for raw in sent]
+    assert messages
+    for message in messages:
+        assert isinstance(message, CompressedCertificate)
+        assert message.algorithm == COMPRESSION_ALGORITHMS[algorithm]
 
 
 @pytest.mark.parametrize("group", ["secp384r1", "secp521r1", "secp256r1"])

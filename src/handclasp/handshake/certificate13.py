@@ -41,6 +41,13 @@ from handclasp.wire.messages import (
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
 
+_MAX_COMPRESSED = 512
+"""Messages of this side that are kept compressed, each of some kilobytes.
+
+The peer chooses among the names, algorithms and extensions of this side, and compressing takes
+longer than all the rest of a handshake: it must not be able to have that done again and again.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -141,7 +148,11 @@ async def confirm_peer(
     peer_is_server: bool,
     server_name: str | None,
 ) -> None:
-    """The application's last word, on a peer that has proved to hold its key."""
+    """The application's last word, after CertificateVerify.
+
+    Anybody can send anybody's certificate: asked before the proof of the key, the application
+    would be told of a peer that may not be there, and might act on it.
+    """
     if config.confirm_peer is None:
         return
     if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
@@ -153,18 +164,20 @@ def send_certificate(
     config: SharedConfig,
     credentials: Credentials | None,
     asked: Mapping[int, bytes],
-    request_context: bytes = b"",
+    asked_in: Place,
 ) -> None:
     """This side's certificates, leaf first, with what the peer `asked` for by extensions.
 
-    Without credentials, a message that says so.
+    Those are the extensions of a ClientHello (CH) or of a CertificateRequest (CR). Without
+    credentials, a message that says so.
     """
     entries: list[CertificateEntry] = []
     if credentials is not None:
         leaf, *others = credentials.chain
-        entries.append(CertificateEntry(leaf, _leaf_extensions(config, credentials, asked)))
+        along = _leaf_extensions(config, credentials, asked, asked_in)
+        entries.append(CertificateEntry(leaf, along))
         entries += [CertificateEntry(der, {}) for der in others]
-    raw = write_message(Certificate(request_context, tuple(entries)))
+    raw = write_message(Certificate(b"", tuple(entries)))
     data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
     if data is not None and credentials is not None:
         offered = ext.read_compress_certificate(data)
@@ -176,11 +189,10 @@ def send_certificate(
 
 
 def _leaf_extensions(
-    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes]
+    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes], asked_in: Place
 ) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
-    status = asked.get(ExtensionType.STATUS_REQUEST)
-    if credentials.staple is not None and status is not None and ext.read_status_request(status):
+    if credentials.staple is not None and _wants_status(asked, asked_in):
         response = credentials.staple.current(config.clock())
         if response is not None:
             extensions[ExtensionType.STATUS_REQUEST] = ext.write_certificate_status(response)
@@ -189,7 +201,16 @@ def _leaf_extensions(
     return extensions
 
 
-@lru_cache(maxsize=64)
+def _wants_status(asked: Mapping[int, bytes], asked_in: Place) -> bool:
+    data = asked.get(ExtensionType.STATUS_REQUEST)
+    if data is None:
+        return False
+    # RFC 8446 4.4.2.1: it is empty in a CertificateRequest. OpenSSL before 1.1.1d put a response
+    # of its own there, which is of no use here, and asks all the same.
+    return asked_in is Place.CR or ext.read_status_request(data)
+
+
+@lru_cache(maxsize=_MAX_COMPRESSED)
 def _smaller(name: str, raw: bytes) -> bytes:
     """A Certificate message as CompressedCertificate, if that is any smaller."""
     body = raw[HEADER_SIZE:]
@@ -203,12 +224,15 @@ def asking_extensions(
     *,
     schemes: tuple[str, ...],
     compression: tuple[str, ...],
-    with_status: bool,
+    status_request: bytes | None,
     authorities: TrustStore | None,
 ) -> dict[int, bytes]:
     """What a ClientHello and a CertificateRequest ask for in common; the same for a whole config.
 
-    A list of `authorities` that is too long to be of use is left out.
+    Args:
+        status_request: what that extension holds, which differs between the two; None leaves it
+            out, and the timestamps with it.
+        authorities: whose names to send, unless the list is too long to be of use.
     """
     extensions: dict[int, bytes] = {
         ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(
@@ -218,8 +242,8 @@ def asking_extensions(
             CERTIFICATE_SIGNATURE_SCHEMES
         ),
     }
-    if with_status:
-        extensions[ExtensionType.STATUS_REQUEST] = ext.write_status_request()
+    if status_request is not None:
+        extensions[ExtensionType.STATUS_REQUEST] = status_request
         extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = b""
     if compression:
         extensions[ExtensionType.COMPRESS_CERTIFICATE] = ext.write_compress_certificate(

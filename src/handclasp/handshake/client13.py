@@ -347,8 +347,8 @@ async def _authenticate_client(
     if credentials is not None and credentials.certificate_type == certificate_type:
         scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)
     if credentials is None or scheme is None:
-        send_certificate(hs, config, None, asked)
+        send_certificate(hs, config, None, asked, Place.CR)
         return None, None
-    send_certificate(hs, config, credentials, asked)
+    send_certificate(hs, config, credentials, asked, Place.CR)
     await send_certificate_verify(hs, credentials, scheme, CLIENT_CONTEXT)
     return credentials, scheme

@@ -118,11 +118,12 @@ def _extensions(
     extensions[ExtensionType.SUPPORTED_GROUPS] = ext.write_supported_groups(
         (grease.group, *groups) if grease else groups
     )
+    wants_status = config.verify_peer and config.policy.stapled_ocsp != "ignore"
     extensions.update(
         asking_extensions(
             schemes=tuple(config.signature_schemes),
             compression=tuple(config.certificate_compression or ()),
-            with_status=config.verify_peer and config.policy.stapled_ocsp != "ignore",
+            status_request=ext.write_status_request() if wants_status else None,
             authorities=config.trust if config.send_authorities else None,
         )
     )

@@ -140,7 +140,7 @@ async def complete_server_handshake(
     if client_type is not None:
         asked = _certificate_request_extensions(config, client_type)
         hs.send(CertificateRequest(b"", asked))
-    send_certificate(hs, config, credentials, offer.hello.extensions)
+    send_certificate(hs, config, credentials, offer.hello.extensions, Place.CH)
     await send_certificate_verify(hs, credentials, scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
 
@@ -463,8 +463,9 @@ def _certificate_request_extensions(config: ServerConfig, client_type: str) -> d
     return asking_extensions(
         schemes=tuple(config.signature_schemes),
         compression=tuple(config.certificate_compression or ()),
-        # Few clients can staple, so it is asked of them only where it is required.
-        with_status=config.policy.stapled_ocsp == "require",
+        # Few clients can staple, so it is asked of them only where it is required. The extension
+        # is empty here (RFC 8446 section 4.4.2.1).
+        status_request=b"" if config.policy.stapled_ocsp == "require" else None,
         authorities=named,
     )
 

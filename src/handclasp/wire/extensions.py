@@ -222,7 +222,10 @@ def read_status_request(data: bytes) -> bool:
 
 
 def write_status_request() -> bytes:
-    """A CertificateStatusRequest for an OCSP response of any responder (RFC 6066 section 8)."""
+    """A CertificateStatusRequest for an OCSP response of any responder (RFC 6066 section 8).
+
+    This is what a ClientHello holds; in a CertificateRequest the extension is empty.
+    """
     return _OCSP.to_bytes(1, "big") + opaque16(b"") + opaque16(b"")
 
 
