@@ -24,6 +24,7 @@ from handclasp import (
     TrustStore,
 )
 from handclasp.certificates.verify import verify_server_chain, vouch_for
+from handclasp.handshake import certificate13
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.iana import ExtensionType, HandshakeType
@@ -124,7 +125,14 @@ class TestStaples:
         )
         client = pki.client()
         config = ClientConfig(trust=pki.trust, credentials=stapled(pki, client))
-        assert Pair(config, server).run().server.info.ocsp_response is not None
+        pair = Pair(config, server).run()
+        assert pair.server.info.ocsp_response is not None
+        # RFC 8446 4.4.2.1: empty in a CertificateRequest; peers such as Go refuse anything else.
+        assert request_of(pair).extensions[ExtensionType.STATUS_REQUEST] == b""
+        checking = replace(server, policy=CertificatePolicy())
+        pair = Pair(config, checking).run()
+        assert pair.server.info.ocsp_response is None
+        assert ExtensionType.STATUS_REQUEST not in request_of(pair).extensions
         pair = Pair(replace(config, credentials=client), server).run()
         assert pair.server.error is not None
         assert pair.server.error.fault == "OCSP_RESPONSE_MISSING"
@@ -274,6 +282,22 @@ class TestCompression:
             ClientConfig(raw_public_keys=[key]), ServerConfig(credentials=credentials)
         ).run()
         assert pair.client.info.certificate_compression is None
+
+    def test_once_for_each_of_many_names(self, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that goes through names and algorithms makes the server compress only once."""
+        packed: list[bytes] = []
+
+        def compress(name: str, data: bytes) -> bytes:
+            packed.append(data)
+            return b""
+
+        monkeypatch.setattr(certificate13, "compress", compress)
+        messages = [b"\x0b\0\0\x02" + number.to_bytes(2, "big") for number in range(500)]
+        for _ in range(3):
+            for message in messages:
+                certificate13._smaller("zlib", message)
+        certificate13._smaller.cache_clear()
+        assert len(packed) == len(messages)
 
     def test_a_new_staple_is_compressed_anew(self, pki: Pki) -> None:
         credentials = pki.server()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.pki import Pki
+from tests.pki import Pki, key_of_type, key_pem
 
-from handclasp import Fault, ProtocolError
+from handclasp import Credentials, Fault, ProtocolError
 from handclasp.handshake.negotiate import (
     choose_application_protocol,
     choose_cipher_suite,
@@ -141,3 +141,52 @@ def test_client_credentials(pki: Pki) -> None:
         question = ChooseCredentials(None, schemes)
         assert choose_client_credentials(question, candidates, accepted) is expected
     assert choose_client_credentials(ChooseCredentials(None, ("ed25519",)), [], accepted) is None
+
+
+def test_authorities_decide_after_the_name(pki: Pki) -> None:
+    other = Pki("another root")
+    here, there = pki.server("one.example"), other.server("one.example")
+    elsewhere = other.server("two.example")
+    candidates = [here, there, elsewhere]
+    accepted = ["ecdsa_secp256r1_sha256"]
+    for name, authorities, expected in (
+        ("one.example", (), here),
+        ("one.example", other.trust.subjects(), there),
+        ("one.example", (*other.trust.subjects(), *pki.trust.subjects()), here),
+        ("one.example", (b"nobody",), here),
+        ("two.example", pki.trust.subjects(), elsewhere),
+        (None, other.trust.subjects(), there),
+        ("six.example", other.trust.subjects(), there),
+    ):
+        question = ChooseCredentials(name, tuple(accepted), authorities=authorities)
+        chosen = choose_server_credentials(question, candidates, accepted, strict_server_name=False)
+        assert chosen is expected, name
+        if name is None:
+            assert choose_client_credentials(question, candidates, accepted) is expected
+
+
+def test_a_client_shows_what_nobody_named_rather_than_nothing(pki: Pki) -> None:
+    question = ChooseCredentials(None, ("ecdsa_secp256r1_sha256",), authorities=(b"nobody",))
+    client = pki.client()
+    assert choose_client_credentials(question, [client], ["ecdsa_secp256r1_sha256"]) is client
+
+
+def test_only_types_that_the_peer_takes(pki: Pki) -> None:
+    certificate = pki.server("one.example")
+    raw = Credentials.raw_public_key(key_pem(key_of_type("ecdsa-p256")))
+    accepted = ["ecdsa_secp256r1_sha256"]
+    for types, expected in (
+        (("X509",), certificate),
+        (("RawPublicKey",), raw),
+        (("X509", "RawPublicKey"), raw),
+    ):
+        question = ChooseCredentials(None, tuple(accepted), certificate_types=types)
+        both = [raw, certificate]
+        chosen = choose_server_credentials(question, both, accepted, strict_server_name=False)
+        assert chosen is expected
+        assert choose_client_credentials(question, both, accepted) is expected
+    question = ChooseCredentials(None, tuple(accepted), certificate_types=("certificate type 1",))
+    assert choose_client_credentials(question, [certificate], accepted) is None
+    with pytest.raises(ProtocolError, match="accepted here: X509") as caught:
+        choose_server_credentials(question, [certificate], accepted, strict_server_name=False)
+    assert caught.value.fault_member is Fault.NO_SHARED_CERTIFICATE_TYPE

@@ -9,12 +9,22 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.hostile.conftest import ClientRefuses, ServerRefuses
 from tests.hostile.deviations import with_extension
-from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type
+from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type, key_pem
 
-from handclasp import CertificatePolicy, ClientAuth, ClientConfig, Fault, Limits, ServerConfig
+from handclasp import (
+    CertificatePolicy,
+    ClientAuth,
+    ClientConfig,
+    Credentials,
+    Fault,
+    Limits,
+    ServerConfig,
+)
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.revocation import RevocationLists
@@ -24,6 +34,7 @@ from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,
+    CertificateVerify,
     CompressedCertificate,
     write_message,
 )
@@ -100,6 +111,29 @@ def test_a_malformed_certificate_status(client_refuses: ClientRefuses) -> None:
     for data in (b"", b"\1", b"\1\0\0\0", b"\1\0\0\2x", b"\1\0\0\1xy"):
         client_refuses(Fault.DECODE_ERROR, certificate=deviation(data))
     client_refuses(Fault.ILLEGAL_VALUE, certificate=deviation(b"\2\0\0\1x"))
+
+
+def test_a_malformed_request_for_a_staple(pki: Pki, server_refuses: ServerRefuses) -> None:
+    credentials = pki.server("localhost")
+    response = pki.ocsp_response(leaf_of(credentials))
+    config = ServerConfig(credentials=credentials.with_staple(response))
+    for data in (b"", b"\1", b"\1\0\0", b"\1\0\0\0\0x"):
+        hello = with_extension(Ext.STATUS_REQUEST, data)
+        server_refuses(Fault.DECODE_ERROR, config=config, first_hello=hello)
+
+
+def test_what_a_server_did_not_ask_of_a_client(
+    pki: Pki, asking_config: ServerConfig, server_refuses: ServerRefuses
+) -> None:
+    client = pki.client()
+    for kind in (Ext.STATUS_REQUEST, Ext.SIGNED_CERTIFICATE_TIMESTAMP):
+        entry = CertificateEntry(client.chain[0], {kind: b"anything"})
+        server_refuses(
+            Fault.UNSOLICITED_EXTENSION,
+            config=asking_config,
+            credentials=client,
+            certificate=Certificate(b"", (entry,)),
+        )
 
 
 def test_no_list_covers_the_certificate(pki: Pki, client_refuses: ClientRefuses) -> None:
@@ -223,6 +257,68 @@ def test_a_client_that_has_no_key_of_the_right_type(
     server_refuses(Fault.NO_SHARED_CERTIFICATE_TYPE, config=config)
 
 
+def raw_client(key_type: str = "ecdsa-p256") -> dict[str, Any]:
+    """The script of a client that offers its raw key, and shows it."""
+    return {
+        "credentials": Credentials.raw_public_key(key_pem(key_of_type(key_type))),
+        "extensions": {Ext.CLIENT_CERTIFICATE_TYPE: ext.write_certificate_types([2])},
+    }
+
+
+@pytest.fixture(scope="session")
+def expecting(pki: Pki) -> ServerConfig:
+    """A server that wants one raw key of its clients."""
+    return ServerConfig(
+        credentials=pki.server("localhost"),
+        client_auth=ClientAuth.REQUIRED,
+        raw_public_keys=[spki()],
+    )
+
+
+def test_a_client_with_its_raw_key(expecting: ServerConfig, meet_client: Any) -> None:
+    encounter = meet_client(config=expecting, **raw_client())
+    assert encounter.error is None
+    assert encounter.connection.info.peer_chain_der == (spki(),)
+
+
+def test_a_client_with_another_raw_key(
+    expecting: ServerConfig, server_refuses: ServerRefuses
+) -> None:
+    script = raw_client("ecdsa-p384")
+    server_refuses(Fault.UNKNOWN_RAW_PUBLIC_KEY, config=expecting, **script)
+    # The expected key, which it knows and does not hold.
+    shown = raw_certificate(spki())
+    fault = Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY
+    server_refuses(fault, config=expecting, certificate=shown, **script)
+    fault = Fault.BAD_SIGNATURE
+    verify = CertificateVerify(0x0403, key_of_type("ecdsa-p256", 9).sign(b"", ec.ECDSA(SHA256())))
+    script = raw_client()
+    server_refuses(fault, config=expecting, certificate_verify=verify, **script)
+
+
+@pytest.mark.parametrize(
+    ("order", "fault"),
+    [
+        (("certificate", "finished"), Fault.UNEXPECTED_MESSAGE),
+        (("finished",), Fault.UNEXPECTED_MESSAGE),
+        (("certificate_verify", "finished"), Fault.UNEXPECTED_MESSAGE),
+    ],
+)
+def test_a_client_that_leaves_out_a_part_of_its_proof(
+    expecting: ServerConfig, server_refuses: ServerRefuses, order: tuple[str, ...], fault: Fault
+) -> None:
+    server_refuses(fault, config=expecting, order=order, **raw_client())
+
+
+def test_a_clients_raw_key_is_one(expecting: ServerConfig, server_refuses: ServerRefuses) -> None:
+    for certificate, fault in (
+        (raw_certificate(spki(), spki()), Fault.ILLEGAL_VALUE),
+        (raw_certificate(), Fault.CLIENT_CERTIFICATE_MISSING),
+        (raw_certificate(b"no key"), Fault.BAD_CERTIFICATE),
+    ):
+        server_refuses(fault, config=expecting, certificate=certificate, **raw_client())
+
+
 def test_malformed_lists_of_types(server_refuses: ServerRefuses) -> None:
     for kind in (Ext.SERVER_CERTIFICATE_TYPE, Ext.CLIENT_CERTIFICATE_TYPE):
         for data in (b"", b"\0", b"\2\0", b"\1\0\0"):
@@ -267,6 +363,44 @@ def test_compression_in_an_algorithm_that_was_not_offered(
 def test_compression_that_nobody_asked_for(pki: Pki, client_refuses: ClientRefuses) -> None:
     config = ClientConfig(trust=pki.trust, certificate_compression=())
     client_refuses(Fault.ILLEGAL_VALUE, config=config, certificate=packed(pki))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"uncompressed_length": 2**24 - 1}, Fault.BAD_COMPRESSED_CERTIFICATE),
+        (
+            {"compressed_certificate_message": zlib.compress(bytes(16 << 20))},
+            Fault.BAD_COMPRESSED_CERTIFICATE,
+        ),
+        ({"compressed_certificate_message": b""}, Fault.DECODE_ERROR),
+        ({"algorithm": 9}, Fault.ILLEGAL_VALUE),
+    ],
+)
+def test_compression_of_a_client(
+    pki: Pki,
+    asking_config: ServerConfig,
+    server_refuses: ServerRefuses,
+    changes: dict[str, Any],
+    fault: Fault,
+) -> None:
+    server_refuses(
+        fault, config=asking_config, credentials=pki.client(), certificate=packed(pki, **changes)
+    )
+
+
+def test_compression_does_not_stand_in_for_the_proof(
+    pki: Pki, client_refuses: ClientRefuses
+) -> None:
+    order = ("server_hello", "encrypted_extensions", "certificate", "finished")
+    client_refuses(Fault.UNEXPECTED_MESSAGE, certificate=packed(pki), order=order)
+
+
+def test_what_was_signed_is_the_compressed_message(pki: Pki, meet_server: Any) -> None:
+    """The scripted server's transcript holds what it sent, so a signature over that is right."""
+    encounter = meet_server(certificate=packed(pki))
+    assert encounter.error is None
+    assert encounter.connection.info.certificate_compression == "zlib"
 
 
 def test_what_is_inflated_counts_as_a_certificate(pki: Pki, client_refuses: ClientRefuses) -> None:

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.hostile.deviations import changed
-from tests.hostile.scripted import Encounter
+from cryptography import x509
+from tests.hostile.deviations import changed, with_extension
+from tests.hostile.scripted import Encounter, ScriptedServer
 from tests.pki import Pki
 
-from handclasp import DataReceived, ServerConfig
+from handclasp import ClientConfig, DataReceived, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.iana import HandshakeType
+from handclasp.wire.messages import Certificate, read_message
 
 Meet = Callable[..., Encounter]
 
@@ -60,3 +65,61 @@ def test_other_flights_of_a_client(
 ) -> None:
     check(meet_client(shares=()))
     check(meet_client(config=asking_config, credentials=pki.client()))
+
+
+class Listening(ScriptedServer):
+    """Keeps the client's Certificate."""
+
+    certificate_seen: Certificate | None = None
+
+    def receive(self, raw: bytes) -> None:
+        if raw[0] == HandshakeType.CERTIFICATE:
+            message = read_message(raw)
+            assert isinstance(message, Certificate)
+            self.certificate_seen = message
+        super().receive(raw)
+
+
+@pytest.mark.parametrize("body", [b"", ext.write_certificate_status(b"the server's own")])
+def test_a_request_for_a_staple(pki: Pki, meet_server: Meet, body: bytes) -> None:
+    """RFC 8446 4.4.2.1 has it empty; OpenSSL before 1.1.1d did not."""
+    client = pki.client()
+    response = pki.ocsp_response(x509.load_der_x509_certificate(client.chain[0]))
+    encounter = meet_server(
+        config=ClientConfig(trust=pki.trust, credentials=client.with_staple(response)),
+        kind=Listening,
+        ask_for_certificate=True,
+        certificate_request=with_extension(Ext.STATUS_REQUEST, body),
+    )
+    check(encounter)
+    seen = encounter.peer.certificate_seen
+    assert isinstance(seen, Certificate)
+    data = seen.certificate_list[0].extensions[Ext.STATUS_REQUEST]
+    assert ext.read_certificate_status(data) == response
+
+
+OID_FILTERS = [
+    b"\0\0",
+    b"\0\x0a" + b"\x03\x55\x1d\x25" + b"\0\x04\x30\x02\x06\0",
+    b"not of the form of RFC 8446 4.2.5 at all",
+]
+
+
+@pytest.mark.parametrize("data", OID_FILTERS)
+def test_filters_of_a_request_are_passed_over(pki: Pki, meet_server: Meet, data: bytes) -> None:
+    """Every filter is one that this client does not recognise, and "MUST ignore"."""
+    encounter = meet_server(
+        config=ClientConfig(trust=pki.trust, credentials=pki.client()),
+        ask_for_certificate=True,
+        certificate_request=with_extension(Ext.OID_FILTERS, data),
+    )
+    check(encounter)
+    assert encounter.connection.info is not None
+    assert encounter.connection.info.local_chain_der
+
+
+def test_a_status_request_of_an_unknown_kind(pki: Pki, meet_client: Meet) -> None:
+    credentials = pki.server("localhost")
+    leaf = x509.load_der_x509_certificate(credentials.chain[0])
+    config = ServerConfig(credentials=credentials.with_staple(pki.ocsp_response(leaf)))
+    check(meet_client(config=config, extensions={Ext.STATUS_REQUEST: b"\2whatever"}))

@@ -74,8 +74,8 @@ What the columns ask:
 - *ALPN*: the client offers, the server chooses; both must name the same protocol.
 - *KeyUpdate, ours*: {local} sends a KeyUpdate in the middle of the data, twice, and asks for one
   back; three mebibytes each way. *Theirs*: the same, begun by the peer.
-- *OCSP staple*, *compression*, *raw key*: the server staples, compresses its certificate (RFC 8879),
-  or shows a raw public key (RFC 7250), and so does the client in *client's raw key*.
+- *OCSP staple*, *compression*, *raw key*: the server staples, compresses its certificate (RFC
+  8879), or shows a raw public key (RFC 7250), and so does the client in *client's raw key*.
 - *exporter*: both ends export 48 bytes (RFC 8446 section 7.5), which must be equal.
 - *signatures*: the server's certificate has a key of that kind, and signs the handshake with it.
 """
