@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,11 @@ def port(pki: Pki) -> Iterator[int]:
 
     def serve() -> None:
         connected, _ = listener.accept()
-        with handclasp.wrap_server(connected, config) as tls:
+        # One example shows what a client says that refuses.
+        with (
+            suppress(handclasp.PeerAlertError),
+            handclasp.wrap_server(connected, config) as tls,
+        ):
             tls.recv(65536)
             tls.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             tls.unwrap().close()
@@ -60,12 +65,22 @@ def test_sockets(
 ) -> None:
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
-    exec(example('handclasp.connect("example.com", 443, config)'), {})
+    exec(example("tls.info.version"), {})
     assert capsys.readouterr().out.splitlines() == [
         "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768",
         "b'HTTP/1.1 200 OK\\r\\n'",
         "b'\\r\\n'",
     ]
+
+
+def test_explaining_a_refusal(
+    port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server staples nothing, and the example's policy demands it."""
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    exec(example("explain(error.chain"), {})
+    assert capsys.readouterr().out == ("OCSP staple example.com came without one RFC 7633 4.2.3\n")
 
 
 def test_sans_io(port: int, capsys: Printed) -> None:

@@ -283,7 +283,7 @@ class TestCompression:
         ).run()
         assert pair.client.info.certificate_compression is None
 
-    def test_once_for_each_of_many_names(self, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_once_for_each_of_many_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A client that goes through names and algorithms makes the server compress only once."""
         packed: list[bytes] = []
 
