@@ -22,8 +22,9 @@ from handclasp import (
     Credentials,
     ServerConfig,
     TrustStore,
+    VerifyPeer,
 )
-from handclasp.certificates.verify import verify_server_chain, vouch_for
+from handclasp.certificates.verify import VerifiedPeer, verify_server_chain, vouch_for
 from handclasp.handshake import certificate13
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
@@ -142,6 +143,26 @@ class TestStaples:
         pair = Pair(ClientConfig(trust=pki.trust), server).run()
         assert pair.client.info.sct_list == SCTS
 
+    def test_timestamps_are_not_sent_to_who_does_not_ask(self, pki: Pki) -> None:
+        server = ServerConfig(credentials=pki.server().with_timestamps(SCTS))
+        client = ClientConfig(trust=pki.trust, policy=CertificatePolicy(stapled_ocsp="ignore"))
+        assert Pair(client, server).run().client.info.sct_list is None
+
+    def test_the_verifier_gets_what_came_along(self, pki: Pki) -> None:
+        asked: list[VerifyPeer] = []
+
+        def verify(question: VerifyPeer) -> VerifiedPeer:
+            asked.append(question)
+            return vouch_for(question.chain)
+
+        credentials = stapled(pki, pki.server()).with_timestamps(SCTS)
+        assert credentials.staple is not None
+        pair = Pair(ClientConfig(verify=verify), ServerConfig(credentials=credentials)).run()
+        assert pair.established
+        (question,) = asked
+        assert question.ocsp_response == credentials.staple.current(datetime.now(UTC))
+        assert question.sct_list == SCTS
+
 
 class TestAuthorities:
     def test_a_server_names_whom_it_trusts(self, pki: Pki) -> None:
@@ -247,6 +268,28 @@ class TestRawPublicKeys:
         pair = Pair(ClientConfig(trust=pki.trust, credentials=pki.client()), server).run()
         assert pair.server.info.peer_chain_der == ()
         assert not _messages(pair, HandshakeType.CERTIFICATE_REQUEST)
+
+    def test_a_callback_cannot_show_another_type_than_agreed(self, pki: Pki) -> None:
+        raw, _ = raw_credentials("ecdsa-p256")
+        server = ServerConfig(choose_credentials=lambda _: raw)
+        error = Pair(ClientConfig(trust=pki.trust), server).run().server.error
+        assert error is not None
+        assert error.fault == "NO_SHARED_CERTIFICATE_TYPE"
+        server = ServerConfig(
+            credentials=pki.server(), client_auth=ClientAuth.OPTIONAL, trust=pki.trust
+        )
+        client = ClientConfig(trust=pki.trust, choose_credentials=lambda _: raw)
+        pair = Pair(client, server).run()
+        assert pair.established
+        assert pair.server.info.peer_chain_der == ()
+
+    def test_no_authorities_are_named_for_them(self, pki: Pki) -> None:
+        own, key = raw_credentials("ecdsa-p256", 6)
+        server = ServerConfig(
+            credentials=pki.server(), client_auth=REQUIRED, raw_public_keys=[key], trust=pki.trust
+        )
+        request = request_of(Pair(ClientConfig(trust=pki.trust, credentials=own), server).run())
+        assert ExtensionType.CERTIFICATE_AUTHORITIES not in request.extensions
 
 
 class TestCompression:
