@@ -20,7 +20,13 @@ from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
-from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
+from handclasp.crypto.suites import (
+    CIPHER_SUITES,
+    CIPHER_SUITES12,
+    DEFAULT_CIPHER_SUITES,
+    RSA_KEY_TRANSPORT_SUITES,
+    SUITES_OF_VERSION,
+)
 from handclasp.errors import ConfigurationError
 from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, VerifyPeer
 from handclasp.limits import Limits
@@ -31,6 +37,9 @@ MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
 
 MIN_RECORD_SIZE_LIMIT = 64
+
+DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
+"""All that are spoken here, oldest first."""
 
 
 class ClientAuth(Enum):
@@ -69,7 +78,7 @@ class SharedConfig:
 
     credentials: Credential | Sequence[Credential] | None = None
     alpn: Sequence[str] = ()
-    versions: Sequence[str] = ("TLSv1.3",)
+    versions: Sequence[str] = DEFAULT_VERSIONS
     cipher_suites: Sequence[str] = DEFAULT_CIPHER_SUITES
     groups: Sequence[str] = DEFAULT_GROUPS
     signature_schemes: Sequence[str] = DEFAULT_SIGNATURE_SCHEMES
@@ -80,6 +89,8 @@ class SharedConfig:
     keylog: str | os.PathLike[str] | KeyLog | None = None
     record_padding: int | PaddingPolicy = 0
     record_size_limit: int | None = None
+    require_extended_master_secret: bool = True
+    allow_rsa_key_transport: bool = False
     middlebox_compatibility: bool = True
     grease: bool = True
     allow_truncation: bool = False
@@ -106,10 +117,12 @@ class SharedConfig:
         object.__setattr__(self, "credentials", _credential_list(self.credentials))
         for name in ("alpn", "versions", "cipher_suites", "groups", "signature_schemes"):
             _freeze_names(self, name)
-        _check_known("versions", self.versions, {"TLSv1.3"})
-        _check_known("cipher_suites", self.cipher_suites, CIPHER_SUITES)
+        _check_known("versions", self.versions, SUITES_OF_VERSION)
+        _check_known("cipher_suites", self.cipher_suites, CIPHER_SUITES | CIPHER_SUITES12)
         _check_known("groups", self.groups, GROUPS)
         _check_known("signature_schemes", self.signature_schemes, SIGNATURE_SCHEMES)
+        _fit_versions(self)
+        _fit_key_transport(self)
         _check_alpn(self.alpn)
         _freeze_raw_public_keys(self)
         _freeze_compression(self)
@@ -140,8 +153,10 @@ class ClientConfig(SharedConfig):
         raw_public_keys: SubjectPublicKeyInfo (DER or PEM) of servers that are known by their key
             alone (RFC 7250). If any are given, certificates are accepted only with `trust` set.
         alpn: application protocols to offer, best first (RFC 7301).
-        versions: protocol versions to offer. Only "TLSv1.3" is there so far.
-        cipher_suites: suites to offer, best first.
+        versions: protocol versions to offer, of "TLSv1.2" and "TLSv1.3". Unless they are named,
+            those that everything else here can be honoured with: record_padding, raw public keys
+            and lists without anything for TLS 1.2 leave TLS 1.3 alone.
+        cipher_suites: suites to offer, best first; those of both versions in one list.
         groups: groups to offer, best first.
         key_shares: the groups to send a share for at once; None takes those of X25519MLKEM768
             and X25519 that are in `groups`, or else the first group.
@@ -161,8 +176,17 @@ class ClientConfig(SharedConfig):
         keylog: a file to append secrets to, or a callable for each line. It gives everything
             away: for debugging only, and never taken from the environment by itself.
         record_padding: pad each record up to a multiple of this many bytes, or a policy; 0: none.
+            Only TLS 1.3 can.
         record_size_limit: the largest record content, in bytes and with its type byte, that the
             server may send (RFC 8449), 64 to 16385; None does not limit.
+        require_extended_master_secret: refuse TLS 1.2 peers without it (RFC 7627). Without it, an
+            attacker who has one connection to each side can give both the same secret.
+        allow_rsa_key_transport: allow TLS 1.2 suites in which the client makes the secret and
+            encrypts it to the key in the certificate. UNSAFE: there is no forward secrecy, so
+            whoever ever gets the server's key can read all that was recorded; and a server that
+            allows it gives attackers something to guess at (docs/decisions/0014).
+        fallback: say that this is a second try with older versions only (RFC 7507), so that a
+            server that could do better refuses.
         middlebox_compatibility: look like TLS 1.2 on the wire (RFC 8446 section D.4).
         grease: offer reserved values too, so that servers stay tolerant (RFC 8701).
         allow_truncation: take the end of the transport for close_notify. Unsafe unless the
@@ -175,6 +199,7 @@ class ClientConfig(SharedConfig):
     key_shares: Sequence[str] | None = None
     verify_peer: bool = True
     send_authorities: bool = False
+    fallback: bool = False
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -183,10 +208,17 @@ class ClientConfig(SharedConfig):
         _check_verification(self)
         if self.send_authorities and self.trust is None:
             raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
+        if self.fallback and "TLSv1.3" in self.versions:
+            raise ConfigurationError(
+                "fallback says that newer versions were left out: name the others in versions."
+            )
         if self.key_shares is None:
-            object.__setattr__(self, "key_shares", _default_key_shares(self.groups))
+            groups = self.groups if "TLSv1.3" in self.versions else ()
+            object.__setattr__(self, "key_shares", _default_key_shares(groups))
             return
         _freeze_names(self, "key_shares")
+        if self.key_shares and "TLSv1.3" not in self.versions:
+            raise ConfigurationError("key_shares are of TLS 1.3, which versions leaves out.")
         # RFC 8446 4.2.8: shares come in the order of supported_groups, or the server may refuse.
         _check_known("key_shares", self.key_shares, self.groups)
         if list(self.key_shares) != [group for group in self.groups if group in self.key_shares]:
@@ -282,6 +314,98 @@ def _check_kinds(config: SharedConfig) -> None:
         raise ConfigurationError("keylog must be a path, a callable or None.")
 
 
+_NARROWED: dict[str, Sequence[str]] = {
+    "cipher_suites": DEFAULT_CIPHER_SUITES,
+    "groups": DEFAULT_GROUPS,
+    "signature_schemes": DEFAULT_SIGNATURE_SCHEMES,
+}
+"""Lists of which each version can use a part, and their defaults."""
+
+
+def _fit_versions(config: SharedConfig) -> None:
+    """Make versions and what they need fit: defaults are narrowed, what was given raises."""
+    for name, default in _NARROWED.items():
+        given = getattr(config, name)
+        if any(given == _narrowed(name, (version,)) for version in DEFAULT_VERSIONS):
+            # It was narrowed before, in the config that this one is a copy of.
+            object.__setattr__(config, name, default)
+    named = config.versions != DEFAULT_VERSIONS
+    versions: list[str] = []
+    for version in DEFAULT_VERSIONS:
+        if version not in config.versions:
+            continue
+        obstacle = _obstacle(config, version)
+        if not obstacle:
+            versions.append(version)
+        elif named:
+            raise ConfigurationError(f"versions names {version}, but {obstacle}.")
+    if not versions:
+        raise ConfigurationError(
+            "No version of TLS can be had with these cipher_suites, groups and signature_schemes."
+        )
+    object.__setattr__(config, "versions", tuple(versions))
+    for name, default in _NARROWED.items():
+        value: Sequence[str] = getattr(config, name)
+        if value == default:
+            object.__setattr__(config, name, _narrowed(name, config.versions))
+            continue
+        for entry in value:
+            if not any(_has(name, entry, version) for version in versions):
+                raise ConfigurationError(
+                    f"{name} names {entry}, which {' and '.join(versions)} cannot use."
+                )
+
+
+def _narrowed(name: str, versions: Sequence[str]) -> tuple[str, ...]:
+    """The part of a default list that these versions can use."""
+    return tuple(
+        [each for each in _NARROWED[name] if any(_has(name, each, version) for version in versions)]
+    )
+
+
+def _obstacle(config: SharedConfig, version: str) -> str:
+    """What keeps a version from being used with this config, or nothing."""
+    for name in _NARROWED:
+        if not any(_has(name, entry, version) for entry in getattr(config, name)):
+            return f"{name} has nothing for it"
+    if version == "TLSv1.2":
+        if config.record_padding:
+            return "record_padding needs TLS 1.3"
+        if config.raw_public_keys or any(
+            each.current.certificate_type != "X509"
+            for each in cast(tuple[Credential, ...], config.credentials)
+        ):
+            return "raw public keys need TLS 1.3"
+    return ""
+
+
+def _has(name: str, entry: str, version: str) -> bool:
+    """Whether an entry of this list is of use in this version."""
+    if name == "cipher_suites":
+        return entry in SUITES_OF_VERSION[version]
+    if name == "groups":
+        return version in GROUPS[entry].versions
+    return version in SIGNATURE_SCHEMES[entry].versions
+
+
+def _fit_key_transport(config: SharedConfig) -> None:
+    """RSA key transport is on where it was asked for by its own name, and nowhere else."""
+    named = [name for name in config.cipher_suites if name in RSA_KEY_TRANSPORT_SUITES]
+    if not config.allow_rsa_key_transport:
+        if named:
+            raise ConfigurationError(
+                f"{named[0]} has no forward secrecy. To use it all the same, say "
+                "allow_rsa_key_transport=True as well."
+            )
+        return
+    if "TLSv1.2" not in config.versions:
+        raise ConfigurationError("allow_rsa_key_transport is about TLS 1.2: name it in versions.")
+    if not named:
+        # Last, so that it is taken only where there is nothing better.
+        suites = (*config.cipher_suites, *RSA_KEY_TRANSPORT_SUITES)
+        object.__setattr__(config, "cipher_suites", suites)
+
+
 def _default_key_shares(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
 
@@ -293,7 +417,9 @@ def _short_repr(config: SharedConfig) -> str:
         value = getattr(config, each.name)
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         if each.name == "key_shares":
-            default = _default_key_shares(config.groups)
+            default = _default_key_shares(config.groups if "TLSv1.3" in config.versions else ())
+        elif each.name in _NARROWED:
+            default = _narrowed(each.name, config.versions)
         elif each.name == "certificate_compression":
             default = available_algorithms()
         if each.repr and value != default and not (each.name == "credentials" and not value):

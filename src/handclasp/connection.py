@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.trust import TrustStore
@@ -46,28 +46,33 @@ from handclasp.handshake.client import client_handshake
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
+from handclasp.handshake.post import PostHandshake, Reaction
+from handclasp.handshake.post12 import PostHandshake12
 from handclasp.handshake.post13 import PostHandshake13
 from handclasp.handshake.questions import (
     Answerer,
     ChooseCredentials,
     ConfirmPeer,
+    Decrypt,
     Question,
     Sign,
     VerifyPeer,
 )
 from handclasp.handshake.server import server_handshake
-from handclasp.handshake.settled import Settled13
+from handclasp.handshake.settled import Settled, Settled12
 from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
+from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
 
 Config = TypeVar("Config", bound=SharedConfig)
 
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
 
@@ -84,13 +89,14 @@ class _Connection(Generic[Config]):
         "_data",
         "_driver",
         "_events",
-        "_exporter_secret",
+        "_exporter",
         "_failure",
         "_info",
         "_is_client",
         "_peer_closed",
         "_post",
         "_records",
+        "_tls_unique",
         "_trace",
         "_update_requested",
     )
@@ -102,9 +108,10 @@ class _Connection(Generic[Config]):
         self._records = RecordLayer(
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
-        self._driver: Driver[Settled13] | None = None
-        self._exporter_secret: ExporterSecret | None = None
-        self._post: PostHandshake13 | None = None
+        self._driver: Driver[Settled] | None = None
+        self._exporter: ExporterSecret | Exporter12 | None = None
+        self._tls_unique: bytes | None = None
+        self._post: PostHandshake | None = None
         self._info: ConnectionInfo | None = None
         self._events: list[Event] = []
         self._data: list[bytes] = []
@@ -297,6 +304,9 @@ class _Connection(Generic[Config]):
     def refuse(self, question: Question[Any], error: BaseException) -> list[Event]:
         """The open question's answer failed with `error`: so does the handshake."""
         self._raise_failure()
+        if isinstance(question, Decrypt):
+            # Only at its end, so that nobody learns what was wrong with a ciphertext.
+            return self.answer(question, b"")
         self._fail(self._asking_driver().refuse(question, error))
         return self._take_events()
 
@@ -309,35 +319,43 @@ class _Connection(Generic[Config]):
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
 
-        No context and an empty one are the same in TLS 1.3.
+        No context and an empty one are the same in TLS 1.3, and differ in TLS 1.2.
 
         Raises:
             ConfigurationError: before the handshake is complete, a label that is not ASCII of 1
                 to 249 characters, or a length outside of 1 to 255 hashes.
         """
-        exporter_secret = self._exporter_secret
-        if exporter_secret is None:
+        exporter = self._exporter
+        if exporter is None:
             raise ConfigurationError("Keying material can be exported after the handshake only.")
         if not label.isascii() or not 0 < len(label) < 250:
             raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
-        most = 255 * exporter_secret.suite.hash_size
-        if not 0 < length <= most:
-            raise ConfigurationError(f"An exporter gives 1 to {most} bytes, not {length}.")
-        return exporter_secret.export(label, context or b"", length)
+        if not 0 < length <= exporter.longest:
+            raise ConfigurationError(
+                f"An exporter gives 1 to {exporter.longest} bytes, not {length}."
+            )
+        return exporter.export(label, context, length)
 
     def channel_binding(self, binding_type: str = "tls-exporter") -> bytes:
         """Bytes that tie an application's authentication to this connection.
 
-        "tls-exporter" (RFC 9266) or "tls-server-end-point" (RFC 5929 section 4).
+        "tls-exporter" (RFC 9266), "tls-server-end-point" (RFC 5929 section 4), or, in TLS 1.2
+        only, "tls-unique" (RFC 5929 section 3).
 
         Raises:
-            ConfigurationError: another type, before the handshake is complete, or a certificate
-                whose signature has no hash of its own (RFC 5929 section 4.1 defines none then).
+            ConfigurationError: another type, before the handshake is complete, without the
+                extended master secret where the type needs it (RFC 7627 section 6.1), or a
+                certificate whose signature has no hash of its own (RFC 5929 section 4.1 defines
+                none then).
         """
+        if binding_type == "tls-unique":
+            return self._unique_binding()
         if binding_type == "tls-exporter":
+            if isinstance(self._exporter, Exporter12):
+                self._require_extended_master_secret(binding_type)
             return self.export_keying_material("EXPORTER-Channel-Binding", b"", 32)
         if binding_type != "tls-server-end-point":
-            raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS 1.3.")
+            raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS.")
         if self._info is None:
             raise ConfigurationError("Channel bindings exist after the handshake only.")
         info = self._info
@@ -354,7 +372,24 @@ class _Connection(Generic[Config]):
 
     # Inside
 
-    def _start(self, handshake: Coroutine[Any, Any, Settled13]) -> None:
+    def _unique_binding(self) -> bytes:
+        if self._info is None:
+            raise ConfigurationError("Channel bindings exist after the handshake only.")
+        if self._tls_unique is None:
+            # RFC 8446 C.5: "tls-unique" is not defined there.
+            raise ConfigurationError("'tls-unique' is not a channel binding of TLS 1.3.")
+        self._require_extended_master_secret("tls-unique")
+        return self._tls_unique
+
+    def _require_extended_master_secret(self, binding_type: str) -> None:
+        exporter = self._exporter
+        if isinstance(exporter, Exporter12) and not exporter.master_secret.extended:
+            raise ConfigurationError(
+                f"Without the extended master secret, {binding_type} does not tell connections "
+                "apart (RFC 7627 6.1): use a peer that supports it."
+            )
+
+    def _start(self, handshake: Coroutine[Any, Any, Settled]) -> None:
         self._driver = Driver(handshake, self._answerers(), self._trace)
         self._driver.start()
 
@@ -368,6 +403,7 @@ class _Connection(Generic[Config]):
         answerers: dict[type[Question[Any]], Answerer] = {
             ChooseCredentials: config.choose_credentials or self._choose_credentials,
             Sign: _sign,
+            Decrypt: _decrypt,
             VerifyPeer: config.verify or self._verify,
         }
         if config.confirm_peer is not None:
@@ -411,6 +447,8 @@ class _Connection(Generic[Config]):
             self._receive_alert(content)
         elif content_type == _APPLICATION_DATA:
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+        elif content_type == _CHANGE_CIPHER_SPEC and self._records.is_tls12:
+            self._receive_change_cipher_spec()
         else:
             raise ProtocolError(Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, protected")
 
@@ -422,28 +460,39 @@ class _Connection(Generic[Config]):
         post = self._post
         if post is None:
             raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
-        if post.receive(raw):
+        reaction = post.receive(raw)
+        if reaction is Reaction.KEYS_UPDATED:
             self._events.append(KeysUpdated())
+        elif reaction is Reaction.NO_RENEGOTIATION and not self._closed:
+            self._send_alert(AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)
 
-    def _after_step(self, driver: Driver[Settled13]) -> None:
+    def _receive_change_cipher_spec(self) -> None:
+        """In TLS 1.2 it is a step of the handshake, and has no other place."""
+        if self._driver is None:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        self._driver.deliver_change_cipher_spec()
+        self._after_step(self._driver)
+
+    def _after_step(self, driver: Driver[Settled]) -> None:
         """The handshake has taken a step: it asks, is complete, or waits for more."""
         if driver.question is not None:
             self._events.append(QuestionAsked(driver.question))
         elif driver.result is not None:
             self._establish(driver.result)
 
-    def _establish(self, settled: Settled13) -> None:
-        self._exporter_secret = settled.exporter_secret
+    def _establish(self, settled: Settled) -> None:
+        self._exporter = settled.exporter
         self._info = settled.info
         self._driver = None
         self._records.settle()
-        self._post = PostHandshake13(
-            self._records,
-            settled,
-            self._config.limits,
-            is_client=self._is_client,
-            trace=self._trace,
-        )
+        limits, is_client = self._config.limits, self._is_client
+        if isinstance(settled, Settled12):
+            self._tls_unique = settled.tls_unique
+            self._post = PostHandshake12(limits, is_client=is_client, trace=self._trace)
+        else:
+            self._post = PostHandshake13(
+                self._records, settled, limits, is_client=is_client, trace=self._trace
+            )
         self._events.append(HandshakeCompleted(settled.info))
         if self._trace is not None:
             self._trace.settled(settled.info)
@@ -464,9 +513,26 @@ class _Connection(Generic[Config]):
             self._cancellations += 1
             if self._cancellations > self._config.limits.records_without_progress:
                 raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
+        elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
+            self._records.note_idle_record(f"warning {alert_name(description)}")
         else:
             # RFC 8446 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description)
+
+    def _tolerates_warnings(self, description: int) -> bool:
+        """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
+
+        Before the version is known there is one that servers of TLS 1.2 send: that they do not
+        know the name, and take their first certificate (RFC 6066 section 3).
+        """
+        if self._records.is_tls12:
+            return True
+        is_first = self._is_client and self._info is None and not self._records.records_opened
+        return (
+            is_first
+            and "TLSv1.2" in self._config.versions
+            and description == AlertDescription.UNRECOGNIZED_NAME
+        )
 
     def _limit_waiting(self) -> None:
         """While the application thinks, the peer may not fill the memory."""
@@ -493,14 +559,16 @@ class _Connection(Generic[Config]):
     def _ask_for_new_keys(self) -> None:
         """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
         post = self._post
-        if post is None or self._closed or not self._records.read_key_is_worn:
+        if self._records.is_tls12 or post is None or self._closed:
+            return
+        if not self._records.read_key_is_worn:
             self._update_requested = False
         elif not self._update_requested:
             self._update_requested = True
             with suppress(ProtocolError), self._ending_on_failure():
                 post.update_send_keys(request_peer=True)
 
-    def _send_over_many_keys(self, post: PostHandshake13, data: memoryview) -> None:
+    def _send_over_many_keys(self, post: PostHandshake, data: memoryview) -> None:
         records = self._records
         while data:
             room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
@@ -510,7 +578,7 @@ class _Connection(Generic[Config]):
             records.send_application_data(data[:room])
             data = data[room:]
 
-    def _ready_to_send(self, what: str) -> PostHandshake13:
+    def _ready_to_send(self, what: str) -> PostHandshake:
         self._raise_failure()
         if self._post is None:
             raise ConfigurationError(f"The handshake is not complete: cannot {what} yet.")
@@ -518,7 +586,7 @@ class _Connection(Generic[Config]):
             raise ConfigurationError(f"This side has closed: cannot {what} any more.")
         return self._post
 
-    def _asking_driver(self) -> Driver[Settled13]:
+    def _asking_driver(self) -> Driver[Settled]:
         if self._driver is None:
             raise ConfigurationError("No question is open on this connection.")
         return self._driver
@@ -683,6 +751,14 @@ def _needs_a_name(config: ClientConfig) -> bool:
 
 def _sign(question: Sign) -> object:
     return question.credentials.signer.sign(question.scheme, question.content)
+
+
+def _decrypt(question: Decrypt) -> object:
+    """What went wrong must not be seen from outside: it is as good as a wrong secret."""
+    try:
+        return cast(Any, question.credentials.signer).decrypt(question.ciphertext)
+    except Exception:
+        return b""
 
 
 def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> VerifiedPeer:

@@ -237,7 +237,7 @@ class Fault(Enum):
     RENEGOTIATION = Entry(
         Alert.UNEXPECTED_MESSAGE,
         "RFC 8446 4.1.2",
-        "The peer asked for a renegotiation, which TLS 1.3 does not have.",
+        "The peer asks for a renegotiation, which is not done here.",
         "Open a new connection instead.",
         "",
     )
@@ -254,14 +254,15 @@ class Fault(Enum):
         Alert.PROTOCOL_VERSION,
         "RFC 8446 4.2.1",
         "The two sides share no protocol version.",
-        "Enable TLS 1.3.",
+        "Enable TLS 1.3, or at least TLS 1.2.",
         "See which versions the other end speaks, and enable one of them if it is safe.",
     )
     NO_SHARED_CIPHER_SUITE = Entry(
         Alert.HANDSHAKE_FAILURE,
         "RFC 8446 4.1.1",
         "The two sides share no cipher suite.",
-        "Enable TLS_AES_128_GCM_SHA256, which every TLS 1.3 implementation must have.",
+        "Enable TLS_AES_128_GCM_SHA256 for TLS 1.3, and for TLS 1.2 the ECDHE suites with AES-GCM "
+        "that go with the certificate's key.",
         "Allow one of the suites that the other end offers.",
     )
     NO_SHARED_GROUP = Entry(
@@ -361,6 +362,50 @@ class Fault(Enum):
         "The peer's record size limit is below the least that is allowed.",
         _REPORT,
         "",
+    )
+
+    # TLS 1.2
+    INAPPROPRIATE_FALLBACK = Entry(
+        Alert.INAPPROPRIATE_FALLBACK,
+        "RFC 7507 3",
+        "The client says that it fell back to an older version, but this server has a newer one.",
+        "Connect with the newest version first, and do not fall back.",
+        _NETWORK,
+    )
+    EXTENDED_MASTER_SECRET_MISSING = Entry(
+        Alert.HANDSHAKE_FAILURE,
+        "RFC 7627 5.2",
+        "The peer cannot bind the secret to the handshake (extended master secret).",
+        "Update the TLS library, or enable TLS 1.3.",
+        "Only for a peer that cannot be updated: require_extended_master_secret=False.",
+    )
+    SECURE_RENEGOTIATION_MISSING = Entry(
+        Alert.HANDSHAKE_FAILURE,
+        "RFC 5746 3.4",
+        "The server does not support secure renegotiation, so others may have spoken before us.",
+        "Update the TLS library, or enable TLS 1.3.",
+        "",
+    )
+    BAD_RENEGOTIATION_INFO = Entry(
+        Alert.HANDSHAKE_FAILURE,
+        "RFC 5746 3.4",
+        "The peer takes this handshake for a renegotiation, and it is none.",
+        _REPORT,
+        _NETWORK,
+    )
+    UNOFFERED_SESSION = Entry(
+        Alert.ILLEGAL_PARAMETER,
+        "RFC 5246 7.4.1.3",
+        "The server resumes a session that was not offered.",
+        _REPORT,
+        "",
+    )
+    CLIENT_CERTIFICATE_MISSING12 = Entry(
+        Alert.HANDSHAKE_FAILURE,
+        "RFC 5246 7.4.6",
+        "The client sent no certificate, and this server requires one.",
+        "Give the client a certificate and key from a CA that the server trusts.",
+        "Make client certificates optional if that is meant.",
     )
 
     # HelloRetryRequest (section 4.1.4)

@@ -15,10 +15,12 @@ class ConnectionInfo:
     """What the handshake agreed upon. Names are the IANA strings.
 
     Attributes:
-        version: "TLSv1.3".
+        version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
-        group: the group of the key exchange, such as "X25519MLKEM768".
-        signature_scheme: the scheme in which the server signed.
+        group: the group of the key exchange, such as "X25519MLKEM768"; None where the client
+            made the secret (RSA key transport).
+        signature_scheme: the scheme in which the server signed; None where it did not (RSA key
+            transport).
         alpn: the application protocol agreed upon (RFC 7301), or None.
         server_name: the name in the hello (RFC 6066), or None.
         resumed: whether an earlier session was resumed.
@@ -41,8 +43,8 @@ class ConnectionInfo:
 
     version: str
     cipher_suite: str
-    group: str
-    signature_scheme: str
+    group: str | None
+    signature_scheme: str | None
     alpn: str | None
     server_name: str | None
     resumed: bool

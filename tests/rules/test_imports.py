@@ -63,6 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "handshake",
         "info",
         # The exporter secret outlives the handshake.
+        "keys.schedule12",
         "keys.schedule13",
         "record",
         "trace.hooks",

@@ -36,8 +36,13 @@ class Signer(Protocol):
 
     Attributes:
         schemes: the IANA names of the schemes it signs in, best first, e.g.
-            "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, or, where its
-            certificate declares it as id-RSASSA-PSS, in the rsa_pss_pss schemes.
+            "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, and for older
+            TLS 1.2 peers in rsa_pkcs1, or, where its certificate declares it as id-RSASSA-PSS, in
+            the rsa_pss_pss schemes.
+
+    For RSA key transport, a server's signer also needs `decrypt(ciphertext: bytes) -> bytes`, or
+    an awaitable of it: RSAES-PKCS1-v1_5 (RFC 8017 section 7.2.2). What it raises, and whatever
+    else it gives, is as good as a wrong secret: the peer must not learn which.
     """
 
     @property
@@ -89,6 +94,13 @@ class LocalSigner:
     def sign(self, scheme: str, data: bytes) -> bytes:
         return signatures.sign(scheme, self._private_key, data)
 
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """RSAES-PKCS1-v1_5, for RSA key transport. Raises what cryptography raises."""
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        decrypted: bytes = self._private_key.decrypt(ciphertext, padding.PKCS1v15())
+        return decrypted
+
     def __repr__(self) -> str:
         return f"LocalSigner({', '.join(self.schemes)})"
 
@@ -122,6 +134,17 @@ class Credentials:
     certificate_type: str = "X509"
     staple: StapleSource | None = None
     sct_list: bytes | None = field(default=None, repr=False)
+
+    @property
+    def key_kind(self) -> str:
+        """The kind of the leaf's key: "rsa", "ed25519", or the name of its curve."""
+        return SIGNATURE_SCHEMES[self.schemes[0]].key
+
+    @property
+    def can_decrypt(self) -> bool:
+        """Whether RSA key transport works with this key: id-RSASSA-PSS is for signing only."""
+        is_rsa = self.key_kind == "rsa" and not SIGNATURE_SCHEMES[self.schemes[0]].pss_key
+        return is_rsa and callable(getattr(self.signer, "decrypt", None))
 
     @property
     def current(self) -> Credentials:
@@ -403,9 +426,9 @@ def _schemes_of_both(signer: Signer, public_key: Any, is_pss: bool, owner: str) 
     unknown = [scheme for scheme in named if scheme not in SIGNATURE_SCHEMES]
     if unknown:
         raise ConfigurationError(f"The signer names an unknown signature scheme: {unknown[0]!r}.")
-    schemes = tuple(s for s in named if signatures.fits(s, public_key, is_pss))
+    fitting = signatures.schemes_for_key(public_key, is_pss)
+    schemes = tuple(scheme for scheme in named if scheme in fitting)
     if not schemes:
-        fitting = signatures.schemes_for_key(public_key, is_pss)
         raise ConfigurationError(
             f"The signer cannot sign for {owner}: it needs one of "
             f"{', '.join(fitting) or 'no scheme of TLS 1.3'}."

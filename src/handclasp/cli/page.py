@@ -29,8 +29,8 @@ def page(
     yours = (
         ("version", info.version),
         ("cipher suite", info.cipher_suite),
-        ("key exchange", info.group),
-        ("signature", info.signature_scheme),
+        ("key exchange", info.group or "RSA key transport"),
+        ("signature", info.signature_scheme or "none"),
         ("protocol", info.alpn or "none agreed upon"),
         ("asked for", info.server_name or "no name"),
         ("hellos", "two" if info.hello_retry else "one"),
@@ -48,11 +48,16 @@ def page(
 
 
 def _verdict(info: ConnectionInfo) -> str:
-    if "MLKEM" in info.group:
+    if info.group is not None and "MLKEM" in info.group:
         return (
             "Your browser and this server agreed on keys with a hybrid of an elliptic curve and "
             "ML-KEM: whoever records this conversation cannot read it with a quantum computer "
             "either, as far as anybody knows."
+        )
+    if info.group is None:
+        return (
+            "Your browser made the secret and encrypted it to this server's key. Whoever gets that "
+            "key some day can read this conversation, if it was recorded."
         )
     return (
         "Your browser and this server agreed on keys with an elliptic curve. It did not offer a "

@@ -64,11 +64,12 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
 
 def connection_lines(info: ConnectionInfo) -> list[Line]:
     """What was agreed upon, a line each."""
+    group = info.group or "none: the client made the secret (no forward secrecy)"
     lines = [
         ("version", info.version),
         ("cipher suite", info.cipher_suite),
-        ("group", info.group + (" (after a second hello)" if info.hello_retry else "")),
-        ("signature", info.signature_scheme),
+        ("group", group + (" (after a second hello)" if info.hello_retry else "")),
+        ("signature", info.signature_scheme or "none: the server could read the secret"),
         ("protocol", printable(info.alpn) if info.alpn else "none agreed (ALPN)"),
     ]
     if info.local_chain_der:

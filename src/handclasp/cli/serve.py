@@ -175,7 +175,7 @@ def _line(visit: Visit) -> str:
     info = visit.info
     if info is None:
         return who
-    parts = [info.version, info.cipher_suite, info.group, info.alpn or "-"]
+    parts = [info.version, info.cipher_suite, info.group or "RSA key transport", info.alpn or "-"]
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
     return printable(f"{who}  {'  '.join(parts)}")

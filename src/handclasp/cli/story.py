@@ -214,7 +214,9 @@ def _secret(handshake: Handshake) -> Step:
     )
 
 
-def _group(name: str) -> str:
+def _group(name: str | None) -> str:
+    if name is None:
+        return "none: the client made the secret, and encrypted it to the certificate's key"
     if "MLKEM" in name:
         return f"{name}, safe against quantum computers too, as far as anybody knows"
     return name

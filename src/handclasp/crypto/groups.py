@@ -53,11 +53,18 @@ class KeyExchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named group and its key exchange."""
+    """A named group and its key exchange.
+
+    `versions` are those of TLS that have it: the hybrids need a KEM, which TLS 1.2 has no room for.
+    """
 
     name: str
     code: int
     exchange: KeyExchange
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return ("TLSv1.3",) if isinstance(self.exchange, _Hybrid) else ("TLSv1.2", "TLSv1.3")
 
 
 class _DiffieHellman:

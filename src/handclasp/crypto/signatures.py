@@ -1,14 +1,15 @@
-"""The signature schemes of TLS 1.3 CertificateVerify (RFC 8446 sections 4.2.3 and 4.4.3).
+"""The signature schemes with which a handshake is signed (RFC 8446 sections 4.2.3 and 4.4.3).
 
-A scheme is always one kind of key with one hash and, for ECDSA, one curve: TLS 1.3 has no
-other combinations, so whether a key fits is a plain comparison and never a negotiation.
+In TLS 1.3 a scheme is always one kind of key with one hash and, for ECDSA, one curve, so whether a
+key fits is a plain comparison and never a negotiation. TLS 1.2 has the same numbers, but for ECDSA
+they mean the hash alone, and it still has PKCS #1 v1.5 (RFC 5246 section 7.4.1.4.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
@@ -26,6 +27,7 @@ class SignatureScheme:
         hash: the name of the hash in lower case; empty where the scheme brings its own.
         pss_key: whether the key's SubjectPublicKeyInfo must say id-RSASSA-PSS (the rsa_pss_pss
             schemes) rather than rsaEncryption (all others).
+        versions: the versions of TLS in which a handshake may be signed so.
     """
 
     name: str
@@ -33,17 +35,30 @@ class SignatureScheme:
     key: str
     hash: str = ""
     pss_key: bool = False
+    versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+
+    @property
+    def is_pkcs1(self) -> bool:
+        return self.name.startswith("rsa_pkcs1")
 
 
 def _scheme(code: Code, key: str, hash_name: str = "", *, pss_key: bool = False) -> SignatureScheme:
-    return SignatureScheme(code.name, int(code), key, hash_name, pss_key)
+    return SignatureScheme(code.name, int(code), key, hash_name, pss_key, _versions(code))
+
+
+def _versions(code: Code) -> tuple[str, ...]:
+    if code.name.startswith("mldsa"):
+        return ("TLSv1.3",)
+    # RFC 8446 4.2.3: in TLS 1.3, PKCS #1 v1.5 is for signatures in certificates only.
+    return ("TLSv1.2",) if code.name.startswith("rsa_pkcs1") else ("TLSv1.2", "TLSv1.3")
 
 
 # The order is that of preference. ECDSA P-256 and Ed25519 sign fastest and are smallest; RSA comes
 # next because most chains still have it; the larger curves cost more for strength that the rest of
 # a handshake rarely matches. rsa_pss_pss keys are rare. ML-DSA comes last: its signatures take 2.4
 # to 4.6 KB, and a signature, unlike a key exchange, gains nothing against recording today and
-# breaking later. A server that holds only an ML-DSA certificate is still served.
+# breaking later. A server that holds only an ML-DSA certificate is still served. PKCS #1 v1.5 is
+# what older TLS 1.2 peers know.
 _ALL = (
     _scheme(Code.ecdsa_secp256r1_sha256, "secp256r1", "sha256"),
     _scheme(Code.ed25519, "ed25519"),
@@ -59,6 +74,9 @@ _ALL = (
     _scheme(Code.mldsa65, "mldsa65"),
     _scheme(Code.mldsa44, "mldsa44"),
     _scheme(Code.mldsa87, "mldsa87"),
+    _scheme(Code.rsa_pkcs1_sha256, "rsa", "sha256"),
+    _scheme(Code.rsa_pkcs1_sha384, "rsa", "sha384"),
+    _scheme(Code.rsa_pkcs1_sha512, "rsa", "sha512"),
 )
 
 SIGNATURE_SCHEMES: dict[str, SignatureScheme] = {scheme.name: scheme for scheme in _ALL}
@@ -107,11 +125,12 @@ def sign(scheme: str, private_key: Any, data: bytes) -> bytes:
 def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
     """Whether `signature` over `data` is right; False as well where the key is of another kind.
 
-    No signature bytes make this raise. That a scheme fits the certificate (rsae against pss) is
-    for `fits` to say beforehand, so that the peer can be told which of the two was wrong.
+    No signature bytes make this raise. That a scheme fits the certificate (rsae against pss, and
+    the curve in TLS 1.3) is for `fits` to say beforehand, so that the peer can be told which of
+    the two was wrong.
     """
     known = SIGNATURE_SCHEMES.get(scheme)
-    if known is None or key_kind(public_key) != known.key:
+    if known is None or not _same_family(key_kind(public_key), known.key):
         return False
     try:
         public_key.verify(signature, data, *_arguments(scheme))
@@ -122,20 +141,51 @@ def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
 
 def schemes_for_key(public_key: Any, spki_is_pss: bool = False) -> tuple[str, ...]:
     """The schemes in which the holder of this key can sign, best first; empty if there are none."""
-    return tuple(name for name in SIGNATURE_SCHEMES if fits(name, public_key, spki_is_pss))
+    kind = key_kind(public_key)
+    return tuple(
+        [
+            name
+            for name, known in SIGNATURE_SCHEMES.items()
+            if kind == known.key and _fits(known, public_key, spki_is_pss)
+        ]
+    )
 
 
-def fits(scheme: str, public_key: Any, spki_is_pss: bool = False) -> bool:
-    """Whether a scheme goes with a key (RFC 8446 section 4.2.3).
+def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str = "TLSv1.3") -> bool:
+    """Whether a scheme goes with a key in a version of TLS (RFC 8446 section 4.2.3).
 
     Args:
         spki_is_pss: whether the certificate's SubjectPublicKeyInfo has the OID id-RSASSA-PSS.
     """
     known = SIGNATURE_SCHEMES.get(scheme)
-    if known is None or key_kind(public_key) != known.key:
+    if known is None or version not in known.versions:
         return False
+    kind = key_kind(public_key)
+    # RFC 8446 4.2.3: in TLS 1.2 the scheme does not say the curve.
+    same = kind == known.key if version == "TLSv1.3" else _same_family(kind, known.key)
+    return same and _fits(known, public_key, spki_is_pss)
+
+
+@lru_cache(maxsize=64)
+def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `schemes` in which a handshake of one of the `versions` may be signed."""
+    return tuple(
+        [name for name in schemes if not set(versions).isdisjoint(SIGNATURE_SCHEMES[name].versions)]
+    )
+
+
+_CURVES = frozenset(("secp256r1", "secp384r1", "secp521r1"))
+
+
+def _same_family(kind: str, other: str) -> bool:
+    return kind == other or (kind in _CURVES and other in _CURVES)
+
+
+def _fits(known: SignatureScheme, public_key: Any, spki_is_pss: bool) -> bool:
     if known.key != "rsa":
         return True
+    if known.is_pkcs1:
+        return not spki_is_pss
     return known.pss_key == spki_is_pss and _room_for_pss(public_key.key_size, known.hash)
 
 
@@ -189,6 +239,8 @@ def _arguments(scheme: str) -> tuple[Any, ...]:
     if known.key == "rsa":
         from cryptography.hazmat.primitives.asymmetric import padding
 
+        if known.is_pkcs1:
+            return padding.PKCS1v15(), hash_
         # RFC 8446 4.2.3: "The length of the Salt MUST be equal to the length of the digest."
         return padding.PSS(padding.MGF1(hash_), salt_length=hash_.digest_size), hash_
     from cryptography.hazmat.primitives.asymmetric import ec

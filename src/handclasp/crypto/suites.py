@@ -1,8 +1,13 @@
-"""The cipher suites of TLS 1.3 (RFC 8446 section B.4)."""
+"""The cipher suites of TLS 1.3 (RFC 8446 section B.4) and of TLS 1.2.
+
+Of the hundreds that were registered for TLS 1.2, those with forward secrecy and an AEAD are left
+(RFC 9325 section 4.2), and, for who asks for it by name, RSA key transport, which has no forward
+secrecy: it is how the first browsers and servers did it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -54,6 +59,24 @@ class CipherSuite:
     aead: Callable[[bytes], Aead]
 
 
+@dataclass(frozen=True, slots=True)
+class CipherSuite12(CipherSuite):
+    """A suite of TLS 1.2, which also says how the secret is agreed upon and proved.
+
+    Attributes:
+        key_exchange: "ECDHE", or "RSA": the client makes the secret and encrypts it to the key in
+            the server's certificate.
+        authentication: the server's keys that go with it: "ECDSA" (EdDSA included, RFC 8422
+            section 5.1.1), or "RSA".
+        fixed_iv_size: bytes of the nonce that come from the key block. The rest, if any, is sent
+            with each record (RFC 5288 section 3).
+    """
+
+    key_exchange: str
+    authentication: str
+    fixed_iv_size: int
+
+
 _SUITES = (
     CipherSuite("TLS_AES_128_GCM_SHA256", 0x1301, "sha256", 32, 16, 2**24, AESGCM),
     CipherSuite("TLS_AES_256_GCM_SHA384", 0x1302, "sha384", 48, 32, 2**24, AESGCM),
@@ -62,12 +85,67 @@ _SUITES = (
 )
 
 CIPHER_SUITES: dict[str, CipherSuite] = {suite.name: suite for suite in _SUITES}
+"""Those of TLS 1.3."""
 
 CIPHER_SUITES_BY_CODE: dict[int, CipherSuite] = {suite.code: suite for suite in _SUITES}
+
+
+def _suite12(code: CipherSuiteCode) -> CipherSuite12:
+    """The suite as its name describes it."""
+    means, cipher = code.name.removeprefix("TLS_").split("_WITH_")
+    key_exchange, _, authentication = means.partition("_")
+    is_chacha, is_256 = cipher.startswith("CHACHA20"), not cipher.startswith("AES_128")
+    hash_name = "sha384" if cipher.endswith("SHA384") else "sha256"
+    return CipherSuite12(
+        name=code.name,
+        code=int(code),
+        hash_name=hash_name,
+        hash_size=48 if hash_name == "sha384" else 32,
+        key_size=32 if is_256 else 16,
+        # TLS 1.2 has no way to change keys, so the cipher's own limit is for TLS 1.3 to heed.
+        record_limit=2**63,
+        aead=ChaCha20Poly1305 if is_chacha else AESGCM,
+        key_exchange=key_exchange,
+        authentication=authentication or "RSA",
+        fixed_iv_size=IV_SIZE if is_chacha else 4,
+    )
+
+
+RSA_KEY_TRANSPORT_SUITES: tuple[str, ...] = (
+    CipherSuiteCode.TLS_RSA_WITH_AES_128_GCM_SHA256.name,
+    CipherSuiteCode.TLS_RSA_WITH_AES_256_GCM_SHA384.name,
+)
+"""Without forward secrecy (RFC 5288): never on unless the user says so."""
+
+CIPHER_SUITES12: dict[str, CipherSuite12] = {
+    code.name: _suite12(code)
+    for code in (
+        CipherSuiteCode.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuiteCode.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuiteCode.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuiteCode.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuiteCode.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuiteCode.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuiteCode.TLS_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuiteCode.TLS_RSA_WITH_AES_256_GCM_SHA384,
+    )
+}
+"""Those of TLS 1.2, best first."""
+
+CIPHER_SUITES12_BY_CODE: dict[int, CipherSuite12] = {
+    suite.code: suite for suite in CIPHER_SUITES12.values()
+}
+
+SUITES_OF_VERSION: dict[str, Mapping[str, CipherSuite]] = {
+    "TLSv1.2": CIPHER_SUITES12,
+    "TLSv1.3": CIPHER_SUITES,
+}
+"""What a version can take, by its name."""
 
 DEFAULT_CIPHER_SUITES: tuple[str, ...] = (
     CipherSuiteCode.TLS_AES_128_GCM_SHA256.name,
     CipherSuiteCode.TLS_AES_256_GCM_SHA384.name,
     CipherSuiteCode.TLS_CHACHA20_POLY1305_SHA256.name,
+    *[name for name in CIPHER_SUITES12 if name not in RSA_KEY_TRANSPORT_SUITES],
 )
 """CCM is left out: it is slower than GCM everywhere and nobody needs it who does not know."""

@@ -8,18 +8,17 @@ it wants by extensions: the client in its ClientHello, the server in its Certifi
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
-from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
-from handclasp.errors import CertificateError, ProtocolError
+from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.questions import ConfirmPeer, VerifyPeer
+from handclasp.handshake.peer import PeerCertificate
 from handclasp.limits import Limits
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
@@ -62,17 +61,6 @@ class Asked:
     certificate_type: str
     compression: Sequence[str]
     limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class PeerCertificate:
-    """What the peer showed of itself; an empty chain says that it has nothing to show."""
-
-    chain: tuple[bytes, ...] = field(repr=False)
-    certificate_type: str
-    ocsp_response: bytes | None = field(repr=False)
-    sct_list: bytes | None = field(repr=False)
-    compression: str | None
 
 
 def read_certificate(message: Certificate | CompressedCertificate, asked: Asked) -> PeerCertificate:
@@ -118,45 +106,6 @@ def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certifi
         return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
-
-
-async def verify_peer(
-    hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
-) -> VerifiedPeer:
-    """The outside's judgement of the peer. Raises `ProtocolError`."""
-    question = VerifyPeer(
-        shown.chain,
-        peer_is_server,
-        server_name,
-        shown.certificate_type,
-        shown.ocsp_response,
-        shown.sct_list,
-    )
-    peer: VerifiedPeer = await hs.ask(question)
-    if peer.chain != shown.chain:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
-    if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
-    return peer
-
-
-async def confirm_peer(
-    hs: Dialogue,
-    config: SharedConfig,
-    peer: VerifiedPeer,
-    *,
-    peer_is_server: bool,
-    server_name: str | None,
-) -> None:
-    """The application's last word, after CertificateVerify.
-
-    Anybody can send anybody's certificate: asked before the proof of the key, the application
-    would be told of a peer that may not be there, and might act on it.
-    """
-    if config.confirm_peer is None:
-        return
-    if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
-        raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")
 
 
 def send_certificate(

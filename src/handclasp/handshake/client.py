@@ -5,45 +5,47 @@ from __future__ import annotations
 from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.client13 import complete_client_handshake
+from handclasp.handshake import client12, client13
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offer import ClientOffer, client_offer
-from handclasp.handshake.settled import Settled13
+from handclasp.handshake.settled import Settled
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
+from handclasp.wire.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire.messages import ServerHello
 
 _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
 
 
-async def client_handshake(
-    hs: Dialogue, config: ClientConfig, server_name: str | None
-) -> Settled13:
+async def client_handshake(hs: Dialogue, config: ClientConfig, server_name: str | None) -> Settled:
     """Offer, see which version the server takes, and go on in that version."""
     return await send_offer(hs, config, client_offer(config, server_name))
 
 
-async def send_offer(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> Settled13:
+async def send_offer(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> Settled:
     """The handshake that starts with this offer's ClientHello."""
     hs.client_random = offer.hello.random
     hs.send(offer.hello)
     server_hello = await hs.receive(ServerHello)
-    _check_version(hs, config, server_hello)
-    return await complete_client_handshake(hs, config, offer, server_hello)
+    if _check_version(hs, config, server_hello) == TLS13:
+        return await client13.complete_client_handshake(hs, config, offer, server_hello)
+    return await client12.complete_client_handshake(hs, config, offer, server_hello)
 
 
-def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> None:
-    """RFC 8446 sections 4.1.3 and 4.2.1."""
+def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> int:
+    """The version that the server took (RFC 8446 sections 4.1.3 and 4.2.1)."""
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     version = hello.legacy_version if selected is None else ext.read_selected_version(selected)
     name = version_name(version)
     hs.note_decision("version", config.versions, config.versions, name, "the server chose")
     if selected is not None:
+        # RFC 8446 4.2.1: the extension is for TLS 1.3 and what comes after it.
         if version != TLS13 or name not in config.versions:
             raise ProtocolError(Fault.UNOFFERED_VERSION, name)
-        return
-    if hello.random[-8:] in _DOWNGRADE_SENTINELS:
+        return version
+    if "TLSv1.3" in config.versions and hello.random[-8:] in _DOWNGRADE_SENTINELS:
         raise ProtocolError(Fault.VERSION_DOWNGRADE, f"the server could do better than {name}")
+    if version == TLS12 and name in config.versions:
+        return version
     if version in VERSIONS_BY_NAME.values() and version < TLS13:
         raise ProtocolError(
             Fault.NO_SHARED_VERSION,

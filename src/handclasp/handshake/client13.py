@@ -18,7 +18,6 @@ from handclasp.faults import Fault
 from handclasp.handshake.authentication13 import (
     CLIENT_CONTEXT,
     SERVER_CONTEXT,
-    AuthenticatedPeer,
     receive_certificate_verify,
     receive_finished,
     send_certificate_verify,
@@ -26,15 +25,18 @@ from handclasp.handshake.authentication13 import (
 )
 from handclasp.handshake.certificate13 import (
     Asked,
-    PeerCertificate,
-    confirm_peer,
     read_certificate,
     send_certificate,
-    verify_peer,
 )
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.negotiate import choose_signature_scheme, shown
+from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
+from handclasp.handshake.peer import (
+    AuthenticatedPeer,
+    PeerCertificate,
+    confirm_peer,
+    verify_peer,
+)
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.secrets13 import (
     derive_application_secrets,
@@ -84,8 +86,8 @@ async def complete_client_handshake(
 
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite)
     handshake = derive_handshake_secrets(hs, handshake_secret)
-    hs.install_read(handshake.server, "handshake")
-    hs.install_write(handshake.client, "handshake")
+    hs.install_read(handshake.server.keys(), "handshake")
+    hs.install_write(handshake.client.keys(), "handshake")
 
     agreed = await _receive_encrypted_extensions(hs, config, offer)
     request, shown, server = await _receive_server_authentication(
@@ -95,12 +97,12 @@ async def complete_client_handshake(
 
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
-    hs.install_read(application.server, "application")
+    hs.install_read(application.server.keys(), "application")
     credentials, own_scheme = await _authenticate_client(
         hs, config, request, agreed.client_certificate_type
     )
     send_finished(hs, handshake.client)
-    hs.install_write(application.client, "application")
+    hs.install_write(application.client.keys(), "application")
 
     info = ConnectionInfo(
         version=version_name(TLS13),
@@ -242,7 +244,7 @@ async def _receive_encrypted_extensions(
             hs.records.limit_read(config.record_size_limit)
     alpn: str | None = None
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
-        alpn = _read_selected_protocol(data, config)
+        alpn = read_selected_protocol(data, config.alpn)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
     server_type = _agreed_type(extensions, offer.server_certificate_types, "server")
     if server_type not in offer.server_certificate_types:
@@ -270,16 +272,6 @@ def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> 
     )
     if name not in offered:
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"the server chose {name}, which was not offered")
-    return name
-
-
-def _read_selected_protocol(data: bytes, config: ClientConfig) -> str:
-    protocols = ext.read_alpn(data)
-    if len(protocols) != 1:
-        raise ProtocolError(Fault.DECODE_ERROR, "the server names more than one protocol")
-    name = shown(protocols[0])
-    if name not in config.alpn:
-        raise ProtocolError(Fault.UNOFFERED_APPLICATION_PROTOCOL, name)
     return name
 
 

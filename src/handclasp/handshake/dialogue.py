@@ -2,7 +2,8 @@
 
 A handshake is an `async def` that no event loop runs. It suspends in two places only: where it
 waits for a message and where it asks the outside. What it yields there is a `Receive` or a
-`Question`, and the driver resumes it with the raw message or the answer.
+`Question`, and the driver resumes it with the raw message or the answer. In TLS 1.2 it also waits
+for the peer's change_cipher_spec, which is no message (RFC 5246 section 7.1).
 """
 
 from __future__ import annotations
@@ -13,20 +14,15 @@ from typing import Any, Protocol, TypeVar, cast, overload
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import Question
-from handclasp.keys.schedule13 import TrafficKeys, TrafficSecret
+from handclasp.keys.schedule13 import TrafficKeys
 from handclasp.keys.transcript import Transcript
 from handclasp.trace.hooks import Trace
+from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
-from handclasp.wire.messages import (
-    MESSAGE_TYPES,
-    Message,
-    read_message,
-    write_message,
-)
 
-M = TypeVar("M", bound=Message)
-N = TypeVar("N", bound=Message)
-P = TypeVar("P", bound=Message)
+M = TypeVar("M", bound=AnyMessage)
+N = TypeVar("N", bound=AnyMessage)
+P = TypeVar("P", bound=AnyMessage)
 Answer = TypeVar("Answer")
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
@@ -44,6 +40,7 @@ class RecordPort(Protocol):
     def limit_read(self, record_size_limit: int) -> None: ...
     def limit_write(self, record_size_limit: int) -> None: ...
     def skip_early_data(self, budget: int) -> None: ...
+    def go_on_in_tls12(self) -> None: ...
 
 
 class Receive:
@@ -51,11 +48,20 @@ class Receive:
 
     __slots__ = ("expected",)
 
-    def __init__(self, expected: tuple[type[Message], ...]) -> None:
+    def __init__(self, expected: tuple[type[AnyMessage], ...]) -> None:
         self.expected = expected
 
     def __await__(self) -> Generator[Receive, bytes, bytes]:
         return (yield self)
+
+
+class ReceiveChangeCipherSpec:
+    """What a handshake of TLS 1.2 waits for before the peer's Finished, and nothing else."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[ReceiveChangeCipherSpec, None, None]:
+        yield self
 
 
 class _Ask:
@@ -109,13 +115,18 @@ class Dialogue:
         raw = await Receive(expected)
         if self.trace is not None:
             self.trace.message("received", self._receive_epoch, raw[0], raw)
-        if all(raw[0] != MESSAGE_TYPES[kind] for kind in expected):
-            raise unexpected(raw, expected)
-        message = read_message(raw)
-        self.transcript.add(raw)
-        return message
+        for kind in expected:
+            if raw[0] == MESSAGE_TYPES[kind]:
+                message = read_as(kind, raw)
+                self.transcript.add(raw)
+                return message
+        raise unexpected(raw, expected)
 
-    def send(self, message: Message) -> None:
+    async def receive_change_cipher_spec(self) -> None:
+        """Wait for the record that says: what comes next is under the new keys."""
+        await ReceiveChangeCipherSpec()
+
+    def send(self, message: AnyMessage) -> None:
         """Queue a message; it enters the transcript."""
         self.send_raw(write_message(message))
 
@@ -130,15 +141,15 @@ class Dialogue:
         """The outside's answer, whenever it comes."""
         return cast(Answer, await _Ask(question))
 
-    def install_read(self, secret: TrafficSecret, epoch: str) -> None:
-        """What the peer sends from here on is under this secret's keys."""
+    def install_read(self, keys: TrafficKeys, epoch: str) -> None:
+        """What the peer sends from here on is under these keys."""
         self._receive_epoch = epoch
-        self.records.install_read(secret.keys(), epoch)
+        self.records.install_read(keys, epoch)
 
-    def install_write(self, secret: TrafficSecret, epoch: str) -> None:
-        """What this side sends from here on is under this secret's keys."""
+    def install_write(self, keys: TrafficKeys, epoch: str) -> None:
+        """What this side sends from here on is under these keys."""
         self._send_epoch = epoch
-        self.records.install_write(secret.keys(), epoch)
+        self.records.install_write(keys, epoch)
 
     def note_secret(self, label: str, secret: bytes) -> None:
         """Tell the key log and the trace, where the user wants one (RFC 9850 section 2)."""
@@ -163,7 +174,7 @@ class Dialogue:
             self.trace.decision(what, offered, acceptable, chosen, why)
 
 
-def unexpected(raw: bytes, expected: Sequence[type[Message]]) -> ProtocolError:
+def unexpected(raw: bytes, expected: Sequence[type[AnyMessage]]) -> ProtocolError:
     """The error for a message that has no place here."""
     wanted = " or ".join(handshake_type_name(MESSAGE_TYPES[kind]) for kind in expected)
     known = raw[0] in _HANDSHAKE_TYPES

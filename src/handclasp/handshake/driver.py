@@ -10,23 +10,26 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Receive
+from handclasp.handshake.dialogue import Receive, ReceiveChangeCipherSpec
 from handclasp.handshake.questions import (
     DEFER,
     Answerer,
     ChooseCredentials,
     ConfirmPeer,
+    Decrypt,
     Question,
     Sign,
     VerifyPeer,
 )
 from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import handshake_type_name
 
 Result = TypeVar("Result")
 
 _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
+    Decrypt: (bytes,),
     VerifyPeer: (VerifiedPeer,),
     ConfirmPeer: (bool,),
 }
@@ -40,17 +43,25 @@ class Driver(Generic[Result]):
         result: what the handshake returned, once it is complete.
     """
 
-    __slots__ = ("_answerers", "_handshake", "_trace", "question", "result")
+    __slots__ = (
+        "_answerers",
+        "_handshake",
+        "_trace",
+        "_waits_for_change_cipher_spec",
+        "question",
+        "result",
+    )
 
     def __init__(
         self,
-        handshake: Coroutine[Receive | Question[Any], Any, Result],
+        handshake: Coroutine[Receive | ReceiveChangeCipherSpec | Question[Any], Any, Result],
         answerers: Mapping[type[Question[Any]], Answerer],
         trace: Trace | None = None,
     ) -> None:
         self._handshake = handshake
         self._answerers = answerers
         self._trace = trace
+        self._waits_for_change_cipher_spec = False
         self.question: Question[Any] | None = None
         self.result: Result | None = None
 
@@ -60,7 +71,19 @@ class Driver(Generic[Result]):
 
     def deliver(self, raw: bytes) -> None:
         """Resume with a handshake message. Raises `ProtocolError`."""
+        if self._waits_for_change_cipher_spec:
+            name = handshake_type_name(raw[0])
+            raise ProtocolError(
+                Fault.UNEXPECTED_MESSAGE, f"{name} where change_cipher_spec belongs"
+            )
         self._resume(raw)
+
+    def deliver_change_cipher_spec(self) -> None:
+        """Resume with the peer's change_cipher_spec, if it is its turn. Raises `ProtocolError`."""
+        if not self._waits_for_change_cipher_spec:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        self._waits_for_change_cipher_spec = False
+        self._resume(None)
 
     def answer(self, question: Question[Any], value: object) -> None:
         """Resume with the answer to the open question. Raises `ProtocolError`."""
@@ -84,6 +107,9 @@ class Driver(Generic[Result]):
             while True:
                 waits_for = self._handshake.send(value)
                 if isinstance(waits_for, Receive):
+                    return
+                if isinstance(waits_for, ReceiveChangeCipherSpec):
+                    self._waits_for_change_cipher_spec = True
                     return
                 value = self._answer_now(waits_for)
                 if value is DEFER:

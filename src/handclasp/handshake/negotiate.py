@@ -20,9 +20,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.wire.extensions import read_alpn
 
 _MOST_SHOWN = 24
 
@@ -76,12 +78,30 @@ def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str])
     raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, no_overlap(names, spoken))
 
 
+def read_selected_protocol(data: bytes, offered: Sequence[str]) -> str:
+    """The protocol that the server chose, out of its extension (RFC 7301 section 3.1)."""
+    protocols = read_alpn(data)
+    if len(protocols) != 1:
+        raise ProtocolError(Fault.DECODE_ERROR, "the server names more than one protocol")
+    name = shown(protocols[0])
+    if name not in offered:
+        raise ProtocolError(Fault.UNOFFERED_APPLICATION_PROTOCOL, name)
+    return name
+
+
 def choose_signature_scheme(
-    credentials: Credentials, offered: Collection[str], acceptable: Sequence[str]
+    credentials: Credentials,
+    offered: Collection[str],
+    acceptable: Sequence[str],
+    version: str = "TLSv1.3",
 ) -> str | None:
     """The scheme in which these credentials can sign for this peer, in the credentials' order."""
     for scheme in credentials.schemes:
-        if scheme in offered and scheme in acceptable:
+        if (
+            scheme in offered
+            and scheme in acceptable
+            and version in SIGNATURE_SCHEMES[scheme].versions
+        ):
             return scheme
     return None
 
@@ -120,7 +140,10 @@ def _able(
         candidate
         for candidate in candidates
         if candidate.certificate_type in question.certificate_types
-        and choose_signature_scheme(candidate, offered, acceptable_schemes) is not None
+        and (
+            any(scheme in offered and scheme in acceptable_schemes for scheme in candidate.schemes)
+            or (question.key_transport and candidate.can_decrypt)
+        )
     ]
     known = frozenset(question.authorities)
     if known:

@@ -1,4 +1,8 @@
-"""The ClientHello and what the client keeps of it (RFC 8446 section 4.1.2)."""
+"""The ClientHello and what the client keeps of it (RFC 8446 section 4.1.2).
+
+One hello offers both versions: a TLS 1.2 server reads the parts that it knows and answers in its
+own way.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
-from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,
+    FALLBACK_SCSV,
     GREASE_VALUES,
     TLS12,
     VERSIONS_BY_NAME,
@@ -20,6 +25,7 @@ from handclasp.wire.iana import (
 )
 from handclasp.wire.messages import ClientHello
 
+_ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
 _GREASE_SHARE = b"\0"
 
@@ -46,10 +52,13 @@ def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
     entropy = config.entropy
     random = entropy(32)
     # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
-    session_id = entropy(32) if config.middlebox_compatibility else b""
+    in_disguise = config.middlebox_compatibility and "TLSv1.3" in config.versions
+    session_id = entropy(32) if in_disguise else b""
     grease = _Grease.draw(entropy(4)) if config.grease else None
     shares = {name: GROUPS[name].exchange.generate(entropy) for name in config.key_shares or ()}
-    suites = tuple([CIPHER_SUITES[name].code for name in config.cipher_suites])
+    suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
+    if config.fallback:
+        suites = (*suites, FALLBACK_SCSV)
     server_types, client_types = _certificate_types(config)
     extensions = _extensions(config, server_name, shares, grease)
     for kind, types in (
@@ -114,7 +123,6 @@ def _extensions(
     if server_name is not None and ip_address(server_name) is None:
         extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
     groups = tuple([GROUPS[name].code for name in config.groups])
-    versions = tuple([VERSIONS_BY_NAME[name] for name in reversed(config.versions)])
     extensions[ExtensionType.SUPPORTED_GROUPS] = ext.write_supported_groups(
         (grease.group, *groups) if grease else groups
     )
@@ -122,7 +130,7 @@ def _extensions(
     extensions.update(
         asking_extensions(
             schemes=tuple(config.signature_schemes),
-            compression=tuple(config.certificate_compression or ()),
+            compression=_compression(config),
             status_request=ext.write_status_request() if wants_status else None,
             authorities=config.trust if config.send_authorities else None,
         )
@@ -131,18 +139,41 @@ def _extensions(
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [protocol.encode("ascii") for protocol in config.alpn]
         )
-    extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_supported_versions(
-        (grease.version, *versions) if grease else versions
-    )
-    entries = [ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()]
-    if grease:
-        entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
-    extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
+    if "TLSv1.2" in config.versions:
+        extensions.update(_EXTENSIONS_OF_TLS12)
+    if "TLSv1.3" in config.versions:
+        extensions.update(_extensions_of_tls13(config, shares, grease))
     if config.record_size_limit is not None:
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(
             config.record_size_limit
         )
     return extensions
+
+
+_EXTENSIONS_OF_TLS12: Mapping[int, bytes] = {
+    ExtensionType.EC_POINT_FORMATS: ext.write_ec_point_formats(),
+    ExtensionType.EXTENDED_MASTER_SECRET: b"",
+    ExtensionType.RENEGOTIATION_INFO: ext.write_renegotiation_info(),
+}
+
+
+def _extensions_of_tls13(
+    config: ClientConfig, shares: Mapping[str, PrivateShare], grease: _Grease | None
+) -> dict[int, bytes]:
+    versions = tuple([VERSIONS_BY_NAME[name] for name in reversed(config.versions)])
+    entries = [ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()]
+    if grease:
+        versions = (grease.version, *versions)
+        entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
+    return {
+        ExtensionType.SUPPORTED_VERSIONS: ext.write_supported_versions(versions),
+        ExtensionType.KEY_SHARE: ext.write_key_share_client_hello(entries),
+    }
+
+
+def _compression(config: ClientConfig) -> tuple[str, ...]:
+    # RFC 8879 section 3: it is of TLS 1.3.
+    return tuple(config.certificate_compression or ()) if "TLSv1.3" in config.versions else ()
 
 
 def _certificate_types(config: ClientConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,10 +1,11 @@
-"""After the handshake: KeyUpdate and NewSessionTicket (RFC 8446 section 4.6)."""
+"""After a TLS 1.3 handshake: KeyUpdate and NewSessionTicket (RFC 8446 section 4.6)."""
 
 from __future__ import annotations
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import RecordPort, unexpected
+from handclasp.handshake.post import Reaction
 from handclasp.handshake.settled import Settled13
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
@@ -46,17 +47,17 @@ class PostHandshake13:
         self._messages_without_data = 0
         self._answer_owed = False
 
-    def receive(self, raw: bytes) -> bool:
-        """Take one message; True where the peer's keys changed. Raises `ProtocolError`."""
+    def receive(self, raw: bytes) -> Reaction:
+        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", "application", raw[0], raw)
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_message(raw))
-            return True
+            return Reaction.KEYS_UPDATED
         if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
             self._check_ticket(read_message(raw))  # sessions are not kept yet
             self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
-            return False
+            return Reaction.NONE
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
             raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
         if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):

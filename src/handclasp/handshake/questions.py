@@ -39,10 +39,12 @@ class ChooseCredentials(Question[Credentials | None]):
 
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).
-        signature_schemes: what the peer accepts, in its order.
+        signature_schemes: what the peer accepts in the version agreed upon, in its order.
         alpn: the protocols that the client offers (empty on a client).
         authorities: the DER names of the issuers that the peer would like, if it said so.
         certificate_types: what the peer takes, best first: "X509", "RawPublicKey" (RFC 7250).
+        key_transport: whether an RSA key that can decrypt will do, whatever it can sign
+            (TLS 1.2 with RSA key transport only).
     """
 
     server_name: str | None
@@ -50,15 +52,27 @@ class ChooseCredentials(Question[Credentials | None]):
     alpn: tuple[str, ...] = ()
     authorities: tuple[bytes, ...] = ()
     certificate_types: tuple[str, ...] = ("X509",)
+    key_transport: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class Sign(Question[bytes]):
-    """Sign `content` (RFC 8446 section 4.4.3) with the key of `credentials` in `scheme`."""
+    """Sign `content` with the key of `credentials` in `scheme` (RFC 8446 section 4.4.3)."""
 
     credentials: Credentials
     scheme: str
     content: bytes = field(repr=False)
+
+
+@dataclass(eq=False, slots=True)
+class Decrypt(Question[bytes]):
+    """Decrypt the secret of RSA key transport with the key of `credentials` (RFC 5246 7.4.7.1).
+
+    A failure is answered by anything that is no secret, such as b"".
+    """
+
+    credentials: Credentials
+    ciphertext: bytes = field(repr=False)
 
 
 @dataclass(eq=False, slots=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
+from handclasp.crypto.signatures import of_versions
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.authentication13 import (
     CLIENT_CONTEXT,
     SERVER_CONTEXT,
-    AuthenticatedPeer,
     receive_certificate_verify,
     receive_finished,
     send_certificate_verify,
@@ -26,12 +26,9 @@ from handclasp.handshake.authentication13 import (
 )
 from handclasp.handshake.certificate13 import (
     Asked,
-    PeerCertificate,
     asking_extensions,
-    confirm_peer,
     read_certificate,
     send_certificate,
-    verify_peer,
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import (
@@ -41,6 +38,12 @@ from handclasp.handshake.negotiate import (
     choose_signature_scheme,
     no_overlap,
     shown,
+)
+from handclasp.handshake.peer import (
+    AuthenticatedPeer,
+    PeerCertificate,
+    confirm_peer,
+    verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.secrets13 import (
@@ -129,8 +132,8 @@ async def complete_server_handshake(
     _send_server_hello(hs, config, offer, choice, share)
     handshake_secret = EarlySecret.without_psk(choice.suite).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, handshake_secret)
-    hs.install_write(handshake.server, "handshake")
-    hs.install_read(handshake.client, "handshake")
+    hs.install_write(handshake.server.keys(), "handshake")
+    hs.install_read(handshake.client.keys(), "handshake")
 
     client_type = _choose_client_certificate_type(config, offer)
     extensions = _encrypted_extensions(hs, config, offer, choice)
@@ -145,7 +148,7 @@ async def complete_server_handshake(
     send_finished(hs, handshake.server)
 
     application = derive_application_secrets(hs, handshake_secret)
-    hs.install_write(application.server, "application")
+    hs.install_write(application.server.keys(), "application")
 
     shown: PeerCertificate | None = None
     client: AuthenticatedPeer | None = None
@@ -155,7 +158,7 @@ async def complete_server_handshake(
             hs, config, Asked(asked, client_type, compression, config.limits)
         )
     peer_finished = await receive_finished(hs, handshake.client)
-    hs.install_read(application.client, "application")
+    hs.install_read(application.client.keys(), "application")
 
     early_data = "rejected" if ExtensionType.EARLY_DATA in hello.extensions else "none"
     info = _info(offer, choice, credentials, scheme, shown, client, early_data)
@@ -265,10 +268,9 @@ def _read_shares(
 def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     suites = tuple([cipher_suite_name(code) for code in offer.hello.cipher_suites])
     order = "the client's order" if config.prefer_client_order else "the server's order"
-    suite = choose_cipher_suite(
-        suites, config.cipher_suites, prefer_client_order=config.prefer_client_order
-    )
-    hs.note_decision("cipher_suite", suites, config.cipher_suites, suite, order)
+    own = [name for name in config.cipher_suites if name in CIPHER_SUITES]
+    suite = choose_cipher_suite(suites, own, prefer_client_order=config.prefer_client_order)
+    hs.note_decision("cipher_suite", suites, own, suite, order)
     group = choose_group(
         offer.groups,
         tuple(offer.shares),
@@ -461,7 +463,7 @@ def _certificate_type_extensions(
 def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
     named = config.trust if config.send_authorities and client_type == "X509" else None
     return asking_extensions(
-        schemes=tuple(config.signature_schemes),
+        schemes=of_versions(tuple(config.signature_schemes), ("TLSv1.3",)),
         compression=tuple(config.certificate_compression or ()),
         # Few clients can staple, so it is asked of them only where it is required. The extension
         # is empty here (RFC 8446 section 4.4.2.1).

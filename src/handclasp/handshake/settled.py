@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from handclasp.handshake.authentication13 import CheckedFinished
+from handclasp.handshake.finished import CheckedFinished
 from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret
 
 
@@ -17,11 +19,30 @@ class Settled13:
         info: what was agreed upon, for the application.
         peer_finished: the proof that the handshake was the same on both sides.
         send_secret, receive_secret: the first application traffic secrets.
-        exporter_secret: for keys that the application takes out.
+        exporter: for keys that the application takes out.
     """
 
     info: ConnectionInfo
     peer_finished: CheckedFinished
     send_secret: TrafficSecret = field(repr=False)
     receive_secret: TrafficSecret = field(repr=False)
-    exporter_secret: ExporterSecret = field(repr=False)
+    exporter: ExporterSecret = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled12:
+    """The result of a TLS 1.2 handshake; its keys stay the same for good.
+
+    Attributes:
+        info, peer_finished: as in TLS 1.3.
+        exporter: for keys that the application takes out.
+        tls_unique: the first Finished of the handshake (RFC 5929 section 3).
+    """
+
+    info: ConnectionInfo
+    peer_finished: CheckedFinished
+    exporter: Exporter12 = field(repr=False)
+    tls_unique: bytes = field(repr=False)
+
+
+Settled: TypeAlias = Settled13 | Settled12

@@ -127,13 +127,21 @@ class ExporterSecret:
     suite: CipherSuite
     secret: Secret
 
-    def export(self, label: str, context: bytes, length: int) -> bytes:
-        """TLS-Exporter(label, context_value, key_length) (RFC 8446 section 7.5)."""
+    @property
+    def longest(self) -> int:
+        """The most bytes that one label gives."""
+        return 255 * self.suite.hash_size
+
+    def export(self, label: str, context: bytes | None, length: int) -> bytes:
+        """TLS-Exporter(label, context_value, key_length) (RFC 8446 section 7.5).
+
+        No context and an empty one are the same here.
+        """
         hash_name, hash_size = self.suite.hash_name, self.suite.hash_size
         derived = hkdf_expand_label(
             hash_name, self.secret, label, _empty_hash(hash_name), hash_size
         )
-        context_hash = hashlib.new(hash_name, context).digest()
+        context_hash = hashlib.new(hash_name, context or b"").digest()
         return bytes(hkdf_expand_label(hash_name, derived, "exporter", context_hash, length))
 
 

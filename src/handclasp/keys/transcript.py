@@ -17,14 +17,17 @@ class Transcript:
     Until the cipher suite is known, there is no hash to compute: the messages wait.
     """
 
-    __slots__ = ("_hash", "_waiting")
+    __slots__ = ("_hash", "_kept", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
         self._hash: HASH | None = None
+        self._kept: list[bytes] | None = None
 
-    def choose_hash(self, hash_name: str, *, retried: bool) -> None:
+    def choose_hash(self, hash_name: str, *, retried: bool = False, keep: bool = False) -> None:
         """The suite is known; from here on `digest` works.
+
+        With `keep`, `messages` works, too: TLS 1.2 signs the messages themselves.
 
         After a HelloRetryRequest, `message_hash` stands in the place of the first ClientHello,
         so that a server need not remember it (RFC 8446 section 4.4.1).
@@ -33,17 +36,30 @@ class Transcript:
         if retried:
             messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
         self._hash = hashlib.new(hash_name, b"".join(messages))
+        self._kept = messages if keep else None
         self._waiting = []
 
     def add(self, raw: bytes) -> None:
         """Append one whole message."""
         if self._hash is None:
             self._waiting.append(raw)
-        else:
-            self._hash.update(raw)
+            return
+        self._hash.update(raw)
+        if self._kept is not None:
+            self._kept.append(raw)
 
     def digest(self) -> bytes:
         """Transcript-Hash of all messages so far."""
         if self._hash is None:
             raise RuntimeError("the transcript has no hash yet")
         return self._hash.copy().digest()
+
+    def messages(self) -> bytes:
+        """All messages so far, for a signature over them (RFC 5246 section 7.4.8)."""
+        if self._kept is None:
+            raise RuntimeError("the transcript keeps no messages")
+        return b"".join(self._kept)
+
+    def forget_messages(self) -> None:
+        """Nothing is to be signed any more."""
+        self._kept = None

@@ -4,17 +4,22 @@ Inbound, the connection feeds what arrived and pulls one record at a time, so th
 opened with the keys that stand when it is its turn: a handshake message may change them, or a
 question may halt everything. What is not pulled is kept. Outbound, handshake messages of one
 epoch gather and leave in as few records as they fit in (RFC 8446 section 5.1).
+
+TLS 1.2 differs in what the keys protect: each record's type stays in its header, alerts and all,
+and change_cipher_spec is a step of the handshake that the connection is given, where in TLS 1.3
+it means nothing and is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from handclasp.crypto.suites import Buffer
+from handclasp.crypto.suites import Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.schedule13 import TrafficKeys
 from handclasp.limits import Limits
+from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
 from handclasp.record.reassembly import HandshakeReassembly
 from handclasp.trace.hooks import Trace
@@ -40,6 +45,7 @@ class RecordLayer:
 
     __slots__ = (
         "_at",
+        "_dropped_change_cipher_spec",
         "_early_data_budget",
         "_first_record",
         "_first_write",
@@ -59,6 +65,7 @@ class RecordLayer:
         "_write_epoch",
         "_write_limit",
         "change_cipher_spec_allowed",
+        "is_tls12",
     )
 
     def __init__(
@@ -72,8 +79,8 @@ class RecordLayer:
         self._limits = limits
         self._padding = padding
         self._trace = trace
-        self._read: Protection13 | None = None
-        self._write: Protection13 | None = None
+        self._read: Protection13 | Protection12 | None = None
+        self._write: Protection13 | Protection12 | None = None
         self._read_epoch = self._write_epoch = "plaintext"
         self._read_limit = MAX_PLAINTEXT + 1
         self._write_limit = MAX_PLAINTEXT
@@ -87,7 +94,17 @@ class RecordLayer:
         self._first_write = is_client
         self._idle_records = 0
         self._early_data_budget = 0
+        self._dropped_change_cipher_spec = False
         self.change_cipher_spec_allowed = is_client
+        self.is_tls12 = False
+
+    def go_on_in_tls12(self) -> None:
+        """The version is TLS 1.2. Raises `ProtocolError`."""
+        # TLS 1.3 allows them before the version is known; no TLS 1.2 peer sends one there.
+        if self._dropped_change_cipher_spec:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        self.is_tls12 = True
+        self._read_limit = MAX_PLAINTEXT
 
     # Inbound
 
@@ -144,14 +161,14 @@ class RecordLayer:
         """
         if self._reassembly:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self._read = Protection13(keys)
+        self._read = _protection(keys)
         self._read_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("received", epoch, keys.suite.name)
 
     def limit_read(self, record_size_limit: int) -> None:
-        """The peer agreed to inner plaintexts of at most so many bytes (RFC 8449 section 4)."""
-        self._read_limit = record_size_limit
+        """The peer agreed to (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        self._read_limit = min(self._read_limit, record_size_limit)
 
     def skip_early_data(self, budget: int) -> None:
         """Drop early data that this side does not accept (RFC 8446 section 4.2.10).
@@ -216,15 +233,16 @@ class RecordLayer:
     def install_write(self, keys: TrafficKeys, epoch: str) -> None:
         """What is sent from here on is under `keys`; what is queued goes out under the old ones."""
         self._flush_handshake()
-        self._write = Protection13(keys)
+        self._write = _protection(keys)
         self._write_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
 
     def limit_write(self, record_size_limit: int) -> None:
-        """The peer takes inner plaintexts of at most so many bytes (RFC 8449 section 4)."""
-        # The limit counts the content type, which content sizes do not.
-        self._write_limit = min(MAX_PLAINTEXT, record_size_limit - 1)
+        """The peer takes (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        # In TLS 1.3 the limit counts the content type, which content sizes do not.
+        content = record_size_limit if self.is_tls12 else record_size_limit - 1
+        self._write_limit = min(MAX_PLAINTEXT, content)
 
     def records_left(self) -> int:
         """How many records the current write key may still seal (RFC 8446 section 5.5)."""
@@ -245,8 +263,10 @@ class RecordLayer:
         self._out = []
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _left_of(self, protection: Protection13) -> int:
-        limit = self._limits.records_per_key or protection.suite.record_limit
+    def _left_of(self, protection: Protection13 | Protection12) -> int:
+        limit = protection.suite.record_limit
+        if not self.is_tls12:  # which has no way to change keys
+            limit = self._limits.records_per_key or limit
         return limit - protection.sequence
 
     # Inbound, inside
@@ -311,15 +331,16 @@ class RecordLayer:
         content_type = header[0]
         if self._trace is not None:
             self._trace.record("received", self._read_epoch, content_type, HEADER_SIZE + len(body))
-        if self._read is None or content_type != _APPLICATION_DATA:
+        if self._read is None or (content_type != _APPLICATION_DATA and not self.is_tls12):
             return self._open_plaintext(content_type, body)
-        if self._early_data_budget:
+        if self._early_data_budget and isinstance(self._read, Protection13):
             return self._open_or_skip(self._read, header, body)
-        inner = self._read.open(header, body)
-        return split_inner_plaintext(inner, self._read_limit)
+        return self._read.open_record(header, body, self._read_limit)
 
     def _open_plaintext(self, content_type: int, body: Buffer) -> tuple[int, bytes] | None:
         if content_type == _CHANGE_CIPHER_SPEC:
+            if self.is_tls12 and bytes(body) == b"\x01":
+                return content_type, b"\x01"
             self._pass_over_change_cipher_spec(body)
             return None
         if content_type == _APPLICATION_DATA:
@@ -337,10 +358,11 @@ class RecordLayer:
         return content_type, bytes(body)
 
     def _pass_over_change_cipher_spec(self, body: Buffer) -> None:
-        if not self.change_cipher_spec_allowed or bytes(body) != b"\x01":
+        if self.is_tls12 or not self.change_cipher_spec_allowed or bytes(body) != b"\x01":
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
         if self._reassembly:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")
+        self._dropped_change_cipher_spec = True
         self.note_idle_record("change_cipher_spec")
 
     def _open_or_skip(
@@ -414,6 +436,11 @@ class RecordLayer:
         self._out.append(record)
         if self._trace is not None:
             self._trace.record("sent", self._write_epoch, content_type, len(record))
+
+
+def _protection(keys: TrafficKeys) -> Protection13 | Protection12:
+    suite = keys.suite
+    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13(keys)
 
 
 def _type_name(content_type: int) -> str:

@@ -51,6 +51,13 @@ class Protection13:
         except InvalidTag:
             raise ProtocolError(Fault.BAD_RECORD_MAC) from None
 
+    def open_record(self, header: bytes, ciphertext: Buffer, limit: int) -> tuple[int, bytes]:
+        """Content type and content of one record, of at most `limit` bytes of inner plaintext.
+
+        Raises `ProtocolError` as `open` and `split_inner_plaintext` do.
+        """
+        return split_inner_plaintext(self.open(header, ciphertext), limit)
+
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytearray:
         """`content` as records of `fragment_size` bytes each, written in place into one buffer."""
         total = len(content)

@@ -1,4 +1,8 @@
-"""Which extension may stand in which message (the table of RFC 8446 section 4.2)."""
+"""Which extension may stand in which message (the table of RFC 8446 section 4.2).
+
+The ServerHello of TLS 1.2 is a place of its own, `SH12`: it holds what moved to
+EncryptedExtensions and Certificate since.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +26,25 @@ class Place(Flag):
     CT = auto()
     CR = auto()
     NST = auto()
+    SH12 = auto()
 
 
 _TABLE: Mapping[int, Place] = {
-    Ext.SERVER_NAME: Place.CH | Place.EE,
-    Ext.MAX_FRAGMENT_LENGTH: Place.CH | Place.EE,
-    Ext.STATUS_REQUEST: Place.CH | Place.CR | Place.CT,
-    Ext.SUPPORTED_GROUPS: Place.CH | Place.EE,
+    Ext.SERVER_NAME: Place.CH | Place.EE | Place.SH12,
+    Ext.MAX_FRAGMENT_LENGTH: Place.CH | Place.EE | Place.SH12,
+    Ext.STATUS_REQUEST: Place.CH | Place.CR | Place.CT | Place.SH12,
+    # Some TLS 1.2 servers send supported_groups, too; it says nothing there.
+    Ext.SUPPORTED_GROUPS: Place.CH | Place.EE | Place.SH12,
     Ext.SIGNATURE_ALGORITHMS: Place.CH | Place.CR,
-    Ext.USE_SRTP: Place.CH | Place.EE,
-    Ext.HEARTBEAT: Place.CH | Place.EE,
-    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: Place.CH | Place.EE,
-    Ext.SIGNED_CERTIFICATE_TIMESTAMP: Place.CH | Place.CR | Place.CT,
-    Ext.CLIENT_CERTIFICATE_TYPE: Place.CH | Place.EE,
-    Ext.SERVER_CERTIFICATE_TYPE: Place.CH | Place.EE,
+    Ext.USE_SRTP: Place.CH | Place.EE | Place.SH12,
+    Ext.HEARTBEAT: Place.CH | Place.EE | Place.SH12,
+    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: Place.CH | Place.EE | Place.SH12,
+    Ext.SIGNED_CERTIFICATE_TIMESTAMP: Place.CH | Place.CR | Place.CT | Place.SH12,
+    Ext.CLIENT_CERTIFICATE_TYPE: Place.CH | Place.EE | Place.SH12,
+    Ext.SERVER_CERTIFICATE_TYPE: Place.CH | Place.EE | Place.SH12,
     Ext.PADDING: Place.CH,
     Ext.COMPRESS_CERTIFICATE: Place.CH | Place.CR,
-    Ext.RECORD_SIZE_LIMIT: Place.CH | Place.EE,
+    Ext.RECORD_SIZE_LIMIT: Place.CH | Place.EE | Place.SH12,
     Ext.DELEGATED_CREDENTIAL: Place.CH | Place.CR | Place.CT,
     Ext.PRE_SHARED_KEY: Place.CH | Place.SH,
     Ext.EARLY_DATA: Place.CH | Place.EE | Place.NST,
@@ -52,15 +58,15 @@ _TABLE: Mapping[int, Place] = {
     Ext.KEY_SHARE: Place.CH | Place.SH | Place.HRR,
     Ext.TICKET_REQUEST: Place.CH | Place.EE,
     Ext.ENCRYPTED_CLIENT_HELLO: Place.CH | Place.HRR | Place.EE,
-    # Of TLS 1.2 and older: a ClientHello may offer them, a TLS 1.3 answer must not hold them.
-    Ext.EC_POINT_FORMATS: Place.CH,
-    Ext.ENCRYPT_THEN_MAC: Place.CH,
-    Ext.EXTENDED_MASTER_SECRET: Place.CH,
-    Ext.SESSION_TICKET: Place.CH,
-    Ext.RENEGOTIATION_INFO: Place.CH,
+    # Of TLS 1.2 alone: a ClientHello may offer them, a TLS 1.3 answer must not hold them.
+    Ext.EC_POINT_FORMATS: Place.CH | Place.SH12,
+    Ext.ENCRYPT_THEN_MAC: Place.CH | Place.SH12,
+    Ext.EXTENDED_MASTER_SECRET: Place.CH | Place.SH12,
+    Ext.SESSION_TICKET: Place.CH | Place.SH12,
+    Ext.RENEGOTIATION_INFO: Place.CH | Place.SH12,
 }
 
-_ANSWERS = Place.SH | Place.HRR | Place.EE | Place.CT
+_ANSWERS = Place.SH | Place.HRR | Place.EE | Place.CT | Place.SH12
 """Messages that may hold only what was asked for."""
 
 

@@ -18,6 +18,9 @@ from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 _HOST_NAME = 0
 _OCSP = 1
 
+UNCOMPRESSED = 0
+"""The ECPointFormat that everybody must have (RFC 8422 section 5.1.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyShareEntry:
@@ -285,6 +288,32 @@ def read_compress_certificate(data: bytes) -> tuple[int, ...]:
 def write_compress_certificate(algorithms: Iterable[int]) -> bytes:
     """CertificateCompressionAlgorithms (RFC 8879 section 3)."""
     return opaque8(uint16s(algorithms))
+
+
+def read_ec_point_formats(data: bytes) -> bytes:
+    """ECPointFormatList, one byte for each format (RFC 8422 section 5.1.2)."""
+    reader = Reader(data, "ec_point_formats")
+    formats = reader.opaque8("ec_point_format_list", 1)
+    reader.end()
+    return formats
+
+
+def write_ec_point_formats() -> bytes:
+    """ECPointFormatList with the one format that is left, uncompressed (RFC 8422 section 5.1.2)."""
+    return opaque8(bytes([UNCOMPRESSED]))
+
+
+def read_renegotiation_info(data: bytes) -> bytes:
+    """RenegotiationInfo (RFC 5746 section 3.2): empty in the first handshake of a connection."""
+    reader = Reader(data, "renegotiation_info")
+    renegotiated_connection = reader.opaque8("renegotiated_connection")
+    reader.end()
+    return renegotiated_connection
+
+
+def write_renegotiation_info() -> bytes:
+    """RenegotiationInfo of the first handshake of a connection (RFC 5746 section 3.2)."""
+    return opaque8(b"")
 
 
 def _read_key_share_entry(reader: Reader) -> KeyShareEntry:

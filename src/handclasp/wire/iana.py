@@ -155,12 +155,31 @@ CERTIFICATE_TYPES = {"X509": CertificateType.X509, "RawPublicKey": CertificateTy
 
 
 class CipherSuiteCode(IntEnum):
-    """TLS 1.3 cipher suites, RFC 8446 section B.4. Names are the IANA descriptions."""
+    """The cipher suites that are spoken here, by their IANA descriptions.
+
+    Of TLS 1.3: RFC 8446 section B.4. Of TLS 1.2: RFC 5289, RFC 7905 and, for RSA key transport,
+    RFC 5288.
+    """
 
     TLS_AES_128_GCM_SHA256 = 0x1301
     TLS_AES_256_GCM_SHA384 = 0x1302
     TLS_CHACHA20_POLY1305_SHA256 = 0x1303
     TLS_AES_128_CCM_SHA256 = 0x1304
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 = 0xC02B
+    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 = 0xC02C
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 = 0xC02F
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 = 0xC030
+    TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA8
+    TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA9
+    TLS_RSA_WITH_AES_128_GCM_SHA256 = 0x009C
+    TLS_RSA_WITH_AES_256_GCM_SHA384 = 0x009D
+
+
+EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
+"""Says in the place of a cipher suite what an empty renegotiation_info says (RFC 5746)."""
+
+FALLBACK_SCSV = 0x5600
+"""Says in the place of a cipher suite that the client could do better (RFC 7507)."""
 
 
 class GroupCode(IntEnum):
@@ -251,8 +270,8 @@ def _unnamed(number: int) -> str:
 # Plain dictionaries, because looking up an enum member by its value is slow and hellos are long.
 _CIPHER_SUITE_NAMES = {
     **{code.value: code.name for code in CipherSuiteCode},
-    0x00FF: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
-    0x5600: "TLS_FALLBACK_SCSV",
+    EMPTY_RENEGOTIATION_INFO_SCSV: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
+    FALLBACK_SCSV: "TLS_FALLBACK_SCSV",
 }
 _GROUP_NAMES = {
     **{code.value: code.name for code in GroupCode},

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -251,14 +251,14 @@ def read_message(raw: bytes) -> Message:
     if read is None:
         raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
     reader = Reader(raw, handshake_type_name(raw[0]), HEADER_SIZE)
-    message = read(reader, raw)
+    message: Message = read(reader, raw)
     reader.end()
     return message
 
 
 def write_message(message: Message) -> bytes:
     """The bytes of a handshake message, header included."""
-    message_type, write = _WRITERS[type(message)]
+    message_type, _, write = CODECS13[type(message)]
     body = write(message)
     return message_type.to_bytes(1, "big") + len(body).to_bytes(3, "big") + body
 
@@ -457,38 +457,50 @@ def _write_key_update(message: KeyUpdate) -> bytes:
     return message.request_update.to_bytes(1, "big")
 
 
-_READERS: dict[int, Callable[[Reader, bytes], Message]] = {
-    HandshakeType.CLIENT_HELLO: _read_client_hello,
-    HandshakeType.SERVER_HELLO: _read_server_hello,
-    HandshakeType.NEW_SESSION_TICKET: _read_new_session_ticket,
-    HandshakeType.END_OF_EARLY_DATA: _read_end_of_early_data,
-    HandshakeType.ENCRYPTED_EXTENSIONS: _read_encrypted_extensions,
-    HandshakeType.CERTIFICATE: _read_certificate,
-    HandshakeType.COMPRESSED_CERTIFICATE: _read_compressed_certificate,
-    HandshakeType.CERTIFICATE_REQUEST: _read_certificate_request,
-    HandshakeType.CERTIFICATE_VERIFY: _read_certificate_verify,
-    HandshakeType.FINISHED: _read_finished,
-    HandshakeType.KEY_UPDATE: _read_key_update,
-}
+Codec: TypeAlias = tuple[HandshakeType, Callable[[Reader, bytes], Any], Callable[..., bytes]]
 
-_WRITERS: dict[type[Message], tuple[HandshakeType, Callable[..., bytes]]] = {
-    ClientHello: (HandshakeType.CLIENT_HELLO, _write_client_hello),
-    ServerHello: (HandshakeType.SERVER_HELLO, _write_server_hello),
-    NewSessionTicket: (HandshakeType.NEW_SESSION_TICKET, _write_new_session_ticket),
-    EndOfEarlyData: (HandshakeType.END_OF_EARLY_DATA, _write_end_of_early_data),
-    EncryptedExtensions: (HandshakeType.ENCRYPTED_EXTENSIONS, _write_encrypted_extensions),
-    Certificate: (HandshakeType.CERTIFICATE, _write_certificate),
+CODECS13: dict[type[Any], Codec] = {
+    ClientHello: (HandshakeType.CLIENT_HELLO, _read_client_hello, _write_client_hello),
+    ServerHello: (HandshakeType.SERVER_HELLO, _read_server_hello, _write_server_hello),
+    NewSessionTicket: (
+        HandshakeType.NEW_SESSION_TICKET,
+        _read_new_session_ticket,
+        _write_new_session_ticket,
+    ),
+    EndOfEarlyData: (
+        HandshakeType.END_OF_EARLY_DATA,
+        _read_end_of_early_data,
+        _write_end_of_early_data,
+    ),
+    EncryptedExtensions: (
+        HandshakeType.ENCRYPTED_EXTENSIONS,
+        _read_encrypted_extensions,
+        _write_encrypted_extensions,
+    ),
+    CertificateRequest: (
+        HandshakeType.CERTIFICATE_REQUEST,
+        _read_certificate_request,
+        _write_certificate_request,
+    ),
+    Certificate: (HandshakeType.CERTIFICATE, _read_certificate, _write_certificate),
     CompressedCertificate: (
         HandshakeType.COMPRESSED_CERTIFICATE,
+        _read_compressed_certificate,
         _write_compressed_certificate,
     ),
-    CertificateRequest: (HandshakeType.CERTIFICATE_REQUEST, _write_certificate_request),
-    CertificateVerify: (HandshakeType.CERTIFICATE_VERIFY, _write_certificate_verify),
-    Finished: (HandshakeType.FINISHED, _write_finished),
-    KeyUpdate: (HandshakeType.KEY_UPDATE, _write_key_update),
+    CertificateVerify: (
+        HandshakeType.CERTIFICATE_VERIFY,
+        _read_certificate_verify,
+        _write_certificate_verify,
+    ),
+    Finished: (HandshakeType.FINISHED, _read_finished, _write_finished),
+    KeyUpdate: (HandshakeType.KEY_UPDATE, _read_key_update, _write_key_update),
 }
+"""Type, reader and writer of each message of TLS 1.3."""
 
 MESSAGE_TYPES: dict[type[Message], HandshakeType] = {
-    message: entry[0] for message, entry in _WRITERS.items()
+    message: codec[0] for message, codec in CODECS13.items()
 }
 """The msg_type of each message class."""
+
+_READERS = {codec[0].value: codec[1] for codec in CODECS13.values()}

@@ -1,0 +1,322 @@
+"""The client of TLS 1.2, in the order of RFC 5246 section 7.3.
+
+It goes on from a ServerHello in which the server took TLS 1.2, and shares with TLS 1.3 the hello,
+the groups, the schemes and the judgement of certificates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import ClientConfig
+from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, BadShare
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES12_BY_CODE, CipherSuite12
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.authentication12 import (
+    VERSION,
+    authentication_of,
+    check_key_fits,
+    check_server_key_exchange,
+    send_certificate_verify,
+)
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.finished import receive_expected_finished
+from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
+from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
+from handclasp.handshake.offer import ClientOffer
+from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
+from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.settled import Settled12
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule12 import Exporter12, Randoms
+from handclasp.wire import extensions as ext
+from handclasp.wire.allowed import Place, check_answer
+from handclasp.wire.iana import (
+    ExtensionType,
+    cipher_suite_name,
+    group_name,
+    signature_scheme_name,
+)
+from handclasp.wire.messages import Finished, ServerHello
+from handclasp.wire.messages12 import (
+    ECDSA_SIGN,
+    RSA_SIGN,
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus,
+    ClientKeyExchange,
+    ServerHelloDone,
+    ServerKeyExchange,
+    write_ecdh_point,
+)
+
+_CERTIFICATE_TYPES = {"RSA": RSA_SIGN, "ECDSA": ECDSA_SIGN}
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What the server agreed to in its ServerHello."""
+
+    suite: CipherSuite12
+    randoms: Randoms
+    alpn: str | None
+    extended_master_secret: bool
+    status_promised: bool
+    sct_list: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """What the server sent up to ServerHelloDone; RSA key transport has no ServerKeyExchange."""
+
+    shown: PeerCertificate
+    key_exchange: ServerKeyExchange | None
+    request: CertificateRequest12 | None
+
+
+async def complete_client_handshake(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+) -> Settled12:
+    """Everything after the ServerHello, whose version is TLS 1.2."""
+    hs.records.go_on_in_tls12()
+    agreed = _check_server_hello(hs, config, offer, server_hello)
+    # The messages themselves are signed if this side is asked for a certificate.
+    hs.transcript.choose_hash(agreed.suite.hash_name, keep=True)
+    flight = await _receive_flight(hs, config, agreed)
+    server, authenticated = await _judge_server(hs, config, offer, agreed, flight)
+
+    credentials, scheme = await _choose_credentials(hs, config, flight.request)
+    if flight.request is not None:
+        hs.send(Certificate12(credentials.chain if credentials is not None else ()))
+    message, pre_master_secret, group = _agree(hs, config, server, flight)
+    hs.send(message)
+    master_secret = derive_master_secret(
+        hs,
+        agreed.suite,
+        pre_master_secret,
+        agreed.randoms,
+        extended=agreed.extended_master_secret,
+    )
+    if credentials is not None and scheme is not None:
+        await send_certificate_verify(hs, credentials, scheme)
+    hs.transcript.forget_messages()
+
+    keys = master_secret.key_block()
+    own_finished = master_secret.verify_data("client", hs.transcript.digest())
+    hs.records.send_change_cipher_spec()
+    hs.install_write(keys.client, "application")
+    hs.send(Finished(own_finished))
+
+    await hs.receive_change_cipher_spec()
+    hs.install_read(keys.server, "application")
+    peer_finished = await receive_expected_finished(
+        hs, master_secret.verify_data("server", hs.transcript.digest())
+    )
+    if authenticated is None:
+        # Only the certificate's key could decrypt the secret that this Finished is made from.
+        authenticated = AuthenticatedPeer(server.chain, server.path, server.verified, None)
+        await _confirm(hs, config, offer, server)
+
+    info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
+    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
+
+
+def _info(
+    offer: ClientOffer,
+    agreed: _Agreed,
+    flight: _Flight,
+    server: AuthenticatedPeer,
+    group: str | None,
+    credentials: Credentials | None,
+    own_scheme: str | None,
+) -> ConnectionInfo:
+    return ConnectionInfo(
+        version=VERSION,
+        cipher_suite=agreed.suite.name,
+        group=group,
+        signature_scheme=server.signature_scheme,
+        alpn=agreed.alpn,
+        server_name=offer.server_name,
+        resumed=False,
+        early_data="none",
+        hello_retry=False,
+        peer_chain_der=server.chain,
+        peer_verified=server.verified,
+        verified_chain_der=server.path,
+        local_chain_der=credentials.chain if credentials else (),
+        client_signature_scheme=own_scheme,
+        ocsp_response=flight.shown.ocsp_response,
+        sct_list=flight.shown.sct_list,
+    )
+
+
+def _check_server_hello(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+) -> _Agreed:
+    """RFC 5246 section 7.4.1.3, and what came to it since."""
+    extensions = server_hello.extensions
+    check_answer(extensions, Place.SH12, offer.answerable, config.limits.extensions)
+    suite = CIPHER_SUITES12_BY_CODE.get(server_hello.cipher_suite)
+    if suite is None or suite.name not in config.cipher_suites:
+        raise ProtocolError(
+            Fault.UNOFFERED_CIPHER_SUITE, cipher_suite_name(server_hello.cipher_suite)
+        )
+    if server_hello.legacy_compression_method != 0:
+        raise ProtocolError(Fault.COMPRESSION_CHOSEN)
+    session_id = server_hello.legacy_session_id_echo
+    if session_id and session_id == offer.hello.legacy_session_id:
+        raise ProtocolError(Fault.UNOFFERED_SESSION)
+    _check_renegotiation_info(extensions.get(ExtensionType.RENEGOTIATION_INFO))
+    extended = _read_flag(extensions.get(ExtensionType.EXTENDED_MASTER_SECRET))
+    if not extended and config.require_extended_master_secret:
+        raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING)
+    _read_flag(extensions.get(ExtensionType.SERVER_NAME))
+    if (data := extensions.get(ExtensionType.EC_POINT_FORMATS)) is not None:
+        _check_point_formats(data)
+    if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+        hs.records.limit_write(ext.read_record_size_limit(data))
+        if config.record_size_limit is not None:
+            hs.records.limit_read(config.record_size_limit)
+    alpn: str | None = None
+    if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
+        alpn = read_selected_protocol(data, config.alpn)
+    hs.note_decision(
+        "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
+    )
+    hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
+    return _Agreed(
+        suite,
+        Randoms(offer.hello.random, server_hello.random),
+        alpn,
+        extended,
+        _read_flag(extensions.get(ExtensionType.STATUS_REQUEST)),
+        extensions.get(ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP),
+    )
+
+
+def _check_renegotiation_info(data: bytes | None) -> None:
+    """RFC 5746 section 3.4: it is there, and says that this is the first handshake."""
+    if data is None:
+        raise ProtocolError(Fault.SECURE_RENEGOTIATION_MISSING)
+    if ext.read_renegotiation_info(data):
+        raise ProtocolError(Fault.BAD_RENEGOTIATION_INFO)
+
+
+def _check_point_formats(data: bytes) -> None:
+    if ext.UNCOMPRESSED not in ext.read_ec_point_formats(data):
+        # RFC 8422 5.1.2: the list contains it, or it is illegal_parameter.
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "ec_point_formats lacks uncompressed")
+
+
+def _read_flag(data: bytes | None) -> bool:
+    """An extension that says all by being there."""
+    if data is None:
+        return False
+    ext.read_empty(data, "ServerHello.extension")
+    return True
+
+
+async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -> _Flight:
+    """Certificate to ServerHelloDone, with what the suite and the extensions call for."""
+    chain = (await hs.receive(Certificate12)).certificate_list
+    if not chain:
+        raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
+    if len(chain) > config.limits.certificates:
+        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
+    response: bytes | None = None
+    key_exchange: ServerKeyExchange | None = None
+    # RFC 6066 section 8: a server that promised a status may yet leave it out.
+    if agreed.suite.key_exchange == "ECDHE":
+        if agreed.status_promised:
+            first = await hs.receive(CertificateStatus, ServerKeyExchange)
+            if isinstance(first, CertificateStatus):
+                response, first = first.response, await hs.receive(ServerKeyExchange)
+            key_exchange = first
+        else:
+            key_exchange = await hs.receive(ServerKeyExchange)
+        message = await hs.receive(CertificateRequest12, ServerHelloDone)
+    elif agreed.status_promised:
+        last = await hs.receive(CertificateStatus, CertificateRequest12, ServerHelloDone)
+        if isinstance(last, CertificateStatus):
+            response, last = last.response, await hs.receive(CertificateRequest12, ServerHelloDone)
+        message = last
+    else:
+        message = await hs.receive(CertificateRequest12, ServerHelloDone)
+    request = message if isinstance(message, CertificateRequest12) else None
+    if request is not None:
+        await hs.receive(ServerHelloDone)
+    shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
+    return _Flight(shown, key_exchange, request)
+
+
+async def _judge_server(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, agreed: _Agreed, flight: _Flight
+) -> tuple[VerifiedPeer, AuthenticatedPeer | None]:
+    """Is it to be trusted, and is it there? The second waits for Finished with key transport."""
+    name = offer.server_name
+    server = await verify_peer(hs, flight.shown, peer_is_server=True, server_name=name)
+    check_key_fits(agreed.suite, server)
+    if flight.key_exchange is None:
+        check_may_encipher(server)
+        return server, None
+    schemes = config.signature_schemes
+    authenticated = check_server_key_exchange(flight.key_exchange, server, agreed.randoms, schemes)
+    hs.note_decision(
+        "signature_scheme", schemes, schemes, authenticated.signature_scheme, "the server signed"
+    )
+    await _confirm(hs, config, offer, server)
+    return server, authenticated
+
+
+async def _confirm(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, peer: VerifiedPeer
+) -> None:
+    await confirm_peer(hs, config, peer, peer_is_server=True, server_name=offer.server_name)
+
+
+async def _choose_credentials(
+    hs: Dialogue, config: ClientConfig, request: CertificateRequest12 | None
+) -> tuple[Credentials | None, str | None]:
+    """What to show to a server that asked, and the scheme to sign in."""
+    if request is None:
+        return None, None
+    offered = [
+        name
+        for name in map(signature_scheme_name, request.supported_signature_algorithms)
+        if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
+    ]
+    question = ChooseCredentials(None, tuple(offered), authorities=request.certificate_authorities)
+    credentials = await hs.ask(question)
+    if credentials is None or credentials.certificate_type != "X509":
+        return None, None
+    scheme = choose_signature_scheme(credentials, offered, config.signature_schemes, VERSION)
+    return (credentials, scheme) if scheme is not None else (None, None)
+
+
+def _authentication(scheme: str) -> str:
+    return authentication_of("rsa" if scheme.startswith("rsa") else "")
+
+
+def _agree(
+    hs: Dialogue, config: ClientConfig, server: VerifiedPeer, flight: _Flight
+) -> tuple[ClientKeyExchange, Secret, str | None]:
+    """This side's half of the secret as a message, the secret, and its group."""
+    if flight.key_exchange is None:
+        message, secret = make_secret(server, config.entropy)
+        return message, secret, None
+    offered = [name for name in config.groups if VERSION in GROUPS[name].versions]
+    name = group_name(flight.key_exchange.group)
+    if name not in offered:
+        raise ProtocolError(Fault.UNOFFERED_GROUP, name)
+    share = GROUPS_BY_CODE[flight.key_exchange.group].exchange.generate(config.entropy)
+    try:
+        secret = share.agree(flight.key_exchange.point)
+    except BadShare as error:
+        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{name}: {error}") from None
+    hs.note_decision("group", offered, offered, name, "the server chose")
+    return ClientKeyExchange(write_ecdh_point(share.share)), secret, name

@@ -1,0 +1,26 @@
+"""The Finished of the peer, checked: the end of every handshake (RFC 8446 section 4.4.4)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.wire.messages import Finished
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFinished:
+    """Proof that both sides saw the same handshake. Only `receive_expected_finished` makes it."""
+
+    verify_data: bytes
+
+
+async def receive_expected_finished(hs: Dialogue, expected: bytes) -> CheckedFinished:
+    """The peer's Finished, which must hold the `expected` verify_data."""
+    message = await hs.receive(Finished)
+    if not hmac.compare_digest(message.verify_data, expected):
+        raise ProtocolError(Fault.BAD_FINISHED)
+    return CheckedFinished(message.verify_data)

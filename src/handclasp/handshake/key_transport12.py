@@ -1,0 +1,84 @@
+"""RSA key transport: the client makes the secret and encrypts it to the server's key.
+
+RFC 5246 section 7.4.7.1. Off unless the user names it: see docs/decisions/0014.
+
+A server that lets on whether what it decrypted was well formed gives its key's power away, one
+guess at a time (Bleichenbacher 1998, and ROBOT again in 2017). So there is one way through here
+for every ciphertext: a random secret is drawn first; whatever decryption gives or raises, one of
+the two is taken; and the handshake goes on to the Finished, which fails for all wrong ones alike.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.crypto.secret import Secret
+from handclasp.errors import CertificateError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.questions import Decrypt
+from handclasp.wire.iana import TLS12
+from handclasp.wire.messages12 import (
+    ClientKeyExchange,
+    read_encrypted_secret,
+    write_encrypted_secret,
+)
+
+_SIZE = 48
+"""Bytes of PreMasterSecret: client_version and 46 of random."""
+
+_VERSION = TLS12.to_bytes(2, "big")
+"""What our clients, and all others that can agree on TLS 1.2 here, put into legacy_version.
+
+It is the version offered, which a man in the middle cannot lower without being noticed.
+"""
+
+
+def check_may_encipher(server: VerifiedPeer) -> None:
+    """The certificate must allow keyEncipherment (RFC 5246 section 7.4.2)."""
+    from cryptography import x509
+
+    try:
+        leaf = x509.load_der_x509_certificate(server.chain[0])
+        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    except Exception as error:
+        raise CertificateError(Fault.BAD_CERTIFICATE, "its extensions cannot be read") from error
+    if not usage.key_encipherment:
+        detail = "its key usage does not allow to encipher keys"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
+def make_secret(
+    server: VerifiedPeer, entropy: Callable[[int], bytes]
+) -> tuple[ClientKeyExchange, Secret]:
+    """A new secret of the client's making: the message that carries it, and the secret."""
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    secret = Secret(_VERSION + entropy(_SIZE - len(_VERSION)))
+    public_key: Any = server.public_key
+    encrypted: bytes = public_key.encrypt(secret, padding.PKCS1v15())
+    return ClientKeyExchange(write_encrypted_secret(encrypted)), secret
+
+
+async def receive_secret(
+    hs: Dialogue,
+    credentials: Credentials,
+    client_version: int,
+    entropy: Callable[[int], bytes],
+) -> Secret:
+    """The client's secret, or a random one in its place: nothing here tells which."""
+    message = await hs.receive(ClientKeyExchange)
+    ciphertext = read_encrypted_secret(message.exchange_keys)
+    instead = entropy(_SIZE)
+    decrypted = await hs.ask(Decrypt(credentials, ciphertext))
+    well_formed = len(decrypted) == _SIZE
+    candidate = (decrypted + bytes(_SIZE))[:_SIZE]
+    version = client_version.to_bytes(2, "big")
+    well_formed &= hmac.compare_digest(candidate[:2], version)
+    return Secret((instead, candidate)[well_formed])

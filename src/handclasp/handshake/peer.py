@@ -1,0 +1,80 @@
+"""The peer: what it showed of itself, and what is proved of it, step by step.
+
+Checks return proof values, and what comes after a check takes the proof as an argument: there is
+no way to an established connection around them that would type-check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import SharedConfig
+from handclasp.errors import CertificateError, ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.questions import ConfirmPeer, VerifyPeer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What the peer showed of itself; an empty chain says that it has nothing to show."""
+
+    chain: tuple[bytes, ...] = field(repr=False)
+    certificate_type: str = "X509"
+    ocsp_response: bytes | None = field(default=None, repr=False)
+    sct_list: bytes | None = field(default=None, repr=False)
+    compression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedPeer:
+    """Proof that the peer holds the key of the certificate that was judged before.
+
+    `verified` says whether that judgement was made, or switched off. `signature_scheme` is None
+    where the proof was not a signature, but a secret that only this key could decrypt.
+    """
+
+    chain: tuple[bytes, ...]
+    path: tuple[bytes, ...]
+    verified: bool
+    signature_scheme: str | None
+
+
+async def verify_peer(
+    hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
+) -> VerifiedPeer:
+    """The outside's judgement of the peer. Raises `ProtocolError`."""
+    question = VerifyPeer(
+        shown.chain,
+        peer_is_server,
+        server_name,
+        shown.certificate_type,
+        shown.ocsp_response,
+        shown.sct_list,
+    )
+    peer: VerifiedPeer = await hs.ask(question)
+    if peer.chain != shown.chain:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
+    if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
+    return peer
+
+
+async def confirm_peer(
+    hs: Dialogue,
+    config: SharedConfig,
+    peer: VerifiedPeer,
+    *,
+    peer_is_server: bool,
+    server_name: str | None,
+) -> None:
+    """The application's last word, after the peer has proved that it holds the key.
+
+    Anybody can send anybody's certificate: asked before the proof of the key, the application
+    would be told of a peer that may not be there, and might act on it.
+    """
+    if config.confirm_peer is None:
+        return
+    if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
+        raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")

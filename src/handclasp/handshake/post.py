@@ -1,0 +1,34 @@
+"""What lives on after a handshake, whichever the version: `post13` and `post12`."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Protocol
+
+
+class Reaction(Enum):
+    """What a message after the handshake asks of the connection."""
+
+    NONE = auto()
+    KEYS_UPDATED = auto()
+    NO_RENEGOTIATION = auto()
+
+
+class PostHandshake(Protocol):
+    """The messages of an established connection."""
+
+    def receive(self, raw: bytes) -> Reaction:
+        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
+        ...
+
+    def note_data(self) -> None:
+        """Application data came."""
+        ...
+
+    def update_send_keys(self, *, request_peer: bool) -> None:
+        """Go over to new keys. Raises `ConfigurationError` where the version has no such thing."""
+        ...
+
+    def answer_if_owed(self) -> None:
+        """Called before this side sends."""
+        ...

@@ -1,0 +1,57 @@
+"""After a TLS 1.2 handshake: renegotiation, which is never done (RFC 5246 section 7.4.1.1)."""
+
+from __future__ import annotations
+
+from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import unexpected
+from handclasp.handshake.post import Reaction
+from handclasp.limits import Limits
+from handclasp.trace.hooks import Trace
+from handclasp.wire.codecs import read_as
+from handclasp.wire.iana import HandshakeType
+from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages12 import HelloRequest
+
+
+class PostHandshake12:
+    """An established connection, whose keys stay as they are.
+
+    A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both are told
+    no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): what
+    to make of that is for who asked.
+    """
+
+    __slots__ = ("_is_client", "_limits", "_requests_without_data", "_trace")
+
+    def __init__(self, limits: Limits, *, is_client: bool, trace: Trace | None = None) -> None:
+        self._limits = limits
+        self._is_client = is_client
+        self._trace = trace
+        self._requests_without_data = 0
+
+    def receive(self, raw: bytes) -> Reaction:
+        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
+        if self._trace is not None:
+            self._trace.message("received", "application", raw[0], raw)
+        asks = HelloRequest if self._is_client else ClientHello
+        wanted = HandshakeType.HELLO_REQUEST if self._is_client else HandshakeType.CLIENT_HELLO
+        if raw[0] != wanted:
+            raise unexpected(raw, (asks,))
+        read_as(asks, raw)
+        self._requests_without_data += 1
+        if self._requests_without_data > self._limits.messages_without_data:
+            raise ProtocolError(Fault.RENEGOTIATION, "again and again")
+        return Reaction.NO_RENEGOTIATION
+
+    def note_data(self) -> None:
+        """Application data came: the peer does something else than asking."""
+        self._requests_without_data = 0
+
+    def update_send_keys(self, *, request_peer: bool) -> None:
+        """Raises `ConfigurationError`: TLS 1.2 can change keys only by renegotiation."""
+        del request_peer
+        raise ConfigurationError("TLS 1.2 cannot change the keys of a connection: open a new one.")
+
+    def answer_if_owed(self) -> None:
+        """Nothing is ever owed."""

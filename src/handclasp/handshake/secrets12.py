@@ -1,0 +1,27 @@
+"""The one secret of a TLS 1.2 handshake, at the point where both sides have it (RFC 7627)."""
+
+from __future__ import annotations
+
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CipherSuite12
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.keys.schedule12 import MasterSecret12, Randoms
+
+
+def derive_master_secret(
+    hs: Dialogue,
+    suite: CipherSuite12,
+    pre_master_secret: Secret,
+    randoms: Randoms,
+    *,
+    extended: bool,
+) -> MasterSecret12:
+    """Right after the ClientKeyExchange; the key log is told."""
+    if extended:
+        master_secret = MasterSecret12.bound_to_session(
+            suite, pre_master_secret, hs.transcript.digest(), randoms
+        )
+    else:
+        master_secret = MasterSecret12.bound_to_randoms(suite, pre_master_secret, randoms)
+    hs.note_secret("CLIENT_RANDOM", master_secret.secret)
+    return master_secret

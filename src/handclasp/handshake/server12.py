@@ -1,0 +1,409 @@
+"""The server of TLS 1.2, in the order of RFC 5246 section 7.3.
+
+The certificate is chosen first, as its key decides which of the cipher suites can be used; the
+suite comes next, with the group and the scheme that it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.config import ClientAuth, ServerConfig
+from handclasp.crypto.groups import GROUPS, BadShare
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.signatures import SIGNATURE_SCHEMES, of_versions
+from handclasp.crypto.suites import CIPHER_SUITES12, CipherSuite12
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.authentication12 import (
+    VERSION,
+    authentication_of,
+    receive_certificate_verify,
+    sign_server_key_exchange,
+)
+from handclasp.handshake.certificate13 import MAX_AUTHORITIES
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.finished import receive_expected_finished
+from handclasp.handshake.key_transport12 import receive_secret
+from handclasp.handshake.negotiate import (
+    choose_application_protocol,
+    choose_cipher_suite,
+    choose_signature_scheme,
+    first_shared,
+    no_overlap,
+    shown,
+)
+from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
+from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.settled import Settled12
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule12 import Exporter12, Randoms
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import (
+    TLS12,
+    ExtensionType,
+    cipher_suite_name,
+    group_name,
+    signature_scheme_name,
+)
+from handclasp.wire.messages import ClientHello, Finished, ServerHello
+from handclasp.wire.messages12 import (
+    ECDSA_SIGN,
+    RSA_SIGN,
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus,
+    ClientKeyExchange,
+    ServerHelloDone,
+    read_ecdh_point,
+)
+from handclasp.wire.records import MAX_PLAINTEXT
+
+_SENTINEL = b"DOWNGRD\x01"
+_ASSUMED_GROUPS = ("secp256r1",)
+"""What a client without supported_groups gets (RFC 8422 section 4 leaves it open)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A ClientHello with the parts that the server chooses from, read and checked."""
+
+    hello: ClientHello
+    cipher_suites: tuple[str, ...]
+    groups: tuple[str, ...]
+    signature_schemes: tuple[str, ...]
+    protocols: tuple[bytes, ...]
+    server_name: str | None
+    extended_master_secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the server takes from the offer; group and scheme are of ECDHE only."""
+
+    suite: CipherSuite12
+    credentials: Credentials
+    group: str | None
+    scheme: str | None
+    alpn: str | None
+    staple: bytes | None = field(repr=False)
+
+
+async def complete_server_handshake(
+    hs: Dialogue, config: ServerConfig, hello: ClientHello
+) -> Settled12:
+    """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
+    hs.records.go_on_in_tls12()
+    offer = _read_offer(config, hello)
+    choice = await _choose(hs, config, offer)
+    asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
+    hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
+    randoms = _send_server_hello(hs, config, offer, choice)
+    hs.send(Certificate12(choice.credentials.chain))
+    if choice.staple is not None:
+        hs.send(CertificateStatus(choice.staple))
+    share = None
+    if choice.group is not None and choice.scheme is not None:
+        group = GROUPS[choice.group]
+        share = group.exchange.generate(config.entropy)
+        hs.send(
+            await sign_server_key_exchange(
+                hs, choice.credentials, choice.scheme, randoms, group.code, share.share
+            )
+        )
+    if asks:
+        hs.send(_certificate_request(config))
+    hs.send(ServerHelloDone())
+
+    shown_by_client = await _receive_client_certificate(hs, config) if asks else None
+    if share is None:
+        version = hello.legacy_version
+        secret = await receive_secret(hs, choice.credentials, version, config.entropy)
+    else:
+        message = await hs.receive(ClientKeyExchange)
+        try:
+            secret = Secret(share.agree(read_ecdh_point(message.exchange_keys)))
+        except BadShare as error:
+            raise ProtocolError(Fault.BAD_KEY_SHARE, f"{choice.group}: {error}") from None
+    master_secret = derive_master_secret(
+        hs, choice.suite, secret, randoms, extended=offer.extended_master_secret
+    )
+    client: AuthenticatedPeer | None = None
+    if shown_by_client is not None:
+        client = await _authenticate_client(hs, config, shown_by_client)
+    hs.transcript.forget_messages()
+
+    keys = master_secret.key_block()
+    await hs.receive_change_cipher_spec()
+    hs.install_read(keys.client, "application")
+    peer_finished = await receive_expected_finished(
+        hs, master_secret.verify_data("client", hs.transcript.digest())
+    )
+    own_finished = master_secret.verify_data("server", hs.transcript.digest())
+    hs.records.send_change_cipher_spec()
+    hs.install_write(keys.server, "application")
+    hs.send(Finished(own_finished))
+    info = _info(offer, choice, client)
+    return Settled12(info, peer_finished, Exporter12(master_secret), peer_finished.verify_data)
+
+
+def _info(offer: _Offer, choice: _Choice, client: AuthenticatedPeer | None) -> ConnectionInfo:
+    return ConnectionInfo(
+        version=VERSION,
+        cipher_suite=choice.suite.name,
+        group=choice.group,
+        signature_scheme=choice.scheme,
+        alpn=choice.alpn,
+        server_name=offer.server_name,
+        resumed=False,
+        early_data="none",
+        hello_retry=False,
+        peer_chain_der=client.chain if client else (),
+        peer_verified=client.verified if client else False,
+        verified_chain_der=client.path if client else (),
+        local_chain_der=choice.credentials.chain,
+        client_signature_scheme=client.signature_scheme if client else None,
+    )
+
+
+def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
+    """What of a ClientHello matters in TLS 1.2 (RFC 5246 section 7.4.1.2)."""
+    if b"\0" not in hello.legacy_compression_methods:
+        raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers nothing but compression")
+    extensions = hello.extensions
+    data = extensions.get(ExtensionType.RENEGOTIATION_INFO)
+    if data is not None and ext.read_renegotiation_info(data):
+        raise ProtocolError(Fault.BAD_RENEGOTIATION_INFO)
+    extended = ExtensionType.EXTENDED_MASTER_SECRET in extensions
+    if extended:
+        ext.read_empty(extensions[ExtensionType.EXTENDED_MASTER_SECRET], "extended_master_secret")
+    elif config.require_extended_master_secret:
+        raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING)
+    data = extensions.get(ExtensionType.EC_POINT_FORMATS)
+    if data is not None and ext.UNCOMPRESSED not in ext.read_ec_point_formats(data):
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "ec_point_formats lacks uncompressed")
+    groups = extensions.get(ExtensionType.SUPPORTED_GROUPS)
+    schemes = extensions.get(ExtensionType.SIGNATURE_ALGORITHMS)
+    alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    name = extensions.get(ExtensionType.SERVER_NAME)
+    return _Offer(
+        hello=hello,
+        cipher_suites=tuple([cipher_suite_name(code) for code in hello.cipher_suites]),
+        groups=(
+            tuple([group_name(code) for code in ext.read_supported_groups(groups)])
+            if groups is not None
+            else _ASSUMED_GROUPS
+        ),
+        # RFC 5246 7.4.1.4.1: without the extension, SHA-1 is meant, which is not spoken here.
+        signature_schemes=(
+            tuple([signature_scheme_name(c) for c in ext.read_signature_algorithms(schemes)])
+            if schemes is not None
+            else ()
+        ),
+        protocols=ext.read_alpn(alpn) if alpn is not None else (),
+        server_name=ext.read_server_name(name) if name is not None else None,
+        extended_master_secret=extended,
+    )
+
+
+async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
+    groups = [name for name in config.groups if VERSION in GROUPS[name].versions]
+    group = first_shared(offer.groups, groups, prefer_offered=config.prefer_client_order)
+    usable = [
+        CIPHER_SUITES12[name]
+        for name in config.cipher_suites
+        if name in CIPHER_SUITES12
+        and name in offer.cipher_suites
+        and (group is not None or CIPHER_SUITES12[name].key_exchange == "RSA")
+    ]
+    if not usable:
+        _refuse(config, offer, groups, group)
+    credentials, scheme = await _choose_credentials(hs, config, offer, usable)
+    authentication = authentication_of(credentials.key_kind)
+    fitting = [
+        suite.name
+        for suite in usable
+        if suite.authentication == authentication
+        and (credentials.can_decrypt if suite.key_exchange == "RSA" else scheme is not None)
+    ]
+    order = "the client's order" if config.prefer_client_order else "the server's order"
+    name = choose_cipher_suite(
+        offer.cipher_suites, fitting, prefer_client_order=config.prefer_client_order
+    )
+    hs.note_decision("cipher_suite", offer.cipher_suites, fitting, name, order)
+    suite = CIPHER_SUITES12[name]
+    is_ecdhe = suite.key_exchange == "ECDHE"
+    if is_ecdhe:
+        hs.note_decision("group", offer.groups, groups, group, order)
+        why = "the first that fits the certificate's key"
+        offered = offer.signature_schemes
+        hs.note_decision("signature_scheme", offered, credentials.schemes, scheme, why)
+    alpn = choose_application_protocol(offer.protocols, config.alpn)
+    protocols = [shown(protocol) for protocol in offer.protocols]
+    hs.note_decision("alpn", protocols, config.alpn, alpn, "the server's order")
+    staple = _staple(config, offer, credentials)
+    return _Choice(
+        suite, credentials, group if is_ecdhe else None, scheme if is_ecdhe else None, alpn, staple
+    )
+
+
+def _refuse(config: ServerConfig, offer: _Offer, groups: list[str], group: str | None) -> None:
+    """Nothing that both sides can do: raises what it was that failed."""
+    own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
+    if group is None and not set(own).isdisjoint(offer.cipher_suites):
+        raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offer.groups, groups))
+    raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+
+
+async def _choose_credentials(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, usable: list[CipherSuite12]
+) -> tuple[Credentials, str | None]:
+    """The certificate for this client, and the scheme to sign its key exchange in, if it can."""
+    authentications = {suite.authentication for suite in usable if suite.key_exchange == "ECDHE"}
+    key_transport = any(suite.key_exchange == "RSA" for suite in usable)
+    _check_any_key_fits(config, offer, authentications, key_transport)
+    schemes = [
+        name
+        for name in offer.signature_schemes
+        if name in SIGNATURE_SCHEMES and _goes_with(name, authentications, offer.groups)
+    ]
+    question = ChooseCredentials(
+        offer.server_name,
+        of_versions(tuple(schemes), (VERSION,)),
+        tuple([shown(protocol) for protocol in offer.protocols]),
+        key_transport=key_transport,
+    )
+    credentials = await hs.ask(question)
+    if credentials is None:
+        raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
+    if credentials.certificate_type != "X509":
+        detail = no_overlap(("X509",), (credentials.certificate_type,))
+        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+    scheme = choose_signature_scheme(credentials, schemes, config.signature_schemes, VERSION)
+    if scheme is None and not (key_transport and credentials.can_decrypt):
+        detail = no_overlap(offer.signature_schemes, credentials.schemes)
+        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
+    return credentials, scheme
+
+
+def _check_any_key_fits(
+    config: ServerConfig, offer: _Offer, authentications: set[str], key_transport: bool
+) -> None:
+    """If all shared suites are for keys of another kind, that is what to tell."""
+    kinds = {authentication_of(each.key_kind) for each in config.credential_list}
+    wanted = [*authentications, "RSA"] if key_transport else authentications
+    if kinds and kinds.isdisjoint(wanted):
+        own = [
+            name
+            for name in config.cipher_suites
+            if name in CIPHER_SUITES12 and CIPHER_SUITES12[name].authentication in kinds
+        ]
+        raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+
+
+def _goes_with(scheme: str, authentications: set[str], groups: tuple[str, ...]) -> bool:
+    """Whether a key that signs in this scheme goes with the suites, and its curve with the client.
+
+    RFC 8422 section 5.1.1: supported_groups is about the curves in certificates, too.
+    """
+    kind = SIGNATURE_SCHEMES[scheme].key
+    return authentication_of(kind) in authentications and (kind not in GROUPS or kind in groups)
+
+
+def _staple(config: ServerConfig, offer: _Offer, credentials: Credentials) -> bytes | None:
+    data = offer.hello.extensions.get(ExtensionType.STATUS_REQUEST)
+    if credentials.staple is None or data is None or not ext.read_status_request(data):
+        return None
+    return credentials.staple.current(config.clock())
+
+
+def _send_server_hello(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> Randoms:
+    random = config.entropy(32)
+    if "TLSv1.3" in config.versions:
+        # RFC 8446 4.1.3: so that a client that could do TLS 1.3 learns of a man in the middle.
+        random = random[: -len(_SENTINEL)] + _SENTINEL
+    hs.send(
+        ServerHello(
+            legacy_version=TLS12,
+            random=random,
+            legacy_session_id_echo=b"",
+            cipher_suite=choice.suite.code,
+            legacy_compression_method=0,
+            extensions=_extensions(hs, config, offer, choice),
+        )
+    )
+    return Randoms(offer.hello.random, random)
+
+
+def _extensions(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> dict[int, bytes]:
+    """What this server agrees to."""
+    asked = offer.hello.extensions
+    extensions: dict[int, bytes] = {}
+    # RFC 5746 3.6: whether the client said it by the extension or by the signalling suite.
+    if (
+        ExtensionType.RENEGOTIATION_INFO in asked
+        or "TLS_EMPTY_RENEGOTIATION_INFO_SCSV" in offer.cipher_suites
+    ):
+        extensions[ExtensionType.RENEGOTIATION_INFO] = ext.write_renegotiation_info()
+    if offer.extended_master_secret:
+        extensions[ExtensionType.EXTENDED_MASTER_SECRET] = b""
+    if offer.server_name is not None:
+        extensions[ExtensionType.SERVER_NAME] = b""
+    if choice.group is not None and ExtensionType.EC_POINT_FORMATS in asked:
+        extensions[ExtensionType.EC_POINT_FORMATS] = ext.write_ec_point_formats()
+    if choice.staple is not None:
+        extensions[ExtensionType.STATUS_REQUEST] = b""
+    sct_list = choice.credentials.sct_list
+    if sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
+        extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = sct_list
+    if choice.alpn is not None:
+        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
+            [choice.alpn.encode("ascii")]
+        )
+    if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+        own_limit = min(config.record_size_limit or MAX_PLAINTEXT, MAX_PLAINTEXT)
+        hs.records.limit_write(ext.read_record_size_limit(data))
+        hs.records.limit_read(own_limit)
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
+    return extensions
+
+
+def _certificate_request(config: ServerConfig) -> CertificateRequest12:
+    schemes = of_versions(tuple(config.signature_schemes), (VERSION,))
+    authorities: tuple[bytes, ...] = ()
+    if config.send_authorities and config.trust is not None:
+        names = config.trust.subjects()
+        authorities = names if sum(map(len, names)) <= MAX_AUTHORITIES else ()
+    return CertificateRequest12(
+        bytes([ECDSA_SIGN, RSA_SIGN]),
+        tuple([SIGNATURE_SCHEMES[name].code for name in schemes]),
+        authorities,
+    )
+
+
+async def _receive_client_certificate(hs: Dialogue, config: ServerConfig) -> PeerCertificate | None:
+    """What the client shows, or None if it has nothing and need not."""
+    chain = (await hs.receive(Certificate12)).certificate_list
+    if len(chain) > config.limits.certificates:
+        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
+    if chain:
+        return PeerCertificate(chain)
+    if config.client_auth is ClientAuth.REQUIRED:
+        raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING12)
+    return None
+
+
+async def _authenticate_client(
+    hs: Dialogue, config: ServerConfig, shown_by_client: PeerCertificate
+) -> AuthenticatedPeer:
+    """The judgement of the client's certificate, and its proof of the key."""
+    peer = await verify_peer(hs, shown_by_client, peer_is_server=False, server_name=None)
+    authenticated = await receive_certificate_verify(hs, peer, config.signature_schemes)
+    await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
+    return authenticated

@@ -1,0 +1,22 @@
+"""Signing with this side's key, wherever that is."""
+
+from __future__ import annotations
+
+from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.certificates.verify import accept_unverified
+from handclasp.crypto import signatures
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.questions import Sign
+
+
+async def sign(hs: Dialogue, credentials: Credentials, scheme: str, content: bytes) -> bytes:
+    """The signature over `content`; raises `ProtocolError` where the signer gives a wrong one."""
+    signature = await hs.ask(Sign(credentials, scheme, content))
+    if not isinstance(credentials.signer, LocalSigner):
+        # A faulty signature of a remote key can give the key away: it never leaves this side.
+        own = accept_unverified(credentials.chain, credentials.certificate_type)
+        if not signatures.verify(scheme, own.public_key, signature, content):
+            raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
+    return signature

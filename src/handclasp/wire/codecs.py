@@ -1,0 +1,63 @@
+"""Every handshake message of both versions by its class, for those who know what to expect.
+
+A type number alone does not say which form a message has: a Certificate of TLS 1.2 differs from
+one of TLS 1.3. The class does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, cast
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.messages import (
+    CODECS13,
+    HEADER_SIZE,
+    CertificateVerify,
+    ClientHello,
+    Codec,
+    Finished,
+    Message,
+    ServerHello,
+)
+from handclasp.wire.messages12 import CODECS12, Message12
+from handclasp.wire.reader import Reader
+
+AnyMessage: TypeAlias = Message | Message12
+
+_CODECS: dict[type[Any], Codec] = {**CODECS13, **CODECS12}
+
+MESSAGE_TYPES: dict[type[Any], HandshakeType] = {kind: codec[0] for kind, codec in _CODECS.items()}
+"""The msg_type of each message class."""
+
+_MESSAGES_OF_TLS12: dict[int, type[Any]] = {
+    MESSAGE_TYPES[kind]: kind
+    for kind in (ClientHello, ServerHello, CertificateVerify, Finished, *CODECS12)
+}
+
+
+def read_as(kind: type[Any], raw: bytes) -> Any:
+    """The value of one whole message, header included, which is of this class.
+
+    Raises `ProtocolError` (decode_error) where it does not follow its definition.
+    """
+    reader = Reader(raw, handshake_type_name(raw[0]), HEADER_SIZE)
+    message = _CODECS[kind][1](reader, raw)
+    reader.end()
+    return message
+
+
+def read_message12(raw: bytes) -> AnyMessage:
+    """The value of one whole message of TLS 1.2, whichever it is. Raises `ProtocolError`."""
+    kind = _MESSAGES_OF_TLS12.get(raw[0])
+    if kind is None:
+        raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
+    return cast(AnyMessage, read_as(kind, raw))
+
+
+def write_message(message: AnyMessage) -> bytes:
+    """The bytes of a handshake message, header included."""
+    message_type, _, write = _CODECS[type(message)]
+    body = write(message)
+    return message_type.to_bytes(1, "big") + len(body).to_bytes(3, "big") + body

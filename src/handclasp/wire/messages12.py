@@ -1,0 +1,279 @@
+"""The handshake messages of TLS 1.2 that are not those of TLS 1.3 (RFC 5246 section 7.4).
+
+ClientHello, ServerHello, CertificateVerify and Finished have the same form in both and live in
+`messages`. Names that both versions use for messages of different form end in 12.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.iana import HandshakeType
+from handclasp.wire.messages import HEADER_SIZE, Codec
+from handclasp.wire.reader import Reader
+from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
+
+NAMED_CURVE = 3
+"""ECCurveType: the group is named by its number; nothing else is left (RFC 8422 section 5.4)."""
+
+RSA_SIGN = 1
+ECDSA_SIGN = 64
+"""ClientCertificateType (RFC 5246 section 7.4.4, RFC 8422 section 5.5)."""
+
+_OCSP = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HelloRequest:
+    """The server would like to renegotiate (RFC 5246 section 7.4.1.1): struct {} HelloRequest;"""
+
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate12:
+    """Who the sender is (RFC 5246 section 7.4.2).
+
+    struct {
+        ASN.1Cert certificate_list<0..2^24-1>;     /* opaque ASN.1Cert<1..2^24-1> */
+    } Certificate;
+    """
+
+    certificate_list: tuple[bytes, ...] = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """The OCSP response for the server's certificate (RFC 6066 section 8).
+
+    struct {
+        CertificateStatusType status_type = ocsp(1);
+        opaque OCSPResponse<1..2^24-1>;
+    } CertificateStatus;
+    """
+
+    response: bytes = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKeyExchange:
+    """The server's half of the secret, signed (RFC 8422 section 5.4).
+
+    struct {
+        struct {
+            ECCurveType curve_type = named_curve(3);
+            NamedCurve namedcurve;
+            opaque point<1..2^8-1>;
+        } ServerECDHParams;
+        SignatureScheme algorithm;
+        opaque signature<0..2^16-1>;
+    } ServerKeyExchange;
+    """
+
+    group: int
+    point: bytes = field(repr=False)
+    algorithm: int
+    signature: bytes = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def params(self) -> bytes:
+        """ServerECDHParams, which is what the signature is over, with both randoms in front."""
+        return write_ecdh_params(self.group, self.point)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRequest12:
+    """The server asks for a client certificate (RFC 5246 section 7.4.4).
+
+    struct {
+        ClientCertificateType certificate_types<1..2^8-1>;
+        SignatureAndHashAlgorithm supported_signature_algorithms<2..2^16-2>;
+        DistinguishedName certificate_authorities<0..2^16-1>;
+    } CertificateRequest;
+    """
+
+    certificate_types: bytes
+    supported_signature_algorithms: tuple[int, ...]
+    certificate_authorities: tuple[bytes, ...]
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHelloDone:
+    """The server has said all (RFC 5246 section 7.4.5): struct {} ServerHelloDone;"""
+
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKeyExchange:
+    """The client's half of the secret (RFC 5246 section 7.4.7, RFC 8422 section 5.7).
+
+    struct {
+        select (KeyExchangeAlgorithm) {
+            case ec_diffie_hellman: opaque ecdh_Yc<1..2^8-1>;
+            case rsa:               opaque encrypted_pre_master_secret<0..2^16-1>;
+        };
+    } ClientKeyExchange;
+
+    Which of the two it is, the cipher suite says: see `read_ecdh_point`, `read_encrypted_secret`.
+    """
+
+    exchange_keys: bytes = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
+Message12: TypeAlias = (
+    HelloRequest
+    | Certificate12
+    | CertificateStatus
+    | ServerKeyExchange
+    | CertificateRequest12
+    | ServerHelloDone
+    | ClientKeyExchange
+)
+
+
+def write_ecdh_params(group: int, point: bytes) -> bytes:
+    """ServerECDHParams (RFC 8422 section 5.4)."""
+    return NAMED_CURVE.to_bytes(1, "big") + group.to_bytes(2, "big") + opaque8(point)
+
+
+def read_ecdh_point(exchange_keys: bytes) -> bytes:
+    """The client's public value out of a ClientKeyExchange of ECDHE."""
+    reader = Reader(exchange_keys, "ClientKeyExchange")
+    point = reader.opaque8("ecdh_Yc", 1)
+    reader.end()
+    return point
+
+
+def write_ecdh_point(point: bytes) -> bytes:
+    """The content of a ClientKeyExchange of ECDHE."""
+    return opaque8(point)
+
+
+def read_encrypted_secret(exchange_keys: bytes) -> bytes:
+    """The EncryptedPreMasterSecret out of a ClientKeyExchange of RSA (RFC 5246 section 7.4.7.1)."""
+    reader = Reader(exchange_keys, "ClientKeyExchange")
+    encrypted = reader.opaque16("encrypted_pre_master_secret")
+    reader.end()
+    return encrypted
+
+
+def write_encrypted_secret(encrypted: bytes) -> bytes:
+    """The content of a ClientKeyExchange of RSA."""
+    return opaque16(encrypted)
+
+
+def _read_hello_request(_reader: Reader, raw: bytes) -> HelloRequest:
+    return HelloRequest(raw)
+
+
+def _write_nothing(_message: HelloRequest | ServerHelloDone) -> bytes:
+    return b""
+
+
+def _read_certificate(reader: Reader, raw: bytes) -> Certificate12:
+    vector = reader.vector24("certificate_list")
+    certificates: list[bytes] = []
+    while vector.more():
+        certificates.append(vector.opaque24("ASN.1Cert", 1))
+    return Certificate12(tuple(certificates), raw)
+
+
+def _write_certificate(message: Certificate12) -> bytes:
+    return opaque24(b"".join([opaque24(each) for each in message.certificate_list]))
+
+
+def _read_certificate_status(reader: Reader, raw: bytes) -> CertificateStatus:
+    status_type = reader.uint8("status_type")
+    if status_type != _OCSP:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"CertificateStatus is of type {status_type}")
+    return CertificateStatus(reader.opaque24("OCSPResponse", 1), raw)
+
+
+def _write_certificate_status(message: CertificateStatus) -> bytes:
+    return _OCSP.to_bytes(1, "big") + opaque24(message.response)
+
+
+def _read_server_key_exchange(reader: Reader, raw: bytes) -> ServerKeyExchange:
+    curve_type = reader.uint8("curve_type")
+    if curve_type != NAMED_CURVE:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"ServerKeyExchange.curve_type is {curve_type}")
+    return ServerKeyExchange(
+        group=reader.uint16("namedcurve"),
+        point=reader.opaque8("point", 1),
+        algorithm=reader.uint16("algorithm"),
+        signature=reader.opaque16("signature"),
+        raw=raw,
+    )
+
+
+def _write_server_key_exchange(message: ServerKeyExchange) -> bytes:
+    return message.params + message.algorithm.to_bytes(2, "big") + opaque16(message.signature)
+
+
+def _read_certificate_request(reader: Reader, raw: bytes) -> CertificateRequest12:
+    types = reader.opaque8("certificate_types", 1)
+    schemes = reader.uint16s16("supported_signature_algorithms")
+    vector = reader.vector16("certificate_authorities")
+    authorities: list[bytes] = []
+    while vector.more():
+        authorities.append(vector.opaque16("DistinguishedName", 1))
+    return CertificateRequest12(types, schemes, tuple(authorities), raw)
+
+
+def _write_certificate_request(message: CertificateRequest12) -> bytes:
+    return b"".join(
+        [
+            opaque8(message.certificate_types),
+            opaque16(uint16s(message.supported_signature_algorithms)),
+            opaque16(b"".join([opaque16(name) for name in message.certificate_authorities])),
+        ]
+    )
+
+
+def _read_server_hello_done(_reader: Reader, raw: bytes) -> ServerHelloDone:
+    return ServerHelloDone(raw)
+
+
+def _read_client_key_exchange(reader: Reader, raw: bytes) -> ClientKeyExchange:
+    return ClientKeyExchange(reader.opaque("exchange_keys", len(raw) - HEADER_SIZE), raw)
+
+
+def _write_client_key_exchange(message: ClientKeyExchange) -> bytes:
+    return message.exchange_keys
+
+
+CODECS12: dict[type[Any], Codec] = {
+    HelloRequest: (HandshakeType.HELLO_REQUEST, _read_hello_request, _write_nothing),
+    Certificate12: (HandshakeType.CERTIFICATE, _read_certificate, _write_certificate),
+    CertificateStatus: (
+        HandshakeType.CERTIFICATE_STATUS,
+        _read_certificate_status,
+        _write_certificate_status,
+    ),
+    ServerKeyExchange: (
+        HandshakeType.SERVER_KEY_EXCHANGE,
+        _read_server_key_exchange,
+        _write_server_key_exchange,
+    ),
+    CertificateRequest12: (
+        HandshakeType.CERTIFICATE_REQUEST,
+        _read_certificate_request,
+        _write_certificate_request,
+    ),
+    ServerHelloDone: (HandshakeType.SERVER_HELLO_DONE, _read_server_hello_done, _write_nothing),
+    ClientKeyExchange: (
+        HandshakeType.CLIENT_KEY_EXCHANGE,
+        _read_client_key_exchange,
+        _write_client_key_exchange,
+    ),
+}
+"""Type, reader and writer of each message of TLS 1.2 alone."""
