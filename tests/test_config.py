@@ -49,7 +49,9 @@ roles = pytest.mark.parametrize(
 @roles
 def test_the_defaults_are_safe(build: Build) -> None:
     config = build()
-    assert tuple(config.versions) == ("TLSv1.3",)
+    assert tuple(config.versions) == ("TLSv1.2", "TLSv1.3")
+    assert config.require_extended_master_secret is True
+    assert config.allow_rsa_key_transport is False
     assert config.cipher_suites == DEFAULT_CIPHER_SUITES
     assert config.groups == DEFAULT_GROUPS
     assert config.signature_schemes == DEFAULT_SIGNATURE_SCHEMES
@@ -104,7 +106,7 @@ def test_the_clock_has_a_time_zone(build: Build) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"versions": ["TLSv1.2"]}, "versions: 'TLSv1.2' is not one of TLSv1.3"),
+        ({"versions": ["TLSv1.1"]}, "versions: 'TLSv1.1' is not one of TLSv1.2, TLSv1.3"),
         ({"versions": []}, "versions must not be empty"),
         ({"cipher_suites": ["TLS_NULL"]}, "cipher_suites: 'TLS_NULL' is not one of TLS_AES"),
         ({"cipher_suites": []}, "cipher_suites must not be empty"),
@@ -381,3 +383,97 @@ class TestCompression:
         monkeypatch.setattr("handclasp.config.available_algorithms", lambda: ("zlib",))
         with pytest.raises(ConfigurationError, match="'brotli' needs a package"):
             ClientConfig(certificate_compression=["brotli"])
+
+
+# Versions and what they need
+
+
+@roles
+def test_lists_are_narrowed_to_the_versions(build: Build) -> None:
+    old, new = build(versions=["TLSv1.2"]), build(versions=["TLSv1.3"])
+    both = build(versions=["TLSv1.3", "TLSv1.2"])
+    assert both.versions == ("TLSv1.2", "TLSv1.3")
+    for name in ("cipher_suites", "signature_schemes"):
+        assert set(getattr(old, name)) < set(getattr(both, name))
+        assert set(getattr(old, name)) | set(getattr(new, name)) == set(getattr(both, name))
+    assert set(old.groups) < set(new.groups) == set(both.groups)
+    assert not any("MLKEM" in group for group in old.groups)
+    # A copy for another version is not held to what was narrowed for the first.
+    assert dataclasses.replace(old, versions=("TLSv1.3",)).cipher_suites == new.cipher_suites
+
+
+@roles
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cipher_suites": ["TLS_AES_128_GCM_SHA256"]},
+        {"groups": ["X25519MLKEM768"]},
+        {"signature_schemes": ["mldsa44"]},
+        {"record_padding": 64},
+    ],
+)
+def test_settings_of_tls13_leave_tls13(build: Build, settings: dict[str, Any]) -> None:
+    assert build(**settings).versions == ("TLSv1.3",)
+    with pytest.raises(ConfigurationError, match=r"TLSv1\.2"):
+        build(**settings, versions=["TLSv1.2"])
+    with pytest.raises(ConfigurationError, match=r"TLSv1\.2"):
+        build(**settings, versions=["TLSv1.3", "TLSv1.2"], grease=False)
+
+
+@roles
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cipher_suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]},
+        {"signature_schemes": ["rsa_pkcs1_sha256"]},
+    ],
+)
+def test_settings_of_tls12_leave_tls12(build: Build, settings: dict[str, Any]) -> None:
+    assert build(**settings).versions == ("TLSv1.2",)
+    with pytest.raises(ConfigurationError, match=r"TLSv1\.3"):
+        build(**settings, versions=["TLSv1.3"])
+
+
+@roles
+def test_what_no_version_can_use_raises(build: Build) -> None:
+    with pytest.raises(ConfigurationError, match="No version"):
+        build(cipher_suites=["TLS_AES_128_GCM_SHA256"], signature_schemes=["rsa_pkcs1_sha256"])
+    with pytest.raises(ConfigurationError, match="X25519MLKEM768"):
+        build(versions=["TLSv1.2"], groups=["X25519", "X25519MLKEM768"])
+
+
+@roles
+def test_key_transport_goes_by_its_name(build: Build) -> None:
+    rsa = "TLS_RSA_WITH_AES_128_GCM_SHA256"
+    assert not [name for name in build().cipher_suites if name.startswith("TLS_RSA")]
+    allowed = build(allow_rsa_key_transport=True)
+    assert [name for name in allowed.cipher_suites if name.startswith("TLS_RSA")] == list(
+        allowed.cipher_suites[-2:]
+    )
+    only = build(allow_rsa_key_transport=True, cipher_suites=[rsa])
+    assert only.cipher_suites == (rsa,)
+    with pytest.raises(ConfigurationError, match="forward secrecy"):
+        build(cipher_suites=[rsa])
+    with pytest.raises(ConfigurationError, match=r"TLS 1\.2"):
+        build(allow_rsa_key_transport=True, versions=["TLSv1.3"])
+
+
+def test_a_fallback_names_older_versions() -> None:
+    assert ClientConfig(versions=["TLSv1.2"], fallback=True).fallback
+    with pytest.raises(ConfigurationError, match="newer versions"):
+        ClientConfig(fallback=True)
+
+
+def test_shares_are_of_tls13() -> None:
+    assert ClientConfig(versions=["TLSv1.2"]).key_shares is None
+    copy = dataclasses.replace(ClientConfig(), versions=["TLSv1.2"])
+    assert copy == ClientConfig(versions=["TLSv1.2"], clock=copy.clock)
+    with pytest.raises(ConfigurationError, match="key_shares"):
+        ClientConfig(versions=["TLSv1.2"], key_shares=["X25519"])
+
+
+@roles
+def test_only_what_was_set_is_shown(build: Build) -> None:
+    text = repr(build(versions=["TLSv1.2"]))
+    assert "versions=('TLSv1.2',)" in text
+    assert "cipher_suites" not in text

@@ -326,7 +326,7 @@ def test_entropy_is_that_of_the_config(pki: Pki, server_config: ServerConfig) ->
 
 def test_secrets_do_not_show(pair: Pair) -> None:
     pair.run()
-    exporter_secret = pair.client.connection._exporter_secret
+    exporter_secret = pair.client.connection._exporter
     assert exporter_secret is not None
     secret = exporter_secret.secret
     for text in (repr(exporter_secret), str(secret), f"{secret}", repr(pair.client.info)):

@@ -212,13 +212,16 @@ class ClientConfig(SharedConfig):
             raise ConfigurationError(
                 "fallback says that newer versions were left out: name the others in versions."
             )
+        if "TLSv1.3" not in self.versions:
+            # The default is there where this config is a copy of one for TLS 1.3.
+            if self.key_shares not in (None, DEFAULT_KEY_SHARES):
+                raise ConfigurationError("key_shares are of TLS 1.3, which versions leaves out.")
+            object.__setattr__(self, "key_shares", None)
+            return
         if self.key_shares is None:
-            groups = self.groups if "TLSv1.3" in self.versions else ()
-            object.__setattr__(self, "key_shares", _default_key_shares(groups))
+            object.__setattr__(self, "key_shares", _default_key_shares(self.groups))
             return
         _freeze_names(self, "key_shares")
-        if self.key_shares and "TLSv1.3" not in self.versions:
-            raise ConfigurationError("key_shares are of TLS 1.3, which versions leaves out.")
         # RFC 8446 4.2.8: shares come in the order of supported_groups, or the server may refuse.
         _check_known("key_shares", self.key_shares, self.groups)
         if list(self.key_shares) != [group for group in self.groups if group in self.key_shares]:
@@ -417,7 +420,7 @@ def _short_repr(config: SharedConfig) -> str:
         value = getattr(config, each.name)
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         if each.name == "key_shares":
-            default = _default_key_shares(config.groups if "TLSv1.3" in config.versions else ())
+            default = _default_key_shares(config.groups) if "TLSv1.3" in config.versions else None
         elif each.name in _NARROWED:
             default = _narrowed(each.name, config.versions)
         elif each.name == "certificate_compression":

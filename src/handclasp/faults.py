@@ -403,7 +403,7 @@ class Fault(Enum):
     CLIENT_CERTIFICATE_MISSING12 = Entry(
         Alert.HANDSHAKE_FAILURE,
         "RFC 5246 7.4.6",
-        "The client sent no certificate, and this server requires one.",
+        "The client sent no certificate in TLS 1.2, and this server requires one.",
         "Give the client a certificate and key from a CA that the server trusts.",
         "Make client certificates optional if that is meant.",
     )

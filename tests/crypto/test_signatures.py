@@ -39,9 +39,12 @@ FITTING = {
 KEY_TYPES = sorted({key_type for key_type, _ in FITTING.values()})
 
 
-def test_table_covers_all_schemes_of_tls13() -> None:
-    assert set(SIGNATURE_SCHEMES) == set(FITTING)
-    assert set(signatures.DEFAULT_SIGNATURE_SCHEMES) == set(FITTING)
+PKCS1 = ("rsa_pkcs1_sha256", "rsa_pkcs1_sha384", "rsa_pkcs1_sha512")
+
+
+def test_table_covers_all_schemes() -> None:
+    assert set(SIGNATURE_SCHEMES) == {*FITTING, *PKCS1}
+    assert set(signatures.DEFAULT_SIGNATURE_SCHEMES) == {*FITTING, *PKCS1}
     for name, scheme in SIGNATURE_SCHEMES.items():
         assert scheme.name == name
         assert SignatureSchemeCode[name] == scheme.code
@@ -49,8 +52,13 @@ def test_table_covers_all_schemes_of_tls13() -> None:
 
 
 def test_forbidden_schemes_are_not_in_the_table() -> None:
-    # RFC 8446 4.2.3: PKCS #1 v1.5 and SHA-1 are for certificates at most.
-    assert not [name for name in SIGNATURE_SCHEMES if "pkcs1" in name or "sha1" in name]
+    assert not [name for name in SIGNATURE_SCHEMES if "sha1" in name]
+    # RFC 8446 4.2.3: in TLS 1.3, PKCS #1 v1.5 is for certificates at most.
+    of_13 = signatures.of_versions(tuple(SIGNATURE_SCHEMES), ("TLSv1.3",))
+    assert not [name for name in of_13 if "pkcs1" in name]
+    of_12 = signatures.of_versions(tuple(SIGNATURE_SCHEMES), ("TLSv1.2",))
+    assert [name for name in of_12 if "pkcs1" in name] == list(PKCS1)
+    assert not [name for name in of_12 if name.startswith("mldsa")]
 
 
 @pytest.mark.parametrize("scheme", FITTING)
@@ -94,12 +102,28 @@ def test_unknown_scheme() -> None:
         signatures.sign("ecdsa_sha1", key, DATA)
 
 
-def test_a_curve_is_bound_to_its_hash() -> None:
-    # TLS 1.2 allowed P-256 with SHA-384; in TLS 1.3 it is a signature of no scheme.
+def test_a_curve_is_bound_to_its_hash_in_tls13_only() -> None:
+    # TLS 1.2 allows P-256 with SHA-384; in TLS 1.3 it is a signature of no scheme.
     key = key_of_type("ecdsa-p256")
     signature = key.sign(DATA, ec.ECDSA(hashes.SHA384()))
-    for scheme in ("ecdsa_secp256r1_sha256", "ecdsa_secp384r1_sha384"):
-        assert not signatures.verify(scheme, key.public_key(), signature, DATA)
+    assert not signatures.verify("ecdsa_secp256r1_sha256", key.public_key(), signature, DATA)
+    assert signatures.verify("ecdsa_secp384r1_sha384", key.public_key(), signature, DATA)
+    assert not signatures.fits("ecdsa_secp384r1_sha384", key.public_key())
+    assert signatures.fits("ecdsa_secp384r1_sha384", key.public_key(), version="TLSv1.2")
+    assert not signatures.fits("ed25519", key.public_key(), version="TLSv1.2")
+
+
+@pytest.mark.parametrize("scheme", PKCS1)
+def test_pkcs1_is_for_rsa_keys_in_tls12(scheme: str) -> None:
+    key = key_of_type("rsa-2048")
+    signature = signatures.sign(scheme, key, DATA)
+    assert signatures.verify(scheme, key.public_key(), signature, DATA)
+    assert not signatures.verify(scheme, key.public_key(), signature, DATA + b"x")
+    assert signatures.fits(scheme, key.public_key(), version="TLSv1.2")
+    assert not signatures.fits(scheme, key.public_key())
+    assert not signatures.fits(scheme, key.public_key(), spki_is_pss=True, version="TLSv1.2")
+    ecdsa = key_of_type("ecdsa-p256").public_key()
+    assert not signatures.fits(scheme, ecdsa, version="TLSv1.2")
 
 
 def test_the_salt_is_as_long_as_the_hash() -> None:
@@ -123,6 +147,7 @@ def test_small_rsa_key_has_no_room_for_the_largest_hash() -> None:
     assert signatures.schemes_for_key(public_key) == (
         "rsa_pss_rsae_sha256",
         "rsa_pss_rsae_sha384",
+        *PKCS1,
     )
 
 

@@ -11,9 +11,12 @@ from tests.vectors.rfc8448_traces import load
 
 from handclasp.crypto.suites import (
     CIPHER_SUITES,
+    CIPHER_SUITES12,
+    CIPHER_SUITES12_BY_CODE,
     CIPHER_SUITES_BY_CODE,
     DEFAULT_CIPHER_SUITES,
     IV_SIZE,
+    RSA_KEY_TRANSPORT_SUITES,
     TAG_SIZE,
 )
 from handclasp.wire.iana import CipherSuiteCode
@@ -40,9 +43,46 @@ def test_the_table_of_appendix_b_4(
 
 
 def test_there_is_one_entry_for_each_code() -> None:
-    assert len(CIPHER_SUITES) == len(CIPHER_SUITES_BY_CODE) == len(CipherSuiteCode)
-    assert set(DEFAULT_CIPHER_SUITES) <= set(CIPHER_SUITES)
+    assert len(CIPHER_SUITES) == len(CIPHER_SUITES_BY_CODE)
+    assert len(CIPHER_SUITES12) == len(CIPHER_SUITES12_BY_CODE)
+    both = set(CIPHER_SUITES) | set(CIPHER_SUITES12)
+    assert both == {code.name for code in CipherSuiteCode}
+    assert set(DEFAULT_CIPHER_SUITES) <= both
     assert "TLS_AES_128_GCM_SHA256" in DEFAULT_CIPHER_SUITES  # RFC 8446 9.1: MUST
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "key_exchange", "authentication", "hash_size", "key_size", "fixed_iv"),
+    [
+        ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0xC02B, "ECDHE", "ECDSA", 32, 16, 4),
+        ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0xC02C, "ECDHE", "ECDSA", 48, 32, 4),
+        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", 0xC02F, "ECDHE", "RSA", 32, 16, 4),
+        ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", 0xC030, "ECDHE", "RSA", 48, 32, 4),
+        ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", 0xCCA8, "ECDHE", "RSA", 32, 32, 12),
+        ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0xCCA9, "ECDHE", "ECDSA", 32, 32, 12),
+        ("TLS_RSA_WITH_AES_128_GCM_SHA256", 0x009C, "RSA", "RSA", 32, 16, 4),
+        ("TLS_RSA_WITH_AES_256_GCM_SHA384", 0x009D, "RSA", "RSA", 48, 32, 4),
+    ],
+)
+def test_the_suites_of_tls12(
+    name: str,
+    code: int,
+    key_exchange: str,
+    authentication: str,
+    hash_size: int,
+    key_size: int,
+    fixed_iv: int,
+) -> None:
+    suite = CIPHER_SUITES12[name]
+    assert CIPHER_SUITES12_BY_CODE[code] is suite
+    assert (suite.key_exchange, suite.authentication) == (key_exchange, authentication)
+    assert (suite.hash_size, suite.key_size, suite.fixed_iv_size) == (hash_size, key_size, fixed_iv)
+    assert suite.hash_name == {32: "sha256", 48: "sha384"}[hash_size]
+
+
+def test_no_default_is_without_forward_secrecy() -> None:
+    assert not set(RSA_KEY_TRANSPORT_SUITES) & set(DEFAULT_CIPHER_SUITES)
+    assert all(CIPHER_SUITES12[name].key_exchange == "RSA" for name in RSA_KEY_TRANSPORT_SUITES)
 
 
 @suites

@@ -24,7 +24,7 @@ BOTH = [
     ({"groups": []}, "empty"),
     ({"groups": ["ffdhe2048"]}, "X25519"),
     ({"groups": "X25519"}, "list of names"),
-    ({"signature_schemes": ["rsa_pkcs1_sha256"]}, "ed25519"),
+    ({"signature_schemes": ["rsa_pkcs1_sha1"]}, "ed25519"),
     ({"signature_schemes": ["ed25519", "ed25519"]}, "twice"),
     ({"record_padding": -1}, "record_padding"),
     ({"record_padding": 2**14 + 1}, "record_padding"),

@@ -172,11 +172,14 @@ CLIENT_HELLO = [
     (changed(legacy_compression_methods=b""), Fault.DECODE_ERROR),
     (changed(legacy_session_id=bytes(33)), Fault.DECODE_ERROR),
     (changed(cipher_suites=()), Fault.DECODE_ERROR),
-    (with_extension(Ext.SUPPORTED_VERSIONS, b"\2\3\3"), Fault.NO_SHARED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\2\3\2"), Fault.NO_SHARED_VERSION),
+    (with_extension(Ext.SUPPORTED_VERSIONS, b"\2\3\3"), Fault.EXTENDED_MASTER_SECRET_MISSING),
     (with_extension(Ext.SUPPORTED_VERSIONS, b"\4\x7f\x1c\x0a\x0a"), Fault.NO_SHARED_VERSION),
-    (without_extension(Ext.SUPPORTED_VERSIONS), Fault.NO_SHARED_VERSION),
-    (changed(legacy_version=TLS13, extensions={}), Fault.NO_SHARED_VERSION),
-    (changed(legacy_version=TLS12, extensions={}), Fault.NO_SHARED_VERSION),
+    (without_extension(Ext.SUPPORTED_VERSIONS), Fault.EXTENDED_MASTER_SECRET_MISSING),
+    # What follows has no other fault than to be of TLS 1.2.
+    (changed(legacy_version=TLS13, extensions={}), Fault.EXTENDED_MASTER_SECRET_MISSING),
+    (changed(legacy_version=TLS12, extensions={}), Fault.EXTENDED_MASTER_SECRET_MISSING),
+    (changed(legacy_version=0x0302, extensions={}), Fault.NO_SHARED_VERSION),
     (with_extension(Ext.SUPPORTED_VERSIONS, b"\0"), Fault.DECODE_ERROR),
     (with_extension(Ext.SUPPORTED_VERSIONS, b"\3\3\4\3"), Fault.DECODE_ERROR),
     (with_extension(Ext.SUPPORTED_GROUPS, b"\0\2\1\0"), Fault.KEY_SHARE_NOT_IN_GROUPS),
@@ -309,7 +312,7 @@ def test_extension_twice_in_encrypted_extensions(client_refuses: ClientRefuses) 
         (bytes(8), Fault.NO_SHARED_VERSION),
     ],
 )
-@pytest.mark.parametrize("version", [TLS12, 0x0302, 0x0301, 0x0300])
+@pytest.mark.parametrize("version", [0x0302, 0x0301, 0x0300])
 def test_older_server(
     client_refuses: ClientRefuses, version: int, sentinel: bytes, fault: Fault
 ) -> None:

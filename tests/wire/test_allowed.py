@@ -50,11 +50,28 @@ ONLY_IN_TLS_12 = (
     "session_ticket",
     "renegotiation_info",
 )
+# The ServerHello of TLS 1.2: what RFC 6066, 7301, 6962, 7250, 8449 and their like put there.
+IN_SERVER_HELLO_12 = (
+    *ONLY_IN_TLS_12,
+    "server_name",
+    "max_fragment_length",
+    "status_request",
+    "supported_groups",  # which some servers send
+    "use_srtp",
+    "heartbeat",
+    "application_layer_protocol_negotiation",
+    "signed_certificate_timestamp",
+    "client_certificate_type",
+    "server_certificate_type",
+    "record_size_limit",
+)
 TABLE = RFC_8446_TABLE | LATER_REGISTRATIONS | dict.fromkeys(ONLY_IN_TLS_12, "CH")
+for _name in IN_SERVER_HELLO_12:
+    TABLE[_name] += ", SH12"
 
 PLACES = list(Place)
 UNKNOWN = [0x1234, 0xFFFE, *sorted(GREASE_VALUES)[:2]]
-ANSWERS = [Place.SH, Place.HRR, Place.EE, Place.CT]
+ANSWERS = [Place.SH, Place.HRR, Place.EE, Place.CT, Place.SH12]
 
 
 def fault_of(call: object, *arguments: object) -> Fault:

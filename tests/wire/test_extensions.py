@@ -67,6 +67,12 @@ PAIRS = {
     "record_size_limit": Pair(
         ext.read_record_size_limit, ext.write_record_size_limit, st.integers(64, 0xFFFF)
     ),
+    "ec_point_formats": Pair(
+        ext.read_ec_point_formats, ext.write_ec_point_formats, st.binary(min_size=1, max_size=5)
+    ),
+    "renegotiation_info": Pair(
+        ext.read_renegotiation_info, ext.write_renegotiation_info, st.binary(max_size=40)
+    ),
     "certificate_authorities": Pair(
         ext.read_certificate_authorities,
         ext.write_certificate_authorities,

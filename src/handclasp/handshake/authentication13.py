@@ -30,7 +30,7 @@ async def receive_certificate_verify(
     content = _PADDING + context + hs.transcript.digest()
     message = await hs.receive(CertificateVerify)
     scheme = signature_scheme_name(message.algorithm)
-    if scheme not in offered:
+    if scheme not in signatures.of_versions(tuple(offered), ("TLSv1.3",)):
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
     if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)

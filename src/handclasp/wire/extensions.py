@@ -298,9 +298,9 @@ def read_ec_point_formats(data: bytes) -> bytes:
     return formats
 
 
-def write_ec_point_formats() -> bytes:
-    """ECPointFormatList with the one format that is left, uncompressed (RFC 8422 section 5.1.2)."""
-    return opaque8(bytes([UNCOMPRESSED]))
+def write_ec_point_formats(formats: bytes = bytes([UNCOMPRESSED])) -> bytes:
+    """ECPointFormatList (RFC 8422 section 5.1.2), by default with the one format that is left."""
+    return opaque8(formats)
 
 
 def read_renegotiation_info(data: bytes) -> bytes:
@@ -311,9 +311,9 @@ def read_renegotiation_info(data: bytes) -> bytes:
     return renegotiated_connection
 
 
-def write_renegotiation_info() -> bytes:
-    """RenegotiationInfo of the first handshake of a connection (RFC 5746 section 3.2)."""
-    return opaque8(b"")
+def write_renegotiation_info(renegotiated_connection: bytes = b"") -> bytes:
+    """RenegotiationInfo (RFC 5746 section 3.2), by default of a connection's first handshake."""
+    return opaque8(renegotiated_connection)
 
 
 def _read_key_share_entry(reader: Reader) -> KeyShareEntry:
