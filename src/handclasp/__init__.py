@@ -27,6 +27,8 @@ from handclasp.errors import (
 )
 from handclasp.events import (
     DataReceived,
+    EarlyDataReceived,
+    EarlyDataRejected,
     Event,
     HandshakeCompleted,
     KeysUpdated,
@@ -38,12 +40,17 @@ from handclasp.handshake.questions import (
     DEFER,
     ChooseCredentials,
     ConfirmPeer,
+    FindPsk,
     Question,
     Sign,
     VerifyPeer,
 )
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
+from handclasp.sessions.psk import PreSharedKey
+from handclasp.sessions.session import Session
+from handclasp.sessions.store import SessionStore
+from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.trace.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -65,12 +72,18 @@ __all__ = [
     "TrustStore",
     "CertificatePolicy",
     "Limits",
+    "SessionStore",
+    "Session",
+    "TicketKeys",
+    "PreSharedKey",
     "ClientConnection",
     "ServerConnection",
     "ConnectionInfo",
     "Event",
     "HandshakeCompleted",
     "DataReceived",
+    "EarlyDataReceived",
+    "EarlyDataRejected",
     "PeerClosed",
     "KeysUpdated",
     "QuestionAsked",
@@ -79,6 +92,7 @@ __all__ = [
     "Sign",
     "VerifyPeer",
     "ConfirmPeer",
+    "FindPsk",
     "VerifiedPeer",
     "DEFER",
     "TLSError",

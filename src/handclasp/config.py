@@ -6,6 +6,7 @@ built once and shared by any number of connections, threads and event loops.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -28,8 +29,14 @@ from handclasp.crypto.suites import (
     SUITES_OF_VERSION,
 )
 from handclasp.errors import ConfigurationError
-from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, VerifyPeer
+from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.limits import Limits
+from handclasp.sessions.memory12 import SessionMemory
+from handclasp.sessions.psk import PreSharedKey, check_keys
+from handclasp.sessions.replay import ReplayFilter, ReplayGuard
+from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.sessions.store import SessionCache
+from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKeys, TicketKeySource
 from handclasp.trace.keylog import open_keylog
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
 
@@ -37,6 +44,9 @@ MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
 
 MIN_RECORD_SIZE_LIMIT = 64
+
+THIS_PROCESS = os.urandom(16).hex()
+"""Tells what is bound to this process from what another one left."""
 
 DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
 """All that are spoken here, oldest first."""
@@ -62,6 +72,7 @@ PaddingPolicy = Callable[[int], int]
 ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
 VerifyPeerCallback = Callable[[VerifyPeer], Any]
 ConfirmPeerCallback = Callable[[ConfirmPeer], Any]
+FindPskCallback = Callable[[FindPsk], Any]
 
 
 def _utc_now() -> datetime:
@@ -86,6 +97,8 @@ class SharedConfig:
     verify: VerifyPeerCallback | None = None
     confirm_peer: ConfirmPeerCallback | None = None
     certificate_compression: Sequence[str] | None = None
+    psks: Sequence[PreSharedKey] = field(default=(), repr=False)
+    allow_psk_ke: bool = False
     keylog: str | os.PathLike[str] | KeyLog | None = None
     record_padding: int | PaddingPolicy = 0
     record_size_limit: int | None = None
@@ -124,6 +137,7 @@ class SharedConfig:
         _fit_versions(self)
         _fit_key_transport(self)
         _check_alpn(self.alpn)
+        object.__setattr__(self, "psks", check_keys(self.psks))
         _freeze_raw_public_keys(self)
         _freeze_compression(self)
         _check_record_size_limit(self.record_size_limit)
@@ -171,6 +185,16 @@ class ClientConfig(SharedConfig):
         certificate_compression: in which algorithms certificates may come and go compressed
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
+        sessions: where to keep sessions, and take them from, so that the next connection to the
+            same server is shorter: a `SessionStore`, or an object of your own with its methods.
+            None resumes nothing.
+        early_data: offer to send data before the handshake is complete where a session allows it
+            (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. Whoever records
+            them can send them again, and they are not forward secret.
+        psks: external pre-shared keys to offer, best first (TLS 1.3). Where the server takes none,
+            it must show a certificate; without a server name to expect, that is refused.
+        allow_psk_ke: also offer to use a pre-shared key without a key exchange. UNSAFE: whoever
+            gets the key, or the server's ticket keys, can read all that was recorded.
         send_authorities: tell the server which authorities this side trusts, so that it can
             choose a certificate (RFC 8446 section 4.2.4); of use with few of them only.
         keylog: a file to append secrets to, or a callable for each line. It gives everything
@@ -200,6 +224,8 @@ class ClientConfig(SharedConfig):
     verify_peer: bool = True
     send_authorities: bool = False
     fallback: bool = False
+    sessions: SessionCache | None = field(default=None, repr=False)
+    early_data: bool = False
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -208,6 +234,13 @@ class ClientConfig(SharedConfig):
         _check_verification(self)
         if self.send_authorities and self.trust is None:
             raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
+        if self.early_data and self.sessions is None:
+            raise ConfigurationError(
+                "early_data needs sessions to resume: sessions=SessionStore()."
+            )
+        for method in ("put", "take", "discard") if self.sessions is not None else ():
+            if not callable(getattr(self.sessions, method, None)):
+                raise ConfigurationError(f"sessions must be a SessionStore: it lacks {method}().")
         if self.fallback and "TLSv1.3" in self.versions:
             raise ConfigurationError(
                 "fallback says that newer versions were left out: name the others in versions."
@@ -244,6 +277,23 @@ class ServerConfig(SharedConfig):
         prefer_client_order: take the client's first suite and group that this side allows,
             instead of this side's first.
         hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
+        tickets: how many tickets to issue after a full handshake of TLS 1.3, for clients to come
+            back with (RFC 8446 section 4.6.1); a resumed one gets one. 0 switches resumption off,
+            in TLS 1.2 as well.
+        ticket_lifetime: seconds for which a session can be resumed, at most seven days.
+        ticket_keys: what tickets are sealed with; `handclasp.redis` has keys for a fleet of
+            servers. None makes keys of its own, which are random and change by themselves.
+        session_context: bytes that tell apart servers that share ticket keys, but whose clients
+            must not come back to the wrong one.
+        session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
+        find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
+            returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
+        psks: external pre-shared keys that clients may use; with any, `credentials` may be left
+            out, and then there is no other way in.
+        max_early_data: bytes of 0-RTT data to accept, 0 for none. The application is told which
+            they are, and must only act upon them where a repetition does no harm.
+        replay_guard: what keeps 0-RTT data from being taken twice; None remembers in this
+            process, which is enough for one process with its own ticket keys.
 
     The other fields are those of `ClientConfig`.
     """
@@ -253,6 +303,16 @@ class ServerConfig(SharedConfig):
     strict_server_name: bool = False
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
+    tickets: int = 2
+    ticket_lifetime: int = DEFAULT_ROTATION
+    ticket_keys: TicketKeySource | None = field(default=None, repr=False, compare=False)
+    session_context: bytes = b""
+    session_memory: int = 1024
+    find_psk: FindPskCallback | None = None
+    max_early_data: int = 0
+    replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
+    binding: bytes = field(init=False, repr=False, compare=False, default=b"")
+    memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -261,7 +321,8 @@ class ServerConfig(SharedConfig):
                 "choose_credentials replaces the choice: it would not look at credentials or "
                 "strict_server_name. Leave them out."
             )
-        if not self.credentials and self.choose_credentials is None:
+        has_psks = bool(self.psks) or self.find_psk is not None
+        if not self.credentials and self.choose_credentials is None and not has_psks:
             raise ConfigurationError(
                 "A server needs credentials: ServerConfig(credentials=[Credentials.load("
                 '"chain.pem", "key.pem")]).'
@@ -274,10 +335,48 @@ class ServerConfig(SharedConfig):
         if self.policy.tlsa:
             raise ConfigurationError("policy: TLSA records are about servers, not clients.")
         _check_verification(self)
+        _prepare_sessions(self)
 
 
 _JUDGED_BY = ("trust", "policy", "raw_public_keys", "confirm_peer")
 """What the verification of the peer goes by, if there is one."""
+
+
+def _prepare_sessions(config: ServerConfig) -> None:
+    """What a server needs to give sessions away and to know them again."""
+    if not _is_whole(config.tickets, 0, 16):
+        raise ConfigurationError("tickets must be a whole number from 0 to 16.")
+    if not _is_whole(config.ticket_lifetime, 1, MAX_LIFETIME):
+        raise ConfigurationError("ticket_lifetime must be from 1 to 604800 seconds (seven days).")
+    if not _is_whole(config.max_early_data, 0, 2**32 - 1):
+        raise ConfigurationError("max_early_data must be a whole number of bytes, 0 for none.")
+    if not _is_whole(config.session_memory, 0, 2**24):
+        raise ConfigurationError("session_memory must be a whole number of sessions, 0 for none.")
+    if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("session_context must be bytes.")
+    if config.max_early_data and not config.tickets:
+        raise ConfigurationError("max_early_data needs tickets: early data come with them.")
+    if config.tickets and config.ticket_keys is None:
+        keys = TicketKeys(lifetime=config.ticket_lifetime)
+        object.__setattr__(config, "ticket_keys", keys)
+    if config.max_early_data and config.replay_guard is None:
+        object.__setattr__(config, "replay_guard", ReplayFilter())
+    memory = SessionMemory(config.session_memory) if config.session_memory else None
+    object.__setattr__(config, "memory12", memory if config.tickets else None)
+    object.__setattr__(config, "binding", _binding(config))
+
+
+def _binding(config: ServerConfig) -> bytes:
+    """Names what a session of this server is bound to: 32 bytes, the same all over a fleet."""
+    parts = [
+        config.session_context,
+        config.client_auth.value.encode("ascii"),
+        config.trust.fingerprint if config.trust is not None else b"",
+        b"callback" if config.verify is not None else b"",
+        *[protocol.encode("ascii") for protocol in config.alpn],
+    ]
+    framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+    return hashlib.sha256(framed).digest()
 
 
 def _check_verification(config: SharedConfig) -> None:
@@ -305,8 +404,9 @@ def _check_kinds(config: SharedConfig) -> None:
         raise ConfigurationError(
             f"policy must be a CertificatePolicy, not {type(config.policy).__name__}."
         )
-    for name in ("verify", "confirm_peer", "choose_credentials"):
-        if not (getattr(config, name) is None or callable(getattr(config, name))):
+    for name in ("verify", "confirm_peer", "choose_credentials", "find_psk"):
+        callback = getattr(config, name, None)
+        if not (callback is None or callable(callback)):
             hint = " To accept any certificate, say verify_peer=False." if name == "verify" else ""
             raise ConfigurationError(f"{name} must be a callable or None.{hint}")
     for name in ("clock", "entropy"):

@@ -10,7 +10,8 @@ A connection is used by one thread at a time. It holds no socket, and reads no c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Generator
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
@@ -35,6 +36,8 @@ from handclasp.errors import (
 )
 from handclasp.events import (
     DataReceived,
+    EarlyDataReceived,
+    EarlyDataRejected,
     Event,
     HandshakeCompleted,
     KeysUpdated,
@@ -50,14 +53,19 @@ from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.post12 import PostHandshake12
 from handclasp.handshake.post13 import PostHandshake13
 from handclasp.handshake.questions import (
+    DEFER,
     Answerer,
+    CheckReplay,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
+    FindPsk,
     Question,
     Sign,
+    VerifyAgain,
     VerifyPeer,
 )
+from handclasp.handshake.resumable import find_resumable
 from handclasp.handshake.server import server_handshake
 from handclasp.handshake.settled import Settled, Settled12
 from handclasp.info import ConnectionInfo
@@ -88,6 +96,8 @@ class _Connection(Generic[Config]):
         "_config",
         "_data",
         "_driver",
+        "_early_data",
+        "_early_size",
         "_events",
         "_exporter",
         "_failure",
@@ -120,6 +130,8 @@ class _Connection(Generic[Config]):
         self._peer_closed = False
         self._update_requested = False
         self._cancellations = 0
+        self._early_data: list[bytes] = []
+        self._early_size = 0
 
     # What is known
 
@@ -446,11 +458,24 @@ class _Connection(Generic[Config]):
         elif content_type == _ALERT:
             self._receive_alert(content)
         elif content_type == _APPLICATION_DATA:
-            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+            self._receive_early_data(content)
         elif content_type == _CHANGE_CIPHER_SPEC and self._records.is_tls12:
             self._receive_change_cipher_spec()
         else:
             raise ProtocolError(Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, protected")
+
+    def _receive_early_data(self, content: bytes) -> None:
+        """Data before the handshake is complete; only a server that agreed to them gets any."""
+        if self._records.read_epoch != "early":
+            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+        self._early_size += len(content)
+        if self._early_size > self._max_early_data():
+            raise ProtocolError(Fault.TOO_MUCH_EARLY_DATA, f"over {self._max_early_data()} bytes")
+        self._events.append(EarlyDataReceived(content))
+
+    def _max_early_data(self) -> int:
+        """Bytes of early data that this side takes."""
+        return 0
 
     def _receive_message(self, raw: bytes) -> None:
         if self._driver is not None:
@@ -494,6 +519,10 @@ class _Connection(Generic[Config]):
                 self._records, settled, limits, is_client=is_client, trace=self._trace
             )
         self._events.append(HandshakeCompleted(settled.info))
+        if settled.info.early_data == "rejected" and self._early_data:
+            self._events.append(EarlyDataRejected(b"".join(self._early_data)))
+        self._early_data = []
+        self._post.send_tickets()
         if self._trace is not None:
             self._trace.settled(settled.info)
 
@@ -654,19 +683,21 @@ class ClientConnection(_Connection[ClientConfig]):
     Args:
         config: how to connect; the default is safe.
         server_name: the DNS name or IP address that the server must prove to be.
+        port: where the server listens; sessions with it are kept apart from those of others.
         trace: a `Recorder` to note everything.
 
     Raises:
         ConfigurationError: there is no server name to verify, and verification is not off.
     """
 
-    __slots__ = ("_server_name", "_trust")
+    __slots__ = ("_early_limit", "_server_name", "_trust")
 
     def __init__(
         self,
         config: ClientConfig | None = None,
         *,
         server_name: str | None = None,
+        port: int | None = None,
         trace: Trace | None = None,
     ) -> None:
         config = config if config is not None else ClientConfig()
@@ -681,9 +712,46 @@ class ClientConnection(_Connection[ClientConfig]):
         super().__init__(config, is_client=True, trace=trace)
         self._server_name = normal_name(server_name) if server_name is not None else None
         self._trust = config.trust
-        if self._trust is None and _needs_a_name(config):
+        judges = config.verify_peer and config.verify is None and config.accepts_certificates
+        if self._trust is None and judges and server_name is not None:
             self._trust = TrustStore.system()
-        self._start(client_handshake(self._dialogue(), config, self._server_name))
+        resumable = find_resumable(config, self._server_name, port, self._trust, self._verify)
+        session = resumable.session if resumable is not None else None
+        self._start(client_handshake(self._dialogue(), config, self._server_name, resumable))
+        offers = self._records.write_epoch == "early" and session is not None
+        self._early_limit = session.max_early_data if offers and session is not None else 0
+
+    @property
+    def early_data_limit(self) -> int:
+        """Bytes that `send_early_data` still takes: 0 without a session for them, and later."""
+        if self._records.write_epoch != "early" or self._failure is not None:
+            return 0
+        return self._early_limit - self._early_size
+
+    def send_early_data(self, data: Buffer) -> None:
+        """Queue data before the handshake is complete (0-RTT). Follow it by `data_to_send`.
+
+        They are not forward secret, and whoever records them can send them to the server again,
+        so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
+        them back; `info.early_data` tells as well.
+
+        Raises:
+            ConfigurationError: more than `early_data_limit`.
+            TLSError: the connection has failed.
+        """
+        self._raise_failure()
+        size = memoryview(data).nbytes
+        if size > self.early_data_limit:
+            raise ConfigurationError(
+                f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "
+                "wait for the handshake, and use send_data."
+            )
+        if not size:
+            return
+        self._early_size += size
+        self._early_data.append(bytes(data))
+        with self._ending_on_failure():
+            self._records.send_application_data(memoryview(data).cast("B"))
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
@@ -720,6 +788,42 @@ class ServerConnection(_Connection[ServerConfig]):
         super().__init__(config, is_client=False, trace=trace)
         self._start(server_handshake(self._dialogue(), config))
 
+    def send_tickets(self, count: int = 1) -> int:
+        """Queue more tickets for the client to come back with (TLS 1.3); gives how many.
+
+        None where the client cannot use them, or the config has `tickets=0`.
+
+        Raises:
+            ConfigurationError: the handshake is not complete, or this side has closed.
+        """
+        post = self._ready_to_send("send tickets")
+        with self._ending_on_failure():
+            return post.send_tickets(count)
+
+    def _max_early_data(self) -> int:
+        return self._config.max_early_data
+
+    def _answerers(self) -> dict[type[Question[Any]], Answerer]:
+        answerers = super()._answerers()
+        config = self._config
+        answerers[VerifyAgain] = self._verify_again
+        answerers[CheckReplay] = self._check_replay
+        if config.find_psk is not None:
+            answerers[FindPsk] = config.find_psk
+        return answerers
+
+    def _verify_again(self, question: VerifyAgain) -> object:
+        verify: Any = self._config.verify or self._verify
+        return _none_if_it_fails(lambda: verify(VerifyPeer(question.chain, False, None)), None)
+
+    def _check_replay(self, question: CheckReplay) -> object:
+        guard = self._config.replay_guard
+        if guard is None:
+            return False
+        return _none_if_it_fails(
+            lambda: guard.is_first(question.token, question.ticket_created_at), False
+        )
+
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
         return choose_server_credentials(
@@ -744,9 +848,35 @@ class ServerConnection(_Connection[ServerConfig]):
         )
 
 
+def _none_if_it_fails(call: Callable[[], Any], otherwise: object) -> object:
+    """The answer, or `otherwise` where there is none now: the handshake does without it."""
+    try:
+        answer = call()
+    except Exception:
+        return otherwise
+    if inspect.isawaitable(answer):
+        return _awaited(answer, otherwise)
+    return otherwise if answer is DEFER else answer
+
+
+async def _awaited(answer: Awaitable[Any], otherwise: object) -> object:
+    try:
+        return await answer
+    except Exception:
+        return otherwise
+
+
 def _needs_a_name(config: ClientConfig) -> bool:
-    """Whether certificates are verified here, and not by a callback, by keys alone, or never."""
-    return config.verify_peer and config.verify is None and config.accepts_certificates
+    """Whether certificates are verified here, and not by a callback, by keys alone, or never.
+
+    With pre-shared keys there may be no name; then there must be no certificate either.
+    """
+    return (
+        not config.psks
+        and config.verify_peer
+        and config.verify is None
+        and config.accepts_certificates
+    )
 
 
 def _sign(question: Sign) -> object:

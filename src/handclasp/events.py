@@ -28,6 +28,30 @@ class DataReceived:
         return f"DataReceived({len(self.data)} bytes)"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class EarlyDataReceived:
+    """A client's 0-RTT data, before the handshake is complete (RFC 8446 section 2.3).
+
+    They are not forward secret, and whether they come for the first time rests on the server's
+    replay guard alone: only what may safely be done twice should be done upon them.
+    """
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"EarlyDataReceived({len(self.data)} bytes)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EarlyDataRejected:
+    """The server took none of the 0-RTT data, which are given back: send them again, or do not."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"EarlyDataRejected({len(self.data)} bytes)"
+
+
 @dataclass(frozen=True, slots=True)
 class PeerClosed:
     """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
@@ -51,4 +75,12 @@ class KeysUpdated:
     """The peer sends under new keys from here on (RFC 8446 section 4.6.3)."""
 
 
-Event = HandshakeCompleted | DataReceived | PeerClosed | QuestionAsked | KeysUpdated
+Event = (
+    HandshakeCompleted
+    | DataReceived
+    | PeerClosed
+    | QuestionAsked
+    | KeysUpdated
+    | EarlyDataReceived
+    | EarlyDataRejected
+)

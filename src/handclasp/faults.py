@@ -408,6 +408,43 @@ class Fault(Enum):
         "Make client certificates optional if that is meant.",
     )
 
+    # Resumption and pre-shared keys (sections 2.2, 2.3 and 4.2.9 to 4.2.11)
+    BAD_BINDER = Entry(
+        Alert.DECRYPT_ERROR,
+        "RFC 8446 4.2.11.2",
+        "The client names a pre-shared key, but does not prove that it holds it.",
+        "Check that both ends have the same key under this identity.",
+        "Check that both ends have the same key under this identity.",
+    )
+    UNOFFERED_PSK = Entry(
+        Alert.ILLEGAL_PARAMETER,
+        "RFC 8446 4.2.11",
+        "The server chose a pre-shared key that was not offered, or one that does not fit.",
+        _REPORT,
+        "",
+    )
+    UNKNOWN_PSK_IDENTITY = Entry(
+        Alert.UNKNOWN_PSK_IDENTITY,
+        "RFC 8446 4.2.11",
+        "The client offers no pre-shared key that this server knows, and it has no certificate.",
+        "Use an identity and a key that the server knows.",
+        "Add the client's pre-shared key, or credentials.",
+    )
+    TOO_MUCH_EARLY_DATA = Entry(
+        Alert.UNEXPECTED_MESSAGE,
+        "RFC 8446 4.2.10",
+        "The client sends more 0-RTT data than it was allowed.",
+        _REPORT,
+        "",
+    )
+    PSK_NOT_TAKEN = Entry(
+        Alert.HANDSHAKE_FAILURE,
+        "RFC 8446 4.2.11",
+        "The server did not take the pre-shared key, and certificates are not accepted here.",
+        "Add this client's pre-shared key.",
+        "Check identity and key, or trust an authority.",
+    )
+
     # HelloRetryRequest (section 4.1.4)
     SECOND_HELLO_RETRY_REQUEST = Entry(
         Alert.UNEXPECTED_MESSAGE,

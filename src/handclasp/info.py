@@ -18,12 +18,13 @@ class ConnectionInfo:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
         group: the group of the key exchange, such as "X25519MLKEM768"; None where the client
-            made the secret (RSA key transport).
-        signature_scheme: the scheme in which the server signed; None where it did not (RSA key
-            transport).
+            made the secret (RSA key transport), or a pre-shared key went alone.
+        signature_scheme: the scheme in which the server signed, if need be in the connection that
+            is resumed; None where it did not (RSA key transport, pre-shared keys).
         alpn: the application protocol agreed upon (RFC 7301), or None.
         server_name: the name in the hello (RFC 6066), or None.
-        resumed: whether an earlier session was resumed.
+        resumed: whether an earlier session was resumed. The peer's certificates are then those
+            that it showed the first time, and they were judged again.
         early_data: "none", "accepted" or "rejected".
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
         peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first
@@ -37,6 +38,7 @@ class ConnectionInfo:
             entry of the chain is a SubjectPublicKeyInfo (RFC 7250).
         certificate_compression: how the peer's certificates came compressed (RFC 8879): "zlib",
             "brotli", "zstd", or None.
+        psk_identity: the name of the external pre-shared key that was used, or None.
         ocsp_response: the DER of the OCSP response that the peer stapled, or None.
         sct_list: the SignedCertificateTimestampList of the peer's extension, or None.
     """
@@ -60,6 +62,7 @@ class ConnectionInfo:
     certificate_compression: str | None = None
     ocsp_response: bytes | None = field(default=None, repr=False)
     sct_list: bytes | None = field(default=None, repr=False)
+    psk_identity: bytes | None = None
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:

@@ -8,27 +8,48 @@ from handclasp.faults import Fault
 from handclasp.handshake import client12, client13
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offer import ClientOffer, client_offer
+from handclasp.handshake.resumable import Resumable
+from handclasp.handshake.secrets13 import derive_early_secret
 from handclasp.handshake.settled import Settled
+from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire.messages import ServerHello
 
 _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
 
 
-async def client_handshake(hs: Dialogue, config: ClientConfig, server_name: str | None) -> Settled:
+async def client_handshake(
+    hs: Dialogue, config: ClientConfig, server_name: str | None, resumable: Resumable | None = None
+) -> Settled:
     """Offer, see which version the server takes, and go on in that version."""
-    return await send_offer(hs, config, client_offer(config, server_name))
+    session = resumable.session if resumable is not None else None
+    return await send_offer(hs, config, client_offer(config, server_name, session), resumable)
 
 
-async def send_offer(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> Settled:
+async def send_offer(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, resumable: Resumable | None = None
+) -> Settled:
     """The handshake that starts with this offer's ClientHello."""
     hs.client_random = offer.hello.random
     hs.send(offer.hello)
+    if offer.early_data:
+        start_early_data(hs, config, offer)
     server_hello = await hs.receive(ServerHello)
     if _check_version(hs, config, server_hello) == TLS13:
-        return await client13.complete_client_handshake(hs, config, offer, server_hello)
-    return await client12.complete_client_handshake(hs, config, offer, server_hello)
+        return await client13.complete_client_handshake(hs, config, offer, server_hello, resumable)
+    return await client12.complete_client_handshake(hs, config, offer, server_hello, resumable)
+
+
+def start_early_data(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> None:
+    """What is sent until the server answers is early data (RFC 8446 section 4.2.10)."""
+    if config.middlebox_compatibility:
+        hs.records.send_change_cipher_spec()
+    psk = offer.psks[0]
+    digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
+    secret = derive_early_secret(hs, psk.early_secret(psk.suite), digest)
+    hs.install_write(secret.keys(), "early")
 
 
 def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> int:

@@ -6,7 +6,7 @@ the groups, the schemes and the judgement of certificates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
@@ -30,10 +30,13 @@ from handclasp.handshake.negotiate import choose_signature_scheme, read_selected
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.resumable import Resumable, shown_in
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Settled12
+from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
-from handclasp.keys.schedule12 import Exporter12, Randoms
+from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
+from handclasp.sessions.session import MAX_LIFETIME, Session
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.iana import (
@@ -50,10 +53,14 @@ from handclasp.wire.messages12 import (
     CertificateRequest12,
     CertificateStatus,
     ClientKeyExchange,
+    NewSessionTicket12,
     ServerHelloDone,
     ServerKeyExchange,
     write_ecdh_point,
 )
+
+_USUAL_LIFETIME = 7200
+"""Seconds, where the server does not say."""
 
 _CERTIFICATE_TYPES = {"RSA": RSA_SIGN, "ECDSA": ECDSA_SIGN}
 
@@ -67,6 +74,9 @@ class _Agreed:
     alpn: str | None
     extended_master_secret: bool
     status_promised: bool
+    ticket_promised: bool
+    session_id: bytes = field(repr=False)
+    resumed: Session | None
     sct_list: bytes | None = field(repr=False)
 
 
@@ -80,11 +90,21 @@ class _Flight:
 
 
 async def complete_client_handshake(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+    hs: Dialogue,
+    config: ClientConfig,
+    offer: ClientOffer,
+    server_hello: ServerHello,
+    resumable: Resumable | None,
 ) -> Settled12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
+    if offer.early_data:
+        hs.records.go_back_to_plaintext()
     hs.records.go_on_in_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
+    if agreed.resumed is not None:
+        return await _resume(hs, config, offer, agreed, agreed.resumed, resumable)
+    if resumable is not None:
+        resumable.refused()
     # The messages themselves are signed if this side is asked for a certificate.
     hs.transcript.choose_hash(agreed.suite.hash_name, keep=True)
     flight = await _receive_flight(hs, config, agreed)
@@ -112,6 +132,7 @@ async def complete_client_handshake(
     hs.install_write(keys.client, "application")
     hs.send(Finished(own_finished))
 
+    ticket = await hs.receive(NewSessionTicket12) if agreed.ticket_promised else None
     await hs.receive_change_cipher_spec()
     hs.install_read(keys.server, "application")
     peer_finished = await receive_expected_finished(
@@ -123,6 +144,7 @@ async def complete_client_handshake(
         await _confirm(hs, config, offer, server)
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
+    _keep(config, resumable, agreed, info, master_secret, ticket)
     return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
 
 
@@ -168,12 +190,14 @@ def _check_server_hello(
         )
     if server_hello.legacy_compression_method != 0:
         raise ProtocolError(Fault.COMPRESSION_CHOSEN)
-    session_id = server_hello.legacy_session_id_echo
-    if session_id and session_id == offer.hello.legacy_session_id:
-        raise ProtocolError(Fault.UNOFFERED_SESSION)
+    resumed = _resumed_session(offer, server_hello)
+    if resumed is not None and resumed.cipher_suite != suite.name:
+        # RFC 5246 7.4.1.3: "the cipher suite ... of the state of the session being resumed".
+        raise ProtocolError(Fault.UNOFFERED_CIPHER_SUITE, f"{suite.name} for a resumed session")
     _check_renegotiation_info(extensions.get(ExtensionType.RENEGOTIATION_INFO))
     extended = _read_flag(extensions.get(ExtensionType.EXTENDED_MASTER_SECRET))
-    if not extended and config.require_extended_master_secret:
+    if not extended and (config.require_extended_master_secret or resumed is not None):
+        # RFC 7627 5.3: a session that had it must not be resumed without.
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING)
     _read_flag(extensions.get(ExtensionType.SERVER_NAME))
     if (data := extensions.get(ExtensionType.EC_POINT_FORMATS)) is not None:
@@ -195,7 +219,99 @@ def _check_server_hello(
         alpn,
         extended,
         _read_flag(extensions.get(ExtensionType.STATUS_REQUEST)),
+        _read_flag(extensions.get(ExtensionType.SESSION_TICKET)),
+        server_hello.legacy_session_id_echo,
+        resumed,
         extensions.get(ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP),
+    )
+
+
+def _resumed_session(offer: ClientOffer, server_hello: ServerHello) -> Session | None:
+    """The session that the server resumes, as it says by echoing its id (RFC 5077 section 3.4)."""
+    session_id = server_hello.legacy_session_id_echo
+    if not session_id or session_id != offer.hello.legacy_session_id:
+        return None
+    if offer.session is None or offer.session.version != VERSION:
+        raise ProtocolError(Fault.UNOFFERED_SESSION)
+    return offer.session
+
+
+async def _resume(
+    hs: Dialogue,
+    config: ClientConfig,
+    offer: ClientOffer,
+    agreed: _Agreed,
+    session: Session,
+    resumable: Resumable | None,
+) -> Settled12:
+    """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
+    hs.transcript.choose_hash(agreed.suite.hash_name)
+    master_secret = MasterSecret12(agreed.suite, agreed.randoms, session.secret, extended=True)
+    hs.note_secret("CLIENT_RANDOM", master_secret.secret)
+    name, shown = offer.server_name, shown_in(session)
+    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
+    await _confirm(hs, config, offer, server)
+    ticket = await hs.receive(NewSessionTicket12) if agreed.ticket_promised else None
+
+    keys = master_secret.key_block()
+    await hs.receive_change_cipher_spec()
+    hs.install_read(keys.server, "application")
+    peer_finished = await receive_expected_finished(
+        hs, master_secret.verify_data("server", hs.transcript.digest())
+    )
+    own_finished = master_secret.verify_data("client", hs.transcript.digest())
+    hs.records.send_change_cipher_spec()
+    hs.install_write(keys.client, "application")
+    hs.send(Finished(own_finished))
+
+    authenticated = AuthenticatedPeer(
+        server.chain, server.path, server.verified, session.signature_scheme
+    )
+    info = replace(
+        _info(offer, agreed, _Flight(shown, None, None), authenticated, None, None, None),
+        resumed=True,
+        local_chain_der=session.local_chain,
+    )
+    _keep(config, resumable, agreed, info, master_secret, ticket)
+    # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
+    exporter = Exporter12(master_secret)
+    return Settled12(info, peer_finished, exporter, peer_finished.verify_data)
+
+
+def _keep(
+    config: ClientConfig,
+    resumable: Resumable | None,
+    agreed: _Agreed,
+    info: ConnectionInfo,
+    master_secret: MasterSecret12,
+    message: NewSessionTicket12 | None,
+) -> None:
+    """Keep what the server gave to come back with: a ticket, or the id of its own memory."""
+    if resumable is None or not master_secret.extended:
+        return
+    ticket = message.ticket if message is not None else b""
+    lifetime = message.ticket_lifetime_hint if message is not None else 0
+    session_id = b"" if ticket else agreed.session_id
+    if not ticket and (not session_id or agreed.resumed is not None):
+        return  # Nothing new came; what was resumed is still in the store.
+    resumable.keep(
+        Session(
+            version=VERSION,
+            cipher_suite=info.cipher_suite,
+            secret=master_secret.secret,
+            ticket=ticket,
+            received_at=milliseconds(config.clock()),
+            # RFC 5077 3.3: 0 leaves it to the client.
+            lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
+            session_id=session_id,
+            server_name=info.server_name,
+            alpn=info.alpn,
+            peer_chain=info.peer_chain_der,
+            ocsp_response=info.ocsp_response,
+            sct_list=info.sct_list,
+            local_chain=info.local_chain_der,
+            signature_scheme=info.signature_scheme,
+        )
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
+from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -37,14 +38,19 @@ from handclasp.handshake.peer import (
     confirm_peer,
     verify_peer,
 )
+from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.resumable import Resumable, shown_in
 from handclasp.handshake.secrets13 import (
+    ApplicationSecrets,
     derive_application_secrets,
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
+from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
+from handclasp.sessions.session import Session
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed, check_answer
 from handclasp.wire.iana import (
@@ -62,6 +68,7 @@ from handclasp.wire.messages import (
     CertificateRequest,
     CompressedCertificate,
     EncryptedExtensions,
+    EndOfEarlyData,
     Extensions,
     ServerHello,
 )
@@ -71,39 +78,60 @@ _MAX_COOKIE = 2**14
 
 
 async def complete_client_handshake(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+    hs: Dialogue,
+    config: ClientConfig,
+    offer: ClientOffer,
+    server_hello: ServerHello,
+    resumable: Resumable | None,
 ) -> Settled13:
     """Everything after the first ServerHello, whose version is TLS 1.3."""
+    sent_early_data = offer.early_data
     suite = _check_server_hello(config, offer, server_hello)
     hs.transcript.choose_hash(suite.hash_name, retried=server_hello.is_hello_retry_request)
     if server_hello.is_hello_retry_request:
         offer, server_hello = await _retry(hs, config, offer, server_hello)
-    elif config.middlebox_compatibility:
+    elif config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
     hs.note_decision(
         "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
     )
 
-    group, handshake_secret = _agree(hs, config, offer, server_hello, suite)
+    psk = _selected_psk(offer, server_hello, suite)
+    group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
     hs.install_read(handshake.server.keys(), "handshake")
-    hs.install_write(handshake.client.keys(), "handshake")
+    if not offer.early_data:
+        hs.install_write(handshake.client.keys(), "handshake")
 
-    agreed = await _receive_encrypted_extensions(hs, config, offer)
-    request, shown, server = await _receive_server_authentication(
-        hs, config, offer, agreed.server_certificate_type
-    )
+    agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk)
+    request: CertificateRequest | None = None
+    if psk is not None:
+        shown, server = await _recognise_server(hs, config, offer, psk)
+    else:
+        request, shown, server = await _receive_server_authentication(
+            hs, config, offer, agreed.server_certificate_type
+        )
     peer_finished = await receive_finished(hs, handshake.server)
+    if resumable is not None and psk is None:
+        resumable.refused()
 
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
     hs.install_read(application.server.keys(), "application")
+    if agreed.early_data:
+        hs.send(EndOfEarlyData())
+    if offer.early_data:
+        hs.install_write(handshake.client.keys(), "handshake")
     credentials, own_scheme = await _authenticate_client(
         hs, config, request, agreed.client_certificate_type
     )
     send_finished(hs, handshake.client)
     hs.install_write(application.client.keys(), "application")
 
+    early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
+    own_chain = credentials.chain if credentials else ()
+    if psk is not None and psk.session is not None:
+        own_chain = psk.session.local_chain
     info = ConnectionInfo(
         version=version_name(TLS13),
         cipher_suite=suite.name,
@@ -111,23 +139,59 @@ async def complete_client_handshake(
         signature_scheme=server.signature_scheme,
         alpn=agreed.alpn,
         server_name=offer.server_name,
-        resumed=False,
-        early_data="none",
+        resumed=psk is not None and psk.session is not None,
+        early_data=early_data,
         hello_retry=offer.retried,
         peer_chain_der=server.chain,
         peer_verified=server.verified,
         verified_chain_der=server.path,
-        local_chain_der=credentials.chain if credentials else (),
+        local_chain_der=own_chain,
         client_signature_scheme=own_scheme,
         peer_certificate_type=shown.certificate_type,
         local_certificate_type=agreed.client_certificate_type,
         certificate_compression=shown.compression,
         ocsp_response=shown.ocsp_response,
         sct_list=shown.sct_list,
+        psk_identity=psk.identity if psk is not None and psk.external is not None else None,
     )
     return Settled13(
-        info, peer_finished, application.client, application.server, application.exporter
+        info,
+        peer_finished,
+        application.client,
+        application.server,
+        application.exporter,
+        keeper=_keeper(hs, config, info, application, resumable),
     )
+
+
+def _keeper(
+    hs: Dialogue,
+    config: ClientConfig,
+    info: ConnectionInfo,
+    application: ApplicationSecrets,
+    resumable: Resumable | None,
+) -> TicketKeeper | None:
+    """What will keep the server's tickets, if they are wanted."""
+    if resumable is None:
+        return None
+    resumption = application.master.resumption_secret(hs.transcript.digest())
+    template = Session(
+        version=info.version,
+        cipher_suite=info.cipher_suite,
+        secret=Secret(),
+        ticket=b"",
+        received_at=0,
+        lifetime=0,
+        server_name=info.server_name,
+        alpn=info.alpn,
+        peer_chain=info.peer_chain_der,
+        certificate_type=info.peer_certificate_type,
+        ocsp_response=info.ocsp_response,
+        sct_list=info.sct_list,
+        local_chain=info.local_chain_der,
+        signature_scheme=info.signature_scheme,
+    )
+    return TicketKeeper(template, resumption, resumable.store, resumable.key, config.clock)
 
 
 def _check_server_hello(
@@ -157,9 +221,12 @@ async def _retry(
 ) -> tuple[ClientOffer, ServerHello]:
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
     group, cookie = _read_hello_retry_request(config, offer, request)
-    if config.middlebox_compatibility:
+    if offer.early_data:
+        hs.records.go_back_to_plaintext()
+    elif config.middlebox_compatibility:
         hs.records.send_change_cipher_spec()
-    second_offer = offer_after_retry(config, offer, group, cookie)
+    suite = CIPHER_SUITES_BY_CODE[request.cipher_suite]
+    second_offer = offer_after_retry(config, offer, group, cookie, hs.transcript, suite.hash_name)
     hs.send(second_offer.hello)
 
     server_hello = await hs.receive(ServerHello)
@@ -201,9 +268,13 @@ def _agree(
     offer: ClientOffer,
     server_hello: ServerHello,
     suite: CipherSuite,
-) -> tuple[str, HandshakeSecret]:
+    psk: Psk | None,
+) -> tuple[str | None, HandshakeSecret]:
     """One secret, agreed upon in public (RFC 8446 sections 4.2.8 and 7.1)."""
+    early = psk.early_secret(suite) if psk is not None else EarlySecret.without_psk(suite)
     data = server_hello.extensions.get(ExtensionType.KEY_SHARE)
+    if data is None and psk is not None and config.allow_psk_ke:
+        return None, early.handshake_secret(bytes(suite.hash_size))
     if data is None:
         raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ServerHello")
     entry = ext.read_key_share_server_hello(data)
@@ -217,7 +288,38 @@ def _agree(
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
     hs.note_decision("group", config.groups, tuple(offer.shares), group, "the server chose")
-    return group, EarlySecret.without_psk(suite).handshake_secret(shared_secret)
+    return group, early.handshake_secret(shared_secret)
+
+
+def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSuite) -> Psk | None:
+    """The key that the server chose among those offered (RFC 8446 section 4.2.11)."""
+    data = server_hello.extensions.get(ExtensionType.PRE_SHARED_KEY)
+    if data is None:
+        return None
+    index = ext.read_selected_identity(data)
+    if index >= len(offer.psks):
+        raise ProtocolError(Fault.UNOFFERED_PSK, f"number {index} of {len(offer.psks)}")
+    psk = offer.psks[index]
+    if psk.hash_name != suite.hash_name:
+        raise ProtocolError(Fault.UNOFFERED_PSK, f"it does not go with {suite.name}")
+    return psk
+
+
+async def _recognise_server(
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, psk: Psk
+) -> tuple[PeerCertificate, AuthenticatedPeer]:
+    """Who holds the key is who it was: what it showed then is judged again.
+
+    An external key has no certificates: holding it is all that there is to know.
+    """
+    shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
+    if not shown.chain or psk.session is None:
+        return shown, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+    name = offer.server_name
+    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
+    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
+    scheme = psk.session.signature_scheme
+    return shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +329,11 @@ class _Agreed:
     alpn: str | None
     server_certificate_type: str
     client_certificate_type: str
+    early_data: bool
 
 
 async def _receive_encrypted_extensions(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer
+    hs: Dialogue, config: ClientConfig, offer: ClientOffer, suite: CipherSuite, psk: Psk | None
 ) -> _Agreed:
     """What the server agrees to (RFC 8446 section 4.3.1)."""
     message = await hs.receive(EncryptedExtensions)
@@ -246,14 +349,34 @@ async def _receive_encrypted_extensions(
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = read_selected_protocol(data, config.alpn)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
+    early_data = _early_data_accepted(extensions, offer, suite, psk, alpn)
     server_type = _agreed_type(extensions, offer.server_certificate_types, "server")
-    if server_type not in offer.server_certificate_types:
+    if server_type not in offer.server_certificate_types and psk is None:
         raise ProtocolError(
             Fault.NO_SHARED_CERTIFICATE_TYPE, "the server shows a certificate, not a raw public key"
         )
-    return _Agreed(
-        alpn, server_type, _agreed_type(extensions, offer.client_certificate_types, "client")
-    )
+    client_type = _agreed_type(extensions, offer.client_certificate_types, "client")
+    return _Agreed(alpn, server_type, client_type, early_data)
+
+
+def _early_data_accepted(
+    extensions: Extensions,
+    offer: ClientOffer,
+    suite: CipherSuite,
+    psk: Psk | None,
+    alpn: str | None,
+) -> bool:
+    """RFC 8446 section 4.2.10: only under the first key, and in the way that it was made for."""
+    data = extensions.get(ExtensionType.EARLY_DATA)
+    if data is None:
+        return False
+    ext.read_empty(data, "early_data")
+    session = psk.session if psk is not None and psk is offer.psks[0] else None
+    if not offer.early_data or session is None:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "early_data accepted without the first key")
+    if session.cipher_suite != suite.name or session.alpn != alpn:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "early_data accepted for another suite or ALPN")
+    return True
 
 
 def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> str:
@@ -292,6 +415,8 @@ async def _receive_server_authentication(
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     name = offer.server_name
+    if config.psks and name is None and config.verify_peer and config.verify is None:
+        raise ProtocolError(Fault.PSK_NOT_TAKEN)
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes

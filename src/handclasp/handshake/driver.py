@@ -14,13 +14,17 @@ from handclasp.handshake.dialogue import Receive, ReceiveChangeCipherSpec
 from handclasp.handshake.questions import (
     DEFER,
     Answerer,
+    CheckReplay,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
+    FindPsk,
     Question,
     Sign,
+    VerifyAgain,
     VerifyPeer,
 )
+from handclasp.sessions.psk import PreSharedKey
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import handshake_type_name
 
@@ -30,6 +34,9 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
     Decrypt: (bytes,),
+    FindPsk: (PreSharedKey, type(None)),
+    CheckReplay: (bool,),
+    VerifyAgain: (VerifiedPeer, type(None)),
     VerifyPeer: (VerifiedPeer,),
     ConfirmPeer: (bool,),
 }

@@ -14,6 +14,10 @@ from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
+from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
+from handclasp.handshake.tickets13 import milliseconds
+from handclasp.keys.transcript import Transcript
+from handclasp.sessions.session import Session
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,
@@ -32,11 +36,18 @@ _GREASE_SHARE = b"\0"
 
 @dataclass(frozen=True, slots=True)
 class ClientOffer:
-    """A ClientHello, and the private halves of its key shares by group name."""
+    """A ClientHello, and the private halves of its key shares by group name.
+
+    `session` is the one that it offers to resume, and `psks` are the keys in it, that of the
+    session first; `early_data` says whether data may follow at once.
+    """
 
     hello: ClientHello
     shares: Mapping[str, PrivateShare] = field(repr=False)
     server_name: str | None
+    session: Session | None = None
+    psks: tuple[Psk, ...] = ()
+    early_data: bool = False
     server_certificate_types: tuple[str, ...] = ("X509",)
     client_certificate_types: tuple[str, ...] = ("X509",)
     retried: bool = False
@@ -47,13 +58,23 @@ class ClientOffer:
         return tuple([kind for kind in self.hello.extensions if kind not in GREASE_VALUES])
 
 
-def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
-    """A fresh hello: new random, new key shares, new GREASE."""
+def client_offer(
+    config: ClientConfig, server_name: str | None, session: Session | None = None
+) -> ClientOffer:
+    """A fresh hello: new random, new key shares, new GREASE.
+
+    Args:
+        session: one to resume, if there is one; it was judged to be fit for that.
+    """
     entropy = config.entropy
     random = entropy(32)
     # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
     in_disguise = config.middlebox_compatibility and "TLSv1.3" in config.versions
-    session_id = entropy(32) if in_disguise else b""
+    # With a ticket of TLS 1.2, its echo tells that the session is resumed (RFC 5077 3.4).
+    is_old = session is not None and session.version == "TLSv1.2"
+    session_id = entropy(32) if in_disguise or is_old else b""
+    if is_old and session is not None and session.session_id:
+        session_id = session.session_id
     grease = _Grease.draw(entropy(4)) if config.grease else None
     shares = {name: GROUPS[name].exchange.generate(entropy) for name in config.key_shares or ()}
     suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
@@ -68,6 +89,16 @@ def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
         if types != ("X509",):  # RFC 7250 4.1: the extension is left out for X.509 alone.
             codes = [CERTIFICATE_TYPES[name] for name in types]
             extensions[kind] = ext.write_certificate_types(codes)
+    if "TLSv1.2" in config.versions and config.sessions is not None:
+        extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
+    psks = _psks(config, session)
+    early_data = _may_send_early_data(config, session)
+    if early_data:
+        extensions[ExtensionType.EARLY_DATA] = b""
+    if "TLSv1.3" in config.versions and (psks or config.sessions is not None):
+        modes = [ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE]
+        data = ext.write_psk_key_exchange_modes(bytes(modes))
+        extensions[ExtensionType.PSK_KEY_EXCHANGE_MODES] = data
     hello = ClientHello(
         legacy_version=TLS12,
         random=random,
@@ -76,13 +107,57 @@ def client_offer(config: ClientConfig, server_name: str | None) -> ClientOffer:
         legacy_compression_methods=_NULL_COMPRESSION,
         extensions=extensions,
     )
-    return ClientOffer(hello, shares, server_name, server_types, client_types)
+    return ClientOffer(
+        hello=with_psks(hello, psks, Transcript()),
+        shares=shares,
+        server_name=server_name,
+        session=session,
+        psks=psks,
+        early_data=early_data,
+        server_certificate_types=server_types,
+        client_certificate_types=client_types,
+    )
+
+
+def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
+    """The keys to offer, that of the session first: early data go under the first."""
+    if "TLSv1.3" not in config.versions:
+        return ()
+    external = tuple([psk_of_external(key) for key in config.psks])
+    if session is None or session.version != "TLSv1.3":
+        return external
+    return (psk_of_session(session, milliseconds(config.clock())), *external)
+
+
+def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
+    """Whether this session allows it in the very way in which it was agreed upon.
+
+    RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
+    """
+    return (
+        config.early_data
+        and session is not None
+        and session.version == "TLSv1.3"
+        and session.max_early_data > 0
+        and session.cipher_suite in config.cipher_suites
+        and (session.alpn is None or session.alpn in config.alpn)
+    )
 
 
 def offer_after_retry(
-    config: ClientConfig, offer: ClientOffer, group: str | None, cookie: bytes | None
+    config: ClientConfig,
+    offer: ClientOffer,
+    group: str | None,
+    cookie: bytes | None,
+    transcript: Transcript,
+    hash_name: str,
 ) -> ClientOffer:
-    """The second hello: as the first but for key_share and cookie (RFC 8446 section 4.1.2)."""
+    """The second hello: as the first but for what RFC 8446 section 4.1.2 lists.
+
+    Args:
+        transcript: the first hello and the HelloRetryRequest, which the binders cover.
+        hash_name: that of the suite that the server chose: keys of another are left out.
+    """
     shares = offer.shares
     extensions = dict(offer.hello.extensions)
     if group is not None:
@@ -92,8 +167,10 @@ def offer_after_retry(
         extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello([entry])
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
-    hello = replace(offer.hello, extensions=extensions)
-    return replace(offer, hello=hello, shares=shares, retried=True)
+    extensions.pop(ExtensionType.EARLY_DATA, None)
+    psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
+    hello = with_psks(replace(offer.hello, extensions=extensions), psks, transcript)
+    return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 
 @dataclass(frozen=True, slots=True)

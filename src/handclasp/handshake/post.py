@@ -29,6 +29,10 @@ class PostHandshake(Protocol):
         """Go over to new keys. Raises `ConfigurationError` where the version has no such thing."""
         ...
 
+    def send_tickets(self, count: int | None = None) -> int:
+        """Send so many tickets, or those that are due at once; gives how many there were."""
+        ...
+
     def answer_if_owed(self) -> None:
         """Called before this side sends."""
         ...

@@ -53,5 +53,10 @@ class PostHandshake12:
         del request_peer
         raise ConfigurationError("TLS 1.2 cannot change the keys of a connection: open a new one.")
 
+    def send_tickets(self, count: int | None = None) -> int:
+        """None: in TLS 1.2 tickets are part of the handshake."""
+        del count
+        return 0
+
     def answer_if_owed(self) -> None:
         """Nothing is ever owed."""

@@ -21,6 +21,8 @@ class PostHandshake13:
     __slots__ = (
         "_answer_owed",
         "_is_client",
+        "_issuer",
+        "_keeper",
         "_limits",
         "_messages_without_data",
         "_receive_secret",
@@ -44,6 +46,8 @@ class PostHandshake13:
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
+        self._keeper = settled.keeper
+        self._issuer = settled.issuer
         self._messages_without_data = 0
         self._answer_owed = False
 
@@ -55,7 +59,7 @@ class PostHandshake13:
             self._receive_key_update(read_message(raw))
             return Reaction.KEYS_UPDATED
         if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
-            self._check_ticket(read_message(raw))  # sessions are not kept yet
+            self._receive_ticket(read_message(raw))
             self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
             return Reaction.NONE
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
@@ -82,6 +86,23 @@ class PostHandshake13:
             # The peer must answer this one, so its KeyUpdate is no flood.
             self._messages_without_data = 0
 
+    def send_tickets(self, count: int | None = None) -> int:
+        """Send so many tickets, or those that are due at once; gives how many there were."""
+        issuer = self._issuer
+        if issuer is None:
+            return 0
+        sent = 0
+        for _ in range(issuer.at_once if count is None else count):
+            message = issuer.issue()
+            if message is None:
+                break
+            raw = write_message(message)
+            if self._trace is not None:
+                self._trace.message("sent", "application", raw[0], raw)
+            self._records.send_handshake(raw)
+            sent += 1
+        return sent
+
     def answer_if_owed(self) -> None:
         """Answer the peer's requests, all of them by one KeyUpdate.
 
@@ -99,9 +120,11 @@ class PostHandshake13:
         if isinstance(message, KeyUpdate) and message.request_update:
             self._answer_owed = True
 
-    def _check_ticket(self, message: object) -> None:
+    def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):
             check_allowed(message.extensions, Place.NST, self._limits.extensions)
+            if self._keeper is not None:
+                self._keeper.keep(message)
 
     def _count_without_data(self, fault: Fault) -> None:
         self._messages_without_data += 1

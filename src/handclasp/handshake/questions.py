@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.sessions.psk import PreSharedKey
 
 Answer = TypeVar("Answer", covariant=True)
 
@@ -76,6 +77,26 @@ class Decrypt(Question[bytes]):
 
 
 @dataclass(eq=False, slots=True)
+class FindPsk(Question[PreSharedKey | None]):
+    """Which external pre-shared key has this identity (RFC 8446 section 4.2.11)? None: no one."""
+
+    identity: bytes
+
+
+@dataclass(eq=False, slots=True)
+class CheckReplay(Question[bool]):
+    """Does this first flight with 0-RTT data come for the first time (RFC 8446 section 8)?
+
+    Attributes:
+        token: 32 bytes that stand for the flight.
+        ticket_created_at: when its ticket was made, in seconds since 1970.
+    """
+
+    token: bytes
+    ticket_created_at: float
+
+
+@dataclass(eq=False, slots=True)
 class VerifyPeer(Question[VerifiedPeer]):
     """Is this peer to be trusted?
 
@@ -95,6 +116,16 @@ class VerifyPeer(Question[VerifiedPeer]):
     certificate_type: str = "X509"
     ocsp_response: bytes | None = field(default=None, repr=False)
     sct_list: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(eq=False, slots=True)
+class VerifyAgain(Question[VerifiedPeer | None]):
+    """Would this client still be trusted, who was when its session was made? None: not any more.
+
+    Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
+    """
+
+    chain: tuple[bytes, ...] = field(repr=False)
 
 
 @dataclass(eq=False, slots=True)

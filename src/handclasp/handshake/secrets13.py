@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.keys.schedule13 import ExporterSecret, HandshakeSecret, TrafficSecret
+from handclasp.keys.schedule13 import (
+    EarlySecret,
+    ExporterSecret,
+    HandshakeSecret,
+    MasterSecret,
+    TrafficSecret,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,16 @@ class ApplicationSecrets(TrafficSecrets):
     """The last epoch's, and what the application's own keys come from."""
 
     exporter: ExporterSecret = field(repr=False)
+    master: MasterSecret = field(repr=False)
+
+
+def derive_early_secret(
+    hs: Dialogue, stage: EarlySecret, client_hello_hash: bytes
+) -> TrafficSecret:
+    """Right after a ClientHello with 0-RTT data; the key log is told."""
+    secret = stage.client_early_traffic_secret(client_hello_hash)
+    hs.note_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret.secret)
+    return secret
 
 
 def derive_handshake_secrets(hs: Dialogue, stage: HandshakeSecret) -> TrafficSecrets:
@@ -46,4 +62,4 @@ def derive_application_secrets(hs: Dialogue, stage: HandshakeSecret) -> Applicat
     hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client.secret)
     hs.note_secret("SERVER_TRAFFIC_SECRET_0", server.secret)
     hs.note_secret("EXPORTER_SECRET", exporter.secret)
-    return ApplicationSecrets(client, server, exporter)
+    return ApplicationSecrets(client, server, exporter, master_secret)

@@ -36,10 +36,17 @@ from handclasp.handshake.negotiate import (
 )
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.recognition12 import (
+    Gift,
+    KnownSession,
+    choose_gift,
+    find_session,
+    give_session,
+)
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Settled12
 from handclasp.info import ConnectionInfo
-from handclasp.keys.schedule12 import Exporter12, Randoms
+from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     TLS12,
@@ -89,6 +96,7 @@ class _Choice:
     scheme: str | None
     alpn: str | None
     staple: bytes | None = field(repr=False)
+    gift: Gift = field(repr=False)
 
 
 async def complete_server_handshake(
@@ -97,6 +105,9 @@ async def complete_server_handshake(
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
     hs.records.go_on_in_tls12()
     offer = _read_offer(config, hello)
+    known = await find_session(hs, config, hello, offer.server_name)
+    if known is not None and offer.extended_master_secret:
+        return await _resume(hs, config, offer, known)
     choice = await _choose(hs, config, offer)
     asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
     hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
@@ -141,11 +152,12 @@ async def complete_server_handshake(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
+    info = _info(offer, choice, client)
+    give_session(hs, config, choice.gift, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
     hs.records.send_change_cipher_spec()
     hs.install_write(keys.server, "application")
     hs.send(Finished(own_finished))
-    info = _info(offer, choice, client)
     return Settled12(info, peer_finished, Exporter12(master_secret), peer_finished.verify_data)
 
 
@@ -243,9 +255,14 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     alpn = choose_application_protocol(offer.protocols, config.alpn)
     protocols = [shown(protocol) for protocol in offer.protocols]
     hs.note_decision("alpn", protocols, config.alpn, alpn, "the server's order")
-    staple = _staple(config, offer, credentials)
     return _Choice(
-        suite, credentials, group if is_ecdhe else None, scheme if is_ecdhe else None, alpn, staple
+        suite,
+        credentials,
+        group if is_ecdhe else None,
+        scheme if is_ecdhe else None,
+        alpn,
+        _staple(config, offer, credentials),
+        choose_gift(config, offer.hello, extended=offer.extended_master_secret),
     )
 
 
@@ -322,27 +339,88 @@ def _staple(config: ServerConfig, offer: _Offer, credentials: Credentials) -> by
 def _send_server_hello(
     hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> Randoms:
+    asked = offer.hello.extensions
+    extensions = _extensions(hs, config, offer, choice.alpn)
+    if choice.group is not None and ExtensionType.EC_POINT_FORMATS in asked:
+        extensions[ExtensionType.EC_POINT_FORMATS] = ext.write_ec_point_formats()
+    if choice.staple is not None:
+        extensions[ExtensionType.STATUS_REQUEST] = b""
+    sct_list = choice.credentials.sct_list
+    if sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
+        extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = sct_list
+    if choice.gift.ticket:
+        extensions[ExtensionType.SESSION_TICKET] = b""
+    return _send_hello(hs, config, offer, choice.suite, choice.gift.session_id, extensions)
+
+
+def _send_hello(
+    hs: Dialogue,
+    config: ServerConfig,
+    offer: _Offer,
+    suite: CipherSuite12,
+    session_id: bytes,
+    extensions: dict[int, bytes],
+) -> Randoms:
     random = config.entropy(32)
     if "TLSv1.3" in config.versions:
         # RFC 8446 4.1.3: so that a client that could do TLS 1.3 learns of a man in the middle.
         random = random[: -len(_SENTINEL)] + _SENTINEL
-    hs.send(
-        ServerHello(
-            legacy_version=TLS12,
-            random=random,
-            legacy_session_id_echo=b"",
-            cipher_suite=choice.suite.code,
-            legacy_compression_method=0,
-            extensions=_extensions(hs, config, offer, choice),
-        )
-    )
+    hs.send(ServerHello(TLS12, random, session_id, suite.code, 0, extensions))
     return Randoms(offer.hello.random, random)
 
 
+async def _resume(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownSession
+) -> Settled12:
+    """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
+    suite = known.suite
+    hs.transcript.choose_hash(suite.hash_name)
+    alpn = choose_application_protocol(offer.protocols, config.alpn)
+    gift = choose_gift(config, offer.hello, extended=True)
+    extensions = _extensions(hs, config, offer, alpn)
+    if gift.ticket:
+        extensions[ExtensionType.SESSION_TICKET] = b""
+    session_id = offer.hello.legacy_session_id
+    randoms = _send_hello(hs, config, offer, suite, session_id, extensions)
+    master_secret = MasterSecret12(suite, randoms, known.state.secret, extended=True)
+    hs.note_secret("CLIENT_RANDOM", master_secret.secret)
+    client = known.client
+    info = ConnectionInfo(
+        version=VERSION,
+        cipher_suite=suite.name,
+        group=None,
+        signature_scheme=known.state.signature_scheme or None,
+        alpn=alpn,
+        server_name=offer.server_name,
+        resumed=True,
+        early_data="none",
+        hello_retry=False,
+        peer_chain_der=client.chain if client else (),
+        peer_verified=client.verified if client else False,
+        verified_chain_der=client.path if client else (),
+        local_chain_der=(),
+    )
+    if gift.ticket:
+        give_session(hs, config, gift, info, master_secret)
+
+    keys = master_secret.key_block()
+    own_finished = master_secret.verify_data("server", hs.transcript.digest())
+    hs.records.send_change_cipher_spec()
+    hs.install_write(keys.server, "application")
+    hs.send(Finished(own_finished))
+    await hs.receive_change_cipher_spec()
+    hs.install_read(keys.client, "application")
+    peer_finished = await receive_expected_finished(
+        hs, master_secret.verify_data("client", hs.transcript.digest())
+    )
+    # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
+    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
+
+
 def _extensions(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+    hs: Dialogue, config: ServerConfig, offer: _Offer, alpn: str | None
 ) -> dict[int, bytes]:
-    """What this server agrees to."""
+    """What this server agrees to, resumed or not."""
     asked = offer.hello.extensions
     extensions: dict[int, bytes] = {}
     # RFC 5746 3.6: whether the client said it by the extension or by the signalling suite.
@@ -355,16 +433,9 @@ def _extensions(
         extensions[ExtensionType.EXTENDED_MASTER_SECRET] = b""
     if offer.server_name is not None:
         extensions[ExtensionType.SERVER_NAME] = b""
-    if choice.group is not None and ExtensionType.EC_POINT_FORMATS in asked:
-        extensions[ExtensionType.EC_POINT_FORMATS] = ext.write_ec_point_formats()
-    if choice.staple is not None:
-        extensions[ExtensionType.STATUS_REQUEST] = b""
-    sct_list = choice.credentials.sct_list
-    if sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
-        extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = sct_list
-    if choice.alpn is not None:
+    if alpn is not None:
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
-            [choice.alpn.encode("ascii")]
+            [alpn.encode("ascii")]
         )
     if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         own_limit = min(config.record_size_limit or MAX_PLAINTEXT, MAX_PLAINTEXT)

@@ -7,11 +7,13 @@ its whole flight, and waits for the client's.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
+from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import of_versions
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
@@ -46,13 +48,28 @@ from handclasp.handshake.peer import (
     verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.recognition13 import (
+    Candidate,
+    KnownClient,
+    PskOffer,
+    choose_psk,
+    find_psks,
+    read_psks,
+    recognise_client,
+    takes_early_data,
+)
 from handclasp.handshake.secrets13 import (
+    ApplicationSecrets,
     derive_application_secrets,
+    derive_early_secret,
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
+from handclasp.handshake.tickets13 import TicketIssuer
 from handclasp.info import ConnectionInfo
-from handclasp.keys.schedule13 import EarlySecret
+from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
+from handclasp.keys.transcript import Transcript
+from handclasp.sessions.tickets import SessionState
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
@@ -73,6 +90,7 @@ from handclasp.wire.messages import (
     ClientHello,
     CompressedCertificate,
     EncryptedExtensions,
+    EndOfEarlyData,
     Extensions,
     ServerHello,
 )
@@ -103,14 +121,15 @@ class _Offer:
     server_name: str | None
     server_certificate_types: tuple[str, ...]
     client_certificate_types: tuple[str, ...]
+    psks: PskOffer | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What the server takes from the offer."""
+    """What the server takes from the offer; no group means: the pre-shared key alone."""
 
     suite: CipherSuite
-    group: str
+    group: str | None
     alpn: str | None
     retried: bool = False
 
@@ -119,103 +138,195 @@ async def complete_server_handshake(
     hs: Dialogue, config: ServerConfig, hello: ClientHello
 ) -> Settled13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    offer = _read_offer(config, hello)
-    choice = _choose(hs, config, offer)
-    needs_retry = choice.group not in offer.shares
+    offer = _read_offer(config, hello, Transcript())
+    candidates = await find_psks(hs, config, offer.psks, offer.server_name)
+    choice = _choose(hs, config, offer, candidates)
+    needs_retry = choice.group is not None and choice.group not in offer.shares
     hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
         offer = await _retry(hs, config, offer, choice)
+        candidates = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    credentials, scheme = await _choose_credentials(hs, config, offer)
+    known = await recognise_client(
+        hs, config, choose_psk(candidates, choice.suite, offer.hello, offer.psks)
+    )
+    _check_way_in(config, choice, known)
+    identity = await _choose_identity(hs, config, offer) if known is None else None
 
+    early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(config, offer, choice)
-    _send_server_hello(hs, config, offer, choice, share)
-    handshake_secret = EarlySecret.without_psk(choice.suite).handshake_secret(shared_secret)
-    handshake = derive_handshake_secrets(hs, handshake_secret)
+    _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=early is None)
+    stage = _early_secret(choice.suite, known).handshake_secret(shared_secret)
+    handshake = derive_handshake_secrets(hs, stage)
     hs.install_write(handshake.server.keys(), "handshake")
-    hs.install_read(handshake.client.keys(), "handshake")
+    hs.install_read((early or handshake.client).keys(), "early" if early else "handshake")
 
-    client_type = _choose_client_certificate_type(config, offer)
-    extensions = _encrypted_extensions(hs, config, offer, choice)
-    extensions.update(_certificate_type_extensions(offer, credentials, client_type))
-    hs.send(EncryptedExtensions(extensions))
-    asked: dict[int, bytes] = {}
-    if client_type is not None:
-        asked = _certificate_request_extensions(config, client_type)
-        hs.send(CertificateRequest(b"", asked))
-    send_certificate(hs, config, credentials, offer.hello.extensions, Place.CH)
-    await send_certificate_verify(hs, credentials, scheme, SERVER_CONTEXT)
+    asked = _send_encrypted_extensions(hs, config, offer, choice, identity, early=early is not None)
+    if identity is not None:
+        send_certificate(hs, config, identity.credentials, offer.hello.extensions, Place.CH)
+        await send_certificate_verify(hs, identity.credentials, identity.scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
-
-    application = derive_application_secrets(hs, handshake_secret)
+    application = derive_application_secrets(hs, stage)
     hs.install_write(application.server.keys(), "application")
 
+    if early is not None:
+        await hs.receive(EndOfEarlyData)
+        hs.install_read(handshake.client.keys(), "handshake")
     shown: PeerCertificate | None = None
-    client: AuthenticatedPeer | None = None
-    if client_type is not None:
-        compression = config.certificate_compression or ()
-        shown, client = await _receive_client_authentication(
-            hs, config, Asked(asked, client_type, compression, config.limits)
-        )
+    client = known.client if known is not None else None
+    if asked is not None:
+        shown, client = await _receive_client_authentication(hs, config, asked)
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client.keys(), "application")
 
-    early_data = "rejected" if ExtensionType.EARLY_DATA in hello.extensions else "none"
-    info = _info(offer, choice, credentials, scheme, shown, client, early_data)
+    early_data = "accepted" if early is not None else "none"
+    if early is None and ExtensionType.EARLY_DATA in hello.extensions:
+        early_data = "rejected"
+    info = _info(offer, choice, identity, known, shown, client, early_data)
     return Settled13(
-        info, peer_finished, application.server, application.client, application.exporter
+        info,
+        peer_finished,
+        application.server,
+        application.client,
+        application.exporter,
+        issuer=_issuer(hs, config, offer, info, application),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """Who this side is to this client, and the scheme to sign in."""
+
+    credentials: Credentials
+    scheme: str
+
+
+def _early_secret(suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
+    return known.psk.early_secret(suite) if known is not None else EarlySecret.without_psk(suite)
+
+
+def _check_way_in(config: ServerConfig, choice: _Choice, known: KnownClient | None) -> None:
+    """A client without a key that is known here must agree on one, and see a certificate."""
+    if known is not None:
+        return
+    if not config.credential_list and config.choose_credentials is None:
+        raise ProtocolError(Fault.UNKNOWN_PSK_IDENTITY)
+    if choice.group is None:
+        raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ClientHello")
+
+
+async def _accept_early_data(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, known: KnownClient | None
+) -> TrafficSecret | None:
+    """What the client's 0-RTT data are under, if it sends such and they are taken."""
+    if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried or known is None:
+        return None
+    accepted = await takes_early_data(hs, config, known, choice.suite, choice.alpn)
+    hs.note_decision(
+        "early_data",
+        ("early data",),
+        ("early data",) if config.max_early_data else (),
+        "accepted" if accepted else None,
+        "the replay guard, the ticket's age, suite and protocol",
+    )
+    if not accepted:
+        return None
+    stage = _early_secret(choice.suite, known)
+    return derive_early_secret(hs, stage, hs.transcript.digest())
+
+
+def _issuer(
+    hs: Dialogue,
+    config: ServerConfig,
+    offer: _Offer,
+    info: ConnectionInfo,
+    application: ApplicationSecrets,
+) -> TicketIssuer | None:
+    """What will make tickets, if this client can use them (RFC 8446 section 4.2.9)."""
+    can_resume = offer.psks is not None and ext.PSK_DHE_KE in offer.psks.modes
+    if not config.tickets or config.ticket_keys is None or not can_resume:
+        return None
+    state = SessionState(
+        version=TLS13,
+        cipher_suite=CIPHER_SUITES[info.cipher_suite].code,
+        secret=Secret(),
+        created_at=0,
+        lifetime=config.ticket_lifetime,
+        age_add=0,
+        max_early_data=config.max_early_data,
+        server_name=info.server_name or "",
+        alpn=info.alpn or "",
+        binding=config.binding,
+        client_chain=info.peer_chain_der if info.peer_certificate_type == "X509" else (),
+        signature_scheme=info.signature_scheme or "",
+    )
+    if info.peer_certificate_type != "X509" and info.peer_chain_der:
+        return None  # A raw key would have to be judged again as one; it is short to show anew.
+    return TicketIssuer(
+        state,
+        application.master.resumption_secret(hs.transcript.digest()),
+        config.ticket_keys,
+        config.clock,
+        config.entropy,
+        at_once=1 if info.resumed else config.tickets,
     )
 
 
 def _info(
     offer: _Offer,
     choice: _Choice,
-    credentials: Credentials,
-    scheme: str,
+    identity: _Identity | None,
+    known: KnownClient | None,
     shown: PeerCertificate | None,
     client: AuthenticatedPeer | None,
     early_data: str,
 ) -> ConnectionInfo:
+    state = known.psk.state if known is not None else None
+    scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
+    external = known.psk.external if known is not None else None
     return ConnectionInfo(
         version=version_name(TLS13),
         cipher_suite=choice.suite.name,
         group=choice.group,
-        signature_scheme=scheme,
+        signature_scheme=scheme or None,
         alpn=choice.alpn,
         server_name=offer.server_name,
-        resumed=False,
+        resumed=state is not None,
         early_data=early_data,
         hello_retry=choice.retried,
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
         verified_chain_der=client.path if client else (),
-        local_chain_der=credentials.chain,
+        local_chain_der=identity.credentials.chain if identity else (),
         client_signature_scheme=client.signature_scheme if client else None,
         peer_certificate_type=shown.certificate_type if shown else "X509",
-        local_certificate_type=credentials.certificate_type,
+        local_certificate_type=identity.credentials.certificate_type if identity else "X509",
         certificate_compression=shown.compression if shown else None,
         ocsp_response=shown.ocsp_response if shown else None,
         sct_list=shown.sct_list if shown else None,
+        psk_identity=external.identity if external is not None else None,
     )
 
 
-def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
-    """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2)."""
+def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) -> _Offer:
+    """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2).
+
+    `before` is the transcript up to this hello, which the binders of pre-shared keys cover.
+    """
     # RFC 8446 4.2.1: with supported_versions there, legacy_version decides nothing.
     if hello.legacy_compression_methods != b"\0":
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
     extensions = hello.extensions
-    if (
-        ExtensionType.PRE_SHARED_KEY in extensions
-        and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY
-    ):
-        # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
-        raise ProtocolError(Fault.ILLEGAL_VALUE, "pre_shared_key is not the last extension")
-    groups = ext.read_supported_groups(_required(extensions, ExtensionType.SUPPORTED_GROUPS))
-    schemes = ext.read_signature_algorithms(
-        _required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
+    psks = read_psks(hello, before)
+    groups = _codes(extensions, ExtensionType.SUPPORTED_GROUPS, ext.read_supported_groups, psks)
+    schemes = _codes(
+        extensions, ExtensionType.SIGNATURE_ALGORITHMS, ext.read_signature_algorithms, psks
     )
-    entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
+    # RFC 8446 9.2: supported_groups and key_share come together.
+    entries: tuple[ext.KeyShareEntry, ...] = ()
+    if groups or ExtensionType.KEY_SHARE in extensions:
+        _required(extensions, ExtensionType.SUPPORTED_GROUPS)
+        entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
     name_data = extensions.get(ExtensionType.SERVER_NAME)
     alpn_data = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     return _Offer(
@@ -231,7 +342,20 @@ def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
         client_certificate_types=_read_types(
             extensions, ExtensionType.CLIENT_CERTIFICATE_TYPE, "client_certificate_type"
         ),
+        psks=psks,
     )
+
+
+def _codes(
+    extensions: Extensions,
+    kind: ExtensionType,
+    read: Callable[[bytes], tuple[int, ...]],
+    psks: PskOffer | None,
+) -> tuple[int, ...]:
+    """A list that only a client with a pre-shared key may leave out (RFC 8446 section 9.2)."""
+    if psks is not None and kind not in extensions:
+        return ()
+    return read(_required(extensions, kind))
 
 
 def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple[str, ...]:
@@ -243,7 +367,7 @@ def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
-    # RFC 8446 9.2: missing_extension, as there is no pre-shared key to go without them.
+    # RFC 8446 9.2: missing_extension, unless a pre-shared key goes without it.
     data = extensions.get(kind)
     if data is None:
         raise ProtocolError(Fault.MISSING_EXTENSION, f"{kind.name.lower()} in ClientHello")
@@ -265,12 +389,41 @@ def _read_shares(
     return shares
 
 
-def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
+def _choose(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
+) -> _Choice:
     suites = tuple([cipher_suite_name(code) for code in offer.hello.cipher_suites])
     order = "the client's order" if config.prefer_client_order else "the server's order"
-    own = [name for name in config.cipher_suites if name in CIPHER_SUITES]
+    own = _those_of_keys_first(config, candidates)
     suite = choose_cipher_suite(suites, own, prefer_client_order=config.prefer_client_order)
     hs.note_decision("cipher_suite", suites, own, suite, order)
+    group = _choose_group(hs, config, offer, candidates, order)
+    alpn = choose_application_protocol(offer.protocols, config.alpn)
+    offered = [shown(protocol) for protocol in offer.protocols]
+    hs.note_decision("alpn", offered, config.alpn, alpn, "the server's order")
+    return _Choice(CIPHER_SUITES[suite], group, alpn)
+
+
+def _those_of_keys_first(config: ServerConfig, candidates: Sequence[Candidate]) -> list[str]:
+    """A pre-shared key goes with suites of its hash only, so those are taken before others."""
+    own = [name for name in config.cipher_suites if name in CIPHER_SUITES]
+    hashes = {each.psk.hash_name for each in candidates}
+    if hashes:
+        own.sort(key=lambda name: CIPHER_SUITES[name].hash_name not in hashes)
+    return own
+
+
+def _choose_group(
+    hs: Dialogue,
+    config: ServerConfig,
+    offer: _Offer,
+    candidates: Sequence[Candidate],
+    order: str,
+) -> str | None:
+    """The group, or None where the client offers none, and its key may go alone."""
+    can_go_alone = config.allow_psk_ke and offer.psks is not None and candidates
+    if can_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
+        return None
     group = choose_group(
         offer.groups,
         tuple(offer.shares),
@@ -279,10 +432,7 @@ def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     )
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
     hs.note_decision("group", offer.groups, config.groups, group, why)
-    alpn = choose_application_protocol(offer.protocols, config.alpn)
-    offered = [shown(protocol) for protocol in offer.protocols]
-    hs.note_decision("alpn", offered, config.alpn, alpn, "the server's order")
-    return _Choice(CIPHER_SUITES[suite], group, alpn)
+    return group
 
 
 async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Offer:
@@ -294,11 +444,12 @@ async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Cho
     early_data = ExtensionType.EARLY_DATA in offer.hello.extensions
     hs.records.skip_early_data(_MAX_EARLY_DATA if early_data else 0)
 
+    before = hs.transcript.fork()
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
     _check_second_hello(offer.hello, hello, cookie)
-    second_offer = _read_offer(config, hello)
+    second_offer = _read_offer(config, hello, before)
     if list(second_offer.shares) != [choice.group]:
         raise ProtocolError(
             Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, f"key_share is not for {choice.group} alone"
@@ -307,8 +458,9 @@ async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Cho
 
 
 def _hello_retry_request(offer: _Offer, choice: _Choice, cookie: bytes | None) -> ServerHello:
+    code = GROUPS[choice.group or ""].code
     extensions: dict[int, bytes] = {
-        ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(GROUPS[choice.group].code)
+        ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(code)
     }
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
@@ -344,9 +496,7 @@ def _comparable(hello: ClientHello) -> ClientHello:
     return replace(hello, extensions=kept)
 
 
-async def _choose_credentials(
-    hs: Dialogue, config: ServerConfig, offer: _Offer
-) -> tuple[Credentials, str]:
+async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
     """Which certificate this client gets, and the scheme to sign in."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
@@ -374,11 +524,16 @@ async def _choose_credentials(
             Fault.NO_SHARED_SIGNATURE_SCHEME,
             no_overlap(offer.signature_schemes, credentials.schemes),
         )
-    return credentials, scheme
+    return _Identity(credentials, scheme)
 
 
 def _respond(config: ServerConfig, offer: _Offer, choice: _Choice) -> tuple[bytes, bytes]:
-    """This side's share, and the one secret that both sides then hold."""
+    """This side's share, and the one secret that both sides then hold.
+
+    Where the pre-shared key goes alone, zeros stand in its place (RFC 8446 section 7.1).
+    """
+    if choice.group is None:
+        return b"", bytes(choice.suite.hash_size)
     try:
         return GROUPS[choice.group].exchange.respond(offer.shares[choice.group], config.entropy)
     except BadShare as error:
@@ -386,27 +541,65 @@ def _respond(config: ServerConfig, offer: _Offer, choice: _Choice) -> tuple[byte
 
 
 def _send_server_hello(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, share: bytes
+    hs: Dialogue,
+    offer: _Offer,
+    choice: _Choice,
+    known: KnownClient | None,
+    share: bytes,
+    entropy: Callable[[int], bytes],
+    *,
+    skips: bool,
 ) -> None:
-    entry = ext.KeyShareEntry(GROUPS[choice.group].code, share)
+    """`skips` says that early data, if there are any, are to be passed over."""
+    extensions: dict[int, bytes] = {}
+    if choice.group is not None:
+        entry = ext.KeyShareEntry(GROUPS[choice.group].code, share)
+        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_server_hello(entry)
+    if known is not None:
+        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
+    extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_selected_version(TLS13)
     hs.send(
         ServerHello(
             legacy_version=TLS12,
-            random=config.entropy(32),
+            random=entropy(32),
             legacy_session_id_echo=offer.hello.legacy_session_id,
             cipher_suite=choice.suite.code,
             legacy_compression_method=0,
-            extensions={
-                ExtensionType.KEY_SHARE: ext.write_key_share_server_hello(entry),
-                ExtensionType.SUPPORTED_VERSIONS: ext.write_selected_version(TLS13),
-            },
+            extensions=extensions,
         )
     )
     # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
     if offer.hello.legacy_session_id and not choice.retried:
         hs.records.send_change_cipher_spec()
-    if ExtensionType.EARLY_DATA in offer.hello.extensions:
+    if skips and ExtensionType.EARLY_DATA in offer.hello.extensions:
         hs.records.skip_early_data(_MAX_EARLY_DATA)
+
+
+def _send_encrypted_extensions(
+    hs: Dialogue,
+    config: ServerConfig,
+    offer: _Offer,
+    choice: _Choice,
+    identity: _Identity | None,
+    *,
+    early: bool,
+) -> Asked | None:
+    """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
+    extensions = _encrypted_extensions(hs, config, offer, choice)
+    if early:
+        extensions[ExtensionType.EARLY_DATA] = b""
+    if identity is None:
+        # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
+        hs.send(EncryptedExtensions(extensions))
+        return None
+    client_type = _choose_client_certificate_type(config, offer)
+    extensions.update(_certificate_type_extensions(offer, identity.credentials, client_type))
+    hs.send(EncryptedExtensions(extensions))
+    if client_type is None:
+        return None
+    asked = _certificate_request_extensions(config, client_type)
+    hs.send(CertificateRequest(b"", asked))
+    return Asked(asked, client_type, config.certificate_compression or (), config.limits)
 
 
 def _encrypted_extensions(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
+from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret
@@ -20,6 +21,7 @@ class Settled13:
         peer_finished: the proof that the handshake was the same on both sides.
         send_secret, receive_secret: the first application traffic secrets.
         exporter: for keys that the application takes out.
+        keeper, issuer: what a client makes of tickets, and a server makes them with.
     """
 
     info: ConnectionInfo
@@ -27,6 +29,8 @@ class Settled13:
     send_secret: TrafficSecret = field(repr=False)
     receive_secret: TrafficSecret = field(repr=False)
     exporter: ExporterSecret = field(repr=False)
+    keeper: TicketKeeper | None = None
+    issuer: TicketIssuer | None = None
 
 
 @dataclass(frozen=True, slots=True)

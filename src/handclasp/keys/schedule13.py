@@ -71,6 +71,22 @@ class EarlySecret:
     def without_psk(cls, suite: CipherSuite) -> EarlySecret:
         return cls(suite, _early_secret_without_psk(suite.hash_name, suite.hash_size))
 
+    @classmethod
+    def from_psk(cls, suite: CipherSuite, psk: bytes) -> EarlySecret:
+        return cls(suite, hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk))
+
+    def binder_key(self, label: str) -> TrafficSecret:
+        """What proves that the client holds the key: `verify_data` of it is the binder.
+
+        The label is "res binder", "ext binder" (RFC 8446 section 7.1) or "imp binder" (RFC 9258
+        section 4.1.1).
+        """
+        return _traffic_secret(self, label, _empty_hash(self.suite.hash_name))
+
+    def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
+        """What protects 0-RTT data; the hash is that of the first ClientHello, whole."""
+        return _traffic_secret(self, "c e traffic", client_hello_hash)
+
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
         """The second stage: `shared_secret` is what the key exchange gave."""
         salt = _derived(self.suite.hash_name, self.suite.hash_size, self.secret)
@@ -80,7 +96,10 @@ class EarlySecret:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeSecret:
-    """The second stage: protects the rest of the handshake."""
+    """The second stage: protects the rest of the handshake.
+
+    With a PSK and no key exchange (psk_ke), zeros stand in the shared secret's place.
+    """
 
     suite: CipherSuite
     secret: Secret
@@ -116,6 +135,12 @@ class MasterSecret:
     def server_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
         return _traffic_secret(self, "s ap traffic", finished_hash)
 
+    def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
+        """`client_finished_hash`: the transcript up to and including the client's Finished."""
+        return ResumptionSecret(
+            self.suite, _derive_secret(self, "res master", client_finished_hash)
+        )
+
     def exporter_secret(self, finished_hash: bytes) -> ExporterSecret:
         return ExporterSecret(self.suite, _derive_secret(self, "exp master", finished_hash))
 
@@ -145,14 +170,29 @@ class ExporterSecret:
         return bytes(hkdf_expand_label(hash_name, derived, "exporter", context_hash, length))
 
 
+@dataclass(frozen=True, slots=True)
+class ResumptionSecret:
+    """resumption_master_secret, from which the keys of tickets come."""
+
+    suite: CipherSuite
+    secret: Secret
+
+    def psk(self, ticket_nonce: bytes) -> Secret:
+        """The key of one ticket (RFC 8446 section 4.6.1)."""
+        suite = self.suite
+        return hkdf_expand_label(
+            suite.hash_name, self.secret, "resumption", ticket_nonce, suite.hash_size
+        )
+
+
 def _traffic_secret(
-    stage: HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
+    stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
 ) -> TrafficSecret:
     return TrafficSecret(stage.suite, _derive_secret(stage, label, transcript_hash))
 
 
 def _derive_secret(
-    stage: HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
+    stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
 ) -> Secret:
     suite = stage.suite
     return hkdf_expand_label(suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size)

@@ -39,6 +39,21 @@ class Transcript:
         self._kept = messages if keep else None
         self._waiting = []
 
+    def fork(self) -> Transcript:
+        """A copy as it is now; what is added to one does not enter the other."""
+        other = Transcript()
+        other._waiting = list(self._waiting)
+        other._hash = self._hash.copy() if self._hash is not None else None
+        return other
+
+    def digest_with(self, partial: bytes, hash_name: str) -> bytes:
+        """The hash of all messages so far and of the beginning of one more (section 4.2.11.2)."""
+        if self._hash is None:
+            return hashlib.new(hash_name, b"".join([*self._waiting, partial])).digest()
+        hash_ = self._hash.copy()
+        hash_.update(partial)
+        return hash_.digest()
+
     def add(self, raw: bytes) -> None:
         """Append one whole message."""
         if self._hash is None:

@@ -238,6 +238,22 @@ class RecordLayer:
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
 
+    def go_back_to_plaintext(self) -> None:
+        """The early data were refused, and a second ClientHello follows (section 4.2.10)."""
+        self._flush_handshake()
+        self._write = None
+        self._write_epoch = "plaintext"
+
+    @property
+    def read_epoch(self) -> str:
+        """The epoch of what the peer sends now."""
+        return self._read_epoch
+
+    @property
+    def write_epoch(self) -> str:
+        """The epoch of what this side sends now."""
+        return self._write_epoch
+
     def limit_write(self, record_size_limit: int) -> None:
         """The peer takes (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
         # In TLS 1.3 the limit counts the content type, which content sizes do not.
@@ -389,7 +405,7 @@ class RecordLayer:
         # RFC 8446 5.1: zero-length fragments are for application data only.
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
-        if self._read_epoch != "application":
+        if self._read_epoch not in ("application", "early"):
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
         self.note_idle_record("empty application data")
 

@@ -36,6 +36,39 @@ class KeyShareEntry:
     key_exchange: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PskIdentity:
+    """A pre-shared key that the client names (RFC 8446 section 4.2.11).
+
+    struct {
+        opaque identity<1..2^16-1>;
+        uint32 obfuscated_ticket_age;
+    } PskIdentity;
+    """
+
+    identity: bytes = field(repr=False)
+    obfuscated_ticket_age: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPsks:
+    """The pre_shared_key of a ClientHello (RFC 8446 section 4.2.11).
+
+    struct {
+        PskIdentity identities<7..2^16-1>;
+        PskBinderEntry binders<33..2^16-1>;     /* opaque PskBinderEntry<32..255> */
+    } OfferedPsks;
+    """
+
+    identities: tuple[PskIdentity, ...]
+    binders: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def binders_size(self) -> int:
+        """Bytes of the vector of binders, its length included: what they do not cover."""
+        return 2 + sum(1 + len(binder) for binder in self.binders)
+
+
 def read_server_name(data: bytes) -> str | None:
     """The host_name of a ServerNameList (RFC 6066 section 3), in lower case; None without one."""
     reader = Reader(data, "server_name")
@@ -288,6 +321,77 @@ def read_compress_certificate(data: bytes) -> tuple[int, ...]:
 def write_compress_certificate(algorithms: Iterable[int]) -> bytes:
     """CertificateCompressionAlgorithms (RFC 8879 section 3)."""
     return opaque8(uint16s(algorithms))
+
+
+PSK_KE = 0
+PSK_DHE_KE = 1
+"""PskKeyExchangeMode: the key alone, or with a key exchange that gives forward secrecy."""
+
+
+def read_psk_key_exchange_modes(data: bytes) -> bytes:
+    """PskKeyExchangeModes, one byte for each (RFC 8446 section 4.2.9)."""
+    reader = Reader(data, "psk_key_exchange_modes")
+    modes = reader.opaque8("ke_modes", 1)
+    reader.end()
+    return modes
+
+
+def write_psk_key_exchange_modes(modes: bytes) -> bytes:
+    """PskKeyExchangeModes (RFC 8446 section 4.2.9)."""
+    return opaque8(modes)
+
+
+def read_offered_psks(data: bytes) -> OfferedPsks:
+    """OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 section 4.2.11)."""
+    reader = Reader(data, "pre_shared_key")
+    vector = reader.vector16("identities", 7)
+    identities: list[PskIdentity] = []
+    while vector.more():
+        identity = vector.opaque16("identity", 1)
+        identities.append(PskIdentity(identity, vector.uint32("obfuscated_ticket_age")))
+    vector = reader.vector16("binders", 33)
+    binders: list[bytes] = []
+    while vector.more():
+        binders.append(vector.opaque8("PskBinderEntry", 32))
+    reader.end()
+    if len(binders) != len(identities):
+        raise ProtocolError(
+            Fault.ILLEGAL_VALUE, f"{len(binders)} binders for {len(identities)} identities"
+        )
+    return OfferedPsks(tuple(identities), tuple(binders))
+
+
+def write_offered_psks(offered: OfferedPsks) -> bytes:
+    """OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
+    identities = [
+        opaque16(each.identity) + each.obfuscated_ticket_age.to_bytes(4, "big")
+        for each in offered.identities
+    ]
+    binders = [opaque8(binder) for binder in offered.binders]
+    return opaque16(b"".join(identities)) + opaque16(b"".join(binders))
+
+
+def read_selected_identity(data: bytes) -> int:
+    """The pre_shared_key of a ServerHello: which of the identities (RFC 8446 section 4.2.11)."""
+    return _read_uint16(data, "pre_shared_key", "selected_identity")
+
+
+def write_selected_identity(index: int) -> bytes:
+    """The pre_shared_key of a ServerHello (RFC 8446 section 4.2.11)."""
+    return index.to_bytes(2, "big")
+
+
+def read_max_early_data_size(data: bytes) -> int:
+    """The early_data of a NewSessionTicket, in bytes (RFC 8446 section 4.2.10)."""
+    reader = Reader(data, "early_data")
+    size = reader.uint32("max_early_data_size")
+    reader.end()
+    return size
+
+
+def write_max_early_data_size(size: int) -> bytes:
+    """The early_data of a NewSessionTicket (RFC 8446 section 4.2.10)."""
+    return size.to_bytes(4, "big")
 
 
 def read_ec_point_formats(data: bytes) -> bytes:

@@ -129,6 +129,21 @@ class ClientKeyExchange:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class NewSessionTicket12:
+    """A session to come back with (RFC 5077 section 3.3); an empty ticket means: none.
+
+    struct {
+        uint32 ticket_lifetime_hint;
+        opaque ticket<0..2^16-1>;
+    } NewSessionTicket;
+    """
+
+    ticket_lifetime_hint: int
+    ticket: bytes = field(repr=False)
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+
 Message12: TypeAlias = (
     HelloRequest
     | Certificate12
@@ -137,6 +152,7 @@ Message12: TypeAlias = (
     | CertificateRequest12
     | ServerHelloDone
     | ClientKeyExchange
+    | NewSessionTicket12
 )
 
 
@@ -251,6 +267,14 @@ def _write_client_key_exchange(message: ClientKeyExchange) -> bytes:
     return message.exchange_keys
 
 
+def _read_new_session_ticket(reader: Reader, raw: bytes) -> NewSessionTicket12:
+    return NewSessionTicket12(reader.uint32("ticket_lifetime_hint"), reader.opaque16("ticket"), raw)
+
+
+def _write_new_session_ticket(message: NewSessionTicket12) -> bytes:
+    return message.ticket_lifetime_hint.to_bytes(4, "big") + opaque16(message.ticket)
+
+
 CODECS12: dict[type[Any], Codec] = {
     HelloRequest: (HandshakeType.HELLO_REQUEST, _read_hello_request, _write_nothing),
     Certificate12: (HandshakeType.CERTIFICATE, _read_certificate, _write_certificate),
@@ -274,6 +298,11 @@ CODECS12: dict[type[Any], Codec] = {
         HandshakeType.CLIENT_KEY_EXCHANGE,
         _read_client_key_exchange,
         _write_client_key_exchange,
+    ),
+    NewSessionTicket12: (
+        HandshakeType.NEW_SESSION_TICKET,
+        _read_new_session_ticket,
+        _write_new_session_ticket,
     ),
 }
 """Type, reader and writer of each message of TLS 1.2 alone."""

@@ -1,0 +1,121 @@
+"""Pre-shared keys in TLS 1.3: how a client offers them and proves that it holds them.
+
+A key comes from an earlier connection (resumption) or from elsewhere (external). The binder that
+proves it covers the ClientHello up to the binders themselves (RFC 8446 section 4.2.11.2), and the
+first hello and the HelloRetryRequest where there were such.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.keys.schedule13 import EarlySecret
+from handclasp.keys.transcript import Transcript
+from handclasp.sessions.psk import PreSharedKey
+from handclasp.sessions.session import Session
+from handclasp.sessions.tickets import SessionState
+from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import write_message
+from handclasp.wire.iana import ExtensionType
+from handclasp.wire.messages import ClientHello
+
+RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
+
+
+@dataclass(frozen=True, slots=True)
+class Psk:
+    """A pre-shared key at hand, whichever its origin.
+
+    Attributes:
+        suite: one of its hash; that of the earlier connection for a resumption.
+        binder_label: says of which kind it is.
+        session: the client's session that it is of; state: the server's.
+        external: the external key that it is.
+    """
+
+    identity: bytes = field(repr=False)
+    obfuscated_age: int
+    key: bytes = field(repr=False)
+    suite: CipherSuite
+    binder_label: str
+    session: Session | None = None
+    state: SessionState | None = None
+    external: PreSharedKey | None = None
+
+    @property
+    def hash_name(self) -> str:
+        return self.suite.hash_name
+
+    def early_secret(self, suite: CipherSuite) -> EarlySecret:
+        """The first stage of the key schedule with this key, under a suite of its hash."""
+        return EarlySecret.from_psk(suite, self.key)
+
+    def binder(self, transcript: Transcript, partial_hello: bytes) -> bytes:
+        """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
+        key = self.early_secret(self.suite).binder_key(self.binder_label)
+        return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
+
+
+def psk_of_session(session: Session, now: int) -> Psk:
+    """The key of a TLS 1.3 session; `now` is in milliseconds since 1970."""
+    return Psk(
+        session.ticket,
+        session.age_at(now),
+        session.secret,
+        CIPHER_SUITES[session.cipher_suite],
+        RESUMPTION,
+        session=session,
+    )
+
+
+def psk_of_external(key: PreSharedKey) -> Psk:
+    """An external key; its age says nothing (RFC 8446 section 4.2.11)."""
+    suite = next(each for each in CIPHER_SUITES.values() if each.hash_name == key.hash_name)
+    label = IMPORTED if key.is_imported else EXTERNAL
+    return Psk(key.identity, 0, key.key, suite, label, external=key)
+
+
+def with_psks(hello: ClientHello, psks: Sequence[Psk], transcript: Transcript) -> ClientHello:
+    """The hello with pre_shared_key as its last extension, binders and all."""
+    kept = dict(hello.extensions)
+    kept.pop(ExtensionType.PRE_SHARED_KEY, None)
+    if not psks:
+        return replace(hello, extensions=kept)
+    identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
+    empty = tuple([bytes(each.suite.hash_size) for each in psks])
+    offered = ext.OfferedPsks(identities, empty)
+    kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
+    draft = write_message(replace(hello, extensions=kept))
+    partial = draft[: -offered.binders_size]
+    binders = tuple([each.binder(transcript, partial) for each in psks])
+    kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(
+        ext.OfferedPsks(identities, binders)
+    )
+    return replace(hello, extensions=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBinder:
+    """Proof that the client holds this key. Only `check_binder` makes it."""
+
+    psk: Psk
+    index: int
+
+
+def check_binder(
+    psk: Psk, index: int, hello: ClientHello, offered: ext.OfferedPsks, transcript: Transcript
+) -> CheckedBinder:
+    """Check the client's proof; `transcript` is what came before this hello.
+
+    Raises `ProtocolError` (decrypt_error).
+    """
+    partial = hello.raw[: -offered.binders_size]
+    expected = psk.binder(transcript, partial)
+    if not hmac.compare_digest(offered.binders[index], expected):
+        raise ProtocolError(Fault.BAD_BINDER)
+    return CheckedBinder(psk, index)

@@ -1,0 +1,132 @@
+"""How a TLS 1.2 server knows a client again: by a ticket (RFC 5077), or by a session id.
+
+Only sessions with the extended master secret are kept, and resumed (RFC 7627 section 5.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handclasp.config import ServerConfig
+from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer
+from handclasp.handshake.questions import VerifyAgain
+from handclasp.handshake.tickets13 import milliseconds
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule12 import MasterSecret12
+from handclasp.sessions.ticket_keys import TicketKey
+from handclasp.sessions.tickets import SessionState, open_ticket, seal_ticket
+from handclasp.wire.iana import TLS12, ExtensionType
+from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages12 import NewSessionTicket12
+
+_ID_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSession:
+    """A session of before, and the client that showed itself then, judged again."""
+
+    state: SessionState
+    suite: CipherSuite12
+    client: AuthenticatedPeer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """What the client gets to come back with: a ticket, a session id, or nothing."""
+
+    ticket: bool = False
+    session_id: bytes = field(default=b"", repr=False)
+
+
+async def find_session(
+    hs: Dialogue, config: ServerConfig, hello: ClientHello, server_name: str | None
+) -> KnownSession | None:
+    """The session that the client names, if it may be resumed here and now."""
+    state = _named(config, hello)
+    if (
+        state is None
+        or state.version != TLS12
+        or state.cipher_suite not in hello.cipher_suites
+        or not state.is_current(milliseconds(config.clock()))
+        or state.binding != config.binding
+        or state.server_name != (server_name or "")
+    ):
+        return None
+    suite = CIPHER_SUITES12_BY_CODE.get(state.cipher_suite)
+    if suite is None or suite.name not in config.cipher_suites:
+        return None
+    client: AuthenticatedPeer | None = None
+    if state.client_chain:
+        peer = await hs.ask(VerifyAgain(state.client_chain))
+        if peer is None:
+            return None
+        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
+        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
+    return KnownSession(state, suite, client)
+
+
+def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> Gift:
+    """A ticket where the client knows them, or else an id, if this server remembers any."""
+    if not config.tickets or not extended:
+        return Gift()
+    if ExtensionType.SESSION_TICKET in hello.extensions:
+        return Gift(ticket=bool(_keys(config)))
+    return Gift(session_id=config.entropy(_ID_SIZE) if config.memory12 is not None else b"")
+
+
+def give_session(
+    hs: Dialogue,
+    config: ServerConfig,
+    gift: Gift,
+    info: ConnectionInfo,
+    master_secret: MasterSecret12,
+) -> None:
+    """Send the ticket, or remember the session by its id."""
+    if not gift.ticket and not gift.session_id:
+        return
+    state = SessionState(
+        version=TLS12,
+        cipher_suite=CIPHER_SUITES12[info.cipher_suite].code,
+        secret=master_secret.secret,
+        created_at=milliseconds(config.clock()),
+        lifetime=config.ticket_lifetime,
+        age_add=0,
+        max_early_data=0,
+        server_name=info.server_name or "",
+        alpn=info.alpn or "",
+        binding=config.binding,
+        client_chain=info.peer_chain_der,
+        signature_scheme=info.signature_scheme or "",
+    )
+    if gift.ticket:
+        # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
+        ticket = seal_ticket(state, _keys(config), config.entropy) or b""
+        hs.send(NewSessionTicket12(config.ticket_lifetime, ticket))
+    elif config.memory12 is not None:
+        config.memory12.put(gift.session_id, state)
+
+
+def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:
+    if not config.tickets:
+        return None
+    ticket = hello.extensions.get(ExtensionType.SESSION_TICKET)
+    if ticket:
+        # RFC 5077 3.4: the id is what the client will know the answer by.
+        return open_ticket(ticket, _keys(config)) if hello.legacy_session_id else None
+    if config.memory12 is None or not hello.legacy_session_id:
+        return None
+    return config.memory12.get(hello.legacy_session_id)
+
+
+def _keys(config: ServerConfig) -> tuple[TicketKey, ...]:
+    if config.ticket_keys is None:
+        return ()
+    try:
+        return tuple(config.ticket_keys.keys())
+    except Exception as error:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error

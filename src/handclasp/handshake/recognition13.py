@@ -1,0 +1,183 @@
+"""How a TLS 1.3 server knows a client again, by a ticket or an external pre-shared key.
+
+Whatever is wrong with a ticket, be it foreign, damaged, too old, or of another config, means a full
+handshake and never an error. Only a binder that does not hold is one (RFC 8446 section 4.2.11).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from handclasp.config import ServerConfig
+from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer
+from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
+from handclasp.handshake.questions import CheckReplay, FindPsk, VerifyAgain
+from handclasp.handshake.tickets13 import milliseconds
+from handclasp.keys.transcript import Transcript
+from handclasp.sessions.psk import PreSharedKey
+from handclasp.sessions.replay import FRESHNESS
+from handclasp.sessions.tickets import SessionState, open_ticket
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import TLS13, ExtensionType
+from handclasp.wire.messages import ClientHello
+
+_MOST_TRIED = 8
+"""Identities of one hello that are looked at: each may cost an opened ticket or a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class PskOffer:
+    """What a hello says of pre-shared keys; `before` is the transcript up to it.
+
+    A client may name modes and no keys: it has none, but would like tickets.
+    """
+
+    modes: bytes
+    offered: ext.OfferedPsks | None
+    before: Transcript = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A key that both sides have, if the client proves it."""
+
+    index: int
+    psk: Psk
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A client that has proved its key; `client` is who it showed itself to be with its ticket."""
+
+    index: int
+    psk: Psk
+    client: AuthenticatedPeer | None
+    replay_token: bytes = field(repr=False)
+
+
+def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
+    """The extensions about pre-shared keys (RFC 8446 sections 4.2.9 and 4.2.11)."""
+    extensions = hello.extensions
+    modes = extensions.get(ExtensionType.PSK_KEY_EXCHANGE_MODES)
+    data = extensions.get(ExtensionType.PRE_SHARED_KEY)
+    if data is not None and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY:
+        # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
+        raise ProtocolError(Fault.ILLEGAL_VALUE, "pre_shared_key is not the last extension")
+    if modes is None:
+        if data is not None:
+            # RFC 8446 4.2.9: "If clients offer "pre_shared_key" without a
+            # "psk_key_exchange_modes" extension, servers MUST abort the handshake."
+            raise ProtocolError(Fault.MISSING_EXTENSION, "psk_key_exchange_modes in ClientHello")
+        return None
+    offered = ext.read_offered_psks(data) if data is not None else None
+    return PskOffer(ext.read_psk_key_exchange_modes(modes), offered, before)
+
+
+async def find_psks(
+    hs: Dialogue, config: ServerConfig, offer: PskOffer | None, server_name: str | None
+) -> list[Candidate]:
+    """Those of the client's keys that this side knows, in the client's order."""
+    if offer is None or offer.offered is None:
+        return []
+    allowed = ext.PSK_DHE_KE in offer.modes or (config.allow_psk_ke and ext.PSK_KE in offer.modes)
+    if not allowed:
+        return []
+    external = {key.identity: key for key in config.psks}
+    found: list[Candidate] = []
+    for index, named in enumerate(offer.offered.identities[:_MOST_TRIED]):
+        key: PreSharedKey | None = external.get(named.identity)
+        state = None if key is not None else _open(config, named.identity, server_name)
+        if key is None and state is None and config.find_psk is not None:
+            key = await hs.ask(FindPsk(named.identity))
+        if key is not None:
+            found.append(Candidate(index, psk_of_external(key)))
+        elif state is not None:
+            suite = CIPHER_SUITES_BY_CODE[state.cipher_suite]
+            age = named.obfuscated_ticket_age
+            psk = Psk(named.identity, age, state.secret, suite, RESUMPTION, state=state)
+            found.append(Candidate(index, psk))
+    return found
+
+
+def choose_psk(
+    candidates: Sequence[Candidate],
+    suite: CipherSuite,
+    hello: ClientHello,
+    offer: PskOffer | None,
+) -> Candidate | None:
+    """The first key that goes with the suite, its binder checked. Raises `ProtocolError`."""
+    for candidate in candidates:
+        if candidate.psk.hash_name == suite.hash_name and offer is not None and offer.offered:
+            check_binder(candidate.psk, candidate.index, hello, offer.offered, offer.before)
+            return candidate
+    return None
+
+
+async def recognise_client(
+    hs: Dialogue, config: ServerConfig, chosen: Candidate | None
+) -> KnownClient | None:
+    """Judge the client's certificates again; if they do not convince any more: not known."""
+    if chosen is None:
+        return None
+    state = chosen.psk.state
+    client: AuthenticatedPeer | None = None
+    if state is not None and state.client_chain:
+        peer = await hs.ask(VerifyAgain(state.client_chain))
+        if peer is None:
+            return None
+        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
+        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
+    # One ticket, one first flight with early data: stricter than to tell flights apart.
+    token = hashlib.sha256(chosen.psk.identity).digest()
+    return KnownClient(chosen.index, chosen.psk, client, token)
+
+
+async def takes_early_data(
+    hs: Dialogue, config: ServerConfig, known: KnownClient, suite: CipherSuite, alpn: str | None
+) -> bool:
+    """Whether 0-RTT data may be taken (RFC 8446 sections 4.2.10 and 8)."""
+    state = known.psk.state
+    if (
+        not config.max_early_data
+        or state is None
+        or known.index != 0
+        or not state.max_early_data
+        or state.cipher_suite != suite.code
+        or state.alpn != (alpn or "")
+        or not _is_fresh(known.psk, state, milliseconds(config.clock()))
+    ):
+        return False
+    return await hs.ask(CheckReplay(known.replay_token, state.created_at / 1000))
+
+
+def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:
+    """The ticket is as old as the client says, but for the way (RFC 8446 section 8.3)."""
+    said = (psk.obfuscated_age - state.age_add) % 2**32
+    return abs((now - state.created_at) - said) <= 1000 * FRESHNESS
+
+
+def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> SessionState | None:
+    """The session in a ticket, if it is one of ours and may be resumed here and now."""
+    if not config.tickets or config.ticket_keys is None:
+        return None
+    try:
+        keys = config.ticket_keys.keys()
+    except Exception as error:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error
+    state = open_ticket(ticket, keys)
+    if (
+        state is None
+        or state.version != TLS13
+        or state.cipher_suite not in CIPHER_SUITES_BY_CODE
+        or not state.is_current(milliseconds(config.clock()))
+        or state.binding != config.binding
+        or state.server_name != (server_name or "")
+    ):
+        return None
+    return state

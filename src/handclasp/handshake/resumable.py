@@ -1,0 +1,152 @@
+"""A client's sessions: which one to offer, and where to keep the next one.
+
+A session is offered only if the connection that it came from would be accepted again: the server's
+certificates are judged anew, by today's clock, trust and policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from handclasp.certificates.trust import TrustStore
+from handclasp.config import THIS_PROCESS, ClientConfig
+from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.errors import CertificateError, ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.peer import PeerCertificate
+from handclasp.handshake.questions import VerifyPeer
+from handclasp.handshake.tickets13 import milliseconds
+from handclasp.sessions.session import Session
+from handclasp.sessions.store import SessionCache
+
+_MOST_TRIED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """What a client may resume, and where to keep what comes: its store, under one key."""
+
+    store: SessionCache
+    key: str
+    session: Session | None
+
+    def refused(self) -> None:
+        """The server did not resume the session. Raises `ProtocolError`."""
+        session = self.session
+        if session is not None:
+            _call(lambda: self.store.discard(self.key, session))
+
+    def keep(self, session: Session) -> None:
+        """Keep a session of TLS 1.2. Raises `ProtocolError`."""
+        _call(lambda: self.store.put(self.key, session))
+
+
+def find_resumable(
+    config: ClientConfig,
+    server_name: str | None,
+    port: int | None,
+    trust: TrustStore | None,
+    verify: Callable[[VerifyPeer], object],
+) -> Resumable | None:
+    """The newest session that is fit to be offered, out of the config's store.
+
+    Args:
+        verify: judges a server at once; asked unless the user verifies by a callback, which is
+            asked when the server has taken the session.
+
+    Raises:
+        ProtocolError: the store failed.
+    """
+    store = config.sessions
+    if store is None:
+        return None
+    key = _key(config, server_name, port, trust)
+    for _ in range(_MOST_TRIED):
+        session = cast("Session | None", _call(lambda: store.take(key)))
+        if session is None:
+            return Resumable(store, key, None)
+        if _is_fit(config, session, server_name, verify):
+            return Resumable(store, key, session)
+        Resumable(store, key, session).refused()
+    return Resumable(store, key, None)
+
+
+def shown_in(session: Session) -> PeerCertificate:
+    """What the server showed when the session was made."""
+    return PeerCertificate(
+        session.peer_chain, session.certificate_type, session.ocsp_response, session.sct_list
+    )
+
+
+def _is_fit(
+    config: ClientConfig,
+    session: Session,
+    server_name: str | None,
+    verify: Callable[[VerifyPeer], object],
+) -> bool:
+    if not session.is_current(milliseconds(config.clock())):
+        return False
+    if session.version not in config.versions or not _suite_is_allowed(config, session):
+        return False
+    if not session.peer_chain or config.verify is not None:
+        return True
+    shown = shown_in(session)
+    question = VerifyPeer(
+        shown.chain,
+        True,
+        server_name,
+        shown.certificate_type,
+        shown.ocsp_response,
+        shown.sct_list,
+    )
+    try:
+        verify(question)
+    except CertificateError:
+        return False
+    return True
+
+
+def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
+    if session.version == "TLSv1.2":
+        return session.cipher_suite in config.cipher_suites
+    suite = CIPHER_SUITES.get(session.cipher_suite)
+    # RFC 8446 4.2.11: a key goes with any suite of its hash.
+    return suite is not None and any(
+        CIPHER_SUITES[name].hash_name == suite.hash_name
+        for name in config.cipher_suites
+        if name in CIPHER_SUITES
+    )
+
+
+def _key(
+    config: ClientConfig, server_name: str | None, port: int | None, trust: TrustStore | None
+) -> str:
+    """Names all that a session is bound to; what has no name elsewhere is bound to this process."""
+    callbacks = [
+        id(callback)
+        for callback in (config.verify, config.confirm_peer, config.choose_credentials)
+        if callback is not None
+    ]
+    parts: list[object] = [
+        server_name,
+        port,
+        config.verify_peer,
+        trust.fingerprint.hex() if trust is not None else None,
+        config.alpn,
+        [hashlib.sha256(b"".join(each.chain)).hexdigest() for each in config.credential_list],
+        [hashlib.sha256(key).hexdigest() for key in config.raw_public_keys],
+        [psk.identity.hex() for psk in config.psks],
+        config.require_extended_master_secret,
+        (THIS_PROCESS, callbacks) if callbacks else (),
+    ]
+    return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()
+
+
+def _call(store: Callable[[], object]) -> object:
+    try:
+        return store()
+    except Exception as error:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "sessions") from error

@@ -1,0 +1,102 @@
+"""Tickets, both ways: what a server issues, and a client keeps (RFC 8446 section 4.6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.keys.schedule13 import ResumptionSecret
+from handclasp.sessions.session import MAX_LIFETIME, Session
+from handclasp.sessions.store import SessionCache
+from handclasp.sessions.ticket_keys import TicketKeySource
+from handclasp.sessions.tickets import SessionState, seal_ticket
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import ExtensionType
+from handclasp.wire.messages import NewSessionTicket
+
+
+def milliseconds(time: datetime) -> int:
+    """Since 1970."""
+    return int(time.timestamp() * 1000)
+
+
+@dataclass(slots=True)
+class TicketIssuer:
+    """A server's tickets for one connection.
+
+    Attributes:
+        state: what they hold, but for the key, the time and age_add of each.
+        at_once: how many to send when the handshake is complete.
+    """
+
+    state: SessionState
+    resumption: ResumptionSecret = field(repr=False)
+    keys: TicketKeySource
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    at_once: int
+    _issued: int = 0
+
+    def issue(self) -> NewSessionTicket | None:
+        """One more ticket; None where there is no key, or the state is too long for one."""
+        nonce = self._issued.to_bytes(4, "big")
+        state = replace(
+            self.state,
+            secret=self.resumption.psk(nonce),
+            created_at=milliseconds(self.clock()),
+            age_add=int.from_bytes(self.entropy(4), "big"),
+        )
+        try:
+            keys = self.keys.keys()
+        except Exception as error:
+            raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error
+        ticket = seal_ticket(state, keys, self.entropy)
+        if ticket is None:
+            return None
+        self._issued += 1
+        extensions: dict[int, bytes] = {}
+        if state.max_early_data:
+            size = ext.write_max_early_data_size(state.max_early_data)
+            extensions[ExtensionType.EARLY_DATA] = size
+        return NewSessionTicket(state.lifetime, state.age_add, nonce, ticket, extensions)
+
+
+@dataclass(slots=True)
+class TicketKeeper:
+    """What a client makes of the tickets of one connection: sessions, in its store.
+
+    Attributes:
+        template: a session with everything but what each ticket brings.
+    """
+
+    template: Session
+    resumption: ResumptionSecret = field(repr=False)
+    store: SessionCache
+    key: str
+    clock: Callable[[], datetime]
+
+    def keep(self, message: NewSessionTicket) -> None:
+        """Raises `ProtocolError` where the message or the store is not as it must be."""
+        if message.ticket_lifetime > MAX_LIFETIME:
+            # RFC 8446 4.6.1: "Servers MUST NOT use any value greater than 604800 seconds".
+            raise ProtocolError(Fault.ILLEGAL_VALUE, f"a ticket for {message.ticket_lifetime} s")
+        data = message.extensions.get(ExtensionType.EARLY_DATA)
+        early = ext.read_max_early_data_size(data) if data is not None else 0
+        if message.ticket_lifetime == 0:
+            return  # RFC 8446 4.6.1: "the ticket should be discarded immediately".
+        session = replace(
+            self.template,
+            secret=self.resumption.psk(message.ticket_nonce),
+            ticket=message.ticket,
+            received_at=milliseconds(self.clock()),
+            lifetime=message.ticket_lifetime,
+            age_add=message.ticket_age_add,
+            max_early_data=early,
+        )
+        try:
+            self.store.put(self.key, session)
+        except Exception as error:
+            raise ProtocolError(Fault.CALLBACK_FAILED, "sessions.put") from error

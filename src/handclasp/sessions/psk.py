@@ -1,0 +1,116 @@
+"""Keys that both ends got by other means, and how they are imported into TLS 1.3 (RFC 9258)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
+from handclasp.crypto.secret import Secret
+from handclasp.errors import ConfigurationError
+from handclasp.wire.writer import opaque8, opaque16
+
+_TLS13 = 0x0304
+_TARGET_KDFS = {"sha256": (0x0001, 32), "sha384": (0x0002, 48)}
+"""HKDF_SHA256 and HKDF_SHA384 of the TLS KDF Identifiers registry, and the bytes they give."""
+
+LEAST_KEY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PreSharedKey:
+    """An external pre-shared key (RFC 8446 section 4.2.11). Never prints the key.
+
+    It must be random, and hold at least 128 bits of entropy: with a password in its place, whoever
+    listens to one handshake can try all passwords (RFC 9257 section 4.2). The same plain key must
+    not be used by two ends that both are clients and servers, for then each could be shown its own
+    messages (RFC 9257 section 4.1): `imported` with the names of both prevents that.
+
+    Attributes:
+        identity: its name, 1 to 65535 bytes, which goes over the wire in the clear.
+        key: at least 16 bytes.
+        hash_name: "sha256" or "sha384": the suites that it goes with.
+        is_imported: whether it came out of `imported`.
+
+    Raises:
+        ConfigurationError: an identity or a key of another length, or another hash.
+    """
+
+    identity: bytes
+    key: bytes = field(repr=False)
+    hash_name: str = "sha256"
+    is_imported: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.identity, bytes) or not 0 < len(self.identity) < 2**16:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError("The identity of a pre-shared key has 1 to 65535 bytes.")
+        if not isinstance(self.key, bytes) or len(self.key) < LEAST_KEY:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"A pre-shared key has at least {LEAST_KEY} random bytes: secrets.token_bytes(32)."
+            )
+        if self.hash_name not in _TARGET_KDFS:
+            raise ConfigurationError(
+                f'hash_name of a pre-shared key is "sha256" or "sha384", not {self.hash_name!r}.'
+            )
+        object.__setattr__(self, "key", Secret(self.key))
+
+    @classmethod
+    def imported(
+        cls,
+        identity: bytes,
+        key: bytes,
+        *,
+        client: bytes = b"",
+        server: bytes = b"",
+        context: bytes = b"",
+        hash_name: str = "sha256",
+    ) -> tuple[PreSharedKey, ...]:
+        """The keys that RFC 9258 derives from one, for the suites of each hash.
+
+        Args:
+            client, server: names of the two ends. With them, a key that A as a client shares with
+                B as a server is another one than the reverse. They become the context.
+            context: what else both ends must agree upon; not together with names.
+            hash_name: the hash that the key is bound to.
+
+        Raises:
+            ConfigurationError: as for the key itself, or names as well as a context.
+        """
+        base = cls(identity, key, hash_name)
+        if (client or server) and context:
+            raise ConfigurationError("Give the names of client and server, or a context, not both.")
+        if client or server:
+            if max(len(client), len(server)) > 255:
+                raise ConfigurationError("The names of client and server have at most 255 bytes.")
+            context = opaque8(client) + opaque8(server)
+        extracted = hkdf_extract(hash_name, b"", base.key)
+        made: list[PreSharedKey] = []
+        for target, (kdf, size) in _TARGET_KDFS.items():
+            imported_identity = b"".join(
+                [
+                    opaque16(identity),
+                    opaque16(context),
+                    _TLS13.to_bytes(2, "big"),
+                    kdf.to_bytes(2, "big"),
+                ]
+            )
+            digest = hashlib.new(hash_name, imported_identity).digest()
+            derived = hkdf_expand_label(hash_name, extracted, "derived psk", digest, size)
+            made.append(cls(imported_identity, derived, target, is_imported=True))
+        return tuple(made)
+
+
+def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
+    """A config's list of keys, frozen. Raises `ConfigurationError`."""
+    if isinstance(keys, PreSharedKey) or not isinstance(keys, Sequence):
+        raise ConfigurationError("psks must be a list of PreSharedKey.")
+    frozen: tuple[object, ...] = tuple(keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    found: list[PreSharedKey] = []
+    for each in frozen:
+        if not isinstance(each, PreSharedKey):
+            raise ConfigurationError(f"psks must be a list of PreSharedKey, not {each!r}.")
+        found.append(each)
+    if len({each.identity for each in found}) < len(found):
+        raise ConfigurationError("psks names an identity twice.")
+    return tuple(found)

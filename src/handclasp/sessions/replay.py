@@ -1,0 +1,63 @@
+"""Against early data that comes twice: a memory of first flights (RFC 8446 section 8.2)."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, Protocol
+
+FRESHNESS = 10.0
+"""Seconds by which a client's account of its ticket's age may differ from the server's."""
+
+
+class ReplayGuard(Protocol):
+    """Remembers first flights: `ReplayFilter`, or that of a fleet (`handclasp.redis`)."""
+
+    def is_first(self, token: bytes, ticket_created_at: float) -> Any:
+        """Whether these 32 bytes, which stand for one first flight, come for the first time.
+
+        The answer True, or an awaitable of it, accepts the early data. Whatever else it gives or
+        raises refuses them, and the handshake goes on without. `ticket_created_at` is in seconds
+        since 1970.
+        """
+        ...
+
+
+class ReplayFilter:
+    """First flights seen by this process. Safe for threads.
+
+    Older ones than twice `FRESHNESS` need not be remembered, since they are not fresh. A ticket
+    that is older than this filter may have been used before: its early data are refused.
+
+    Args:
+        capacity: flights to remember; beyond that, early data are refused for a while.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, capacity: int = 100_000, *, clock: Callable[[], float] = time.time) -> None:
+        self._capacity = capacity
+        self._clock = clock
+        self._started_at = clock()
+        self._seen: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = Lock()
+
+    def is_first(self, token: bytes, ticket_created_at: float) -> bool:
+        """Whether this first flight was not seen before; False as well if that is not known."""
+        now = self._clock()
+        if ticket_created_at < self._started_at:
+            return False
+        with self._lock:
+            while self._seen:
+                oldest, at = next(iter(self._seen.items()))
+                if now - at < 2 * FRESHNESS:
+                    break
+                del self._seen[oldest]
+            if token in self._seen or len(self._seen) >= self._capacity:
+                return False
+            self._seen[token] = now
+            return True
+
+    def __len__(self) -> int:
+        return len(self._seen)

@@ -1,0 +1,125 @@
+"""What a client keeps of a connection to come back with: a secret, and what it may be used for."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from handclasp.crypto.secret import Secret
+from handclasp.errors import ConfigurationError
+
+MAX_LIFETIME = 604_800
+"""Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Session:
+    """A session that a server offered to resume. Never prints its secret.
+
+    Attributes:
+        version: "TLSv1.3" or "TLSv1.2".
+        cipher_suite: that of the connection; a TLS 1.3 session can be resumed with another of the
+            same hash.
+        secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
+        ticket: what to show to the server; empty for a session of TLS 1.2 that goes by its id.
+        session_id: the server's name for the session in its memory (TLS 1.2 without tickets).
+        received_at: when the ticket came, in milliseconds since 1970.
+        lifetime: seconds for which the server said to keep it, at most seven days.
+        age_add: what is added to the ticket's age, so that listeners cannot link connections.
+        max_early_data: bytes that the server takes before the handshake is complete (0-RTT).
+        server_name, alpn: what the connection was for.
+        peer_chain, certificate_type, ocsp_response, sct_list: what the server showed, for it is
+            judged again when the session is used.
+        local_chain: the certificates that this side showed.
+        signature_scheme: the scheme in which the server signed.
+    """
+
+    version: str
+    cipher_suite: str
+    secret: Secret
+    ticket: bytes
+    received_at: int
+    lifetime: int
+    session_id: bytes = b""
+    age_add: int = 0
+    max_early_data: int = 0
+    server_name: str | None = None
+    alpn: str | None = None
+    peer_chain: tuple[bytes, ...] = ()
+    certificate_type: str = "X509"
+    ocsp_response: bytes | None = None
+    sct_list: bytes | None = None
+    local_chain: tuple[bytes, ...] = ()
+    signature_scheme: str | None = None
+
+    def is_current(self, now: int) -> bool:
+        """Whether it may still be used, `now` being in milliseconds since 1970."""
+        return 0 <= now - self.received_at < 1000 * min(self.lifetime, MAX_LIFETIME)
+
+    def age_at(self, now: int) -> int:
+        """obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
+        return (now - self.received_at + self.age_add) % 2**32
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, the secret included, for a store that keeps it safe."""
+        return {"format": _FORMAT} | {
+            each.name: _to_json(getattr(self, each.name)) for each in fields(self)
+        }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Session:
+        """The session of which `to_json` made this. Raises `ConfigurationError`."""
+        try:
+            if given["format"] != _FORMAT:
+                raise ValueError("another format")
+            values = {each.name: _from_json(given[each.name], each.name) for each in fields(cls)}
+            return cls(**values)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigurationError("This is not a session that was stored here.") from error
+
+    def __repr__(self) -> str:
+        return f"<Session {self.version} with {self.server_name or 'no name'}>"
+
+
+def session_to_text(session: Session) -> str:
+    """One line of JSON."""
+    return json.dumps(session.to_json(), separators=(",", ":"))
+
+
+_BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list")
+_CHAINS = ("peer_chain", "local_chain")
+_NUMBERS = ("received_at", "lifetime", "age_add", "max_early_data")
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in cast(tuple[object, ...], value)]
+    return value
+
+
+def _from_json(value: Any, name: str) -> Any:
+    if value is None:
+        return None
+    if name in _CHAINS:
+        return tuple([base64.b64decode(each, validate=True) for each in value])
+    if name in _BYTES:
+        decoded = base64.b64decode(value, validate=True)
+        return Secret(decoded) if name == "secret" else decoded
+    if name in _NUMBERS:
+        return _whole(value)
+    if not isinstance(value, str):
+        raise ValueError(name)
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("not a whole number")
+    return value

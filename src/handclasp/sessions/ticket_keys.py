@@ -1,0 +1,117 @@
+"""The keys that a server seals its tickets with: random, changed on a schedule, shared by a fleet.
+
+Whoever gets a ticket key can read what was recorded under the tickets of its time, as far as no
+key exchange came on top, and can pretend to be the server to clients that resume. So keys do not
+live long, and old ones open tickets, but seal none.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Protocol
+
+from handclasp.errors import ConfigurationError
+
+KEY_SIZE = 32
+ID_SIZE = 8
+NONCE_SIZE = 12
+
+DEFAULT_ROTATION = 8 * 3600
+"""Seconds for which one key seals tickets."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketKey:
+    """One key, and when it is used. Times are in seconds since 1970.
+
+    Attributes:
+        key_id: 8 bytes that stand in front of each of its tickets.
+        key: 32 bytes for AES-256-GCM.
+        seals_from: from when on it seals tickets, if no newer one does.
+        opens_until: until when it opens them.
+    """
+
+    key_id: bytes
+    key: bytes = field(repr=False)
+    seals_from: float
+    opens_until: float
+
+
+class TicketKeys:
+    """Ticket keys of one process: random at start, and changed on a schedule. Safe for threads.
+
+    Args:
+        rotation: seconds for which a key seals. It opens for `lifetime` seconds more.
+        lifetime: the longest life of a ticket, in seconds.
+        clock: seconds since 1970.
+
+    Raises:
+        ConfigurationError: times that are not positive.
+    """
+
+    def __init__(
+        self,
+        rotation: float = DEFAULT_ROTATION,
+        lifetime: float = DEFAULT_ROTATION,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not rotation > 0 or not lifetime > 0:
+            raise ConfigurationError("rotation and lifetime are positive numbers of seconds.")
+        self._rotation = rotation
+        self._lifetime = lifetime
+        self._clock = clock
+        self._lock = Lock()
+        self._keys: tuple[TicketKey, ...] = ()
+
+    def keys(self) -> Sequence[TicketKey]:
+        """All keys that open tickets now, the one that seals first."""
+        now = self._clock()
+        keys = self._keys
+        if keys and keys[0].seals_from <= now < keys[0].seals_from + self._rotation:
+            return keys
+        with self._lock:
+            if self._keys is keys:  # No other thread has done so meanwhile.
+                fresh = new_key(now, now + self._rotation + self._lifetime)
+                kept = [key for key in keys if key.seals_from <= now < key.opens_until]
+                self._keys = (fresh, *kept)
+            return self._keys
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._keys)} keys)"
+
+
+class TicketKeySource(Protocol):
+    """Where the keys come from: `TicketKeys`, or those of a fleet (`handclasp.redis`)."""
+
+    def keys(self) -> Sequence[TicketKey]:
+        """All keys that open tickets now, the one that seals first; empty to issue none.
+
+        Called for each ticket, from any thread: it must not wait for anything.
+        """
+        ...
+
+
+def new_key(seals_from: float, opens_until: float) -> TicketKey:
+    """A random key."""
+    return TicketKey(os.urandom(ID_SIZE), os.urandom(KEY_SIZE), seals_from, opens_until)
+
+
+def aead_of(key: TicketKey) -> Any:
+    """The cipher of a key, made once for as long as it is used."""
+    found = _AEADS.get(key.key)
+    if found is None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if len(_AEADS) >= _MOST_AEADS:
+            _AEADS.clear()
+        found = _AEADS[key.key] = AESGCM(key.key)
+    return found
+
+
+_MOST_AEADS = 64
+_AEADS: dict[bytes, Any] = {}

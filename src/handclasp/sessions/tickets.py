@@ -1,0 +1,151 @@
+"""Tickets: a server's memory of a session, sealed and given to the client to keep (RFC 5077).
+
+    opaque ticket = version (1 byte) | key id (8) | nonce (12) | AES-256-GCM(state) | tag (16)
+
+The state is a struct of our own, in TLS's presentation language; version, key id and nonce are
+authenticated with it. Nothing that cannot be opened is an error: it is no ticket of ours, and the
+handshake is a full one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from handclasp.crypto.secret import Secret
+from handclasp.errors import ProtocolError
+from handclasp.sessions.ticket_keys import ID_SIZE, NONCE_SIZE, TicketKey, aead_of
+from handclasp.wire.reader import Reader
+from handclasp.wire.writer import opaque8, opaque16, opaque24
+
+_VERSION = 1
+_HEADER_SIZE = 1 + ID_SIZE
+_TAG_SIZE = 16
+BINDING_SIZE = 32
+
+MAX_TICKET = 2**14
+"""Bytes; a client with a longer chain of certificates gets no ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """What a server must know again.
+
+    Attributes:
+        version: 0x0303 or 0x0304.
+        cipher_suite: its code.
+        secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
+        created_at: milliseconds since 1970.
+        lifetime: seconds.
+        age_add: what the client adds to the ticket's age.
+        max_early_data: bytes.
+        server_name, alpn: what the connection was for; empty where there was none.
+        binding: 32 bytes that name the config under which it was made; see `bindings`.
+        client_chain: the client's certificates, which are judged again.
+        signature_scheme: the server's, or empty.
+    """
+
+    version: int
+    cipher_suite: int
+    secret: Secret
+    created_at: int
+    lifetime: int
+    age_add: int
+    max_early_data: int
+    server_name: str
+    alpn: str
+    binding: bytes
+    client_chain: tuple[bytes, ...] = field(default=(), repr=False)
+    signature_scheme: str = ""
+
+    def is_current(self, now: int) -> bool:
+        """Whether it may still be resumed, `now` being in milliseconds since 1970."""
+        return 0 <= now - self.created_at < 1000 * self.lifetime
+
+
+def seal_ticket(
+    state: SessionState, keys: Sequence[TicketKey], entropy: Callable[[int], bytes]
+) -> bytes | None:
+    """The ticket for a client; None without a key, or where it would be too long."""
+    if not keys:
+        return None
+    key = keys[0]
+    plain = _write_state(state)
+    if len(plain) > MAX_TICKET - _HEADER_SIZE - NONCE_SIZE - _TAG_SIZE:
+        return None
+    header = _VERSION.to_bytes(1, "big") + key.key_id
+    # Random nonces collide with a chance of 2^-33 after 2^32 tickets, more than a key ever seals.
+    nonce = entropy(NONCE_SIZE)
+    sealed: bytes = aead_of(key).encrypt(nonce, plain, header + nonce)
+    return header + nonce + sealed
+
+
+def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None:
+    """The state in a ticket of ours; None for anything else, whatever it is."""
+    if not _HEADER_SIZE + NONCE_SIZE + _TAG_SIZE < len(ticket) <= MAX_TICKET:
+        return None
+    if ticket[0] != _VERSION:
+        return None
+    key = next((each for each in keys if each.key_id == ticket[1:_HEADER_SIZE]), None)
+    if key is None:
+        return None
+    from cryptography.exceptions import InvalidTag
+
+    body = _HEADER_SIZE + NONCE_SIZE
+    nonce = ticket[_HEADER_SIZE:body]
+    try:
+        plain = aead_of(key).decrypt(nonce, ticket[body:], ticket[:body])
+        return _read_state(plain)
+    except (InvalidTag, ProtocolError, UnicodeDecodeError):
+        return None
+
+
+def _write_state(state: SessionState) -> bytes:
+    return b"".join(
+        [
+            state.version.to_bytes(2, "big"),
+            state.cipher_suite.to_bytes(2, "big"),
+            opaque8(state.secret),
+            state.created_at.to_bytes(8, "big"),
+            state.lifetime.to_bytes(4, "big"),
+            state.age_add.to_bytes(4, "big"),
+            state.max_early_data.to_bytes(4, "big"),
+            opaque16(state.server_name.encode("utf-8")),
+            opaque8(state.alpn.encode("utf-8")),
+            state.binding,
+            opaque24(b"".join([opaque24(der) for der in state.client_chain])),
+            opaque8(state.signature_scheme.encode("ascii")),
+        ]
+    )
+
+
+def _read_state(plain: bytes) -> SessionState:
+    reader = Reader(plain, "ticket")
+    version, suite = reader.uint16("version"), reader.uint16("cipher_suite")
+    secret = Secret(reader.opaque8("secret", 32))
+    created_at = reader.uint32("created_at") << 32 | reader.uint32("created_at")
+    lifetime, age_add = reader.uint32("lifetime"), reader.uint32("age_add")
+    max_early_data = reader.uint32("max_early_data")
+    server_name = reader.opaque16("server_name").decode("utf-8")
+    alpn = reader.opaque8("alpn").decode("utf-8")
+    binding = reader.opaque("binding", BINDING_SIZE)
+    vector = reader.vector24("client_chain")
+    chain: list[bytes] = []
+    while vector.more():
+        chain.append(vector.opaque24("certificate", 1))
+    scheme = reader.opaque8("signature_scheme").decode("ascii")
+    reader.end()
+    return SessionState(
+        version,
+        suite,
+        secret,
+        created_at,
+        lifetime,
+        age_add,
+        max_early_data,
+        server_name,
+        alpn,
+        binding,
+        tuple(chain),
+        scheme,
+    )
