@@ -237,6 +237,7 @@ CERTIFICATE_VERIFY = [
         (changed(algorithm=code), Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY)
         for code in SCHEMES
         if code != SignatureSchemeCode.ecdsa_secp256r1_sha256
+        and not SignatureSchemeCode(code).name.startswith("rsa_pkcs1")
     ],
 ]
 

@@ -40,10 +40,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "info",
         "errors",
         "faults",
+        "sessions",
         "trace.hooks",
     ),
     "trace": ("trace", "wire", "info", "errors", "faults"),
     "events": ("handshake.questions", "info"),
+    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults"),
     "config": (
         "wire.compression",
         "certificates",
@@ -51,6 +53,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "handshake.questions",
         "limits",
         "errors",
+        "sessions",
         "trace.keylog",
     ),
     "connection": (
@@ -116,6 +119,8 @@ EXCEPTIONS = {
     "certificates.credentials": {"time"},
     "certificates.watched": {"time"},
     "certificates.system_trust": {"ssl"},
+    "sessions.replay": {"time"},
+    "sessions.ticket_keys": {"time"},
 }
 
 # What may be imported from outside of the standard library. All but the first are optional, and
@@ -130,6 +135,8 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.authority",
     "certificates.credentials",
     "certificates.watched",
+    # Of keys that are shared by many connections, and no part of a replay.
+    "sessions.ticket_keys",
 }
 
 

@@ -4,15 +4,16 @@ Each side is a real connection. What the RFC's endpoints chose differently is pu
 the client's hellos (they offer groups and extensions that ours does not), the server's
 EncryptedExtensions and CertificateRequest (they hold other extensions), private keys and randoms
 (by `entropy`), and signatures (RSASSA-PSS and ECDSA are randomised, and some keys are not
-published; ours are checked before they are sent, so they are right over our transcript). The
-ticket of section 3 is put in as well, as no tickets are issued yet. All else is the engine's own:
-messages, transcript, secrets, Finished, records and their boundaries, alerts.
+published; ours are checked before they are sent, so they are right over our transcript), and the
+tickets, whose insides are their server's own. All else is the engine's: messages, transcript,
+secrets, binders, Finished, records and their boundaries, alerts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,23 +26,37 @@ from handclasp import (
     ClientConnection,
     Credentials,
     DataReceived,
+    EarlyDataReceived,
     Event,
     HandshakeCompleted,
     PeerClosed,
     Recorder,
     ServerConfig,
     ServerConnection,
+    Session,
+    SessionStore,
     VerifiedPeer,
     VerifyPeer,
 )
 from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto.groups import GROUPS, PrivateShare
-from handclasp.handshake import client13, server13
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.handshake import client13, recognition13, server13
 from handclasp.handshake.client import send_offer
 from handclasp.handshake.offer import ClientOffer
+from handclasp.handshake.psk13 import psk_of_session, with_psks
+from handclasp.handshake.resumable import Resumable
+from handclasp.handshake.tickets13 import milliseconds
+from handclasp.keys.schedule13 import ResumptionSecret
+from handclasp.keys.transcript import Transcript
+from handclasp.sessions.replay import ReplayFilter
+from handclasp.sessions.tickets import SessionState
 from handclasp.trace.events import SecretDerived
+from handclasp.wire.codecs import write_message
+from handclasp.wire.extensions import read_max_early_data_size, read_offered_psks
 from handclasp.wire.iana import group_name
-from handclasp.wire.messages import Certificate, ClientHello, read_message
+from handclasp.wire.messages import Certificate, ClientHello, NewSessionTicket, read_message
 
 NAMES = ("simple_1rtt", "hello_retry_request", "client_authentication", "compatibility_mode")
 
@@ -104,12 +119,14 @@ def play(connection: Any, trace: Trace, role: Role) -> list[Event]:
         if record.sender != role:
             events += connection.receive_data(record.encoded)
             continue
-        if record.content_type == "application_data":
+        if record.content_type == "application_data" and record.epoch == "early":
+            connection.send_early_data(record.payload)
+        elif record.content_type == "application_data":
             connection.send_data(record.payload)
         elif record.content_type == "alert":
             connection.close()
         elif record.content_type == "handshake" and record.epoch == "application":
-            # NewSessionTicket: not issued yet, so put in; its protection is ours.
+            # NewSessionTicket: ours would be another, so it is put in; its protection is ours.
             connection._records.send_handshake(record.payload)
         sent += bytes(connection.data_to_send())
         assert sent[: len(record.encoded)] == record.encoded, record.name
@@ -147,8 +164,11 @@ def secrets_of(notes: Recorder) -> dict[str, bytes]:
 def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConnection, Recorder]:
     first = offer_of(trace, "client_hello", "client_key_share")
 
-    def with_offer_of_trace(hs: Any, config: ClientConfig, server_name: str | None) -> Any:
+    def with_offer_of_trace(
+        hs: Any, config: ClientConfig, server_name: str | None, resumable: object
+    ) -> Any:
         assert server_name == first.server_name
+        assert resumable is None
         return send_offer(hs, config, first)
 
     monkeypatch.setattr(handclasp.connection, "client_handshake", with_offer_of_trace)
@@ -166,7 +186,9 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
 
 
 def second_offer(trace: Trace) -> Callable[..., ClientOffer]:
-    def offer(_: Any, __: Any, group: str | None, cookie: bytes | None) -> ClientOffer:
+    def offer(
+        _: Any, __: Any, group: str | None, cookie: bytes | None, *___: object
+    ) -> ClientOffer:
         second = offer_of(trace, "second_client_hello", "client_second_key_share")
         assert group is not None
         assert set(second.shares) == {group}
@@ -213,6 +235,7 @@ def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConn
         client_auth=ClientAuth.REQUIRED if asks else ClientAuth.NONE,
         verify=take_unverified if asks else None,
         groups=[GROUP_NAMES[key.group]],
+        tickets=0,
         entropy=Entropy(entropy_of_server(trace)),
     )
     notes = Recorder(record_secrets=True)
@@ -278,6 +301,141 @@ def extensions_of(trace: Trace, message: str) -> dict[int, bytes]:
 def take_unverified(question: VerifyPeer) -> VerifiedPeer:
     """The certificates are of 2016, RSA of 1024 bits and self-signed: for the replay only."""
     return accept_unverified(question.chain)
+
+
+# The resumed handshake of section 4, with 0-RTT data
+
+
+@pytest.fixture
+def resumed() -> Trace:
+    return load("resumed_0rtt")
+
+
+@pytest.fixture
+def session(resumed: Trace) -> Session:
+    """What our client would have kept of the ticket of section 3."""
+    first = load("simple_1rtt")
+    ticket = read_message(first.messages["new_session_ticket"].encoded)
+    assert isinstance(ticket, NewSessionTicket)
+    suite = CIPHER_SUITES[first.cipher_suite]
+    resumption = ResumptionSecret(suite, Secret(first.secrets["resumption_master_secret"]))
+    return Session(
+        version="TLSv1.3",
+        cipher_suite=suite.name,
+        secret=resumption.psk(ticket.ticket_nonce),
+        ticket=ticket.ticket,
+        received_at=0,
+        lifetime=ticket.ticket_lifetime,
+        age_add=ticket.ticket_age_add,
+        max_early_data=read_max_early_data_size(ticket.extensions[42]),
+        server_name="server",
+    )
+
+
+def age_in(trace: Trace, session: Session) -> int:
+    """Milliseconds since the ticket came, as the client of the trace says."""
+    offered = read_offered_psks(client_hello_of(trace).extensions[41])
+    return (offered.identities[0].obfuscated_ticket_age - session.age_add) % 2**32
+
+
+def client_hello_of(trace: Trace) -> ClientHello:
+    hello = read_message(trace.messages["client_hello"].encoded)
+    assert isinstance(hello, ClientHello)
+    return hello
+
+
+def test_the_binder(resumed: Trace, session: Session) -> None:
+    hello = client_hello_of(resumed)
+    psk = psk_of_session(session, age_in(resumed, session))
+    without = replace(
+        hello, extensions={k: data for k, data in hello.extensions.items() if k != 41}
+    )
+    assert write_message(with_psks(without, [psk], Transcript())) == hello.raw
+
+
+def test_client_resumes(resumed: Trace, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = replace(
+        offer_of(resumed, "client_hello", "client_key_share"),
+        session=session,
+        psks=(psk_of_session(session, age_in(resumed, session)),),
+        early_data=True,
+    )
+    monkeypatch.setattr(
+        handclasp.connection,
+        "client_handshake",
+        lambda hs, config, *_: send_offer(hs, config, offer),
+    )
+    found = Resumable(SessionStore(), "key", session)
+    monkeypatch.setattr(handclasp.connection, "find_resumable", lambda *_: found)
+    config = ClientConfig(
+        verify=take_unverified,
+        middlebox_compatibility=False,
+        record_size_limit=2**14 + 1,
+        entropy=no_entropy,
+    )
+    notes = Recorder(record_secrets=True)
+    connection = ClientConnection(config, server_name="server", trace=notes)
+    check_resumed(play(connection, resumed, "client"), resumed, "client")
+    check_secrets(notes, resumed)
+
+
+def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_extensions = server13._encrypted_extensions
+
+    def encrypted_extensions(*arguments: Any) -> dict[int, bytes]:
+        ours, theirs = own_extensions(*arguments), extensions_of(resumed, "encrypted_extensions")
+        assert theirs.items() >= ours.items()
+        assert theirs.pop(42) == b""
+        return theirs
+
+    monkeypatch.setattr(server13, "_encrypted_extensions", encrypted_extensions)
+    monkeypatch.setattr(server13, "_issuer", lambda *_: None)
+    issued = datetime(2018, 1, 1, tzinfo=UTC)
+    age = timedelta(milliseconds=age_in(resumed, session))
+    config = ServerConfig(
+        credentials=credentials_of(load("simple_1rtt"), "server"),
+        groups=["X25519"],
+        max_early_data=session.max_early_data,
+        replay_guard=ReplayFilter(clock=lambda: 0.0),
+        clock=lambda: issued + age,
+        entropy=Entropy(entropy_of_server(resumed)),
+    )
+    state = SessionState(
+        version=0x0304,
+        cipher_suite=0x1301,
+        secret=session.secret,
+        created_at=milliseconds(issued),
+        lifetime=session.lifetime,
+        age_add=session.age_add,
+        max_early_data=session.max_early_data,
+        server_name="server",
+        alpn="",
+        binding=config.binding,
+    )
+    opened = {session.ticket: state}
+    monkeypatch.setattr(recognition13, "open_ticket", lambda ticket, _: opened[ticket])
+    notes = Recorder(record_secrets=True)
+    connection = ServerConnection(config, trace=notes)
+    check_resumed(play(connection, resumed, "server"), resumed, "server")
+    check_secrets(notes, resumed)
+
+
+def check_resumed(events: list[Event], trace: Trace, role: Role) -> None:
+    completed = next(event for event in events if isinstance(event, HandshakeCompleted))
+    assert completed.info.resumed
+    assert completed.info.early_data == "accepted"
+    early, _ = [r.payload for r in trace.records if r.sender == "client"][1], None
+    if role == "server":
+        assert events[0] == EarlyDataReceived(early)
+    data = [r for r in trace.records if r.content_type == "application_data"]
+    received = [r.payload for r in data if r.sender != role and r.epoch == "application"]
+    assert [event.data for event in events if isinstance(event, DataReceived)] == received
+    assert events[-1] == PeerClosed()
+
+
+def check_secrets(notes: Recorder, trace: Trace) -> None:
+    names = {**SECRETS, "CLIENT_EARLY_TRAFFIC_SECRET": "client_early_traffic_secret"}
+    assert secrets_of(notes) == {label: trace.secrets[name] for label, name in names.items()}
 
 
 def test_names_of_groups() -> None:

@@ -18,6 +18,7 @@ OF_TLS12 = {
     HandshakeType.HELLO_REQUEST,
     HandshakeType.CLIENT_HELLO,
     HandshakeType.SERVER_HELLO,
+    HandshakeType.NEW_SESSION_TICKET,
     HandshakeType.CERTIFICATE,
     HandshakeType.SERVER_KEY_EXCHANGE,
     HandshakeType.CERTIFICATE_REQUEST,

@@ -37,6 +37,13 @@ class Pair:
     values: st.SearchStrategy[Any]
 
 
+identities = st.builds(
+    ext.PskIdentity, st.binary(min_size=1, max_size=40), st.integers(0, 2**32 - 1)
+)
+offered_psks = st.lists(
+    st.tuples(identities, st.binary(min_size=32, max_size=64)), min_size=1, max_size=4
+).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))  # type: ignore[arg-type]
+
 PAIRS = {
     "server_name": Pair(ext.read_server_name, ext.write_server_name, names),
     "supported_groups": Pair(ext.read_supported_groups, ext.write_supported_groups, uint16_lists),
@@ -66,6 +73,16 @@ PAIRS = {
     "cookie": Pair(ext.read_cookie, ext.write_cookie, st.binary(min_size=1, max_size=300)),
     "record_size_limit": Pair(
         ext.read_record_size_limit, ext.write_record_size_limit, st.integers(64, 0xFFFF)
+    ),
+    "psk_key_exchange_modes": Pair(
+        ext.read_psk_key_exchange_modes,
+        ext.write_psk_key_exchange_modes,
+        st.binary(min_size=1, max_size=5),
+    ),
+    "offered_psks": Pair(ext.read_offered_psks, ext.write_offered_psks, offered_psks),
+    "selected_identity": Pair(ext.read_selected_identity, ext.write_selected_identity, uint16),
+    "max_early_data_size": Pair(
+        ext.read_max_early_data_size, ext.write_max_early_data_size, st.integers(0, 2**32 - 1)
     ),
     "ec_point_formats": Pair(
         ext.read_ec_point_formats, ext.write_ec_point_formats, st.binary(min_size=1, max_size=5)

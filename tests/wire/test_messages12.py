@@ -37,6 +37,9 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
         raw=raw,
     ),
     "server_hello_done": st.builds(m12.ServerHelloDone, raw=raw),
+    "new_session_ticket": st.builds(
+        m12.NewSessionTicket12, st.integers(0, 2**32 - 1), st.binary(max_size=300), raw=raw
+    ),
     "client_key_exchange": st.builds(m12.ClientKeyExchange, st.binary(max_size=300), raw=raw),
 }
 kinds = pytest.mark.parametrize("name", MESSAGES)

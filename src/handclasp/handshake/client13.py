@@ -92,9 +92,8 @@ async def complete_client_handshake(
         offer, server_hello = await _retry(hs, config, offer, server_hello)
     elif config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
-    hs.note_decision(
-        "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
-    )
+    suites = config.cipher_suites
+    hs.note_decision("cipher_suite", suites, suites, suite.name, "the server chose")
 
     psk = _selected_psk(offer, server_hello, suite)
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
@@ -104,13 +103,11 @@ async def complete_client_handshake(
         hs.install_write(handshake.client.keys(), "handshake")
 
     agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk)
-    request: CertificateRequest | None = None
-    if psk is not None:
-        shown, server = await _recognise_server(hs, config, offer, psk)
-    else:
-        request, shown, server = await _receive_server_authentication(
-            hs, config, offer, agreed.server_certificate_type
-        )
+    request, shown, server = (
+        await _receive_server_authentication(hs, config, offer, agreed.server_certificate_type)
+        if psk is None
+        else await _recognise_server(hs, config, offer, psk)
+    )
     peer_finished = await receive_finished(hs, handshake.server)
     if resumable is not None and psk is None:
         resumable.refused()
@@ -129,31 +126,8 @@ async def complete_client_handshake(
     hs.install_write(application.client.keys(), "application")
 
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
-    own_chain = credentials.chain if credentials else ()
-    if psk is not None and psk.session is not None:
-        own_chain = psk.session.local_chain
-    info = ConnectionInfo(
-        version=version_name(TLS13),
-        cipher_suite=suite.name,
-        group=group,
-        signature_scheme=server.signature_scheme,
-        alpn=agreed.alpn,
-        server_name=offer.server_name,
-        resumed=psk is not None and psk.session is not None,
-        early_data=early_data,
-        hello_retry=offer.retried,
-        peer_chain_der=server.chain,
-        peer_verified=server.verified,
-        verified_chain_der=server.path,
-        local_chain_der=own_chain,
-        client_signature_scheme=own_scheme,
-        peer_certificate_type=shown.certificate_type,
-        local_certificate_type=agreed.client_certificate_type,
-        certificate_compression=shown.compression,
-        ocsp_response=shown.ocsp_response,
-        sct_list=shown.sct_list,
-        psk_identity=psk.identity if psk is not None and psk.external is not None else None,
-    )
+    own = credentials.chain if credentials else (), own_scheme
+    info = _info(offer, agreed, suite, group, psk, shown, server, early_data, *own)
     return Settled13(
         info,
         peer_finished,
@@ -161,6 +135,43 @@ async def complete_client_handshake(
         application.server,
         application.exporter,
         keeper=_keeper(hs, config, info, application, resumable),
+    )
+
+
+def _info(
+    offer: ClientOffer,
+    agreed: _Agreed,
+    suite: CipherSuite,
+    group: str | None,
+    psk: Psk | None,
+    shown: PeerCertificate,
+    server: AuthenticatedPeer,
+    early_data: str,
+    own_chain: tuple[bytes, ...],
+    own_scheme: str | None,
+) -> ConnectionInfo:
+    session = psk.session if psk is not None else None
+    return ConnectionInfo(
+        version=version_name(TLS13),
+        cipher_suite=suite.name,
+        group=group,
+        signature_scheme=server.signature_scheme,
+        alpn=agreed.alpn,
+        server_name=offer.server_name,
+        resumed=session is not None,
+        early_data=early_data,
+        hello_retry=offer.retried,
+        peer_chain_der=server.chain,
+        peer_verified=server.verified,
+        verified_chain_der=server.path,
+        local_chain_der=session.local_chain if session is not None else own_chain,
+        client_signature_scheme=own_scheme,
+        peer_certificate_type=shown.certificate_type,
+        local_certificate_type=agreed.client_certificate_type,
+        certificate_compression=shown.compression,
+        ocsp_response=shown.ocsp_response,
+        sct_list=shown.sct_list,
+        psk_identity=psk.identity if psk is not None and psk.external is not None else None,
     )
 
 
@@ -307,19 +318,19 @@ def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSu
 
 async def _recognise_server(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer, psk: Psk
-) -> tuple[PeerCertificate, AuthenticatedPeer]:
+) -> tuple[None, PeerCertificate, AuthenticatedPeer]:
     """Who holds the key is who it was: what it showed then is judged again.
 
     An external key has no certificates: holding it is all that there is to know.
     """
     shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
     if not shown.chain or psk.session is None:
-        return shown, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+        return None, shown, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
     name = offer.server_name
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
     await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
     scheme = psk.session.signature_scheme
-    return shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    return None, shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
 
 
 @dataclass(frozen=True, slots=True)

@@ -552,11 +552,11 @@ def _send_server_hello(
 ) -> None:
     """`skips` says that early data, if there are any, are to be passed over."""
     extensions: dict[int, bytes] = {}
+    if known is not None:
+        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:
         entry = ext.KeyShareEntry(GROUPS[choice.group].code, share)
         extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_server_hello(entry)
-    if known is not None:
-        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     extensions[ExtensionType.SUPPORTED_VERSIONS] = ext.write_selected_version(TLS13)
     hs.send(
         ServerHello(
