@@ -26,7 +26,7 @@ def test_each_command_has_help_without_what_is_not_there_yet(run: Run) -> None:
     for command in (["demo"], ["connect"], ["serve"], ["cert"], ["cert", "issue"]):
         result = run(*command, "--help")
         assert result.exit_code == 0
-        for later in ("--tls12", "--session", "--early-data", "--allow-rsa", "--verbose"):
+        for later in ("--session", "--early-data", "--verbose"):
             assert later not in result.stdout
 
 
@@ -40,16 +40,13 @@ def test_a_command_that_is_not_there_is_a_wrong_argument(run: Run, command: str)
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("connect", "localhost:1", "--tls12"),
         ("connect", "localhost:1", "--session", "file"),
         ("connect", "localhost:1", "--early-data", "file"),
         ("connect", "localhost:1", "-v"),
         ("connect", "localhost:1", "-vv"),
         ("connect", "localhost:1", "--trace", "file.html"),
         ("connect", "localhost:1", "--trace", "file.pcapng"),
-        ("serve", "--tls12"),
         ("serve", "--early-data"),
-        ("serve", "--allow-rsa-key-transport"),
         ("demo", "--verbose"),
     ],
 )

@@ -254,6 +254,114 @@ def test_what_is_offered_can_be_chosen(run: Run, pki: Pki, ca_of_pki: str) -> No
     assert (shown["group"], shown["hello_retry"]) == ("secp384r1", True)
 
 
+KEY_TRANSPORT_SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "group"),
+    [
+        ((), "TLSv1.3", "X25519MLKEM768"),
+        (("--tls13",), "TLSv1.3", "X25519MLKEM768"),
+        (("--tls12",), "TLSv1.2", "X25519"),
+        (("--tls12", "--tls13"), "TLSv1.3", "X25519MLKEM768"),
+        (("--tls12", "--group", "secp384r1", "--group", "secp256r1"), "TLSv1.2", "secp384r1"),
+        (("--group", "SECP256R1"), "TLSv1.3", "secp256r1"),
+    ],
+)
+def test_the_version_can_be_chosen(
+    run: Run, pki: Pki, ca_of_pki: str, arguments: tuple[str, ...], version: str, group: str
+) -> None:
+    with server(tls_server(pki.server(), prefer_client_order=True)) as port:
+        result = run("connect", f"localhost:{port}", "--ca", ca_of_pki, "--json", *arguments)
+    shown = json.loads(result.stdout)
+    assert (shown["version"], shown["group"]) == (version, group)
+    assert shown["signature_scheme"] == "ecdsa_secp256r1_sha256"
+
+
+def test_a_suite_of_tls12_chooses_the_version(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    suite = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
+    with server(tls_server(pki.server())) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json",
+            "--suite", suite, "--group", "X25519", "--group", "secp256r1",
+        )  # fmt: skip
+    shown = json.loads(result.stdout)
+    assert (shown["version"], shown["cipher_suite"]) == ("TLSv1.2", suite)
+
+
+def test_key_transport_is_allowed_with_a_warning(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    old = tls_server(pki.server(key_type="rsa-2048"), allow_rsa_key_transport=True)
+    allowed = ("--allow-rsa-key-transport", "--suite", KEY_TRANSPORT_SUITE)
+    with server(old, connections=3) as port:
+        told = run("connect", f"localhost:{port}", "--ca", ca_of_pki, *allowed, input="")
+        as_json = run("connect", f"localhost:{port}", "--ca", ca_of_pki, *allowed, "--json")
+        quiet = run("connect", f"localhost:{port}", "--ca", ca_of_pki, *allowed, "-q", input="")
+    assert told.exit_code == as_json.exit_code == 0
+    for each in (told, as_json):
+        assert each.stderr.startswith("Warning: --allow-rsa-key-transport")
+        assert "forward secrecy" in each.stderr
+    assert "none: the client made the secret (no forward secrecy)" in told.stderr
+    assert max(map(len, told.stderr.splitlines())) <= 80
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    shown = json.loads(as_json.stdout)
+    assert (shown["version"], shown["cipher_suite"]) == ("TLSv1.2", KEY_TRANSPORT_SUITE)
+    assert (shown["group"], shown["signature_scheme"]) == (None, None)
+    assert shown["peer"]["verified"] is True
+
+
+def test_key_transport_that_is_allowed_is_the_last_choice(
+    run: Run, pki: Pki, ca_of_pki: str
+) -> None:
+    old = tls_server(
+        pki.server(key_type="rsa-2048"), allow_rsa_key_transport=True, versions=("TLSv1.2",)
+    )
+    with server(old) as port:
+        arguments = ("--ca", ca_of_pki, "--json", "--allow-rsa-key-transport")
+        result = run("connect", f"localhost:{port}", *arguments)
+    shown = json.loads(result.stdout)
+    assert (shown["version"], shown["group"]) == ("TLSv1.2", "X25519")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--suite", KEY_TRANSPORT_SUITE),
+            f"{KEY_TRANSPORT_SUITE} has no forward secrecy. To use it all the same, add "
+            "--allow-rsa-key-transport.",
+        ),
+        (
+            ("--tls13", "--allow-rsa-key-transport"),
+            "--allow-rsa-key-transport is about TLS 1.2: leave out --tls13, and let a --suite be "
+            "one of TLS 1.2.",
+        ),
+        (
+            ("--suite", "TLS_AES_128_GCM_SHA256", "--allow-rsa-key-transport"),
+            "--allow-rsa-key-transport is about TLS 1.2: leave out --tls13, and let a --suite be "
+            "one of TLS 1.2.",
+        ),
+        (
+            ("--tls12", "--suite", "TLS_AES_128_GCM_SHA256"),
+            "--tls12 does not go with the rest: --suite has nothing for it. Leave one of them out.",
+        ),
+        (
+            ("--tls13", "--suite", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+            "--tls13 does not go with the rest: --suite has nothing for it. Leave one of them out.",
+        ),
+        (
+            ("--tls12", "--group", "X25519MLKEM768"),
+            "--tls12 does not go with the rest: --group has nothing for it. Leave one of them out.",
+        ),
+    ],
+)
+def test_versions_and_what_does_not_go_with_them(
+    run: Run, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = run("connect", "localhost:1", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"handclasp: {sentence}\n"
+
+
 def test_insecure_says_that_nobody_was_verified(run: Run, pki: Pki) -> None:
     with server(tls_server(pki.server("other.test")), connections=2) as port:
         human = run("connect", f"localhost:{port}", "--insecure", input="")
@@ -392,8 +500,12 @@ def test_a_server_of_older_days(run: Run, pair: tuple[str, str], ca: str) -> Non
     def serve(sock: socket.socket) -> None:
         context.wrap_socket(sock, server_side=True).close()
 
-    with server(serve) as port:
-        error = failure(run, f"localhost:{port}", "--ca", ca)
+    with server(serve, connections=3) as port:
+        result = run("connect", f"localhost:{port}", "--ca", ca, "--json")
+        only_old = run("connect", f"localhost:{port}", "--ca", ca, "--json", "--tls12")
+        error = failure(run, f"localhost:{port}", "--ca", ca, "--tls13")
+    assert json.loads(result.stdout)["version"] == "TLSv1.2"
+    assert json.loads(only_old.stdout)["version"] == "TLSv1.2"
     assert error["alert"] == "protocol_version"
 
 

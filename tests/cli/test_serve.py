@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from tests.cli.conftest import Process, Run, started
+from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
 
 import handclasp
 from handclasp import ClientConfig, Recorder, TLSError
@@ -102,6 +104,89 @@ def test_signals_end_it_cleanly(files: Process, number: int) -> None:
         assert files.end(number) == 0
     while not files.lines.empty():
         assert "Traceback" not in files.lines.get()
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_one_version_alone(authority: LocalAuthority, version: str) -> None:
+    other = {"TLSv1.2": "TLSv1.3", "TLSv1.3": "TLSv1.2"}[version]
+    option = {"TLSv1.2": "--tls12", "TLSv1.3": "--tls13"}[version]
+    with started("serve", "--echo", "--port", "0", option) as process:
+        config = ClientConfig(trust=authority.trust)
+        with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+            assert tls.info.version == version
+        process.line(version)
+        config = ClientConfig(trust=authority.trust, versions=(other,))
+        with pytest.raises(TLSError, match="protocol_version"):
+            handclasp.connect("localhost", process.port, config, timeout=20)
+        assert "NO_SHARED_VERSION" in process.line("failed")
+
+
+@pytest.mark.parametrize("options", [(), ("--tls12", "--tls13")])
+def test_both_versions(authority: LocalAuthority, options: tuple[str, ...]) -> None:
+    with started("serve", "--echo", "--port", "0", *options) as process:
+        for version in ("TLSv1.2", "TLSv1.3"):
+            config = ClientConfig(trust=authority.trust, versions=(version,))
+            with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+                assert tls.info.version == version
+
+
+def test_key_transport_is_allowed_with_a_warning(authority: LocalAuthority) -> None:
+    suite = "TLS_RSA_WITH_AES_128_GCM_SHA256"
+    old = ClientConfig(trust=authority.trust, cipher_suites=(suite,), allow_rsa_key_transport=True)
+    arguments = ("serve", "--echo", "--port", "0", "--allow-rsa-key-transport")
+    with started(*arguments) as process:
+        # It has a certificate for that; to everybody else it speaks as ever.
+        with handclasp.connect("localhost", process.port, old, timeout=20) as tls:
+            assert (tls.info.cipher_suite, tls.info.group) == (suite, None)
+            tls.sendall(b"there and back")
+            assert tls.recv(100) == b"there and back"
+        assert f"{suite}  RSA key transport" in process.line("TLSv1.2")
+        config = ClientConfig(trust=authority.trust)
+        with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+            assert tls.info.signature_scheme == "ecdsa_secp256r1_sha256"
+        process.end(signal.SIGTERM)
+
+
+def test_the_warning_is_on_standard_error(home: Path) -> None:
+    popen = subprocess.Popen(
+        [*COMMAND, "serve", "--echo", "--port", "0", "--json", "--allow-rsa-key-transport"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert popen.stderr is not None
+    try:
+        said = [popen.stderr.readline()]
+        while said[-1] and "Ctrl-C" not in said[-1]:
+            said.append(popen.stderr.readline())
+    finally:
+        popen.terminate()
+        output, _ = popen.communicate(timeout=30)
+    assert said[0].startswith("Warning: --allow-rsa-key-transport")
+    assert "forward secrecy" in said[0]
+    assert output == ""
+    assert max(len(line.rstrip("\n")) for line in said[:5]) <= 80
+
+
+def test_key_transport_is_off(authority: LocalAuthority) -> None:
+    old = ClientConfig(
+        trust=authority.trust,
+        cipher_suites=("TLS_RSA_WITH_AES_128_GCM_SHA256",),
+        allow_rsa_key_transport=True,
+    )
+    with started("serve", "--echo", "--port", "0") as process:
+        with pytest.raises(TLSError, match="handshake_failure"):
+            handclasp.connect("localhost", process.port, old, timeout=20)
+        assert "NO_SHARED_CIPHER_SUITE" in process.line("failed")
+
+
+def test_key_transport_without_a_key_for_it(run: Run, pair: tuple[str, str]) -> None:
+    given = ("--cert", pair[0], "--key", pair[1])
+    sentence = one_sentence(run, *given, "--allow-rsa-key-transport")
+    assert "needs an RSA key" in sentence
+    assert pair[1] in sentence
+    assert "leave out --tls13" in one_sentence(run, "--tls13", "--allow-rsa-key-transport")
 
 
 def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority) -> None:

@@ -74,7 +74,7 @@ class LocalSigner:
         spki_is_pss: whether the certificate declares its RSA key as id-RSASSA-PSS.
 
     Raises:
-        ConfigurationError: no TLS 1.3 signature scheme takes a key of this kind or size.
+        ConfigurationError: no signature scheme of TLS takes a key of this kind or size.
     """
 
     __slots__ = ("_private_key", "schemes")
@@ -86,7 +86,7 @@ class LocalSigner:
         )
         if not self.schemes:
             raise ConfigurationError(
-                "TLS 1.3 cannot sign with this key: use ECDSA P-256, Ed25519, or RSA of at least "
+                "TLS cannot sign with this key: use ECDSA P-256, Ed25519, or RSA of at least "
                 "2048 bits."
             )
         self._private_key = private_key
@@ -249,7 +249,7 @@ class Credentials:
         as rsaEncryption; for id-RSASSA-PSS see `raw_public_key_from_signer`.
 
         Raises:
-            ConfigurationError: there is no private key, the password is not right, or TLS 1.3
+            ConfigurationError: there is no private key, the password is not right, or TLS
                 cannot sign with it.
         """
         data, what = loading.read_source(key, "key")
@@ -387,7 +387,7 @@ def _from_parts(
 def _check_can_sign(private_key: Any, key_file: str) -> None:
     if not signatures.key_kind(private_key):
         raise ConfigurationError(
-            f"{loading.capital(key_file)} holds a kind of key that TLS 1.3 cannot sign with: use "
+            f"{loading.capital(key_file)} holds a kind of key that TLS cannot sign with: use "
             "ECDSA P-256, Ed25519, or RSA of at least 2048 bits."
         )
 
@@ -431,7 +431,7 @@ def _schemes_of_both(signer: Signer, public_key: Any, is_pss: bool, owner: str) 
     if not schemes:
         raise ConfigurationError(
             f"The signer cannot sign for {owner}: it needs one of "
-            f"{', '.join(fitting) or 'no scheme of TLS 1.3'}."
+            f"{', '.join(fitting) or 'no scheme of TLS'}."
         )
     return schemes
 

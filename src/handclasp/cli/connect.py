@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,12 @@ from handclasp.cli.outcome import (
     failure_of,
 )
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
+from handclasp.cli.versions import (
+    version_options,
+    version_settings,
+    versions_checked,
+    warn_of_key_transport,
+)
 from handclasp.errors import CertificateError
 from handclasp.info import ConnectionInfo
 
@@ -81,7 +87,7 @@ class _Attempt:
     "--explain", is_flag=True, help="Print every rule of the decision on the certificate."
 )
 @click.option("--alpn", metavar="A,B", help="Application protocols to offer, best first.")
-@click.option("--tls13", is_flag=True, help="Speak TLS 1.3 only.")
+@version_options
 @click.option("--suite", multiple=True, metavar="SUITE", help="Offer only this (may repeat).")
 @click.option(
     "--group",
@@ -102,7 +108,6 @@ class _Attempt:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and do not talk.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell nothing unless it fails.")
-@later("--tls12")
 @later("--session", takes_value=True)
 @later("--early-data", takes_value=True)
 @later("--verbose", "-v")
@@ -116,6 +121,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     attempt = _attempt(one_address(addresses), options)
     attempt.recorder = _recorder(options)
     send = unescaped(options["send"]) if options["send"] is not None else None
+    if not options["quiet"]:
+        warn_of_key_transport(options)
     try:
         failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
     finally:
@@ -130,13 +137,12 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
 
     host, port = host_and_port(address)
     trust = _trust(options)
-    settings: dict[str, Any] = {}
+    settings = version_settings(options)
     if options["suite"]:
         settings["cipher_suites"] = options["suite"]
     if options["group"]:
         settings["groups"] = group_names(options["group"])
-        settings["key_shares"] = settings["groups"][:1]
-    with configuration_checked():
+    with versions_checked():
         config = ClientConfig(
             trust=trust,
             verify_peer=not options["insecure"],
@@ -147,6 +153,9 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             keylog=keylog_of(options["keylog"]),
             **settings,
         )
+        if options["group"] and "TLSv1.3" in config.versions:
+            # Only TLS 1.3 has shares in its hello, and the suites may have left it out.
+            config = replace(config, key_shares=config.groups[:1])
         server_name = options["server_name"] or host
         # A name that cannot be one is better told before anything is sent.
         ClientConnection(config, server_name=server_name)

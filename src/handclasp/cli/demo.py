@@ -42,13 +42,19 @@ _WAIT_SECONDS = 20.0
     help=f"The port; 0 takes a free one.  [default: {USUAL_PORT}, or a free one]",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page in a browser.")
+@click.option(
+    "--classic", is_flag=True, help="Compare with the handshake of the old days, and end."
+)
 @later("--verbose", "-v")
-def command(once: bool, port: int | None, no_browser: bool) -> None:
+def command(once: bool, port: int | None, no_browser: bool, classic: bool) -> None:
     """Watch one handshake, step by step, with real values.
 
     Makes a certificate authority for this machine, starts a TLS server, connects to it and tells
     what happens. Then the server shows the same to your browser, until Ctrl-C.
     """
+    if classic:
+        _compare_with_classic(port)
+        return
     with ExitStack() as stack:
         stack.enter_context(stopping_on_signals())
         directory = stack.enter_context(_directory(once=once))
@@ -61,14 +67,33 @@ def command(once: bool, port: int | None, no_browser: bool) -> None:
         try:
             as_told = demo.run(server.port)
         except OSError as error:
-            click.echo(f"handclasp: the demo's handshake failed: {error}", err=True)
-            raise click.exceptions.Exit(FAILED) from None
+            raise _failed(error) from None
         if once:
             as_told = _fetch_own_page(demo, server.port) and as_told
         else:
             _show_browser(url, directory / "ca.pem", open_it=not no_browser)
         if not as_told:
             raise click.exceptions.Exit(FAILED)
+
+
+def _failed(error: OSError) -> click.exceptions.Exit:
+    click.echo(f"handclasp: the demo's handshake failed: {error}", err=True)
+    return click.exceptions.Exit(FAILED)
+
+
+def _compare_with_classic(port: int | None) -> None:
+    """Both handshakes take place in this process: there is no server to visit."""
+    from handclasp.cli.classic import run_classic
+
+    if port is not None:
+        raise WrongArguments("--classic needs no port: leave out --port.")
+    with _directory(once=True) as directory:
+        try:
+            as_told = run_classic(open_authority(directory))
+        except OSError as error:
+            raise _failed(error) from None
+    if not as_told:
+        raise click.exceptions.Exit(FAILED)
 
 
 class _Demo:

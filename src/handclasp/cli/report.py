@@ -117,12 +117,18 @@ def print_lines(title: str, lines: Sequence[Line]) -> None:
 
 def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
     """A title, a paragraph and a table of lines on standard output."""
+    print_paragraph(title, telling)
+    console = _console(sys.stdout)
+    _print_table(console, lines)
+    _print(console, "")
+
+
+def print_paragraph(title: str, telling: str) -> None:
+    """A title and a paragraph on standard output, and a blank line."""
     console = _console(sys.stdout)
     _print_title(console, title)
     for line in textwrap.wrap(telling, min(_width(console), 80) - 3):
         _print(console, f"   {line}")
-    _print(console, "")
-    _print_table(console, lines)
     _print(console, "")
 
 

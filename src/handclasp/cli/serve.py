@@ -16,6 +16,12 @@ from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
 from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
+from handclasp.cli.versions import (
+    version_options,
+    version_settings,
+    versions_checked,
+    warn_of_key_transport,
+)
 
 if TYPE_CHECKING:
     from handclasp import Credentials, ServerConfig, TLSSocket
@@ -39,14 +45,12 @@ HANDSHAKE_SECONDS = 15.0
 @click.option("--client-ca", metavar="FILE", help="Ask clients for a certificate of these.")
 @click.option("--require-client-cert", is_flag=True, help="Refuse clients without one.")
 @click.option("--alpn", metavar="A,B", help="Application protocols, best first.")
-@click.option("--tls13", is_flag=True, help="Speak TLS 1.3 only.")
+@version_options
 @click.option("--echo", is_flag=True, help="Send back what comes, instead of HTTP.")
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option("--trace", metavar="DIR", help="Record each handshake into a .json file in DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
-@later("--tls12")
 @later("--early-data")
-@later("--allow-rsa-key-transport")
 @later("--verbose", "-v")
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
@@ -86,7 +90,7 @@ def _config(options: dict[str, Any]) -> ServerConfig:
         required = options["require_client_cert"]
         client_auth = ClientAuth.REQUIRED if required else ClientAuth.OPTIONAL
     alpn = names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",))
-    with configuration_checked():
+    with versions_checked():
         return ServerConfig(
             credentials=_credentials(options),
             client_auth=client_auth,
@@ -94,21 +98,33 @@ def _config(options: dict[str, Any]) -> ServerConfig:
             alpn=alpn,
             keylog=keylog_of(options["keylog"]),
             handshake_timeout=HANDSHAKE_SECONDS,
+            **version_settings(options),
         )
 
 
-def _credentials(options: dict[str, Any]) -> Credentials:
+def _credentials(options: dict[str, Any]) -> list[Credentials]:
+    """What to show, best first; with RSA key transport there must be an RSA key."""
+    key_transport = options["allow_rsa_key_transport"]
     given = credentials_of(options["cert"], options["key"])
     if given is not None:
+        if key_transport and not given.can_decrypt:
+            raise WrongArguments(
+                f"--allow-rsa-key-transport needs an RSA key that may decrypt, which "
+                f"{options['key']} is not: give another --cert and --key, or leave them out."
+            )
         with configuration_checked():
-            return given.with_staple(options["ocsp"]) if options["ocsp"] else given
+            return [given.with_staple(options["ocsp"]) if options["ocsp"] else given]
     if options["ocsp"]:
         raise WrongArguments("--ocsp needs --cert and --key: the response is about a certificate.")
     host = options["host"]
     wildcard = host in ("", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
     names = LOCAL_NAMES if wildcard or host in LOCAL_NAMES else (*LOCAL_NAMES, host)
     with configuration_checked():
-        return open_authority().credentials(names)
+        authority = open_authority()
+        credentials = [authority.credentials(names)]
+        if key_transport:
+            credentials.append(authority.credentials(names, key_type="rsa-2048"))
+        return credentials
 
 
 def _traces(directory: str | None) -> Path | None:
@@ -129,6 +145,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
         where = f"{url} with the files of {os.path.abspath(directory)}"
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
+    warn_of_key_transport(options)
     click.echo(f"Listening on {where}", err=on_error)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"

@@ -204,7 +204,7 @@ def _secret(handshake: Handshake) -> Step:
         "public half together give the same secret on both sides; to whoever only listens, the "
         "two public halves give nothing. (Once, the client invented the secret and sent it "
         "encrypted to the server's public key. TLS 1.3 no longer does: whoever got hold of that "
-        "key later could read every old conversation.)",
+        "key later could read every old conversation. `handclasp demo --classic` shows both.)",
         (
             ("group", _group(info.group)),
             ("client to server", f"{ours.size:,} bytes in public" if ours else "unknown"),

@@ -59,6 +59,7 @@ class RecordLayer:
         "_read_epoch",
         "_read_limit",
         "_reassembly",
+        "_settled",
         "_trace",
         "_view",
         "_write",
@@ -97,6 +98,7 @@ class RecordLayer:
         self._dropped_change_cipher_spec = False
         self.change_cipher_spec_allowed = is_client
         self.is_tls12 = False
+        self._settled = False
 
     def go_on_in_tls12(self) -> None:
         """The version is TLS 1.2. Raises `ProtocolError`."""
@@ -179,6 +181,7 @@ class RecordLayer:
 
     def settle(self) -> None:
         """The handshake is complete: only protected records from here on."""
+        self._settled = True
         self.change_cipher_spec_allowed = False
         self._early_data_budget = 0
         self._reassembly.lift_total_limit()
@@ -405,7 +408,7 @@ class RecordLayer:
         # RFC 8446 5.1: zero-length fragments are for application data only.
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
-        if self._read_epoch not in ("application", "early"):
+        if not self._settled and self._read_epoch != "early":
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
         self.note_idle_record("empty application data")
 

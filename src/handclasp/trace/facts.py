@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, takewhile
+from typing import Literal, TypeVar
 
 from handclasp.errors import ProtocolError
 from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
+    AlertSeen,
     MessageSeen,
     QuestionAnswered,
     RecordSeen,
     Settled,
     TraceEvent,
 )
-from handclasp.wire import extensions, messages
+from handclasp.wire import extensions, messages, messages12
+from handclasp.wire.codecs import AnyMessage, read_message12
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
     available_algorithms,
     certificate_within,
 )
-from handclasp.wire.iana import ExtensionType, HandshakeType, cipher_suite_name, group_name
+from handclasp.wire.iana import (
+    ContentType,
+    ExtensionType,
+    HandshakeType,
+    cipher_suite_name,
+    group_name,
+    version_name,
+)
+
+KeyExchange = Literal["agreement", "transport"]
+"""Both sides give a public half of the secret; or the client makes it, and encrypts it to the key
+in the server's certificate (RSA key transport, TLS 1.2 alone)."""
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +58,16 @@ class Facts:
 
     Attributes:
         role: "client" or "server": the side that recorded.
+        version: what the server took, such as "TLSv1.3"; None if it came to no ServerHello.
         cipher_suites: what the (last) ClientHello offers, by name.
-        client_shares: the public values in that hello.
-        server_share: the public value in the ServerHello, or None where there was none.
+        key_exchange: how the two came to one secret; None if it came to no ServerHello.
+        client_shares: the public values in that hello; in TLS 1.2 the one in ClientKeyExchange.
+        server_share: the public value in the ServerHello, or in TLS 1.2 in the ServerKeyExchange;
+            None where there was none.
+        encrypted_secret_size: the secret that the client made, as it was sent; None where it made
+            none.
         certificate_sizes: the certificates that the server sent, leaf first.
+        round_trips: how often the client had to wait for the server before it was done.
         handshake_ns: from the first message to the moment when this side was done; None if it
             never was.
         handshake_sent, handshake_received: bytes on the wire until then.
@@ -53,10 +76,14 @@ class Facts:
     """
 
     role: str
+    version: str | None
     cipher_suites: tuple[str, ...]
+    key_exchange: KeyExchange | None
     client_shares: tuple[Share, ...]
     server_share: Share | None
+    encrypted_secret_size: int | None
     certificate_sizes: tuple[int, ...]
+    round_trips: int
     handshake_ns: int | None
     handshake_sent: int
     handshake_received: int
@@ -67,26 +94,38 @@ class Facts:
 
 def facts_of(events: Sequence[TraceEvent]) -> Facts:
     """The facts of what a recorder noted; of a handshake that failed, as far as it came."""
-    read = [message for event in _messages(events) if (message := message_of(event)) is not None]
-    hellos = [message for message in read if isinstance(message, messages.ClientHello)]
+    read = _handshake_messages(events)
+    hello = _last(read, messages.ClientHello)
+    answer = _last(read, messages.ServerHello)
+    if answer is not None and answer.is_hello_retry_request:
+        answer = None
+    version = version_of(answer) if answer is not None else None
+    key_exchange = key_exchange_of(answer) if answer is not None else None
+    server_key_exchange = _last(read, messages12.ServerKeyExchange)
+    client_key_exchange = _last(read, messages12.ClientKeyExchange)
+    client_shares = client_shares_of(hello) if hello is not None else ()
+    server_share = server_share_of(answer) if answer is not None else None
+    encrypted_secret_size: int | None = None
+    if version == "TLSv1.2":
+        server_share = server_share_of(server_key_exchange) if server_key_exchange else None
+        client_shares = _shares12(client_key_exchange, server_share)
+        if client_key_exchange is not None and key_exchange == "transport":
+            encrypted_secret_size = encrypted_secret_size_of(client_key_exchange)
     settled = next((event for event in events if isinstance(event, Settled)), None)
     role = role_of(events)
     return Facts(
         role=role,
-        cipher_suites=tuple(map(cipher_suite_name, hellos[-1].cipher_suites)) if hellos else (),
-        client_shares=client_shares_of(hellos[-1]) if hellos else (),
-        server_share=next(
-            (
-                server_share_of(message)
-                for message in read
-                if isinstance(message, messages.ServerHello) and not message.is_hello_retry_request
-            ),
-            None,
-        ),
+        version=version,
+        cipher_suites=tuple(map(cipher_suite_name, hello.cipher_suites)) if hello else (),
+        key_exchange=key_exchange,
+        client_shares=client_shares,
+        server_share=server_share,
+        encrypted_secret_size=encrypted_secret_size,
         certificate_sizes=_server_certificate_sizes(events, role),
+        round_trips=_round_trips(events, role),
         handshake_ns=_handshake_ns(events, settled),
-        handshake_sent=_wire_bytes(events, settled, "sent"),
-        handshake_received=_wire_bytes(events, settled, "received"),
+        handshake_sent=_wire_bytes(events, settled, "sent", version),
+        handshake_received=_wire_bytes(events, settled, "received", version),
         sign_ns=_answer_ns(events, "Sign"),
         verify_ns=_answer_ns(events, "VerifyPeer"),
         info=settled.info if settled is not None else None,
@@ -106,21 +145,45 @@ def role_of(events: Sequence[TraceEvent]) -> str:
     return "server" if first is not None and first.direction == "received" else "client"
 
 
-def sender_of(event: MessageSeen, role: str) -> str:
-    """The role of whoever sent the message, seen from the recording side's role."""
+def sender_of(event: MessageSeen | RecordSeen | AlertSeen, role: str) -> str:
+    """The role of whoever sent it, seen from the recording side's role."""
     if event.direction == "sent":
         return role
     return "client" if role == "server" else "server"
 
 
-def message_of(event: MessageSeen) -> messages.Message | None:
-    """The value of a recorded message; None where it does not follow its definition."""
+def message_of(event: MessageSeen) -> AnyMessage | None:
+    """The value of a recorded message; None where it does not follow its definition.
+
+    A type number alone does not say which form a message has. But in TLS 1.3 nothing except the
+    hellos is ever in the clear, and what TLS 1.2 sends under its keys has the same form in both.
+    """
     if not event.raw:
         return None
+    is_hello = event.message_type in _HELLOS
+    is_of_tls12 = event.epoch == "plaintext" or event.message_type == HandshakeType.HELLO_REQUEST
     try:
+        if is_of_tls12 and not is_hello:
+            return read_message12(event.raw)
         return messages.read_message(event.raw)
     except ProtocolError:
         return None
+
+
+def version_of(hello: messages.ServerHello) -> str | None:
+    """The name of the version that the server took (RFC 8446 section 4.2.1)."""
+    data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    try:
+        number = extensions.read_selected_version(data) if data is not None else None
+    except ProtocolError:
+        return None
+    return version_name(hello.legacy_version if number is None else number)
+
+
+def key_exchange_of(hello: messages.ServerHello) -> KeyExchange:
+    """How the two sides come to one secret: in TLS 1.2 the cipher suite says so."""
+    is_transport = cipher_suite_name(hello.cipher_suite).startswith("TLS_RSA_WITH_")
+    return "transport" if is_transport else "agreement"
 
 
 def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
@@ -134,9 +197,11 @@ def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
     return tuple(share for share in shares if not share.group.startswith("GREASE"))
 
 
-def server_share_of(hello: messages.ServerHello) -> Share | None:
-    """The public value in a ServerHello."""
-    data = hello.extensions.get(ExtensionType.KEY_SHARE)
+def server_share_of(message: messages.ServerHello | messages12.ServerKeyExchange) -> Share | None:
+    """The public value in a ServerHello, or in TLS 1.2 in a ServerKeyExchange."""
+    if isinstance(message, messages12.ServerKeyExchange):
+        return Share(group_name(message.group), len(message.point))
+    data = message.extensions.get(ExtensionType.KEY_SHARE)
     if data is None:
         return None
     try:
@@ -146,12 +211,66 @@ def server_share_of(hello: messages.ServerHello) -> Share | None:
     return Share(group_name(entry.group), len(entry.key_exchange))
 
 
-def certificate_of(message: messages.Message | None) -> messages.Certificate | None:
-    """A Certificate, also if it came compressed (RFC 8879) and can be read here."""
-    if isinstance(message, messages.Certificate):
-        return message
-    if not isinstance(message, messages.CompressedCertificate):
+def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | None:
+    """How many bytes the encrypted secret has in a ClientKeyExchange of RSA key transport."""
+    try:
+        return len(messages12.read_encrypted_secret(message.exchange_keys))
+    except ProtocolError:
         return None
+
+
+def certificate_sizes_of(message: AnyMessage | None) -> tuple[int, ...] | None:
+    """The sizes of the certificates in a message; None where there are none to be read.
+
+    A Certificate of either version is read, also if it came compressed (RFC 8879).
+    """
+    if isinstance(message, messages12.Certificate12):
+        return tuple(map(len, message.certificate_list))
+    if isinstance(message, messages.CompressedCertificate):
+        message = _decompressed(message)
+    if isinstance(message, messages.Certificate):
+        return tuple(len(entry.cert_data) for entry in message.certificate_list)
+    return None
+
+
+_HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
+_CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+_MOST_INFLATED = 2**17
+"""Bytes: as much as `Limits.certificate` allows unless it is changed."""
+
+
+def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
+    return (event for event in events if isinstance(event, MessageSeen))
+
+
+def _handshake_messages(events: Sequence[TraceEvent]) -> list[AnyMessage]:
+    """What can be read, without a hello for a renegotiation, which never takes place."""
+    return [
+        message
+        for event in _messages(events)
+        if not (event.message_type in _HELLOS and event.epoch == "application")
+        and (message := message_of(event)) is not None
+    ]
+
+
+def _last(read: Sequence[AnyMessage], kind: type[M]) -> M | None:
+    return next((message for message in reversed(read) if isinstance(message, kind)), None)
+
+
+def _shares12(
+    message: messages12.ClientKeyExchange | None, server_share: Share | None
+) -> tuple[Share, ...]:
+    """The client's public value in TLS 1.2: its group is the one that the server named."""
+    if message is None or server_share is None:
+        return ()
+    try:
+        point = messages12.read_ecdh_point(message.exchange_keys)
+    except ProtocolError:
+        return ()
+    return (Share(server_share.group, len(point)),)
+
+
+def _decompressed(message: messages.CompressedCertificate) -> messages.Certificate | None:
     # What was refused is recorded, too, and must not be inflated now.
     if message.uncompressed_length > _MOST_INFLATED:
         return None
@@ -164,23 +283,21 @@ def certificate_of(message: messages.Message | None) -> messages.Certificate | N
     return None
 
 
-_CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
-_MOST_INFLATED = 2**17
-"""Bytes: as much as `Limits.certificate` allows unless it is changed."""
-
-
-def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
-    return (event for event in events if isinstance(event, MessageSeen))
-
-
 def _server_certificate_sizes(events: Sequence[TraceEvent], role: str) -> tuple[int, ...]:
     for event in _messages(events):
         is_certificate = event.message_type in _CERTIFICATE_TYPES
         if is_certificate and sender_of(event, role) == "server":
-            certificate = certificate_of(message_of(event))
-            if certificate is not None:
-                return tuple(len(entry.cert_data) for entry in certificate.certificate_list)
+            sizes = certificate_sizes_of(message_of(event))
+            if sizes is not None:
+                return sizes
     return ()
+
+
+def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
+    """The server's flights until this side was done: the client waits for each of them."""
+    until_done = list(takewhile(lambda event: not isinstance(event, Settled), events))
+    senders = [sender_of(event, role) for event in _messages(until_done)]
+    return sum(sender == "server" for sender, _ in groupby(senders))
 
 
 def _handshake_ns(events: Sequence[TraceEvent], settled: Settled | None) -> int | None:
@@ -188,15 +305,26 @@ def _handshake_ns(events: Sequence[TraceEvent], settled: Settled | None) -> int 
     return settled.at_ns - first.at_ns if settled is not None and first is not None else None
 
 
-def _wire_bytes(events: Sequence[TraceEvent], settled: Settled | None, direction: str) -> int:
-    """A record that leaves right after the last step still belongs to the handshake."""
+def _wire_bytes(
+    events: Sequence[TraceEvent], settled: Settled | None, direction: str, version: str | None
+) -> int:
+    """A record that leaves right after the last step still belongs to the handshake.
+
+    In TLS 1.2 that is a server's Finished, which is under the keys of application data already.
+    """
     until = settled.at_ns if settled is not None else None
+    late = {ContentType.HANDSHAKE} if version == "TLSv1.2" and direction == "sent" else set[int]()
     return sum(
         event.size
         for event in events
         if isinstance(event, RecordSeen)
         and event.direction == direction
-        and (until is None or event.at_ns <= until or event.epoch != "application")
+        and (
+            until is None
+            or event.at_ns <= until
+            or event.epoch != "application"
+            or event.content_type in late
+        )
     )
 
 

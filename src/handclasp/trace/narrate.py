@@ -1,7 +1,7 @@
 """The story of one recorded handshake, as text for a terminal or a pipe.
 
 A sequence diagram: time goes down, an arrow is a flight, `-` what anyone on the way can read and
-`=` what only the two can. Every line is plain ASCII and fits the width.
+`=` what is encrypted. Every line is plain ASCII and fits the width.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from handclasp.errors import ProtocolError
 from handclasp.trace.events import (
@@ -17,21 +17,25 @@ from handclasp.trace.events import (
     Failed,
     KeysInstalled,
     MessageSeen,
+    RecordSeen,
     Settled,
     TraceEvent,
 )
 from handclasp.trace.facts import (
     Facts,
-    certificate_of,
+    certificate_sizes_of,
     client_shares_of,
     facts_of,
     message_of,
     sender_of,
     server_share_of,
+    version_of,
 )
-from handclasp.wire import extensions, messages
+from handclasp.wire import extensions, messages, messages12
+from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import (
     AlertDescription,
+    ContentType,
     ExtensionType,
     alert_name,
     cipher_suite_name,
@@ -55,7 +59,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     for (to_server, protected), flight in groupby(
-        _shown(events, facts.role), key=lambda shown: (shown.to_server, shown.protected)
+        _shown(events, facts), key=lambda shown: (shown.to_server, shown.protected)
     ):
         for shown in flight:
             lines += _told(canvas, shown.event, facts, (shown.event.at_ns - began) / 1e6)
@@ -66,9 +70,17 @@ def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def story_of(message: messages.Message | None, sender: str) -> str:
-    """One plain sentence on what a message says; `sender` is "client" or "server"."""
+def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
+    """One plain sentence on what a message says.
+
+    Args:
+        message: None where it could not be read.
+        sender: "client" or "server".
+        facts: of the handshake that it belongs to.
+    """
     try:
+        if isinstance(message, messages12.Message12):
+            return _story_of_tls12(message, sender, facts)
         return _story_of(message, sender)
     except ProtocolError:
         return f"The {sender} sends something that does not follow its definition."
@@ -103,41 +115,57 @@ class _Canvas:
         return textwrap.wrap(text, self._width)
 
 
+_Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen
+"""What the diagram has; of records only a change_cipher_spec, and only in TLS 1.2."""
+
+
 class _Shown(NamedTuple):
-    event: MessageSeen | AlertSeen
+    event: _Drawn
     to_server: bool
     protected: bool
 
 
-def _shown(events: Sequence[TraceEvent], role: str) -> Iterator[_Shown]:
+def _shown(events: Sequence[TraceEvent], facts: Facts) -> Iterator[_Shown]:
     """What the diagram has, with its way; an alert is protected once its direction has keys."""
     keyed: set[str] = set()
     for event in events:
         if isinstance(event, KeysInstalled):
             keyed.add(event.direction)
-        elif isinstance(event, MessageSeen | AlertSeen):
+        elif _is_drawn(event, facts):
             protected = (
-                event.epoch != "plaintext"
-                if isinstance(event, MessageSeen)
-                else event.direction in keyed
+                event.direction in keyed
+                if isinstance(event, AlertSeen)
+                else event.epoch != "plaintext"
             )
-            yield _Shown(event, (event.direction == "sent") == (role == "client"), protected)
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            yield _Shown(event, to_server, protected)
 
 
-def _told(
-    canvas: _Canvas, event: MessageSeen | AlertSeen, facts: Facts, moment: float
-) -> Iterable[str]:
+def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[_Drawn]:
+    if isinstance(event, RecordSeen):
+        # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
+        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC
+        return is_change and facts.version == "TLSv1.2"
+    return isinstance(event, MessageSeen | AlertSeen)
+
+
+def _told(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
+    sender = sender_of(event, facts.role)
     if isinstance(event, AlertSeen):
         yield canvas.message(moment, f"Alert: {alert_name(event.description)}", "")
         closing = event.description == AlertDescription.CLOSE_NOTIFY
         yield from canvas.sentence("Nothing more will follow." if closing else "This is the end.")
+        return
+    if isinstance(event, RecordSeen):
+        yield canvas.message(moment, "ChangeCipherSpec", "")
+        yield from canvas.sentence(f"All that the {sender} sends from here on is encrypted.")
         return
     message = message_of(event)
     name = handshake_type_name(event.message_type)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
         name = "HelloRetryRequest"
     yield canvas.message(moment, name, f"{len(event.raw):,} bytes")
-    yield from canvas.sentence(story_of(message, sender_of(event, facts.role)))
+    yield from canvas.sentence(story_of(message, sender, facts))
 
 
 def _story_of(message: messages.Message | None, sender: str) -> str:
@@ -174,15 +202,61 @@ def _story_of(message: messages.Message | None, sender: str) -> str:
             return f"The {sender} sends something that does not follow its definition."
 
 
+def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) -> str:
+    match message:
+        case messages12.Certificate12():
+            return _certificate_story(message, sender)
+        case messages12.CertificateStatus():
+            return (
+                "The server passes on what the issuer says on whether the certificate was "
+                f"revoked: {len(message.response):,} bytes, signed by the issuer."
+            )
+        case messages12.ServerKeyExchange():
+            scheme = signature_scheme_name(message.algorithm)
+            return (
+                f"My public half of a secret: {server_share_of(message)}, signed with the "
+                f"certificate's private key, {len(message.signature):,} bytes of {scheme}."
+            )
+        case messages12.CertificateRequest12():
+            return "The server asks who the client is: it wants to see a certificate, too."
+        case messages12.ServerHelloDone():
+            return "The server has said all that it has to say so far."
+        case messages12.ClientKeyExchange():
+            return _client_key_exchange_story(facts)
+        case messages12.HelloRequest():
+            return "The server would like to shake hands anew; the client need not."
+
+
+def _client_key_exchange_story(facts: Facts) -> str:
+    size = facts.encrypted_secret_size
+    if size is not None:
+        return (
+            "The secret, which I made alone, encrypted to the public key in the certificate: "
+            f"{size:,} bytes that only the holder of the private key can open."
+        )
+    if facts.client_shares:
+        return f"My half of the secret: {facts.client_shares[0]}; both sides can now work it out."
+    return "The client sends its part of the secret, in a way that cannot be read here."
+
+
 def _hello_story(hello: messages.ClientHello) -> str:
     name = hello.extensions.get(ExtensionType.SERVER_NAME)
     host = extensions.read_server_name(name) if name is not None else None
     shares = " and ".join(map(str, client_shares_of(hello)))
-    suites = [s for s in map(cipher_suite_name, hello.cipher_suites) if s.startswith("TLS_")]
-    return (
+    # Some numbers are no suites but signals, and others mean nothing at all.
+    suites = [
+        suite
+        for suite in map(cipher_suite_name, hello.cipher_suites)
+        if suite.startswith("TLS_") and not suite.endswith("_SCSV")
+    ]
+    told = (
         f"Hello{f', I am looking for {host}' if host else ''}. I can do {len(suites)} cipher "
-        f"suite{'s' if len(suites) != 1 else ''}; "
-        + (f"here is my public half of a secret: {shares}." if shares else "no share yet.")
+        f"suite{'s' if len(suites) != 1 else ''}"
+    )
+    if ExtensionType.KEY_SHARE not in hello.extensions:
+        return f"{told}."  # TLS 1.2 comes to that later.
+    return told + (
+        f"; here is my public half of a secret: {shares}." if shares else "; no share yet."
     )
 
 
@@ -192,9 +266,12 @@ def _answer_story(hello: messages.ServerHello) -> str:
         group = extensions.read_key_share_hello_retry_request(data) if data is not None else None
         wish = f" with a share of {group_name(group)}" if group is not None else ""
         return f"Not quite: say hello again{wish}."
+    suite = cipher_suite_name(hello.cipher_suite)
+    if version_of(hello) == "TLSv1.2":
+        return f"We take TLS 1.2 and {suite}."
     share = server_share_of(hello)
     answer = f" My half of the secret: {share}; both sides can now work it out." if share else ""
-    return f"We take {cipher_suite_name(hello.cipher_suite)}.{answer}"
+    return f"We take {suite}.{answer}"
 
 
 def _extensions_story(message: messages.EncryptedExtensions) -> str:
@@ -206,20 +283,23 @@ def _extensions_story(message: messages.EncryptedExtensions) -> str:
 
 
 def _certificate_story(
-    message: messages.Certificate | messages.CompressedCertificate, sender: str
+    message: messages.Certificate | messages.CompressedCertificate | messages12.Certificate12,
+    sender: str,
 ) -> str:
-    certificate = certificate_of(message)
-    if certificate is None:
+    sizes = certificate_sizes_of(message)
+    if sizes is None:
         return f"The {sender} shows who it is, in a way that cannot be read here."
-    sizes = [len(entry.cert_data) for entry in certificate.certificate_list]
     if not sizes:
         return f"The {sender} shows no certificate."
     plural = "s" if len(sizes) > 1 else ""
-    is_packed = isinstance(message, messages.CompressedCertificate)
-    packed = ", compressed on the way" if is_packed else ""
+    how = ""
+    if isinstance(message, messages.CompressedCertificate):
+        how = ", compressed on the way"
+    elif isinstance(message, messages12.Certificate12):
+        how = ", for all to read"
     return (
         f"The {sender} shows who it is: {len(sizes)} certificate{plural} with its name, its "
-        f"public key and its issuer, {sum(sizes):,} bytes{packed}."
+        f"public key and its issuer, {sum(sizes):,} bytes{how}."
     )
 
 
@@ -227,9 +307,10 @@ def _ending(facts: Facts) -> str:
     if facts.info is None or facts.handshake_ns is None:
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
+    group = facts.info.group or "a secret of the client's making"
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
-        f"{facts.info.cipher_suite}, {facts.info.group}. On the wire: {facts.handshake_sent:,} "
+        f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
         f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
     )
 
