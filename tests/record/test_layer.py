@@ -458,6 +458,7 @@ def test_handshake_sizes_are_limited() -> None:
 
 def test_empty_data_is_dropped_so_often() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=5))
+    records.settle()
     for sequence in range(5):
         assert pull(records, sealed(b"\x17", sequence)) == []
     again = sealed(b"\x17", 5)
@@ -466,6 +467,7 @@ def test_empty_data_is_dropped_so_often() -> None:
 
 def test_padding_does_not_make_empty_data_progress() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=1))
+    records.settle()
     assert pull(records, sealed(b"\x17" + bytes(100))) == []
     again = sealed(b"\x17" + bytes(100), 1)
     assert fault_of(pull, records, again) is Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS
@@ -479,6 +481,7 @@ def test_change_cipher_specs_are_dropped_so_often() -> None:
 
 def test_progress_starts_the_count_again() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=2))
+    records.settle()
     for sequence in range(0, 30, 3):
         records.feed(
             sealed(b"\x17", sequence)
@@ -842,3 +845,49 @@ def test_a_trace_sees_records_and_keys() -> None:
         ("record", "received", "handshake", APPLICATION_DATA, 24),
         ("record", "sent", "handshake", ALERT, 24),
     ]
+
+
+# TLS 1.2
+
+
+def layer12(*, is_client: bool = True) -> RecordLayer:
+    records = RecordLayer(Limits(), 0, is_client=is_client)
+    records.go_on_in_tls12()
+    return records
+
+
+def test_a_change_cipher_spec_of_tls12_is_given_out() -> None:
+    records = layer12()
+    records.feed(CCS)
+    assert records.next_record() == (ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x02", b"\x01\x01"])
+def test_a_change_cipher_spec_of_tls12_has_one_form(content: bytes) -> None:
+    record = b"\x14\x03\x03" + len(content).to_bytes(2, "big") + content
+    assert fault_of(pull, layer12(), record) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
+
+
+def test_what_was_dropped_before_the_version_was_known() -> None:
+    records = layer()
+    assert pull(records, CCS) == []
+    with pytest.raises(ProtocolError) as caught:
+        records.go_on_in_tls12()
+    assert caught.value.fault_member is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
+
+
+def test_a_change_cipher_spec_inside_a_message() -> None:
+    records = layer12()
+    records.feed(b"\x16\x03\x03\x00\x02\x0b\x00" + CCS)
+    record = records.next_record()
+    assert record is not None
+    records.add_handshake(record[1])
+    with pytest.raises(ProtocolError) as caught:
+        records.next_record()
+    assert caught.value.fault_member is Fault.INTERLEAVED_RECORD
+
+
+def test_limits_of_tls12_count_no_type() -> None:
+    records = layer12()
+    records.limit_write(100)
+    assert records.fragment_size == 100
