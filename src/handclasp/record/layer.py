@@ -141,7 +141,8 @@ class RecordLayer:
             content_type, content = opened
             if content_type == _HANDSHAKE or not self._reassembly:
                 if content:
-                    self._idle_records = 0
+                    if content_type != _ALERT:  # Warnings move nothing forward.
+                        self._idle_records = 0
                     return opened
                 self._refuse_empty(content_type)
                 continue
