@@ -49,7 +49,7 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
     wire = outcome.wire
     ends = (("server", outcome.server), ("client", outcome.client))
     _equal("ClientHellos beyond the HelloRetryRequests", wire.client_hellos, wire.hello_retries + 1)
-    _equal("version on the wire", wire.version, "TLSv1.3")
+    _equal("version on the wire", wire.version, scenario.version)
     if scenario.hello_retry:
         _equal("HelloRetryRequests on the wire", wire.hello_retries, 1)
     for wanted, found, what in (
@@ -59,7 +59,7 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
         if wanted is not None:
             _equal(f"{what} on the wire", found, wanted)
     for name, report in ends:
-        rounds = scenario.client.rounds
+        rounds = scenario.client.rounds * scenario.client.connections
         _equal(f"what the {name} received", report.received, [scenario.digest] * rounds)
         _judge_negotiated(name, report, wire)
         _judge_alpn(scenario, name, report)
@@ -69,6 +69,10 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
     _judge_identities(scenario, outcome)
     _judge_certificates(scenario, outcome)
     _judge_key_updates(scenario, outcome)
+    if scenario.resumes:
+        for name, report in ends:
+            if report.resumed is not None or name == scenario.local_role:
+                _equal(f"whether the {name} resumed", report.resumed, True)
     if scenario.exports:
         _equal("length of the export", len(bytes.fromhex(outcome.client.exporter or "")), 48)
         _equal("exported keying material", outcome.client.exporter, outcome.server.exporter)

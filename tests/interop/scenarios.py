@@ -36,6 +36,11 @@ class Scenario:
     hello_retry: bool = False
     key_updates_by: Role | None = None
     exports: bool = False
+    resumes: bool = False
+
+    @property
+    def version(self) -> str:
+        return self.client.version
 
 
 class Scenarios:
@@ -68,6 +73,8 @@ class Scenarios:
         digest = hashlib.sha256(payload.read_bytes()).hexdigest()
         plain = Scenario(feature, _other(peer_role), server, both, digest)
         kind, _, value = feature.partition(":")
+        if kind.startswith("tls12") or kind == "rsa-key-transport":
+            return self._tls12(_both(plain, version="TLSv1.2"), kind, value, peer)
         if kind == "suite":
             return replace(_both(plain, suites=(value,)), suite=value)
         if kind == "group":
@@ -92,6 +99,8 @@ class Scenarios:
             server = replace(plain.server, require_client_cert=True, raw_client_key=identity)
             made = replace(plain, server=server, client=client)
             return replace(made, client_key=identity.key_digest)
+        if feature == "resume":
+            return replace(_both(plain, connections=2), resumes=True)
         if feature == "hrr":
             return _hello_retry(plain, peer, peer_role)
         if feature == "client-auth":
@@ -114,6 +123,47 @@ class Scenarios:
             return replace(_both(plain, exporter=exporter), exports=True)
         if feature != "tls13":
             raise LookupError(feature)
+        return plain
+
+    def _tls12(self, plain: Scenario, kind: str, value: str, peer: Peer) -> Scenario:
+        server = plain.server
+        if kind in ("tls12-suite", "rsa-key-transport"):
+            if "_RSA_" in value:
+                server = replace(server, identity=self.authority.server("rsa_pss_rsae"))
+            return replace(_both(replace(plain, server=server), suites=(value,)), suite=value)
+        if kind == "tls12-group":
+            # The curve of the server's key must be among the client's (RFC 8422 5.1.1), so the
+            # key is RSA, which has none.
+            server = replace(server, identity=self.authority.server("rsa_pss_rsae"))
+            return replace(_both(replace(plain, server=server), groups=(value,)), group=value)
+        if kind == "tls12-sig":
+            name = "rsa_pss_rsae" if value == "rsa" else value
+            server = replace(server, identity=self.authority.server(name))
+            # Any RSA scheme, and with ECDSA any hash: in TLS 1.2 it need not fit the curve.
+            wanted = {"rsa": "rsa_", "ecdsa_secp384r1_sha384": "ecdsa_"}.get(value, value)
+            return replace(plain, server=server, signature=wanted)
+        if kind == "tls12-client-auth":
+            server = replace(server, require_client_cert=True)
+            client = replace(plain.client, identity=self.authority.client())
+            return replace(plain, server=server, client=client, client_subject=CLIENT_NAME)
+        if kind == "tls12-alpn":
+            *_, wanted = peer.alpn_protocols
+            server = replace(server, alpn=(wanted,))
+            client = replace(plain.client, alpn=peer.alpn_protocols)
+            return replace(plain, server=server, client=client, alpn=wanted)
+        if kind == "tls12-exporter":
+            exporter = Exporter("EXPERIMENTAL handclasp interop", peer.exporter_context, 48)
+            return replace(_both(plain, exporter=exporter), exports=True)
+        if kind == "tls12-ocsp":
+            staple = self.authority.staple(server.identity)
+            staple_digest = hashlib.sha256(staple.read_bytes()).hexdigest()
+            return replace(_both(plain, staple=staple), staple=staple_digest)
+        if kind == "tls12-resume":
+            return replace(_both(plain, connections=2), resumes=True)
+        if kind == "tls12-no-ems":
+            return _both(plain, extended_master_secret=False)
+        if kind != "tls12":
+            raise LookupError(kind)
         return plain
 
 

@@ -28,6 +28,8 @@ _COLUMNS = {
     "group:SecP256r1MLKEM768": "P256MLKEM768",
     "group:SecP384r1MLKEM1024": "P384MLKEM1024",
     "hrr": "HRR",
+    "resume": "resumption",
+    "tls12-resume": "resumption (1.2)",
     "client-auth": "client auth",
     "alpn": "ALPN",
     "key-update": "KeyUpdate, ours",
@@ -47,6 +49,28 @@ _COLUMNS = {
     "compression": "compression",
     "raw-key": "raw key",
     "client-raw-key": "client's raw key",
+    "tls12": "1.2",
+    "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDSA AES128",
+    "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDSA AES256",
+    "tls12-suite:TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDSA ChaCha",
+    "tls12-suite:TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "RSA AES128",
+    "tls12-suite:TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "RSA AES256",
+    "tls12-suite:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "RSA ChaCha",
+    "tls12-group:X25519": "X25519 (1.2)",
+    "tls12-group:secp256r1": "P-256 (1.2)",
+    "tls12-group:secp384r1": "P-384 (1.2)",
+    "tls12-group:secp521r1": "P-521 (1.2)",
+    "tls12-group:X448": "X448 (1.2)",
+    "tls12-client-auth": "client auth (1.2)",
+    "tls12-alpn": "ALPN (1.2)",
+    "tls12-exporter": "exporter (1.2)",
+    "tls12-sig:ecdsa_secp384r1_sha384": "ECDSA P-384 key (1.2)",
+    "tls12-sig:rsa": "RSA key (1.2)",
+    "tls12-sig:ed25519": "Ed25519 key (1.2)",
+    "tls12-ocsp": "OCSP staple (1.2)",
+    "tls12-no-ems": "without EMS",
+    "rsa-key-transport:TLS_RSA_WITH_AES_128_GCM_SHA256": "key transport AES128",
+    "rsa-key-transport:TLS_RSA_WITH_AES_256_GCM_SHA384": "key transport AES256",
 }
 _ABOUT = """\
 # Interoperability
@@ -54,7 +78,7 @@ _ABOUT = """\
 This page is written by `make interop`; do not edit it.
 
 Each row is one independent TLS stack in one role, with {local} at the other end; each column is one
-thing that both must manage. Every cell is a real conversation over loopback: a TLS 1.3 handshake
+thing that both must manage. Every cell is a real conversation over loopback: a handshake
 with verified certificates, then one mebibyte from the client to the server and the same back,
 compared by SHA-256 at either end. A relay between the two reads what travels in the clear, so that
 version, suite, group and the number of ClientHellos are asserted from the wire, from {local}'s
@@ -70,6 +94,7 @@ What the columns ask:
   (and at the peer's, where it can be told), and it must be the one in the ServerHello.
 - *HRR*: the client's only share is for a group that the server does not take. There must be one
   HelloRetryRequest and two ClientHellos on the wire, and both ends must agree on that.
+- *resumption*: a second connection to the same server resumes the first one's session.
 - *client auth*: the server requires a certificate, and gets and verifies it.
 - *ALPN*: the client offers, the server chooses; both must name the same protocol.
 - *KeyUpdate, ours*: {local} sends a KeyUpdate in the middle of the data, twice, and asks for one
@@ -77,6 +102,9 @@ What the columns ask:
 - *OCSP staple*, *compression*, *raw key*: the server staples, compresses its certificate (RFC
   8879), or shows a raw public key (RFC 7250), and so does the client in *client's raw key*.
 - *exporter*: both ends export 48 bytes (RFC 8446 section 7.5), which must be equal.
+- *(1.2)*, and the tables of TLS 1.2: the same with TLS 1.2 at both ends. *Without EMS*: neither
+  end has the extended master secret, which {local} allows only here. *Key transport*: the client
+  makes the secret and encrypts it to the server's RSA key, which {local} allows only here.
 - *signatures*: the server's certificate has a key of that kind, and signs the handshake with it.
 """
 
@@ -125,12 +153,17 @@ def _blocks() -> tuple[tuple[str, tuple[str, ...]], ...]:
     suites = tuple(name for name in FEATURES if name.startswith(("tls13", "suite:")))
     groups = tuple(name for name in FEATURES if name.startswith("group:"))
     signatures = tuple(name for name in FEATURES if name.startswith("sig:"))
-    others = tuple(name for name in FEATURES if name not in {*suites, *groups, *signatures})
+    old = tuple(name for name in FEATURES if name.startswith(("tls12", "rsa-key-transport")))
+    suites12 = tuple(n for n in old if n == "tls12" or n.startswith("tls12-suite"))
+    others12 = tuple(name for name in old if name not in suites12)
+    others = tuple(name for name in FEATURES if name not in {*suites, *groups, *signatures, *old})
     return (
         ("version and suites", suites),
         ("groups", groups),
         ("features", others),
         ("signatures", signatures),
+        ("TLS 1.2, suites", suites12),
+        ("TLS 1.2, the rest", others12),
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 # RFC 8446 section 4.1.3: this Random marks a HelloRetryRequest.
 _RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 _HANDSHAKE, _CHANGE_CIPHER_SPEC = 22, 20
-_CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_CLIENT_HELLO, _SERVER_HELLO, _SERVER_KEY_EXCHANGE, _SERVER_HELLO_DONE = 1, 2, 12, 14
 _SUPPORTED_VERSIONS, _KEY_SHARE = 43, 51
 _KEPT = 1 << 17  # bytes kept of each direction: two hybrid ClientHellos fit many times over
 
@@ -24,6 +24,14 @@ SUITES = {
     0x1302: "TLS_AES_256_GCM_SHA384",
     0x1303: "TLS_CHACHA20_POLY1305_SHA256",
     0x1304: "TLS_AES_128_CCM_SHA256",
+    0xC02B: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    0xC02C: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    0xC02F: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    0xC030: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    0xCCA8: "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    0xCCA9: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    0x009C: "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    0x009D: "TLS_RSA_WITH_AES_256_GCM_SHA384",
 }
 GROUPS = {
     0x0017: "secp256r1",
@@ -59,17 +67,23 @@ class Tap:
 
     def seen(self) -> Seen:
         seen = Seen()
-        for kind, _body in _messages(bytes(self._kept["client"])):
-            seen.client_hellos += kind == _CLIENT_HELLO
         for kind, body in _messages(bytes(self._kept["server"])):
             if kind == _SERVER_HELLO:
                 _read_server_hello(body, seen)
+            elif kind == _SERVER_KEY_EXCHANGE and seen.version == "TLSv1.2":
+                group = int.from_bytes(body[1:3], "big")
+                seen.group = GROUPS.get(group, f"0x{group:04x}")
+            if seen.version == "TLSv1.2" and kind == _SERVER_HELLO_DONE:
+                break  # Behind the ChangeCipherSpec, handshake records are encrypted.
+        old = seen.version == "TLSv1.2"
+        for kind, _ in _messages(bytes(self._kept["client"]), until_change_cipher_spec=old):
+            seen.client_hellos += kind == _CLIENT_HELLO
         return seen
 
 
 @contextmanager
 def tapping(server_port: int) -> Iterator[Tap]:
-    """Relays the first connection to the tap's port on to 127.0.0.1:server_port."""
+    """Relays connections to the tap's port on to 127.0.0.1:server_port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         tap = Tap(listener.getsockname()[1])
         open_sockets: list[socket.socket] = []
@@ -93,26 +107,31 @@ def tapping(server_port: int) -> Iterator[Tap]:
 def _relay(
     listener: socket.socket, server_port: int, tap: Tap, open_sockets: list[socket.socket]
 ) -> None:
-    try:
-        downstream, _ = listener.accept()
-    except OSError:
-        return  # the test ended before anybody connected
-    open_sockets.append(downstream)
-    try:
-        upstream = socket.create_connection(("127.0.0.1", server_port), timeout=10)
-    except OSError:
-        downstream.close()
-        return
-    upstream.settimeout(None)
-    open_sockets.append(upstream)
-    for each in (downstream, upstream):
-        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    pump = threading.Thread(
-        target=_pump, args=(upstream, downstream, tap._kept["server"]), daemon=True
-    )
-    pump.start()
-    _pump(downstream, upstream, tap._kept["client"])
-    pump.join()
+    """One connection after the other; what is kept is of the first."""
+    first = True
+    while True:
+        try:
+            downstream, _ = listener.accept()
+        except OSError:
+            return  # the conversation is over
+        open_sockets.append(downstream)
+        try:
+            upstream = socket.create_connection(("127.0.0.1", server_port), timeout=10)
+        except OSError:
+            downstream.close()
+            continue
+        upstream.settimeout(None)
+        open_sockets.append(upstream)
+        for each in (downstream, upstream):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kept = tap._kept if first else {"client": bytearray(), "server": bytearray()}
+        first = False
+        pump = threading.Thread(
+            target=_pump, args=(upstream, downstream, kept["server"]), daemon=True
+        )
+        pump.start()
+        _pump(downstream, upstream, kept["client"])
+        pump.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
@@ -128,8 +147,13 @@ def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """The handshake messages of a direction up to its first record that is not in the clear."""
+def _messages(
+    stream: bytes, *, until_change_cipher_spec: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """The handshake messages of a direction up to its first record that is not in the clear.
+
+    In TLS 1.2 that is the one behind the ChangeCipherSpec, which in TLS 1.3 says nothing.
+    """
     flight = bytearray()
     at = 0
     while at + 5 <= len(stream):
@@ -137,7 +161,7 @@ def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
         length = int.from_bytes(stream[at + 3 : at + 5], "big")
         if content_type == _HANDSHAKE:
             flight += stream[at + 5 : at + 5 + length]
-        elif content_type != _CHANGE_CIPHER_SPEC:
+        elif content_type != _CHANGE_CIPHER_SPEC or until_change_cipher_spec:
             break
         at += 5 + length
     at = 0

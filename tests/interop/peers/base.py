@@ -21,7 +21,7 @@ from typing import IO, Literal
 
 from tests.interop.pki import Identity
 
-from .features import FAST, RARE
+from .features import FAST, KEY_TRANSPORT, RARE, SUITES12
 
 Role = Literal["client", "server"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,12 +50,15 @@ class Options:
     payload: Path
     identity: Identity | None = None
     require_client_cert: bool = False
+    version: str = "TLSv1.3"
+    extended_master_secret: bool = True  # at both ends
     suites: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     key_shares: tuple[str, ...] = ()
     alpn: tuple[str, ...] = ()
     style: Literal["raw", "http"] = "raw"
     rounds: int = 1
+    connections: int = 1  # one after the other; the later ones are to resume a session
     update_keys: bool = False
     exporter: Exporter | None = None
     peer_sends_close_notify: bool = True
@@ -74,7 +77,10 @@ class Options:
             "key-shares": ",".join(self.key_shares),
             "alpn": ",".join(self.alpn),
             "style": self.style,
+            "tls": self.version,
+            "no-ems": "" if self.extended_master_secret else "yes",
             "rounds": str(self.rounds),
+            "connections": str(self.connections),
         }
         if self.identity is not None:
             flags["cert"] = str(self.identity.chain)
@@ -104,6 +110,7 @@ class Report:
     signature_scheme: str | None = None
     alpn: str | None = None
     hello_retry: bool | None = None
+    resumed: bool | None = None  # the last connection
     exporter: str | None = None  # hex
     peer_subject: str | None = None
     peer_key: str | None = None  # SHA-256 of a raw public key's SubjectPublicKeyInfo, hex
@@ -386,10 +393,30 @@ def iana_group(name: str | None) -> str | None:
 def iana_suite(name: str | None) -> str | None:
     if name is None:
         return None
-    return name.replace("TLS13_", "TLS_")
+    return _OPENSSL_SUITES.get(name, name.replace("TLS13_", "TLS_"))
+
+
+def openssl_suite(name: str) -> str:
+    """What OpenSSL calls a suite of TLS 1.2: ECDHE-RSA-AES128-GCM-SHA256."""
+    means, cipher = name.removeprefix("TLS_").split("_WITH_")
+    cipher = cipher.replace("AES_128", "AES128").replace("AES_256", "AES256").replace("_", "-")
+    cipher = cipher.removesuffix("-SHA256") if cipher.startswith("CHACHA") else cipher
+    return cipher if means == "RSA" else f"{means.replace('_', '-')}-{cipher}"
+
+
+_OPENSSL_SUITES = {openssl_suite(name): name for name in (*SUITES12, *KEY_TRANSPORT)}
 
 
 def iana_version(name: str | None) -> str | None:
     if name is None:
         return None
-    return {"TLS 1.3": "TLSv1.3", "TLS1.3": "TLSv1.3", "772": "TLSv1.3"}.get(name, name)
+    return {
+        "TLS 1.3": "TLSv1.3",
+        "TLS1.3": "TLSv1.3",
+        "772": "TLSv1.3",
+        "TLS 1.2": "TLSv1.2",
+        "TLS1.2": "TLSv1.2",
+        "771": "TLSv1.2",
+        "(3, 3)": "TLSv1.2",
+        "0x303": "TLSv1.2",
+    }.get(name, name)

@@ -21,6 +21,8 @@ from .base import (
     Report,
     Role,
     RunningServer,
+    iana_suite,
+    openssl_suite,
     running,
 )
 from .features import CCM, ML_DSA, ML_KEM, NIST_HYBRIDS, X448
@@ -50,6 +52,7 @@ class Curl(Peer):
         return {
             "key-update-peer": "curl cannot send a KeyUpdate",
             "exporter": "curl has no exporter",
+            "tls12-exporter": "curl has no exporter",
         }.get(feature)
 
     def start_server(
@@ -60,8 +63,11 @@ class Curl(Peer):
     def run_client(self, port: int, options: Options, workdir: Path) -> Report:
         command = ["curl", "--silent", "--show-error", "--verbose", "--http1.1", "--max-time", "25"]
         command += ["--noproxy", "*", "--resolve", f"localhost:{port}:127.0.0.1"]
-        command += ["--tlsv1.3", "--cacert", str(options.ca)]
-        if options.suites:
+        version = options.version.removeprefix("TLSv")
+        command += [f"--tlsv{version}", "--tls-max", version, "--cacert", str(options.ca)]
+        if options.suites and options.version == "TLSv1.2":
+            command += ["--ciphers", ":".join(map(openssl_suite, options.suites))]
+        elif options.suites:
             command += ["--tls13-ciphers", ":".join(options.suites)]
         if options.groups:
             command += ["--curves", openssl_groups(options.groups)]
@@ -114,10 +120,13 @@ class CurlCffi(ProgramPeer):
             return "BoringSSL has no hybrids with NIST curves"
         return {
             CCM: "BoringSSL has no CCM suites",
-            X448: "BoringSSL has no X448",
+            **dict.fromkeys(X448, "BoringSSL has no X448"),
             "group:secp521r1": "the browser it looks like does not offer secp521r1",
             "key-update-peer": "curl cannot send a KeyUpdate",
             "exporter": "curl has no exporter",
+            "tls12-exporter": "curl has no exporter",
+            "tls12-group:secp521r1": "the browser it looks like does not offer secp521r1",
+            "tls12-sig:ed25519": "the browser it looks like does not offer Ed25519",
             "sig:rsa_pss_pss": "BoringSSL reads no id-RSASSA-PSS keys",
             "sig:ed25519": "the browser it looks like does not offer Ed25519",
             "sig:ed448": "BoringSSL has no Ed448",
@@ -144,7 +153,7 @@ def _report(said: str, received: list[str]) -> Report:
     return Report(
         received=received,
         version=printed(r"SSL connection using (\S+) /"),
-        suite=printed(r"SSL connection using \S+ / (\S+)"),
+        suite=iana_suite(printed(r"SSL connection using \S+ / (\S+)")),
         alpn=printed(r"ALPN: server accepted (\S+)"),
         hello_retry=hellos == 2,
         peer_subject=printed(r"subject: CN=([^\n]+)"),

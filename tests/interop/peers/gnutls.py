@@ -7,13 +7,14 @@ import ctypes.util
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import ML_DSA, ML_KEM
+from .features import ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT
 
 
 class GnuTLS(ProgramPeer):
     name = "gnutls"
     title = "GnuTLS"
     styles = ("raw", "http")
+    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         check = ctypes.CDLL("libgnutls.so.30").gnutls_check_version

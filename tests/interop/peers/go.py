@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from .base import CACHE, Options, ProgramPeer, Role
-from .features import CCM, X448
+from .features import CCM, RESUMPTION, RSA_KEY_TRANSPORT, X448
 
 _PROGRAM = CACHE / "go-peer"
 
@@ -14,7 +14,7 @@ class Go(ProgramPeer):
     name = "go"
     title = "Go crypto/tls"
     styles = ("raw", "http")
-    rare_features = frozenset({"ocsp"})
+    rare_features = frozenset({"ocsp", "tls12-ocsp"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         printed = subprocess.run([_PROGRAM, "version"], capture_output=True, text=True, check=True)
@@ -26,7 +26,7 @@ class Go(ProgramPeer):
     def lacks(self, feature: str, role: Role) -> str | None:
         return {
             CCM: "crypto/tls has no CCM suites",
-            X448: "crypto/tls has no X448",
+            **dict.fromkeys(X448, "crypto/tls has no X448"),
             "key-update-peer": "crypto/tls answers a KeyUpdate and never starts one",
             "sig:rsa_pss_pss": "crypto/x509 reads no id-RSASSA-PSS keys",
             "sig:ed448": "crypto/tls has no Ed448",

@@ -63,7 +63,7 @@ class Handclasp(Peer):
         import handclasp
 
         settings = _shared_settings(options)
-        if options.key_shares:
+        if options.key_shares and options.version == "TLSv1.3":
             settings["key_shares"] = list(options.key_shares)
         if options.identity is not None:
             raw = options.raw_client_key is not None
@@ -74,17 +74,30 @@ class Handclasp(Peer):
             settings["raw_public_keys"] = [options.raw_server_key.public_key]
         else:
             settings["trust"] = handclasp.TrustStore.from_pem(options.ca)
+        if options.connections > 1:
+            settings["sessions"] = handclasp.SessionStore()
         config = handclasp.ClientConfig(**settings)
-        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
-            tls = handclasp.wrap_client(sock, config, server_name="localhost")
-            try:
-                channel = _Channel(tls)
-                received = converse_as_client(channel, _terms(options))
-                report = _report(channel, received, options)
-                _end(tls, options)
-                return report
-            finally:
-                tls.close()
+        received: list[str] = []
+        for _ in range(options.connections):
+            report = _converse(port, config, options)
+            received += report.received
+        report.received = received
+        return report
+
+
+def _converse(port: int, config: Any, options: Options) -> Report:
+    import handclasp
+
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
+        tls = handclasp.wrap_client(sock, config, server_name="localhost")
+        try:
+            channel = _Channel(tls)
+            received = converse_as_client(channel, _terms(options))
+            report = _report(channel, received, options)
+            _end(tls, options)
+            return report
+        finally:
+            tls.close()
 
 
 class _ServerThread(RunningServer):
@@ -118,19 +131,28 @@ class _ServerThread(RunningServer):
         self._thread.join(TIMEOUT)
 
     def _run(self) -> None:
-        import handclasp
-
+        received: list[str] = []
         try:
-            sock, _ = self._listener.accept()
-            with sock:
-                sock.settimeout(TIMEOUT)
-                tls = handclasp.wrap_server(sock, self._config)
-                channel = _Channel(tls)
-                received = converse_as_server(channel, _terms(self._options))
-                self._report = _report(channel, received, self._options)
-                _end(tls, self._options)
+            for _ in range(self._options.connections):
+                report = self._converse()
+                received += report.received
+            report.received = received
+            self._report = report
         except Exception as error:
             self._error = error
+
+    def _converse(self) -> Report:
+        import handclasp
+
+        sock, _ = self._listener.accept()
+        with sock:
+            sock.settimeout(TIMEOUT)
+            tls = handclasp.wrap_server(sock, self._config)
+            channel = _Channel(tls)
+            received = converse_as_server(channel, _terms(self._options))
+            report = _report(channel, received, self._options)
+            _end(tls, self._options)
+            return report
 
 
 class _Channel:
@@ -170,7 +192,11 @@ def _credentials(identity: Identity, *, raw: bool) -> Any:
 
 
 def _shared_settings(options: Options) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"versions": [options.version]}
+    if not options.extended_master_secret:
+        settings["require_extended_master_secret"] = False
+    if any(suite.startswith("TLS_RSA_") for suite in options.suites):
+        settings["allow_rsa_key_transport"] = True
     if options.alpn:
         settings["alpn"] = list(options.alpn)
     if options.suites:
@@ -205,10 +231,11 @@ def _report(channel: _Channel, received: list[str], options: Options) -> Report:
         received=received,
         version=str(info.version),
         suite=str(info.cipher_suite),
-        group=str(info.group),
-        signature_scheme=str(info.signature_scheme),
+        group=info.group,
+        signature_scheme=info.signature_scheme,
         alpn=None if info.alpn is None else str(info.alpn),
         hello_retry=info.hello_retry,
+        resumed=info.resumed,
         exporter=exporter,
         peer_subject=subject,
         peer_key=hashlib.sha256(info.peer_chain_der[0]).hexdigest() if raw else None,

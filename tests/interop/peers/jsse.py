@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from .base import CACHE, Options, ProgramPeer, Role
-from .features import CCM, ML_DSA, ML_KEM
+from .features import CCM, ML_DSA, ML_KEM, RESUMPTION
 
 _CLASSES = CACHE / "java"
 
@@ -15,6 +15,7 @@ class Jsse(ProgramPeer):
     name = "jsse"
     title = "Java JSSE"
     styles = ("raw", "http")
+    rare_features = RESUMPTION
 
     def version(self) -> str:
         command = ["java", "-cp", str(_CLASSES), "Peer", "version"]
@@ -43,6 +44,7 @@ class Jsse(ProgramPeer):
         return {
             CCM: "JSSE has no CCM suites",
             "exporter": "this JDK has no exporter",
+            "tls12-exporter": "this JDK has no exporter",
         }.get(feature)
 
     def hrr_groups(self, role: Role) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -12,8 +12,20 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from .base import TIMEOUT, Options, Peer, PeerError, Process, Report, Role, RunningServer, running
-from .features import ML_DSA, ML_KEM
+from .base import (
+    TIMEOUT,
+    Options,
+    Peer,
+    PeerError,
+    Process,
+    Report,
+    Role,
+    RunningServer,
+    iana_suite,
+    openssl_suite,
+    running,
+)
+from .features import ML_DSA, ML_KEM, RESUMPTION
 from .openssl_conf import openssl_groups
 
 _CONFIG = """\
@@ -33,7 +45,7 @@ http {{
     listen 127.0.0.1:{port} ssl;
     server_name localhost;
     client_max_body_size 4m;
-    ssl_protocols TLSv1.3;
+    ssl_protocols {version};
     ssl_certificate {chain};
     ssl_certificate_key {key};
     {extra}
@@ -44,6 +56,7 @@ http {{
       proxy_set_header X-TLS-Group $ssl_curve;
       proxy_set_header X-TLS-Client $ssl_client_s_dn;
       proxy_set_header X-TLS-ALPN $ssl_alpn_protocol;
+      proxy_set_header X-TLS-Reused $ssl_session_reused;
     }}
   }}
 }}
@@ -56,6 +69,7 @@ class Nginx(Peer):
     roles = ("server",)
     styles = ("http",)
     alpn_protocols = ("http/1.1",)
+    rare_features = RESUMPTION
     sends_close_notify = False  # it answers ours by closing the transport
 
     def version(self) -> str:
@@ -72,6 +86,7 @@ class Nginx(Peer):
         return {
             "key-update-peer": "nginx never starts a KeyUpdate",
             "exporter": "nginx shows no exporter",
+            "tls12-exporter": "nginx shows no exporter",
         }.get(feature)
 
     def run_client(self, port: int, options: Options, workdir: Path) -> Report:
@@ -133,8 +148,9 @@ class _EchoHandler(BaseHTTPRequestHandler):
             Report(
                 received=[hashlib.sha256(body).hexdigest()],
                 version=self.headers["X-TLS-Version"],
-                suite=self.headers["X-TLS-Suite"],
+                suite=iana_suite(self.headers["X-TLS-Suite"]),
                 group=_iana_group(self.headers.get("X-TLS-Group")),
+                resumed=self.headers.get("X-TLS-Reused") == "r",
                 alpn=self.headers.get("X-TLS-ALPN") or None,
                 peer_subject=subject.removeprefix("CN=") if subject else None,
             )
@@ -153,12 +169,15 @@ def _config(options: Options, workdir: Path, port: int, backend: int) -> str:
     extra = []
     if options.groups:
         extra.append(f"ssl_ecdh_curve {openssl_groups(options.groups)};")
-    if options.suites:
+    if options.suites and options.version == "TLSv1.2":
+        extra.append(f"ssl_ciphers {':'.join(map(openssl_suite, options.suites))};")
+    elif options.suites:
         extra.append(f"ssl_conf_command Ciphersuites {':'.join(options.suites)};")
     if options.require_client_cert:
         extra.append(f"ssl_verify_client on; ssl_client_certificate {options.ca};")
     return _CONFIG.format(
         workdir=workdir,
+        version=options.version,
         port=port,
         backend=backend,
         chain=options.identity.chain,

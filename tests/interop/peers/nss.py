@@ -7,13 +7,14 @@ import shutil
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import CCM, ML_DSA, ML_KEM, X448
+from .features import CCM, ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT, X448
 
 
 class NSS(ProgramPeer):
     name = "nss"
     title = "NSS"
     styles = ("raw", "http")
+    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         get = ctypes.CDLL("libnss3.so").NSS_GetVersion
@@ -36,7 +37,8 @@ class NSS(ProgramPeer):
             return "NSS has no ML-DSA in TLS"
         return {
             CCM: "NSS has no CCM suites",
-            X448: "NSS has no X448",
+            **dict.fromkeys(X448, "NSS has no X448"),
+            "tls12-sig:ed25519": "NSS has no Ed25519 in TLS",
             "sig:ed25519": "NSS has no Ed25519 in TLS",
             "sig:ed448": "NSS has no Ed448",
         }.get(feature)

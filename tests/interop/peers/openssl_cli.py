@@ -19,9 +19,21 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .base import TIMEOUT, Options, Peer, PeerError, Process, Report, Role, RunningServer, running
-from .features import ML_DSA, ML_KEM
-from .openssl_conf import openssl_groups
+from .base import (
+    TIMEOUT,
+    Options,
+    Peer,
+    PeerError,
+    Process,
+    Report,
+    Role,
+    RunningServer,
+    iana_suite,
+    openssl_suite,
+    running,
+)
+from .features import ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT
+from .openssl_conf import openssl_groups, write_openssl_conf
 
 _NOISE = b"Read BLOCK\n"
 
@@ -32,7 +44,9 @@ class OpenSSLCommand(Peer):
     text_payload = True
     exporter_context = None
     program = "openssl"
-    rare_features = frozenset({"ocsp"})
+    rare_features = (
+        frozenset({"ocsp", "tls12-ocsp", "tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
+    )
 
     def version(self) -> str:
         command = [self.program, "version"]
@@ -49,7 +63,8 @@ class OpenSSLCommand(Peer):
 
     @contextmanager
     def start_server(self, options: Options, workdir: Path) -> Iterator[RunningServer]:
-        command = [self.program, "s_server", "-accept", "127.0.0.1:0", "-naccept", "1"]
+        command = [self.program, "s_server", "-accept", "127.0.0.1:0", "-naccept"]
+        command += [str(options.connections)]
         if options.raw_client_key is not None:
             # s_server cannot be told which key to expect; it prints the one that came.
             command += ["-enable_client_rpk", "-Verify", "1"]
@@ -62,7 +77,7 @@ class OpenSSLCommand(Peer):
         if options.compress:
             command += ["-cert_comp"]
         command += _shared_flags(options, workdir)
-        with running(Process(command, workdir)) as process:
+        with running(Process(command, workdir, env=_environment(options, workdir))) as process:
             end = process.wait_for(b"\n", process.wait_for(b"ACCEPT 127.0.0.1:"))
             port = re.findall(rb"ACCEPT 127\.0\.0\.1:(\d+)", process.output[:end])[0]
             yield _ConsoleServer(process, int(port), options, workdir)
@@ -79,7 +94,17 @@ class OpenSSLCommand(Peer):
             command += ["-status"]
         command += ["-servername", "localhost", "-verify_hostname", "localhost"]
         command += ["-verify_return_error", *_shared_flags(options, workdir)]
-        with running(Process(command, workdir)) as process:
+        session = str(workdir / "session.pem")
+        received: list[str] = []
+        for number in range(options.connections):
+            flag = "-sess_in" if number else "-sess_out"
+            report = self._converse([*command, flag, session], options, workdir)
+            received += report.received
+        report.received = received
+        return report
+
+    def _converse(self, command: list[str], options: Options, workdir: Path) -> Report:
+        with running(Process(command, workdir, env=_environment(options, workdir))) as process:
             start = process.wait_for(b"\n---\n", process.wait_for(b"Verify return code: 0 (ok)"))
             payload = options.payload.read_bytes()
             received = []
@@ -121,7 +146,7 @@ class _ConsoleServer(RunningServer):
         payload = self._options.payload.read_bytes()
         at = 0
         try:
-            for index in range(self._options.rounds):
+            for index in range(self._options.rounds * self._options.connections):
                 data, at = _read_payload(self._process, payload, at)
                 self._received.append(hashlib.sha256(data).hexdigest())
                 if self._options.update_keys and index > 0:
@@ -132,10 +157,13 @@ class _ConsoleServer(RunningServer):
 
 
 def _shared_flags(options: Options, workdir: Path) -> list[str]:
-    flags = ["-tls1_3", "-CAfile", str(options.ca), "-msg", "-msgfile", str(_messages(workdir))]
+    version = {"TLSv1.3": "-tls1_3", "TLSv1.2": "-tls1_2"}[options.version]
+    flags = [version, "-CAfile", str(options.ca), "-msg", "-msgfile", str(_messages(workdir))]
     if options.identity is not None:
         flags += ["-cert", str(options.identity.chain), "-key", str(options.identity.key)]
-    if options.suites:
+    if options.suites and options.version == "TLSv1.2":
+        flags += ["-cipher", ":".join(map(openssl_suite, options.suites))]
+    elif options.suites:
         flags += ["-ciphersuites", ":".join(options.suites)]
     if options.groups:
         flags += ["-groups", openssl_groups(options.groups)]
@@ -145,6 +173,11 @@ def _shared_flags(options: Options, workdir: Path) -> list[str]:
         flags += ["-keymatexport", options.exporter.label]
         flags += ["-keymatexportlen", str(options.exporter.length)]
     return flags
+
+
+def _environment(options: Options, workdir: Path) -> dict[str, str]:
+    """What there is no flag for before OpenSSL 3.5."""
+    return {} if options.extended_master_secret else write_openssl_conf(options, workdir)
 
 
 def _read_payload(process: Process, payload: bytes, start: int) -> tuple[bytes, int]:
@@ -214,10 +247,11 @@ def _report(process: Process, received: list[str], options: Options, workdir: Pa
     exporter = printed(r"Keying material: ([0-9A-F]+)")
     return Report(
         received=received,
-        version=printed(r"(?:Protocol *: |New, )(TLSv1\.[0-9])"),
-        suite=printed(r"C(?:ipher|IPHER) is (TLS_\w+)"),
+        version=printed(r"(?:Protocol *: |New, |Reused, )(TLSv1\.[0-9])"),
+        suite=iana_suite(printed(r"C(?:ipher|IPHER) is (\S+)")),
         alpn=printed(r"ALPN protocols? ?(?:selected)?: (\S+)"),
-        hello_retry=hellos == 2,
+        hello_retry=hellos == 2 if options.connections == 1 else None,
+        resumed="Reused, " in text or "Reused session-id" in text,
         exporter=exporter.lower() if exporter else None,
         peer_subject=printed(r"subject=CN ?= ?([^\n]+)"),
         peer_key=_raw_key(text),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .base import Options
+from .base import Options, openssl_suite
 
 # OpenSSL 3.0 knows the registry's names only for some groups.
 GROUP_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
@@ -16,10 +16,14 @@ def openssl_groups(groups: tuple[str, ...]) -> str:
 
 def write_openssl_conf(options: Options, workdir: Path) -> dict[str, str]:
     """Returns the environment that makes OpenSSL read it."""
-    lines = ["MinProtocol = TLSv1.3"]
+    lines = [f"MinProtocol = {options.version}", f"MaxProtocol = {options.version}"]
+    if not options.extended_master_secret:
+        lines.append("Options = -ExtendedMasterSecret")
     if options.groups:
         lines.append(f"Groups = {openssl_groups(options.groups)}")
-    if options.suites:
+    if options.suites and options.version == "TLSv1.2":
+        lines.append(f"CipherString = {':'.join(map(openssl_suite, options.suites))}")
+    elif options.suites:
         lines.append(f"Ciphersuites = {':'.join(options.suites)}")
     path = workdir / "openssl.cnf"
     path.write_text(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from .base import Options, ProgramPeer, Role
+from .features import RESUMPTION, RSA_KEY_TRANSPORT
 from .openssl_conf import write_openssl_conf
 
 
@@ -15,6 +16,7 @@ class PyOpenSSL(ProgramPeer):
     name = "pyopenssl"
     title = "OpenSSL 4 (pyOpenSSL)"
     styles = ("raw", "http")
+    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         from OpenSSL import SSL

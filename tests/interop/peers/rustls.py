@@ -7,7 +7,7 @@ import importlib.util
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import CCM, ML_DSA, NIST_HYBRIDS, X448
+from .features import CCM, ML_DSA, NIST_HYBRIDS, RESUMPTION, X448
 
 
 class Rtls(ProgramPeer):
@@ -27,7 +27,7 @@ class Rtls(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
-        if feature == "client-auth" and role == "server":
+        if feature in ("client-auth", "tls12-client-auth") and role == "server":
             return "rtls's server takes CERT_REQUIRED and never asks for a certificate"
         return _rustls_lacks(feature)
 
@@ -45,6 +45,7 @@ class Pyrtls(Rtls):
     name = "pyrtls"
     title = "rustls (pyrtls)"
     sends_close_notify = False  # the binding cannot
+    rare_features = RESUMPTION
 
     def version(self) -> str:
         return f"pyrtls {importlib.metadata.version('pyrtls')}"
@@ -57,6 +58,7 @@ class Pyrtls(Rtls):
     def lacks(self, feature: str, role: Role) -> str | None:
         return {
             "client-auth": "pyrtls has no client certificates",
+            "tls12-client-auth": "pyrtls has no client certificates",
             **dict.fromkeys(ML_DSA, "pyrtls builds rustls on ring, which has no ML-DSA"),
             "group:X25519MLKEM768": "pyrtls builds rustls on ring, which has no ML-KEM",
             "sig:ecdsa_secp521r1_sha512": "pyrtls builds rustls on ring, which has no P-521",
@@ -71,7 +73,9 @@ def _rustls_lacks(feature: str) -> str | None:
         return "rustls does not offer this hybrid by default, and the binding cannot name groups"
     return {
         CCM: "rustls has no CCM suites",
-        X448: "rustls has no X448",
+        **dict.fromkeys(X448, "rustls has no X448"),
+        "tls12-group:secp521r1": "rustls has no secp521r1 key exchange by default",
+        "tls12-exporter": "the binding has no exporter",
         "group:secp521r1": "rustls has no secp521r1 key exchange by default",
         "exporter": "the binding has no exporter",
         "key-update-peer": "the binding cannot send a KeyUpdate",

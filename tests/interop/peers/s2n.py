@@ -31,7 +31,10 @@ class S2n(ProgramPeer):
         return {
             "group:secp521r1": "the binding's default policy of s2n offers no secp521r1",
             CCM: "s2n has no CCM suites",
-            X448: "s2n has no X448",
+            **dict.fromkeys(X448, "s2n has no X448"),
+            "tls12-group:secp521r1": "the binding's default policy of s2n offers no secp521r1",
+            "tls12-exporter": "the binding has no exporter",
+            "tls12-sig:ed25519": "s2n has no Ed25519",
             "key-update-peer": "the binding cannot send a KeyUpdate",
             "exporter": "the binding has no exporter",
             "sig:ed25519": "s2n has no Ed25519",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .base import Options, ProgramPeer, Role
-from .features import ML_DSA, ML_KEM
+from .features import ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT
 from .openssl_conf import write_openssl_conf
 
 
@@ -15,6 +15,7 @@ class StandardLibrary(ProgramPeer):
     name = "ssl"
     title = "CPython ssl"
     styles = ("raw", "http")
+    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         return f"Python {sys.version.split()[0]}, {ssl.OPENSSL_VERSION.rsplit(' ', 3)[0]}"
@@ -25,7 +26,7 @@ class StandardLibrary(ProgramPeer):
     def lacks(self, feature: str, role: Role) -> str | None:
         if feature in ML_KEM | ML_DSA and ssl.OPENSSL_VERSION_INFO < (3, 5):
             return f"{ssl.OPENSSL_VERSION.rsplit(' ', 3)[0]} has neither ML-KEM nor ML-DSA"
-        if feature == "exporter":
+        if feature in ("exporter", "tls12-exporter"):
             return "ssl has no exporter"
         if feature == "key-update-peer":
             return "ssl cannot send a KeyUpdate"

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import ML_DSA, ML_KEM
+from .features import ML_DSA, ML_KEM, RSA_KEY_TRANSPORT
 
 
 class Tlslite(ProgramPeer):
@@ -15,7 +15,10 @@ class Tlslite(ProgramPeer):
     title = "tlslite-ng"
     styles = ("raw", "http")
     exporter_context = None
-    fast_features = frozenset({"tls13", "hrr"})  # a mebibyte each way takes it four seconds
+    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT
+    fast_features = frozenset(
+        {"tls13", "hrr", "tls12"}
+    )  # a mebibyte each way takes it four seconds
 
     def version(self) -> str:
         return f"tlslite-ng {importlib.metadata.version('tlslite-ng')}"

@@ -29,7 +29,9 @@ var (
 	cert            = flag.String("cert", "", "own chain, PEM")
 	key             = flag.String("key", "", "own key, PEM")
 	_               = flag.String("pkcs12", "", "unused")
-	_               = flag.String("suites", "", "unused: crypto/tls fixes its TLS 1.3 suites")
+	suites          = flag.String("suites", "", "TLS 1.2 only: crypto/tls fixes those of TLS 1.3")
+	version         = flag.String("tls", "TLSv1.3", "TLSv1.2 or TLSv1.3")
+	_               = flag.String("no-ems", "", "unused: crypto/tls always has it")
 	groups          = flag.String("groups", "", "IANA names")
 	_               = flag.String("key-shares", "", "unused: crypto/tls chooses")
 	alpn            = flag.String("alpn", "", "protocols")
@@ -41,6 +43,7 @@ var (
 	exporterContext = flag.String("exporter-context", "", "hex")
 	exporterLength  = flag.Int("exporter-length", 0, "")
 	staple          = flag.String("staple", "", "OCSP response to send, DER")
+	connections     = flag.Int("connections", 1, "")
 	port            = flag.Int("port", 0, "")
 )
 
@@ -54,9 +57,10 @@ type report struct {
 	Received    []string `json:"received"`
 	Version     string   `json:"version"`
 	Suite       string   `json:"suite"`
-	Group       string   `json:"group"`
+	Group       string   `json:"group,omitempty"`
 	ALPN        *string  `json:"alpn"`
 	HelloRetry  bool     `json:"hello_retry"`
+	Resumed     bool     `json:"resumed"`
 	Exporter    string   `json:"exporter,omitempty"`
 	PeerSubject string   `json:"peer_subject,omitempty"`
 	Staple      string   `json:"staple"`
@@ -75,57 +79,69 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
-	var conn *tls.Conn
-	if role == "server" {
-		conn, err = accept()
-	} else {
-		conn, err = connect()
-	}
+	config, err := configure(role)
 	if err != nil {
 		fail(err)
 	}
+	var listener net.Listener
+	if role == "server" {
+		if listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+			fail(err)
+		}
+		say(map[string]int{"port": listener.Addr().(*net.TCPAddr).Port})
+	}
+	var received []string
+	var found report
+	for range *connections {
+		var conn *tls.Conn
+		if role == "server" {
+			conn, err = accept(listener, config)
+		} else {
+			conn, err = connect(config)
+		}
+		if err != nil {
+			fail(err)
+		}
+		if received, found, err = converse(conn, role, payload, received); err != nil {
+			fail(err)
+		}
+	}
+	say(found)
+}
+
+func converse(conn *tls.Conn, role string, payload []byte, received []string) ([]string, report, error) {
+	var found report
 	_ = conn.SetDeadline(time.Now().Add(25 * time.Second))
 	if err := conn.Handshake(); err != nil {
-		fail(err)
+		return nil, found, err
 	}
 	reader := bufio.NewReaderSize(conn, 1<<16)
-	var received []string
 	for range *rounds {
 		var sum string
+		var err error
 		if role == "server" {
 			sum, err = echo(conn, reader, len(payload))
 		} else {
 			sum, err = send(conn, reader, payload)
 		}
 		if err != nil {
-			fail(err)
+			return nil, found, err
 		}
 		received = append(received, sum)
 	}
 	found, err := describe(conn, received)
 	if err != nil {
-		fail(err)
+		return nil, found, err
 	}
 	if err := conn.CloseWrite(); err != nil {
-		fail(err)
+		return nil, found, err
 	}
 	_, _ = io.Copy(io.Discard, reader)
 	conn.Close()
-	say(found)
+	return received, found, nil
 }
 
-func connect() (*tls.Conn, error) {
-	config, err := configure()
-	if err != nil {
-		return nil, err
-	}
-	pem, err := os.ReadFile(*ca)
-	if err != nil {
-		return nil, err
-	}
-	config.RootCAs = x509.NewCertPool()
-	config.RootCAs.AppendCertsFromPEM(pem)
-	config.ServerName = "localhost"
+func connect(config *tls.Config) (*tls.Conn, error) {
 	raw, err := net.Dial("tcp4", "127.0.0.1:"+strconv.Itoa(*port))
 	if err != nil {
 		return nil, err
@@ -133,26 +149,7 @@ func connect() (*tls.Conn, error) {
 	return tls.Client(raw, config), nil
 }
 
-func accept() (*tls.Conn, error) {
-	config, err := configure()
-	if err != nil {
-		return nil, err
-	}
-	if *requireCert != "" {
-		pem, err := os.ReadFile(*ca)
-		if err != nil {
-			return nil, err
-		}
-		config.ClientCAs = x509.NewCertPool()
-		config.ClientCAs.AppendCertsFromPEM(pem)
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	defer listener.Close()
-	say(map[string]int{"port": listener.Addr().(*net.TCPAddr).Port})
+func accept(listener net.Listener, config *tls.Config) (*tls.Conn, error) {
 	raw, err := listener.Accept()
 	if err != nil {
 		return nil, err
@@ -160,8 +157,38 @@ func accept() (*tls.Conn, error) {
 	return tls.Server(raw, config), nil
 }
 
-func configure() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS13}
+func trusted() (*x509.CertPool, error) {
+	pem, err := os.ReadFile(*ca)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool, nil
+}
+
+func configure(role string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "localhost"}
+	pool, err := trusted()
+	if err != nil {
+		return nil, err
+	}
+	if role == "client" {
+		config.RootCAs = pool
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	} else if *requireCert != "" {
+		config.ClientCAs = pool
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	if *version == "TLSv1.2" {
+		config.MinVersion, config.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+		all := append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
+		for _, suite := range all {
+			if suite.Name == *suites {
+				config.CipherSuites = []uint16{suite.ID}
+			}
+		}
+	}
 	if *cert != "" {
 		pair, err := tls.LoadX509KeyPair(*cert, *key)
 		if err != nil {
@@ -242,8 +269,9 @@ func describe(conn *tls.Conn, received []string) (report, error) {
 		Received:   received,
 		Version:    tls.VersionName(state.Version),
 		Suite:      tls.CipherSuiteName(state.CipherSuite),
-		Group:      state.CurveID.String(),
+		Group:      group(state),
 		HelloRetry: state.HelloRetryRequest,
+		Resumed:    state.DidResume,
 	}
 	if len(state.OCSPResponse) > 0 {
 		found.Staple = digest(state.OCSPResponse)
@@ -266,6 +294,13 @@ func describe(conn *tls.Conn, received []string) (report, error) {
 		found.Exporter = hex.EncodeToString(exported)
 	}
 	return found, nil
+}
+
+func group(state tls.ConnectionState) string {
+	if state.CurveID == 0 {
+		return ""
+	}
+	return state.CurveID.String()
 }
 
 func digest(data []byte) string {

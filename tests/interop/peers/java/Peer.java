@@ -89,34 +89,47 @@ public final class Peer {
 
     private void run(boolean server) throws Exception {
         byte[] payload = Files.readAllBytes(Path.of(flags.get("payload")));
-        try (SSLSocket socket = server ? accept() : connect()) {
+        SSLContext context = context();  // it keeps the sessions
+        List<String> received = new ArrayList<>();
+        String report = "";
+        try (SSLServerSocket listener = server ? listen(context) : null) {
+            for (int left = Integer.parseInt(flags.get("connections")); left > 0; left--) {
+                report = converse(listener, context, payload, received);
+            }
+        }
+        System.out.println(report);
+    }
+
+    private String converse(
+            SSLServerSocket listener, SSLContext context, byte[] payload, List<String> received)
+            throws Exception {
+        boolean server = listener != null;
+        try (SSLSocket socket = server ? (SSLSocket) listener.accept() : connect(context)) {
             socket.setSoTimeout(25_000);
             socket.startHandshake();
             InputStream in = new BufferedInputStream(socket.getInputStream(), 1 << 16);
             OutputStream out = socket.getOutputStream();
-            List<String> received = new ArrayList<>();
             for (int round = 0; round < Integer.parseInt(flags.get("rounds")); round++) {
                 received.add(server ? echo(in, out, payload.length) : send(in, out, payload));
             }
             String report = describe(socket, received);
             socket.shutdownOutput();
-            System.out.println(report);
+            return report;
         }
     }
 
-    private SSLSocket accept() throws Exception {
+    private SSLServerSocket listen(SSLContext context) throws Exception {
         var address = InetAddress.getByName("127.0.0.1");
-        var factory = context().getServerSocketFactory();
-        try (var listener = (SSLServerSocket) factory.createServerSocket(0, 1, address)) {
-            listener.setSSLParameters(configure(listener.getSSLParameters()));
-            System.out.println("{\"port\": " + listener.getLocalPort() + "}");
-            return (SSLSocket) listener.accept();
-        }
+        var factory = context.getServerSocketFactory();
+        var listener = (SSLServerSocket) factory.createServerSocket(0, 1, address);
+        listener.setSSLParameters(configure(listener.getSSLParameters()));
+        System.out.println("{\"port\": " + listener.getLocalPort() + "}");
+        return listener;
     }
 
-    private SSLSocket connect() throws Exception {
+    private SSLSocket connect(SSLContext context) throws Exception {
         var raw = new java.net.Socket("127.0.0.1", Integer.parseInt(flags.get("port")));
-        var factory = context().getSocketFactory();
+        var factory = context.getSocketFactory();
         var socket = (SSLSocket) factory.createSocket(raw, "localhost", raw.getPort(), true);
         SSLParameters parameters = configure(socket.getSSLParameters());
         parameters.setEndpointIdentificationAlgorithm("HTTPS");
@@ -125,7 +138,7 @@ public final class Peer {
     }
 
     private SSLParameters configure(SSLParameters parameters) {
-        parameters.setProtocols(new String[] {"TLSv1.3"});
+        parameters.setProtocols(new String[] {flags.get("tls")});
         if (flags.containsKey("suites")) {
             parameters.setCipherSuites(flags.get("suites").split(","));
         }

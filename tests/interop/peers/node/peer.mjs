@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 const names = [
   "ca", "payload", "cert", "key", "pkcs12", "suites", "groups", "key-shares", "alpn", "style",
   "rounds", "require-client-cert", "update-keys", "exporter-label", "exporter-context",
-  "exporter-length", "port",
+  "exporter-length", "port", "tls", "no-ems", "connections",
 ];
 const role = process.argv[2];
 const { values: flags } = parseArgs({
@@ -28,11 +28,20 @@ const fail = (error) => {
 process.on("uncaughtException", fail);
 setTimeout(() => fail(new Error("the conversation took too long")), 28_000).unref();
 
+// Of TLS 1.2, OpenSSL's names: ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-CHACHA20-POLY1305.
+const opensslName = (name) => {
+  if (!name.includes("_WITH_")) return name;
+  const [means, cipher] = name.replace("TLS_", "").split("_WITH_");
+  const short = cipher.replace("AES_", "AES").replace("POLY1305_SHA256", "POLY1305");
+  return (means === "RSA" ? short : `${means}_${short}`).replaceAll("_", "-");
+};
+
 const options = {
-  minVersion: "TLSv1.3",
+  minVersion: flags.tls,
+  maxVersion: flags.tls,
   ca: readFileSync(flags.ca),
   ...(flags.cert && { cert: readFileSync(flags.cert), key: readFileSync(flags.key) }),
-  ...(flags.suites && { ciphers: flags.suites.replaceAll(",", ":") }),
+  ...(flags.suites && { ciphers: flags.suites.split(",").map(opensslName).join(":") }),
   ...(flags.groups && {
     ecdhCurve: flags.groups.split(",").map((group) => aliases[group] ?? group).join(":"),
   }),

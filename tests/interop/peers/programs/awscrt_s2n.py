@@ -35,7 +35,7 @@ def _connect(flags) -> http.HttpClientConnection:  # type: ignore[no-untyped-def
     else:
         options = io.TlsContextOptions()
     options.override_default_trust_store_from_path(None, flags.ca)
-    options.min_tls_ver = io.TlsVersion.TLSv1_3
+    options.min_tls_ver = io.TlsVersion[flags.tls.replace(".", "_")]
     tls = io.ClientTlsContext(options).new_connection_options()
     tls.set_server_name("localhost")
     if flags.alpn:

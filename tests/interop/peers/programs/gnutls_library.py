@@ -38,6 +38,8 @@ class GnuTLSError(Exception):
 class GnuTLS:
     def __init__(self) -> None:
         self.library = load()
+        self.kept = _Datum()  # a client's session, or a server's ticket key
+        self.last: GnuTLSChannel | None = None
 
     def connect(self, sock: socket.socket, flags: argparse.Namespace) -> GnuTLSChannel:
         session = self._session(_CLIENT, sock, flags)
@@ -45,10 +47,18 @@ class GnuTLS:
         library = self.library
         library.check("server_name_set", session, _NAME_DNS, name, ctypes.c_size_t(len(name)))
         library.call("session_set_verify_cert", session, name, 0, returns=None)
-        return GnuTLSChannel(library, session, sock)
+        if self.last is not None:
+            library.check("session_get_data2", self.last.session, ctypes.byref(self.kept))
+            kept, size = ctypes.c_void_p(self.kept.data), ctypes.c_size_t(self.kept.size)
+            library.check("session_set_data", session, kept, size)
+        self.last = GnuTLSChannel(library, session, sock)
+        return self.last
 
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> GnuTLSChannel:
         session = self._session(_SERVER, sock, flags)
+        if not self.kept.size:
+            self.library.check("session_ticket_key_generate", ctypes.byref(self.kept))
+        self.library.check("session_ticket_enable_server", session, ctypes.byref(self.kept))
         if flags.require_client_cert:
             self.library.call(
                 "certificate_server_set_request", session, _CERT_REQUIRE, returns=None
@@ -119,8 +129,9 @@ class GnuTLSChannel:
         facts: dict[str, Any] = {
             "version": call("protocol_get_name", version, returns=text).decode(),
             "suite": (suite or b"").decode() or None,
-            "group": call("group_get_name", group, returns=text).decode().lower(),
+            "group": _lower(call("group_get_name", group, returns=text)),
             "alpn": self._alpn(),
+            "resumed": bool(call("session_is_resumed", session)),
             "peer_subject": self._peer_name(),
             "key_updates_sent": self.updates,
         }
@@ -189,9 +200,19 @@ def load() -> _Library:
     return _Library(ctypes.CDLL("libgnutls.so.30"))
 
 
+def _lower(name: bytes | None) -> str | None:
+    return name.decode().lower() if name else None
+
+
 def _priorities(flags: argparse.Namespace) -> str:
-    parts = ["NORMAL", "-VERS-ALL", "+VERS-TLS1.3"]
-    if flags.suites:
+    parts = ["NORMAL", "-VERS-ALL", f"+VERS-{flags.tls.replace('v', '')}"]
+    if flags.no_ems:
+        parts += ["%NO_SESSION_HASH"]
+    if flags.suites and flags.tls == "TLSv1.2":
+        means, cipher = flags.suites[0].removeprefix("TLS_").split("_WITH_")
+        cipher = cipher.removesuffix("_SHA256").removesuffix("_SHA384").replace("_", "-")
+        parts += ["-KX-ALL", f"+{means.replace('_', '-')}", "-CIPHER-ALL", f"+{cipher}"]
+    elif flags.suites:
         parts += ["-CIPHER-ALL", *(f"+{_SUITES[suite]}" for suite in flags.suites)]
     if flags.groups:
         parts += ["-GROUP-ALL", *(f"+GROUP-{group.upper()}" for group in flags.groups)]

@@ -15,12 +15,21 @@ from .stdlib_ssl import common_name
 
 # Numbers of the interface, by the names in NSS's ssl.h, sslt.h and sslerr.h.
 _SSL_REQUEST_CERTIFICATE, _SSL_REQUIRE_CERTIFICATE = 3, 10
-_TLS13 = 0x0304
+_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_ENABLE_SESSION_TICKETS, _ENABLE_EXTENDED_MASTER_SECRET = 18, 30
 
 SUITES = {
     "TLS_AES_128_GCM_SHA256": 0x1301,
     "TLS_AES_256_GCM_SHA384": 0x1302,
     "TLS_CHACHA20_POLY1305_SHA256": 0x1303,
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": 0xC02B,
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": 0xC02C,
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": 0xC02F,
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": 0xC030,
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": 0xCCA8,
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": 0xCCA9,
+    "TLS_RSA_WITH_AES_128_GCM_SHA256": 0x009C,
+    "TLS_RSA_WITH_AES_256_GCM_SHA384": 0x009D,
 }
 GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "X25519": 29}
 
@@ -50,6 +59,12 @@ class _ChannelInfo(ctypes.Structure):
         ("earlyDataAccepted", ctypes.c_int),
         ("keaType", ctypes.c_int),
         ("keaGroup", ctypes.c_int),
+        ("symCipher", ctypes.c_int),
+        ("macAlgorithm", ctypes.c_int),
+        ("authType", ctypes.c_int),
+        ("signatureScheme", ctypes.c_int),
+        ("originalKeaGroup", ctypes.c_int),
+        ("resumed", ctypes.c_int),
     ]
 
 
@@ -64,6 +79,7 @@ class NSSError(Exception):
 class NSS:
     def __init__(self) -> None:
         self.library = load()
+        self.directory: tempfile.TemporaryDirectory[str] | None = None
 
     def connect(self, sock: socket.socket, flags: argparse.Namespace) -> NSSChannel:
         tls = self._import(sock, flags)
@@ -79,7 +95,6 @@ class NSS:
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> NSSChannel:
         nss = self.library
         tls = self._import(sock, flags)
-        nss.check("SSL_ConfigServerSessionIDCache", 10, 100, 86400, self.directory.name.encode())
         found = nss.pointer("PK11_FindCertFromNickname", _nickname(flags), None)
         certificate = ctypes.c_void_p(found)
         key = ctypes.c_void_p(nss.pointer("PK11_FindKeyByAnyCert", certificate, None))
@@ -92,15 +107,22 @@ class NSS:
 
     def _import(self, sock: socket.socket, flags: argparse.Namespace) -> ctypes.c_void_p:
         nss = self.library
-        self.directory = tempfile.TemporaryDirectory(prefix="nssdb-")
-        _fill_database(self.directory.name, flags)
-        nss.check("NSS_Init", f"sql:{self.directory.name}".encode())
-        nss.check("NSS_SetDomesticPolicy")
+        if self.directory is None:
+            self.directory = tempfile.TemporaryDirectory(prefix="nssdb-")
+            _fill_database(self.directory.name, flags)
+            nss.check("NSS_Init", f"sql:{self.directory.name}".encode())
+            nss.check("NSS_SetDomesticPolicy")
+            if flags.role == "server":
+                name = self.directory.name.encode()
+                nss.check("SSL_ConfigServerSessionIDCache", 10, 100, 86400, name)
         tcp = ctypes.c_void_p(nss.pointer("PR_ImportTCPSocket", sock.fileno()))
         sock.settimeout(None)
         tls = ctypes.c_void_p(nss.pointer("SSL_ImportFD", None, tcp))
-        versions = _VersionRange(_TLS13, _TLS13)
+        version = _VERSIONS[flags.tls]
+        versions = _VersionRange(version, version)
+        nss.check("SSL_OptionSet", tls, _ENABLE_EXTENDED_MASTER_SECRET, int(not flags.no_ems))
         nss.check("SSL_VersionRangeSet", tls, ctypes.byref(versions))
+        nss.check("SSL_OptionSet", tls, _ENABLE_SESSION_TICKETS, 1)
         nss.check("SSL_SignatureSchemePrefSet", tls, _SCHEMES, len(_SCHEMES))
         if flags.suites:
             for name, number in SUITES.items():
@@ -149,10 +171,11 @@ class NSSChannel:
         suites = {number: name for name, number in SUITES.items()}
         groups = {number: name for name, number in GROUPS.items()}
         facts: dict[str, Any] = {
-            "version": "TLSv1.3" if info.protocolVersion == _TLS13 else hex(info.protocolVersion),
+            "version": {number: name for name, number in _VERSIONS.items()}[info.protocolVersion],
             "suite": suites.get(info.cipherSuite, hex(info.cipherSuite)),
-            "group": groups.get(info.keaGroup, str(info.keaGroup)),
+            "group": groups.get(info.keaGroup),
             "alpn": self._alpn(),
+            "resumed": bool(info.resumed),
             "peer_subject": self._peer_name(),
             "key_updates_sent": self.updates,
         }

@@ -9,22 +9,30 @@ from typing import Any
 
 from cryptography.x509 import NameOID
 from OpenSSL import SSL
+from tests.interop.peers.base import openssl_suite
 
 from .spine import main
 
 
 class PyOpenSSL:
+    def __init__(self) -> None:
+        self.context: SSL.Context | None = None
+        self.last: PyOpenSSLChannel | None = None
+
     def connect(self, sock: socket.socket, flags: argparse.Namespace) -> PyOpenSSLChannel:
-        context = self._context(flags)
+        context = self._kept_context(flags)
         if flags.alpn:
             context.set_alpn_protos([name.encode() for name in flags.alpn])
         connection = SSL.Connection(context, sock)
         connection.set_tlsext_host_name(b"localhost")
         connection.set_connect_state()
-        return PyOpenSSLChannel(connection, sock)
+        if self.last is not None:
+            connection.set_session(self.last.tls.get_session())
+        self.last = PyOpenSSLChannel(connection, sock)
+        return self.last
 
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> PyOpenSSLChannel:
-        context = self._context(flags)
+        context = self._kept_context(flags)
         if flags.alpn:
             mine = [name.encode() for name in flags.alpn]
             context.set_alpn_select_callback(
@@ -34,9 +42,17 @@ class PyOpenSSL:
         connection.set_accept_state()
         return PyOpenSSLChannel(connection, sock)
 
+    def _kept_context(self, flags: argparse.Namespace) -> SSL.Context:
+        """One for all connections: it holds a server's ticket keys."""
+        if self.context is None:
+            self.context = self._context(flags)
+        return self.context
+
     def _context(self, flags: argparse.Namespace) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
-        context.set_min_proto_version(SSL.TLS1_3_VERSION)
+        version = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}[flags.tls]
+        context.set_min_proto_version(version)
+        context.set_max_proto_version(version)
         if flags.cert:
             context.use_certificate_chain_file(flags.cert)
             context.use_privatekey_file(flags.key)
@@ -44,7 +60,9 @@ class PyOpenSSL:
             context.load_verify_locations(flags.ca)
             mode = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
             context.set_verify(mode, lambda *arguments: bool(arguments[4]))
-        if flags.suites:
+        if flags.suites and flags.tls == "TLSv1.2":
+            context.set_cipher_list(":".join(map(openssl_suite, flags.suites)).encode())
+        elif flags.suites:
             context.set_tls13_ciphersuites(":".join(flags.suites).encode())
         return context
 

@@ -18,17 +18,22 @@ _BUFFER = 1 << 16
 
 
 class Pyrtls:
+    def __init__(self) -> None:
+        self.config: Any = None  # it keeps the sessions
+
     def connect(self, sock: socket.socket, flags: argparse.Namespace) -> PyrtlsChannel:
-        roots = [Path(flags.ca).read_text()]
-        config = pyrtls.ClientConfig(
-            custom_roots=roots, platform_verifier=False, alpn_protocols=flags.alpn
-        )
-        return PyrtlsChannel(pyrtls.ClientConnection(config, "localhost"), sock)
+        if self.config is None:
+            roots = [Path(flags.ca).read_text()]
+            self.config = pyrtls.ClientConfig(
+                custom_roots=roots, platform_verifier=False, alpn_protocols=flags.alpn
+            )
+        return PyrtlsChannel(pyrtls.ClientConnection(self.config, "localhost"), sock)
 
     def accept(self, sock: socket.socket, flags: argparse.Namespace) -> PyrtlsChannel:
-        chain, key = Path(flags.cert).read_text(), Path(flags.key).read_text()
-        config = pyrtls.ServerConfig([chain], key, alpn_protocols=flags.alpn)
-        return PyrtlsChannel(pyrtls.ServerConnection(config), sock)
+        if self.config is None:
+            chain, key = Path(flags.cert).read_text(), Path(flags.key).read_text()
+            self.config = pyrtls.ServerConfig([chain], key, alpn_protocols=flags.alpn)
+        return PyrtlsChannel(pyrtls.ServerConnection(self.config), sock)
 
 
 class PyrtlsChannel:

@@ -34,28 +34,37 @@ def main(stack: Stack) -> None:
     terms = Terms(
         Path(flags.payload).read_bytes(), flags.rounds, flags.style, bool(flags.update_keys)
     )
+    received: list[str] = []
+    facts: dict[str, Any] = {}
     try:
         if flags.role == "server":
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-                sock, _ = listener.accept()
-            sock.settimeout(25)
-            raw = sock.dup()
-            connection = stack.accept(sock, flags)
-            received = converse_as_server(connection, terms)
-        else:
+                for _ in range(flags.connections):
+                    sock, _ = listener.accept()
+                    sock.settimeout(25)
+                    raw = sock.dup()
+                    connection = stack.accept(sock, flags)
+                    received += converse_as_server(connection, terms)
+                    facts = _end(connection, raw, flags)
+        for _ in range(flags.connections if flags.role == "client" else 0):
             sock = socket.create_connection(("127.0.0.1", flags.port), timeout=25)
             raw = sock.dup()
             connection = stack.connect(sock, flags)
-            received = converse_as_client(connection, terms)
-        facts = connection.facts(flags)
-        connection.end()
-        _drain(raw)
+            received += converse_as_client(connection, terms)
+            facts = _end(connection, raw, flags)
         print(json.dumps({"received": received, **facts}), flush=True)
     except Exception as error:
         traceback.print_exc()
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
         sys.exit(1)
+
+
+def _end(connection: Connection, raw: socket.socket, flags: argparse.Namespace) -> dict[str, Any]:
+    facts = connection.facts(flags)
+    connection.end()
+    _drain(raw)
+    return facts
 
 
 def _drain(raw: socket.socket) -> None:
@@ -78,9 +87,10 @@ def read_flags() -> argparse.Namespace:
         parser.add_argument(f"--{name}", default="")
     for name in ("suites", "groups", "key-shares", "alpn"):
         parser.add_argument(f"--{name}", default=[], type=lambda value: value.split(","))
-    for name in ("require-client-cert", "update-keys"):
+    parser.add_argument("--tls", default="TLSv1.3", choices=["TLSv1.2", "TLSv1.3"])
+    for name in ("require-client-cert", "update-keys", "no-ems"):
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("--style", default="raw")
-    for name in ("rounds", "port", "exporter-length"):
+    for name in ("rounds", "port", "exporter-length", "connections"):
         parser.add_argument(f"--{name}", default=1, type=int)
     return parser.parse_args()

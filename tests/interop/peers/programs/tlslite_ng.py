@@ -98,11 +98,17 @@ class TlsliteChannel:
 
 def _settings(flags: argparse.Namespace) -> HandshakeSettings:
     settings = HandshakeSettings()
-    settings.minVersion = settings.maxVersion = (3, 4)
+    settings.minVersion = settings.maxVersion = {"TLSv1.2": (3, 3), "TLSv1.3": (3, 4)}[flags.tls]
+    settings.useExtendedMasterSecret = not flags.no_ems
+    if flags.tls == "TLSv1.2":
+        settings.keyExchangeNames = ["ecdhe_rsa", "ecdhe_ecdsa"]
+        settings.cipherNames = ["aes128gcm", "aes256gcm", "chacha20-poly1305"]
     # It would compress a client certificate whether or not the server asked for that.
     settings.certificate_compression_send = []
     if flags.suites:
-        settings.cipherNames = [_SUITES[name] for name in flags.suites]
+        settings.cipherNames = [_cipher(name) for name in flags.suites]
+        if flags.suites[0].startswith("TLS_RSA"):
+            settings.keyExchangeNames = ["rsa"]
     if flags.groups:
         names = [_group(name) for name in flags.groups]
         settings.eccCurves = names
@@ -112,6 +118,15 @@ def _settings(flags: argparse.Namespace) -> HandshakeSettings:
         if settings.defaultCurve not in names:
             settings.defaultCurve = names[0]
     return settings
+
+
+def _cipher(name: str) -> str:
+    if name in _SUITES:
+        return _SUITES[name]
+    _, cipher = name.split("_WITH_")
+    if cipher.startswith("CHACHA20"):
+        return "chacha20-poly1305"
+    return "aes128gcm" if "AES_128" in cipher else "aes256gcm"
 
 
 def _group(name: str) -> str:
