@@ -223,6 +223,8 @@ def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) ->
             return "The server has said all that it has to say so far."
         case messages12.ClientKeyExchange():
             return _client_key_exchange_story(facts)
+        case messages12.NewSessionTicket12():
+            return "A ticket with which the client can come back without starting all over."
         case messages12.HelloRequest():
             return "The server would like to shake hands anew; the client need not."
 
