@@ -17,6 +17,22 @@ from handclasp import ConnectionInfo, ServerConfig, TLSError, TLSSocket, Truncat
 
 _SECONDS = 30.0
 
+ONE_AFTER_THE_OTHER = """\
+<script>
+  let number = 0;
+  const next = () => {
+    if (number === 4) return;
+    const image = new Image();
+    image.onerror = next;
+    image.src = `again${number++}.png`;
+  };
+  next();
+</script>
+"""
+"""A page that wants four pictures. Browsers open a second connection ahead of need, before they
+have a ticket, and Firefox does not keep the one that a resumed TLS 1.2 connection brings: so not
+every one of these comes over a resumed connection, but some do."""
+
 
 @dataclass
 class Visit:
@@ -28,13 +44,20 @@ class Visit:
 
 
 class Site:
-    """Serves one page under the name localhost."""
+    """Serves one page under the name localhost.
 
-    def __init__(self, listener: socket.socket, config: ServerConfig, page: str) -> None:
+    With `closes`, each connection serves one request: what the page needs besides comes over
+    another.
+    """
+
+    def __init__(
+        self, listener: socket.socket, config: ServerConfig, page: str, *, closes: bool
+    ) -> None:
         self.url = f"https://localhost:{listener.getsockname()[1]}/"
         self._listener = listener
         self._config = config
         self._page = page.encode()
+        self._closes = closes
         self._visits: list[Visit] = []
         self._sockets: list[socket.socket] = []
         self._failed = threading.Condition()
@@ -45,6 +68,10 @@ class Site:
     def shown_to(self) -> list[ConnectionInfo]:
         """The connections over which the page was asked for."""
         return [visit.info for visit in self._visits if visit.info and "/" in visit.paths]
+
+    def asked_for(self, path: str) -> list[ConnectionInfo]:
+        """The connections over which this was asked for."""
+        return [visit.info for visit in self._visits if visit.info and path in visit.paths]
 
     @property
     def failures(self) -> list[TLSError]:
@@ -103,19 +130,22 @@ class Site:
                 path = line.split()[1].decode("ascii")
                 visit.paths.append(path)
                 tls.sendall(self._answer(path))
+                if self._closes:
+                    return
 
     def _answer(self, path: str) -> bytes:
         if path != "/":  # Browsers ask for an icon, too.
             return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
+        head += "Connection: close\r\n" if self._closes else ""
         return f"{head}Content-Length: {len(self._page)}\r\n\r\n".encode() + self._page
 
 
 @contextmanager
-def site(config: ServerConfig, page: str) -> Iterator[Site]:
+def site(config: ServerConfig, page: str, *, closes: bool = False) -> Iterator[Site]:
     """A site that is up inside the block and gone after it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        running = Site(listener, config, page)
+        running = Site(listener, config, page, closes=closes)
         try:
             yield running
         finally:

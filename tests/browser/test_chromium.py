@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.browser.conftest import Demo
 from tests.browser.databases import trust_database
-from tests.browser.site import site
+from tests.browser.site import ONE_AFTER_THE_OTHER, site
 from tests.children import child
 from tests.required import need_tool
 
@@ -174,6 +174,22 @@ def test_suites_and_keys(
         assert (info.cipher_suite, info.signature_scheme) == (suite, scheme)
         assert (info.group, info.alpn) == ("X25519MLKEM768", "http/1.1")
     assert server.shown_to
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_the_next_connection_resumes(
+    browser: Chromium, authority: LocalAuthority, version: str
+) -> None:
+    """What the page needs besides comes over connections that start from a ticket."""
+    config = ServerConfig(credentials=authority.credentials(["localhost"]), versions=[version])
+    with site(config, ONE_AFTER_THE_OTHER, closes=True) as server:
+        browser.load(server.url)
+    assert not server.failures
+    (first, *_) = server.asked_for("/")
+    later = [info for number in range(4) for info in server.asked_for(f"/again{number}.png")]
+    assert {info.version for info in (first, *later)} == {version}
+    assert not first.resumed
+    assert any(info.resumed for info in later)
 
 
 def test_a_page_of_many_records_arrives_whole(browser: Chromium, authority: LocalAuthority) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.browser.conftest import Demo
 from tests.browser.databases import trust_database
-from tests.browser.site import Site, site
+from tests.browser.site import ONE_AFTER_THE_OTHER, Site, site
 from tests.children import Child, child
 from tests.required import need_tool
 
@@ -190,6 +190,22 @@ def test_certificates_come_compressed(
     for message in messages:
         assert isinstance(message, CompressedCertificate)
         assert message.algorithm == COMPRESSION_ALGORITHMS[algorithm]
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_the_next_connection_resumes(
+    browser: Firefox, authority: LocalAuthority, version: str
+) -> None:
+    """What the page needs besides comes over connections that start from a ticket."""
+    config = ServerConfig(credentials=authority.credentials(["localhost"]), versions=[version])
+    with site(config, ONE_AFTER_THE_OTHER, closes=True) as server:
+        browser.picture(server.url)
+    assert not server.failures
+    (first, *_) = server.asked_for("/")
+    later = [info for number in range(4) for info in server.asked_for(f"/again{number}.png")]
+    assert {info.version for info in (first, *later)} == {version}
+    assert not first.resumed
+    assert any(info.resumed for info in later)
 
 
 @pytest.mark.parametrize("group", ["secp384r1", "secp521r1", "secp256r1"])
