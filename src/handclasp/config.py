@@ -138,6 +138,8 @@ class SharedConfig:
         _fit_key_transport(self)
         _check_alpn(self.alpn)
         object.__setattr__(self, "psks", check_keys(self.psks))
+        if self.psks and "TLSv1.3" not in self.versions:
+            raise ConfigurationError("psks are of TLS 1.3, which versions leaves out.")
         _freeze_raw_public_keys(self)
         _freeze_compression(self)
         _check_record_size_limit(self.record_size_limit)
@@ -238,6 +240,8 @@ class ClientConfig(SharedConfig):
             raise ConfigurationError(
                 "early_data needs sessions to resume: sessions=SessionStore()."
             )
+        if self.early_data and "TLSv1.3" not in self.versions:
+            raise ConfigurationError("early_data is of TLS 1.3, which versions leaves out.")
         for method in ("put", "take", "discard") if self.sessions is not None else ():
             if not callable(getattr(self.sessions, method, None)):
                 raise ConfigurationError(f"sessions must be a SessionStore: it lacks {method}().")
@@ -354,6 +358,8 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("session_memory must be a whole number of sessions, 0 for none.")
     if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("session_context must be bytes.")
+    if config.max_early_data and "TLSv1.3" not in config.versions:
+        raise ConfigurationError("max_early_data is of TLS 1.3, which versions leaves out.")
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
     if config.tickets and config.ticket_keys is None:

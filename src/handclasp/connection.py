@@ -131,7 +131,7 @@ class _Connection(Generic[Config]):
         self._update_requested = False
         self._cancellations = 0
         self._early_data: list[bytes] = []
-        self._early_size = 0
+        self._early_size: int = 0
 
     # What is known
 
@@ -710,6 +710,8 @@ class ClientConnection(_Connection[ClientConfig]):
                 "ClientConfig(verify_peer=False).)"
             )
         super().__init__(config, is_client=True, trace=trace)
+        if port is not None and type(port) is not int:
+            raise ConfigurationError(f"port must be a whole number, not {port!r}.")
         self._server_name = normal_name(server_name) if server_name is not None else None
         self._trust = config.trust
         judges = config.verify_peer and config.verify is None and config.accepts_certificates

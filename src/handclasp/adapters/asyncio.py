@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from handclasp.adapters.early import EarlyData
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
@@ -50,15 +51,16 @@ async def open_connection(
     sock: socket | None = None,
     trace: Trace | None = None,
     close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
+    early_data: bytes | None = None,
     **kwds: Any,
 ) -> StreamPair:
     """Connect to a TLS server; returns once the handshake is complete.
 
     `writer.write_eof()` sends close_notify and leaves reading open; `writer.close()` sends what is
     left and close_notify, then waits for the peer to close, for at most `close_timeout` seconds.
-    `writer.get_extra_info` knows "handclasp" (the `ConnectionInfo`) and "connection" besides what
-    asyncio gives. When the peer ends the transport without close_notify, reading raises
-    `TruncationError`. A cancelled call leaves nothing open.
+    `writer.get_extra_info` knows "handclasp" (the `ConnectionInfo`), "connection" and
+    "early_data_rejected" besides what asyncio gives. When the peer ends the transport without
+    close_notify, reading raises `TruncationError`. A cancelled call leaves nothing open.
 
     Args:
         host, port: where to connect, unless a connected `sock` is given.
@@ -68,6 +70,8 @@ async def open_connection(
         sock: a connected socket; it belongs to the connection from here on.
         trace: notes what happens; see `Recorder`.
         close_timeout: see above.
+        early_data: what to send before the handshake is complete, as for `wrap_client`;
+            "early_data_rejected" is what of it has not been delivered.
         kwds: for `loop.create_connection`, such as `happy_eyeballs_delay` or `local_addr`.
 
     Raises:
@@ -78,14 +82,16 @@ async def open_connection(
     _refuse_ssl_arguments(kwds)
     config = _client_config(config)
     name = host if server_name is None else server_name
+    early = EarlyData(config, early_data)
     loop = asyncio.get_running_loop()
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
-        lambda: ClientConnection(config, server_name=name, trace=trace),
+        lambda: _client_of(config, name, _port_number(port, pump.plain), trace, early),
         lambda: streams.protocol,
         handshake_timeout=config.handshake_timeout,
         close_timeout=close_timeout,
+        early=early,
     )
     try:
         where: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
@@ -113,7 +119,9 @@ async def start_server(
 ) -> TLSServer:
     """Serve TLS; `client_connected_cb(reader, writer)` runs after each complete handshake.
 
-    A handshake that fails never reaches the callback, and ends its own connection only.
+    A handshake that fails never reaches the callback, and ends its own connection only. Where the
+    config accepts early data, `writer.get_extra_info("early_data")` is what the client sent before
+    the handshake was complete, which the reader does not give again.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
@@ -160,6 +168,7 @@ async def start_tls(
     config: ClientConfig | ServerConfig | None = None,
     *,
     server_name: str | None = None,
+    port: int | None = None,
     limit: int = DEFAULT_LIMIT,
     trace: Trace | None = None,
     close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
@@ -177,6 +186,8 @@ async def start_tls(
         reader, writer: the plain pair, with nothing unread and nobody reading.
         config: how to speak, and in which role.
         server_name: the name that the certificate must cover; for the client.
+        port: where the server listens, so that the sessions of each port are kept apart; for the
+            client.
         limit, trace, close_timeout: as for `open_connection`.
 
     Raises:
@@ -191,7 +202,7 @@ async def start_tls(
         raise ConfigurationError("start_tls on a connection that is closed.")
     await writer.drain()
     _refuse_unread(reader, plain)
-    connection = _connection_of(config, server_name, trace)
+    connection = _connection_of(config, server_name, port, trace)
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
@@ -213,12 +224,27 @@ async def start_tls(
     return streams.on(pump.transport)
 
 
+def _client_of(
+    config: ClientConfig,
+    server_name: str | None,
+    port: int | None,
+    trace: Trace | None,
+    early: EarlyData,
+) -> ClientConnection:
+    connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    early.send_on(connection)
+    return connection
+
+
 def _connection_of(
-    config: ClientConfig | ServerConfig, server_name: str | None, trace: Trace | None
+    config: ClientConfig | ServerConfig,
+    server_name: str | None,
+    port: int | None,
+    trace: Trace | None,
 ) -> Connection:
     if isinstance(config, ServerConfig):
         return ServerConnection(config, trace=trace)
-    return ClientConnection(config, server_name=server_name, trace=trace)
+    return ClientConnection(config, server_name=server_name, port=port, trace=trace)
 
 
 class TLSServer(asyncio.AbstractServer):
@@ -334,6 +360,17 @@ def _refuse_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) 
         raise ConfigurationError("start_tls while somebody reads from the reader.") from None
     finally:
         reading.close()
+
+
+def _port_number(port: int | str | None, plain: asyncio.Transport) -> int | None:
+    """The port by which sessions are kept: the one that was given, be it by its service's name."""
+    if port is None or isinstance(port, int):
+        return port
+    if port.isascii() and port.isdecimal():
+        return int(port)
+    address: Any = plain.get_extra_info("peername")
+    # A UNIX socket has a path for an address.
+    return None if address is None or isinstance(address, str | bytes) else int(address[1])
 
 
 def _client_config(config: ClientConfig | None) -> ClientConfig:

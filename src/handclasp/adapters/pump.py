@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from handclasp.adapters.early import EarlyData
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.events import (
@@ -60,12 +61,18 @@ class TLSTransport(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """ "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
-        "connection" the sans-IO connection; the rest is what the plain transport knows."""
+        "connection" the sans-IO connection; "early_data" is what a server's client sent before
+        the handshake was complete, and "early_data_rejected" what of a client's early data was
+        not delivered. The rest is what the plain transport knows."""
         if name == "handclasp":
             connection = getattr(self._pump, "connection", None)
             return None if connection is None else connection.info
         if name == "connection":
             return getattr(self._pump, "connection", None)
+        if name == "early_data":
+            return self._pump.early.received
+        if name == "early_data_rejected":
+            return self._pump.early.undelivered
         return self._pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -156,6 +163,7 @@ class Pump(asyncio.BufferedProtocol):
         *,
         handshake_timeout: float | None,
         close_timeout: float,
+        early: EarlyData | None = None,
         clients: Clients | None = None,
         previous: tuple[asyncio.BaseProtocol, asyncio.StreamWriter] | None = None,
     ) -> None:
@@ -167,6 +175,7 @@ class Pump(asyncio.BufferedProtocol):
         self._clients = clients
         self._previous = previous
         self.transport = TLSTransport(self)
+        self.early = early if early is not None else EarlyData()
         self.application: asyncio.BaseProtocol | None = None
         self.paused_by_application = False
         self._connected = False
@@ -338,6 +347,10 @@ class Pump(asyncio.BufferedProtocol):
             # Else what there is stays in the connection, where a flood of KeyUpdates costs one
             # answer and not one each, until the peer reads again.
             self._flush()
+        if self.application is None:
+            # First: the application may ask as soon as it hears that the handshake is complete.
+            for event in events:
+                self.early.note(event)
         for event in events:
             self._note(event)
         if self.connection.failure is not None and self._error is None:

@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast, overload
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
+from handclasp.adapters.early import EarlyData
 from handclasp.adapters.polling import wait
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
@@ -63,6 +64,7 @@ def connect(
     server_name: str | None = None,
     timeout: float | None = None,
     trace: Trace | None = None,
+    early_data: bytes | None = None,
 ) -> TLSSocket:
     """Connect to a TLS server and complete the handshake.
 
@@ -78,6 +80,7 @@ def connect(
             `config.handshake_timeout` bounds, too), and then for each operation of the socket.
             None takes the default of the `socket` module, which is to wait without end.
         trace: notes what happens; see `Recorder`.
+        early_data: see `wrap_client`.
 
     Raises:
         OSError: no address could be reached.
@@ -94,7 +97,9 @@ def connect(
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = host if server_name is None else server_name
-        return wrap_client(sock, config, server_name=name, trace=trace)
+        return wrap_client(
+            sock, config, server_name=name, port=port, trace=trace, early_data=early_data
+        )
     except BaseException:
         sock.close()
         raise
@@ -105,8 +110,10 @@ def wrap_client(
     config: ClientConfig | None = None,
     *,
     server_name: str | None = None,
+    port: int | None = None,
     trace: Trace | None = None,
     handshake: bool = True,
+    early_data: bytes | None = None,
 ) -> TLSSocket:
     """Speak TLS as the client over a connected stream socket.
 
@@ -119,8 +126,14 @@ def wrap_client(
         sock: connected, of type SOCK_STREAM and blocking (with or without a timeout).
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
+        port: where the server listens: with `config.sessions`, the sessions of each port are
+            kept apart.
         trace: notes what happens; see `Recorder`.
         handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`.
+        early_data: bytes to send before the handshake is complete (0-RTT), as far as a session
+            of a `config` with `early_data=True` allows. Whoever records them can send them to the
+            server again, so they must be fit to be done twice. None are ever sent a second time
+            here: `TLSSocket.early_data_rejected` tells what has not been delivered.
 
     Raises:
         TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
@@ -128,8 +141,10 @@ def wrap_client(
     """
     config = _client_config(config)
     _check_socket(sock)
-    connection = ClientConnection(config, server_name=server_name, trace=trace)
-    return _wrap(sock, connection, config.handshake_timeout, handshake)
+    early = EarlyData(config, early_data)
+    connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    early.send_on(connection)
+    return _wrap(TLSSocket(sock, connection, config.handshake_timeout, early), handshake)
 
 
 def wrap_server(
@@ -149,7 +164,7 @@ def wrap_server(
         raise ConfigurationError("wrap_server needs a ServerConfig with credentials.")
     _check_socket(sock)
     connection = ServerConnection(config, trace=trace)
-    return _wrap(sock, connection, config.handshake_timeout, handshake)
+    return _wrap(TLSSocket(sock, connection, config.handshake_timeout, EarlyData()), handshake)
 
 
 class TLSSocket:
@@ -168,9 +183,14 @@ class TLSSocket:
     """
 
     def __init__(
-        self, sock: socket.socket, connection: Connection, handshake_timeout: float | None
+        self,
+        sock: socket.socket,
+        connection: Connection,
+        handshake_timeout: float | None,
+        early: EarlyData,
     ) -> None:
         self.connection = connection
+        self._early = early
         self._sock = sock
         self._timeout = sock.gettimeout()
         self._handshake_timeout = handshake_timeout
@@ -223,6 +243,26 @@ class TLSSocket:
         if info is None:
             raise ConfigurationError("The handshake is not complete: call do_handshake() first.")
         return info
+
+    @property
+    def early_data(self) -> bytes:
+        """For a server: what the client sent before the handshake was complete (0-RTT).
+
+        `recv` does not give it again. It is not forward secret, and somebody who recorded it may
+        have sent it to another server as well: act upon it only where that does no harm. Complete
+        once the handshake is; b"" where there is none, as always for a client.
+        """
+        return self._early.received
+
+    @property
+    def early_data_rejected(self) -> bytes:
+        """For a client: what of its `early_data` has not been delivered.
+
+        All of it where there was no session that allows early data, or where the server refused
+        it (`info.early_data` tells); else what was more than the session allows. Nothing of it is
+        sent again unless you send it. It is known once the handshake is complete.
+        """
+        return self._early.undelivered
 
     def do_handshake(self) -> None:
         """Complete the handshake, if it is not complete yet.
@@ -586,6 +626,8 @@ class TLSSocket:
                 self._peer_closed = True
             elif isinstance(event, QuestionAsked):
                 self._refuse_question(event)
+            else:
+                self._early.note(event)
 
     def _refuse_question(self, event: QuestionAsked) -> NoReturn:
         """A blocking socket has nobody who could answer later."""
@@ -825,13 +867,7 @@ def _check_socket(sock: socket.socket) -> None:
         raise ConfigurationError(_NON_BLOCKING)
 
 
-def _wrap(
-    sock: socket.socket,
-    connection: Connection,
-    handshake_timeout: float | None,
-    handshake: bool,
-) -> TLSSocket:
-    tls = TLSSocket(sock, connection, handshake_timeout)
+def _wrap(tls: TLSSocket, handshake: bool) -> TLSSocket:
     if handshake:
         try:
             tls.do_handshake()

@@ -2,8 +2,8 @@
 
 One file per command (`connect`, `serve`, `cert`, `demo`); `application` finds them. Beside them:
 `outcome` (exit status and failures in words), `report` (what is known of a connection, for people
-and as JSON), `later` (options that do not work yet), and what a command is made of. Start with
-`application`, then `connect`.
+and as JSON), `sessions` (coming back), `later` (options that do not work yet), and what a command
+is made of. Start with `application`, then `connect`.
 """
 
 from __future__ import annotations

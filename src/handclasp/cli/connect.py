@@ -34,6 +34,13 @@ from handclasp.cli.outcome import (
     failure_of,
 )
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
+from handclasp.cli.sessions import (
+    await_tickets,
+    early_data_of,
+    session_options,
+    session_settings,
+    tell_undelivered,
+)
 from handclasp.cli.versions import (
     version_options,
     version_settings,
@@ -65,6 +72,8 @@ class _Attempt:
     config: ClientConfig
     trust: TrustStore | None
     explains: bool = False
+    early_data: bytes | None = None
+    early_data_rejected: int = 0
     recorder: Recorder | None = None
     refused: CertificateError | None = None
     address: str = ""
@@ -97,6 +106,7 @@ class _Attempt:
 )
 @click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
+@session_options
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
     "--trace", metavar="FILE", help="Record the handshake into FILE, whose name must end in .json."
@@ -108,8 +118,6 @@ class _Attempt:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and do not talk.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell nothing unless it fails.")
-@later("--session", takes_value=True)
-@later("--early-data", takes_value=True)
 @later("--verbose", "-v")
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Connect to a TLS server, tell how it went, and talk.
@@ -137,7 +145,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
 
     host, port = host_and_port(address)
     trust = _trust(options)
-    settings = version_settings(options)
+    settings = version_settings(options) | session_settings(options)
     if options["suite"]:
         settings["cipher_suites"] = options["suite"]
     if options["group"]:
@@ -157,9 +165,11 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             # Only TLS 1.3 has shares in its hello, and the suites may have left it out.
             config = replace(config, key_shares=config.groups[:1])
         server_name = options["server_name"] or host
-        # A name that cannot be one is better told before anything is sent.
-        ClientConnection(config, server_name=server_name)
-    return _Attempt(host, port, server_name, config, trust, options["explain"])
+        # A name that cannot be one is better told before anything is sent, or a session used up.
+        alone = replace(config, sessions=None, early_data=False)
+        ClientConnection(alone, server_name=server_name)
+    early_data = early_data_of(options)
+    return _Attempt(host, port, server_name, config, trust, options["explain"], early_data)
 
 
 def _trust(options: dict[str, Any]) -> TrustStore | None:
@@ -199,11 +209,16 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
                 _tell(attempt, info)
                 if attempt.explains and (explanation := _explanation(attempt, info)):
                     click.echo("\n" + explanation_text(explanation) + "\n", err=True)
+            if attempt.early_data is not None:
+                attempt.early_data_rejected = len(tls.early_data_rejected)
+                tell_undelivered(tls, attempt.early_data)
             try:
                 if send is not None:
                     received = send_and_read(tls, send, keep=as_json)
                 elif not as_json:
                     converse(tls)
+                elif attempt.config.sessions is not None:
+                    await_tickets(tls)
             except (KeyboardInterrupt, OutputClosed):
                 pass  # The user has seen enough; the peer hears so by close_notify.
     except OSError as error:
@@ -261,7 +276,12 @@ def _connected(attempt: _Attempt) -> TLSSocket:
     try:
         with configuration_checked():
             tls = handclasp.wrap_client(
-                sock, attempt.config, server_name=attempt.server_name, trace=attempt.recorder
+                sock,
+                attempt.config,
+                server_name=attempt.server_name,
+                port=attempt.port,
+                trace=attempt.recorder,
+                early_data=attempt.early_data,
             )
     except BaseException:
         sock.close()
@@ -333,6 +353,8 @@ def _print_json(
     shown: dict[str, Any] = {"ok": failure is None, "host": attempt.host, "port": attempt.port}
     if info is not None:
         shown |= info_to_json(info)
+        if attempt.early_data is not None:
+            shown["early_data_rejected_bytes"] = attempt.early_data_rejected
     if received is not None:
         shown["received_bytes"] = received.size
         shown["received"] = received.kept.decode("utf-8", "backslashreplace")

@@ -64,14 +64,17 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
 
 def connection_lines(info: ConnectionInfo) -> list[Line]:
     """What was agreed upon, a line each."""
-    group = info.group or "none: the client made the secret (no forward secrecy)"
     lines = [
         ("version", info.version),
         ("cipher suite", info.cipher_suite),
-        ("group", group + (" (after a second hello)" if info.hello_retry else "")),
-        ("signature", info.signature_scheme or "none: the server could read the secret"),
+        ("group", _group(info)),
+        ("signature", _signature(info)),
         ("protocol", printable(info.alpn) if info.alpn else "none agreed (ALPN)"),
+        ("resumed", "yes: the server knew this client again" if info.resumed else "no"),
     ]
+    if info.early_data != "none":
+        taken = info.early_data == "accepted"
+        lines.append(("early data", "accepted" if taken else "rejected: the server took none"))
     if info.local_chain_der:
         shown = subject_of(info.local_chain[0])
         lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))
@@ -164,6 +167,20 @@ def _print(console: Console, text: str, style: str = "") -> None:
     from rich.text import Text
 
     console.print(Text(text, style=style))
+
+
+def _group(info: ConnectionInfo) -> str:
+    if info.group is not None:
+        return info.group + (" (after a second hello)" if info.hello_retry else "")
+    if info.resumed:
+        return "none: the secret is that of the session (no forward secrecy beyond it)"
+    return "none: the client made the secret (no forward secrecy)"
+
+
+def _signature(info: ConnectionInfo) -> str:
+    if info.signature_scheme is None:
+        return "none: the server could read the secret"
+    return info.signature_scheme + (", when the session was made" if info.resumed else "")
 
 
 def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> str:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 15.0
 
+EARLY_DATA_BYTES = 16384
+"""What a client may send before the handshake is complete: room for a request, and little more."""
+
 
 @click.command("serve", cls=CommandWithLater)
 @click.argument("directory", default=".", metavar="[DIR]")
@@ -47,10 +50,14 @@ HANDSHAKE_SECONDS = 15.0
 @click.option("--alpn", metavar="A,B", help="Application protocols, best first.")
 @version_options
 @click.option("--echo", is_flag=True, help="Send back what comes, instead of HTTP.")
+@click.option(
+    "--early-data",
+    is_flag=True,
+    help="Let clients that come back ask with the first flight (0-RTT, RFC 8470).",
+)
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option("--trace", metavar="DIR", help="Record each handshake into a .json file in DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
-@later("--early-data")
 @later("--verbose", "-v")
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
@@ -85,6 +92,8 @@ def _config(options: dict[str, Any]) -> ServerConfig:
 
     if options["require_client_cert"] and not options["client_ca"]:
         raise WrongArguments("--require-client-cert needs --client-ca: whose certificates count?")
+    if options["early_data"] and options["tls12"] and not options["tls13"]:
+        raise WrongArguments("--early-data needs TLS 1.3: leave out --tls12.")
     client_auth = ClientAuth.NONE
     if options["client_ca"]:
         required = options["require_client_cert"]
@@ -98,6 +107,7 @@ def _config(options: dict[str, Any]) -> ServerConfig:
             alpn=alpn,
             keylog=keylog_of(options["keylog"]),
             handshake_timeout=HANDSHAKE_SECONDS,
+            max_early_data=EARLY_DATA_BYTES if options["early_data"] else 0,
             **version_settings(options),
         )
 
@@ -155,6 +165,8 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
 
 
 def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
+    # To say it twice does no harm, whoever may have sent it again.
+    tls.sendall(tls.early_data)
     while data := tls.recv(64 * 1024):
         tls.sendall(data)
 
@@ -192,7 +204,12 @@ def _line(visit: Visit) -> str:
     info = visit.info
     if info is None:
         return who
-    parts = [info.version, info.cipher_suite, info.group or "RSA key transport", info.alpn or "-"]
+    exchange = info.group or ("-" if info.resumed else "RSA key transport")
+    parts = [info.version, info.cipher_suite, exchange, info.alpn or "-"]
+    if info.resumed:
+        parts.append("resumed")
+    if info.early_data != "none":
+        parts.append(f"early data {info.early_data}")
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
     return printable(f"{who}  {'  '.join(parts)}")

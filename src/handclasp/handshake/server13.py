@@ -96,8 +96,8 @@ from handclasp.wire.messages import (
 )
 
 _COOKIE_SIZE = 32
-_MAX_EARLY_DATA = 2**14 * 4
-"""Bytes of early data to pass over: clients send what a ticket of another server allowed."""
+_SKIPPED_EARLY_DATA = 2**14 * 4
+"""Bytes of early data to pass over at least: clients send what another server's ticket allowed."""
 
 _MAY_CHANGE_AFTER_RETRY = {
     ExtensionType.KEY_SHARE,
@@ -155,7 +155,9 @@ async def complete_server_handshake(
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(config, offer, choice)
-    _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=early is None)
+    _send_server_hello(
+        hs, offer, choice, known, share, config.entropy, skips=0 if early else _skipped(config)
+    )
     stage = _early_secret(choice.suite, known).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, stage)
     hs.install_write(handshake.server.keys(), "handshake")
@@ -191,6 +193,11 @@ async def complete_server_handshake(
         application.exporter,
         issuer=_issuer(hs, config, offer, info, application),
     )
+
+
+def _skipped(config: ServerConfig) -> int:
+    """Bytes of refused early data to pass over, records' overhead included."""
+    return max(_SKIPPED_EARLY_DATA, 2 * config.max_early_data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +449,7 @@ async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Cho
     if offer.hello.legacy_session_id:
         hs.records.send_change_cipher_spec()
     early_data = ExtensionType.EARLY_DATA in offer.hello.extensions
-    hs.records.skip_early_data(_MAX_EARLY_DATA if early_data else 0)
+    hs.records.skip_early_data(_skipped(config) if early_data else 0)
 
     before = hs.transcript.fork()
     hello = await hs.receive(ClientHello)
@@ -548,9 +555,9 @@ def _send_server_hello(
     share: bytes,
     entropy: Callable[[int], bytes],
     *,
-    skips: bool,
+    skips: int,
 ) -> None:
-    """`skips` says that early data, if there are any, are to be passed over."""
+    """`skips` is how many bytes of early data, if there are any, are to be passed over."""
     extensions: dict[int, bytes] = {}
     if known is not None:
         extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
@@ -572,7 +579,7 @@ def _send_server_hello(
     if offer.hello.legacy_session_id and not choice.retried:
         hs.records.send_change_cipher_spec()
     if skips and ExtensionType.EARLY_DATA in offer.hello.extensions:
-        hs.records.skip_early_data(_MAX_EARLY_DATA)
+        hs.records.skip_early_data(skips)
 
 
 def _send_encrypted_extensions(

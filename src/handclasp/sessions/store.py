@@ -90,16 +90,17 @@ class SessionStore:
 class FileSessionStore:
     """Sessions in a file that its owner alone can read, replaced as a whole each time.
 
-    The file holds secrets: whoever reads it can resume the sessions. One that is missing, broken,
-    or of another format counts as empty. Where it cannot be written, sessions are lost, and the
-    connection goes on.
+    The file holds secrets: whoever reads it can resume the sessions. One that is missing or gets
+    broken counts as empty. Where it cannot be written, sessions are lost, and the connection goes
+    on.
 
     Args:
         path: the file; it is made when the first session is kept.
         capacity: how many keys to keep sessions for.
 
     Raises:
-        ConfigurationError: its directory does not exist, or it is there and cannot be read.
+        ConfigurationError: its directory does not exist, or it is there and is no such file: what
+            holds something else is not overwritten.
     """
 
     def __init__(self, path: str | os.PathLike[str], capacity: int = 256) -> None:
@@ -110,8 +111,16 @@ class FileSessionStore:
             raise ConfigurationError(
                 f"The directory of the session file {self._path} does not exist: make it first."
             )
-        if self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK):
-            raise ConfigurationError(f"The session file {self._path} cannot be read and written.")
+        if self._path.exists() and not self._is_ours():
+            raise ConfigurationError(
+                f"{self._path} is no file of sessions that can be read and written: name another."
+            )
+
+    def _is_ours(self) -> bool:
+        if not self._path.is_file() or not os.access(self._path, os.R_OK | os.W_OK):
+            return False
+        start = self._path.read_bytes()[:64].split()
+        return not start or start[:2] == [b"{", b'"sessions":']
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""

@@ -1,0 +1,62 @@
+"""Early data (0-RTT) as the adapters show them: what to send, what came, what was not delivered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from handclasp.errors import ConfigurationError
+from handclasp.events import EarlyDataReceived, EarlyDataRejected, Event
+
+if TYPE_CHECKING:
+    from handclasp.config import ClientConfig
+    from handclasp.connection import ClientConnection
+
+
+class EarlyData:
+    """The early data of one connection, in either role.
+
+    Args:
+        config: the client's config; None for a server.
+        to_send: what the client wants to send early; None: nothing.
+
+    Raises:
+        ConfigurationError: `to_send` is not bytes, or the config never sends early data.
+    """
+
+    __slots__ = ("_received", "_to_send", "undelivered")
+
+    def __init__(self, config: ClientConfig | None = None, to_send: bytes | None = None) -> None:
+        if to_send is not None and not isinstance(to_send, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"early_data must be bytes, not {type(to_send).__name__}.")
+        if to_send is not None and config is not None and not config.early_data:
+            raise ConfigurationError(
+                "This config never sends early data: give "
+                "ClientConfig(sessions=SessionStore(), early_data=True)."
+            )
+        self._to_send = to_send or b""
+        self._received: list[bytes] = []
+        self.undelivered = b""
+
+    @property
+    def received(self) -> bytes:
+        """What the client sent early, as far as it has come."""
+        if len(self._received) > 1:
+            self._received = [b"".join(self._received)]
+        return self._received[0] if self._received else b""
+
+    def send_on(self, connection: ClientConnection) -> None:
+        """Queue as much as the session allows; the rest counts as not delivered.
+
+        Raises `TLSError` where the connection has failed.
+        """
+        size = min(len(self._to_send), connection.early_data_limit)
+        early, self.undelivered = self._to_send[:size], self._to_send[size:]
+        self._to_send = b""
+        connection.send_early_data(early)
+
+    def note(self, event: Event) -> None:
+        """Take what an event tells of early data; most tell nothing."""
+        if isinstance(event, EarlyDataReceived):
+            self._received.append(event.data)
+        elif isinstance(event, EarlyDataRejected):
+            self.undelivered = event.data + self.undelivered

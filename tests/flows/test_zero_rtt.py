@@ -1,0 +1,215 @@
+"""Early data between our own ends: taken, refused, given back, and never taken twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.flows.pair import Pair
+from tests.pki import Pki
+
+from handclasp import (
+    ClientConfig,
+    ConfigurationError,
+    EarlyDataReceived,
+    EarlyDataRejected,
+    HandshakeCompleted,
+    ServerConfig,
+    ServerConnection,
+    SessionStore,
+)
+from handclasp.sessions.replay import FRESHNESS, ReplayFilter
+
+WORDS = b"GET / HTTP/1.1\r\n\r\n"
+
+
+class World:
+    """A client and a server that have met, so that early data may be sent."""
+
+    def __init__(self, pki: Pki, **server: Any) -> None:
+        self.client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+        settings = {"credentials": pki.server("localhost"), "max_early_data": 1000, **server}
+        self.server = ServerConfig(**settings)
+        first = Pair(self.client, self.server).run()
+        assert first.client.info.early_data == "none"
+        assert first.client.connection.early_data_limit == 0  # type: ignore[union-attr]
+
+    def again(
+        self,
+        *words: bytes,
+        client: dict[str, Any] | None = None,
+        server: dict[str, Any] | None = None,
+    ) -> Pair:
+        shared = {"ticket_keys": self.server.ticket_keys, "replay_guard": self.server.replay_guard}
+        config = replace(self.server, **{**shared, **server}) if server else self.server
+        pair = Pair(replace(self.client, **(client or {})), config)
+        for each in words:
+            pair.client.connection.send_early_data(each)  # type: ignore[union-attr]
+        pair.run()
+        assert pair.established, (pair.client.error, pair.server.error)
+        assert pair.client.info.early_data == pair.server.info.early_data
+        pair.say(pair.client, b"later")
+        assert pair.server.data == b"later"
+        return pair
+
+
+def early(pair: Pair) -> bytes:
+    return b"".join(e.data for e in pair.server.events if isinstance(e, EarlyDataReceived))
+
+
+def given_back(pair: Pair) -> bytes:
+    return b"".join(e.data for e in pair.client.events if isinstance(e, EarlyDataRejected))
+
+
+@pytest.fixture
+def world(pki: Pki) -> World:
+    return World(pki)
+
+
+def test_it_comes_first(world: World) -> None:
+    pair = world.again(WORDS, b"more")
+    assert pair.client.info.early_data == "accepted"
+    assert pair.client.info.resumed
+    assert early(pair) == WORDS + b"more"
+    assert given_back(pair) == b""
+    kinds = [type(event) for event in pair.server.events]
+    assert kinds.index(EarlyDataReceived) < kinds.index(HandshakeCompleted)
+
+
+def test_offered_and_not_used(world: World) -> None:
+    pair = world.again()
+    assert pair.client.info.early_data == "accepted"
+    assert early(pair) == b""
+
+
+def test_as_much_as_is_allowed(world: World) -> None:
+    pair = Pair(world.client, world.server)
+    client: Any = pair.client.connection
+    assert client.early_data_limit == 1000
+    client.send_early_data(bytes(600))
+    assert client.early_data_limit == 400
+    with pytest.raises(ConfigurationError, match="400"):
+        client.send_early_data(bytes(401))
+    client.send_early_data(bytes(400))
+    pair.run()
+    assert early(pair) == bytes(1000)
+    assert client.early_data_limit == 0
+    with pytest.raises(ConfigurationError, match="wait for the handshake"):
+        client.send_early_data(b"x")
+
+
+def test_nothing_without_a_session(pki: Pki) -> None:
+    config = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    pair = Pair(config, ServerConfig(credentials=pki.server("localhost"), max_early_data=10))
+    with pytest.raises(ConfigurationError, match="takes 0"):
+        pair.client.connection.send_early_data(b"x")  # type: ignore[union-attr]
+
+
+def test_off_unless_both_want_it(pki: Pki, world: World) -> None:
+    pair = world.again(client={"early_data": False})
+    assert pair.client.info.early_data == "none"
+    plain = World.__new__(World)
+    plain.client = world.client
+    plain.server = ServerConfig(credentials=pki.server("localhost"))
+    Pair(replace(world.client, alpn=["x"]), plain.server).run()
+    assert Pair(replace(world.client, alpn=["x"]), plain.server).run().client.info.resumed
+
+
+class No:
+    def is_first(self, *_: object) -> bool:
+        return False
+
+
+class Broken:
+    def is_first(self, *_: object) -> bool:
+        raise OSError("gone")
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"groups": ["secp384r1"]},
+        {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]},
+        {"max_early_data": 0},
+        {"tickets": 0, "max_early_data": 0, "ticket_keys": None},
+        {"replay_guard": No()},
+        {"replay_guard": Broken()},
+        {"session_context": b"another"},
+        {"clock": lambda: datetime.now(UTC) + timedelta(seconds=FRESHNESS + 1)},
+    ],
+    ids=lambda settings: str(next(iter(settings))),
+)
+def test_refused_and_given_back(world: World, server: dict[str, Any]) -> None:
+    pair = world.again(WORDS, b"more", server=server)
+    assert pair.client.info.early_data == "rejected"
+    assert early(pair) == b""
+    assert given_back(pair) == WORDS + b"more"
+    kinds = [type(event) for event in pair.client.events]
+    assert kinds.index(HandshakeCompleted) < kinds.index(EarlyDataRejected)
+
+
+def test_another_protocol(pki: Pki) -> None:
+    world = World.__new__(World)
+    world.client = ClientConfig(
+        trust=pki.trust, sessions=SessionStore(), early_data=True, alpn=["a", "b"]
+    )
+    world.server = ServerConfig(
+        credentials=pki.server("localhost"), max_early_data=100, alpn=["a", "b"]
+    )
+    Pair(world.client, world.server).run()
+    assert world.again(WORDS).client.info.alpn == "a"
+
+
+def test_an_awaited_guard(world: World) -> None:
+    class Awaited:
+        def is_first(self, *_: object) -> Any:
+            async def answer() -> bool:
+                return True
+
+            return answer()
+
+    server = replace(world.server, replay_guard=Awaited())
+    pair = Pair(world.client, server)
+    pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
+    pair.run()
+    pending = pair.server.question.pending
+    assert pending is not None
+    with pytest.raises(StopIteration) as done:
+        pending.send(None)  # type: ignore[attr-defined]
+    pair.server.answer(done.value.value)
+    pair.run()
+    assert early(pair) == WORDS
+
+
+def test_a_captured_flight_is_not_taken_twice(world: World) -> None:
+    pair = Pair(world.client, world.server)
+    pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
+    flight = pair.client.take()
+    taken = []
+    for _ in range(3):
+        server = ServerConnection(world.server)
+        events = server.receive_data(flight)
+        taken.append([event.data for event in events if isinstance(event, EarlyDataReceived)])
+    assert taken == [[WORDS], [], []]
+
+
+def test_a_captured_flight_for_another_server_of_the_fleet(world: World, pki: Pki) -> None:
+    pair = Pair(world.client, world.server)
+    pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
+    flight = pair.client.take()
+    assert ServerConnection(world.server).receive_data(flight)
+    shared = {"ticket_keys": world.server.ticket_keys, "max_early_data": 1000}
+    credentials = pki.server("localhost")
+    # With the same guard it is known; a guard that started later knows no older tickets.
+    for guard in (world.server.replay_guard, ReplayFilter()):
+        other = ServerConfig(credentials=credentials, replay_guard=guard, **shared)  # type: ignore[arg-type]
+        assert ServerConnection(other).receive_data(flight) == []
+
+
+def test_settings_that_make_no_sense(pki: Pki) -> None:
+    with pytest.raises(ConfigurationError, match="sessions"):
+        ClientConfig(early_data=True)
+    with pytest.raises(ConfigurationError, match="tickets"):
+        ServerConfig(credentials=pki.server(), max_early_data=1, tickets=0)
