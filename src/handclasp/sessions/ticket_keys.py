@@ -72,13 +72,14 @@ class TicketKeys:
         """All keys that open tickets now, the one that seals first."""
         now = self._clock()
         keys = self._keys
-        if keys and keys[0].seals_from <= now < keys[0].seals_from + self._rotation:
+        seals = keys and keys[0].seals_from <= now < keys[0].seals_from + self._rotation
+        if seals and now < keys[-1].opens_until:
             return keys
         with self._lock:
             if self._keys is keys:  # No other thread has done so meanwhile.
-                fresh = new_key(now, now + self._rotation + self._lifetime)
                 kept = [key for key in keys if key.seals_from <= now < key.opens_until]
-                self._keys = (fresh, *kept)
+                fresh = () if seals else (new_key(now, now + self._rotation + self._lifetime),)
+                self._keys = (*fresh, *kept)
             return self._keys
 
     def __repr__(self) -> str:

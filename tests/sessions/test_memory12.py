@@ -1,0 +1,63 @@
+"""TLS 1.2 sessions by their ids: bounded, and known to `ssl` clients without tickets."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.sessions.test_tickets import state
+
+from handclasp import Credentials, ServerConfig, ServerConnection
+from handclasp.sessions.memory12 import SessionMemory
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    memory = SessionMemory(2)
+    first, second, third = (state(lifetime=number) for number in range(3))
+    memory.put(b"1", first)
+    memory.put(b"2", second)
+    assert memory.get(b"1") == first
+    memory.put(b"3", third)
+    assert memory.get(b"2") is None
+    assert memory.get(b"1") == first
+    assert len(memory) == 2
+    assert memory.get(b"") is None
+
+
+@pytest.mark.parametrize("remembers", [0, 10])
+def test_a_client_that_knows_no_tickets(tmp_path: Path, remembers: int) -> None:
+    pki, key = Pki(), key_of_type("ecdsa-p256")
+    certificate = pki.issue(Leaf(("localhost",)), key.public_key())
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(pki.pem)
+    config = ServerConfig(
+        credentials=Credentials.from_pem(pem_of(certificate), key_pem(key)),
+        session_memory=remembers,
+    )
+    context = ssl.create_default_context(cafile=str(ca))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    first = shake_hands(context, config, None)
+    second = shake_hands(context, config, first.session)
+    assert second.session_reused is bool(remembers)
+
+
+def shake_hands(
+    context: ssl.SSLContext, config: ServerConfig, session: ssl.SSLSession | None
+) -> ssl.SSLObject:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost", session=session)
+    server = ServerConnection(config)
+    for _ in range(4):
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        if data := outgoing.read():
+            server.receive_data(data)
+        incoming.write(bytes(server.data_to_send()))
+    assert server.established
+    assert server.info is not None
+    assert server.info.resumed is bool(tls.session_reused)
+    return tls

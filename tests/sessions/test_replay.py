@@ -1,0 +1,60 @@
+"""A memory of first flights."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from handclasp.sessions.replay import FRESHNESS, ReplayFilter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_flight_counts_once() -> None:
+    guard = ReplayFilter(clock=Clock())
+    assert guard.is_first(b"a" * 32, 1000)
+    assert not guard.is_first(b"a" * 32, 1000)
+    assert guard.is_first(b"b" * 32, 1000)
+
+
+def test_what_was_before_it_is_not_known() -> None:
+    guard = ReplayFilter(clock=Clock())
+    assert not guard.is_first(b"a" * 32, 999.9)
+
+
+def test_it_forgets_what_is_not_fresh_any_more() -> None:
+    clock = Clock()
+    guard = ReplayFilter(clock=clock)
+    assert guard.is_first(b"a" * 32, 1000)
+    clock.now += 2 * FRESHNESS - 1
+    assert not guard.is_first(b"a" * 32, 1000)
+    clock.now += 1
+    assert guard.is_first(b"b" * 32, 1000)
+    assert len(guard) == 1
+
+
+def test_full_is_no() -> None:
+    clock = Clock()
+    guard = ReplayFilter(2, clock=clock)
+    answers = [guard.is_first(bytes([number]) * 32, 1000) for number in range(4)]
+    assert answers == [True, True, False, False]
+    assert len(guard) == 2
+    clock.now += 2 * FRESHNESS
+    assert guard.is_first(b"x" * 32, 1000)
+
+
+def test_threads_race_for_one_yes() -> None:
+    guard, answers = ReplayFilter(clock=Clock()), list[bool]()
+    threads = [
+        Thread(target=lambda: answers.append(guard.is_first(b"a" * 32, 1000))) for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.count(True) == 1

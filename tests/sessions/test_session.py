@@ -1,0 +1,107 @@
+"""What a client keeps: its age, its form in a file, and its silence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handclasp.crypto.secret import Secret
+from handclasp.errors import ConfigurationError
+from handclasp.sessions.session import MAX_LIFETIME, Session, session_to_text
+
+names = st.none() | st.text(max_size=20)
+chains = st.lists(st.binary(max_size=30), max_size=3).map(tuple)
+sessions = st.builds(
+    Session,
+    version=st.sampled_from(["TLSv1.2", "TLSv1.3"]),
+    cipher_suite=st.text(max_size=20),
+    secret=st.binary(min_size=32, max_size=48).map(Secret),
+    ticket=st.binary(max_size=60),
+    received_at=st.integers(0, 2**45),
+    lifetime=st.integers(0, MAX_LIFETIME),
+    session_id=st.binary(max_size=32),
+    age_add=st.integers(0, 2**32 - 1),
+    max_early_data=st.integers(0, 2**32 - 1),
+    server_name=names,
+    alpn=names,
+    peer_chain=chains,
+    ocsp_response=st.none() | st.binary(max_size=20),
+    sct_list=st.none() | st.binary(max_size=20),
+    local_chain=chains,
+    signature_scheme=names,
+)
+
+
+def session(**changes: Any) -> Session:
+    settings: dict[str, Any] = {
+        "version": "TLSv1.3",
+        "cipher_suite": "TLS_AES_128_GCM_SHA256",
+        "secret": Secret(b"s" * 32),
+        "ticket": b"ticket",
+        "received_at": 1_000_000,
+        "lifetime": 100,
+    }
+    return Session(**{**settings, **changes})
+
+
+@given(sessions)
+def test_it_survives_a_file(given: Session) -> None:
+    again = Session.from_json(json.loads(session_to_text(given)))
+    assert again == given
+    assert isinstance(again.secret, Secret)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+        ),
+    )
+)
+def test_anything_else_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        Session.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", 2),
+        ("secret", "not base64!"),
+        ("received_at", -1),
+        ("lifetime", "long"),
+        ("peer_chain", 7),
+        ("version", 3),
+    ],
+)
+def test_one_wrong_field_is_enough(name: str, value: object) -> None:
+    stored = session().to_json() | {name: value}
+    with pytest.raises(ConfigurationError):
+        Session.from_json(stored)
+
+
+def test_it_is_current_for_its_lifetime() -> None:
+    kept = session()
+    assert kept.is_current(1_000_000)
+    assert kept.is_current(1_099_999)
+    assert not kept.is_current(1_100_000)
+    assert not kept.is_current(999_999)  # The clock was set back: nobody knows its age.
+    # RFC 8446 4.6.1: clients keep no ticket for longer than seven days, whatever the server says.
+    forever = session(lifetime=10**9)
+    assert not forever.is_current(1_000_000 + 1000 * MAX_LIFETIME)
+
+
+def test_the_age_is_obfuscated() -> None:
+    kept = session(age_add=2**32 - 1)
+    assert kept.age_at(1_000_000) == 2**32 - 1
+    assert kept.age_at(1_000_001) == 0
+
+
+def test_the_secret_does_not_show() -> None:
+    assert "73737373" not in repr(session())
+    assert "ssss" not in repr(session())

@@ -1,0 +1,100 @@
+"""Ticket keys: random, changed on a schedule, old ones for opening only."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import pytest
+
+from handclasp.errors import ConfigurationError
+from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, aead_of, new_key
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_one_key_for_a_while(clock: Clock) -> None:
+    keys = TicketKeys(100, 50, clock=clock)
+    (first,) = keys.keys()
+    clock.now += 99
+    assert keys.keys() == (first,)
+    assert (len(first.key_id), len(first.key)) == (8, 32)
+
+
+def test_then_another_that_seals_while_the_old_one_opens(clock: Clock) -> None:
+    keys = TicketKeys(100, 50, clock=clock)
+    (first,) = keys.keys()
+    clock.now += 100
+    second, old = keys.keys()
+    assert old == first
+    assert second != first
+    clock.now = first.opens_until - 1
+    opening = keys.keys()
+    assert first in opening
+    clock.now = first.opens_until
+    opening = keys.keys()
+    assert first not in opening
+    assert opening[0] == second
+
+
+def test_a_long_sleep_leaves_nothing_old(clock: Clock) -> None:
+    keys = TicketKeys(100, 50, clock=clock)
+    (first,) = keys.keys()
+    clock.now += 10_000
+    (fresh,) = keys.keys()
+    assert fresh != first
+
+
+def test_a_clock_set_back_makes_a_new_key(clock: Clock) -> None:
+    """A key that seals from tomorrow on must not be one that never ends."""
+    keys = TicketKeys(100, 50, clock=clock)
+    (first,) = keys.keys()
+    clock.now -= 500
+    fresh, *_ = keys.keys()
+    assert fresh != first
+
+
+def test_no_two_are_alike() -> None:
+    made = [new_key(0, 1) for _ in range(100)]
+    assert len({key.key for key in made}) == len({key.key_id for key in made}) == 100
+    assert TicketKeys().keys() != TicketKeys().keys()
+
+
+def test_threads_agree(clock: Clock) -> None:
+    keys, seen = TicketKeys(100, 50, clock=clock), list[TicketKey]()
+    threads = [Thread(target=lambda: seen.append(keys.keys()[0])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({key.key_id for key in seen}) == 1
+
+
+@pytest.mark.parametrize(("rotation", "lifetime"), [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
+def test_times_are_positive(rotation: float, lifetime: float) -> None:
+    with pytest.raises(ConfigurationError):
+        TicketKeys(rotation, lifetime)
+
+
+def test_ciphers_are_kept_and_bounded() -> None:
+    key = new_key(0, 1)
+    assert aead_of(key) is aead_of(key)
+    for _ in range(200):
+        aead_of(new_key(0, 1))
+
+
+def test_keys_do_not_show() -> None:
+    key = new_key(0, 1)
+    assert key.key.hex() not in repr(key)
+    assert repr(key.key) not in repr(key)
+    assert key.key.hex() not in repr(TicketKeys())
