@@ -5,6 +5,7 @@ It notes what the server's side of every connection saw, which is what the tests
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -123,6 +124,11 @@ class Site:
             pass  # A reset; there is no rule of TLS about it.
 
     def _talk(self, tls: TLSSocket, visit: Visit) -> None:
+        for path in re.findall(rb"^GET (\S+) HTTP/1\.1\r\n", tls.early_data, re.MULTILINE):
+            visit.paths.append(path.decode("ascii"))
+            tls.sendall(self._answer(visit.paths[-1]))
+            if self._closes:
+                return
         with cast(BinaryIO, tls.makefile("rb")) as requests:
             while line := requests.readline():
                 while requests.readline().strip():

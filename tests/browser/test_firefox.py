@@ -208,6 +208,19 @@ def test_the_next_connection_resumes(
     assert any(info.resumed for info in later)
 
 
+def test_requests_come_early(browser: Firefox, authority: LocalAuthority) -> None:
+    """Firefox sends what may be repeated with its first flight (0-RTT) where a ticket allows it."""
+    config = ServerConfig(
+        credentials=authority.credentials(["localhost"]), alpn=["http/1.1"], max_early_data=16_384
+    )
+    with site(config, ONE_AFTER_THE_OTHER, closes=True) as server:
+        browser.picture(server.url)
+    assert not server.failures
+    later = [info for number in range(4) for info in server.asked_for(f"/again{number}.png")]
+    assert len(later) == 4
+    assert any(info.early_data == "accepted" for info in later)
+
+
 @pytest.mark.parametrize("group", ["secp384r1", "secp521r1", "secp256r1"])
 def test_groups_without_a_share_take_a_hello_retry_request(
     browser: Firefox, authority: LocalAuthority, group: str
