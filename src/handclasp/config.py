@@ -293,7 +293,8 @@ class ServerConfig(SharedConfig):
         find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
             returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
         psks: external pre-shared keys that clients may use; with any, `credentials` may be left
-            out, and then there is no other way in.
+            out, and then there is no other way in. Whoever uses one is not asked for a
+            certificate, whatever client_auth says.
         max_early_data: bytes of 0-RTT data to accept, 0 for none. The application is told which
             they are, and must only act upon them where a repetition does no harm.
         replay_guard: what keeps 0-RTT data from being taken twice; None remembers in this

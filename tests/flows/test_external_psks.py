@@ -85,6 +85,14 @@ def test_an_unknown_key(pki: Pki) -> None:
     assert pair.client.info.peer_verified
 
 
+def test_a_server_of_older_days(pki: Pki) -> None:
+    """TLS 1.2 has no such keys: with a name there is the certificate, without one there is not."""
+    server = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.2"])
+    client = ClientConfig(psks=[KEY], trust=pki.trust)
+    assert fault_of(Pair(client, server, None).run().client) is Fault.PSK_NOT_TAKEN
+    assert Pair(client, server, "localhost").run().established
+
+
 def test_a_client_without_keys_at_a_server_without_certificates(pki: Pki) -> None:
     config = ClientConfig(trust=pki.trust)
     pair = Pair(config, ServerConfig(psks=[KEY])).run()

@@ -28,7 +28,13 @@ from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
 from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
+from handclasp.handshake.peer import (
+    AuthenticatedPeer,
+    PeerCertificate,
+    check_name_is_known,
+    confirm_peer,
+    verify_peer,
+)
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.resumable import Resumable, shown_in
 from handclasp.handshake.secrets12 import derive_master_secret
@@ -165,7 +171,8 @@ def _info(
         alpn=agreed.alpn,
         server_name=offer.server_name,
         resumed=False,
-        early_data="none",
+        # No TLS 1.2 server can take what was sent with the hello.
+        early_data="rejected" if offer.early_data else "none",
         hello_retry=False,
         peer_chain_der=server.chain,
         peer_verified=server.verified,
@@ -375,6 +382,7 @@ async def _judge_server(
 ) -> tuple[VerifiedPeer, AuthenticatedPeer | None]:
     """Is it to be trusted, and is it there? The second waits for Finished with key transport."""
     name = offer.server_name
+    check_name_is_known(config, name)
     server = await verify_peer(hs, flight.shown, peer_is_server=True, server_name=name)
     check_key_fits(agreed.suite, server)
     if flight.key_exchange is None:

@@ -35,6 +35,7 @@ from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
+    check_name_is_known,
     confirm_peer,
     verify_peer,
 )
@@ -426,8 +427,7 @@ async def _receive_server_authentication(
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     name = offer.server_name
-    if config.psks and name is None and config.verify_peer and config.verify is None:
-        raise ProtocolError(Fault.PSK_NOT_TAKEN)
+    check_name_is_known(config, name)
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handclasp.certificates.verify import VerifiedPeer
-from handclasp.config import SharedConfig
+from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
@@ -39,6 +39,13 @@ class AuthenticatedPeer:
     path: tuple[bytes, ...]
     verified: bool
     signature_scheme: str | None
+
+
+def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
+    """With pre-shared keys, a client may go without a name; a certificate is then of no use."""
+    judges = config.verify_peer and config.verify is None
+    if server_name is None and config.psks and judges:
+        raise ProtocolError(Fault.PSK_NOT_TAKEN)
 
 
 async def verify_peer(
