@@ -1,0 +1,44 @@
+"""Tickets are kept by clients: a server that issues any number of them does not grow.
+
+Twenty thousand here; HANDCLASP_FULL=1 makes it a million.
+"""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+from tests.sessions.test_tickets import state
+
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.keys.schedule13 import ResumptionSecret
+from handclasp.sessions.ticket_keys import TicketKeys
+
+COUNT = 1_000_000 if os.environ.get("HANDCLASP_FULL") == "1" else 20_000
+
+
+@pytest.mark.timeout(600)
+def test_a_server_does_not_grow() -> None:
+    resumption = ResumptionSecret(CIPHER_SUITES["TLS_AES_128_GCM_SHA256"], Secret(bytes(32)))
+    keys, now = TicketKeys(), datetime.now(UTC)
+    tracemalloc.start()
+    try:
+        issue(1000, resumption, keys, now)
+        before, _ = tracemalloc.get_traced_memory()
+        issue(COUNT, resumption, keys, now)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 20_000
+
+
+def issue(count: int, resumption: ResumptionSecret, keys: TicketKeys, now: datetime) -> None:
+    """As many tickets, a hundred for each connection."""
+    for _ in range(count // 100):
+        issuer = TicketIssuer(state(), resumption, keys, lambda: now, os.urandom, 2)
+        for _ in range(100):
+            assert issuer.issue() is not None
