@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType
+from handclasp.wire.iana import ContentType, version_name
 
 HEADER_SIZE: Final = 5
 MAX_PLAINTEXT: Final = 2**14
@@ -34,5 +34,5 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
         return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}"
     # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
     if start[0] & 0x80 and start[2] == 1:
-        return Fault.SSLV2_HELLO, f"version {start[3]}.{start[4]}"
+        return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}"
