@@ -16,6 +16,7 @@ from handclasp import (
     PreSharedKey,
     ProtocolError,
     ServerConfig,
+    SessionStore,
 )
 
 KEY = PreSharedKey(b"a client", bytes(range(32)))
@@ -148,6 +149,13 @@ def test_an_imported_key_is_not_a_plain_one() -> None:
     imported = PreSharedKey.imported(b"a client", bytes(range(32)))[0]
     plain = PreSharedKey(imported.identity, bytes(imported.key), imported.hash_name)
     assert fault_of(pair_of([plain], [imported]).server) is Fault.BAD_BINDER
+
+
+def test_no_tickets() -> None:
+    """They would make nothing shorter, and NSS ends a connection that has both."""
+    store = SessionStore()
+    agreed(pair_of([KEY], [KEY], more={"sessions": store}), KEY)
+    assert len(store) == 0
 
 
 def test_after_a_hello_retry() -> None:

@@ -99,6 +99,9 @@ class Scenarios:
             server = replace(plain.server, require_client_cert=True, raw_client_key=identity)
             made = replace(plain, server=server, client=client)
             return replace(made, client_key=identity.key_digest)
+        if feature == "psk":
+            made = _both(plain, psk=(b"a client".hex(), bytes(range(32)).hex()))
+            return replace(made, server_subject=None)
         if feature == "resume":
             return replace(_both(plain, connections=2), resumes=True)
         if feature == "hrr":

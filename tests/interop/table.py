@@ -49,6 +49,7 @@ _COLUMNS = {
     "compression": "compression",
     "raw-key": "raw key",
     "client-raw-key": "client's raw key",
+    "psk": "external PSK",
     "tls12": "1.2",
     "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDSA AES128",
     "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDSA AES256",
@@ -94,6 +95,7 @@ What the columns ask:
   (and at the peer's, where it can be told), and it must be the one in the ServerHello.
 - *HRR*: the client's only share is for a group that the server does not take. There must be one
   HelloRetryRequest and two ClientHellos on the wire, and both ends must agree on that.
+- *external PSK*: both ends hold a key, and neither shows a certificate.
 - *resumption*: a second connection to the same server resumes the first one's session.
 - *client auth*: the server requires a certificate, and gets and verifies it.
 - *ALPN*: the client offers, the server chooses; both must name the same protocol.

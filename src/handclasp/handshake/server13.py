@@ -253,6 +253,8 @@ def _issuer(
     can_resume = offer.psks is not None and ext.PSK_DHE_KE in offer.psks.modes
     if not config.tickets or config.ticket_keys is None or not can_resume:
         return None
+    if info.psk_identity is not None:
+        return None  # With its own key the client comes back just as fast; NSS cannot do both.
     state = SessionState(
         version=TLS13,
         cipher_suite=CIPHER_SUITES[info.cipher_suite].code,

@@ -66,6 +66,7 @@ class Options:
     compress: bool = False  # the server's certificate
     raw_server_key: Identity | None = None  # shown by the server and expected by the client
     raw_client_key: Identity | None = None  # the other way round
+    psk: tuple[str, str] | None = None  # identity and key, in hexadecimal, of an external PSK
 
     def as_flags(self, workdir: Path) -> list[str]:
         """The same as the flags that every peer program takes."""
@@ -90,6 +91,8 @@ class Options:
             flags["require-client-cert"] = "yes"
         if self.update_keys:
             flags["update-keys"] = "yes"
+        if self.psk is not None:
+            flags["psk-identity"], flags["psk-key"] = self.psk
         if self.staple is not None:
             flags["staple"] = str(self.staple)
         if self.exporter is not None:

@@ -50,6 +50,7 @@ FEATURES: tuple[str, ...] = (
     "compression",
     "raw-key",
     "client-raw-key",
+    "psk",
     "tls12",
     *(f"tls12-suite:{suite}" for suite in SUITES12),
     *(f"tls12-group:{group}" for group in GROUPS12),
@@ -74,6 +75,7 @@ RARE: frozenset[str] = (
         "compression",
         "raw-key",
         "client-raw-key",
+        "psk",
         "tls12-ocsp",
         "tls12-no-ems",
     }

@@ -192,11 +192,16 @@ def _credentials(identity: Identity, *, raw: bool) -> Any:
 
 
 def _shared_settings(options: Options) -> dict[str, Any]:
+    import handclasp
+
     settings: dict[str, Any] = {"versions": [options.version]}
     if not options.extended_master_secret:
         settings["require_extended_master_secret"] = False
     if any(suite.startswith("TLS_RSA_") for suite in options.suites):
         settings["allow_rsa_key_transport"] = True
+    if options.psk is not None:
+        identity, key = map(bytes.fromhex, options.psk)
+        settings["psks"] = [handclasp.PreSharedKey(identity, key)]
     if options.alpn:
         settings["alpn"] = list(options.alpn)
     if options.suites:

@@ -14,7 +14,7 @@ class NSS(ProgramPeer):
     name = "nss"
     title = "NSS"
     styles = ("raw", "http")
-    rare_features = frozenset({"tls12-no-ems"}) | RSA_KEY_TRANSPORT | RESUMPTION
+    rare_features = frozenset({"tls12-no-ems", "psk"}) | RSA_KEY_TRANSPORT | RESUMPTION
 
     def version(self) -> str:
         get = ctypes.CDLL("libnss3.so").NSS_GetVersion

@@ -16,6 +16,8 @@ from .stdlib_ssl import common_name
 # Numbers of the interface, by the names in NSS's ssl.h, sslt.h and sslerr.h.
 _SSL_REQUEST_CERTIFICATE, _SSL_REQUIRE_CERTIFICATE = 3, 10
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+# CKM_HKDF_KEY_GEN, PK11_OriginUnwrap, CKA_DERIVE and ssl_hash_sha256.
+_HKDF_KEY_GEN, _ORIGIN_UNWRAP, _DERIVE, _SHA256 = 0x402C, 4, 0x10C, 4
 _ENABLE_SESSION_TICKETS, _ENABLE_EXTENDED_MASTER_SECRET = 18, 30
 
 SUITES = {
@@ -123,6 +125,8 @@ class NSS:
         nss.check("SSL_OptionSet", tls, _ENABLE_EXTENDED_MASTER_SECRET, int(not flags.no_ems))
         nss.check("SSL_VersionRangeSet", tls, ctypes.byref(versions))
         nss.check("SSL_OptionSet", tls, _ENABLE_SESSION_TICKETS, 1)
+        if flags.psk_key:
+            self._add_external_psk(tls, flags)
         nss.check("SSL_SignatureSchemePrefSet", tls, _SCHEMES, len(_SCHEMES))
         if flags.suites:
             for name, number in SUITES.items():
@@ -135,6 +139,26 @@ class NSS:
             names = b"".join(bytes([len(name)]) + name.encode() for name in flags.alpn)
             nss.check("SSL_SetNextProtoNego", tls, names, len(names))
         return tls
+
+    def _add_external_psk(self, tls: ctypes.c_void_p, flags: argparse.Namespace) -> None:
+        nss, key = self.library, bytes.fromhex(flags.psk_key)
+        kept = ctypes.create_string_buffer(key, len(key))
+        item = _SECItem(0, ctypes.addressof(kept), len(key))
+        slot = ctypes.c_void_p(nss.pointer("PK11_GetInternalSlot"))
+        found = nss.pointer(
+            "PK11_ImportSymKey",
+            *(slot, ctypes.c_ulong(_HKDF_KEY_GEN), _ORIGIN_UNWRAP),
+            *(ctypes.c_ulong(_DERIVE), ctypes.byref(item), None),
+        )
+        address = nss.pointer("SSL_GetExperimentalAPI", b"SSL_AddExternalPsk")
+        add = ctypes.CFUNCTYPE(
+            ctypes.c_int,
+            *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p),
+            *(ctypes.c_uint,) * 2,
+        )(address)
+        identity = bytes.fromhex(flags.psk_identity)
+        if add(tls, found, identity, len(identity), _SHA256) != 0:
+            raise NSSError("SSL_AddExternalPsk")
 
 
 class NSSChannel:

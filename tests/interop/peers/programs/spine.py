@@ -85,6 +85,8 @@ def read_flags() -> argparse.Namespace:
     parser.add_argument("role", choices=["client", "server"])
     for name in ("ca", "payload", "cert", "key", "pkcs12", "exporter-label", "exporter-context"):
         parser.add_argument(f"--{name}", default="")
+    for name in ("psk-identity", "psk-key"):
+        parser.add_argument(f"--{name}", default="")
     for name in ("suites", "groups", "key-shares", "alpn"):
         parser.add_argument(f"--{name}", default=[], type=lambda value: value.split(","))
     parser.add_argument("--tls", default="TLSv1.3", choices=["TLSv1.2", "TLSv1.3"])
