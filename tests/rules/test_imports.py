@@ -75,7 +75,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 }
 
 # The adapters and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "aio", "__main__", "")
+OUTER = ("adapters", "cli", "aio", "redis", "__main__", "")
 
 # Modules that applications may import besides the package itself: the local authority, what a
 # policy holds, the explanation of a certificate, and the parts of a trace.
@@ -125,7 +125,7 @@ EXCEPTIONS = {
 
 # What may be imported from outside of the standard library. All but the first are optional, and
 # asked for where they are needed.
-OPTIONAL = {"brotli", "certifi", "idna", "publicsuffixlist", "zstandard"}
+OPTIONAL = {"brotli", "certifi", "idna", "publicsuffixlist", "redis", "zstandard"}
 DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 
 # Where the defaults of clock and entropy are set; the authority issues certificates and has no
@@ -224,7 +224,7 @@ def test_no_import_is_relative() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", modules_below("adapters", "cli", "aio", ""), ids=lambda module: module.name
+    "module", modules_below("adapters", "cli", "aio", "redis", ""), ids=lambda module: module.name
 )
 def test_the_protocol_does_no_input_or_output(module: Module) -> None:
     forbidden = outside_imports(module) & NEVER_BELOW_ADAPTERS
@@ -232,7 +232,7 @@ def test_the_protocol_does_no_input_or_output(module: Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", modules_below("adapters", "cli", "aio", ""), ids=lambda module: module.name
+    "module", modules_below("adapters", "cli", "aio", "redis", ""), ids=lambda module: module.name
 )
 def test_time_and_chance_come_from_the_config(module: Module) -> None:
     if module.name in SOURCES_OF_TIME_AND_CHANCE:

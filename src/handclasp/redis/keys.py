@@ -1,0 +1,381 @@
+"""Ticket keys for a fleet: any of its servers resumes what any other has begun.
+
+The keys are in one hash in Redis. A daemon thread looks at it now and then; handshakes take what
+it found the last time. docs/decisions/0015 says why it does what it does when Redis is away.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Event, Lock, Thread, current_thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
+
+from handclasp.errors import ConfigurationError
+from handclasp.redis.clients import check_prefix, check_seconds, open_client, text_of
+from handclasp.redis.shared_keys import (
+    SharedKey,
+    View,
+    Wrapping,
+    is_over,
+    make_key,
+    next_gap,
+    next_start,
+    read_entry,
+    view_at,
+    write_entry,
+)
+from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKey
+
+if TYPE_CHECKING:
+    import redis
+
+_STEP_TIMEOUT = 2.0
+"""Seconds for each step of an exchange with Redis, for which nothing but the thread waits."""
+
+_TIDY_AFTER = 60_000
+"""Milliseconds: clocks may differ so much without one server clearing away another's keys."""
+
+_LEAST_POLLS = 4
+"""Looks that fit into a rotation: a key is made at half of its predecessor's, two looks ahead."""
+
+_KEYS_PER_ROTATION = 1000
+"""Rotations that fit into a lifetime: each ticket is looked up among all keys that open."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a server makes of what it found in Redis.
+
+    Attributes:
+        keys: all that it knows then.
+        missing: those of them to write, since Redis does not have them.
+        over: names of entries to clear away.
+        unreadable: how many entries are no keys to this server.
+    """
+
+    keys: tuple[SharedKey, ...]
+    missing: tuple[SharedKey, ...]
+    over: tuple[str, ...]
+    unreadable: int
+
+
+class RedisTicketKeys:
+    """Ticket keys that the servers of a fleet share through Redis: the `ticket_keys` of a config.
+
+    `keys` never waits for Redis. Where Redis is away when the server starts, there are no keys, so
+    no tickets are issued and every handshake is a full one, until it is back. Where it goes away
+    later, the server goes on with the keys that it knows, for as long as they are meant to seal
+    and to open.
+
+    The daemon thread starts at once, and once more in a process that was forked.
+
+    Args:
+        client_or_url: where Redis is, such as "rediss://user:password@10.0.0.5:6380/0", or a client
+            of redis-py, whose own time-outs and retries then count, and which `close` leaves open.
+        prefix: what stands before all names in Redis: the same on all servers of a fleet, and
+            another one for each fleet.
+        rotation: seconds for which a key seals.
+        lifetime: seconds for which it opens after that; at least the config's `ticket_lifetime`.
+        poll: seconds between two looks at Redis, the same on all servers; at most a quarter of
+            `rotation`.
+        wrapping_key: 32 random bytes, the same on all servers, under which keys are sealed while
+            they are in Redis. Without it, whoever reads Redis can open tickets, and whoever writes
+            to it can make some.
+        on_error: is told, from the daemon thread and once for each outage, what went wrong.
+        clock: seconds since 1970.
+
+    Raises:
+        ConfigurationError: redis-py is missing, or an argument is not as it must be.
+    """
+
+    def __init__(
+        self,
+        client_or_url: redis.Redis | str,
+        *,
+        prefix: str = "handclasp",
+        rotation: float = DEFAULT_ROTATION,
+        lifetime: float = DEFAULT_ROTATION,
+        poll: float = 5.0,
+        wrapping_key: bytes | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_seconds(rotation=rotation, lifetime=lifetime, poll=poll)
+        if rotation < _LEAST_POLLS * poll:
+            raise ConfigurationError(
+                "rotation must be at least four times poll: servers must hear of a key in time."
+            )
+        if lifetime > _KEYS_PER_ROTATION * rotation:
+            raise ConfigurationError("lifetime must be at most a thousand times rotation.")
+        self._name = f"{check_prefix(prefix)}:ticket-keys"
+        self._wrapping = Wrapping(wrapping_key) if wrapping_key is not None else None
+        self._given = client_or_url
+        self._client = open_client(client_or_url, _STEP_TIMEOUT)
+        self._rotation, self._lifetime, self._poll = [
+            max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
+        ]
+        self._on_error = on_error
+        self._clock = clock
+        self._known: tuple[SharedKey, ...] = ()
+        self._view = View()
+        self._report = _Report()
+        self._is_closed = False
+        self._prepare_thread()
+        self._start()
+        _ALL.add(self)
+
+    def keys(self) -> Sequence[TicketKey]:
+        """All keys that open tickets now, the one that seals first.
+
+        Where none may seal now, the sequence is false, and no ticket of TLS 1.3 is issued.
+        """
+        if self._thread is None:
+            with suppress(RuntimeError):  # No more threads: the known keys still do their work.
+                self._start()
+        return self._current().keys
+
+    def ready(self, timeout: float = 5.0) -> bool:
+        """Wait for the end of the first look at Redis, at most `timeout` seconds.
+
+        Gives whether there is a key to seal tickets with. No server needs to ask, but one that
+        does so before it listens knows its clients from the first one on. On an event loop, ask in
+        a thread.
+        """
+        self._looked.wait(timeout)
+        return self._current().sealing is not None
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether the last look at Redis went well."""
+        return self._report.looked and self._report.outage is None and not self._is_closed
+
+    @property
+    def status(self) -> str:
+        """How things stand, in one line for a log or an operator."""
+        if self._is_closed:
+            return f"Closed, with {self._counted()}."
+        return self._report.text(self._counted(), self._prospects())
+
+    def close(self) -> None:
+        """End the thread. The keys that are known stay in use for as long as they last."""
+        self._is_closed = True
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not current_thread():
+            # Its longest exchange is ended by time-outs; it is a daemon, should one be without.
+            thread.join(10 * _STEP_TIMEOUT)
+        if isinstance(self._given, str):
+            with suppress(Exception):
+                self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"RedisTicketKeys({self._name!r}: {self.status})"
+
+    # The thread
+
+    def _prepare_thread(self) -> None:
+        self._lock = Lock()
+        self._stop = Event()
+        self._looked = Event()
+        self._thread: Thread | None = None
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._is_closed:
+                thread = Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def begin_anew(self) -> None:
+        """Forget the thread and the connections of the process that this one was forked from.
+
+        Called in the child by itself. The next `keys` starts a thread.
+        """
+        if not self._is_closed:
+            self._prepare_thread()
+            self._client = open_client(self._given, _STEP_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                unreadable = self._look()
+            except Exception as error:
+                self._note_failure(error)
+            else:
+                self._report = self._report.after_success(self._clock(), unreadable)
+            self._looked.set()
+            self._stop.wait(self._poll / 1000)
+
+    def _note_failure(self, error: Exception) -> None:
+        is_new = self._report.outage is None
+        self._report = self._report.after_failure(self._clock(), error)
+        if is_new and self._on_error is not None:
+            # A fault in telling the error must not end the thread.
+            with suppress(Exception):
+                self._on_error(error)
+
+    def _look(self) -> int:
+        """Bring together what Redis has and what is known here; gives how much is unreadable.
+
+        Raises what the client raises.
+        """
+        plan = self._plan(self._client.hgetall(self._name), may_make=False)
+        self._known = plan.keys
+        if plan.missing or plan.over or self._start_of_next(plan.keys) is not None:
+            # Should another server write meanwhile, it begins again with what that one wrote.
+            plan = self._client.transaction(self._write, self._name, value_from_callable=True)
+            self._known = plan.keys
+        return plan.unreadable
+
+    def _write(self, pipeline: Any) -> _Plan:
+        """One transaction on the watched hash, from what is in it at its beginning."""
+        plan = self._plan(pipeline.hgetall(self._name), may_make=True)
+        if plan.missing or plan.over:
+            pipeline.multi()
+        if plan.over:
+            pipeline.hdel(self._name, *plan.over)
+        if plan.missing:
+            entries = {key.name: write_entry(key, self._wrapping) for key in plan.missing}
+            pipeline.hset(self._name, mapping=entries)
+            last = max(key.opens_until for key in plan.keys)
+            pipeline.pexpire(self._name, last - self._now() + _TIDY_AFTER)
+        return plan
+
+    def _plan(self, entries: Any, *, may_make: bool) -> _Plan:
+        """What to do about these entries; `may_make`: a new key, too, where it is time for one."""
+        now = self._now()
+        texts = {text_of(name): text_of(value) for name, value in entries.items()}
+        found: dict[str, SharedKey] = {}
+        over: list[str] = []
+        unreadable = 0
+        for name, value in texts.items():
+            key = read_entry(name, value, self._wrapping)
+            if key is not None:
+                found[key.name] = key
+            elif not is_over(value, now):
+                unreadable += 1
+            if name is not None and is_over(value, now - _TIDY_AFTER):
+                over.append(name)
+        # What was known first stays: nobody in Redis changes a key afterwards.
+        known = {key.name: key for key in self._known}
+        live = {name: key for name, key in (found | known).items() if now < key.opens_until}
+        missing = [key for name, key in live.items() if name not in found]
+        if may_make:
+            start = self._start_of_next(tuple(live.values()))
+            if start is not None:
+                fresh = make_key(start, self._rotation, self._lifetime)
+                live[fresh.name] = fresh
+                missing.append(fresh)
+        return _Plan(tuple(live.values()), tuple(missing), tuple(over), unreadable)
+
+    def _start_of_next(self, keys: tuple[SharedKey, ...]) -> int | None:
+        now = self._now()
+        return next_start(keys, now, soon=now + 2 * self._poll, ahead=now + self._rotation // 2)
+
+    # What is known
+
+    def _now(self) -> int:
+        return int(1000 * self._clock())
+
+    def _current(self) -> View:
+        now, known, view = self._now(), self._known, self._view
+        if view.known is not known or not view.since <= now < view.until:
+            view = self._view = view_at(known, now)
+        return view
+
+    def _counted(self) -> str:
+        count = len(self._current().keys)
+        return f"{count or 'no'} key{'' if count == 1 else 's'}"
+
+    def _prospects(self) -> str:
+        """What comes of it if nothing changes."""
+        view, now = self._current(), self._now()
+        if not len(view.keys):
+            return "no tickets are issued, and every handshake is a full one"
+        opens = _moment(max(key.opens_until for key in view.keys))
+        ends = next_gap(self._known, now)
+        if ends == now:
+            return f"no tickets are issued, and those of before open until {opens}"
+        return f"tickets are issued until {_moment(ends / 1000)}, and open until {opens}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """How the looks at Redis went.
+
+    Attributes:
+        looked: whether there was one at all.
+        outage: what went wrong in the last one, and since when that is so.
+        history: the last outage that is over, in words.
+        unreadable: entries that are no keys to this server.
+    """
+
+    looked: bool = False
+    outage: tuple[float, str] | None = None
+    history: str = ""
+    unreadable: int = 0
+
+    def after_success(self, now: float, unreadable: int) -> _Report:
+        history = self.history
+        if self.outage is not None:
+            history = f" It was away from {_moment(self.outage[0])} to {_moment(now)}."
+        return _Report(True, None, history, unreadable)
+
+    def after_failure(self, now: float, error: Exception) -> _Report:
+        since = now if self.outage is None else self.outage[0]
+        reason = f"{type(error).__name__}: {error}"
+        return replace(self, looked=True, outage=(since, reason))
+
+    def text(self, counted: str, prospects: str) -> str:
+        if not self.looked:
+            return f"Redis has not answered yet; {prospects}."
+        if self.outage is not None:
+            since, reason = self.outage
+            return (
+                f"Redis cannot be used since {_moment(since)} ({reason}): {counted}; "
+                f"if it stays so, {prospects}."
+            )
+        unreadable = ""
+        if self.unreadable:
+            unreadable = (
+                f" {self.unreadable} entries cannot be read: is wrapping_key the same everywhere?"
+            )
+        return f"In touch with Redis: {counted}.{unreadable}{self.history}"
+
+
+def _moment(seconds: float) -> str:
+    """A time since 1970 for people, in UTC."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):
+        return "a time far away"
+
+
+_ALL: WeakSet[RedisTicketKeys] = WeakSet()
+
+
+def _begin_anew_in_child() -> None:
+    for keys in list(_ALL):
+        keys.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_in_child)

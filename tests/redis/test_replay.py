@@ -1,0 +1,160 @@
+"""The memory of first flights, with a real Redis that goes away now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.redis.redis_server import RedisServer
+
+import redis
+from handclasp.errors import ConfigurationError
+from handclasp.redis import AsyncRedisReplayFilter, RedisReplayFilter
+from handclasp.sessions.replay import FRESHNESS
+
+MEMORY = "handclasp:flights"
+LONG_AGO = 2**40 - 60_000
+"""What is left to live for the memory of a Redis that has remembered for a minute."""
+
+
+@pytest.fixture
+def remembering(redis_server: RedisServer) -> RedisServer:
+    with redis_server.client() as client:
+        client.set(MEMORY, "1", px=LONG_AGO)
+    return redis_server
+
+
+def ask(url: str, *tokens: bytes, timeout: float = 1.0) -> list[bool]:
+    """What the filter for threads says of each, and that the one for asyncio agrees on repeats."""
+    with RedisReplayFilter(url, timeout=timeout) as guard:
+        return [guard.is_first(token, time.time()) for token in tokens]
+
+
+def ask_on_a_loop(url: str, *tokens: bytes, timeout: float = 1.0) -> list[bool]:
+    async def run() -> list[bool]:
+        async with AsyncRedisReplayFilter(url, timeout=timeout) as guard:
+            return [await guard.is_first(token, time.time()) for token in tokens]
+
+    return asyncio.run(run())
+
+
+both = pytest.mark.parametrize("asking", [ask, ask_on_a_loop], ids=["threads", "loop"])
+
+
+@both
+def test_the_first_time_is_the_only_one(remembering: RedisServer, asking: type) -> None:
+    assert asking(remembering.url, b"a" * 32, b"b" * 32, b"a" * 32) == [True, True, False]
+    # Whichever filter it was.
+    assert ask(remembering.url, b"a" * 32) == [False]
+    assert ask_on_a_loop(remembering.url, b"b" * 32, b"c" * 32) == [False, True]
+
+
+def test_flights_are_remembered_for_as_long_as_they_are_fresh(remembering: RedisServer) -> None:
+    ask(remembering.url, b"a" * 32)
+    with remembering.client() as client:
+        left = client.pttl(f"{MEMORY}:{b'a'.hex() * 32}")
+    assert 2000 * FRESHNESS < left <= 3000 * FRESHNESS
+
+
+@both
+def test_a_memory_that_has_just_begun_proves_nothing(
+    redis_server: RedisServer, asking: type
+) -> None:
+    assert asking(redis_server.url, b"a" * 32, b"b" * 32) == [False, False]
+    with redis_server.client() as client:
+        assert client.pexpire(MEMORY, 2**40 - 29_000)
+        assert asking(redis_server.url, b"c" * 32) == [False]
+        assert client.pexpire(MEMORY, 2**40 - 30_001)
+        # What came before is remembered all the same.
+        assert asking(redis_server.url, b"a" * 32, b"d" * 32) == [False, True]
+
+
+def test_of_many_at_once_one_is_first(remembering: RedisServer) -> None:
+    with RedisReplayFilter(remembering.url, timeout=5.0) as guard, ThreadPoolExecutor(8) as pool:
+        tokens = [os.urandom(32) for _ in range(20)] * 8
+        answers = list(pool.map(lambda token: guard.is_first(token, 0.0), tokens))
+    assert answers.count(True) == 20
+
+
+@both
+def test_without_redis_nothing_is_first(remembering: RedisServer, asking: type) -> None:
+    remembering.kill()
+    assert asking(remembering.url, b"a" * 32) == [False]
+
+
+@both
+def test_a_redis_that_does_not_answer_costs_little(remembering: RedisServer, asking: type) -> None:
+    remembering.freeze()
+    try:
+        began = time.monotonic()
+        assert asking(remembering.url, b"a" * 32, timeout=0.05) == [False]
+        assert time.monotonic() - began < 1.0
+    finally:
+        remembering.thaw()
+
+
+@both
+def test_it_goes_on_when_redis_is_back(remembering: RedisServer, asking: type) -> None:
+    """With the connections of before, which are dead."""
+
+    async def run() -> list[bool]:
+        answers: list[bool] = []
+        async with AsyncRedisReplayFilter(remembering.url, timeout=1.0) as guard:
+            answers.append(await guard.is_first(b"a" * 32, 0.0))
+            begin_again(remembering)
+            answers.append(await guard.is_first(b"b" * 32, 0.0))
+        return answers
+
+    if asking is ask_on_a_loop:
+        assert asyncio.run(run()) == [True, True]
+        return
+    with RedisReplayFilter(remembering.url, timeout=1.0) as guard:
+        assert guard.is_first(b"a" * 32, 0.0)
+        begin_again(remembering)
+        assert guard.is_first(b"b" * 32, 0.0)
+
+
+def begin_again(server: RedisServer) -> None:
+    server.kill()
+    server.start()
+    with server.client() as client:
+        client.set(MEMORY, "1", px=LONG_AGO)
+
+
+def test_what_is_there_but_of_another_kind_refuses(remembering: RedisServer) -> None:
+    with remembering.client() as client:
+        client.delete(MEMORY)
+        client.rpush(MEMORY, "not", "a", "text")
+    assert ask(remembering.url, b"a" * 32) == [False]
+
+
+def test_clients_of_the_application_stay_open(remembering: RedisServer) -> None:
+    with redis.Redis(port=remembering.port, decode_responses=True) as client:
+        with RedisReplayFilter(client) as guard:
+            assert guard.is_first(b"a" * 32, 0.0)
+        assert client.ping()
+
+    async def run() -> None:
+        async with redis.asyncio.Redis(port=remembering.port) as client:
+            async with AsyncRedisReplayFilter(client, timeout=1.0) as guard:
+                assert await guard.is_first(b"b" * 32, 0.0)
+            assert await client.ping()
+
+    asyncio.run(run())
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(ConfigurationError, match="not for asyncio"):
+        RedisReplayFilter(redis.asyncio.Redis())  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"a client of redis.asyncio, not redis\.client"):
+        AsyncRedisReplayFilter(redis.Redis())  # type: ignore[arg-type]
+    for kind in (RedisReplayFilter, AsyncRedisReplayFilter):
+        with pytest.raises(ConfigurationError, match="no URL"):
+            kind("http://localhost")
+        with pytest.raises(ConfigurationError, match="timeout"):
+            kind("redis://localhost", timeout=0)
+        with pytest.raises(ConfigurationError, match="prefix"):
+            kind("redis://localhost", prefix="")
