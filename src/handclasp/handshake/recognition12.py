@@ -18,7 +18,7 @@ from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.ticket_keys import TicketKey
-from handclasp.sessions.tickets import SessionState, open_ticket, seal_ticket
+from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
 from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import NewSessionTicket12
@@ -107,7 +107,8 @@ def give_session(
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
         ticket = seal_ticket(state, _keys(config), config.entropy) or b""
         hs.send(NewSessionTicket12(config.ticket_lifetime, ticket))
-    elif config.memory12 is not None:
+    elif config.memory12 is not None and sum(map(len, state.client_chain)) <= MAX_TICKET:
+        # What a client pads its certificates with is not kept for it.
         config.memory12.put(gift.session_id, state)
 
 
