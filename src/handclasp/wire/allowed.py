@@ -66,7 +66,14 @@ _TABLE: Mapping[int, Place] = {
     Ext.RENEGOTIATION_INFO: Place.CH | Place.SH12,
 }
 
-_ANSWERS = Place.SH | Place.HRR | Place.EE | Place.CT | Place.SH12
+# As plain sets, since flags are slow to combine, and every message of a peer is checked.
+_ALLOWED_IN: Mapping[Place, frozenset[int]] = {
+    place: frozenset([int(kind) for kind, places in _TABLE.items() if place in places])
+    for place in Place
+}
+_KNOWN = frozenset(map(int, _TABLE))
+
+_ANSWERS = frozenset((Place.SH, Place.HRR, Place.EE, Place.CT, Place.SH12))
 """Messages that may hold only what was asked for."""
 
 
@@ -79,9 +86,9 @@ def check_allowed(extensions: Extensions, place: Place, limit: int) -> None:
     """
     if len(extensions) > limit:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(extensions)} in {place.name}")
+    allowed = _ALLOWED_IN[place]
     for kind in extensions:
-        allowed = _TABLE.get(kind)
-        if allowed is not None and not place & allowed:
+        if kind not in allowed and kind in _KNOWN:
             raise ProtocolError(
                 Fault.MISPLACED_EXTENSION, f"{extension_name(kind)} in {place.name}"
             )
@@ -95,7 +102,7 @@ def check_answer(
     The cookie of a HelloRetryRequest is the one extension that comes unasked (section 4.2.2).
     """
     check_allowed(extensions, place, limit)
-    if not place & _ANSWERS:
+    if place not in _ANSWERS:
         raise ValueError(f"{place} is not an answer")
     for kind in extensions:
         if kind in offered or (place is Place.HRR and kind == Ext.COOKIE):
