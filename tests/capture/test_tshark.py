@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.capture, pytest.mark.timeout(60)]
 CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET = 1, 2, 4
 ENCRYPTED_EXTENSIONS, CERTIFICATE_VERIFY, FINISHED, KEY_UPDATE = 8, 15, 20, 24
 CERTIFICATE, COMPRESSED_CERTIFICATE = 11, 25
+SERVER_KEY_EXCHANGE, SERVER_HELLO_DONE, CLIENT_KEY_EXCHANGE = 12, 14, 16
 
 RETRY = [Message("client", CLIENT_HELLO), Message("server", SERVER_HELLO)]
 HANDSHAKE = [
@@ -45,6 +46,16 @@ COMPRESSED = [
     for message in HANDSHAKE
 ]
 """Between two ends of ours, which both know how to (RFC 8879)."""
+HANDSHAKE12 = [
+    Message("client", CLIENT_HELLO),
+    Message("server", SERVER_HELLO),
+    Message("server", CERTIFICATE),
+    Message("server", SERVER_KEY_EXCHANGE),
+    Message("server", SERVER_HELLO_DONE),
+    Message("client", CLIENT_KEY_EXCHANGE),
+    Message("client", FINISHED),
+    Message("server", FINISHED),
+]
 UPDATES = [Message("client", KEY_UPDATE), Message("server", KEY_UPDATE)]
 IN_THE_CLEAR = {CLIENT_HELLO, SERVER_HELLO}
 
@@ -147,7 +158,7 @@ def check_secrecy(capture: Capture) -> None:
     assert b"the new keys" not in capture.path.read_bytes()
 
 
-@pytest.mark.parametrize("suite", sorted(handclasp.ClientConfig().cipher_suites))
+@pytest.mark.parametrize("suite", sorted(ClientConfig(versions=["TLSv1.3"]).cipher_suites))
 def test_our_client_and_our_server(
     authority: LocalAuthority, tmp_path: Path, keylog: Path, suite: str
 ) -> None:
@@ -161,6 +172,30 @@ def test_our_client_and_our_server(
     check_handshake(capture, keylog, COMPRESSED + UPDATES)
     assert capture.talk(keylog) == {"client": BEFORE + AFTER, "server": BEFORE + AFTER}
     check_secrecy(capture)
+
+
+@pytest.mark.parametrize("suite", sorted(ClientConfig(versions=["TLSv1.2"]).cipher_suites))
+def test_our_client_and_our_server_in_tls12(
+    authority: LocalAuthority, tmp_path: Path, keylog: Path, suite: str
+) -> None:
+    key_type = "rsa-2048" if "_RSA_" in suite else "ecdsa-p256"
+    server = ServerConfig(credentials=authority.credentials(["localhost"], key_type=key_type))
+    client = ClientConfig(
+        trust=authority.trust, cipher_suites=[suite], versions=["TLSv1.2"], keylog=keylog
+    )
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        capturing(port_of(listener), tmp_path) as capture,
+        echoing(listener, server),
+        handclasp.connect(
+            "127.0.0.1", port_of(listener), client, server_name="localhost", timeout=20
+        ) as tls,
+    ):
+        exchange(tls, BEFORE)
+    assert capture.messages(keylog) == HANDSHAKE12
+    assert capture.malformed(keylog) == []
+    assert capture.talk(keylog) == {"client": BEFORE, "server": BEFORE}
+    assert capture.talk(None) == {}
 
 
 @pytest.mark.parametrize("logs", ["client", "server"])
@@ -234,7 +269,8 @@ def test_the_client_of_openssl_and_our_server(
         client.end_input()
         assert client.wait() == 0
     retried = RETRY if ":" in groups else []
-    check_handshake(capture, keylog, retried + HANDSHAKE + UPDATES)
+    flights = retried + HANDSHAKE + [Message("server", NEW_SESSION_TICKET)] * 2 + UPDATES
+    check_handshake(capture, keylog, flights)
     said = b"before the new keys\nafter the new keys\n"
     assert capture.talk(keylog) == {"client": said, "server": said}
     check_secrecy(capture)
