@@ -33,6 +33,7 @@ from handclasp.wire.iana import (
     group_name,
     version_name,
 )
+from handclasp.wire.reader import Opener, Reader
 
 KeyExchange = Literal["agreement", "transport"]
 """Both sides give a public half of the secret; or the client makes it, and encrypts it to the key
@@ -153,21 +154,25 @@ def sender_of(event: MessageSeen | RecordSeen | AlertSeen, role: str) -> str:
 
 
 def message_of(event: MessageSeen) -> AnyMessage | None:
-    """The value of a recorded message; None where it does not follow its definition.
+    """The value of a recorded message; None where it does not follow its definition."""
+    if not event.raw:
+        return None
+    try:
+        return read_recorded(event.raw, event.epoch)
+    except ProtocolError:
+        return None
+
+
+def read_recorded(raw: bytes, epoch: str, opener: Opener = Reader) -> AnyMessage:
+    """The value of a message that was recorded in an epoch. Raises `ProtocolError`.
 
     A type number alone does not say which form a message has. But in TLS 1.3 nothing except the
     hellos is ever in the clear, and what TLS 1.2 sends under its keys has the same form in both.
     """
-    if not event.raw:
-        return None
-    is_hello = event.message_type in _HELLOS
-    is_of_tls12 = event.epoch == "plaintext" or event.message_type == HandshakeType.HELLO_REQUEST
-    try:
-        if is_of_tls12 and not is_hello:
-            return read_message12(event.raw)
-        return messages.read_message(event.raw)
-    except ProtocolError:
-        return None
+    is_of_tls12 = epoch == "plaintext" or raw[0] == HandshakeType.HELLO_REQUEST
+    if is_of_tls12 and raw[0] not in _HELLOS:
+        return read_message12(raw, opener)
+    return messages.read_message(raw, opener)
 
 
 def version_of(hello: messages.ServerHello) -> str | None:
@@ -220,16 +225,22 @@ def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | Non
 
 
 def certificate_sizes_of(message: AnyMessage | None) -> tuple[int, ...] | None:
-    """The sizes of the certificates in a message; None where there are none to be read.
+    """The sizes of the certificates in a message; None where there are none to be read."""
+    certificates = certificates_of(message)
+    return None if certificates is None else tuple(map(len, certificates))
+
+
+def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
+    """The certificates in a message, as DER; None where there are none to be read.
 
     A Certificate of either version is read, also if it came compressed (RFC 8879).
     """
     if isinstance(message, messages12.Certificate12):
-        return tuple(map(len, message.certificate_list))
+        return message.certificate_list
     if isinstance(message, messages.CompressedCertificate):
         message = _decompressed(message)
     if isinstance(message, messages.Certificate):
-        return tuple(len(entry.cert_data) for entry in message.certificate_list)
+        return tuple(entry.cert_data for entry in message.certificate_list)
     return None
 
 

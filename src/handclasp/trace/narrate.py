@@ -59,10 +59,10 @@ def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     for (to_server, protected), flight in groupby(
-        _shown(events, facts), key=lambda shown: (shown.to_server, shown.protected)
+        shown_events(events, facts), key=lambda shown: (shown.to_server, shown.protected)
     ):
         for shown in flight:
-            lines += _told(canvas, shown.event, facts, (shown.event.at_ns - began) / 1e6)
+            lines += _lines(canvas, shown.event, facts, (shown.event.at_ns - began) / 1e6)
         lines += [canvas.arrow(to_server=to_server, protected=protected), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts))]
@@ -84,6 +84,57 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
         return _story_of(message, sender)
     except ProtocolError:
         return f"The {sender} sends something that does not follow its definition."
+
+
+Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen
+"""What the story has; of records only a change_cipher_spec, and only in TLS 1.2."""
+
+
+class Shown(NamedTuple):
+    """One event of the story, and its way."""
+
+    event: Drawn
+    to_server: bool
+    protected: bool
+
+
+class Told(NamedTuple):
+    """Its name, and one plain sentence on it."""
+
+    name: str
+    sentence: str
+
+
+def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
+    """What the story has, with its way; an alert is protected once its direction has keys."""
+    keyed: set[str] = set()
+    for event in events:
+        if isinstance(event, KeysInstalled):
+            keyed.add(event.direction)
+        elif _is_drawn(event, facts):
+            protected = (
+                event.direction in keyed
+                if isinstance(event, AlertSeen)
+                else event.epoch != "plaintext"
+            )
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            yield Shown(event, to_server, protected)
+
+
+def told(event: Drawn, facts: Facts) -> Told:
+    """An event of the story in words."""
+    sender = sender_of(event, facts.role)
+    if isinstance(event, AlertSeen):
+        closing = event.description == AlertDescription.CLOSE_NOTIFY
+        sentence = "Nothing more will follow." if closing else "This is the end."
+        return Told(f"Alert: {alert_name(event.description)}", sentence)
+    if isinstance(event, RecordSeen):
+        return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
+    message = message_of(event)
+    name = handshake_type_name(event.message_type)
+    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
+        name = "HelloRetryRequest"
+    return Told(name, story_of(message, sender, facts))
 
 
 class _Canvas:
@@ -115,33 +166,7 @@ class _Canvas:
         return textwrap.wrap(text, self._width)
 
 
-_Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen
-"""What the diagram has; of records only a change_cipher_spec, and only in TLS 1.2."""
-
-
-class _Shown(NamedTuple):
-    event: _Drawn
-    to_server: bool
-    protected: bool
-
-
-def _shown(events: Sequence[TraceEvent], facts: Facts) -> Iterator[_Shown]:
-    """What the diagram has, with its way; an alert is protected once its direction has keys."""
-    keyed: set[str] = set()
-    for event in events:
-        if isinstance(event, KeysInstalled):
-            keyed.add(event.direction)
-        elif _is_drawn(event, facts):
-            protected = (
-                event.direction in keyed
-                if isinstance(event, AlertSeen)
-                else event.epoch != "plaintext"
-            )
-            to_server = (event.direction == "sent") == (facts.role == "client")
-            yield _Shown(event, to_server, protected)
-
-
-def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[_Drawn]:
+def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     if isinstance(event, RecordSeen):
         # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
         is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC
@@ -149,23 +174,11 @@ def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[_Drawn]:
     return isinstance(event, MessageSeen | AlertSeen)
 
 
-def _told(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
-    sender = sender_of(event, facts.role)
-    if isinstance(event, AlertSeen):
-        yield canvas.message(moment, f"Alert: {alert_name(event.description)}", "")
-        closing = event.description == AlertDescription.CLOSE_NOTIFY
-        yield from canvas.sentence("Nothing more will follow." if closing else "This is the end.")
-        return
-    if isinstance(event, RecordSeen):
-        yield canvas.message(moment, "ChangeCipherSpec", "")
-        yield from canvas.sentence(f"All that the {sender} sends from here on is encrypted.")
-        return
-    message = message_of(event)
-    name = handshake_type_name(event.message_type)
-    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
-        name = "HelloRetryRequest"
-    yield canvas.message(moment, name, f"{len(event.raw):,} bytes")
-    yield from canvas.sentence(story_of(message, sender, facts))
+def _lines(canvas: _Canvas, event: Drawn, facts: Facts, moment: float) -> Iterable[str]:
+    name, sentence = told(event, facts)
+    size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""
+    yield canvas.message(moment, name, size)
+    yield from canvas.sentence(sentence)
 
 
 def _story_of(message: messages.Message | None, sender: str) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.errors import TLSError
 from handclasp.info import ConnectionInfo
@@ -27,6 +27,9 @@ from handclasp.trace.events import (
     event_from_json,
     event_to_json,
 )
+
+if TYPE_CHECKING:
+    from handclasp.trace.page_steps import Describe
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
@@ -104,6 +107,19 @@ class Recorder:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(self.to_json() + "\n")
+
+    def to_html(self, title: str, describe: Describe | None = None) -> str:
+        """All of it as one HTML page to look at, which needs no network and no other file.
+
+        Args:
+            title: what to call it, such as the host's name.
+            describe: what to say of a certificate, given as DER, in the form that
+                `handclasp.certificates.describe` has; without it only their sizes are told.
+        """
+        # Whoever only records need not wait for it to be imported.
+        from handclasp.trace.page import page_of
+
+        return page_of(self.events, title, describe)
 
     # The hook's methods, as `hooks.Trace` defines them.
 

@@ -22,7 +22,7 @@ from handclasp.wire.messages import (
     ServerHello,
 )
 from handclasp.wire.messages12 import CODECS12, Message12
-from handclasp.wire.reader import Reader
+from handclasp.wire.reader import Opener, Reader
 
 AnyMessage: TypeAlias = Message | Message12
 
@@ -37,23 +37,23 @@ _MESSAGES_OF_TLS12: dict[int, type[Any]] = {
 }
 
 
-def read_as(kind: type[Any], raw: bytes) -> Any:
+def read_as(kind: type[Any], raw: bytes, opener: Opener = Reader) -> Any:
     """The value of one whole message, header included, which is of this class.
 
     Raises `ProtocolError` (decode_error) where it does not follow its definition.
     """
-    reader = Reader(raw, handshake_type_name(raw[0]), HEADER_SIZE)
+    reader = opener(raw, handshake_type_name(raw[0]), HEADER_SIZE)
     message = _CODECS[kind][1](reader, raw)
     reader.end()
     return message
 
 
-def read_message12(raw: bytes) -> AnyMessage:
+def read_message12(raw: bytes, opener: Opener = Reader) -> AnyMessage:
     """The value of one whole message of TLS 1.2, whichever it is. Raises `ProtocolError`."""
     kind = _MESSAGES_OF_TLS12.get(raw[0])
     if kind is None:
         raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
-    return cast(AnyMessage, read_as(kind, raw))
+    return cast(AnyMessage, read_as(kind, raw, opener))
 
 
 def write_message(message: AnyMessage) -> bytes:

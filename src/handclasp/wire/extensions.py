@@ -2,7 +2,7 @@
 
 A read and a write function for each form; where an extension differs between messages, the name
 says which. `read_` takes the extension_data and raises `ProtocolError` if it does not follow its
-definition.
+definition. Who wants to see which bytes hold which field gives an `opener` of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.reader import Reader
+from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 _HOST_NAME = 0
@@ -69,9 +69,9 @@ class OfferedPsks:
         return 2 + sum(1 + len(binder) for binder in self.binders)
 
 
-def read_server_name(data: bytes) -> str | None:
+def read_server_name(data: bytes, opener: Opener = Reader) -> str | None:
     """The host_name of a ServerNameList (RFC 6066 section 3), in lower case; None without one."""
-    reader = Reader(data, "server_name")
+    reader = opener(data, "server_name")
     names = reader.vector16("server_name_list", 1)
     host_name: str | None = None
     while names.more():
@@ -101,14 +101,14 @@ def write_server_name(host_name: str) -> bytes:
     return opaque16(_HOST_NAME.to_bytes(1, "big") + opaque16(host_name.encode("ascii")))
 
 
-def read_empty(data: bytes, name: str) -> None:
+def read_empty(data: bytes, name: str, opener: Opener = Reader) -> None:
     """An extension that says all by being there, such as the server's server_name."""
-    Reader(data, name).end()
+    opener(data, name).end()
 
 
-def read_supported_groups(data: bytes) -> tuple[int, ...]:
+def read_supported_groups(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
     """NamedGroupList (RFC 8446 section 4.2.7), preferred first."""
-    return _read_uint16s(data, "supported_groups", "named_group_list")
+    return _read_uint16s(data, "supported_groups", "named_group_list", opener)
 
 
 def write_supported_groups(groups: Iterable[int]) -> bytes:
@@ -116,9 +116,9 @@ def write_supported_groups(groups: Iterable[int]) -> bytes:
     return opaque16(uint16s(groups))
 
 
-def read_signature_algorithms(data: bytes) -> tuple[int, ...]:
+def read_signature_algorithms(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
     """SignatureSchemeList (RFC 8446 section 4.2.3), preferred first."""
-    return _read_uint16s(data, "signature_algorithms", "supported_signature_algorithms")
+    return _read_uint16s(data, "signature_algorithms", "supported_signature_algorithms", opener)
 
 
 def write_signature_algorithms(schemes: Iterable[int]) -> bytes:
@@ -126,9 +126,9 @@ def write_signature_algorithms(schemes: Iterable[int]) -> bytes:
     return opaque16(uint16s(schemes))
 
 
-def read_alpn(data: bytes) -> tuple[bytes, ...]:
+def read_alpn(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
     """ProtocolNameList (RFC 7301 section 3.1), preferred first; names are opaque bytes."""
-    reader = Reader(data, "application_layer_protocol_negotiation")
+    reader = opener(data, "application_layer_protocol_negotiation")
     names = reader.vector16("protocol_name_list", 2)
     protocols: list[bytes] = []
     while names.more():
@@ -142,9 +142,9 @@ def write_alpn(protocols: Iterable[bytes]) -> bytes:
     return opaque16(b"".join([opaque8(protocol) for protocol in protocols]))
 
 
-def read_supported_versions(data: bytes) -> tuple[int, ...]:
+def read_supported_versions(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
     """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1), preferred first."""
-    reader = Reader(data, "supported_versions")
+    reader = opener(data, "supported_versions")
     versions = reader.uint16s8("versions")
     reader.end()
     return versions
@@ -155,9 +155,9 @@ def write_supported_versions(versions: Iterable[int]) -> bytes:
     return opaque8(uint16s(versions))
 
 
-def read_selected_version(data: bytes) -> int:
+def read_selected_version(data: bytes, opener: Opener = Reader) -> int:
     """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
-    return _read_uint16(data, "supported_versions", "selected_version")
+    return _read_uint16(data, "supported_versions", "selected_version", opener)
 
 
 def write_selected_version(version: int) -> bytes:
@@ -165,9 +165,9 @@ def write_selected_version(version: int) -> bytes:
     return version.to_bytes(2, "big")
 
 
-def read_key_share_client_hello(data: bytes) -> tuple[KeyShareEntry, ...]:
+def read_key_share_client_hello(data: bytes, opener: Opener = Reader) -> tuple[KeyShareEntry, ...]:
     """KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
-    reader = Reader(data, "key_share")
+    reader = opener(data, "key_share")
     shares = reader.vector16("client_shares")
     entries: list[KeyShareEntry] = []
     while shares.more():
@@ -181,9 +181,9 @@ def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
     return opaque16(b"".join([_write_key_share_entry(entry) for entry in entries]))
 
 
-def read_key_share_server_hello(data: bytes) -> KeyShareEntry:
+def read_key_share_server_hello(data: bytes, opener: Opener = Reader) -> KeyShareEntry:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    reader = Reader(data, "key_share")
+    reader = opener(data, "key_share")
     entry = _read_key_share_entry(reader)
     reader.end()
     return entry
@@ -194,9 +194,9 @@ def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
     return _write_key_share_entry(entry)
 
 
-def read_key_share_hello_retry_request(data: bytes) -> int:
+def read_key_share_hello_retry_request(data: bytes, opener: Opener = Reader) -> int:
     """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8): the selected group."""
-    return _read_uint16(data, "key_share", "selected_group")
+    return _read_uint16(data, "key_share", "selected_group", opener)
 
 
 def write_key_share_hello_retry_request(group: int) -> bytes:
@@ -204,9 +204,9 @@ def write_key_share_hello_retry_request(group: int) -> bytes:
     return group.to_bytes(2, "big")
 
 
-def read_cookie(data: bytes) -> bytes:
+def read_cookie(data: bytes, opener: Opener = Reader) -> bytes:
     """Cookie (RFC 8446 section 4.2.2), at least one byte."""
-    reader = Reader(data, "cookie")
+    reader = opener(data, "cookie")
     cookie = reader.opaque16("cookie", 1)
     reader.end()
     return cookie
@@ -217,9 +217,9 @@ def write_cookie(cookie: bytes) -> bytes:
     return opaque16(cookie)
 
 
-def read_record_size_limit(data: bytes) -> int:
+def read_record_size_limit(data: bytes, opener: Opener = Reader) -> int:
     """RecordSizeLimit in bytes (RFC 8449 section 4), not below 64."""
-    limit = _read_uint16(data, "record_size_limit", "record_size_limit")
+    limit = _read_uint16(data, "record_size_limit", "record_size_limit", opener)
     if limit < 64:
         raise ProtocolError(Fault.BAD_RECORD_SIZE_LIMIT, f"{limit} bytes")
     return limit
@@ -230,9 +230,9 @@ def write_record_size_limit(limit: int) -> bytes:
     return limit.to_bytes(2, "big")
 
 
-def read_certificate_authorities(data: bytes) -> tuple[bytes, ...]:
+def read_certificate_authorities(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
     """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
-    reader = Reader(data, "certificate_authorities")
+    reader = opener(data, "certificate_authorities")
     names = reader.vector16("authorities", 3)
     authorities: list[bytes] = []
     while names.more():
@@ -246,9 +246,9 @@ def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:
     return opaque16(b"".join([opaque16(authority) for authority in authorities]))
 
 
-def read_status_request(data: bytes) -> bool:
+def read_status_request(data: bytes, opener: Opener = Reader) -> bool:
     """Whether a CertificateStatusRequest asks for an OCSP response (RFC 6066 section 8)."""
-    reader = Reader(data, "status_request")
+    reader = opener(data, "status_request")
     if reader.uint8("status_type") != _OCSP:
         return False  # Of an unknown kind, whose form is unknown too.
     reader.opaque16("responder_id_list")
@@ -265,9 +265,9 @@ def write_status_request() -> bytes:
     return _OCSP.to_bytes(1, "big") + opaque16(b"") + opaque16(b"")
 
 
-def read_certificate_status(data: bytes) -> bytes:
+def read_certificate_status(data: bytes, opener: Opener = Reader) -> bytes:
     """The OCSP response in a CertificateStatus, as DER (RFC 8446 section 4.4.2.1)."""
-    reader = Reader(data, "status_request")
+    reader = opener(data, "status_request")
     status_type = reader.uint8("status_type")
     if status_type != _OCSP:
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"CertificateStatus is of type {status_type}")
@@ -281,12 +281,14 @@ def write_certificate_status(response: bytes) -> bytes:
     return _OCSP.to_bytes(1, "big") + opaque24(response)
 
 
-def read_certificate_types(data: bytes, name: str = "certificate_types") -> tuple[int, ...]:
+def read_certificate_types(
+    data: bytes, name: str = "certificate_types", opener: Opener = Reader
+) -> tuple[int, ...]:
     """The certificate types of a ClientHello, preferred first (RFC 7250 section 3).
 
     `name` is the extension's, client_certificate_type or server_certificate_type.
     """
-    reader = Reader(data, name)
+    reader = opener(data, name)
     types = reader.opaque8("certificate_types", 1)
     reader.end()
     return tuple(types)
@@ -297,9 +299,11 @@ def write_certificate_types(types: Iterable[int]) -> bytes:
     return opaque8(bytes(types))
 
 
-def read_selected_certificate_type(data: bytes, name: str = "certificate_type") -> int:
+def read_selected_certificate_type(
+    data: bytes, name: str = "certificate_type", opener: Opener = Reader
+) -> int:
     """The one certificate type of EncryptedExtensions (RFC 7250 section 3); `name` as above."""
-    reader = Reader(data, name)
+    reader = opener(data, name)
     selected = reader.uint8("certificate_type")
     reader.end()
     return selected
@@ -310,9 +314,9 @@ def write_selected_certificate_type(selected: int) -> bytes:
     return selected.to_bytes(1, "big")
 
 
-def read_compress_certificate(data: bytes) -> tuple[int, ...]:
+def read_compress_certificate(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
     """CertificateCompressionAlgorithms, preferred first (RFC 8879 section 3)."""
-    reader = Reader(data, "compress_certificate")
+    reader = opener(data, "compress_certificate")
     algorithms = reader.uint16s8("algorithms")
     reader.end()
     return algorithms
@@ -328,9 +332,9 @@ PSK_DHE_KE = 1
 """PskKeyExchangeMode: the key alone, or with a key exchange that gives forward secrecy."""
 
 
-def read_psk_key_exchange_modes(data: bytes) -> bytes:
+def read_psk_key_exchange_modes(data: bytes, opener: Opener = Reader) -> bytes:
     """PskKeyExchangeModes, one byte for each (RFC 8446 section 4.2.9)."""
-    reader = Reader(data, "psk_key_exchange_modes")
+    reader = opener(data, "psk_key_exchange_modes")
     modes = reader.opaque8("ke_modes", 1)
     reader.end()
     return modes
@@ -341,9 +345,9 @@ def write_psk_key_exchange_modes(modes: bytes) -> bytes:
     return opaque8(modes)
 
 
-def read_offered_psks(data: bytes) -> OfferedPsks:
+def read_offered_psks(data: bytes, opener: Opener = Reader) -> OfferedPsks:
     """OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 section 4.2.11)."""
-    reader = Reader(data, "pre_shared_key")
+    reader = opener(data, "pre_shared_key")
     vector = reader.vector16("identities", 7)
     identities: list[PskIdentity] = []
     while vector.more():
@@ -371,9 +375,9 @@ def write_offered_psks(offered: OfferedPsks) -> bytes:
     return opaque16(b"".join(identities)) + opaque16(b"".join(binders))
 
 
-def read_selected_identity(data: bytes) -> int:
+def read_selected_identity(data: bytes, opener: Opener = Reader) -> int:
     """The pre_shared_key of a ServerHello: which of the identities (RFC 8446 section 4.2.11)."""
-    return _read_uint16(data, "pre_shared_key", "selected_identity")
+    return _read_uint16(data, "pre_shared_key", "selected_identity", opener)
 
 
 def write_selected_identity(index: int) -> bytes:
@@ -381,9 +385,9 @@ def write_selected_identity(index: int) -> bytes:
     return index.to_bytes(2, "big")
 
 
-def read_max_early_data_size(data: bytes) -> int:
+def read_max_early_data_size(data: bytes, opener: Opener = Reader) -> int:
     """The early_data of a NewSessionTicket, in bytes (RFC 8446 section 4.2.10)."""
-    reader = Reader(data, "early_data")
+    reader = opener(data, "early_data")
     size = reader.uint32("max_early_data_size")
     reader.end()
     return size
@@ -394,9 +398,9 @@ def write_max_early_data_size(size: int) -> bytes:
     return size.to_bytes(4, "big")
 
 
-def read_ec_point_formats(data: bytes) -> bytes:
+def read_ec_point_formats(data: bytes, opener: Opener = Reader) -> bytes:
     """ECPointFormatList, one byte for each format (RFC 8422 section 5.1.2)."""
-    reader = Reader(data, "ec_point_formats")
+    reader = opener(data, "ec_point_formats")
     formats = reader.opaque8("ec_point_format_list", 1)
     reader.end()
     return formats
@@ -407,9 +411,9 @@ def write_ec_point_formats(formats: bytes = bytes([UNCOMPRESSED])) -> bytes:
     return opaque8(formats)
 
 
-def read_renegotiation_info(data: bytes) -> bytes:
+def read_renegotiation_info(data: bytes, opener: Opener = Reader) -> bytes:
     """RenegotiationInfo (RFC 5746 section 3.2): empty in the first handshake of a connection."""
-    reader = Reader(data, "renegotiation_info")
+    reader = opener(data, "renegotiation_info")
     renegotiated_connection = reader.opaque8("renegotiated_connection")
     reader.end()
     return renegotiated_connection
@@ -428,15 +432,15 @@ def _write_key_share_entry(entry: KeyShareEntry) -> bytes:
     return entry.group.to_bytes(2, "big") + opaque16(entry.key_exchange)
 
 
-def _read_uint16s(data: bytes, path: str, name: str) -> tuple[int, ...]:
-    reader = Reader(data, path)
+def _read_uint16s(data: bytes, path: str, name: str, opener: Opener) -> tuple[int, ...]:
+    reader = opener(data, path)
     values = reader.uint16s16(name)
     reader.end()
     return values
 
 
-def _read_uint16(data: bytes, path: str, name: str) -> int:
-    reader = Reader(data, path)
+def _read_uint16(data: bytes, path: str, name: str, opener: Opener) -> int:
+    reader = opener(data, path)
     value = reader.uint16(name)
     reader.end()
     return value

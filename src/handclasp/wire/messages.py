@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.iana import HandshakeType, extension_name, handshake_type_name
-from handclasp.wire.reader import Reader
+from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 HEADER_SIZE = 4
@@ -241,8 +241,8 @@ Message: TypeAlias = (
 )
 
 
-def read_message(raw: bytes) -> Message:
-    """The value of one whole handshake message, header included.
+def read_message(raw: bytes, opener: Opener = Reader) -> Message:
+    """The value of one whole handshake message, header included, read by `opener`'s reader.
 
     Raises `ProtocolError`: decode_error where the message does not follow its definition,
     unexpected_message for a type that TLS 1.3 does not have.
@@ -250,7 +250,7 @@ def read_message(raw: bytes) -> Message:
     read = _READERS.get(raw[0])
     if read is None:
         raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
-    reader = Reader(raw, handshake_type_name(raw[0]), HEADER_SIZE)
+    reader = opener(raw, handshake_type_name(raw[0]), HEADER_SIZE)
     message: Message = read(reader, raw)
     reader.end()
     return message

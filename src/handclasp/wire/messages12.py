@@ -13,7 +13,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE, Codec
-from handclasp.wire.reader import Reader
+from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 NAMED_CURVE = 3
@@ -161,9 +161,9 @@ def write_ecdh_params(group: int, point: bytes) -> bytes:
     return NAMED_CURVE.to_bytes(1, "big") + group.to_bytes(2, "big") + opaque8(point)
 
 
-def read_ecdh_point(exchange_keys: bytes) -> bytes:
+def read_ecdh_point(exchange_keys: bytes, opener: Opener = Reader) -> bytes:
     """The client's public value out of a ClientKeyExchange of ECDHE."""
-    reader = Reader(exchange_keys, "ClientKeyExchange")
+    reader = opener(exchange_keys, "ClientKeyExchange")
     point = reader.opaque8("ecdh_Yc", 1)
     reader.end()
     return point
@@ -174,9 +174,9 @@ def write_ecdh_point(point: bytes) -> bytes:
     return opaque8(point)
 
 
-def read_encrypted_secret(exchange_keys: bytes) -> bytes:
+def read_encrypted_secret(exchange_keys: bytes, opener: Opener = Reader) -> bytes:
     """The EncryptedPreMasterSecret out of a ClientKeyExchange of RSA (RFC 5246 section 7.4.7.1)."""
-    reader = Reader(exchange_keys, "ClientKeyExchange")
+    reader = opener(exchange_keys, "ClientKeyExchange")
     encrypted = reader.opaque16("encrypted_pre_master_secret")
     reader.end()
     return encrypted

@@ -6,6 +6,8 @@ reader that annotates may subclass this one and record each field's range.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 
@@ -118,3 +120,9 @@ class Reader:
             raise self.fault(field, f"{size} bytes announced, {self._end - at} are there")
         self._at = after
         return at
+
+
+class Opener(Protocol):
+    """What makes the reader for some bytes: `Reader` itself, or who wants to watch the reading."""
+
+    def __call__(self, data: bytes, path: str, at: int = 0) -> Reader: ...

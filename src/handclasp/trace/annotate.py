@@ -1,0 +1,154 @@
+"""A reader that notes which bytes hold which field, while the library's own codec reads.
+
+There is no second parser: every read of `wire` names its field, and this reader writes down the
+range of each. The value that the codec makes of it all is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from handclasp.wire.reader import Opener, Reader
+
+
+@dataclass(slots=True)
+class Noted:
+    """One field: the bytes from `start` up to `end`, and what it is made of.
+
+    Attributes:
+        name: as the RFC has it; "length" for the length in front of a vector.
+        number: the value of a field that is a number.
+        repeats: whether the parts are the elements of one vector, whose structs look alike.
+    """
+
+    name: str
+    start: int
+    end: int
+    number: int | None = None
+    repeats: bool = False
+    parts: list[Noted] = field(default_factory=list["Noted"])
+
+
+def opener_into(parts: list[Noted], base: int = 0) -> Opener:
+    """What opens readers that note their fields in `parts`.
+
+    Args:
+        base: where the bytes that will be read stand in the whole message.
+    """
+
+    def opener(data: bytes, path: str, at: int = 0) -> Reader:
+        return _AnnotatingReader(data, path, at, into=parts, base=base)
+
+    return opener
+
+
+class _AnnotatingReader(Reader):
+    __slots__ = ("_base", "_into", "_within")
+
+    def __init__(
+        self,
+        data: bytes,
+        path: str,
+        at: int = 0,
+        end: int | None = None,
+        *,
+        into: list[Noted],
+        base: int,
+    ) -> None:
+        super().__init__(data, path, at, end)
+        self._into = into
+        self._base = base
+        self._within = False
+        """Whether a vector is being read, whose first number is its length."""
+
+    def uint8(self, field: str) -> int:
+        return self._number(field, super().uint8)
+
+    def uint16(self, field: str) -> int:
+        return self._number(field, super().uint16)
+
+    def uint24(self, field: str) -> int:
+        return self._number(field, super().uint24)
+
+    def uint32(self, field: str) -> int:
+        return self._number(field, super().uint32)
+
+    def opaque(self, field: str, size: int) -> bytes:
+        start = self._at
+        data = super().opaque(field, size)
+        if data:
+            self._note("content" if self._within else field, start)
+        return data
+
+    def opaque8(self, field: str, minimum: int = 0, maximum: int = 0xFF) -> bytes:
+        with self._compound(field):
+            return super().opaque8(field, minimum, maximum)
+
+    def opaque16(self, field: str, minimum: int = 0, maximum: int = 0xFFFF) -> bytes:
+        with self._compound(field):
+            return super().opaque16(field, minimum, maximum)
+
+    def opaque24(self, field: str, minimum: int = 0, maximum: int = 0xFFFFFF) -> bytes:
+        with self._compound(field):
+            return super().opaque24(field, minimum, maximum)
+
+    def vector8(self, field: str, minimum: int = 0) -> Reader:
+        with self._compound(field, repeats=True):
+            return super().vector8(field, minimum)
+
+    def vector16(self, field: str, minimum: int = 0) -> Reader:
+        with self._compound(field, repeats=True):
+            return super().vector16(field, minimum)
+
+    def vector24(self, field: str, minimum: int = 0) -> Reader:
+        with self._compound(field, repeats=True):
+            return super().vector24(field, minimum)
+
+    def uint16s8(self, field: str) -> tuple[int, ...]:
+        with self._compound(field):
+            return super().uint16s8(field)
+
+    def uint16s16(self, field: str) -> tuple[int, ...]:
+        with self._compound(field):
+            return super().uint16s16(field)
+
+    def _uint16s(self, field: str, size: int) -> tuple[int, ...]:
+        # The base reads the list in one go; each of its numbers is a field of its own.
+        start = self._at + self._base
+        noted = len(self._into)
+        values = super()._uint16s(field, size)
+        del self._into[noted:]
+        self._into += [
+            Noted(field, start + 2 * index, start + 2 * index + 2, value)
+            for index, value in enumerate(values)
+        ]
+        return values
+
+    def _vector(self, field: str, size: int) -> Reader:
+        at = self._advance(field, size)
+        path = f"{self.path}.{field}"
+        return _AnnotatingReader(self._data, path, at, at + size, into=self._into, base=self._base)
+
+    def _number(self, field: str, read: Callable[[str], int]) -> int:
+        start = self._at
+        value = read(field)
+        self._note("length" if self._within else field, start, value)
+        return value
+
+    def _note(self, name: str, start: int, number: int | None = None) -> None:
+        self._into.append(Noted(name, start + self._base, self._at + self._base, number))
+
+    @contextmanager
+    def _compound(self, name: str, *, repeats: bool = False) -> Generator[None]:
+        """What is read meanwhile is part of one field; it stays noted if the reading fails."""
+        outer = self._into
+        noted = Noted(name, self._at + self._base, self._at + self._base, repeats=repeats)
+        outer.append(noted)
+        self._into, self._within = noted.parts, True
+        try:
+            yield
+        finally:
+            self._into, self._within = outer, False
+            noted.end = self._at + self._base

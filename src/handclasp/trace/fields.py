@@ -1,0 +1,296 @@
+"""Each byte of a handshake message by the field that it belongs to.
+
+`fields_of` has the library's own codec read the message once more, with a reader that notes where
+each field begins and ends (`annotate`), and puts into words what stands there (`words`). The
+extensions are opened the same way, by the read function of their kind and place. Bytes that no
+read has taken, because the message does not follow its definition or because nobody here knows
+the extension, are fields as well, so that the leaves of the tree always make up the whole message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handclasp.errors import ProtocolError
+from handclasp.trace.annotate import Noted, opener_into
+from handclasp.trace.facts import read_recorded
+from handclasp.trace.words import (
+    ELEMENTS,
+    ITEMS,
+    UNREAD,
+    extension_section,
+    field_meaning,
+    field_section,
+    field_value,
+    message_section,
+)
+from handclasp.wire import extensions, messages, messages12
+from handclasp.wire.allowed import Place
+from handclasp.wire.codecs import AnyMessage
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.iana import extension_name, handshake_type_name
+from handclasp.wire.messages import HEADER_SIZE
+from handclasp.wire.reader import Opener
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a message and what it is made of.
+
+    Attributes:
+        name: as the RFC has it.
+        start, end: its bytes, from the first up to the one after the last.
+        value: what stands there, in words.
+        section: where it is defined, such as "RFC 8446 section 4.1.2"; empty where that is the
+            section of what it belongs to.
+        meaning: what it is for, in a sentence; empty where that is not known.
+        parts: the fields inside, in order; they make up all of its bytes.
+    """
+
+    name: str
+    start: int
+    end: int
+    value: str
+    section: str
+    meaning: str
+    parts: tuple[Field, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.end - self.start
+
+    def leaves(self) -> Iterator[Field]:
+        """The fields that are not made of others, in the order of their bytes."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
+
+def fields_of(raw: bytes, epoch: str) -> Field:
+    """The tree of a whole handshake message, its 4-byte header included.
+
+    Args:
+        raw: one message as a recorder keeps it, well-formed or not.
+        epoch: in which it was seen: "plaintext", "early", "handshake" or "application".
+    """
+    noted: list[Noted] = []
+    opener = opener_into(noted)
+    message: AnyMessage | None = None
+    try:
+        header = opener(raw, "Handshake")
+        header.uint8("msg_type")
+        header.uint24("length")
+        message = read_recorded(raw, epoch, opener)
+    except ProtocolError:
+        pass  # What could be read is noted.
+    name = _name_of(raw, message)
+    root = Noted(name, 0, len(raw), parts=noted)
+    _complete(root)
+    if isinstance(message, messages12.ClientKeyExchange):
+        _open_key_exchange(root, message)
+    else:
+        _open_extensions(root, raw, _place_of(message))
+    well_formed = message is not None
+    value = f"{len(raw):,} bytes" + ("" if well_formed else ", not as its definition wants it")
+    return Field(
+        name,
+        0,
+        len(raw),
+        value,
+        message_section(name, of_tls12=isinstance(message, messages12.Message12)),
+        "",
+        tuple(_told(part, raw, (name,)) for part in root.parts),
+    )
+
+
+def _name_of(raw: bytes, message: AnyMessage | None) -> str:
+    if not raw:
+        return "nothing"
+    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
+        return "HelloRetryRequest"
+    return handshake_type_name(raw[0])
+
+
+def _place_of(message: AnyMessage | None) -> Place | None:
+    """Where the message's extensions stand, which says which form they have."""
+    match message:
+        case messages.ClientHello():
+            return Place.CH
+        case messages.ServerHello():
+            if message.is_hello_retry_request:
+                return Place.HRR
+            return Place.SH if Ext.SUPPORTED_VERSIONS in message.extensions else Place.SH12
+        case messages.EncryptedExtensions():
+            return Place.EE
+        case messages.Certificate():
+            return Place.CT
+        case messages.CertificateRequest():
+            return Place.CR
+        case messages.NewSessionTicket():
+            return Place.NST
+        case _:
+            return None
+
+
+_Read = Callable[[bytes, Opener], Any]
+
+
+def _empty(data: bytes, opener: Opener) -> None:
+    extensions.read_empty(data, "extension_data", opener)
+
+
+def _types(data: bytes, opener: Opener) -> None:
+    extensions.read_certificate_types(data, opener=opener)
+
+
+def _selected_type(data: bytes, opener: Opener) -> None:
+    extensions.read_selected_certificate_type(data, opener=opener)
+
+
+_ANSWER = Place.SH12 | Place.EE
+
+_FORMS: Sequence[tuple[int, Place, _Read]] = (
+    (Ext.SERVER_NAME, Place.CH, extensions.read_server_name),
+    (Ext.SERVER_NAME, _ANSWER, _empty),
+    (Ext.STATUS_REQUEST, Place.CH, extensions.read_status_request),
+    (Ext.STATUS_REQUEST, Place.CT, extensions.read_certificate_status),
+    (Ext.STATUS_REQUEST, Place.CR | Place.SH12, _empty),
+    (Ext.SUPPORTED_GROUPS, Place.CH | _ANSWER, extensions.read_supported_groups),
+    (Ext.EC_POINT_FORMATS, Place.CH | Place.SH12, extensions.read_ec_point_formats),
+    (Ext.SIGNATURE_ALGORITHMS, Place.CH | Place.CR, extensions.read_signature_algorithms),
+    (Ext.SIGNATURE_ALGORITHMS_CERT, Place.CH | Place.CR, extensions.read_signature_algorithms),
+    (Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, Place.CH | _ANSWER, extensions.read_alpn),
+    (Ext.SIGNED_CERTIFICATE_TIMESTAMP, Place.CH | Place.CR, _empty),
+    (Ext.CLIENT_CERTIFICATE_TYPE, Place.CH, _types),
+    (Ext.SERVER_CERTIFICATE_TYPE, Place.CH, _types),
+    (Ext.CLIENT_CERTIFICATE_TYPE, _ANSWER, _selected_type),
+    (Ext.SERVER_CERTIFICATE_TYPE, _ANSWER, _selected_type),
+    (Ext.EXTENDED_MASTER_SECRET, Place.CH | Place.SH12, _empty),
+    (Ext.ENCRYPT_THEN_MAC, Place.CH | Place.SH12, _empty),
+    (Ext.COMPRESS_CERTIFICATE, Place.CH | Place.CR, extensions.read_compress_certificate),
+    (Ext.RECORD_SIZE_LIMIT, Place.CH | _ANSWER, extensions.read_record_size_limit),
+    (Ext.PRE_SHARED_KEY, Place.CH, extensions.read_offered_psks),
+    (Ext.PRE_SHARED_KEY, Place.SH, extensions.read_selected_identity),
+    (Ext.EARLY_DATA, Place.CH | Place.EE, _empty),
+    (Ext.EARLY_DATA, Place.NST, extensions.read_max_early_data_size),
+    (Ext.SUPPORTED_VERSIONS, Place.CH, extensions.read_supported_versions),
+    (Ext.SUPPORTED_VERSIONS, Place.SH | Place.HRR, extensions.read_selected_version),
+    (Ext.COOKIE, Place.CH | Place.HRR, extensions.read_cookie),
+    (Ext.PSK_KEY_EXCHANGE_MODES, Place.CH, extensions.read_psk_key_exchange_modes),
+    (Ext.CERTIFICATE_AUTHORITIES, Place.CH | Place.CR, extensions.read_certificate_authorities),
+    (Ext.POST_HANDSHAKE_AUTH, Place.CH, _empty),
+    (Ext.KEY_SHARE, Place.CH, extensions.read_key_share_client_hello),
+    (Ext.KEY_SHARE, Place.SH, extensions.read_key_share_server_hello),
+    (Ext.KEY_SHARE, Place.HRR, extensions.read_key_share_hello_retry_request),
+    (Ext.RENEGOTIATION_INFO, Place.CH | Place.SH12, extensions.read_renegotiation_info),
+)
+
+_READERS: dict[tuple[int, Place], _Read] = {
+    (kind, place): read for kind, places, read in _FORMS for place in places
+}
+
+
+def _complete(noted: Noted) -> None:
+    """Give the structs of vectors a field of their own, and what nobody read as well."""
+    if not noted.parts:
+        return
+    for part in noted.parts:
+        _complete(part)
+    _fill(noted)
+    if noted.repeats:
+        _gather(noted)
+
+
+def _fill(noted: Noted) -> None:
+    """Make up for the bytes between the parts and after them."""
+    filled: list[Noted] = []
+    at = noted.start
+    for part in noted.parts:
+        if part.start > at:
+            filled.append(Noted(UNREAD, at, part.start))
+        filled.append(part)
+        at = part.end
+    if at < noted.end:
+        filled.append(Noted(UNREAD, at, noted.end))
+    noted.parts = filled
+
+
+def _gather(noted: Noted) -> None:
+    """The structs of a vector all begin with the same field: so begins each new one."""
+    length, *rest = noted.parts
+    element = ELEMENTS.get(noted.name)
+    if element is None or not rest:
+        return
+    gathered = [length]
+    for part in rest:
+        if part.name == UNREAD:
+            gathered.append(part)
+        elif part.name == rest[0].name:
+            gathered.append(Noted(element, part.start, part.end, parts=[part]))
+        else:
+            gathered[-1].parts.append(part)
+            gathered[-1].end = part.end
+    noted.parts = gathered
+
+
+def _open_key_exchange(root: Noted, message: messages12.ClientKeyExchange) -> None:
+    """Of the two forms it can have, the lengths in front make no more than one possible."""
+    whole = root.parts[-1]
+    for read in (messages12.read_ecdh_point, messages12.read_encrypted_secret):
+        parts: list[Noted] = []
+        try:
+            read(message.exchange_keys, opener_into(parts, HEADER_SIZE))
+        except ProtocolError:
+            continue
+        root.parts[-1:] = parts
+        return
+    whole.name = "exchange_keys"
+
+
+def _open_extensions(noted: Noted, raw: bytes, place: Place | None) -> None:
+    for part in noted.parts:
+        if part.name == "Extension" and place is not None:
+            _open(part, raw, place)
+        else:
+            _open_extensions(part, raw, place)
+
+
+def _open(extension: Noted, raw: bytes, place: Place) -> None:
+    kind = extension.parts[0].number
+    read = _READERS.get((kind, place)) if kind is not None else None
+    data = extension.parts[-1]
+    if read is None or data.name != "extension_data" or len(data.parts) != 2:
+        return  # Not known, not whole, or empty.
+    content = data.parts[1]
+    inside = Noted("content", content.start, content.end)
+    try:
+        read(raw[content.start : content.end], opener_into(inside.parts, content.start))
+    except ProtocolError:
+        # RFC 8446 section 4.2: what an extension means depends on all of it.
+        if not inside.parts:
+            return
+    _complete(inside)
+    data.parts[1:] = inside.parts or [content]
+
+
+def _told(noted: Noted, raw: bytes, path: tuple[str, ...]) -> Field:
+    name = ITEMS.get(noted.name, noted.name) if path[-1] == noted.name else noted.name
+    section = field_section(name, path)
+    kind = noted.parts[0].number if name == "Extension" else None
+    if kind is not None:
+        name, section = extension_name(kind), extension_section(kind)
+    parts = tuple(_told(part, raw, (*path, name)) for part in noted.parts)
+    inside = [part.value for part in parts if part.name not in ("length", "name_type")]
+    return Field(
+        name=name,
+        start=noted.start,
+        end=noted.end,
+        value=field_value(noted, raw, path, inside),
+        section=section,
+        meaning=field_meaning(name, path),
+        parts=parts,
+    )

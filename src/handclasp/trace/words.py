@@ -1,0 +1,316 @@
+"""What stands in the fields of messages, in words: names, meanings, and where each is defined.
+
+The values are a peer's, so text of theirs has everything unprintable escaped, and is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from handclasp.trace.annotate import Noted
+from handclasp.wire.compression import COMPRESSION_ALGORITHMS
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.iana import (
+    certificate_type_name,
+    cipher_suite_name,
+    extension_name,
+    group_name,
+    handshake_type_name,
+    signature_scheme_name,
+    version_name,
+)
+from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
+
+UNREAD = "not read"
+"""The name of bytes that no definition known here accounts for."""
+
+ELEMENTS = {
+    "extensions": "Extension",
+    "client_shares": "KeyShareEntry",
+    "identities": "PskIdentity",
+    "server_name_list": "ServerName",
+    "certificate_list": "CertificateEntry",
+}
+"""The structs that vectors are made of, by the vector's name."""
+
+ITEMS = {
+    "cipher_suites": "CipherSuite",
+    "named_group_list": "NamedGroup",
+    "supported_signature_algorithms": "SignatureScheme",
+    "versions": "ProtocolVersion",
+    "algorithms": "CertificateCompressionAlgorithm",
+}
+"""The numbers that lists are made of, by the list's name."""
+
+_MOST_TOLD = 4
+_LONGEST_TEXT = 100
+
+
+def message_section(name: str, *, of_tls12: bool) -> str:
+    """Where a message is defined; empty where that is not known."""
+    return (of_tls12 and _MESSAGES12.get(name)) or _MESSAGES.get(name, "")
+
+
+def extension_section(kind: int) -> str:
+    """Where an extension is defined; empty where that is not known."""
+    return _EXTENSIONS.get(kind, "")
+
+
+def field_section(name: str, path: Sequence[str]) -> str:
+    """Where a field is defined, if elsewhere than what it belongs to."""
+    if len(path) == 1 and name in ("msg_type", "length"):
+        return "RFC 8446 section 4"
+    if name == "extensions":
+        return "RFC 8446 section 4.2"
+    return ""
+
+
+def field_meaning(name: str, path: Sequence[str]) -> str:
+    """What a field is for, in a sentence; empty where that is not known."""
+    if name == "length":
+        whole = "the message after this header" if len(path) == 1 else "what follows in this field"
+        return f"How many bytes {whole} has."
+    return _MEANINGS.get(name, "")
+
+
+def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[str]) -> str:
+    """What stands in a field, in words.
+
+    Args:
+        raw: the message.
+        path: the names of what the field belongs to, from the message on.
+        inside: what its parts say, without lengths.
+    """
+    if noted.number is not None:
+        return _number_value(noted.name, noted.number, path)
+    if noted.name == "Extension" and len(noted.parts) > 1:
+        return inside[1]  # The first part is the type, which is its name already.
+    if not noted.parts:
+        name = path[-1] if noted.name == "content" else noted.name
+        return _bytes_value(name, raw[noted.start : noted.end], path)
+    inside = [each for each in inside if each != "empty"]
+    if noted.name == "extensions":
+        return _plural(sum(part.name == "Extension" for part in noted.parts), "extension")
+    if noted.name == "certificate_list":
+        return _plural(len(noted.parts) - 1, "certificate")
+    if not inside:
+        return "empty"
+    if len(inside) == 1:
+        return inside[0]
+    told = ", ".join(inside[:_MOST_TOLD])
+    more = len(inside) - _MOST_TOLD
+    return f"{told}, and {more} more" if more > 0 else told
+
+
+def _number_value(name: str, number: int, path: Sequence[str]) -> str:
+    if name == "algorithm" and path[0] == "CompressedCertificate":
+        name = "algorithms"
+    told = _NUMBERS.get(name)
+    return told(number) if told is not None else f"{number:,}"
+
+
+def _bytes_value(name: str, data: bytes, path: Sequence[str]) -> str:
+    if name == "random" and data == HELLO_RETRY_REQUEST_RANDOM:
+        return "the fixed value that makes this a HelloRetryRequest"
+    if name == "random" and data.startswith(b"DOWNGRD", 24):
+        return "32 random bytes, save that the last eight say: I could do a better version"
+    if name == "certificate_types" and path[0] == "CertificateRequest":
+        return ", ".join(_CLIENT_CERTIFICATE_TYPES.get(each, str(each)) for each in data)
+    told = _BYTES.get(name)
+    return told(data) if told is not None else _plural(len(data), "byte")
+
+
+def _text(data: bytes) -> str:
+    text = data.decode("ascii", "backslashreplace")
+    shown = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[:_LONGEST_TEXT]}..."
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _bytes_of(number: int) -> str:
+    return _plural(number, "byte")
+
+
+def _seconds(number: int) -> str:
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if number and number % size == 0:
+            return f"{_plural(number, 'second')}, which is {_plural(number // size, noun)}"
+    return _plural(number, "second")
+
+
+def _one_of(names: dict[int, str]) -> Callable[[int], str]:
+    return lambda number: names.get(number, f"{number}, which is not known here")
+
+
+def _each_of(names: dict[int, str]) -> Callable[[bytes], str]:
+    return lambda data: ", ".join(names.get(each, str(each)) for each in data)
+
+
+def _ticket_age(number: int) -> str:
+    return f"{number}, which only the server can turn into an age"
+
+
+_COMPRESSION = {number: name for name, number in COMPRESSION_ALGORITHMS.items()}
+_CLIENT_CERTIFICATE_TYPES = {1: "rsa_sign", 2: "dss_sign", 64: "ecdsa_sign"}
+
+_NUMBERS: dict[str, Callable[[int], str]] = {
+    "msg_type": handshake_type_name,
+    "length": _bytes_of,
+    "legacy_version": version_name,
+    "versions": version_name,
+    "selected_version": version_name,
+    "cipher_suites": cipher_suite_name,
+    "cipher_suite": cipher_suite_name,
+    "legacy_compression_method": _one_of({0: "none"}),
+    "extension_type": extension_name,
+    "group": group_name,
+    "named_group_list": group_name,
+    "namedcurve": group_name,
+    "selected_group": group_name,
+    "supported_signature_algorithms": signature_scheme_name,
+    "algorithm": signature_scheme_name,
+    "algorithms": _one_of(_COMPRESSION),
+    "name_type": _one_of({0: "host_name"}),
+    "status_type": _one_of({1: "ocsp"}),
+    "curve_type": _one_of({3: "named_curve"}),
+    "certificate_type": certificate_type_name,
+    "request_update": _one_of({0: "update_not_requested", 1: "update_requested"}),
+    "ticket_lifetime": _seconds,
+    "ticket_lifetime_hint": _seconds,
+    "obfuscated_ticket_age": _ticket_age,
+    "max_early_data_size": _bytes_of,
+    "record_size_limit": _bytes_of,
+    "uncompressed_length": _bytes_of,
+}
+
+_BYTES: dict[str, Callable[[bytes], str]] = {
+    "random": lambda data: f"{len(data)} random bytes",
+    "host_name": _text,
+    "protocol_name": _text,
+    "ke_modes": _each_of({0: "psk_ke", 1: "psk_dhe_ke"}),
+    "ec_point_format_list": _each_of({0: "uncompressed"}),
+    "legacy_compression_methods": _each_of({0: "none"}),
+    "certificate_types": _each_of({0: "X509", 2: "RawPublicKey"}),
+    "cert_data": lambda data: f"a certificate of {_plural(len(data), 'byte')}",
+    "ASN.1Cert": lambda data: f"a certificate of {_plural(len(data), 'byte')}",
+    "signature": lambda data: f"a signature of {_plural(len(data), 'byte')}",
+    "key_exchange": lambda data: f"a public value of {_plural(len(data), 'byte')}",
+    "point": lambda data: f"a public value of {_plural(len(data), 'byte')}",
+    "ecdh_Yc": lambda data: f"a public value of {_plural(len(data), 'byte')}",
+}
+
+_MESSAGES = {
+    "ClientHello": "RFC 8446 section 4.1.2",
+    "ServerHello": "RFC 8446 section 4.1.3",
+    "HelloRetryRequest": "RFC 8446 section 4.1.4",
+    "EncryptedExtensions": "RFC 8446 section 4.3.1",
+    "CertificateRequest": "RFC 8446 section 4.3.2",
+    "Certificate": "RFC 8446 section 4.4.2",
+    "CompressedCertificate": "RFC 8879 section 4",
+    "CertificateVerify": "RFC 8446 section 4.4.3",
+    "Finished": "RFC 8446 section 4.4.4",
+    "EndOfEarlyData": "RFC 8446 section 4.5",
+    "NewSessionTicket": "RFC 8446 section 4.6.1",
+    "KeyUpdate": "RFC 8446 section 4.6.3",
+}
+
+_MESSAGES12 = {
+    "HelloRequest": "RFC 5246 section 7.4.1.1",
+    "Certificate": "RFC 5246 section 7.4.2",
+    "CertificateStatus": "RFC 6066 section 8",
+    "ServerKeyExchange": "RFC 8422 section 5.4",
+    "CertificateRequest": "RFC 5246 section 7.4.4",
+    "ServerHelloDone": "RFC 5246 section 7.4.5",
+    "ClientKeyExchange": "RFC 8422 section 5.7",
+    "NewSessionTicket": "RFC 5077 section 3.3",
+}
+
+_EXTENSIONS: dict[int, str] = {
+    Ext.SERVER_NAME: "RFC 6066 section 3",
+    Ext.MAX_FRAGMENT_LENGTH: "RFC 6066 section 4",
+    Ext.STATUS_REQUEST: "RFC 6066 section 8",
+    Ext.SUPPORTED_GROUPS: "RFC 8446 section 4.2.7",
+    Ext.EC_POINT_FORMATS: "RFC 8422 section 5.1.2",
+    Ext.SIGNATURE_ALGORITHMS: "RFC 8446 section 4.2.3",
+    Ext.SIGNATURE_ALGORITHMS_CERT: "RFC 8446 section 4.2.3",
+    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "RFC 7301 section 3.1",
+    Ext.SIGNED_CERTIFICATE_TIMESTAMP: "RFC 6962 section 3.3.1",
+    Ext.CLIENT_CERTIFICATE_TYPE: "RFC 7250 section 3",
+    Ext.SERVER_CERTIFICATE_TYPE: "RFC 7250 section 3",
+    Ext.PADDING: "RFC 7685",
+    Ext.ENCRYPT_THEN_MAC: "RFC 7366",
+    Ext.EXTENDED_MASTER_SECRET: "RFC 7627 section 5.1",
+    Ext.COMPRESS_CERTIFICATE: "RFC 8879 section 3",
+    Ext.RECORD_SIZE_LIMIT: "RFC 8449 section 4",
+    Ext.DELEGATED_CREDENTIAL: "RFC 9345",
+    Ext.SESSION_TICKET: "RFC 5077 section 3.2",
+    Ext.PRE_SHARED_KEY: "RFC 8446 section 4.2.11",
+    Ext.EARLY_DATA: "RFC 8446 section 4.2.10",
+    Ext.SUPPORTED_VERSIONS: "RFC 8446 section 4.2.1",
+    Ext.COOKIE: "RFC 8446 section 4.2.2",
+    Ext.PSK_KEY_EXCHANGE_MODES: "RFC 8446 section 4.2.9",
+    Ext.CERTIFICATE_AUTHORITIES: "RFC 8446 section 4.2.4",
+    Ext.OID_FILTERS: "RFC 8446 section 4.2.5",
+    Ext.POST_HANDSHAKE_AUTH: "RFC 8446 section 4.2.6",
+    Ext.KEY_SHARE: "RFC 8446 section 4.2.8",
+    Ext.RENEGOTIATION_INFO: "RFC 5746 section 3.2",
+}
+
+_MEANINGS = {
+    "msg_type": "Which of the handshake messages this is.",
+    "legacy_version": "Once the version; now always that of TLS 1.2, so that old boxes on the way "
+    "let it pass. The extension supported_versions says what is meant.",
+    "random": "Fresh for this handshake, so that no other one can be passed off as it.",
+    "legacy_session_id": "Once the name of an earlier session; now it makes the hello look as it "
+    "always did.",
+    "legacy_session_id_echo": "The client's value, sent back.",
+    "cipher_suites": "The ciphers that the client can do, best first.",
+    "cipher_suite": "The cipher that the server took.",
+    "legacy_compression_methods": "Compression was given up: it gave secrets away.",
+    "legacy_compression_method": "Compression was given up: it gave secrets away.",
+    "extensions": "All else that is to be settled.",
+    "server_name": "Whom the client is looking for: a server may have many names.",
+    "supported_groups": "In which groups keys can be agreed upon, best first.",
+    "key_share": "A public half of the secret.",
+    "signature_algorithms": "In which schemes the other side may sign.",
+    "signature_algorithms_cert": "In which schemes certificates may be signed.",
+    "supported_versions": "The versions of the protocol.",
+    "application_layer_protocol_negotiation": "What is to be spoken inside.",
+    "status_request": "A wish for the issuer's word that the certificate was not revoked.",
+    "signed_certificate_timestamp": "Proof that the certificate is in public logs.",
+    "psk_key_exchange_modes": "How a key from earlier may be used.",
+    "pre_shared_key": "A key that both have from earlier.",
+    "early_data": "Words said before the handshake is done.",
+    "cookie": "The server's own note, which the client brings back.",
+    "compress_certificate": "How certificates may be compressed.",
+    "record_size_limit": "The largest record that this side wants to get.",
+    "extended_master_secret": "Binds the secret to everything that was said so far.",
+    "renegotiation_info": "Closes a hole that renegotiation had.",
+    "ec_point_formats": "How points of curves are written; only one form is left.",
+    "session_ticket": "A ticket from an earlier session, or the wish for one.",
+    "client_certificate_type": "Whether the client shows a certificate or a bare key.",
+    "server_certificate_type": "Whether the server shows a certificate or a bare key.",
+    "certificate_authorities": "The issuers whose certificates will do.",
+    "post_handshake_auth": "The client may be asked who it is later on.",
+    "padding": "Nothing: it makes the hello longer.",
+    "certificate_request_context": "Ties an answer to its question; empty in the handshake.",
+    "cert_data": "The certificate itself, in DER.",
+    "ASN.1Cert": "The certificate itself, in DER.",
+    "signature": "Made with the private key of the certificate.",
+    "verify_data": "A keyed digest of everything that was said.",
+    "ticket_lifetime": "How long the ticket may be used.",
+    "ticket_lifetime_hint": "How long the ticket may be used.",
+    "ticket_age_add": "Hides the ticket's age from whoever listens.",
+    "ticket_nonce": "Makes the key of this ticket another one than that of the next.",
+    "ticket": "What the client shows when it comes back. Only the server can read it.",
+    "PskBinderEntry": "Proof that the client holds the key, and for this hello alone.",
+    "encrypted_pre_master_secret": "The secret, encrypted to the server's key.",
+    "ecdh_Yc": "The client's public half of the secret.",
+    "point": "The server's public half of the secret.",
+    "compressed_certificate_message": "A Certificate without its header, compressed.",
+    "request_update": "Whether the other side shall change its keys as well.",
+    UNREAD: "No definition that is known here accounts for these bytes.",
+}
