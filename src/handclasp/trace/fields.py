@@ -25,13 +25,15 @@ from handclasp.trace.words import (
     field_section,
     field_value,
     message_section,
+    plural,
 )
-from handclasp.wire import extensions, messages, messages12
+from handclasp.wire import extensions, messages12
 from handclasp.wire.allowed import Place
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.iana import extension_name, handshake_type_name
-from handclasp.wire.messages import HEADER_SIZE
+from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
 from handclasp.wire.reader import Opener
 
 
@@ -43,8 +45,8 @@ class Field:
         name: as the RFC has it.
         start, end: its bytes, from the first up to the one after the last.
         value: what stands there, in words.
-        section: where it is defined, such as "RFC 8446 section 4.1.2"; empty where that is the
-            section of what it belongs to.
+        section: where it is defined, such as "RFC 8446 section 4.1.2": a section of its own, or
+            that of what it belongs to.
         meaning: what it is for, in a sentence; empty where that is not known.
         parts: the fields inside, in order; they make up all of its bytes.
     """
@@ -87,54 +89,64 @@ def fields_of(raw: bytes, epoch: str) -> Field:
         message = read_recorded(raw, epoch, opener)
     except ProtocolError:
         pass  # What could be read is noted.
-    name = _name_of(raw, message)
+    name = _name_of(raw)
     root = Noted(name, 0, len(raw), parts=noted)
     _complete(root)
     if isinstance(message, messages12.ClientKeyExchange):
         _open_key_exchange(root, message)
     else:
-        _open_extensions(root, raw, _place_of(message))
-    well_formed = message is not None
-    value = f"{len(raw):,} bytes" + ("" if well_formed else ", not as its definition wants it")
+        _open_extensions(root, raw, _place_of(name, root))
+    followed = message is not None and int.from_bytes(raw[1:HEADER_SIZE], "big") == len(raw) - 4
+    told = plural(len(raw), "byte")
+    section = message_section(name, of_tls12=_is_of_tls12(name, root, message, epoch))
     return Field(
-        name,
-        0,
-        len(raw),
-        value,
-        message_section(name, of_tls12=isinstance(message, messages12.Message12)),
-        "",
-        tuple(_told(part, raw, (name,)) for part in root.parts),
+        name=name,
+        start=0,
+        end=len(raw),
+        value=told if followed else f"{told}, not as its definition wants it",
+        section=section,
+        meaning="",
+        parts=tuple(_told(part, raw, (name,), section) for part in root.parts),
     )
 
 
-def _name_of(raw: bytes, message: AnyMessage | None) -> str:
+def _name_of(raw: bytes) -> str:
     if not raw:
         return "nothing"
-    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
-        return "HelloRetryRequest"
-    return handshake_type_name(raw[0])
+    is_retry = raw[0] == Type.SERVER_HELLO and raw[6:38] == HELLO_RETRY_REQUEST_RANDOM
+    return "HelloRetryRequest" if is_retry else handshake_type_name(raw[0])
 
 
-def _place_of(message: AnyMessage | None) -> Place | None:
-    """Where the message's extensions stand, which says which form they have."""
-    match message:
-        case messages.ClientHello():
-            return Place.CH
-        case messages.ServerHello():
-            if message.is_hello_retry_request:
-                return Place.HRR
-            return Place.SH if Ext.SUPPORTED_VERSIONS in message.extensions else Place.SH12
-        case messages.EncryptedExtensions():
-            return Place.EE
-        case messages.Certificate():
-            return Place.CT
-        case messages.CertificateRequest():
-            return Place.CR
-        case messages.NewSessionTicket():
-            return Place.NST
+def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str) -> bool:
+    """Whether TLS 1.2 defines the message; hellos of a client belong to both."""
+    match name:
+        case "ServerHello":
+            return _place_of(name, root) is Place.SH12
+        case "CertificateVerify":
+            return epoch == "plaintext"
+        case "Finished":
+            return epoch != "handshake"  # TLS 1.2 has no keys for the handshake alone.
         case _:
-            return None
+            return isinstance(message, messages12.Message12)
 
+
+def _place_of(name: str, root: Noted) -> Place | None:
+    """Where the extensions stand, which says what form they have; also if the message is broken."""
+    if name == "ServerHello":
+        listed = next((part for part in root.parts if part.name == "extensions"), root)
+        kinds = [part.parts[0].number for part in listed.parts if part.name == "Extension"]
+        return Place.SH if Ext.SUPPORTED_VERSIONS in kinds else Place.SH12
+    return _PLACES.get(name)
+
+
+_PLACES = {
+    "ClientHello": Place.CH,
+    "HelloRetryRequest": Place.HRR,
+    "EncryptedExtensions": Place.EE,
+    "Certificate": Place.CT,
+    "CertificateRequest": Place.CR,
+    "NewSessionTicket": Place.NST,
+}
 
 _Read = Callable[[bytes, Opener], Any]
 
@@ -210,6 +222,8 @@ def _fill(noted: Noted) -> None:
     filled: list[Noted] = []
     at = noted.start
     for part in noted.parts:
+        if part.start == part.end:
+            continue  # The message ends in front of it.
         if part.start > at:
             filled.append(Noted(UNREAD, at, part.start))
         filled.append(part)
@@ -277,13 +291,14 @@ def _open(extension: Noted, raw: bytes, place: Place) -> None:
     data.parts[1:] = inside.parts or [content]
 
 
-def _told(noted: Noted, raw: bytes, path: tuple[str, ...]) -> Field:
+def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str) -> Field:
+    """The field, and what it is made of; `around` is the section of what it belongs to."""
     name = ITEMS.get(noted.name, noted.name) if path[-1] == noted.name else noted.name
-    section = field_section(name, path)
+    section = field_section(name, path) or around
     kind = noted.parts[0].number if name == "Extension" else None
     if kind is not None:
-        name, section = extension_name(kind), extension_section(kind)
-    parts = tuple(_told(part, raw, (*path, name)) for part in noted.parts)
+        name, section = extension_name(kind), extension_section(kind) or around
+    parts = tuple(_told(part, raw, (*path, name), section) for part in noted.parts)
     inside = [part.value for part in parts if part.name not in ("length", "name_type")]
     return Field(
         name=name,

@@ -47,12 +47,14 @@ _LONGEST_TEXT = 100
 
 
 def message_section(name: str, *, of_tls12: bool) -> str:
-    """Where a message is defined; empty where that is not known."""
-    return (of_tls12 and _MESSAGES12.get(name)) or _MESSAGES.get(name, "")
+    """Where a message is defined; where that is not known, where all messages are."""
+    return (of_tls12 and _MESSAGES12.get(name)) or _MESSAGES.get(name, "RFC 8446 section 4")
 
 
 def extension_section(kind: int) -> str:
     """Where an extension is defined; empty where that is not known."""
+    if extension_name(kind).startswith("GREASE"):
+        return "RFC 8701 section 2"
     return _EXTENSIONS.get(kind, "")
 
 
@@ -60,9 +62,7 @@ def field_section(name: str, path: Sequence[str]) -> str:
     """Where a field is defined, if elsewhere than what it belongs to."""
     if len(path) == 1 and name in ("msg_type", "length"):
         return "RFC 8446 section 4"
-    if name == "extensions":
-        return "RFC 8446 section 4.2"
-    return ""
+    return _SECTIONS.get(name, "")
 
 
 def field_meaning(name: str, path: Sequence[str]) -> str:
@@ -70,6 +70,8 @@ def field_meaning(name: str, path: Sequence[str]) -> str:
     if name == "length":
         whole = "the message after this header" if len(path) == 1 else "what follows in this field"
         return f"How many bytes {whole} has."
+    if name.startswith("GREASE"):
+        return "Made up, so that servers never get used to knowing everything."
     return _MEANINGS.get(name, "")
 
 
@@ -90,9 +92,9 @@ def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[
         return _bytes_value(name, raw[noted.start : noted.end], path)
     inside = [each for each in inside if each != "empty"]
     if noted.name == "extensions":
-        return _plural(sum(part.name == "Extension" for part in noted.parts), "extension")
+        return plural(sum(part.name == "Extension" for part in noted.parts), "extension")
     if noted.name == "certificate_list":
-        return _plural(len(noted.parts) - 1, "certificate")
+        return plural(len(noted.parts) - 1, "certificate")
     if not inside:
         return "empty"
     if len(inside) == 1:
@@ -117,7 +119,7 @@ def _bytes_value(name: str, data: bytes, path: Sequence[str]) -> str:
     if name == "certificate_types" and path[0] == "CertificateRequest":
         return ", ".join(_CLIENT_CERTIFICATE_TYPES.get(each, str(each)) for each in data)
     told = _BYTES.get(name)
-    return told(data) if told is not None else _plural(len(data), "byte")
+    return told(data) if told is not None else plural(len(data), "byte")
 
 
 def _text(data: bytes) -> str:
@@ -126,19 +128,20 @@ def _text(data: bytes) -> str:
     return shown if len(shown) <= _LONGEST_TEXT else f"{shown[:_LONGEST_TEXT]}..."
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """How many there are, in words."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _bytes_of(number: int) -> str:
-    return _plural(number, "byte")
+    return plural(number, "byte")
 
 
 def _seconds(number: int) -> str:
     for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if number and number % size == 0:
-            return f"{_plural(number, 'second')}, which is {_plural(number // size, noun)}"
-    return _plural(number, "second")
+            return f"{plural(number, 'second')}, which is {plural(number // size, noun)}"
+    return plural(number, "second")
 
 
 def _one_of(names: dict[int, str]) -> Callable[[int], str]:
@@ -194,12 +197,12 @@ _BYTES: dict[str, Callable[[bytes], str]] = {
     "ec_point_format_list": _each_of({0: "uncompressed"}),
     "legacy_compression_methods": _each_of({0: "none"}),
     "certificate_types": _each_of({0: "X509", 2: "RawPublicKey"}),
-    "cert_data": lambda data: f"a certificate of {_plural(len(data), 'byte')}",
-    "ASN.1Cert": lambda data: f"a certificate of {_plural(len(data), 'byte')}",
-    "signature": lambda data: f"a signature of {_plural(len(data), 'byte')}",
-    "key_exchange": lambda data: f"a public value of {_plural(len(data), 'byte')}",
-    "point": lambda data: f"a public value of {_plural(len(data), 'byte')}",
-    "ecdh_Yc": lambda data: f"a public value of {_plural(len(data), 'byte')}",
+    "cert_data": lambda data: f"a certificate of {plural(len(data), 'byte')}",
+    "ASN.1Cert": lambda data: f"a certificate of {plural(len(data), 'byte')}",
+    "signature": lambda data: f"a signature of {plural(len(data), 'byte')}",
+    "key_exchange": lambda data: f"a public value of {plural(len(data), 'byte')}",
+    "point": lambda data: f"a public value of {plural(len(data), 'byte')}",
+    "ecdh_Yc": lambda data: f"a public value of {plural(len(data), 'byte')}",
 }
 
 _MESSAGES = {
@@ -219,19 +222,30 @@ _MESSAGES = {
 
 _MESSAGES12 = {
     "HelloRequest": "RFC 5246 section 7.4.1.1",
+    "ServerHello": "RFC 5246 section 7.4.1.3",
     "Certificate": "RFC 5246 section 7.4.2",
     "CertificateStatus": "RFC 6066 section 8",
     "ServerKeyExchange": "RFC 8422 section 5.4",
     "CertificateRequest": "RFC 5246 section 7.4.4",
     "ServerHelloDone": "RFC 5246 section 7.4.5",
+    "CertificateVerify": "RFC 5246 section 7.4.8",
     "ClientKeyExchange": "RFC 8422 section 5.7",
+    "Finished": "RFC 5246 section 7.4.9",
     "NewSessionTicket": "RFC 5077 section 3.3",
 }
+
+_SECTIONS = {
+    "extensions": "RFC 8446 section 4.2",
+    "encrypted_pre_master_secret": "RFC 5246 section 7.4.7.1",
+}
+"""Of fields that are defined elsewhere than what they belong to."""
 
 _EXTENSIONS: dict[int, str] = {
     Ext.SERVER_NAME: "RFC 6066 section 3",
     Ext.MAX_FRAGMENT_LENGTH: "RFC 6066 section 4",
     Ext.STATUS_REQUEST: "RFC 6066 section 8",
+    Ext.USE_SRTP: "RFC 5764 section 4.1.1",
+    Ext.HEARTBEAT: "RFC 6520 section 2",
     Ext.SUPPORTED_GROUPS: "RFC 8446 section 4.2.7",
     Ext.EC_POINT_FORMATS: "RFC 8422 section 5.1.2",
     Ext.SIGNATURE_ALGORITHMS: "RFC 8446 section 4.2.3",
@@ -240,12 +254,12 @@ _EXTENSIONS: dict[int, str] = {
     Ext.SIGNED_CERTIFICATE_TIMESTAMP: "RFC 6962 section 3.3.1",
     Ext.CLIENT_CERTIFICATE_TYPE: "RFC 7250 section 3",
     Ext.SERVER_CERTIFICATE_TYPE: "RFC 7250 section 3",
-    Ext.PADDING: "RFC 7685",
-    Ext.ENCRYPT_THEN_MAC: "RFC 7366",
+    Ext.PADDING: "RFC 7685 section 3",
+    Ext.ENCRYPT_THEN_MAC: "RFC 7366 section 2",
     Ext.EXTENDED_MASTER_SECRET: "RFC 7627 section 5.1",
     Ext.COMPRESS_CERTIFICATE: "RFC 8879 section 3",
     Ext.RECORD_SIZE_LIMIT: "RFC 8449 section 4",
-    Ext.DELEGATED_CREDENTIAL: "RFC 9345",
+    Ext.DELEGATED_CREDENTIAL: "RFC 9345 section 4",
     Ext.SESSION_TICKET: "RFC 5077 section 3.2",
     Ext.PRE_SHARED_KEY: "RFC 8446 section 4.2.11",
     Ext.EARLY_DATA: "RFC 8446 section 4.2.10",
@@ -256,6 +270,10 @@ _EXTENSIONS: dict[int, str] = {
     Ext.OID_FILTERS: "RFC 8446 section 4.2.5",
     Ext.POST_HANDSHAKE_AUTH: "RFC 8446 section 4.2.6",
     Ext.KEY_SHARE: "RFC 8446 section 4.2.8",
+    Ext.TRANSPARENCY_INFO: "RFC 9162 section 6.5",
+    Ext.QUIC_TRANSPORT_PARAMETERS: "RFC 9001 section 8.2",
+    Ext.TICKET_REQUEST: "RFC 9149 section 3",
+    Ext.ENCRYPTED_CLIENT_HELLO: "RFC 9849 section 5",
     Ext.RENEGOTIATION_INFO: "RFC 5746 section 3.2",
 }
 
@@ -296,6 +314,10 @@ _MEANINGS = {
     "certificate_authorities": "The issuers whose certificates will do.",
     "post_handshake_auth": "The client may be asked who it is later on.",
     "padding": "Nothing: it makes the hello longer.",
+    "encrypted_client_hello": "The name that is really asked for, encrypted; or random bytes that "
+    "look like it, so that the real ones do not stand out.",
+    "delegated_credential": "Whether the server may show a short-lived key that its certificate's "
+    "key has signed.",
     "certificate_request_context": "Ties an answer to its question; empty in the handshake.",
     "cert_data": "The certificate itself, in DER.",
     "ASN.1Cert": "The certificate itself, in DER.",
