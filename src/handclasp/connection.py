@@ -53,7 +53,6 @@ from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.post12 import PostHandshake12
 from handclasp.handshake.post13 import PostHandshake13
 from handclasp.handshake.questions import (
-    DEFER,
     Answerer,
     CheckReplay,
     ChooseCredentials,
@@ -816,14 +815,15 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _verify_again(self, question: VerifyAgain) -> object:
         verify: Any = self._config.verify or self._verify
-        return _none_if_it_fails(lambda: verify(VerifyPeer(question.chain, False, None)), None)
+        asked = VerifyPeer(question.chain, False, None)
+        return _answer_or(None, lambda: verify(asked), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
         guard = self._config.replay_guard
         if guard is None:
             return False
-        return _none_if_it_fails(
-            lambda: guard.is_first(question.token, question.ticket_created_at), False
+        return _answer_or(
+            False, lambda: guard.is_first(question.token, question.ticket_created_at), bool
         )
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
@@ -850,22 +850,23 @@ class ServerConnection(_Connection[ServerConfig]):
         )
 
 
-def _none_if_it_fails(call: Callable[[], Any], otherwise: object) -> object:
-    """The answer, or `otherwise` where there is none now: the handshake does without it."""
+def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:
+    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so."""
     try:
         answer = call()
     except Exception:
         return otherwise
     if inspect.isawaitable(answer):
-        return _awaited(answer, otherwise)
-    return otherwise if answer is DEFER else answer
+        return _awaited_or(otherwise, answer, kind)
+    return answer if isinstance(answer, kind) else otherwise
 
 
-async def _awaited(answer: Awaitable[Any], otherwise: object) -> object:
+async def _awaited_or(otherwise: object, pending: Awaitable[Any], kind: type) -> object:
     try:
-        return await answer
+        answer = await pending
     except Exception:
         return otherwise
+    return answer if isinstance(answer, kind) else otherwise
 
 
 def _needs_a_name(config: ClientConfig) -> bool:

@@ -437,6 +437,13 @@ class Fault(Enum):
         _REPORT,
         "",
     )
+    OLDER_VERSION_AFTER_EARLY_DATA = Entry(
+        Alert.PROTOCOL_VERSION,
+        "RFC 8446 D.3",
+        "The server took TLS 1.2, although it gave a ticket for 0-RTT data before.",
+        "Connect again without early data, and send the early data again if they may be repeated.",
+        "Speak TLS 1.3 on all servers of this name, or let no client send 0-RTT data.",
+    )
     PSK_NOT_TAKEN = Entry(
         Alert.HANDSHAKE_FAILURE,
         "RFC 8446 4.2.11",

@@ -20,7 +20,10 @@ from handclasp import (
     ServerConnection,
     SessionStore,
     TicketKeys,
+    VerifiedPeer,
 )
+from handclasp.certificates.verify import vouch_for
+from handclasp.sessions.session import MAX_LIFETIME
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
 versions = pytest.mark.parametrize("version", VERSIONS)
@@ -223,6 +226,31 @@ def test_a_session_ends(pki: Pki, version: str) -> None:
 
 
 @versions
+def test_a_proof_of_identity_does_not_last_for_ever(pki: Pki, version: str) -> None:
+    """Each visit brings new tickets, but after seven days both sides want a full handshake."""
+    world = World(pki, version, ticket_lifetime=MAX_LIFETIME)
+    beginning = datetime.now(UTC)
+    for days, resumed in ((0, False), (3, True), (6, True), (6.9, True), (7.1, False)):
+        now = beginning + timedelta(days=days)
+        clocks = {side: {"clock": lambda now=now: now} for side in ("client", "server")}
+        assert world.meet(**clocks).client.info.resumed is resumed, days
+
+
+@versions
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_each_side_sees_to_that_itself(pki: Pki, version: str, side: str) -> None:
+    world = World(pki, version, ticket_lifetime=MAX_LIFETIME)
+    beginning = datetime.now(UTC)
+    later = beginning + timedelta(days=7, seconds=1)
+    recent = beginning + timedelta(days=3)
+    world.meet()
+    world.meet(client={"clock": lambda: recent}, server={"clock": lambda: recent})
+    clock = {"clock": lambda: later}
+    changes = {side: clock, "server" if side == "client" else "client": {"clock": lambda: recent}}
+    assert not world.meet(**changes).client.info.resumed
+
+
+@versions
 def test_a_server_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     """Its certificate is judged again: a full handshake, which then fails for what it is."""
     world = World(pki, version)
@@ -285,6 +313,36 @@ def test_other_credentials(pki: Pki, version: str) -> None:
     assert not world.resumes(client={"credentials": pki.client("else", key_type="ecdsa-p384")})
 
 
+def test_another_callback_in_the_place_of_one_that_is_gone(pki: Pki) -> None:
+    """Whose credentials a callback chooses cannot be told by where it is in memory."""
+    world = World(pki, client_auth=ClientAuth.REQUIRED, trust=pki.trust)
+    seen: list[object] = []
+    for number in range(20):
+        credentials = pki.client(f"client {number}")
+        # With the config goes its callback, and the next one gets the same address.
+        pair = world.meet(client={"choose_credentials": lambda _, mine=credentials: mine})
+        seen.append(pair.client.info.resumed)
+        assert pair.server.info.peer_chain_der == credentials.chain
+        del pair
+    assert not any(seen)
+
+
+def test_the_same_callback_is_known_again(pki: Pki) -> None:
+    class Wallet:
+        def choose(self, _: object) -> object:
+            return pki.client("somebody")
+
+    class Unhashable(Wallet):
+        __hash__ = None  # type: ignore[assignment]
+        __call__ = Wallet.choose
+
+    wallet = Wallet()
+    for callback, resumed in ((wallet.choose, True), (Unhashable(), False)):
+        world = World(pki, client_auth=ClientAuth.REQUIRED, trust=pki.trust)
+        world.client = replace(world.client, choose_credentials=callback)  # type: ignore[arg-type]
+        assert world.resumes() is resumed
+
+
 @versions
 def test_who_was_not_asked_is_asked(pki: Pki, version: str) -> None:
     world = World(pki, version)
@@ -292,6 +350,25 @@ def test_who_was_not_asked_is_asked(pki: Pki, version: str) -> None:
     asks = {"client_auth": ClientAuth.REQUIRED, "trust": pki.trust}
     pair_asks = {**asks, "ticket_keys": world.server.ticket_keys}
     assert not world.resumes(server=pair_asks)
+
+
+@versions
+def test_a_verdict_on_another_client(pki: Pki, version: str) -> None:
+    """The callback judges again, and must judge who it was asked about."""
+    judged: list[tuple[bytes, ...]] = []
+    stranger = pki.client("stranger").chain
+
+    def verify(question: Any) -> VerifiedPeer:
+        judged.append(question.chain)
+        return vouch_for(question.chain if len(judged) == 1 else stranger)
+
+    world = World(pki, version, client_auth=ClientAuth.REQUIRED, verify=verify)
+    world.client = replace(world.client, credentials=pki.client("somebody"))
+    world.meet()
+    pair = Pair(world.client, world.server).run()
+    assert len(judged) == 2
+    assert isinstance(pair.server.error, ProtocolError)
+    assert pair.server.error.fault_member is Fault.CALLBACK_FAILED
 
 
 # Stores

@@ -127,16 +127,31 @@ class Broken:
         raise OSError("gone")
 
 
+class Strange:
+    """Anything but True is no: many a store says 1, or None, or another client's value."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def is_first(self, *_: object) -> Any:
+        return self._answer
+
+
 @pytest.mark.parametrize(
     "server",
     [
         {"groups": ["secp384r1"]},
         {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]},
         {"max_early_data": 0},
+        {"max_early_data": 999},
         {"tickets": 0, "max_early_data": 0, "ticket_keys": None},
         {"replay_guard": No()},
         {"replay_guard": Broken()},
+        {"replay_guard": Strange(None)},
+        {"replay_guard": Strange(1)},
+        {"replay_guard": Strange(b"yes")},
         {"session_context": b"another"},
+        {"clock": lambda: datetime.now(UTC) - timedelta(seconds=FRESHNESS + 1)},
         {"clock": lambda: datetime.now(UTC) + timedelta(seconds=FRESHNESS + 1)},
     ],
     ids=lambda settings: str(next(iter(settings))),

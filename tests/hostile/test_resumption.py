@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.flows.pair import Pair
+from tests.flows.pair import Pair, split_records
 from tests.hostile.conftest import ClientRefuses
 from tests.hostile.scripted import ScriptedServer
 from tests.pki import Pki
@@ -146,6 +146,24 @@ def test_more_refused_early_data_than_is_passed_over(pki: Pki) -> None:
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault_member is Fault.BAD_RECORD_MAC
+
+
+def test_a_server_that_went_back_to_tls12(pki: Pki) -> None:
+    """RFC 8446 D.3: the client must not go on; the server can read its alert."""
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    server = ServerConfig(credentials=pki.server("localhost"), max_early_data=1000)
+    Pair(client, server).run()
+    older = replace(server, versions=["TLSv1.2"], max_early_data=0)
+    connection, peer = ClientConnection(client, server_name="localhost"), ServerConnection(older)
+    _, hello = split_records(bytes(connection.data_to_send()))[0]
+    peer.receive_data(write_plaintext(ContentType.HANDSHAKE, hello))
+    with pytest.raises(ProtocolError) as caught:
+        connection.receive_data(peer.data_to_send())
+    assert caught.value.fault_member is Fault.OLDER_VERSION_AFTER_EARLY_DATA
+    assert connection.data_to_send() == b"\x15\x03\x03\0\x02\x02\x46"
+    # Its application connects again without early data.
+    again = Pair(replace(client, early_data=False), older).run()
+    assert again.client.info.version == "TLSv1.2"
 
 
 # Tickets that are none

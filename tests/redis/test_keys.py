@@ -28,7 +28,7 @@ NOW = 1_800_000_000.0
 ROTATION, LIFETIME, POLL = 100.0, 60.0, 0.01
 WRAPPING_KEY = bytes(range(32))
 STATE = SessionState(
-    0x0304, 0x1301, Secret(bytes(32)), 0, 100, 0, 0, "localhost", "", bytes(32)
+    0x0304, 0x1301, Secret(bytes(32)), 0, 0, 100, 0, 0, "localhost", "", bytes(32)
 )  # fmt: skip
 
 
@@ -380,14 +380,16 @@ def test_close_ends_the_thread(redis_server: RedisServer) -> None:
 
 def test_the_callback_may_close(redis_server: RedisServer) -> None:
     redis_server.kill()
-    told = threading.Event()
+    made, told = threading.Event(), threading.Event()
 
     def close(error: Exception) -> None:
+        made.wait(5)  # The thread may well be faster than the constructor.
         keys.close()
         told.set()
 
     with no_thread_is_left():
         keys = RedisTicketKeys(redis_server.url, on_error=close)
+        made.set()
         assert told.wait(5)
         keys.close()
 

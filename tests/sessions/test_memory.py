@@ -14,7 +14,7 @@ from tests.sessions.test_tickets import state
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.handshake.tickets13 import TicketIssuer, milliseconds
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.ticket_keys import TicketKeys
 
@@ -39,6 +39,7 @@ def test_a_server_does_not_grow() -> None:
 def issue(count: int, resumption: ResumptionSecret, keys: TicketKeys, now: datetime) -> None:
     """As many tickets, a hundred for each connection."""
     for _ in range(count // 100):
-        issuer = TicketIssuer(state(), resumption, keys, lambda: now, os.urandom, 2)
+        recent = state(authenticated_at=milliseconds(now))
+        issuer = TicketIssuer(recent, resumption, keys, lambda: now, os.urandom, 2)
         for _ in range(100):
             assert issuer.issue() is not None

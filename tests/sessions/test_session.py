@@ -21,6 +21,7 @@ sessions = st.builds(
     cipher_suite=st.text(max_size=20),
     secret=st.binary(min_size=32, max_size=48).map(Secret),
     ticket=st.binary(max_size=60),
+    authenticated_at=st.integers(0, 2**45),
     received_at=st.integers(0, 2**45),
     lifetime=st.integers(0, MAX_LIFETIME),
     session_id=st.binary(max_size=32),
@@ -42,6 +43,7 @@ def session(**changes: Any) -> Session:
         "cipher_suite": "TLS_AES_128_GCM_SHA256",
         "secret": Secret(b"s" * 32),
         "ticket": b"ticket",
+        "authenticated_at": 1_000_000,
         "received_at": 1_000_000,
         "lifetime": 100,
     }
@@ -71,7 +73,7 @@ def test_anything_else_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("format", 2),
+        ("format", 1),
         ("secret", "not base64!"),
         ("received_at", -1),
         ("lifetime", "long"),
@@ -94,6 +96,13 @@ def test_it_is_current_for_its_lifetime() -> None:
     # RFC 8446 4.6.1: clients keep no ticket for longer than seven days, whatever the server says.
     forever = session(lifetime=10**9)
     assert not forever.is_current(1_000_000 + 1000 * MAX_LIFETIME)
+
+
+def test_new_tickets_do_not_make_it_last_for_ever() -> None:
+    end = 1_000_000 + 1000 * MAX_LIFETIME
+    renewed = session(received_at=end - 1000)
+    assert renewed.is_current(end - 1)
+    assert not renewed.is_current(end)
 
 
 def test_the_age_is_obfuscated() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
+from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import new_key
 from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
 
@@ -18,6 +19,7 @@ states = st.builds(
     version=st.sampled_from([0x0303, 0x0304]),
     cipher_suite=st.integers(0, 0xFFFF),
     secret=st.binary(min_size=32, max_size=48).map(Secret),
+    authenticated_at=st.integers(0, 2**63),
     created_at=st.integers(0, 2**63),
     lifetime=st.integers(0, 2**32 - 1),
     age_add=st.integers(0, 2**32 - 1),
@@ -31,7 +33,9 @@ states = st.builds(
 
 
 def state(**changes: object) -> SessionState:
-    given = SessionState(0x0304, 0x1301, Secret(b"s" * 32), 1000, 10, 7, 0, "a", "h2", bytes(32))
+    given = SessionState(
+        0x0304, 0x1301, Secret(b"s" * 32), 1000, 1000, 10, 7, 0, "a", "h2", bytes(32)
+    )
     return type(given)(**{name: getattr(given, name) for name in given.__slots__} | changes)  # type: ignore[arg-type]
 
 
@@ -86,10 +90,25 @@ def test_no_key_no_ticket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "current"), [(999, False), (1000, True), (10_999, True), (11_000, False)]
+    ("now", "current"),
+    [
+        (100_000, True),
+        (109_999, True),
+        (110_000, False),
+        (40_000, True),  # Made by a server whose clock is a minute ahead.
+        (39_999, False),
+    ],
 )
 def test_it_is_current_for_its_lifetime(now: int, current: bool) -> None:
-    assert state().is_current(now) is current
+    assert state(created_at=100_000).is_current(now) is current
+
+
+def test_new_tickets_do_not_make_it_last_for_ever() -> None:
+    end = 1000 + 1000 * MAX_LIFETIME
+    renewed = state(created_at=end - 1000)
+    assert renewed.is_current(end - 1)
+    assert renewed.seconds_left(end - 1000) == 1
+    assert not renewed.is_current(end)
 
 
 def test_the_secret_does_not_show() -> None:

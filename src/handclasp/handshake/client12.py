@@ -103,8 +103,6 @@ async def complete_client_handshake(
     resumable: Resumable | None,
 ) -> Settled12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
-    if offer.early_data:
-        hs.records.go_back_to_plaintext()
     hs.records.go_on_in_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
     if agreed.resumed is not None:
@@ -171,8 +169,7 @@ def _info(
         alpn=agreed.alpn,
         server_name=offer.server_name,
         resumed=False,
-        # No TLS 1.2 server can take what was sent with the hello.
-        early_data="rejected" if offer.early_data else "none",
+        early_data="none",
         hello_retry=False,
         peer_chain_der=server.chain,
         peer_verified=server.verified,
@@ -301,13 +298,15 @@ def _keep(
     session_id = b"" if ticket else agreed.session_id
     if not ticket and (not session_id or agreed.resumed is not None):
         return  # Nothing new came; what was resumed is still in the store.
+    now = milliseconds(config.clock())
     resumable.keep(
         Session(
             version=VERSION,
             cipher_suite=info.cipher_suite,
             secret=master_secret.secret,
             ticket=ticket,
-            received_at=milliseconds(config.clock()),
+            authenticated_at=agreed.resumed.authenticated_at if agreed.resumed else now,
+            received_at=now,
             # RFC 5077 3.3: 0 leaves it to the client.
             lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
             session_id=session_id,

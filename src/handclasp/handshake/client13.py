@@ -48,7 +48,7 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
-from handclasp.handshake.tickets13 import TicketKeeper
+from handclasp.handshake.tickets13 import TicketKeeper, milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
 from handclasp.sessions.session import Session
@@ -135,7 +135,7 @@ async def complete_client_handshake(
         application.client,
         application.server,
         application.exporter,
-        keeper=_keeper(hs, config, info, application, resumable),
+        keeper=_keeper(hs, config, psk, info, application, resumable),
     )
 
 
@@ -179,6 +179,7 @@ def _info(
 def _keeper(
     hs: Dialogue,
     config: ClientConfig,
+    psk: Psk | None,
     info: ConnectionInfo,
     application: ApplicationSecrets,
     resumable: Resumable | None,
@@ -187,12 +188,15 @@ def _keeper(
     if resumable is None:
         return None
     resumption = application.master.resumption_secret(hs.transcript.digest())
+    resumed = psk.session if psk is not None else None
+    now = milliseconds(config.clock())
     template = Session(
         version=info.version,
         cipher_suite=info.cipher_suite,
         secret=Secret(),
         ticket=b"",
-        received_at=0,
+        authenticated_at=resumed.authenticated_at if resumed is not None else now,
+        received_at=now,
         lifetime=0,
         server_name=info.server_name,
         alpn=info.alpn,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handclasp.certificates.verify import VerifiedPeer
-from handclasp.config import ClientConfig, SharedConfig
+from handclasp.config import ClientConfig, ServerConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.questions import ConfirmPeer, VerifyPeer
+from handclasp.handshake.questions import ConfirmPeer, VerifyAgain, VerifyPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,22 @@ async def verify_peer(
         shown.sct_list,
     )
     peer: VerifiedPeer = await hs.ask(question)
-    if peer.chain != shown.chain:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
-    if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
-    return peer
+    return _checked(peer, shown, peer_is_server, server_name)
+
+
+async def verify_client_again(
+    hs: Dialogue, config: ServerConfig, chain: tuple[bytes, ...]
+) -> AuthenticatedPeer | None:
+    """Judge the certificates of a resumed client; None if they do not convince any more.
+
+    That it holds their key it proved when the session was made. Raises `ProtocolError`.
+    """
+    peer = await hs.ask(VerifyAgain(chain))
+    if peer is None:
+        return None
+    peer = _checked(peer, PeerCertificate(chain), False, None)
+    await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
+    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
 
 
 async def confirm_peer(
@@ -85,3 +96,14 @@ async def confirm_peer(
         return
     if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
         raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")
+
+
+def _checked(
+    peer: VerifiedPeer, shown: PeerCertificate, peer_is_server: bool, server_name: str | None
+) -> VerifiedPeer:
+    """The verdict, if it is about what was shown."""
+    if peer.chain != shown.chain:
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
+    if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
+    return peer

@@ -12,8 +12,7 @@ from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, Ci
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer
-from handclasp.handshake.questions import VerifyAgain
+from handclasp.handshake.peer import AuthenticatedPeer, verify_client_again
 from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
@@ -62,11 +61,9 @@ async def find_session(
         return None
     client: AuthenticatedPeer | None = None
     if state.client_chain:
-        peer = await hs.ask(VerifyAgain(state.client_chain))
-        if peer is None:
+        client = await verify_client_again(hs, config, state.client_chain)
+        if client is None:
             return None
-        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
     return KnownSession(state, suite, client)
 
 
@@ -85,16 +82,20 @@ def give_session(
     gift: Gift,
     info: ConnectionInfo,
     master_secret: MasterSecret12,
+    resumed: SessionState | None = None,
 ) -> None:
-    """Send the ticket, or remember the session by its id."""
+    """Send the ticket, or remember the session by its id; `resumed` is the one of before."""
     if not gift.ticket and not gift.session_id:
         return
+    now = milliseconds(config.clock())
+    left = resumed.seconds_left(now) if resumed is not None else config.ticket_lifetime
     state = SessionState(
         version=TLS12,
         cipher_suite=CIPHER_SUITES12[info.cipher_suite].code,
         secret=master_secret.secret,
-        created_at=milliseconds(config.clock()),
-        lifetime=config.ticket_lifetime,
+        authenticated_at=resumed.authenticated_at if resumed is not None else now,
+        created_at=now,
+        lifetime=min(config.ticket_lifetime, max(left, 0)),
         age_add=0,
         max_early_data=0,
         server_name=info.server_name or "",
@@ -106,7 +107,7 @@ def give_session(
     if gift.ticket:
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
         ticket = seal_ticket(state, _keys(config), config.entropy) or b""
-        hs.send(NewSessionTicket12(config.ticket_lifetime, ticket))
+        hs.send(NewSessionTicket12(state.lifetime, ticket))
     elif config.memory12 is not None and sum(map(len, state.client_chain)) <= MAX_TICKET:
         # What a client pads its certificates with is not kept for it.
         config.memory12.put(gift.session_id, state)

@@ -15,9 +15,9 @@ from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer
+from handclasp.handshake.peer import AuthenticatedPeer, verify_client_again
 from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
-from handclasp.handshake.questions import CheckReplay, FindPsk, VerifyAgain
+from handclasp.handshake.questions import CheckReplay, FindPsk
 from handclasp.handshake.tickets13 import milliseconds
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.psk import PreSharedKey
@@ -128,11 +128,9 @@ async def recognise_client(
     state = chosen.psk.state
     client: AuthenticatedPeer | None = None
     if state is not None and state.client_chain:
-        peer = await hs.ask(VerifyAgain(state.client_chain))
-        if peer is None:
+        client = await verify_client_again(hs, config, state.client_chain)
+        if client is None:
             return None
-        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
     # One ticket, one first flight with early data: stricter than to tell flights apart.
     token = hashlib.sha256(chosen.psk.identity).digest()
     return KnownClient(chosen.index, chosen.psk, client, token)
@@ -147,7 +145,7 @@ async def takes_early_data(
         not config.max_early_data
         or state is None
         or known.index != 0
-        or not state.max_early_data
+        or not 0 < state.max_early_data <= config.max_early_data
         or state.cipher_suite != suite.code
         or state.alpn != (alpn or "")
         or not _is_fresh(known.psk, state, milliseconds(config.clock()))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from itertools import count
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import THIS_PROCESS, ClientConfig
@@ -126,7 +128,7 @@ def _key(
 ) -> str:
     """Names all that a session is bound to; what has no name elsewhere is bound to this process."""
     callbacks = [
-        id(callback)
+        _number_of(callback)
         for callback in (config.verify, config.confirm_peer, config.choose_credentials)
         if callback is not None
     ]
@@ -143,6 +145,18 @@ def _key(
         (THIS_PROCESS, callbacks) if callbacks else (),
     ]
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()
+
+
+_NUMBERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_COUNTER = count()
+
+
+def _number_of(callback: object) -> int:
+    """Tells a callback from all others that this process ever has; its `id` may come again."""
+    try:
+        return _NUMBERS.setdefault(callback, next(_COUNTER))
+    except TypeError:
+        return next(_COUNTER)  # It cannot be known again, and so nothing is resumed with it.
 
 
 def _call(store: Callable[[], object]) -> object:

@@ -401,7 +401,7 @@ async def _resume(
         local_chain_der=(),
     )
     if gift.ticket:
-        give_session(hs, config, gift, info, master_secret)
+        give_session(hs, config, gift, info, master_secret, known.state)
 
     keys = master_secret.key_block()
     own_finished = master_secret.verify_data("server", hs.transcript.digest())

@@ -65,7 +65,7 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
-from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.handshake.tickets13 import TicketIssuer, milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
@@ -191,7 +191,7 @@ async def complete_server_handshake(
         application.server,
         application.client,
         application.exporter,
-        issuer=_issuer(hs, config, offer, info, application),
+        issuer=_issuer(hs, config, offer, known, info, application),
     )
 
 
@@ -246,6 +246,7 @@ def _issuer(
     hs: Dialogue,
     config: ServerConfig,
     offer: _Offer,
+    known: KnownClient | None,
     info: ConnectionInfo,
     application: ApplicationSecrets,
 ) -> TicketIssuer | None:
@@ -255,11 +256,14 @@ def _issuer(
         return None
     if info.psk_identity is not None:
         return None  # With its own key the client comes back just as fast; NSS cannot do both.
+    resumed = known.psk.state if known is not None else None
+    now = milliseconds(config.clock())
     state = SessionState(
         version=TLS13,
         cipher_suite=CIPHER_SUITES[info.cipher_suite].code,
         secret=Secret(),
-        created_at=0,
+        authenticated_at=resumed.authenticated_at if resumed is not None else now,
+        created_at=now,
         lifetime=config.ticket_lifetime,
         age_add=0,
         max_early_data=config.max_early_data,

@@ -41,12 +41,17 @@ class TicketIssuer:
     _issued: int = 0
 
     def issue(self) -> NewSessionTicket | None:
-        """One more ticket; None where there is no key, or the state is too long for one."""
+        """One more ticket; None without a key, or where the state is too long or too old."""
+        now = milliseconds(self.clock())
+        lifetime = min(self.state.lifetime, self.state.seconds_left(now))
+        if lifetime <= 0:
+            return None
         nonce = self._issued.to_bytes(4, "big")
         state = replace(
             self.state,
             secret=self.resumption.psk(nonce),
-            created_at=milliseconds(self.clock()),
+            created_at=now,
+            lifetime=lifetime,
             age_add=int.from_bytes(self.entropy(4), "big"),
         )
         try:

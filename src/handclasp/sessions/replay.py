@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 FRESHNESS = 10.0
 """Seconds by which a client's account of its ticket's age may differ from the server's."""
+
+_REMEMBERED = 3 * FRESHNESS
 
 
 class ReplayGuard(Protocol):
@@ -28,8 +31,10 @@ class ReplayGuard(Protocol):
 class ReplayFilter:
     """First flights seen by this process. Safe for threads.
 
-    Older ones than twice `FRESHNESS` need not be remembered, since they are not fresh. A ticket
-    that is older than this filter may have been used before: its early data are refused.
+    Older ones than twice `FRESHNESS` need not be remembered, since they are not fresh; they are for
+    thrice as long, should the clock be set. A ticket that is older than this filter may have been
+    used before: its early data are refused. In a process that was forked, all are: what its parent
+    and its siblings take is not known there (`handclasp.redis` has a filter for all of them).
 
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.
@@ -40,18 +45,19 @@ class ReplayFilter:
         self._capacity = capacity
         self._clock = clock
         self._started_at = clock()
+        self._process = os.getpid()
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._lock = Lock()
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight was not seen before; False as well if that is not known."""
         now = self._clock()
-        if ticket_created_at < self._started_at:
+        if ticket_created_at < self._started_at or os.getpid() != self._process:
             return False
         with self._lock:
             while self._seen:
                 oldest, at = next(iter(self._seen.items()))
-                if now - at < 2 * FRESHNESS:
+                if now - at < _REMEMBERED:
                     break
                 del self._seen[oldest]
             if token in self._seen or len(self._seen) >= self._capacity:

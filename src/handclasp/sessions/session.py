@@ -14,7 +14,7 @@ from handclasp.errors import ConfigurationError
 MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +28,9 @@ class Session:
         secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
         ticket: what to show to the server; empty for a session of TLS 1.2 that goes by its id.
         session_id: the server's name for the session in its memory (TLS 1.2 without tickets).
-        received_at: when the ticket came, in milliseconds since 1970.
+        authenticated_at: when the server last proved who it is, in a full handshake, in
+            milliseconds since 1970.
+        received_at: when the ticket came, likewise.
         lifetime: seconds for which the server said to keep it, at most seven days.
         age_add: what is added to the ticket's age, so that listeners cannot link connections.
         max_early_data: bytes that the server takes before the handshake is complete (0-RTT).
@@ -43,6 +45,7 @@ class Session:
     cipher_suite: str
     secret: Secret
     ticket: bytes
+    authenticated_at: int
     received_at: int
     lifetime: int
     session_id: bytes = b""
@@ -59,7 +62,10 @@ class Session:
 
     def is_current(self, now: int) -> bool:
         """Whether it may still be used, `now` being in milliseconds since 1970."""
-        return 0 <= now - self.received_at < 1000 * min(self.lifetime, MAX_LIFETIME)
+        age, since_proof = now - self.received_at, now - self.authenticated_at
+        lifetime = min(self.lifetime, MAX_LIFETIME)
+        # RFC 8446 4.6.1: new tickets must not make one proof of identity last for ever.
+        return 0 <= age < 1000 * lifetime and since_proof < 1000 * MAX_LIFETIME
 
     def age_at(self, now: int) -> int:
         """obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
@@ -93,7 +99,7 @@ def session_to_text(session: Session) -> str:
 
 _BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list")
 _CHAINS = ("peer_chain", "local_chain")
-_NUMBERS = ("received_at", "lifetime", "age_add", "max_early_data")
+_NUMBERS = ("authenticated_at", "received_at", "lifetime", "age_add", "max_early_data")
 
 
 def _to_json(value: object) -> object:

@@ -39,6 +39,16 @@ class TicketKey:
     key: bytes = field(repr=False)
     seals_from: float
     opens_until: float
+    _aead: Any = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def aead(self) -> Any:
+        """The cipher, made once: it is forgotten together with the key."""
+        if self._aead is None:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+            object.__setattr__(self, "_aead", AESGCM(self.key))
+        return self._aead
 
 
 class TicketKeys:
@@ -100,19 +110,3 @@ class TicketKeySource(Protocol):
 def new_key(seals_from: float, opens_until: float) -> TicketKey:
     """A random key."""
     return TicketKey(os.urandom(ID_SIZE), os.urandom(KEY_SIZE), seals_from, opens_until)
-
-
-def aead_of(key: TicketKey) -> Any:
-    """The cipher of a key, made once for as long as it is used."""
-    found = _AEADS.get(key.key)
-    if found is None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        if len(_AEADS) >= _MOST_AEADS:
-            _AEADS.clear()
-        found = _AEADS[key.key] = AESGCM(key.key)
-    return found
-
-
-_MOST_AEADS = 64
-_AEADS: dict[bytes, Any] = {}

@@ -14,13 +14,17 @@ from dataclasses import dataclass, field
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
-from handclasp.sessions.ticket_keys import ID_SIZE, NONCE_SIZE, TicketKey, aead_of
+from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.sessions.ticket_keys import ID_SIZE, NONCE_SIZE, TicketKey
 from handclasp.wire.reader import Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24
 
-_VERSION = 1
+_VERSION = 2
 _HEADER_SIZE = 1 + ID_SIZE
 _TAG_SIZE = 16
+_CLOCKS_DIFFER = 60_000
+"""Milliseconds by which a ticket of another server of the fleet may come from the future."""
+
 BINDING_SIZE = 32
 
 MAX_TICKET = 2**14
@@ -35,8 +39,10 @@ class SessionState:
         version: 0x0303 or 0x0304.
         cipher_suite: its code.
         secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
-        created_at: milliseconds since 1970.
-        lifetime: seconds.
+        authenticated_at: when both sides last proved who they are, in a full handshake, in
+            milliseconds since 1970.
+        created_at: when the ticket was made, likewise.
+        lifetime: seconds from then on.
         age_add: what the client adds to the ticket's age.
         max_early_data: bytes.
         server_name, alpn: what the connection was for; empty where there was none.
@@ -48,6 +54,7 @@ class SessionState:
     version: int
     cipher_suite: int
     secret: Secret
+    authenticated_at: int
     created_at: int
     lifetime: int
     age_add: int
@@ -60,7 +67,12 @@ class SessionState:
 
     def is_current(self, now: int) -> bool:
         """Whether it may still be resumed, `now` being in milliseconds since 1970."""
-        return 0 <= now - self.created_at < 1000 * self.lifetime
+        age = now - self.created_at
+        return -_CLOCKS_DIFFER <= age < 1000 * self.lifetime and self.seconds_left(now) > 0
+
+    def seconds_left(self, now: int) -> int:
+        """For how long tickets may go on being renewed (RFC 8446 section 4.6.1, the last words)."""
+        return MAX_LIFETIME - (now - self.authenticated_at) // 1000
 
 
 def seal_ticket(
@@ -76,7 +88,7 @@ def seal_ticket(
     header = _VERSION.to_bytes(1, "big") + key.key_id
     # Random nonces collide with a chance of 2^-33 after 2^32 tickets, more than a key ever seals.
     nonce = entropy(NONCE_SIZE)
-    sealed: bytes = aead_of(key).encrypt(nonce, plain, header + nonce)
+    sealed: bytes = key.aead.encrypt(nonce, plain, header + nonce)
     return header + nonce + sealed
 
 
@@ -94,7 +106,7 @@ def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None
     body = _HEADER_SIZE + NONCE_SIZE
     nonce = ticket[_HEADER_SIZE:body]
     try:
-        plain = aead_of(key).decrypt(nonce, ticket[body:], ticket[:body])
+        plain = key.aead.decrypt(nonce, ticket[body:], ticket[:body])
         return _read_state(plain)
     except (InvalidTag, ProtocolError, UnicodeDecodeError):
         return None
@@ -106,6 +118,7 @@ def _write_state(state: SessionState) -> bytes:
             state.version.to_bytes(2, "big"),
             state.cipher_suite.to_bytes(2, "big"),
             opaque8(state.secret),
+            state.authenticated_at.to_bytes(8, "big"),
             state.created_at.to_bytes(8, "big"),
             state.lifetime.to_bytes(4, "big"),
             state.age_add.to_bytes(4, "big"),
@@ -123,7 +136,8 @@ def _read_state(plain: bytes) -> SessionState:
     reader = Reader(plain, "ticket")
     version, suite = reader.uint16("version"), reader.uint16("cipher_suite")
     secret = Secret(reader.opaque8("secret", 32))
-    created_at = reader.uint32("created_at") << 32 | reader.uint32("created_at")
+    authenticated_at = _read_uint64(reader, "authenticated_at")
+    created_at = _read_uint64(reader, "created_at")
     lifetime, age_add = reader.uint32("lifetime"), reader.uint32("age_add")
     max_early_data = reader.uint32("max_early_data")
     server_name = reader.opaque16("server_name").decode("utf-8")
@@ -139,6 +153,7 @@ def _read_state(plain: bytes) -> SessionState:
         version,
         suite,
         secret,
+        authenticated_at,
         created_at,
         lifetime,
         age_add,
@@ -149,3 +164,7 @@ def _read_state(plain: bytes) -> SessionState:
         tuple(chain),
         scheme,
     )
+
+
+def _read_uint64(reader: Reader, name: str) -> int:
+    return reader.uint32(name) << 32 | reader.uint32(name)
