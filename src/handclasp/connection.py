@@ -108,12 +108,14 @@ class _Connection(Generic[Config]):
         "_tls_unique",
         "_trace",
         "_update_requested",
+        "_wire",
     )
 
     def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
         self._config = config
         self._is_client = is_client
         self._trace = trace
+        self._wire = trace.wire if trace is not None and trace.record_wire else None
         self._records = RecordLayer(
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
@@ -201,6 +203,8 @@ class _Connection(Generic[Config]):
                 and the next call raises.
         """
         self._raise_failure()
+        if self._wire is not None:
+            self._wire("received", bytes(data))
         if self._peer_closed:
             # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
             # ignored."
@@ -221,6 +225,8 @@ class _Connection(Generic[Config]):
             TruncationError: without a close_notify before, unless the config allows it.
         """
         self._raise_failure()
+        if self._trace is not None:
+            self._trace.transport_ended("received", "end")
         if self._peer_closed:
             return []
         if self._info is None:
@@ -236,10 +242,13 @@ class _Connection(Generic[Config]):
         try:
             if self._post is not None and not self._closed:
                 self._post.answer_if_owed()
-            return self._records.take()
+            out = self._records.take()
         except ProtocolError as error:
             self._end(error)
             raise
+        if out and self._wire is not None:
+            self._wire("sent", bytes(out))
+        return out
 
     # The application's side
 

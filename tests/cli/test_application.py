@@ -42,7 +42,6 @@ def test_a_command_that_is_not_there_is_a_wrong_argument(run: Run, command: str)
         ("connect", "localhost:1", "-v"),
         ("connect", "localhost:1", "-vv"),
         ("connect", "localhost:1", "--trace", "file.html"),
-        ("connect", "localhost:1", "--trace", "file.pcapng"),
         ("serve", "-v"),
         ("demo", "--verbose"),
     ],

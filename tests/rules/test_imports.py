@@ -93,6 +93,7 @@ PUBLIC_MODULES = (
     "trace.hooks",
     "trace.keylog",
     "trace.narrate",
+    "trace.pcapng",
 )
 
 NEVER_BELOW_ADAPTERS = {

@@ -18,6 +18,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.ends import note_ends
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
@@ -87,7 +88,7 @@ async def open_connection(
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
-        lambda: _client_of(config, name, _port_number(port, pump.plain), trace, early),
+        lambda: _client_of(config, name, port, trace, early, pump.plain),
         lambda: streams.protocol,
         handshake_timeout=config.handshake_timeout,
         close_timeout=close_timeout,
@@ -148,14 +149,15 @@ async def start_server(
     clients = Clients(on_handshake_error, loop)
 
     def make_pump() -> Pump:
-        return Pump(
+        pump = Pump(
             loop,
-            lambda: ServerConnection(config, trace=None if trace is None else trace()),
+            lambda: _server_of(config, None if trace is None else trace(), pump.plain),
             lambda: _server_protocol(limit, client_connected_cb, loop),
             handshake_timeout=config.handshake_timeout,
             close_timeout=close_timeout,
             clients=clients,
         )
+        return pump
 
     where: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
     server = await loop.create_server(make_pump, backlog=backlog, **where, **kwds)
@@ -202,7 +204,7 @@ async def start_tls(
         raise ConfigurationError("start_tls on a connection that is closed.")
     await writer.drain()
     _refuse_unread(reader, plain)
-    connection = _connection_of(config, server_name, port, trace)
+    connection = _connection_of(config, server_name, port, trace, plain)
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
@@ -227,12 +229,23 @@ async def start_tls(
 def _client_of(
     config: ClientConfig,
     server_name: str | None,
-    port: int | None,
+    port: int | str | None,
     trace: Trace | None,
     early: EarlyData,
+    plain: asyncio.Transport,
 ) -> ClientConnection:
-    connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    number = _port_number(port, plain)
+    connection = ClientConnection(config, server_name=server_name, port=number, trace=trace)
+    _note_ends(plain, trace)
     early.send_on(connection)
+    return connection
+
+
+def _server_of(
+    config: ServerConfig, trace: Trace | None, plain: asyncio.Transport
+) -> ServerConnection:
+    connection = ServerConnection(config, trace=trace)
+    _note_ends(plain, trace)
     return connection
 
 
@@ -241,10 +254,18 @@ def _connection_of(
     server_name: str | None,
     port: int | None,
     trace: Trace | None,
+    plain: asyncio.Transport,
 ) -> Connection:
     if isinstance(config, ServerConfig):
-        return ServerConnection(config, trace=trace)
-    return ClientConnection(config, server_name=server_name, port=port, trace=trace)
+        return _server_of(config, trace, plain)
+    connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    _note_ends(plain, trace)
+    return connection
+
+
+def _note_ends(plain: asyncio.Transport, trace: Trace | None) -> None:
+    if trace is not None:
+        note_ends(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
 
 
 class TLSServer(asyncio.AbstractServer):

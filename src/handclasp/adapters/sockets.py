@@ -31,6 +31,7 @@ from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast, overlo
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import wait
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
@@ -143,6 +144,7 @@ def wrap_client(
     _check_socket(sock)
     early = EarlyData(config, early_data)
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    _note_ends(sock, trace)
     early.send_on(connection)
     return _wrap(TLSSocket(sock, connection, config.handshake_timeout, early), handshake)
 
@@ -164,6 +166,7 @@ def wrap_server(
         raise ConfigurationError("wrap_server needs a ServerConfig with credentials.")
     _check_socket(sock)
     connection = ServerConnection(config, trace=trace)
+    _note_ends(sock, trace)
     return _wrap(TLSSocket(sock, connection, config.handshake_timeout, EarlyData()), handshake)
 
 
@@ -865,6 +868,12 @@ def _check_socket(sock: socket.socket) -> None:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
     if sock.gettimeout() == 0:
         raise ConfigurationError(_NON_BLOCKING)
+
+
+def _note_ends(sock: socket.socket, trace: Trace | None) -> None:
+    if trace is not None:
+        with suppress(OSError):  # A peer that is gone again has no address.
+            note_ends(trace, sock.getsockname(), sock.getpeername())
 
 
 def _wrap(tls: TLSSocket, handshake: bool) -> TLSSocket:

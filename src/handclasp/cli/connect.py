@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from handclasp.cli.captures import CAPTURE_ENDING, capturing_recorder
 from handclasp.cli.explained import explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
@@ -109,7 +110,10 @@ class _Attempt:
 @session_options
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
-    "--trace", metavar="FILE", help="Record the handshake into FILE, whose name must end in .json."
+    "--trace",
+    metavar="FILE",
+    help="Record into FILE: .json the handshake; .pcapng a capture that holds the secrets, too, "
+    "so that Wireshark opens it decrypted. Gives all away.",
 )
 @click.option(
     "--send",
@@ -190,7 +194,8 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
     from handclasp import Recorder
 
     if options["trace"]:
-        return Recorder()
+        is_capture = options["trace"].lower().endswith(CAPTURE_ENDING)
+        return capturing_recorder() if is_capture else Recorder()
     told = not options["quiet"] and not options["as_json"]
     return Recorder(limit=_EVENTS_TOLD_OF) if told else None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.errors import ConfigurationError
 
@@ -134,12 +135,15 @@ def keylog_of(path: str | None) -> Callable[[str], None] | None:
 
 
 def trace_file(path: str) -> Path:
-    """Where --trace goes: a .json file in a directory that exists. Raises `WrongArguments`."""
+    """Where --trace goes, in a directory that exists. Raises `WrongArguments`.
+
+    The ending says what to write: .json a trace, .pcapng a capture.
+    """
     ending = Path(path).suffix.lower()
-    if ending in (".html", ".pcapng"):
+    if ending == ".html":
         raise WrongArguments(f"--trace to a {ending} file is not available yet: use .json.")
-    if ending != ".json":
-        raise WrongArguments(f"--trace {path}: the name must end in .json.")
+    if ending not in (".json", CAPTURE_ENDING):
+        raise WrongArguments(f"--trace {path}: the name must end in .json or {CAPTURE_ENDING}.")
     if not Path(path).parent.is_dir():
         raise WrongArguments(f"--trace {path}: there is no directory {Path(path).parent}.")
     return Path(path)
@@ -148,7 +152,11 @@ def trace_file(path: str) -> Path:
 def save_trace(recorder: Recorder, path: Path) -> None:
     """Store what was recorded. Raises `WrongArguments`."""
     try:
-        recorder.save(path)
+        if path.suffix.lower() == CAPTURE_ENDING:
+            with CaptureFile(path) as capture:
+                capture.add(recorder)
+        else:
+            recorder.save(path)
     except OSError as error:
         raise WrongArguments(f"Cannot write the trace {path}: {error.strerror}.") from None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
+from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
 from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
@@ -56,7 +57,12 @@ EARLY_DATA_BYTES = 16384
     help="Let clients that come back ask with the first flight (0-RTT, RFC 8470).",
 )
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
-@click.option("--trace", metavar="DIR", help="Record each handshake into a .json file in DIR.")
+@click.option(
+    "--trace",
+    metavar="DIR",
+    help="Record each handshake into a .json file in DIR; or, if it ends in .pcapng, all "
+    "connections into one capture that Wireshark opens decrypted. That gives all away.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
 @later("--verbose", "-v")
 def command(directory: str, **options: Any) -> None:
@@ -67,8 +73,9 @@ def command(directory: str, **options: Any) -> None:
     """
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
-    traces = _traces(options["trace"])
     config = _config(options)
+    capture = _capture(options["trace"])
+    traces = _traces(options["trace"]) if capture is None else None
     listener = listen(options["host"], options["port"])
     talk: Any = _echo
     if not options["echo"]:
@@ -76,7 +83,7 @@ def command(directory: str, **options: Any) -> None:
 
         talk = serve_directory(directory)
     report = _Report(as_json=options["as_json"], traces=traces)
-    server = Server(listener, config, talk, report, record=traces is not None)
+    server = Server(listener, config, talk, report, record=traces is not None, capture=capture)
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options)
@@ -85,6 +92,8 @@ def command(directory: str, **options: Any) -> None:
         pass
     finally:
         server.close()
+        if capture is not None:
+            capture.close()
 
 
 def _config(options: dict[str, Any]) -> ServerConfig:
@@ -135,6 +144,15 @@ def _credentials(options: dict[str, Any]) -> list[Credentials]:
         if key_transport:
             credentials.append(authority.credentials(names, key_type="rsa-2048"))
         return credentials
+
+
+def _capture(path: str | None) -> CaptureFile | None:
+    if path is None or not path.lower().endswith(CAPTURE_ENDING):
+        return None
+    try:
+        return CaptureFile(Path(path))
+    except OSError as error:
+        raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
 
 
 def _traces(directory: str | None) -> Path | None:

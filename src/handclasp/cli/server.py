@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from handclasp.cli.captures import CaptureFile, capturing_recorder
 from handclasp.cli.outcome import WrongArguments
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ MAX_CONNECTIONS = 64
 
 IDLE_SECONDS = 60.0
 """How long a client may keep a connection without saying anything."""
+
+_LAST_SECONDS = 2.0
+"""How long connections that are ended may take to be written into the capture."""
 
 _WAKE_SECONDS = 1.0
 """Some systems do not interrupt `accept` for a signal, so it returns now and then."""
@@ -58,6 +63,7 @@ class Server:
         report: is told of each handshake when it is over, in the connection's thread, and once
             more if the connection fails with an alert later.
         record: record each connection.
+        capture: where to add each connection when it has ended.
     """
 
     def __init__(
@@ -68,14 +74,16 @@ class Server:
         report: Callable[[Visit], None],
         *,
         record: bool = False,
+        capture: CaptureFile | None = None,
     ) -> None:
         self._listener = listener
         self._config = config
         self._talk = talk
         self._report = report
         self._record = record
+        self._capture = capture
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._closed = False
         listener.settimeout(_WAKE_SECONDS)
@@ -106,16 +114,21 @@ class Server:
         self._closed = True
         self._listener.close()
         with self._lock:
+            threads = list(self._open.values())
             for sock in self._open:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+        if self._capture is not None:
+            deadline = time.monotonic() + _LAST_SECONDS
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        with self._lock:
-            self._open.add(sock)
         thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
         try:
-            thread.start()
+            with self._lock:  # So that `close` finds it either begun or not at all.
+                self._open[sock] = thread
+                thread.start()
         except RuntimeError:  # No more threads on this machine: this client has bad luck.
             self._forget(sock)
 
@@ -126,9 +139,23 @@ class Server:
             self._forget(sock)
 
     def _converse(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        if self._capture is None:
+            from handclasp import Recorder
+
+            self._converse_recorded(sock, address, Recorder() if self._record else None)
+            return
+        recorder = capturing_recorder()
+        try:
+            self._converse_recorded(sock, address, recorder)
+        finally:
+            with suppress(OSError):  # The disk is full; clients still come.
+                self._capture.add(recorder)
+
+    def _converse_recorded(
+        self, sock: socket.socket, address: tuple[str, int], recorder: Recorder | None
+    ) -> None:
         import handclasp
 
-        recorder = handclasp.Recorder() if self._record else None
         try:
             sock.settimeout(IDLE_SECONDS)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -152,7 +179,7 @@ class Server:
 
     def _forget(self, sock: socket.socket) -> None:
         with self._lock:
-            self._open.discard(sock)
+            self._open.pop(sock, None)
         sock.close()
         self._free.release()
 

@@ -121,6 +121,38 @@ class Failed:
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class TransportSeen:
+    """The TCP connection below: IP addresses and ports of both ends, where they are known."""
+
+    at_ns: int
+    local_address: str
+    local_port: int
+    peer_address: str
+    peer_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class WireSeen:
+    """Bytes as the transport took or brought them, in its own pieces, records or not.
+
+    Only noted where `record_wire` was opted into.
+    """
+
+    at_ns: int
+    direction: str
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportEnded:
+    """The transport brings (or takes) no more; `how` is "end" (FIN) or "reset" (RST)."""
+
+    at_ns: int
+    direction: str
+    how: str
+
+
 TraceEvent: TypeAlias = (
     MessageSeen
     | RecordSeen
@@ -132,6 +164,9 @@ TraceEvent: TypeAlias = (
     | QuestionAnswered
     | Settled
     | Failed
+    | TransportSeen
+    | WireSeen
+    | TransportEnded
 )
 
 _KINDS: Mapping[str, type[TraceEvent]] = {
@@ -145,6 +180,9 @@ _KINDS: Mapping[str, type[TraceEvent]] = {
     "answer": QuestionAnswered,
     "settled": Settled,
     "failed": Failed,
+    "transport": TransportSeen,
+    "wire": WireSeen,
+    "transport_ended": TransportEnded,
 }
 _KIND_OF = {event: kind for kind, event in _KINDS.items()}
 

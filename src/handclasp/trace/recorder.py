@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.errors import TLSError
+from handclasp.errors import ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
     AlertSeen,
@@ -24,6 +24,9 @@ from handclasp.trace.events import (
     Settled,
     TraceEvent,
     TraceFormatError,
+    TransportEnded,
+    TransportSeen,
+    WireSeen,
     event_from_json,
     event_to_json,
 )
@@ -43,13 +46,20 @@ class Recorder:
     Args:
         record_secrets: also keep the connection's secrets. Whoever has such a trace can read and
             forge the conversation.
+        record_wire: also keep the bytes of the transport as they were, application data and all,
+            so that `to_pcapng` can make a capture of them.
         clock: nanoseconds from anywhere that never goes back.
+        wall_clock: nanoseconds since 1970 (UTC), asked once.
         limit: the most events to keep; what comes later is counted in `dropped`, so that a long
             conversation does not grow without end.
+        wire_limit: the most bytes of the transport to keep; from the piece on that does not fit
+            in, none is kept and each counts as dropped.
 
     Attributes:
         events: what was noted, in order.
         dropped: how many events came after `limit`.
+        began_at_ns: when the recorder was made, in nanoseconds since 1970 (UTC); events count
+            from there.
     """
 
     def __init__(
@@ -57,13 +67,19 @@ class Recorder:
         record_secrets: bool = False,
         clock: Callable[[], int] = time.perf_counter_ns,
         *,
+        record_wire: bool = False,
+        wall_clock: Callable[[], int] = time.time_ns,
         limit: int = 50_000,
+        wire_limit: int = 64 * 1024 * 1024,
     ) -> None:
         self.record_secrets = record_secrets
+        self.record_wire = record_wire
         self.events: list[TraceEvent] = []
         self.dropped = 0
         self._clock = clock
         self._limit = limit
+        self._wire_left = wire_limit
+        self.began_at_ns = wall_clock()
         self._began = clock()
         self._asked: dict[str, int] = {}
 
@@ -85,10 +101,15 @@ class Recorder:
         events, dropped = trace.get("events"), trace.get("dropped")
         if not isinstance(events, list) or type(dropped) is not int:
             raise TraceFormatError("This trace lacks its events, or how many were dropped.")
+        began_at_ns = trace.get("began_at_ns", 0)
+        if type(began_at_ns) is not int or began_at_ns < 0:
+            raise TraceFormatError("This trace has a wrong began_at_ns.")
         recorder = cls()
+        recorder.began_at_ns = began_at_ns
         recorder.events = [event_from_json(event) for event in cast("list[object]", events)]
         recorder.dropped = dropped
         recorder.record_secrets = any(isinstance(e, SecretDerived) for e in recorder.events)
+        recorder.record_wire = any(isinstance(e, WireSeen) for e in recorder.events)
         return recorder
 
     def to_json(self) -> str:
@@ -97,6 +118,7 @@ class Recorder:
             {
                 "format": FORMAT,
                 "dropped": self.dropped,
+                "began_at_ns": self.began_at_ns,
                 "events": [event_to_json(event) for event in self.events],
             },
             indent=1,
@@ -121,7 +143,46 @@ class Recorder:
 
         return page_of(self.events, title, describe)
 
+    def to_pcapng(self) -> bytes:
+        """The transport's bytes as a capture file, which Wireshark, tshark and others open.
+
+        Each piece stands in a TCP segment of its own, or in several, with the addresses that were
+        recorded; where none were, documentation addresses (RFC 5737) stand in. With
+        `record_secrets`, the file holds the secrets, too, and opens decrypted: then whoever has it
+        can read the conversation.
+
+        Raises:
+            ConfigurationError: this recorder was made without `record_wire`.
+        """
+        if not self.record_wire:
+            raise ConfigurationError(
+                "There are no bytes of the transport to make a capture of: use "
+                "Recorder(record_wire=True, record_secrets=True)."
+            )
+        from handclasp.trace.pcapng import capture_of
+
+        return capture_of(self.events, self.began_at_ns)
+
     # The hook's methods, as `hooks.Trace` defines them.
+
+    def transport(self, local: tuple[str, int], peer: tuple[str, int]) -> None:
+        """Who talks with whom."""
+        self._note(TransportSeen(self._now(), *local, *peer))
+
+    def transport_ended(self, direction: str, how: str) -> None:
+        """The transport has ended, in one direction at least."""
+        self._note(TransportEnded(self._now(), direction, how))
+
+    def wire(self, direction: str, data: bytes) -> None:
+        """Bytes of the transport."""
+        if not self.record_wire:
+            return
+        if len(data) <= self._wire_left:
+            self._wire_left -= len(data)
+            self._note(WireSeen(self._now(), direction, bytes(data)))
+        else:
+            self._wire_left = 0
+            self.dropped += 1
 
     def message(self, direction: str, epoch: str, message_type: int, raw: bytes) -> None:
         """A whole handshake message."""

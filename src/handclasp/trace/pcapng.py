@@ -1,0 +1,112 @@
+"""A recorded conversation as a capture file: pcapng blocks, and the secrets to open it with.
+
+A pcapng file is a sequence of blocks, each with its type and length (draft-ietf-opsawg-pcapng):
+a section header, an interface, then packets. The secrets stand in a block of their own before the
+packets that they open, in the form of SSLKEYLOGFILE (RFC 9850). `framing` makes the packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from handclasp.trace.events import MessageSeen, SecretDerived, TraceEvent
+from handclasp.trace.framing import Frame, frames_of
+from handclasp.wire.iana import HandshakeType
+
+SECRETS_BLOCK = 0x0000000A
+TLS_SECRETS = 0x544C534B
+"""The secrets are lines of an SSLKEYLOGFILE."""
+
+KEYLOG_LABELS = frozenset(
+    (
+        "CLIENT_RANDOM",
+        "CLIENT_EARLY_TRAFFIC_SECRET",
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+        "CLIENT_TRAFFIC_SECRET_0",
+        "SERVER_TRAFFIC_SECRET_0",
+        "EXPORTER_SECRET",
+    )
+)
+
+
+def capture_of(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
+    """The whole file for one connection.
+
+    Args:
+        events: what a recorder noted that keeps the transport's bytes.
+        began_at_ns: when it began to, in nanoseconds since 1970 (UTC).
+    """
+    return capture_header() + connection_blocks(events, began_at_ns)
+
+
+def capture_header() -> bytes:
+    """How a file begins, before any number of `connection_blocks`."""
+    about = _option(_COMMENT, b"What a TLS library recorded; the lower layers are made up.")
+    about += _option(_USER_APPLICATION, b"handclasp")
+    section = _BYTE_ORDER.to_bytes(4, "little") + b"\x01\x00\x00\x00" + b"\xff" * 8
+    interface = _ETHERNET.to_bytes(2, "little") + bytes(2) + bytes(4)
+    options = _option(_INTERFACE_NAME, b"handclasp") + _option(_TIME_RESOLUTION, b"\x09")
+    return _block(_SECTION, section + about + _END) + _block(_INTERFACE, interface + options + _END)
+
+
+def connection_blocks(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
+    """The secrets of one connection, where they were recorded, and its packets."""
+    lines = "".join(f"{line}\n" for line in keylog_lines(events)).encode("ascii")
+    blocks = [_secrets(lines)] if lines else []
+    blocks += [_packet(frame, began_at_ns) for frame in frames_of(events)]
+    return b"".join(blocks)
+
+
+def keylog_lines(events: Iterable[TraceEvent]) -> Iterator[str]:
+    """The secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello."""
+    client_random: str | None = None
+    for event in events:
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:
+            # After the header and legacy_version; a second hello has the same (RFC 8446 4.1.2).
+            client_random = client_random or event.raw[6:38].hex()
+        elif isinstance(event, SecretDerived) and event.label in KEYLOG_LABELS and client_random:
+            yield f"{event.label} {client_random} {event.value.hex()}"
+
+
+_SECTION = 0x0A0D0D0A
+_INTERFACE = 0x00000001
+_ENHANCED_PACKET = 0x00000006
+_BYTE_ORDER = 0x1A2B3C4D
+_ETHERNET = 1
+
+_END = bytes(4)
+_COMMENT = 1
+_INTERFACE_NAME = 2
+_PACKET_FLAGS = 2
+_USER_APPLICATION = 4
+_TIME_RESOLUTION = 9
+_INBOUND, _OUTBOUND = 1, 2
+
+
+def _secrets(lines: bytes) -> bytes:
+    head = TLS_SECRETS.to_bytes(4, "little") + len(lines).to_bytes(4, "little")
+    return _block(SECRETS_BLOCK, head + _padded(lines))
+
+
+def _packet(frame: Frame, began_at_ns: int) -> bytes:
+    moment = (began_at_ns + frame.at_ns) & 0xFFFFFFFFFFFFFFFF
+    size = len(frame.octets).to_bytes(4, "little")
+    head = bytes(4) + (moment >> 32).to_bytes(4, "little")
+    head += (moment & 0xFFFFFFFF).to_bytes(4, "little") + size + size
+    direction = (_OUTBOUND if frame.direction == "sent" else _INBOUND).to_bytes(4, "little")
+    options = _option(_PACKET_FLAGS, direction) + _END
+    return _block(_ENHANCED_PACKET, head + _padded(frame.octets) + options)
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = (len(body) + 12).to_bytes(4, "little")
+    return kind.to_bytes(4, "little") + length + body + length
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return code.to_bytes(2, "little") + len(value).to_bytes(2, "little") + _padded(value)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
