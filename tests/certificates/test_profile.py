@@ -125,6 +125,12 @@ class TestAuthorities:
         assert "9001 bits" in profile.authority(certificate, *der_of(certificate)).cost
 
 
+def check_leaf(
+    path: Sequence[x509.Certificate], policy: CertificatePolicy, *, is_client: bool = False
+) -> None:
+    profile.check_leaf(path, profile.extensions_of(path[0]), policy, is_client=is_client)
+
+
 class TestLeaf:
     def test_what_it_is_for(self, pki: Pki) -> None:
         for leaf, policy, words in (
@@ -134,16 +140,16 @@ class TestLeaf:
         ):
             path = [pki.issue(leaf, P256), pki.certificate]
             with pytest.raises(CertificateError) as caught:
-                profile.check_leaf(path, policy, is_client=True)
+                check_leaf(path, policy, is_client=True)
             assert caught.value.fault_member is Fault.CERTIFICATE_WRONG_PURPOSE
             assert words in caught.value.detail
 
     def test_what_is_good_enough(self, pki: Pki) -> None:
         good = pki.issue(Leaf(digital_signature=None), P256)
-        profile.check_leaf([good, pki.certificate], WEB, is_client=False)
+        check_leaf([good, pki.certificate], WEB)
         aimless = pki.issue(Leaf(purpose=None), P256)
-        profile.check_leaf([aimless, pki.certificate], PRIVATE, is_client=False)
-        profile.check_leaf([aimless], WEB, is_client=False)  # It is trusted by itself.
+        check_leaf([aimless, pki.certificate], PRIVATE)
+        check_leaf([aimless], WEB)  # It is trusted by itself.
 
 
 class TestCommonName:

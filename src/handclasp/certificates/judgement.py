@@ -24,7 +24,7 @@ from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, encoded, parse
+from handclasp.certificates.evidence import Evidence, parse
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.path import build_path
@@ -76,7 +76,7 @@ def judge(
             _check_pins([leaf], policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
-    _check_readable(leaf)
+    extensions = _readable_extensions(leaf)
     known = {
         id(other): _affordable(other, der) for other, der in zip(others, chain[1:], strict=True)
     }
@@ -85,12 +85,13 @@ def judge(
     except Exception as error:
         names = () if name is None else (name,)
         raise refusal(certificates, Context(trust, names, now, policy), error) from error
-    issuers = [known.get(id(each)) or profile.authority(each, encoded(each)) for each in path[1:]]
-    profile.check_leaf(path, policy, is_client=name is None)
+    issuers = [known.get(id(each)) or profile.authority_of(each) for each in path[1:]]
+    profile.check_leaf(path, extensions, policy, is_client=name is None)
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
     profile.check_issuers(path, issuers, trust, policy)
-    ends = _check_policy(evidence, path, name, now, policy)
+    must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
+    ends = _check_policy(evidence, path, name, now, policy, must_staple=must_staple)
     not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
     path_der = (chain[0], *[issuer.der for issuer in issuers])
@@ -108,10 +109,10 @@ def _anchors_by_records(
     return TrustStore.from_certificates(anchors)
 
 
-def _check_readable(leaf: x509.Certificate) -> None:
+def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
     """The verifier passes over extensions that it does not need; the rules after it do not."""
     try:
-        _ = leaf.extensions
+        return profile.extensions_of(leaf)
     except Exception as error:
         detail = f"the extensions of {subject_of(leaf)} cannot be read"
         raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
@@ -132,6 +133,8 @@ def _check_policy(
     name: str | None,
     now: datetime,
     policy: CertificatePolicy,
+    *,
+    must_staple: bool,
 ) -> list[datetime]:
     """What the user's policy adds; gives until when the answers of others hold."""
     ends: list[datetime] = []
@@ -140,9 +143,7 @@ def _check_policy(
     if policy.stapled_ocsp != "ignore":
         if evidence.ocsp_response is not None:
             ends.append(check_staple(evidence.ocsp_response, path, now))
-        elif policy.stapled_ocsp == "require" or (
-            name is not None and _must_staple(evidence, path)
-        ):
+        elif must_staple or policy.stapled_ocsp == "require":
             raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
     if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
         ends.append(end)
@@ -154,15 +155,6 @@ def _check_policy(
             detail = f"{len(found)} of {policy.required_timestamps} that are required"
             raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
     return ends
-
-
-def _must_staple(evidence: Evidence, path: Sequence[x509.Certificate]) -> bool:
-    # Reading the extensions takes time, and few certificates have this one.
-    return _TLS_FEATURE in evidence.chain[0] and demands_staple(path[0])
-
-
-_TLS_FEATURE = bytes.fromhex("06082b06010505070118")
-"""The object identifier id-pe-tlsfeature in DER (RFC 7633 section 4)."""
 
 
 def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:

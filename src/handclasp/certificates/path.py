@@ -53,7 +53,7 @@ def build_path(
         Exception: there is none. Not only VerificationError: hostile DER shows late, as
             ValueError, TypeError and others, because keys and extensions are read when needed.
     """
-    builder = PolicyBuilder().store(trust.store).time(now).max_chain_depth(policy.max_intermediates)
+    builder = trust.path_builder(policy.max_intermediates).time(now)
     intermediates = list(others)
     try:
         strict = builder if name is not None else builder.extension_policies(**_for_clients())

@@ -18,6 +18,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
     certificate_names,
@@ -33,6 +34,15 @@ from handclasp.faults import Fault
 
 _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
+
+
+Extensions = dict[type[Any], Any]
+"""By their very class: isinstance is slow with the abstract base that extensions have."""
+
+
+def extensions_of(certificate: x509.Certificate) -> Extensions:
+    """The extensions of a certificate. Raises what cryptography raises."""
+    return {entry.value.__class__: entry.value for entry in certificate.extensions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,12 @@ def authority(certificate: x509.Certificate, der: bytes) -> Authority:
 
 
 @lru_cache(maxsize=512)
+def authority_of(certificate: x509.Certificate) -> Authority:
+    """The same of a certificate that comes up again and again, such as an anchor's."""
+    return authority(certificate, encoded(certificate))
+
+
+@lru_cache(maxsize=512)
 def _kept(der: bytes) -> Authority:
     return _examined(x509.load_der_x509_certificate(der), der)
 
@@ -74,9 +90,7 @@ def _examined(certificate: x509.Certificate, der: bytes) -> Authority:
 
 def _form(certificate: x509.Certificate) -> str:
     try:
-        extensions: dict[type[Any], Any] = {
-            type(entry.value): entry.value for entry in certificate.extensions
-        }
+        extensions = extensions_of(certificate)
     except Exception:
         return "has extensions that cannot be read"
     identifier = extensions.get(x509.AuthorityKeyIdentifier)
@@ -116,25 +130,27 @@ def check_issuers(
 
 
 def check_leaf(
-    path: Sequence[x509.Certificate], policy: CertificatePolicy, *, is_client: bool
+    path: Sequence[x509.Certificate],
+    extensions: Extensions,
+    policy: CertificatePolicy,
+    *,
+    is_client: bool,
 ) -> None:
     """What is asked of a leaf's keyUsage and extendedKeyUsage besides what the verifier asks.
+
+    Args:
+        extensions: those of the leaf, as `extensions_of` gives them.
 
     Raises:
         CertificateError: the leaf is not meant for this use.
     """
-    usage = purposes = None
-    for extension in path[0].extensions:
-        if isinstance(extension.value, x509.KeyUsage):
-            usage = extension.value
-        elif isinstance(extension.value, x509.ExtendedKeyUsage):
-            purposes = extension.value
+    usage = extensions.get(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
         # RFC 8446 4.4.2.2: the bit MUST be set if the extension is present.
         detail = "its key usage does not allow digital signatures"
         raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
     # Who trusts one certificate by itself asks no authority what it is for.
-    if purposes is None and policy.profile == "web" and len(path) > 1:
+    if x509.ExtendedKeyUsage not in extensions and policy.profile == "web" and len(path) > 1:
         role = "client" if is_client else "server"
         detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
         raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)

@@ -52,6 +52,5 @@ class RememberedChains(Generic[Proof]):
         """Keep a proof for as long as it holds; a clock set back does not need it again."""
         with self._lock:
             self._entries[key] = _Entry(proof, not_before, not_after)
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._capacity:
+            if len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)

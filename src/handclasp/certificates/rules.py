@@ -25,7 +25,6 @@ from handclasp.certificates.describe import (
     key_usage_of,
     signature_algorithm_of,
 )
-from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, key_problem
 from handclasp.certificates.name_constraints import TooManyError, listed, violation
 from handclasp.certificates.names import certificate_names, claims_host, covers, shown, subject_of
@@ -536,7 +535,7 @@ def _name_constraints(issuer: x509.Certificate, below: Sequence[x509.Certificate
 
 
 def _identifiers(issuer: x509.Certificate, context: Context) -> Finding:
-    form = profile.authority(issuer, encoded(issuer)).form
+    form = profile.authority_of(issuer).form
     excused = issuer in context.trust.vetted
     problem = f"the authority {subject_of(issuer)} {form}" if form and not excused else ""
     evidence = f"it {form}, but a root program vetted it" if form else "as they must be"

@@ -19,7 +19,7 @@ from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.x509.verification import Store
+    from cryptography.x509.verification import PolicyBuilder, Store
 
 _Anchors = frozenset["x509.Certificate"]
 
@@ -32,6 +32,7 @@ class TrustStore:
     """
 
     __slots__ = (
+        "_builders",
         "_fingerprint",
         "_load",
         "_lock",
@@ -49,6 +50,7 @@ class TrustStore:
         self._lock = Lock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
         self._store: Store | None = None
+        self._builders: dict[int, PolicyBuilder] = {}
         self._fingerprint: bytes | None = None
 
     @classmethod
@@ -152,6 +154,16 @@ class TrustStore:
 
             self._store = Store(list(self.anchors))
         return self._store
+
+    def path_builder(self, max_intermediates: int) -> PolicyBuilder:
+        """What cryptography's verifiers are built with, but for the time and the subject."""
+        builder = self._builders.get(max_intermediates)
+        if builder is None:
+            from cryptography.x509.verification import PolicyBuilder
+
+            builder = PolicyBuilder().store(self.store).max_chain_depth(max_intermediates)
+            self._builders[max_intermediates] = builder
+        return builder
 
     @property
     def fingerprint(self) -> bytes:

@@ -6,10 +6,11 @@ without it: a forgotten verification does not type-check, and fails if it is tri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.describe import spki_pin
@@ -20,6 +21,9 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
+
+if TYPE_CHECKING:
+    from handclasp.certificates.judgement import Judgement
 
 Purpose = Literal["server", "client"]
 
@@ -178,11 +182,8 @@ def _verify(
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
         return known
-    # Imported late, as it needs cryptography.x509, which costs more to import than all the rest.
-    from handclasp.certificates.judgement import judge
-
     try:
-        judgement = judge(evidence, trust, name, now, policy)
+        judgement = _judge()(evidence, trust, name, now, policy)
     except CertificateError as error:
         error.chain = evidence.chain
         error.ocsp_response, error.sct_list = evidence.ocsp_response, evidence.sct_list
@@ -200,6 +201,14 @@ def _verify(
     if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
         trust.remembered.remember(key, proof, *judgement.holds)
     return proof
+
+
+@cache
+def _judge() -> Callable[..., Judgement]:
+    # Imported late, as it needs cryptography.x509, which costs more to import than all the rest.
+    from handclasp.certificates.judgement import judge
+
+    return judge
 
 
 def _taken(
