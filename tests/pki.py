@@ -444,3 +444,39 @@ def key_pem(key: Any, password: bytes | None = None) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
     )
+
+
+def pss_credentials(pki: Pki) -> Credentials:
+    """An RSA key that its certificate declares as id-RSASSA-PSS.
+
+    cryptography signs with such keys but writes none, so the algorithm of the finished
+    certificate's SubjectPublicKeyInfo is replaced. The issuer's signature does not survive that.
+    """
+    key = key_of_type("rsa-2048")
+    builder = leaf_builder(Leaf(), key.public_key(), named("an issuer"), pki.now)
+    certificate = builder.sign(
+        key,
+        hashes.SHA256(),
+        rsa_padding=padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH),
+    )
+    rsae = bytes.fromhex("300d06092a864886f70d0101010500")
+    pss = bytes.fromhex("300b06092a864886f70d01010a")
+    der = _with_other_algorithm(certificate, rsae, pss)
+    signer = LocalSigner(key, spki_is_pss=True)
+    return Credentials.from_signer([der], signer)
+
+
+def _with_other_algorithm(certificate: x509.Certificate, old: bytes, new: bytes) -> bytes:
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    tbs = certificate.tbs_certificate_bytes
+    at = tbs.index(old)
+    head = bytearray(tbs[:at] + new + tbs[at + len(old) :])
+    shorter = len(old) - len(new)
+    # The lengths of TBSCertificate and of SubjectPublicKeyInfo, both of two bytes (30 82 xx xx).
+    for start in (0, at - 4):
+        assert head[start : start + 2] == b"\x30\x82"
+        size = int.from_bytes(head[start + 2 : start + 4], "big") - shorter
+        head[start + 2 : start + 4] = size.to_bytes(2, "big")
+    rest = der[der.index(tbs) + len(tbs) :]
+    body = bytes(head) + rest
+    return b"\x30\x82" + len(body).to_bytes(2, "big") + body

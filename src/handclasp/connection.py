@@ -68,7 +68,7 @@ from handclasp.handshake.resumable import find_resumable
 from handclasp.handshake.server import server_handshake
 from handclasp.handshake.settled import Settled, Settled12
 from handclasp.info import ConnectionInfo
-from handclasp.keys.schedule12 import Exporter12
+from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
@@ -343,7 +343,9 @@ class _Connection(Generic[Config]):
 
         Raises:
             ConfigurationError: before the handshake is complete, a label that is not ASCII of 1
-                to 249 characters, or a length outside of 1 to 255 hashes.
+                to 249 characters, or a length outside of 1 to 255 hashes. In TLS 1.2 also a label
+                of the handshake's own, and without the extended master secret (RFC 7627 section
+                5.4).
         """
         exporter = self._exporter
         if exporter is None:
@@ -354,6 +356,10 @@ class _Connection(Generic[Config]):
             raise ConfigurationError(
                 f"An exporter gives 1 to {exporter.longest} bytes, not {length}."
             )
+        if isinstance(exporter, Exporter12):
+            self._require_extended_master_secret("what it exports")
+            if label in RESERVED_LABELS:
+                raise ConfigurationError(f"TLS itself uses the label {label!r} (RFC 5705 4).")
         return exporter.export(label, context, length)
 
     def channel_binding(self, binding_type: str = "tls-exporter") -> bytes:
@@ -364,15 +370,13 @@ class _Connection(Generic[Config]):
 
         Raises:
             ConfigurationError: another type, before the handshake is complete, without the
-                extended master secret where the type needs it (RFC 7627 section 6.1), or a
-                certificate whose signature has no hash of its own (RFC 5929 section 4.1 defines
-                none then).
+                extended master secret where the type needs it (RFC 7627 section 5.4), without a
+                certificate of the server in a handshake that this side remembers, or one whose
+                signature has no hash of its own (RFC 5929 section 4.1 defines none then).
         """
         if binding_type == "tls-unique":
             return self._unique_binding()
         if binding_type == "tls-exporter":
-            if isinstance(self._exporter, Exporter12):
-                self._require_extended_master_secret(binding_type)
             return self.export_keying_material("EXPORTER-Channel-Binding", b"", 32)
         if binding_type != "tls-server-end-point":
             raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS.")
@@ -388,6 +392,11 @@ class _Connection(Generic[Config]):
                 "tls-server-end-point is about a certificate, and the server showed a raw public "
                 "key; use tls-exporter."
             )
+        if not chain:
+            raise ConfigurationError(
+                "tls-server-end-point is about the server's certificate, and this side knows of "
+                "none: a session or key of before stood for it; use tls-exporter."
+            )
         return _server_end_point(chain[0])
 
     # Inside
@@ -401,12 +410,12 @@ class _Connection(Generic[Config]):
         self._require_extended_master_secret("tls-unique")
         return self._tls_unique
 
-    def _require_extended_master_secret(self, binding_type: str) -> None:
+    def _require_extended_master_secret(self, what: str) -> None:
         exporter = self._exporter
         if isinstance(exporter, Exporter12) and not exporter.master_secret.extended:
             raise ConfigurationError(
-                f"Without the extended master secret, {binding_type} does not tell connections "
-                "apart (RFC 7627 6.1): use a peer that supports it."
+                f"This connection is without the extended master secret: {what} could be the same "
+                "on another one (RFC 7627 5.4). Use a peer that supports it."
             )
 
     def _start(self, handshake: Coroutine[Any, Any, Settled]) -> None:

@@ -6,25 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.flows.pair import Pair
-from tests.pki import Leaf, Pki, key_of_type, leaf_builder, named
+from tests.pki import Leaf, Pki, pss_credentials
 
 from handclasp import (
     ClientAuth,
     ClientConfig,
     ConfigurationError,
-    Credentials,
     Fault,
     PeerAlertError,
     ProtocolError,
     ServerConfig,
 )
-from handclasp.certificates.credentials import LocalSigner
 from handclasp.crypto.groups import DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES
@@ -281,42 +275,6 @@ def test_keys_for_pss_alone(pki: Pki, scheme: str) -> None:
     refused(
         Pair(rsae, ServerConfig(credentials=credentials)).run(), Fault.NO_SHARED_SIGNATURE_SCHEME
     )
-
-
-def pss_credentials(pki: Pki) -> Credentials:
-    """An RSA key that its certificate declares as id-RSASSA-PSS.
-
-    cryptography signs with such keys but writes none, so the algorithm of the finished
-    certificate's SubjectPublicKeyInfo is replaced. The issuer's signature does not survive that.
-    """
-    key = key_of_type("rsa-2048")
-    builder = leaf_builder(Leaf(), key.public_key(), named("an issuer"), pki.now)
-    certificate = builder.sign(
-        key,
-        hashes.SHA256(),
-        rsa_padding=padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH),
-    )
-    rsae = bytes.fromhex("300d06092a864886f70d0101010500")
-    pss = bytes.fromhex("300b06092a864886f70d01010a")
-    der = _with_other_algorithm(certificate, rsae, pss)
-    signer = LocalSigner(key, spki_is_pss=True)
-    return Credentials.from_signer([der], signer)
-
-
-def _with_other_algorithm(certificate: x509.Certificate, old: bytes, new: bytes) -> bytes:
-    der = certificate.public_bytes(Encoding.DER)
-    tbs = certificate.tbs_certificate_bytes
-    at = tbs.index(old)
-    head = bytearray(tbs[:at] + new + tbs[at + len(old) :])
-    shorter = len(old) - len(new)
-    # The lengths of TBSCertificate and of SubjectPublicKeyInfo, both of two bytes (30 82 xx xx).
-    for start in (0, at - 4):
-        assert head[start : start + 2] == b"\x30\x82"
-        size = int.from_bytes(head[start + 2 : start + 4], "big") - shorter
-        head[start + 2 : start + 4] = size.to_bytes(2, "big")
-    rest = der[der.index(tbs) + len(tbs) :]
-    body = bytes(head) + rest
-    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
 
 
 # Credentials

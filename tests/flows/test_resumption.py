@@ -14,6 +14,7 @@ from handclasp import (
     CertificatePolicy,
     ClientAuth,
     ClientConfig,
+    ConfigurationError,
     Fault,
     ProtocolError,
     ServerConfig,
@@ -102,6 +103,18 @@ def test_keys_differ_and_agree(pki: Pki, version: str) -> None:
     assert len(exported) == 3
     labels = [line.split()[0] for line in lines]
     assert len(labels) == (3 if version == "TLSv1.2" else 15)
+
+
+@versions
+def test_bindings_of_a_session_that_goes_on(pki: Pki, version: str) -> None:
+    world = World(pki, version)
+    first, second = world.meet(), world.meet()
+    ends = second.client.connection, second.server.connection
+    assert len({end.channel_binding("tls-exporter") for end in ends}) == 1
+    end_point = first.client.connection.channel_binding("tls-server-end-point")
+    assert ends[0].channel_binding("tls-server-end-point") == end_point
+    with pytest.raises(ConfigurationError, match="tls-exporter"):
+        ends[1].channel_binding("tls-server-end-point")
 
 
 def test_a_ticket_is_used_once(pki: Pki) -> None:

@@ -25,6 +25,7 @@ from handclasp import (
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.crypto.suites import CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
 from handclasp.handshake import offer
+from handclasp.keys.schedule12 import RESERVED_LABELS
 from handclasp.wire.iana import ContentType, ExtensionType
 
 OLD = {"versions": ["TLSv1.2"]}
@@ -270,7 +271,14 @@ def test_both_export_the_same(pki: Pki) -> None:
     assert len(one.channel_binding("tls-unique")) == 12
 
 
-def test_no_binding_without_the_extended_master_secret(
+@pytest.mark.parametrize("label", sorted(RESERVED_LABELS))
+def test_labels_of_the_handshake_itself(pki: Pki, label: str) -> None:
+    pair = established(pair_of(pki, OLD))
+    with pytest.raises(ConfigurationError, match="TLS itself"):
+        pair.client.connection.export_keying_material(label, None, 32)
+
+
+def test_no_keys_without_the_extended_master_secret(
     pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offered = dict(offer._EXTENSIONS_OF_TLS12)
@@ -284,8 +292,9 @@ def test_no_binding_without_the_extended_master_secret(
         for kind in ("tls-unique", "tls-exporter"):
             with pytest.raises(ConfigurationError, match="extended master secret"):
                 end.connection.channel_binding(kind)
+        with pytest.raises(ConfigurationError, match="extended master secret"):
+            end.connection.export_keying_material("EXPERIMENTAL", None, 32)
         assert end.connection.channel_binding("tls-server-end-point")
-        assert end.connection.export_keying_material("EXPERIMENTAL", None, 32)
 
 
 def test_tls_unique_is_not_of_tls13(pki: Pki) -> None:

@@ -11,7 +11,6 @@ from handclasp import Fault
 
 NOT_BY_A_PEER = {
     Fault.KEY_EXHAUSTED: "2^64 records under one key; keys change long before",
-    Fault.CERTIFICATE_REFUSED: "said by the application",
     Fault.HANDSHAKE_TIMEOUT: "said by the adapters",
     Fault.OWN_SIGNATURE_WRONG: "said by a signer of this side",
     Fault.INTERNAL_ERROR: "a defect of this side: what no peer may cause",

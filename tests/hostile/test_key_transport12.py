@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -24,7 +25,8 @@ from tests.hostile.scripted import Encounter
 from tests.hostile.scripted12 import CLOSING, KEY_TRANSPORT_SUITE, Record, ScriptedClient12
 from tests.pki import Pki, key_of_type
 
-from handclasp import Fault, Recorder, ServerConfig, ServerConnection
+from handclasp import Fault, Recorder, ServerConfig, ServerConnection, TLSError
+from handclasp.certificates.credentials import LocalSigner
 from handclasp.crypto.secret import Secret
 from handclasp.trace.events import QuestionPut
 from handclasp.wire.iana import AlertLevel, ContentType
@@ -325,6 +327,73 @@ def test_the_same_calls(server: Server) -> None:
     assert reference.count(RSA_OPERATION) == 1
     for name, make in BAD.items():
         assert calls(server, make) == reference, name
+
+
+# Keys that are elsewhere
+
+
+class Remote:
+    """A key that signs and decrypts in its own way, and may say more than it should."""
+
+    def __init__(self, local: LocalSigner, decrypt: Callable[[bytes], object]) -> None:
+        self.schemes = local.schemes
+        self.sign = local.sign
+        self.decrypt = decrypt
+
+
+def raises(_: bytes) -> bytes:
+    raise ValueError("padding check failed")
+
+
+async def raises_later(_: bytes) -> bytes:
+    raise ValueError("padding check failed")
+
+
+async def gives_later(_: bytes) -> object:
+    return None
+
+
+FAILURES: list[Callable[[bytes], object]] = [
+    raises,
+    raises_later,
+    gives_later,
+    lambda _: None,
+    lambda _: b"",
+    lambda _: False,
+    lambda _: "an error",
+    lambda _: bytearray(GOOD_SECRET),
+    lambda _: TLSError,
+]
+
+
+@pytest.mark.parametrize("decrypt", FAILURES)
+def test_every_failure_of_a_signer(server: Server, decrypt: Callable[[bytes], object]) -> None:
+    """However a remote key says no, the client hears the same, and as late."""
+    (credentials,) = server.config.credential_list
+    assert isinstance(credentials.signer, LocalSigner)
+    remote = replace(credentials, signer=Remote(credentials.signer, decrypt))
+    connection = ServerConnection(replace(server.config, credentials=remote))
+    encounter = Encounter(connection, Probe(GOOD, server.key))
+    said: list[bytes] = []
+    for step in STEPS:
+        said += reactions(encounter, (step,))
+        answer_later(connection)
+    assert said == [b"", b"", ALERT]
+    assert str(encounter.error) == str(reference_error(server))
+
+
+def answer_later(connection: ServerConnection) -> None:
+    """As the adapters do: what an awaitable gives is the answer, and what it raises a refusal."""
+    question = connection.question
+    if question is None:
+        return
+    pending: Any = question.pending
+    try:
+        pending.send(None)
+    except StopIteration as done:
+        connection.answer(question, done.value)
+    except ValueError as error:
+        connection.refuse(question, error)
 
 
 # What is wrong in the open

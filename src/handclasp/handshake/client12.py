@@ -254,7 +254,6 @@ async def _resume(
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     name, shown = offer.server_name, shown_in(session)
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
-    await _confirm(hs, config, offer, server)
     ticket = await hs.receive(NewSessionTicket12) if agreed.ticket_promised else None
 
     keys = master_secret.key_block()
@@ -263,6 +262,7 @@ async def _resume(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("server", hs.transcript.digest())
     )
+    await _confirm(hs, config, offer, server)
     own_finished = master_secret.verify_data("client", hs.transcript.digest())
     hs.records.send_change_cipher_spec()
     hs.install_write(keys.client, "application")

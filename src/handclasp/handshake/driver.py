@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
-    Decrypt: (bytes,),
+    Decrypt: (object,),  # A wrong type is as good as a wrong secret, and must not show either.
     FindPsk: (PreSharedKey, type(None)),
     CheckReplay: (bool,),
     VerifyAgain: (VerifiedPeer, type(None)),

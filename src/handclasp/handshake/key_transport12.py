@@ -42,6 +42,9 @@ def check_may_encipher(server: VerifiedPeer) -> None:
     """The certificate must allow keyEncipherment (RFC 5246 section 7.4.2)."""
     from cryptography import x509
 
+    if server.spki_is_pss:  # RFC 4055 1.2: such a key is for signatures alone.
+        detail = "its key is for signatures (id-RSASSA-PSS)"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
     try:
         leaf = x509.load_der_x509_certificate(server.chain[0])
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
@@ -76,7 +79,8 @@ async def receive_secret(
     message = await hs.receive(ClientKeyExchange)
     ciphertext = read_encrypted_secret(message.exchange_keys)
     instead = entropy(_SIZE)
-    decrypted = await hs.ask(Decrypt(credentials, ciphertext))
+    answer = await hs.ask(Decrypt(credentials, ciphertext))
+    decrypted = answer if isinstance(answer, bytes) else b""
     well_formed = len(decrypted) == _SIZE
     candidate = (decrypted + bytes(_SIZE))[:_SIZE]
     version = client_version.to_bytes(2, "big")

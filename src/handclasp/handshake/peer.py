@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handclasp.certificates.verify import VerifiedPeer
-from handclasp.config import ClientConfig, ServerConfig, SharedConfig
+from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
@@ -64,19 +64,14 @@ async def verify_peer(
     return _checked(peer, shown, peer_is_server, server_name)
 
 
-async def verify_client_again(
-    hs: Dialogue, config: ServerConfig, chain: tuple[bytes, ...]
-) -> AuthenticatedPeer | None:
+async def verify_client_again(hs: Dialogue, chain: tuple[bytes, ...]) -> VerifiedPeer | None:
     """Judge the certificates of a resumed client; None if they do not convince any more.
 
-    That it holds their key it proved when the session was made. Raises `ProtocolError`.
+    That it holds their key it proved when the session was made; that it is this client, it proves
+    by the session's secret. Raises `ProtocolError`.
     """
     peer = await hs.ask(VerifyAgain(chain))
-    if peer is None:
-        return None
-    peer = _checked(peer, PeerCertificate(chain), False, None)
-    await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
+    return None if peer is None else _checked(peer, PeerCertificate(chain), False, None)
 
 
 async def confirm_peer(

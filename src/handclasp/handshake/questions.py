@@ -66,10 +66,10 @@ class Sign(Question[bytes]):
 
 
 @dataclass(eq=False, slots=True)
-class Decrypt(Question[bytes]):
+class Decrypt(Question[object]):
     """Decrypt the secret of RSA key transport with the key of `credentials` (RFC 5246 7.4.7.1).
 
-    A failure is answered by anything that is no secret, such as b"".
+    A failure is answered by anything that is no secret, such as b"" or None.
     """
 
     credentials: Credentials

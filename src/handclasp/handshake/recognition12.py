@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, verify_client_again
+from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
@@ -27,11 +28,14 @@ _ID_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """A session of before, and the client that showed itself then, judged again."""
+    """A session of before, and the client that showed itself then, judged again.
+
+    Who names a session may have overheard the name: only Finished proves that it is this client.
+    """
 
     state: SessionState
     suite: CipherSuite12
-    client: AuthenticatedPeer | None
+    client: VerifiedPeer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,9 @@ async def find_session(
     suite = CIPHER_SUITES12_BY_CODE.get(state.cipher_suite)
     if suite is None or suite.name not in config.cipher_suites:
         return None
-    client: AuthenticatedPeer | None = None
+    client: VerifiedPeer | None = None
     if state.client_chain:
-        client = await verify_client_again(hs, config, state.client_chain)
+        client = await verify_client_again(hs, state.client_chain)
         if client is None:
             return None
     return KnownSession(state, suite, client)

@@ -15,7 +15,7 @@ from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, verify_client_again
+from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer, verify_client_again
 from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.handshake.questions import CheckReplay, FindPsk
 from handclasp.handshake.tickets13 import milliseconds
@@ -128,9 +128,11 @@ async def recognise_client(
     state = chosen.psk.state
     client: AuthenticatedPeer | None = None
     if state is not None and state.client_chain:
-        client = await verify_client_again(hs, config, state.client_chain)
-        if client is None:
+        peer = await verify_client_again(hs, state.client_chain)
+        if peer is None:
             return None
+        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
+        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
     # One ticket, one first flight with early data: stricter than to tell flights apart.
     token = hashlib.sha256(chosen.psk.identity).digest()
     return KnownClient(chosen.index, chosen.psk, client, token)

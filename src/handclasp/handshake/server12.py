@@ -106,7 +106,7 @@ async def complete_server_handshake(
     hs.records.go_on_in_tls12()
     offer = _read_offer(config, hello)
     known = await find_session(hs, config, hello, offer.server_name)
-    if known is not None and offer.extended_master_secret:
+    if known is not None:
         return await _resume(hs, config, offer, known)
     choice = await _choose(hs, config, offer)
     asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
@@ -373,6 +373,9 @@ async def _resume(
     hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownSession
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
+    if not offer.extended_master_secret:
+        # RFC 7627 5.3: the session had it, so "the server MUST abort the abbreviated handshake".
+        raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING, "to resume a session that had it")
     suite = known.suite
     hs.transcript.choose_hash(suite.hash_name)
     alpn = choose_application_protocol(offer.protocols, config.alpn)
@@ -413,6 +416,8 @@ async def _resume(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
+    if client is not None:
+        await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
 

@@ -23,6 +23,17 @@ _SIZE = 48
 VERIFY_DATA_SIZE = 12
 """Bytes of a Finished with each of our suites (RFC 5246 section 7.4.9)."""
 
+RESERVED_LABELS = frozenset(
+    (
+        "master secret",
+        "extended master secret",
+        "key expansion",
+        "client finished",
+        "server finished",
+    )
+)
+"""Those of the handshake itself, which no exporter may use (RFC 5705 section 4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Randoms:
