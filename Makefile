@@ -58,8 +58,9 @@ browsers: peers ## Chromium and Firefox against the demo, and captures read by t
 bench: $(READY) ## compare with ssl in one run
 	$(BIN)/python -m bench $(ARGS)
 
-fuzz: $(READY) ## mutated messages and flights for TIME seconds (default 60)
+fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME seconds (default 60)
+	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist

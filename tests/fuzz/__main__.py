@@ -1,167 +1,95 @@
-"""`python -m tests.fuzz --seconds 60`: mutated messages and flights, for as long as it is told.
+"""`python -m tests.fuzz --seconds 60`: fuzz every target in turn, led by coverage.
 
-Each turn takes one real flight or message, mutates it, and feeds it to the parser or to a
-connection in the state where that flight belongs. Nothing may come out but a `TLSError` that the
-peer caused; `INTERNAL_ERROR` counts as a finding, too. A finding ends the run with status 1 and
-prints the seed of its turn; `--seed N --turns 1` repeats it.
+Each target runs under libFuzzer (through atheris) in a process of its own, for its share of the
+time, over and over until the time is up. Its corpus starts from real conversations, made here and
+now, and grows in `.fuzz/corpus/NAME`, so that the next run goes on where this one stopped. A
+finding is kept in `.fuzz/findings`, told at the end, and makes the status 1; to see it again:
+
+    python -m tests.fuzz --again .fuzz/findings/NAME-crash-...
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import hashlib
+import re
+import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable
+from collections import Counter
+from pathlib import Path
 
-from tests.pki import Pki
+from tests.fuzz.targets import TARGETS
 
-from handclasp import (
-    ClientConfig,
-    ClientConnection,
-    Fault,
-    Recorder,
-    ServerConfig,
-    ServerConnection,
-    TLSError,
-)
-from handclasp.trace.events import MessageSeen
-from handclasp.wire.messages import read_message, write_message
-
-Turn = Callable[[random.Random], str]
+FOLDER = Path(".fuzz")
+_TURN = 60
+"""Seconds for which a target runs before the next one does."""
+_PROGRESS = re.compile(r"^#\d+\s.*\bcov: (\d+) ft: \d+ corp: (\d+)", re.MULTILINE)
+_EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 
 
 def main() -> int:
-    """Fuzz, and say how many turns of each kind there were."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--turns", type=int, default=sys.maxsize)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--target", action="append", choices=TARGETS, help="only these")
+    parser.add_argument("--again", type=Path, help="run the target on this one input")
     options = parser.parse_args()
-    turns = Fuzz().turns()
-    outcomes: dict[str, int] = {}
-    ends = time.monotonic() + options.seconds
-    seed = options.seed
-    while time.monotonic() < ends and seed - options.seed < options.turns:
-        chance = random.Random(seed)
-        turn = chance.choice(turns)
-        try:
-            outcome = turn(chance)
-        except Exception:
-            traceback.print_exc()
-            print(f"a finding in {turn.__name__}: repeat it with --seed {seed} --turns 1")
-            return 1
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        seed += 1
-    for outcome, count in sorted(outcomes.items()):
-        print(f"{count:9}  {outcome}")
-    print(f"{seed - options.seed} turns from seed {options.seed}, no finding")
-    return 0
+    if options.again is not None:
+        name = options.again.name.partition("-")[0]
+        TARGETS[name].run(options.again.read_bytes())
+        print(f"{name}: nothing wrong any more")
+        return 0
+    names = options.target or list(TARGETS)
+    for name in names:
+        plant(name)
+    return fuzz(names, options.seconds)
 
 
-class Fuzz:
-    """The corpus, which is one real handshake, and the turns that start from it."""
-
-    def __init__(self) -> None:
-        pki = Pki()
-        self._client_config = ClientConfig(trust=pki.trust)
-        self._server_config = ServerConfig(credentials=pki.server("localhost"))
-        trace = Recorder()
-        client = ClientConnection(self._client_config, server_name="localhost", trace=trace)
-        server = ServerConnection(self._server_config)
-        server.receive_data(client.data_to_send())
-        client.receive_data(server.data_to_send())
-        self._messages = [event.raw for event in trace.events if isinstance(event, MessageSeen)]
-
-    def turns(self) -> list[Turn]:
-        return [self.message, self.client_hello, self.server_flight, self.client_flight, self.alive]
-
-    def message(self, chance: random.Random) -> str:
-        """A mutated message either reads and writes back to itself, or is refused."""
-        raw = mutated(chance, chance.choice(self._messages))
-        if len(raw) < 4:
-            return "message: too short to be one"
-        raw = raw[:1] + (len(raw) - 4).to_bytes(3, "big") + raw[4:]
-        try:
-            message = read_message(raw)
-        except TLSError:
-            return "message: refused"
-        if write_message(message) != raw:
-            raise AssertionError("a message was read that does not write back to itself")
-        return "message: read"
-
-    def client_hello(self, chance: random.Random) -> str:
-        """A server is given a mutated ClientHello."""
-        client, server = self._ends()
-        return "ClientHello: " + fed(server, mutated(chance, _sent(client)), chance)
-
-    def server_flight(self, chance: random.Random) -> str:
-        """A client is given a mutated flight of the server."""
-        client, server = self._ends()
-        server.receive_data(client.data_to_send())
-        return "server's flight: " + fed(client, mutated(chance, _sent(server)), chance)
-
-    def client_flight(self, chance: random.Random) -> str:
-        """A server is given a mutated second flight of the client."""
-        client, server = self._ends()
-        server.receive_data(client.data_to_send())
-        client.receive_data(server.data_to_send())
-        return "client's flight: " + fed(server, mutated(chance, _sent(client)), chance)
-
-    def alive(self, chance: random.Random) -> str:
-        """An established server is given any handshake bytes under the right keys."""
-        client, server = self._ends()
-        server.receive_data(client.data_to_send())
-        client.receive_data(server.data_to_send())
-        server.receive_data(client.data_to_send())
-        # The client's own record layer seals what no client would send.
-        client._records.send_handshake(mutated(chance, chance.choice(self._messages)))
-        return "after the handshake: " + fed(server, _sent(client), chance)
-
-    def _ends(self) -> tuple[ClientConnection, ServerConnection]:
-        client = ClientConnection(self._client_config, server_name="localhost")
-        return client, ServerConnection(self._server_config)
+def plant(name: str) -> None:
+    """Put the seeds into the corpus."""
+    folder = FOLDER / "corpus" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in TARGETS[name].seeds():
+        (folder / f"seed-{hashlib.sha256(seed).hexdigest()[:16]}").write_bytes(seed)
 
 
-def mutated(chance: random.Random, data: bytes) -> bytes:
-    """`data` with one to four changes: flipped, overwritten, cut, doubled or moved bytes."""
-    out = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(out) + 1)
-        size = chance.choice((1, 1, 2, 4, 16, 256))
-        change = chance.randrange(5)
-        if change == 0 and at < len(out):
-            out[at] ^= 1 << chance.randrange(8)
-        elif change == 1:
-            out[at : at + size] = chance.randbytes(min(size, len(out) - at))
-        elif change == 2:
-            del out[at : at + size]
-        elif change == 3:
-            out[at:at] = out[at : at + size]
-        else:
-            out[at : at + 2] = chance.choice((b"\0\0", b"\xff\xff", b"\x7f\xff"))
-    return bytes(out)
+def fuzz(names: list[str], seconds: int) -> int:
+    """Each target for its share, in turns; then a table of what was done."""
+    (FOLDER / "findings").mkdir(parents=True, exist_ok=True)
+    runs, spent, state, findings = Counter[str](), Counter[str](), dict[str, str](), set[str]()
+    ends = time.monotonic() + seconds
+    turn = min(_TURN, max(1, seconds // len(names)))
+    while (left := ends - time.monotonic()) >= 1:
+        name = min(names, key=lambda each: spent[each] / TARGETS[each].weight)
+        began = time.monotonic()
+        finished, output = run(name, int(min(turn, left)))
+        spent[name] += round(time.monotonic() - began) or 1
+        runs[name] += sum(int(count) for count in _EXECUTED.findall(output))
+        for edges, inputs in _PROGRESS.findall(output)[-1:]:
+            state[name] = f"{edges:>6} edges, {inputs:>5} inputs"
+        print(f"{name:12} {spent[name]:6} s {runs[name]:9} runs  {state.get(name, '')}", flush=True)
+        if not finished:
+            findings.add(name)
+            print(output[-2500:], flush=True)
+    print(f"\n{sum(spent.values())} s, {sum(runs.values())} runs")
+    for name in sorted(findings):
+        print(f"a finding in {name}: see .fuzz/findings")
+    return 1 if findings else 0
 
 
-def fed(side: ClientConnection | ServerConnection, data: bytes, chance: random.Random) -> str:
-    """Feed `data` in random pieces, then the end; says how the side took it."""
-    try:
-        while data:
-            size = chance.choice((1, 5, 100, 1 << 16))
-            side.receive_data(data[:size])
-            side.data_to_send()
-            data = data[size:]
-        side.receive_eof()
-    except TLSError as error:
-        if error.fault == Fault.INTERNAL_ERROR.name:
-            raise AssertionError("an exception of ours hides behind it") from error
-        return error.fault
-    return "closed"
-
-
-def _sent(side: ClientConnection | ServerConnection) -> bytes:
-    return bytes(side.data_to_send())
+def run(name: str, seconds: int) -> tuple[bool, str]:
+    """Fuzz one target; whether nothing was found, and what the engine said."""
+    command = [
+        *(sys.executable, "-m", "tests.fuzz.engine", name, str(FOLDER / "corpus" / name)),
+        f"-max_total_time={seconds}",
+        f"-artifact_prefix={FOLDER / 'findings' / name}-",
+        "-timeout=20",
+        "-rss_limit_mb=2048",
+        "-print_final_stats=1",
+        *(["-max_len=9000"] if name in ("trace", "chain", "files") else []),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 if __name__ == "__main__":

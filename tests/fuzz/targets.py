@@ -1,0 +1,11 @@
+"""All targets by name."""
+
+from __future__ import annotations
+
+from tests.fuzz import certificates, connections, parsers
+from tests.fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (*connections.targets(), *parsers.targets(), *certificates.targets())
+}

@@ -1,0 +1,142 @@
+"""The fuzzer's targets: each holds on its seeds and a few mutants, and each can find something.
+
+Here without the engine, in seconds; `make fuzz` has the coverage and the time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.fuzz import parsers
+from tests.fuzz.connections import attack_client, attack_server
+from tests.fuzz.conversation import setups
+from tests.fuzz.targets import TARGETS
+
+from handclasp.connection import ServerConnection
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake import client13
+from handclasp.wire import codecs
+from handclasp.wire.messages import ClientHello, ServerHello
+
+_MOST = 250
+"""Seeds of a target that are tried here, spread over all of them."""
+
+
+def mutated(chance: random.Random, data: bytes) -> bytes:
+    """`data` with one to four changes: flipped, overwritten, cut, doubled or moved bytes."""
+    out = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(out) + 1)
+        size = chance.choice((1, 1, 2, 4, 16, 256))
+        change = chance.randrange(5)
+        if change == 0 and at < len(out):
+            out[at] ^= 1 << chance.randrange(8)
+        elif change == 1:
+            out[at : at + size] = chance.randbytes(min(size, len(out) - at))
+        elif change == 2:
+            del out[at : at + size]
+        elif change == 3:
+            out[at:at] = out[at : at + size]
+        else:
+            out[at : at + 2] = chance.choice((b"\0\0", b"\xff\xff", b"\x7f\xff"))
+    return bytes(out)
+
+
+def seeds_of(name: str) -> list[bytes]:
+    seeds = list(TARGETS[name].seeds())
+    return seeds[:: 1 + len(seeds) // _MOST]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds(name: str) -> None:
+    for seed in seeds_of(name):
+        TARGETS[name].run(seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_mutants_of_the_seeds(name: str) -> None:
+    chance = random.Random(name)
+    for seed in seeds_of(name):
+        TARGETS[name].run(mutated(chance, seed))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff", bytes(70), b"\xff" * 70])
+def test_next_to_nothing(name: str, data: bytes) -> None:
+    TARGETS[name].run(data)
+
+
+# A target that cannot fail is none.
+
+
+def as_it_should_be() -> Iterator[bytes]:
+    for number in range(len(setups())):
+        yield bytes([number, 0])
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"), [(attack_client, ServerHello), (attack_server, ClientHello)]
+)
+def test_an_exception_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, attack: Callable[[bytes], None], message: type
+) -> None:
+    def broken(*_: object) -> object:
+        raise KeyError("a defect")
+
+    kind, _, write = codecs._CODECS[message]
+    monkeypatch.setitem(codecs._CODECS, message, (kind, broken, write))
+    with pytest.raises(AssertionError, match="our own failure"):
+        attack(b"\0\0")
+
+
+def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_check(hs: object, secret: object) -> object:
+        try:
+            return await receive_finished(hs, secret)
+        except ProtocolError:
+            return bytes(32)
+
+    receive_finished = client13.receive_finished
+    monkeypatch.setattr(client13, "receive_finished", no_check)
+    # The server's fourth message is its Finished, and is changed.
+    changed = b"\0\0" + bytes(4) + b"\x04\0\0\0\0\xff"
+    with pytest.raises(AssertionError, match="without the peer's Finished"):
+        attack_client(changed)
+    attack_client(b"\0\0")
+
+
+def test_going_on_after_a_failure_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = b"\0\0\x04\0\0\0\0\xff"
+    attack_server(changed)
+    monkeypatch.setattr(ServerConnection, "data_to_send", lambda self: bytes(100))
+    with pytest.raises(AssertionError, match="goes on"):
+        attack_server(changed + b"\x06" * 20)
+
+
+def test_a_reader_that_loses_bytes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "write_message", lambda value: b"")
+    with pytest.raises(AssertionError, match="write back"):
+        TARGETS["message"].run(next(iter(TARGETS["message"].seeds())))
+
+
+def test_records_that_depend_on_the_cut_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = parsers._read_stream
+    monkeypatch.setattr(
+        parsers, "_read_stream", lambda stream, sizes: [*real(stream, sizes), len(sizes)]
+    )
+    with pytest.raises(AssertionError, match="cut"):
+        TARGETS["records"].run(next(iter(TARGETS["records"].seeds())))
+
+
+def test_a_fault_of_the_parser_is_the_same_for_both_readers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def differs(raw: bytes, *opener: object) -> object:
+        raise ProtocolError(Fault.ILLEGAL_VALUE if opener else Fault.DECODE_ERROR)
+
+    monkeypatch.setattr(parsers, "read_as", lambda kind, raw, *opener: differs(raw, *opener))
+    with pytest.raises(AssertionError, match="judges otherwise"):
+        TARGETS["message"].run(bytes([0]) + bytes(40))
