@@ -23,6 +23,7 @@ from handclasp import (
     Credentials,
     DataReceived,
     EarlyDataReceived,
+    EarlyDataRejected,
     Event,
     HandshakeCompleted,
     PreSharedKey,
@@ -165,6 +166,26 @@ def test_early_data_that_openssl_refuses(
         assert results == ["accepted", "rejected"]
 
 
+def test_a_hello_retry_in_front_of_openssl(
+    openssl: str, authority: Authority, tmp_path: Path
+) -> None:
+    """The binder covers both hellos, the early data are passed over, the session is resumed."""
+    config = client_config(authority)
+    # Its own guard takes the session out of its memory at the first hello, and then lacks it.
+    flags = ["-early_data", "-no_anti_replay", "-groups", "P-384"]
+    with openssl_server(openssl, authority.server(), tmp_path, *flags) as (process, port):
+        first = connected(config, port)
+        process.write(b"hello\n")
+        first.until(DataReceived)
+        first.end()
+        second = connected(config, port, b"these words came early\n")
+        assert second.info.hello_retry
+        assert second.info.resumed
+        assert second.info.early_data == "rejected"
+        assert second.data(EarlyDataRejected) == b"these words came early\n"
+        second.end()
+
+
 class _Again:
     """Gives the same session each time, as no store must."""
 
@@ -258,10 +279,15 @@ def accepted(listener: socket.socket, config: ServerConfig) -> Talk:
     return talk
 
 
-def test_early_data_from_openssl(openssl: str, authority: Authority, tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", ["X25519", "secp384r1"])
+def test_early_data_from_openssl(
+    openssl: str, authority: Authority, tmp_path: Path, group: str
+) -> None:
+    """With a group that it sends no share for, a HelloRetryRequest comes in between."""
     identity = authority.server()
     credentials = Credentials.load(identity.chain, identity.key)
-    config = ServerConfig(credentials=credentials, max_early_data=1000)
+    config = ServerConfig(credentials=credentials, max_early_data=1000, groups=[group])
+    is_taken = group == "X25519"
     session, early = tmp_path / "session.pem", tmp_path / "early.txt"
     early.write_bytes(b"these words came early\n")
     with our_server(config) as (listener, port):
@@ -275,9 +301,11 @@ def test_early_data_from_openssl(openssl: str, authority: Authority, tmp_path: P
         flags = ["-sess_in", str(session), "-early_data", str(early)]
         with running(Process([*common, *flags], tmp_path)):
             second = accepted(listener, config)
-            assert second.info.early_data == "accepted"
-            assert second.data(EarlyDataReceived) == early.read_bytes()
-            assert isinstance(second.events[0], EarlyDataReceived)
+            assert second.info.resumed
+            assert second.info.hello_retry is not is_taken
+            assert second.info.early_data == ("accepted" if is_taken else "rejected")
+            assert second.data(EarlyDataReceived) == (early.read_bytes() if is_taken else b"")
+            assert isinstance(second.events[0], EarlyDataReceived) is is_taken
             second.end()
 
 
