@@ -79,6 +79,16 @@ def test_no_bytes_raise(ticket: bytes) -> None:
     assert open_ticket(b"\x01" + KEY.key_id + ticket, [KEY]) is None
 
 
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_a_ticket_of_another_form(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """A fleet has one key and, while it is being updated, servers that write another form."""
+    monkeypatch.setattr("handclasp.sessions.tickets._VERSION", version)
+    ticket = sealed(state())
+    monkeypatch.undo()
+    assert ticket[0] == version
+    assert open_ticket(ticket, [KEY]) is None
+
+
 def test_a_state_that_is_too_long() -> None:
     long = state(client_chain=(bytes(MAX_TICKET),))
     assert seal_ticket(long, [KEY], os.urandom) is None
