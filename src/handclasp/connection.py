@@ -134,6 +134,10 @@ class _Connection(Generic[Config]):
         self._early_data: list[bytes] = []
         self._early_size: int = 0
 
+    def _begin(self, server_name: str | None) -> None:
+        if self._trace is not None:
+            self._trace.began("client" if self._is_client else "server", server_name)
+
     # What is known
 
     def __repr__(self) -> str:
@@ -730,6 +734,7 @@ class ClientConnection(_Connection[ClientConfig]):
         if port is not None and type(port) is not int:
             raise ConfigurationError(f"port must be a whole number, not {port!r}.")
         self._server_name = normal_name(server_name) if server_name is not None else None
+        self._begin(self._server_name)
         self._trust = config.trust
         judges = config.verify_peer and config.verify is None and config.accepts_certificates
         if self._trust is None and judges and server_name is not None:
@@ -805,6 +810,7 @@ class ServerConnection(_Connection[ServerConfig]):
         if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
         super().__init__(config, is_client=False, trace=trace)
+        self._begin(None)
         self._start(server_handshake(self._dialogue(), config))
 
     def send_tickets(self, count: int = 1) -> int:

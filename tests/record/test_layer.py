@@ -813,40 +813,6 @@ def feed_all(records: RecordLayer, data: bytes, step: int) -> None:
     assert len(records.retained) <= len(data)
 
 
-# Tracing
-
-
-class Noted:
-    """Writes down what the layer tells a trace."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[object, ...]] = []
-
-    def record(self, *what: object) -> None:
-        self.calls.append(("record", *what))
-
-    def keys_installed(self, *what: object) -> None:
-        self.calls.append(("keys", *what))
-
-
-def test_a_trace_sees_records_and_keys() -> None:
-    noted = Noted()
-    records = RecordLayer(Limits(), 0, is_client=True, trace=noted)  # type: ignore[arg-type]
-    records.send_handshake(b"hello")
-    records.take()
-    records.install_read(keys_of(), "handshake")
-    records.install_write(keys_of(), "handshake")
-    pull(records, sealed(b"ab\x16"))
-    records.send_alert(b"\x02\x28")
-    assert noted.calls == [
-        ("record", "sent", "plaintext", HANDSHAKE, 10),
-        ("keys", "received", "handshake", "TLS_AES_128_GCM_SHA256"),
-        ("keys", "sent", "handshake", "TLS_AES_128_GCM_SHA256"),
-        ("record", "received", "handshake", APPLICATION_DATA, 24),
-        ("record", "sent", "handshake", ALERT, 24),
-    ]
-
-
 # TLS 1.2
 
 

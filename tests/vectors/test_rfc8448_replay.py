@@ -187,7 +187,7 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
 
 def second_offer(trace: Trace) -> Callable[..., ClientOffer]:
     def offer(
-        _: Any, __: Any, group: str | None, cookie: bytes | None, *___: object
+        _: Any, __: Any, ___: Any, group: str | None, cookie: bytes | None, *_rest: object
     ) -> ClientOffer:
         second = offer_of(trace, "second_client_hello", "client_second_key_share")
         assert group is not None

@@ -16,7 +16,7 @@ from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import AuthenticatedPeer
-from handclasp.handshake.signing import sign
+from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule12 import Randoms
 from handclasp.wire.iana import signature_scheme_name
 from handclasp.wire.messages import CertificateVerify
@@ -40,11 +40,15 @@ def authentication_of(key_kind: str) -> str:
 
 
 def check_server_key_exchange(
-    message: ServerKeyExchange, server: VerifiedPeer, randoms: Randoms, offered: Sequence[str]
+    hs: Dialogue,
+    message: ServerKeyExchange,
+    server: VerifiedPeer,
+    randoms: Randoms,
+    offered: Sequence[str],
 ) -> AuthenticatedPeer:
     """The server's proof of its private key. Raises `ProtocolError`."""
     content = randoms.client + randoms.server + message.params
-    return _check(server, message.algorithm, message.signature, content, offered)
+    return _check(hs, server, message.algorithm, message.signature, content, offered)
 
 
 async def sign_server_key_exchange(
@@ -63,7 +67,7 @@ async def receive_certificate_verify(
     """The client's proof of its private key. Raises `ProtocolError`."""
     content = hs.transcript.messages()
     message = await hs.receive(CertificateVerify)
-    return _check(client, message.algorithm, message.signature, content, offered)
+    return _check(hs, client, message.algorithm, message.signature, content, offered)
 
 
 async def send_certificate_verify(hs: Dialogue, credentials: Credentials, scheme: str) -> None:
@@ -73,13 +77,18 @@ async def send_certificate_verify(hs: Dialogue, credentials: Credentials, scheme
 
 
 def _check(
-    peer: VerifiedPeer, algorithm: int, signature: bytes, content: bytes, offered: Sequence[str]
+    hs: Dialogue,
+    peer: VerifiedPeer,
+    algorithm: int,
+    signature: bytes,
+    content: bytes,
+    offered: Sequence[str],
 ) -> AuthenticatedPeer:
     scheme = signature_scheme_name(algorithm)
     if scheme not in offered:
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
     if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss, VERSION):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
-    if not signatures.verify(scheme, peer.public_key, signature, content):
+    if not verify(hs, scheme, peer.public_key, signature, content):
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
     return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme)

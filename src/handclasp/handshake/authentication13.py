@@ -13,7 +13,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
 from handclasp.handshake.peer import AuthenticatedPeer
-from handclasp.handshake.signing import sign
+from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.wire.iana import signature_scheme_name
 from handclasp.wire.messages import CertificateVerify, Finished
@@ -34,7 +34,7 @@ async def receive_certificate_verify(
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
     if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
-    if not signatures.verify(scheme, peer.public_key, message.signature, content):
+    if not verify(hs, scheme, peer.public_key, message.signature, content):
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
     return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme)
 

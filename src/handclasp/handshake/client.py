@@ -25,7 +25,8 @@ async def client_handshake(
 ) -> Settled:
     """Offer, see which version the server takes, and go on in that version."""
     session = resumable.session if resumable is not None else None
-    return await send_offer(hs, config, client_offer(config, server_name, session), resumable)
+    offer = client_offer(config, server_name, session, hs)
+    return await send_offer(hs, config, offer, resumable)
 
 
 async def send_offer(
@@ -52,7 +53,7 @@ def start_early_data(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> 
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
     digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
-    secret = derive_early_secret(hs, psk.early_secret(psk.suite), digest)
+    secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.watcher), digest)
     hs.install_write(secret.keys(), "early")
 
 

@@ -118,12 +118,14 @@ async def complete_client_handshake(
     if flight.request is not None:
         hs.send(Certificate12(credentials.chain if credentials is not None else ()))
     message, pre_master_secret, group = _agree(hs, config, server, flight)
+    means = group if group is not None else "RSA"
     hs.send(message)
     master_secret = derive_master_secret(
         hs,
         agreed.suite,
         pre_master_secret,
         agreed.randoms,
+        means=means,
         extended=agreed.extended_master_secret,
     )
     if credentials is not None and scheme is not None:
@@ -250,7 +252,9 @@ async def _resume(
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
     hs.transcript.choose_hash(agreed.suite.hash_name)
-    master_secret = MasterSecret12(agreed.suite, agreed.randoms, session.secret, extended=True)
+    master_secret = MasterSecret12(
+        agreed.suite, agreed.randoms, session.secret, extended=True, watcher=hs.watcher
+    )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     name, shown = offer.server_name, shown_in(session)
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
@@ -388,7 +392,9 @@ async def _judge_server(
         check_may_encipher(server)
         return server, None
     schemes = config.signature_schemes
-    authenticated = check_server_key_exchange(flight.key_exchange, server, agreed.randoms, schemes)
+    authenticated = check_server_key_exchange(
+        hs, flight.key_exchange, server, agreed.randoms, schemes
+    )
     hs.note_decision(
         "signature_scheme", schemes, schemes, authenticated.signature_scheme, "the server signed"
     )
@@ -430,15 +436,16 @@ def _agree(
 ) -> tuple[ClientKeyExchange, Secret, str | None]:
     """This side's half of the secret as a message, the secret, and its group."""
     if flight.key_exchange is None:
-        message, secret = make_secret(server, config.entropy)
+        message, secret = hs.work("encrypt", "RSA", make_secret, server, config.entropy)
         return message, secret, None
     offered = [name for name in config.groups if VERSION in GROUPS[name].versions]
     name = group_name(flight.key_exchange.group)
     if name not in offered:
         raise ProtocolError(Fault.UNOFFERED_GROUP, name)
-    share = GROUPS_BY_CODE[flight.key_exchange.group].exchange.generate(config.entropy)
+    generate = GROUPS_BY_CODE[flight.key_exchange.group].exchange.generate
+    share = hs.work("key_generation", name, generate, config.entropy)
     try:
-        secret = share.agree(flight.key_exchange.point)
+        secret = hs.work("key_agreement", name, share.agree, flight.key_exchange.point)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{name}: {error}") from None
     hs.note_decision("group", offered, offered, name, "the server chose")

@@ -242,7 +242,7 @@ async def _retry(
     elif config.middlebox_compatibility:
         hs.records.send_change_cipher_spec()
     suite = CIPHER_SUITES_BY_CODE[request.cipher_suite]
-    second_offer = offer_after_retry(config, offer, group, cookie, hs.transcript, suite.hash_name)
+    second_offer = offer_after_retry(hs, config, offer, group, cookie, suite.hash_name)
     hs.send(second_offer.hello)
 
     server_hello = await hs.receive(ServerHello)
@@ -287,7 +287,12 @@ def _agree(
     psk: Psk | None,
 ) -> tuple[str | None, HandshakeSecret]:
     """One secret, agreed upon in public (RFC 8446 sections 4.2.8 and 7.1)."""
-    early = psk.early_secret(suite) if psk is not None else EarlySecret.without_psk(suite)
+    watcher = hs.watcher
+    early = (
+        psk.early_secret(suite, watcher)
+        if psk is not None
+        else EarlySecret.without_psk(suite, watcher)
+    )
     data = server_hello.extensions.get(ExtensionType.KEY_SHARE)
     if data is None and psk is not None and config.allow_psk_ke:
         return None, early.handshake_secret(bytes(suite.hash_size))
@@ -300,10 +305,11 @@ def _agree(
     if share is None:
         raise ProtocolError(Fault.UNOFFERED_GROUP, f"{group}, for which no share was sent")
     try:
-        shared_secret = share.agree(entry.key_exchange)
+        shared_secret = hs.work("key_agreement", group, share.agree, entry.key_exchange)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
     hs.note_decision("group", config.groups, tuple(offer.shares), group, "the server chose")
+    hs.note_shared_secret("shared_secret", group, shared_secret)
     return group, early.handshake_secret(shared_secret)
 
 

@@ -9,13 +9,14 @@ for the peer's change_cipher_spec, which is no message (RFC 5246 section 7.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import Question
 from handclasp.keys.schedule13 import TrafficKeys
 from handclasp.keys.transcript import Transcript
+from handclasp.keys.watch import Watcher
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
@@ -24,6 +25,8 @@ M = TypeVar("M", bound=AnyMessage)
 N = TypeVar("N", bound=AnyMessage)
 P = TypeVar("P", bound=AnyMessage)
 Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
 
@@ -86,6 +89,7 @@ class Dialogue:
         "records",
         "trace",
         "transcript",
+        "watcher",
     )
 
     def __init__(
@@ -99,6 +103,7 @@ class Dialogue:
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
+        self.watcher = watcher_of(trace)
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 
@@ -152,6 +157,24 @@ class Dialogue:
         self._send_epoch = epoch
         self.records.install_write(keys, epoch)
 
+    def work(
+        self,
+        operation: str,
+        algorithm: str,
+        function: Callable[Given, Result],
+        *given: Given.args,
+        **named: Given.kwargs,
+    ) -> Result:
+        """Call `function`, which works with public keys; the trace is told what it cost."""
+        trace = self.trace
+        if trace is None:
+            return function(*given, **named)
+        began = trace.now()
+        try:
+            return function(*given, **named)
+        finally:
+            trace.work(operation, algorithm, trace.now() - began)
+
     def note_secret(self, label: str, secret: bytes) -> None:
         """Tell the key log and the trace, where the user wants one (RFC 9850 section 2)."""
         if self._keylog is not None:
@@ -169,10 +192,41 @@ class Dialogue:
         acceptable: Sequence[str],
         chosen: str | None,
         why: str,
+        refused: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Tell the trace what was chosen, from what, and why."""
         if self.trace is not None:
-            self.trace.decision(what, offered, acceptable, chosen, why)
+            self.trace.decision(what, offered, acceptable, chosen, why, refused)
+
+    def note_shared_secret(self, output: str, means: str, secret: bytes) -> None:
+        """Tell the trace that both sides have one secret now, from which all keys will come.
+
+        Args:
+            output: how the RFC calls it in this version.
+            means: the group in which it was agreed upon, or "RSA".
+        """
+        if self.watcher is not None:
+            operation = "key transport" if means == "RSA" else "key agreement"
+            self.watcher(operation, output, ("private_key",), means, b"", secret)
+
+
+def watcher_of(trace: Trace | None) -> Watcher | None:
+    """What tells the trace of a key schedule; the values only if it records secrets."""
+    if trace is None:
+        return None
+
+    def tell(
+        operation: str,
+        output: str,
+        inputs: tuple[str, ...],
+        label: str,
+        context: bytes,
+        value: bytes,
+    ) -> None:
+        kept = bytes(value) if trace.record_secrets else b""
+        trace.key_step(operation, output, inputs, label, context, len(value), kept)
+
+    return tell
 
 
 def unexpected(raw: bytes, expected: Sequence[type[AnyMessage]]) -> ProtocolError:

@@ -135,7 +135,7 @@ class Driver(Generic[Result]):
         if self._trace is not None:
             self._trace.question_asked(type(question).__name__)
         try:
-            value = self._answerers[type(question)](question)
+            value = self._answered(question)
         except TLSError:
             raise
         except Exception as error:
@@ -144,6 +144,25 @@ class Driver(Generic[Result]):
             question.pending = value
             return DEFER
         return DEFER if value is DEFER else self._checked(question, value)
+
+    def _answered(self, question: Question[Any]) -> object:
+        """What the answerer gives, be it the answer or a promise of one."""
+        answerer, trace = self._answerers[type(question)], self._trace
+        work = _work_of(question) if trace is not None else None
+        if trace is None or work is None:
+            return answerer(question)
+        began = trace.now()
+        value: object = DEFER
+        try:
+            value = answerer(question)
+            return value
+        except TLSError:
+            value = None
+            raise
+        finally:
+            # What is promised is not done yet, and waiting for it is no work.
+            if value is not DEFER and not inspect.isawaitable(value):
+                trace.work(*work, trace.now() - began)
 
     def _checked(self, question: Question[Any], value: object) -> object:
         """The answer, if it is of the right type: anything else fails, as an exception would."""
@@ -162,6 +181,20 @@ class Driver(Generic[Result]):
         if question is not self.question:
             raise ConfigurationError("This question is not open on this connection.")
         self.question = None
+
+
+def _work_of(question: Question[Any]) -> tuple[str, str] | None:
+    """The operation with public keys that a question stands for, and its algorithm."""
+    match question:
+        case Sign():
+            return "sign", question.scheme
+        case Decrypt():
+            return "decrypt", "RSA"
+        case VerifyPeer(certificate_type="X509") | VerifyAgain():
+            count = len(question.chain)
+            return "verify_chain", f"{count} certificate{'' if count == 1 else 's'}"
+        case _:
+            return None
 
 
 def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:

@@ -6,7 +6,7 @@ own way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from handclasp.certificates.names import ip_address
@@ -14,6 +14,7 @@ from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
+from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
 from handclasp.handshake.tickets13 import milliseconds
 from handclasp.keys.transcript import Transcript
@@ -59,12 +60,16 @@ class ClientOffer:
 
 
 def client_offer(
-    config: ClientConfig, server_name: str | None, session: Session | None = None
+    config: ClientConfig,
+    server_name: str | None,
+    session: Session | None = None,
+    hs: Dialogue | None = None,
 ) -> ClientOffer:
     """A fresh hello: new random, new key shares, new GREASE.
 
     Args:
         session: one to resume, if there is one; it was judged to be fit for that.
+        hs: tells its trace what the keys cost, and how the binders come about.
     """
     entropy = config.entropy
     random = entropy(32)
@@ -76,19 +81,13 @@ def client_offer(
     if is_old and session is not None and session.session_id:
         session_id = session.session_id
     grease = _Grease.draw(entropy(4)) if config.grease else None
-    shares = {name: GROUPS[name].exchange.generate(entropy) for name in config.key_shares or ()}
+    shares = {name: _share(name, entropy, hs) for name in config.key_shares or ()}
     suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
     if config.fallback:
         suites = (*suites, FALLBACK_SCSV)
     server_types, client_types = _certificate_types(config)
     extensions = _extensions(config, server_name, shares, grease)
-    for kind, types in (
-        (ExtensionType.SERVER_CERTIFICATE_TYPE, server_types),
-        (ExtensionType.CLIENT_CERTIFICATE_TYPE, client_types),
-    ):
-        if types != ("X509",):  # RFC 7250 4.1: the extension is left out for X.509 alone.
-            codes = [CERTIFICATE_TYPES[name] for name in types]
-            extensions[kind] = ext.write_certificate_types(codes)
+    extensions.update(_extensions_of_types(server_types, client_types))
     if "TLSv1.2" in config.versions and config.sessions is not None:
         extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
     psks = _psks(config, session)
@@ -108,7 +107,7 @@ def client_offer(
         extensions=extensions,
     )
     return ClientOffer(
-        hello=with_psks(hello, psks, Transcript()),
+        hello=with_psks(hello, psks, Transcript(), hs.watcher if hs else None),
         shares=shares,
         server_name=server_name,
         session=session,
@@ -117,6 +116,11 @@ def client_offer(
         server_certificate_types=server_types,
         client_certificate_types=client_types,
     )
+
+
+def _share(group: str, entropy: Callable[[int], bytes], hs: Dialogue | None) -> PrivateShare:
+    generate = GROUPS[group].exchange.generate
+    return hs.work("key_generation", group, generate, entropy) if hs else generate(entropy)
 
 
 def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
@@ -145,23 +149,24 @@ def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
 
 
 def offer_after_retry(
+    hs: Dialogue,
     config: ClientConfig,
     offer: ClientOffer,
     group: str | None,
     cookie: bytes | None,
-    transcript: Transcript,
     hash_name: str,
 ) -> ClientOffer:
     """The second hello: as the first but for what RFC 8446 section 4.1.2 lists.
 
     Args:
-        transcript: the first hello and the HelloRetryRequest, which the binders cover.
+        hs: its transcript holds the first hello and the HelloRetryRequest, which the binders
+            cover.
         hash_name: that of the suite that the server chose: keys of another are left out.
     """
     shares = offer.shares
     extensions = dict(offer.hello.extensions)
     if group is not None:
-        share = GROUPS[group].exchange.generate(config.entropy)
+        share = _share(group, config.entropy, hs)
         shares = {group: share}
         entry = ext.KeyShareEntry(GROUPS[group].code, share.share)
         extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello([entry])
@@ -169,7 +174,7 @@ def offer_after_retry(
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
     extensions.pop(ExtensionType.EARLY_DATA, None)
     psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
-    hello = with_psks(replace(offer.hello, extensions=extensions), psks, transcript)
+    hello = with_psks(replace(offer.hello, extensions=extensions), psks, hs.transcript, hs.watcher)
     return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 
@@ -251,6 +256,20 @@ def _extensions_of_tls13(
 def _compression(config: ClientConfig) -> tuple[str, ...]:
     # RFC 8879 section 3: it is of TLS 1.3.
     return tuple(config.certificate_compression or ()) if "TLSv1.3" in config.versions else ()
+
+
+def _extensions_of_types(
+    server_types: tuple[str, ...], client_types: tuple[str, ...]
+) -> dict[int, bytes]:
+    # RFC 7250 4.1: the extension is left out for X.509 alone.
+    return {
+        kind: ext.write_certificate_types([CERTIFICATE_TYPES[name] for name in types])
+        for kind, types in (
+            (ExtensionType.SERVER_CERTIFICATE_TYPE, server_types),
+            (ExtensionType.CLIENT_CERTIFICATE_TYPE, client_types),
+        )
+        if types != ("X509",)
+    }
 
 
 def _certificate_types(config: ClientConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -16,6 +16,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.schedule13 import EarlySecret
 from handclasp.keys.transcript import Transcript
+from handclasp.keys.watch import Watcher
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
@@ -51,13 +52,15 @@ class Psk:
     def hash_name(self) -> str:
         return self.suite.hash_name
 
-    def early_secret(self, suite: CipherSuite) -> EarlySecret:
+    def early_secret(self, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
         """The first stage of the key schedule with this key, under a suite of its hash."""
-        return EarlySecret.from_psk(suite, self.key)
+        return EarlySecret.from_psk(suite, self.key, watcher)
 
-    def binder(self, transcript: Transcript, partial_hello: bytes) -> bytes:
+    def binder(
+        self, transcript: Transcript, partial_hello: bytes, watcher: Watcher | None = None
+    ) -> bytes:
         """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
-        key = self.early_secret(self.suite).binder_key(self.binder_label)
+        key = self.early_secret(self.suite, watcher).binder_key(self.binder_label)
         return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
 
 
@@ -80,7 +83,12 @@ def psk_of_external(key: PreSharedKey) -> Psk:
     return Psk(key.identity, 0, key.key, suite, label, external=key)
 
 
-def with_psks(hello: ClientHello, psks: Sequence[Psk], transcript: Transcript) -> ClientHello:
+def with_psks(
+    hello: ClientHello,
+    psks: Sequence[Psk],
+    transcript: Transcript,
+    watcher: Watcher | None = None,
+) -> ClientHello:
     """The hello with pre_shared_key as its last extension, binders and all."""
     kept = dict(hello.extensions)
     kept.pop(ExtensionType.PRE_SHARED_KEY, None)
@@ -92,7 +100,7 @@ def with_psks(hello: ClientHello, psks: Sequence[Psk], transcript: Transcript) -
     kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
     draft = write_message(replace(hello, extensions=kept))
     partial = draft[: -offered.binders_size]
-    binders = tuple([each.binder(transcript, partial) for each in psks])
+    binders = tuple([each.binder(transcript, partial, watcher) for each in psks])
     kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(
         ext.OfferedPsks(identities, binders)
     )
@@ -108,14 +116,19 @@ class CheckedBinder:
 
 
 def check_binder(
-    psk: Psk, index: int, hello: ClientHello, offered: ext.OfferedPsks, transcript: Transcript
+    psk: Psk,
+    index: int,
+    hello: ClientHello,
+    offered: ext.OfferedPsks,
+    transcript: Transcript,
+    watcher: Watcher | None = None,
 ) -> CheckedBinder:
     """Check the client's proof; `transcript` is what came before this hello.
 
     Raises `ProtocolError` (decrypt_error).
     """
     partial = hello.raw[: -offered.binders_size]
-    expected = psk.binder(transcript, partial)
+    expected = psk.binder(transcript, partial, watcher)
     if not hmac.compare_digest(offered.binders[index], expected):
         raise ProtocolError(Fault.BAD_BINDER)
     return CheckedBinder(psk, index)

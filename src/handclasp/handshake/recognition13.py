@@ -106,6 +106,7 @@ async def find_psks(
 
 
 def choose_psk(
+    hs: Dialogue,
     candidates: Sequence[Candidate],
     suite: CipherSuite,
     hello: ClientHello,
@@ -114,7 +115,9 @@ def choose_psk(
     """The first key that goes with the suite, its binder checked. Raises `ProtocolError`."""
     for candidate in candidates:
         if candidate.psk.hash_name == suite.hash_name and offer is not None and offer.offered:
-            check_binder(candidate.psk, candidate.index, hello, offer.offered, offer.before)
+            check_binder(
+                candidate.psk, candidate.index, hello, offer.offered, offer.before, hs.watcher
+            )
             return candidate
     return None
 

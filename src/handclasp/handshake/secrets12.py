@@ -14,14 +14,18 @@ def derive_master_secret(
     pre_master_secret: Secret,
     randoms: Randoms,
     *,
+    means: str,
     extended: bool,
 ) -> MasterSecret12:
     """Right after the ClientKeyExchange; the key log is told."""
+    hs.note_shared_secret("pre_master_secret", means, pre_master_secret)
     if extended:
         master_secret = MasterSecret12.bound_to_session(
-            suite, pre_master_secret, hs.transcript.digest(), randoms
+            suite, pre_master_secret, hs.transcript.digest(), randoms, hs.watcher
         )
     else:
-        master_secret = MasterSecret12.bound_to_randoms(suite, pre_master_secret, randoms)
+        master_secret = MasterSecret12.bound_to_randoms(
+            suite, pre_master_secret, randoms, hs.watcher
+        )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     return master_secret

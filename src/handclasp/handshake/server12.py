@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ServerConfig
-from handclasp.crypto.groups import GROUPS, BadShare
+from handclasp.crypto.groups import GROUPS, BadShare, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES, of_versions
 from handclasp.crypto.suites import CIPHER_SUITES12, CipherSuite12
@@ -118,7 +118,7 @@ async def complete_server_handshake(
     share = None
     if choice.group is not None and choice.scheme is not None:
         group = GROUPS[choice.group]
-        share = group.exchange.generate(config.entropy)
+        share = hs.work("key_generation", choice.group, group.exchange.generate, config.entropy)
         hs.send(
             await sign_server_key_exchange(
                 hs, choice.credentials, choice.scheme, randoms, group.code, share.share
@@ -133,13 +133,10 @@ async def complete_server_handshake(
         version = hello.legacy_version
         secret = await receive_secret(hs, choice.credentials, version, config.entropy)
     else:
-        message = await hs.receive(ClientKeyExchange)
-        try:
-            secret = Secret(share.agree(read_ecdh_point(message.exchange_keys)))
-        except BadShare as error:
-            raise ProtocolError(Fault.BAD_KEY_SHARE, f"{choice.group}: {error}") from None
+        secret = await _agree(hs, choice.group or "", share)
+    means, extended = choice.group or "RSA", offer.extended_master_secret
     master_secret = derive_master_secret(
-        hs, choice.suite, secret, randoms, extended=offer.extended_master_secret
+        hs, choice.suite, secret, randoms, means=means, extended=extended
     )
     client: AuthenticatedPeer | None = None
     if shown_by_client is not None:
@@ -385,7 +382,9 @@ async def _resume(
         extensions[ExtensionType.SESSION_TICKET] = b""
     session_id = offer.hello.legacy_session_id
     randoms = _send_hello(hs, config, offer, suite, session_id, extensions)
-    master_secret = MasterSecret12(suite, randoms, known.state.secret, extended=True)
+    master_secret = MasterSecret12(
+        suite, randoms, known.state.secret, extended=True, watcher=hs.watcher
+    )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     client = known.client
     info = ConnectionInfo(
@@ -473,6 +472,15 @@ async def _receive_client_certificate(hs: Dialogue, config: ServerConfig) -> Pee
     if config.client_auth is ClientAuth.REQUIRED:
         raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING12)
     return None
+
+
+async def _agree(hs: Dialogue, group: str, share: PrivateShare) -> Secret:
+    """The client's half of the secret, and with it the secret."""
+    message = await hs.receive(ClientKeyExchange)
+    try:
+        return hs.work("key_agreement", group, share.agree, read_ecdh_point(message.exchange_keys))
+    except BadShare as error:
+        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
 
 
 async def _authenticate_client(

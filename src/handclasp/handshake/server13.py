@@ -148,17 +148,17 @@ async def complete_server_handshake(
         candidates = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
     known = await recognise_client(
-        hs, config, choose_psk(candidates, choice.suite, offer.hello, offer.psks)
+        hs, config, choose_psk(hs, candidates, choice.suite, offer.hello, offer.psks)
     )
     _check_way_in(config, choice, known)
     identity = await _choose_identity(hs, config, offer) if known is None else None
 
     early = await _accept_early_data(hs, config, offer, choice, known)
-    share, shared_secret = _respond(config, offer, choice)
+    share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(
         hs, offer, choice, known, share, config.entropy, skips=0 if early else _skipped(config)
     )
-    stage = _early_secret(choice.suite, known).handshake_secret(shared_secret)
+    stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, stage)
     hs.install_write(handshake.server.keys(), "handshake")
     hs.install_read((early or handshake.client).keys(), "early" if early else "handshake")
@@ -208,8 +208,10 @@ class _Identity:
     scheme: str
 
 
-def _early_secret(suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
-    return known.psk.early_secret(suite) if known is not None else EarlySecret.without_psk(suite)
+def _early_secret(hs: Dialogue, suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
+    if known is None:
+        return EarlySecret.without_psk(suite, hs.watcher)
+    return known.psk.early_secret(suite, hs.watcher)
 
 
 def _check_way_in(config: ServerConfig, choice: _Choice, known: KnownClient | None) -> None:
@@ -238,7 +240,7 @@ async def _accept_early_data(
     )
     if not accepted:
         return None
-    stage = _early_secret(choice.suite, known)
+    stage = _early_secret(hs, choice.suite, known)
     return derive_early_secret(hs, stage, hs.transcript.digest())
 
 
@@ -540,17 +542,22 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
     return _Identity(credentials, scheme)
 
 
-def _respond(config: ServerConfig, offer: _Offer, choice: _Choice) -> tuple[bytes, bytes]:
+def _respond(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> tuple[bytes, bytes]:
     """This side's share, and the one secret that both sides then hold.
 
     Where the pre-shared key goes alone, zeros stand in its place (RFC 8446 section 7.1).
     """
     if choice.group is None:
         return b"", bytes(choice.suite.hash_size)
+    respond, peer_share = GROUPS[choice.group].exchange.respond, offer.shares[choice.group]
     try:
-        return GROUPS[choice.group].exchange.respond(offer.shares[choice.group], config.entropy)
+        share, secret = hs.work("key_agreement", choice.group, respond, peer_share, config.entropy)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{choice.group}: {error}") from None
+    hs.note_shared_secret("shared_secret", choice.group, secret)
+    return share, secret
 
 
 def _send_server_hello(

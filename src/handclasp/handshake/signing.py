@@ -1,6 +1,8 @@
-"""Signing with this side's key, wherever that is."""
+"""Signing with this side's key, wherever that is, and verifying what the peer signed."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.certificates.verify import accept_unverified
@@ -17,6 +19,13 @@ async def sign(hs: Dialogue, credentials: Credentials, scheme: str, content: byt
     if not isinstance(credentials.signer, LocalSigner):
         # A faulty signature of a remote key can give the key away: it never leaves this side.
         own = accept_unverified(credentials.chain, credentials.certificate_type)
-        if not signatures.verify(scheme, own.public_key, signature, content):
+        if not verify(hs, scheme, own.public_key, signature, content):
             raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
     return signature
+
+
+def verify(hs: Dialogue, scheme: str, public_key: Any, signature: bytes, content: bytes) -> bool:
+    """Whether `signature` is one over `content` in `scheme` by the key's owner."""
+    return hs.work(
+        "verify_signature", scheme, signatures.verify, scheme, public_key, signature, content
+    )

@@ -16,6 +16,7 @@ from handclasp.crypto.prf12 import prf
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
 from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.watch import Watcher
 
 _SIZE = 48
 """Bytes of the master secret."""
@@ -50,30 +51,45 @@ class MasterSecret12:
     Attributes:
         extended: whether it is bound to the handshake (RFC 7627), as exporters and channel
             bindings need it to be.
+        watcher: told of every step that starts from here.
     """
 
     suite: CipherSuite12
     randoms: Randoms
     secret: Secret
     extended: bool
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def bound_to_session(
-        cls, suite: CipherSuite12, pre_master_secret: bytes, session_hash: bytes, randoms: Randoms
+        cls,
+        suite: CipherSuite12,
+        pre_master_secret: bytes,
+        session_hash: bytes,
+        randoms: Randoms,
+        watcher: Watcher | None = None,
     ) -> MasterSecret12:
         """RFC 7627 section 4; `session_hash` covers all up to and with the ClientKeyExchange."""
         label = b"extended master secret"
         secret = prf(suite.hash_name, pre_master_secret, label, session_hash, _SIZE)
-        return cls(suite, randoms, secret, extended=True)
+        if watcher is not None:
+            _tell_master_secret(watcher, label, session_hash, secret)
+        return cls(suite, randoms, secret, extended=True, watcher=watcher)
 
     @classmethod
     def bound_to_randoms(
-        cls, suite: CipherSuite12, pre_master_secret: bytes, randoms: Randoms
+        cls,
+        suite: CipherSuite12,
+        pre_master_secret: bytes,
+        randoms: Randoms,
+        watcher: Watcher | None = None,
     ) -> MasterSecret12:
         """RFC 5246 section 8.1, for peers without the extended master secret."""
         seed = randoms.client + randoms.server
         secret = prf(suite.hash_name, pre_master_secret, b"master secret", seed, _SIZE)
-        return cls(suite, randoms, secret, extended=False)
+        if watcher is not None:
+            _tell_master_secret(watcher, b"master secret", seed, secret)
+        return cls(suite, randoms, secret, extended=False, watcher=watcher)
 
     def key_block(self) -> KeyBlock:
         """The keys of both directions (RFC 5246 section 6.3); an AEAD has no MAC keys."""
@@ -83,6 +99,9 @@ class MasterSecret12:
         block = prf(suite.hash_name, self.secret, b"key expansion", seed, 2 * (key + iv))
         keys = Secret(block[:key]), Secret(block[key : 2 * key])
         ivs = Secret(block[2 * key : 2 * key + iv]), Secret(block[2 * key + iv :])
+        if self.watcher is not None:
+            label = "key expansion"
+            self.watcher("PRF", "key_block", ("master_secret",), label, seed, block)
         return KeyBlock(
             client=TrafficKeys(suite, keys[0], ivs[0]), server=TrafficKeys(suite, keys[1], ivs[1])
         )
@@ -90,9 +109,11 @@ class MasterSecret12:
     def verify_data(self, sender: str, transcript_hash: bytes) -> bytes:
         """The content of the Finished of the `sender`, "client" or "server" (section 7.4.9)."""
         label = sender.encode("ascii") + b" finished"
-        return bytes(
-            prf(self.suite.hash_name, self.secret, label, transcript_hash, VERIFY_DATA_SIZE)
-        )
+        proof = prf(self.suite.hash_name, self.secret, label, transcript_hash, VERIFY_DATA_SIZE)
+        if self.watcher is not None:
+            text, inputs = label.decode("ascii"), ("master_secret",)
+            self.watcher("PRF", "verify_data", inputs, text, transcript_hash, proof)
+        return bytes(proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +143,8 @@ class Exporter12:
             seed += len(context).to_bytes(2, "big") + context
         hash_name = master.suite.hash_name
         return bytes(prf(hash_name, master.secret, label.encode("ascii"), seed, length))
+
+
+def _tell_master_secret(watcher: Watcher, label: bytes, seed: bytes, secret: Secret) -> None:
+    inputs = ("pre_master_secret",)
+    watcher("PRF", "master_secret", inputs, label.decode("ascii"), seed, secret)

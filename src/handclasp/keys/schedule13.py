@@ -9,19 +9,23 @@
    0 ->    HKDF-Extract = MasterSecret --> application traffic, exporter, resumption secrets
 
 A stage gives the next one and cannot be turned back. Each is built from what the one before it
-holds, so keys cannot be derived in the wrong order.
+holds, so keys cannot be derived in the wrong order. A watcher given to the first stage is handed
+on to all that comes out of it, and told of every step.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import IV_SIZE, CipherSuite
+from handclasp.keys.watch import Watcher
+
+_EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +39,42 @@ class TrafficKeys:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSecret:
-    """The secret of one direction and epoch, from which its keys come."""
+    """The secret of one direction and epoch, from which its keys come; `name` is the RFC's."""
 
     suite: CipherSuite
     secret: Secret
+    name: str = field(default="", compare=False)
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     def keys(self) -> TrafficKeys:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
         suite, secret = self.suite, self.secret
         key = hkdf_expand_label(suite.hash_name, secret, "key", b"", suite.key_size)
         iv = hkdf_expand_label(suite.hash_name, secret, "iv", b"", IV_SIZE)
+        if self.watcher is not None:
+            sender, inputs = self.name.partition("_")[0], (self.name,)
+            self.watcher(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
+            self.watcher(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv)
         return TrafficKeys(suite, key, iv)
 
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
         suite = self.suite
         after = hkdf_expand_label(suite.hash_name, self.secret, "traffic upd", b"", suite.hash_size)
-        return TrafficSecret(suite, after)
+        name = _one_later(self.name)
+        if self.watcher is not None:
+            self.watcher(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
+        return TrafficSecret(suite, after, name, self.watcher)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite = self.suite
         key = hkdf_expand_label(suite.hash_name, self.secret, "finished", b"", suite.hash_size)
-        return hmac.digest(key, transcript_hash, suite.hash_name)
+        verify_data = hmac.digest(key, transcript_hash, suite.hash_name)
+        if self.watcher is not None:
+            self.watcher(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
+            self.watcher("HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data)
+        return verify_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +83,23 @@ class EarlySecret:
 
     suite: CipherSuite
     secret: Secret
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def without_psk(cls, suite: CipherSuite) -> EarlySecret:
-        return cls(suite, _early_secret_without_psk(suite.hash_name, suite.hash_size))
+    def without_psk(cls, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
+        secret = _early_secret_without_psk(suite.hash_name, suite.hash_size)
+        if watcher is not None:
+            watcher(_EXTRACT, "early_secret", ("0", "0"), "", b"", secret)
+        return cls(suite, secret, watcher)
 
     @classmethod
-    def from_psk(cls, suite: CipherSuite, psk: bytes) -> EarlySecret:
-        return cls(suite, hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk))
+    def from_psk(
+        cls, suite: CipherSuite, psk: bytes, watcher: Watcher | None = None
+    ) -> EarlySecret:
+        secret = hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk)
+        if watcher is not None:
+            watcher(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
+        return cls(suite, secret, watcher)
 
     def binder_key(self, label: str) -> TrafficSecret:
         """What proves that the client holds the key: `verify_data` of it is the binder.
@@ -91,7 +117,12 @@ class EarlySecret:
         """The second stage: `shared_secret` is what the key exchange gave."""
         salt = _derived(self.suite.hash_name, self.suite.hash_size, self.secret)
         secret = hkdf_extract(self.suite.hash_name, salt, shared_secret)
-        return HandshakeSecret(self.suite, secret)
+        if self.watcher is not None:
+            empty = _empty_hash(self.suite.hash_name)
+            self.watcher(_DERIVE, "derived_secret", ("early_secret",), "derived", empty, salt)
+            inputs = ("derived_secret", "shared_secret")
+            self.watcher(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
+        return HandshakeSecret(self.suite, secret, self.watcher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +134,7 @@ class HandshakeSecret:
 
     suite: CipherSuite
     secret: Secret
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     def client_handshake_traffic_secret(self, hello_hash: bytes) -> TrafficSecret:
         """`hello_hash`: the transcript up to and including the ServerHello."""
@@ -116,7 +148,10 @@ class HandshakeSecret:
         """The third stage."""
         suite = self.suite
         salt = _derive_secret(self, "derived", _empty_hash(suite.hash_name))
-        return MasterSecret(suite, hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size)))
+        secret = hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size))
+        if self.watcher is not None:
+            self.watcher(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
+        return MasterSecret(suite, secret, self.watcher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +163,7 @@ class MasterSecret:
 
     suite: CipherSuite
     secret: Secret
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     def client_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
         return _traffic_secret(self, "c ap traffic", finished_hash)
@@ -137,9 +173,8 @@ class MasterSecret:
 
     def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
         """`client_finished_hash`: the transcript up to and including the client's Finished."""
-        return ResumptionSecret(
-            self.suite, _derive_secret(self, "res master", client_finished_hash)
-        )
+        secret = _derive_secret(self, "res master", client_finished_hash)
+        return ResumptionSecret(self.suite, secret, self.watcher)
 
     def exporter_secret(self, finished_hash: bytes) -> ExporterSecret:
         return ExporterSecret(self.suite, _derive_secret(self, "exp master", finished_hash))
@@ -176,26 +211,66 @@ class ResumptionSecret:
 
     suite: CipherSuite
     secret: Secret
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
-        return hkdf_expand_label(
+        key = hkdf_expand_label(
             suite.hash_name, self.secret, "resumption", ticket_nonce, suite.hash_size
         )
+        if self.watcher is not None:
+            inputs = ("resumption_master_secret",)
+            self.watcher(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)
+        return key
+
+
+_STAGES: dict[type, str] = {
+    EarlySecret: "early_secret",
+    HandshakeSecret: "handshake_secret",
+    MasterSecret: "master_secret",
+}
+
+_OUTPUTS = {
+    "res binder": "binder_key",
+    "ext binder": "binder_key",
+    "imp binder": "binder_key",
+    "c e traffic": "client_early_traffic_secret",
+    "c hs traffic": "client_handshake_traffic_secret",
+    "s hs traffic": "server_handshake_traffic_secret",
+    "c ap traffic": "client_application_traffic_secret_0",
+    "s ap traffic": "server_application_traffic_secret_0",
+    "exp master": "exporter_master_secret",
+    "res master": "resumption_master_secret",
+    "derived": "derived_secret",
+}
+"""What comes out under each label, as the RFC calls it."""
 
 
 def _traffic_secret(
     stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
 ) -> TrafficSecret:
-    return TrafficSecret(stage.suite, _derive_secret(stage, label, transcript_hash))
+    secret = _derive_secret(stage, label, transcript_hash)
+    return TrafficSecret(stage.suite, secret, _OUTPUTS[label], stage.watcher)
+
+
+def _one_later(name: str) -> str:
+    """The name of application_traffic_secret_N+1 from that of N."""
+    start, _, number = name.rpartition("_")
+    return f"{start}_{int(number) + 1}" if number.isdecimal() else name
 
 
 def _derive_secret(
     stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
 ) -> Secret:
     suite = stage.suite
-    return hkdf_expand_label(suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size)
+    secret = hkdf_expand_label(
+        suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size
+    )
+    if stage.watcher is not None:
+        inputs = (_STAGES[type(stage)],)
+        stage.watcher(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
+    return secret
 
 
 @lru_cache(maxsize=8)

@@ -217,7 +217,11 @@ class RecordLayer:
     def send_change_cipher_spec(self) -> None:
         """Queue the record that means nothing (RFC 8446 section D.4)."""
         self._flush_handshake()
-        self._queue(write_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\x01"), _CHANGE_CIPHER_SPEC)
+        record = write_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+        self._queue(record)
+        if self._trace is not None:
+            size = len(record)
+            self._trace.record("sent", "plaintext", _CHANGE_CIPHER_SPEC, size, 1, 0, record)
 
     def send_alert(self, alert: bytes) -> None:
         """Queue an alert of two bytes."""
@@ -228,9 +232,9 @@ class RecordLayer:
         """Queue application data, in records as large as the peer takes."""
         if self._handshake_out:
             self._flush_handshake()
-        if len(data) <= self._write_limit and self._write is not None and not self._padding:
-            record = self._write.seal(_APPLICATION_DATA, bytes(data))
-            self._queue(record, _APPLICATION_DATA)
+        plain = not self._padding and self._trace is None
+        if plain and len(data) <= self._write_limit and self._write is not None:
+            self._queue(self._write.seal(_APPLICATION_DATA, bytes(data)))
             return
         self._seal_fragments(ContentType.APPLICATION_DATA, data)
 
@@ -330,7 +334,10 @@ class RecordLayer:
         content_type, major = header[0], header[1]
         if not 20 <= content_type <= 23 or major != 3:
             if self._first_record:
-                raise ProtocolError(*what_else_it_is(self._start(header)))
+                start = self._start(header)
+                if self._trace is not None:
+                    self._trace.bytes_refused(start[:64])
+                raise ProtocolError(*what_else_it_is(start))
             raise ProtocolError(
                 Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{header[2]}"
             )
@@ -348,9 +355,31 @@ class RecordLayer:
 
     def _open(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
         """The opened record, or None where it is one to drop."""
-        content_type = header[0]
         if self._trace is not None:
-            self._trace.record("received", self._read_epoch, content_type, HEADER_SIZE + len(body))
+            return self._open_and_tell(self._trace, header, body)
+        return self._open_now(header, body)
+
+    def _open_and_tell(self, trace: Trace, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
+        protected = self._read is not None and (header[0] == _APPLICATION_DATA or self.is_tls12)
+        epoch = self._read_epoch if protected else "plaintext"
+        opened: tuple[int, bytes] | None = None
+        began = trace.now()
+        try:
+            opened = self._open_now(header, body)
+            return opened
+        finally:
+            took = trace.now() - began if protected else 0
+            wire = header + bytes(body)
+            if opened is None:
+                size = None if protected else len(body)
+                trace.record("received", epoch, header[0], len(wire), size, took, wire)
+            else:
+                kind, content = opened
+                shown = _shown(trace, kind, content)
+                trace.record("received", epoch, kind, len(wire), len(content), took, wire, shown)
+
+    def _open_now(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
+        content_type = header[0]
         if self._read is None or (content_type != _APPLICATION_DATA and not self.is_tls12):
             return self._open_plaintext(content_type, body)
         if self._early_data_budget and isinstance(self._read, Protection13):
@@ -423,19 +452,34 @@ class RecordLayer:
 
     def _seal_fragments(self, content_type: ContentType, data: Buffer) -> None:
         size = self._write_limit if self._write is not None else MAX_PLAINTEXT
-        if self._write is None or self._padding or len(data) <= size * _SEAL_ONE_BY_ONE:
+        one_by_one = self._padding or self._trace is not None
+        if self._write is None or one_by_one or len(data) <= size * _SEAL_ONE_BY_ONE:
             view = memoryview(data)
             for start in range(0, len(data), size):
                 self._seal(content_type, bytes(view[start : start + size]))
             return
-        self._queue(self._write.seal_many(content_type, memoryview(data), size), content_type)
+        self._queue(self._write.seal_many(content_type, memoryview(data), size))
 
     def _seal(self, content_type: ContentType, fragment: bytes) -> None:
-        if self._write is None:
-            record = write_plaintext(content_type, fragment, first_hello=self._first_write)
+        if self._trace is not None:
+            self._seal_and_tell(self._trace, content_type, fragment)
         else:
-            record = self._write.seal(content_type, fragment, self._padding_for(len(fragment)))
-        self._queue(record, content_type)
+            self._queue(self._seal_now(content_type, fragment))
+
+    def _seal_and_tell(self, trace: Trace, content_type: ContentType, fragment: bytes) -> None:
+        began = trace.now()
+        record = self._seal_now(content_type, fragment)
+        took = trace.now() - began if self._write is not None else 0
+        self._queue(record)
+        epoch = self._write_epoch if self._write is not None else "plaintext"
+        shown = _shown(trace, content_type, fragment)
+        size = len(record)
+        trace.record("sent", epoch, content_type, size, len(fragment), took, record, shown)
+
+    def _seal_now(self, content_type: ContentType, fragment: bytes) -> bytes:
+        if self._write is None:
+            return write_plaintext(content_type, fragment, first_hello=self._first_write)
+        return self._write.seal(content_type, fragment, self._padding_for(len(fragment)))
 
     def _padding_for(self, size: int) -> int:
         policy = self._padding
@@ -451,16 +495,19 @@ class RecordLayer:
                 raise ProtocolError(Fault.CALLBACK_FAILED, "record_padding") from error
         return max(0, min(wanted, self._write_limit - size))
 
-    def _queue(self, record: Buffer, content_type: int) -> None:
+    def _queue(self, record: Buffer) -> None:
         self._first_write = False
         self._out.append(record)
-        if self._trace is not None:
-            self._trace.record("sent", self._write_epoch, content_type, len(record))
 
 
 def _protection(keys: TrafficKeys) -> Protection13 | Protection12:
     suite = keys.suite
     return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13(keys)
+
+
+def _shown(trace: Trace, content_type: int, content: bytes) -> bytes:
+    """What of a record's content a trace is given: nothing of what is the application's own."""
+    return content if content_type != _APPLICATION_DATA or trace.record_secrets else b""
 
 
 def _type_name(content_type: int) -> str:

@@ -7,7 +7,7 @@ the wire, so that a trace can also hold what nobody has a name for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from handclasp.info import ConnectionInfo
@@ -15,6 +15,20 @@ from handclasp.info import ConnectionInfo
 
 class TraceFormatError(ValueError):
     """What should be a recorded trace is none, or one of a version that is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The side that records is there, before anything was sent or received.
+
+    Attributes:
+        role: "client" or "server".
+        server_name: whom the client means to reach; None on a server, and where there is no name.
+    """
+
+    at_ns: int
+    role: str
+    server_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +47,38 @@ class MessageSeen:
 
 @dataclass(frozen=True, slots=True)
 class RecordSeen:
-    """One record on the wire; `size` is in bytes and counts its header (RFC 8446 section 5)."""
+    """One record on the wire (RFC 8446 section 5).
+
+    Attributes:
+        epoch: whose keys protect it; "plaintext" where none do.
+        content_type: what is inside, whatever the header says; of a protected record that could
+            not be opened, what the header says.
+        size: bytes on the wire, the 5 of the header included.
+        content_size: bytes inside, without padding; None of a record that could not be opened.
+        work_ns: how long sealing or opening it took.
+        wire: the record as it was sent, header included; empty where it was not kept.
+        content: what was inside; empty where it was not kept.
+
+    `Recorder` says of which records the last two are kept.
+    """
 
     at_ns: int
     direction: str
     epoch: str
     content_type: int
     size: int
+    content_size: int | None = None
+    work_ns: int = 0
+    wire: bytes = field(default=b"", repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BytesRefused:
+    """What came first was no record of TLS: the start of it, at most 64 bytes."""
+
+    at_ns: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +91,26 @@ class KeysInstalled:
     cipher_suite: str
 
 
+class Refused(NamedTuple):
+    """One offer that was not taken, and why not, in words."""
+
+    name: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionTaken:
-    """A choice: what one side offered, what the other accepts, what came out and why."""
+    """A choice: what one side offered, what the other accepts, what came out and why.
+
+    Attributes:
+        what: "version", "cipher_suite", "group", "signature_scheme", "alpn", "credentials",
+            "resumption" or "early_data".
+        offered: in the order of whoever offered.
+        acceptable: in the order of whoever chose, as far as it is known here.
+        chosen: None where nothing was.
+        why: the rule that decided, in a few words.
+        refused: each other offer, with the reason.
+    """
 
     at_ns: int
     what: str
@@ -62,11 +118,69 @@ class DecisionTaken:
     acceptable: tuple[str, ...]
     chosen: str | None
     why: str
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """What both sides can do, in the order in which it was offered."""
+        acceptable = frozenset(self.acceptable)
+        return tuple(name for name in self.offered if name in acceptable)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStep:
+    """One step of the key schedule (RFC 8446 section 7.1; RFC 5246 section 8.1).
+
+    Attributes:
+        operation: "key agreement", "key transport", "HKDF-Extract", "Derive-Secret",
+            "HKDF-Expand-Label", "HMAC" or "PRF".
+        output: the RFC's name of what comes out, such as "client_handshake_traffic_secret".
+        inputs: the names of the secrets that go in; "0" stands for as many zeros as needed. Of
+            HKDF-Extract they are the salt and the input keying material.
+        label: as the RFC has it, such as "c hs traffic"; of a key agreement the group, or "RSA";
+            else empty.
+        context: what else goes in, and is no secret: a transcript hash, or a nonce; empty where
+            there is nothing.
+        size: bytes of the output.
+        value: the output. Only there where `record_secrets` was opted into.
+    """
+
+    at_ns: int
+    operation: str
+    output: str
+    inputs: tuple[str, ...]
+    label: str
+    context: bytes
+    size: int
+    value: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """An operation with public keys, and what it cost on this side.
+
+    Attributes:
+        operation: "key_generation", "key_agreement", "sign", "verify_signature", "verify_chain",
+            "encrypt" or "decrypt". Of a hybrid group, generation and agreement are those of both
+            halves; a server of TLS 1.3 does both at once, and its "key_agreement" is all of it
+            (of ML-KEM: the encapsulation).
+        algorithm: the group, the signature scheme, or what was judged.
+        elapsed_ns: how long it took. A signer or verifier that is awaited has none of this, for
+            most of it would be waiting: see `QuestionAnswered`.
+    """
+
+    at_ns: int
+    operation: str
+    algorithm: str
+    elapsed_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class SecretDerived:
-    """A secret by its label. Only noted where `record_secrets` was opted into."""
+    """A secret by its label in a key log (RFC 9850). Only where `record_secrets` was opted into.
+
+    A file of such lines decrypts a capture; how the secrets come about is told by `KeyStep`.
+    """
 
     at_ns: int
     label: str
@@ -154,10 +268,14 @@ class TransportEnded:
 
 
 TraceEvent: TypeAlias = (
-    MessageSeen
+    Began
+    | MessageSeen
     | RecordSeen
+    | BytesRefused
     | KeysInstalled
     | DecisionTaken
+    | KeyStep
+    | WorkDone
     | SecretDerived
     | AlertSeen
     | QuestionPut
@@ -170,10 +288,14 @@ TraceEvent: TypeAlias = (
 )
 
 _KINDS: Mapping[str, type[TraceEvent]] = {
+    "began": Began,
     "message": MessageSeen,
     "record": RecordSeen,
+    "bytes_refused": BytesRefused,
     "keys_installed": KeysInstalled,
     "decision": DecisionTaken,
+    "key_step": KeyStep,
+    "work": WorkDone,
     "secret": SecretDerived,
     "alert": AlertSeen,
     "question": QuestionPut,
@@ -220,6 +342,8 @@ def _values_to_json(value: Any) -> dict[str, Any]:
 def _value_from_json(kind: type[Any], values: dict[str, object], where: str) -> Any:
     read: dict[str, Any] = {}
     for each in fields(kind):
+        if each.name not in values and each.default is not MISSING:
+            continue  # It came to the format later.
         try:
             read[each.name] = _FORMS[str(each.type)].read(values[each.name])
         except KeyError:
@@ -235,6 +359,21 @@ def _same(value: Any) -> Any:
 
 def _write_all_hex(entries: tuple[bytes, ...]) -> list[str]:
     return [entry.hex() for entry in entries]
+
+
+def _write_refused(refused: tuple[Refused, ...]) -> list[dict[str, str]]:
+    return [each._asdict() for each in refused]
+
+
+def _read_refused(value: Any) -> tuple[Refused, ...]:
+    read_text = _exactly(str)
+    try:
+        return tuple(
+            Refused(read_text(each["name"]), read_text(each["why"]))
+            for each in _exactly(list)(value)
+        )
+    except KeyError as error:
+        raise ValueError(str(error)) from None
 
 
 def _exactly(wanted: type) -> Callable[[Any], Any]:
@@ -257,6 +396,10 @@ def _read_optional_text(value: Any) -> str | None:
     return None if value is None else _exactly(str)(value)
 
 
+def _read_optional_number(value: Any) -> int | None:
+    return None if value is None else _exactly(int)(value)
+
+
 def _write_optional_hex(value: bytes | None) -> str | None:
     return None if value is None else value.hex()
 
@@ -273,6 +416,7 @@ def _read_info(value: Any) -> ConnectionInfo:
 
 _FORMS: Mapping[str, _Form] = {
     "int": _Form(_same, _exactly(int)),
+    "int | None": _Form(_same, _read_optional_number),
     "str": _Form(_same, _exactly(str)),
     "bool": _Form(_same, _exactly(bool)),
     "str | None": _Form(_same, _read_optional_text),
@@ -280,5 +424,6 @@ _FORMS: Mapping[str, _Form] = {
     "bytes | None": _Form(_write_optional_hex, _read_optional_hex),
     "tuple[str, ...]": _Form(list, _tuple_of(_exactly(str))),
     "tuple[bytes, ...]": _Form(_write_all_hex, _tuple_of(bytes.fromhex)),
+    "tuple[Refused, ...]": _Form(_write_refused, _read_refused),
     "ConnectionInfo": _Form(_values_to_json, _read_info),
 }

@@ -18,11 +18,14 @@ Address = tuple[str, int]
 
 
 class Trace(Protocol):
-    """What a recorder must be able to note."""
+    """What a recorder must be able to note. Each method is described with its event, in `events`.
+
+    What is secret is given to a trace only if it says that it records secrets.
+    """
 
     @property
     def record_secrets(self) -> bool:
-        """Whether `secret` is to be called at all."""
+        """Whether the trace is given secrets, and the content of application data."""
         ...
 
     @property
@@ -33,8 +36,28 @@ class Trace(Protocol):
     def transport(self, local: Address, peer: Address) -> None: ...
     def transport_ended(self, direction: Direction, how: Literal["end", "reset"]) -> None: ...
     def wire(self, direction: Direction, data: bytes) -> None: ...
+
+    def now(self) -> int:
+        """Nanoseconds of the trace's own clock, from which it is told how long something took."""
+        ...
+
+    def began(self, role: str, server_name: str | None) -> None: ...
     def message(self, direction: Direction, epoch: str, message_type: int, raw: bytes) -> None: ...
-    def record(self, direction: Direction, epoch: str, content_type: int, size: int) -> None: ...
+    def record(
+        self,
+        direction: Direction,
+        epoch: str,
+        content_type: int,
+        size: int,
+        content_size: int | None = None,
+        work_ns: int = 0,
+        wire: bytes = b"",
+        content: bytes = b"",
+    ) -> None:
+        """`content` is empty for application data unless the trace records secrets."""
+        ...
+
+    def bytes_refused(self, data: bytes) -> None: ...
     def keys_installed(self, direction: Direction, epoch: str, cipher_suite: str) -> None: ...
     def decision(
         self,
@@ -43,7 +66,25 @@ class Trace(Protocol):
         acceptable: Sequence[str],
         chosen: str | None,
         why: str,
-    ) -> None: ...
+        refused: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`refused`: offers with the reason, where it is another than the two lists give."""
+        ...
+
+    def key_step(
+        self,
+        operation: str,
+        output: str,
+        inputs: tuple[str, ...],
+        label: str,
+        context: bytes,
+        size: int,
+        value: bytes = b"",
+    ) -> None:
+        """`value` is empty unless the trace records secrets."""
+        ...
+
+    def work(self, operation: str, algorithm: str, elapsed_ns: int) -> None: ...
     def secret(self, label: str, value: bytes) -> None: ...
     def alert(self, direction: Direction, level: int, description: int) -> None: ...
     def question_asked(self, kind: str) -> None: ...

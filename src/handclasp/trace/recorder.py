@@ -13,13 +13,17 @@ from handclasp.errors import ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
     AlertSeen,
+    Began,
+    BytesRefused,
     DecisionTaken,
     Failed,
     KeysInstalled,
+    KeyStep,
     MessageSeen,
     QuestionAnswered,
     QuestionPut,
     RecordSeen,
+    Refused,
     SecretDerived,
     Settled,
     TraceEvent,
@@ -27,9 +31,11 @@ from handclasp.trace.events import (
     TransportEnded,
     TransportSeen,
     WireSeen,
+    WorkDone,
     event_from_json,
     event_to_json,
 )
+from handclasp.wire.iana import ContentType
 
 if TYPE_CHECKING:
     from handclasp.trace.page_steps import Describe
@@ -37,15 +43,21 @@ if TYPE_CHECKING:
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
 
+_HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_DATA
+
 
 class Recorder:
-    """Records one connection: give it as `trace=` to `ClientConnection` or `ServerConnection`.
+    """Records one connection: give it as `trace=` to whatever opens one.
 
-    Handshake messages are kept whole, application data never: of each record only its size.
+    Handshake messages are kept whole. Of records their sizes are kept, and what sealing and opening
+    them cost. Of the first protected record of each direction that holds handshake messages both
+    forms are kept, as it was on the wire and what was inside, to look at one beside the other.
+    Application data are not kept, in neither form, unless secrets are: then those of the first
+    record of each direction.
 
     Args:
-        record_secrets: also keep the connection's secrets. Whoever has such a trace can read and
-            forge the conversation.
+        record_secrets: also keep the connection's secrets, and that first record of application
+            data. Whoever has such a trace can read and forge the conversation.
         record_wire: also keep the bytes of the transport as they were, application data and all,
             so that `to_pcapng` can make a capture of them.
         clock: nanoseconds from anywhere that never goes back.
@@ -82,6 +94,8 @@ class Recorder:
         self.began_at_ns = wall_clock()
         self._began = clock()
         self._asked: dict[str, int] = {}
+        self._shown: set[tuple[str, int]] = set()
+        """Directions and content types of which a protected record was kept whole."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recorder:
@@ -108,7 +122,10 @@ class Recorder:
         recorder.began_at_ns = began_at_ns
         recorder.events = [event_from_json(event) for event in cast("list[object]", events)]
         recorder.dropped = dropped
-        recorder.record_secrets = any(isinstance(e, SecretDerived) for e in recorder.events)
+        recorder.record_secrets = any(
+            isinstance(event, SecretDerived) or (isinstance(event, KeyStep) and bool(event.value))
+            for event in recorder.events
+        )
         recorder.record_wire = any(isinstance(e, WireSeen) for e in recorder.events)
         return recorder
 
@@ -165,6 +182,14 @@ class Recorder:
 
     # The hook's methods, as `hooks.Trace` defines them.
 
+    def now(self) -> int:
+        """Nanoseconds of this recorder's clock."""
+        return self._clock()
+
+    def began(self, role: str, server_name: str | None) -> None:
+        """A connection is made."""
+        self._note(Began(self._now(), role, server_name))
+
     def transport(self, local: tuple[str, int], peer: tuple[str, int]) -> None:
         """Who talks with whom."""
         self._note(TransportSeen(self._now(), *local, *peer))
@@ -188,9 +213,36 @@ class Recorder:
         """A whole handshake message."""
         self._note(MessageSeen(self._now(), direction, epoch, message_type, bytes(raw)))
 
-    def record(self, direction: str, epoch: str, content_type: int, size: int) -> None:
+    def record(
+        self,
+        direction: str,
+        epoch: str,
+        content_type: int,
+        size: int,
+        content_size: int | None = None,
+        work_ns: int = 0,
+        wire: bytes = b"",
+        content: bytes = b"",
+    ) -> None:
         """One record on the wire."""
-        self._note(RecordSeen(self._now(), direction, epoch, content_type, size))
+        shows = self._shows(direction, epoch, content_type)
+        self._note(
+            RecordSeen(
+                self._now(),
+                direction,
+                epoch,
+                int(content_type),
+                size,
+                content_size,
+                work_ns,
+                bytes(wire) if shows else b"",
+                bytes(content) if shows else b"",
+            )
+        )
+
+    def bytes_refused(self, data: bytes) -> None:
+        """What came is no TLS."""
+        self._note(BytesRefused(self._now(), bytes(data)))
 
     def keys_installed(self, direction: str, epoch: str, cipher_suite: str) -> None:
         """One direction goes over to new keys."""
@@ -203,9 +255,31 @@ class Recorder:
         acceptable: Sequence[str],
         chosen: str | None,
         why: str,
+        refused: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Something was chosen."""
-        self._note(DecisionTaken(self._now(), what, tuple(offered), tuple(acceptable), chosen, why))
+        offers, accepted = tuple(offered), tuple(acceptable)
+        reasons = _reasons(offers, accepted, chosen, why, dict(refused))
+        self._note(DecisionTaken(self._now(), what, offers, accepted, chosen, why, reasons))
+
+    def key_step(
+        self,
+        operation: str,
+        output: str,
+        inputs: tuple[str, ...],
+        label: str,
+        context: bytes,
+        size: int,
+        value: bytes = b"",
+    ) -> None:
+        """A step of the key schedule; its value is kept only where that was asked for."""
+        kept = bytes(value) if self.record_secrets else b""
+        step = KeyStep(self._now(), operation, output, inputs, label, bytes(context), size, kept)
+        self._note(step)
+
+    def work(self, operation: str, algorithm: str, elapsed_ns: int) -> None:
+        """An operation with public keys is done."""
+        self._note(WorkDone(self._now(), operation, algorithm, elapsed_ns))
 
     def secret(self, label: str, value: bytes) -> None:
         """A secret was derived; kept only where that was asked for."""
@@ -214,7 +288,7 @@ class Recorder:
 
     def alert(self, direction: str, level: int, description: int) -> None:
         """An alert was sent or received."""
-        self._note(AlertSeen(self._now(), direction, level, description))
+        self._note(AlertSeen(self._now(), direction, int(level), int(description)))
 
     def question_asked(self, kind: str) -> None:
         """The world outside is asked."""
@@ -245,6 +319,17 @@ class Recorder:
             )
         )
 
+    def _shows(self, direction: str, epoch: str, content_type: int) -> bool:
+        """Whether this record is one to be kept whole; see the class."""
+        if epoch == "plaintext" or (direction, content_type) in self._shown:
+            return False
+        if content_type != _HANDSHAKE and not (
+            content_type == _APPLICATION_DATA and self.record_secrets
+        ):
+            return False
+        self._shown.add((direction, content_type))
+        return True
+
     def _now(self) -> int:
         return self._clock() - self._began
 
@@ -256,3 +341,20 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"Recorder({len(self.events)} events)"
+
+
+def _reasons(
+    offered: Sequence[str],
+    acceptable: Sequence[str],
+    chosen: str | None,
+    why: str,
+    given: dict[str, str],
+) -> tuple[Refused, ...]:
+    """Why each of the others was not taken, where that follows from the two lists."""
+    accepted = frozenset(acceptable)
+    instead = f"{chosen} was taken instead ({why})" if chosen is not None else why
+    return tuple(
+        Refused(name, given.get(name) or (instead if name in accepted else "not accepted"))
+        for name in offered
+        if name != chosen
+    )

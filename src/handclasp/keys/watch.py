@@ -1,0 +1,33 @@
+"""Who watches a key schedule: what each of its steps tells, where somebody is there to hear.
+
+A schedule without a watcher pays one `is not None` for each step.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Is told each step as it is taken."""
+
+    def __call__(
+        self,
+        operation: str,
+        output: str,
+        inputs: tuple[str, ...],
+        label: str,
+        context: bytes,
+        value: bytes,
+    ) -> None:
+        """One step.
+
+        Args:
+            operation: the function, as the RFC calls it.
+            output: the RFC's name of what comes out.
+            inputs: the names of the secrets that go in; "0" for zeros.
+            label: as in the RFC, without its prefix.
+            context: what else goes in, and is no secret.
+            value: the output; a secret.
+        """
+        ...
