@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench fuzz coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench fuzz soak coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench: $(READY) ## compare with ssl in one run
 fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME seconds (default 60)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
+
+soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
+	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist

@@ -1,0 +1,1 @@
+"""Very many connections, good, bad and ugly, against servers that must not mind."""
