@@ -711,7 +711,7 @@ class ClientConnection(_Connection[ClientConfig]):
         ConfigurationError: there is no server name to verify, and verification is not off.
     """
 
-    __slots__ = ("_early_limit", "_server_name", "_trust")
+    __slots__ = ("_early_limit", "_resumable", "_server_name", "_trust")
 
     def __init__(
         self,
@@ -741,9 +741,23 @@ class ClientConnection(_Connection[ClientConfig]):
             self._trust = TrustStore.system()
         resumable = find_resumable(config, self._server_name, port, self._trust, self._verify)
         session = resumable.session if resumable is not None else None
+        self._resumable = resumable
         self._start(client_handshake(self._dialogue(), config, self._server_name, resumable))
         offers = self._records.write_epoch == "early" and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
+
+    def _establish(self, settled: Settled) -> None:
+        self._resumable = None
+        super()._establish(settled)
+
+    def _end(self, error: TLSError) -> TLSError:
+        resumable, self._resumable = self._resumable, None
+        if resumable is not None:
+            # RFC 5246 7.2.2: what ended in a failure must not be resumed. A session of TLS 1.2
+            # would otherwise be offered again and again to a server that cannot bear it.
+            with suppress(ProtocolError):
+                resumable.refused()
+        return super()._end(error)
 
     @property
     def early_data_limit(self) -> int:

@@ -16,6 +16,7 @@ from tests.pki import Pki
 from handclasp import (
     ClientAuth,
     ClientConfig,
+    ClientConnection,
     Fault,
     PreSharedKey,
     ProtocolError,
@@ -30,7 +31,7 @@ from handclasp.handshake.psk13 import psk_of_external, with_psks
 from handclasp.keys.transcript import Transcript
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ContentType, ExtensionType
-from handclasp.wire.messages import ServerHello, read_message
+from handclasp.wire.messages import ClientHello, ServerHello, read_message
 from handclasp.wire.records import write_plaintext
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
@@ -261,3 +262,75 @@ def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
     assert pair.server.info.resumed
     assert pair.server.info.alpn == "h2"
     assert pair.server.info.early_data == pair.client.info.early_data == "rejected"
+
+
+# Servers that accept early data where they must not (RFC 8446 section 4.2.10)
+
+
+@pytest.fixture
+def takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def yes(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr("handclasp.handshake.server13.takes_early_data", yes)
+
+
+def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:
+    pair = Pair(client, server)
+    assert pair.client.connection.early_data_limit == 100  # type: ignore[union-attr]
+    pair.run()
+    assert isinstance(pair.client.error, ProtocolError)
+    assert pair.client.error.fault_member is Fault.ILLEGAL_VALUE
+
+
+def early_world(pki: Pki, **server: Any) -> World:
+    world = World(pki, "TLSv1.3", max_early_data=100, **server)
+    world.client = replace(world.client, early_data=True)
+    world.meet()
+    return world
+
+
+@pytest.mark.usefixtures("takes_all")
+def test_accepted_for_another_suite(pki: Pki) -> None:
+    world = early_world(pki)
+    suites = ["TLS_CHACHA20_POLY1305_SHA256"]
+    refused_by_client(world.client, replace(world.server, cipher_suites=suites))
+
+
+@pytest.mark.usefixtures("takes_all")
+def test_accepted_for_another_protocol(pki: Pki) -> None:
+    world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
+    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.meet()
+    refused_by_client(replace(world.client, alpn=["h2", "http/1.1"]), world.server)
+
+
+@pytest.mark.usefixtures("takes_all")
+def test_accepted_under_the_second_key(pki: Pki) -> None:
+    key = PreSharedKey(b"a client", bytes(32))
+    world = early_world(pki)
+    server = replace(world.server, ticket_keys=TicketKeys(), psks=[key])
+    refused_by_client(replace(world.client, psks=[key]), server)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"alpn": ["h2"]}, {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]}, {"early_data": False}],
+    ids=str,
+)
+def test_not_even_offered(pki: Pki, changes: dict[str, Any]) -> None:
+    """The session goes with these, but what was early would be for something else."""
+    world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
+    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.meet()
+    for each, limit in (({}, 100), (changes, 0)):
+        config: Any = replace(world.client, **each)
+        connection = ClientConnection(config, server_name="localhost")
+        assert connection.early_data_limit == limit
+        assert ExtensionType.PRE_SHARED_KEY in hello_of(connection).extensions
+
+
+def hello_of(connection: ClientConnection) -> ClientHello:
+    hello = read_message(split_records(bytes(connection.data_to_send()))[0][1])
+    assert isinstance(hello, ClientHello)
+    return hello

@@ -1,0 +1,201 @@
+"""A client's sessions: what tells them apart, and which of them are fit to be offered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.flows.pair import Pair, split_records
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+
+from handclasp import (
+    CertificatePolicy,
+    ClientConfig,
+    ClientConnection,
+    Credentials,
+    Fault,
+    PreSharedKey,
+    ProtocolError,
+    ServerConfig,
+    Session,
+    SessionStore,
+)
+from handclasp.wire.iana import ExtensionType
+from handclasp.wire.messages import ClientHello, read_message
+
+versions = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+
+
+class Noting:
+    """A store that is asked, and has nothing."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def put(self, key: str, session: Session) -> None:
+        pass
+
+    def take(self, key: str) -> None:
+        self.keys.append(key)
+
+    def discard(self, key: str, session: Session) -> None:
+        pass
+
+
+def key_of(pki: Pki, name: str | None = "localhost", port: int = 443, **changes: Any) -> str:
+    store = Noting()
+    config = ClientConfig(**{"trust": pki.trust, "sessions": store, **changes})
+    ClientConnection(config, server_name=name, port=port)
+    (key,) = store.keys
+    return key
+
+
+KEY = PreSharedKey(b"a client", bytes(32))
+BOUND: dict[str, Any] = {
+    "name": lambda _: {"name": "other.example"},
+    "port": lambda _: {"port": 8443},
+    "no verification": lambda _: {"verify_peer": False, "trust": None},
+    "trust": lambda pki: {"trust": pki.trust.with_added(Pki().trust)},
+    "alpn": lambda _: {"alpn": ["h2"]},
+    "credentials": lambda pki: {"credentials": pki.client("somebody")},
+    "other credentials": lambda pki: {"credentials": pki.client("somebody else")},
+    "raw keys": lambda pki: {"raw_public_keys": [raw_key(pki)]},
+    "pre-shared keys": lambda _: {"psks": [KEY]},
+    "older servers": lambda _: {"require_extended_master_secret": False},
+    "verify": lambda _: {"trust": None, "verify": lambda _: None},
+    "confirm_peer": lambda _: {"confirm_peer": lambda _: True},
+    "choose_credentials": lambda _: {"choose_credentials": lambda _: None},
+}
+
+
+def raw_key(pki: Pki) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key: bytes = pki.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return key
+
+
+def test_what_a_session_is_bound_to(pki: Pki) -> None:
+    # With the callbacks kept, so that each is another one.
+    changes = [{}, *[change(pki) for change in BOUND.values()]]
+    keys = [key_of(pki, **each) for each in changes]
+    assert len(set(keys)) == len(BOUND) + 1
+    assert [key_of(pki, **each) for each in changes] == keys
+
+
+def test_verification_switched_off_is_apart_from_a_trust_of_the_same_name() -> None:
+    """Neither has a trust store of its own here: only how the peer is verified differs."""
+    store = Noting()
+    accepting: Any = {"sessions": store, "psks": [KEY]}
+    for verify_peer in (True, False):
+        config = ClientConfig(verify_peer=verify_peer, **accepting)
+        ClientConnection(config, server_name=None)
+    first, second = store.keys
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "change", [{"grease": False}, {"keylog": print}, {"groups": ["X25519"]}], ids=str
+)
+def test_what_it_is_not_bound_to(pki: Pki, change: dict[str, Any]) -> None:
+    assert key_of(pki, **change) == key_of(pki)
+
+
+# What is offered
+
+
+class World:
+    """A client that has a session with a server."""
+
+    def __init__(self, pki: Pki, version: str, credentials: Credentials | None = None) -> None:
+        self.store = SessionStore()
+        self.client = ClientConfig(trust=pki.trust, sessions=self.store, versions=[version])
+        self.server = ServerConfig(credentials=credentials or pki.server("localhost"))
+        assert Pair(self.client, self.server).run().established
+
+    def offers(self, **changes: Any) -> bool:
+        """Whether the hello of a client with these changes names the session."""
+        connection = ClientConnection(replace(self.client, **changes), server_name="localhost")
+        hello = read_message(split_records(bytes(connection.data_to_send()))[0][1])
+        assert isinstance(hello, ClientHello)
+        ticket = hello.extensions.get(ExtensionType.SESSION_TICKET)
+        return ExtensionType.PRE_SHARED_KEY in hello.extensions or bool(ticket)
+
+
+@versions
+def test_it_is_offered(pki: Pki, version: str) -> None:
+    assert World(pki, version).offers()
+
+
+OTHER_SUITE = {
+    "TLSv1.3": "TLS_AES_256_GCM_SHA384",
+    "TLSv1.2": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+}
+
+
+@versions
+@pytest.mark.parametrize("why", ["policy", "time", "version", "suite"])
+def test_it_is_not_offered_where_it_would_not_be_allowed(pki: Pki, version: str, why: str) -> None:
+    other = "TLSv1.2" if version == "TLSv1.3" else "TLSv1.3"
+    later = datetime.now(UTC) + timedelta(days=8)
+    changes: dict[str, dict[str, Any]] = {
+        "policy": {"policy": CertificatePolicy(pins=["A" * 43 + "="])},
+        "time": {"clock": lambda: later},
+        "version": {"versions": [other]},
+        "suite": {"cipher_suites": [OTHER_SUITE[version]]},
+    }
+    world = World(pki, version)
+    assert not world.offers(**changes[why])
+    assert not world.offers()  # What is of no use is not kept either.
+
+
+@versions
+def test_a_server_with_a_new_certificate_in_the_place_of_an_expired_one(
+    pki: Pki, version: str
+) -> None:
+    """The session outlives the certificate that it began with, and must not be resumed then."""
+    key, soon = key_of_type("ecdsa-p256"), datetime.now(UTC) + timedelta(minutes=10)
+    old = pki.issue(Leaf(("localhost",), not_after=soon), key.public_key())
+    world = World(pki, version, Credentials.from_pem(pem_of(old), key_pem(key)))
+    later = soon + timedelta(minutes=1)
+    server = replace(world.server, credentials=pki.server("localhost"))
+    client = replace(world.client, clock=lambda: later)
+    resumed = []
+    for _ in range(2):
+        pair = Pair(client, server).run()
+        assert pair.established
+        resumed.append(pair.client.info.resumed)
+    assert resumed == [False, True]
+
+
+@versions
+@pytest.mark.parametrize("end", ["fault", "alert", "transport"])
+def test_a_session_that_brought_failure_is_forgotten(pki: Pki, version: str, end: str) -> None:
+    """RFC 5246 section 7.2.2; or else a client could never come back to such a server."""
+    world = World(pki, version)
+    client = ClientConnection(world.client, server_name="localhost")
+    with pytest.raises((ProtocolError, OSError)):
+        if end == "fault":
+            client.receive_data(b"\x17\x03\x03\0\x01\0")
+        elif end == "alert":
+            client.receive_data(b"\x15\x03\x03\0\x02\x02\x50")
+        else:
+            client.receive_eof()
+    hello = [world.offers() for _ in range(2)]
+    # TLS 1.3: that one was taken, and there is one more.
+    assert hello == ([True, False] if version == "TLSv1.3" else [False, False])
+
+
+def test_a_wrong_secret_costs_one_connection(pki: Pki) -> None:
+    world = World(pki, "TLSv1.2")
+    ((key, (session,)),) = world.store._sessions.items()
+    world.store.discard(key, session)
+    world.store.put(key, replace(session, secret=type(session.secret)(bytes(48))))
+    pair = Pair(world.client, world.server).run()
+    assert isinstance(pair.client.error, ProtocolError)
+    assert pair.client.error.fault_member is Fault.BAD_RECORD_MAC
+    again = Pair(world.client, world.server).run()
+    assert again.established
+    assert not again.client.info.resumed
