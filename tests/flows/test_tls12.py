@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.flows.pair import Pair
-from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of, pss_credentials
 
 from handclasp import (
     ClientAuth,
@@ -348,6 +348,10 @@ def test_key_transport_needs_an_rsa_key(pki: Pki) -> None:
     allowed = {**OLD, "allow_rsa_key_transport": True}
     client = {**allowed, "cipher_suites": list(RSA_KEY_TRANSPORT_SUITES)}
     assert fault_of(pair_of(pki, client, allowed).server) is Fault.NO_SHARED_CIPHER_SUITE
+    # One that is for signatures alone will not do either.
+    client |= {"trust": None, "verify_peer": False}
+    server = {**allowed, "credentials": pss_credentials(pki)}
+    assert fault_of(pair_of(pki, client, server).server) is Fault.NO_SHARED_SIGNATURE_SCHEME
 
 
 # `ssl` on the other side

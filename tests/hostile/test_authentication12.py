@@ -244,6 +244,16 @@ def test_key_that_must_not_encipher(pki: Pki, client_refuses: ClientRefuses) -> 
     )
 
 
+def test_key_for_signatures_alone(pki: Pki, client_refuses: ClientRefuses) -> None:
+    """RFC 4055 1.2: an id-RSASSA-PSS key signs, and does nothing else."""
+    client_refuses(
+        Fault.CERTIFICATE_WRONG_PURPOSE,
+        config=ClientConfig(verify_peer=False, allow_rsa_key_transport=True),
+        credentials=pss_credentials(pki),
+        suite=KEY_TRANSPORT_SUITE,
+    )
+
+
 # CertificateStatus
 
 
@@ -512,25 +522,6 @@ def test_certificate_of_somebody_else(
     stolen = [Certificate12((der,)) for der in der_of(server, client)]
     client_refuses(Fault.BAD_SIGNATURE, certificate=stolen[0])
     asked_client_refused(Fault.BAD_SIGNATURE, certificate=stolen[1])
-
-
-@pytest.mark.parametrize("flaw", ["key usage", "id-RSASSA-PSS"])
-def test_key_transport_with_a_key_for_signatures(
-    pki: Pki, client_refuses: ClientRefuses, flaw: str
-) -> None:
-    """RFC 5246 7.4.2 wants keyEncipherment; RFC 4055 1.2 has id-RSASSA-PSS sign and no more."""
-    if flaw == "key usage":
-        usage = key_usage(digital_signature=True)
-        leaf = Leaf(digital_signature=None, extensions=(usage,))
-        credentials = pki.credentials(leaf, "rsa-2048")
-    else:
-        credentials = pss_credentials(pki)
-    client_refuses(
-        Fault.CERTIFICATE_WRONG_PURPOSE,
-        config=ClientConfig(verify_peer=False, allow_rsa_key_transport=True),
-        credentials=credentials,
-        suite=KEY_TRANSPORT_SUITE,
-    )
 
 
 def test_key_transport_to_somebody_else(pki: Pki, meet_server: Meet) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from tests.hostile.conftest import refused
+from tests.hostile.deviations import with_extension
 from tests.hostile.scripted import Encounter
 from tests.hostile.scripted12 import (
     CHACHA_SUITE,
@@ -155,10 +156,19 @@ def test_content_too_long_before_finished(meet_with_keys: Meet) -> None:
 
 
 @pytest.mark.parametrize("size", [1000, 1001])
-def test_content_over_the_agreed_limit(pki: Pki, meet_client: Meet, size: int) -> None:
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_content_over_the_agreed_limit(
+    pki: Pki, meet_client: Meet, meet_server: Meet, role: str, size: int
+) -> None:
     """RFC 8449: in TLS 1.2 the limit counts the content alone."""
-    config = ServerConfig(credentials=pki.server(), record_size_limit=1000)
-    encounter = meet_client(config=config, extensions={Ext.RECORD_SIZE_LIMIT: b"\x40\0"})
+    if role == "client":
+        config = ServerConfig(credentials=pki.server(), record_size_limit=1000)
+        encounter = meet_client(config=config, extensions={Ext.RECORD_SIZE_LIMIT: b"\x40\0"})
+    else:
+        encounter = meet_server(
+            config=ClientConfig(trust=pki.trust, record_size_limit=1000),
+            server_hello=with_extension(Ext.RECORD_SIZE_LIMIT, b"\x40\0"),
+        )
     encounter.peer.send_data(bytes(size))
     encounter.run()
     if size == 1000:
