@@ -232,6 +232,18 @@ def test_a_key_of_another_hash(pki: Pki, client_refuses: ClientRefuses) -> None:
     client_refuses(Fault.UNOFFERED_PSK, config=config, server_hello=choosing(0))
 
 
+def test_a_key_without_a_key_exchange(pki: Pki, client_refuses: ClientRefuses) -> None:
+    """psk_ke was not offered: whoever gets the key later could read all of it."""
+
+    def deviation(hello: ServerHello) -> ServerHello:
+        chosen = dict(choosing(0)(hello).extensions)
+        del chosen[ExtensionType.KEY_SHARE]
+        return replace(hello, extensions=chosen)
+
+    config = ClientConfig(trust=pki.trust, psks=[KEY])
+    client_refuses(Fault.MISSING_EXTENSION, config=config, server_hello=deviation)
+
+
 def test_a_key_where_none_was_offered(client_refuses: ClientRefuses) -> None:
     client_refuses(Fault.UNSOLICITED_EXTENSION, server_hello=choosing(0))
 
