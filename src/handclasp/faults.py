@@ -441,8 +441,8 @@ class Fault(Enum):
         Alert.PROTOCOL_VERSION,
         "RFC 8446 D.3",
         "The server took TLS 1.2, although it gave a ticket for 0-RTT data before.",
-        "Connect again without early data, and send the early data again if they may be repeated.",
-        "Speak TLS 1.3 on all servers of this name, or let no client send 0-RTT data.",
+        "Speak TLS 1.3 on all servers of this name, or give out no tickets for 0-RTT data.",
+        "Connect again without early data; send them again if it does no harm to do so twice.",
     )
     PSK_NOT_TAKEN = Entry(
         Alert.HANDSHAKE_FAILURE,

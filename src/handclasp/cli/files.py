@@ -63,7 +63,7 @@ class _FileHandler(SimpleHTTPRequestHandler):
             return False
         self.send_error(
             HTTPStatus.TOO_EARLY,
-            explain="The request came in early data, and may be a copy: send it again.",
+            explain="The request came in early data, and may be a copy: send it again",
         )
         return True
 
