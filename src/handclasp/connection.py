@@ -45,6 +45,7 @@ from handclasp.events import (
     QuestionAsked,
 )
 from handclasp.faults import Fault
+from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.driver import Driver
@@ -866,12 +867,16 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
-        return choose_server_credentials(
-            question,
-            config.credential_list,
-            config.signature_schemes,
-            strict_server_name=config.strict_server_name,
-        )
+        try:
+            return choose_server_credentials(
+                question,
+                config.credential_list,
+                config.signature_schemes,
+                strict_server_name=config.strict_server_name,
+            )
+        except ProtocolError:
+            note_credentials(self._trace, config, question, None)
+            raise
 
     def _verify(self, question: VerifyPeer) -> object:
         config = self._config

@@ -6,6 +6,7 @@ from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import client12, client13
+from handclasp.handshake.choosing import note_sessions
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.resumable import Resumable
@@ -25,6 +26,7 @@ async def client_handshake(
 ) -> Settled:
     """Offer, see which version the server takes, and go on in that version."""
     session = resumable.session if resumable is not None else None
+    note_sessions(hs, resumable)
     offer = client_offer(config, server_name, session, hs)
     return await send_offer(hs, config, offer, resumable)
 

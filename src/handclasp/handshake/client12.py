@@ -23,6 +23,7 @@ from handclasp.handshake.authentication12 import (
     check_server_key_exchange,
     send_certificate_verify,
 )
+from handclasp.handshake.choosing import note_credentials, note_resumed
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
@@ -105,6 +106,7 @@ async def complete_client_handshake(
     """Everything after the ServerHello, whose version is TLS 1.2."""
     hs.records.go_on_in_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
+    note_resumed(hs, offer.session, agreed.resumed)
     if agreed.resumed is not None:
         return await _resume(hs, config, offer, agreed, agreed.resumed, resumable)
     if resumable is not None:
@@ -421,6 +423,7 @@ async def _choose_credentials(
     ]
     question = ChooseCredentials(None, tuple(offered), authorities=request.certificate_authorities)
     credentials = await hs.ask(question)
+    note_credentials(hs.trace, config, question, credentials)
     if credentials is None or credentials.certificate_type != "X509":
         return None, None
     scheme = choose_signature_scheme(credentials, offered, config.signature_schemes, VERSION)

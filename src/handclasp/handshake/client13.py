@@ -29,6 +29,7 @@ from handclasp.handshake.certificate13 import (
     read_certificate,
     send_certificate,
 )
+from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
@@ -97,6 +98,7 @@ async def complete_client_handshake(
     hs.note_decision("cipher_suite", suites, suites, suite.name, "the server chose")
 
     psk = _selected_psk(offer, server_hello, suite)
+    note_answer(hs, offer.psks, psk)
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
     hs.install_read(handshake.server.keys(), "handshake")
@@ -481,6 +483,7 @@ async def _authenticate_client(
         certificate_types=(certificate_type,),
     )
     credentials = await hs.ask(question)
+    note_credentials(hs.trace, config, question, credentials)
     scheme = None
     if credentials is not None and credentials.certificate_type == certificate_type:
         scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)

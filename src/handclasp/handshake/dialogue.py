@@ -27,6 +27,9 @@ P = TypeVar("P", bound=AnyMessage)
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+Chosen = TypeVar("Chosen", bound="str | None")
+
+NO_OVERLAP = "nothing that both sides can do"
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
 
@@ -197,6 +200,28 @@ class Dialogue:
         """Tell the trace what was chosen, from what, and why."""
         if self.trace is not None:
             self.trace.decision(what, offered, acceptable, chosen, why, refused)
+
+    def decide(
+        self,
+        what: str,
+        offered: Sequence[str],
+        acceptable: Sequence[str],
+        why: str,
+        choose: Callable[Given, Chosen],
+        *given: Given.args,
+        **named: Given.kwargs,
+    ) -> Chosen:
+        """Choose, and tell the trace of it, also where the choice fails."""
+        chosen: str | None = None
+        try:
+            made = choose(*given, **named)
+            chosen = made
+            return made
+        except ProtocolError:
+            why = NO_OVERLAP
+            raise
+        finally:
+            self.note_decision(what, offered, acceptable, chosen, why)
 
     def note_shared_secret(self, output: str, means: str, secret: bytes) -> None:
         """Tell the trace that both sides have one secret now, from which all keys will come.

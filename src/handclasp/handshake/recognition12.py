@@ -12,8 +12,10 @@ from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import verify_client_again
+from handclasp.handshake.recognition13 import refusal_of
 from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
@@ -50,25 +52,42 @@ async def find_session(
     hs: Dialogue, config: ServerConfig, hello: ClientHello, server_name: str | None
 ) -> KnownSession | None:
     """The session that the client names, if it may be resumed here and now."""
+    found = _usable(config, hello, server_name)
+    refusal = found if isinstance(found, str) else None
+    known: KnownSession | None = None
+    if not isinstance(found, str):
+        state, suite = found
+        client: VerifiedPeer | None = None
+        if state.client_chain:
+            client = await verify_client_again(hs, state.client_chain)
+        if state.client_chain and client is None:
+            refusal = "the client's certificate does not convince any more"
+        else:
+            known = KnownSession(state, suite, client)
+    # Without a memory, an id tells nothing: clients of TLS 1.3 send one for middleboxes' sake.
+    by_id = config.memory12 is not None and hello.legacy_session_id
+    named = bool(hello.extensions.get(ExtensionType.SESSION_TICKET) or by_id)
+    note_session12(hs, named, refusal)
+    return known
+
+
+def _usable(
+    config: ServerConfig, hello: ClientHello, server_name: str | None
+) -> tuple[SessionState, CipherSuite12] | str:
+    """The session that the client names and its suite; or why it may not be resumed."""
     state = _named(config, hello)
-    if (
-        state is None
-        or state.version != TLS12
-        or state.cipher_suite not in hello.cipher_suites
-        or not state.is_current(milliseconds(config.clock()))
-        or state.binding != config.binding
-        or state.server_name != (server_name or "")
-    ):
-        return None
+    if state is None:
+        return "not known here, or under a key that this server no longer has"
+    if state.version != TLS12:
+        return "of another version"
     suite = CIPHER_SUITES12_BY_CODE.get(state.cipher_suite)
-    if suite is None or suite.name not in config.cipher_suites:
-        return None
-    client: VerifiedPeer | None = None
-    if state.client_chain:
-        client = await verify_client_again(hs, state.client_chain)
-        if client is None:
-            return None
-    return KnownSession(state, suite, client)
+    if (
+        suite is None
+        or suite.code not in hello.cipher_suites
+        or suite.name not in config.cipher_suites
+    ):
+        return "its cipher suite is not one that both sides take now"
+    return refusal_of(state, config, server_name) or (state, suite)
 
 
 def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> Gift:

@@ -7,7 +7,6 @@ handshake and never an error. Only a binder that does not hold is one (RFC 8446 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from handclasp.config import ServerConfig
@@ -52,6 +51,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What became of the keys that a client offers: those known here, and why not the others."""
+
+    candidates: list[Candidate]
+    refused: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class KnownClient:
     """A client that has proved its key; `client` is who it showed itself to be with its ticket."""
 
@@ -81,49 +88,55 @@ def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
 
 async def find_psks(
     hs: Dialogue, config: ServerConfig, offer: PskOffer | None, server_name: str | None
-) -> list[Candidate]:
+) -> Found:
     """Those of the client's keys that this side knows, in the client's order."""
     if offer is None or offer.offered is None:
-        return []
+        return Found([], {})
     allowed = ext.PSK_DHE_KE in offer.modes or (config.allow_psk_ke and ext.PSK_KE in offer.modes)
+    identities = offer.offered.identities
     if not allowed:
-        return []
+        why = "without a key exchange of its own, which is not allowed here"
+        return Found([], dict.fromkeys(range(len(identities)), why))
     external = {key.identity: key for key in config.psks}
     found: list[Candidate] = []
-    for index, named in enumerate(offer.offered.identities[:_MOST_TRIED]):
+    refused = dict.fromkeys(range(_MOST_TRIED, len(identities)), "too far behind to be looked at")
+    for index, named in enumerate(identities[:_MOST_TRIED]):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
-        if key is None and state is None and config.find_psk is not None:
+        if key is None and not isinstance(state, SessionState) and config.find_psk is not None:
             key = await hs.ask(FindPsk(named.identity))
         if key is not None:
             found.append(Candidate(index, psk_of_external(key)))
+        elif isinstance(state, str):
+            refused[index] = state
         elif state is not None:
             suite = CIPHER_SUITES_BY_CODE[state.cipher_suite]
             age = named.obfuscated_ticket_age
             psk = Psk(named.identity, age, state.secret, suite, RESUMPTION, state=state)
             found.append(Candidate(index, psk))
-    return found
+    return Found(found, refused)
 
 
 def choose_psk(
     hs: Dialogue,
-    candidates: Sequence[Candidate],
+    found: Found,
     suite: CipherSuite,
     hello: ClientHello,
     offer: PskOffer | None,
 ) -> Candidate | None:
     """The first key that goes with the suite, its binder checked. Raises `ProtocolError`."""
-    for candidate in candidates:
+    for candidate in found.candidates:
         if candidate.psk.hash_name == suite.hash_name and offer is not None and offer.offered:
             check_binder(
                 candidate.psk, candidate.index, hello, offer.offered, offer.before, hs.watcher
             )
             return candidate
+        found.refused[candidate.index] = f"its hash does not go with {suite.name}"
     return None
 
 
 async def recognise_client(
-    hs: Dialogue, config: ServerConfig, chosen: Candidate | None
+    hs: Dialogue, config: ServerConfig, found: Found, chosen: Candidate | None
 ) -> KnownClient | None:
     """Judge the client's certificates again; if they do not convince any more: not known."""
     if chosen is None:
@@ -133,6 +146,7 @@ async def recognise_client(
     if state is not None and state.client_chain:
         peer = await verify_client_again(hs, state.client_chain)
         if peer is None:
+            found.refused[chosen.index] = "the client's certificate does not convince any more"
             return None
         await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
         client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
@@ -165,22 +179,28 @@ def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:
     return abs((now - state.created_at) - said) <= 1000 * FRESHNESS
 
 
-def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> SessionState | None:
-    """The session in a ticket, if it is one of ours and may be resumed here and now."""
+def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> SessionState | str:
+    """The session in a ticket, if it may be resumed here and now; otherwise why not."""
     if not config.tickets or config.ticket_keys is None:
-        return None
+        return "nothing is resumed here"
     try:
         keys = config.ticket_keys.keys()
     except Exception as error:
         raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error
     state = open_ticket(ticket, keys)
-    if (
-        state is None
-        or state.version != TLS13
-        or state.cipher_suite not in CIPHER_SUITES_BY_CODE
-        or not state.is_current(milliseconds(config.clock()))
-        or state.binding != config.binding
-        or state.server_name != (server_name or "")
-    ):
-        return None
-    return state
+    if state is None:
+        return "no ticket of this server, or under a key that it no longer has"
+    if state.version != TLS13 or state.cipher_suite not in CIPHER_SUITES_BY_CODE:
+        return "of another version"
+    return refusal_of(state, config, server_name) or state
+
+
+def refusal_of(state: SessionState, config: ServerConfig, server_name: str | None) -> str | None:
+    """Why a session of this server may not be resumed here and now, if so."""
+    if not state.is_current(milliseconds(config.clock())):
+        return "too old"
+    if state.binding != config.binding:
+        return "made under other settings"
+    if state.server_name != (server_name or ""):
+        return "made for another name"
+    return None

@@ -29,11 +29,15 @@ _MOST_TRIED = 8
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """What a client may resume, and where to keep what comes: its store, under one key."""
+    """What a client may resume, and where to keep what comes: its store, under one key.
+
+    `unfit` says of each session that was looked at before `session` why it was passed over.
+    """
 
     store: SessionCache
     key: str
     session: Session | None
+    unfit: tuple[str, ...] = ()
 
     def refused(self) -> None:
         """The server did not resume the session. Raises `ProtocolError`."""
@@ -66,14 +70,17 @@ def find_resumable(
     if store is None:
         return None
     key = _key(config, server_name, port, trust)
+    unfit: list[str] = []
     for _ in range(_MOST_TRIED):
         session = cast("Session | None", _call(lambda: store.take(key)))
         if session is None:
-            return Resumable(store, key, None)
-        if _is_fit(config, session, server_name, verify):
-            return Resumable(store, key, session)
+            break
+        reason = _why_unfit(config, session, server_name, verify)
+        if reason is None:
+            return Resumable(store, key, session, tuple(unfit))
+        unfit.append(reason)
         Resumable(store, key, session).refused()
-    return Resumable(store, key, None)
+    return Resumable(store, key, None, tuple(unfit))
 
 
 def shown_in(session: Session) -> PeerCertificate:
@@ -83,18 +90,19 @@ def shown_in(session: Session) -> PeerCertificate:
     )
 
 
-def _is_fit(
+def _why_unfit(
     config: ClientConfig,
     session: Session,
     server_name: str | None,
     verify: Callable[[VerifyPeer], object],
-) -> bool:
+) -> str | None:
+    """Why this session is not to be offered; None where it may be."""
     if not session.is_current(milliseconds(config.clock())):
-        return False
+        return "too old"
     if session.version not in config.versions or not _suite_is_allowed(config, session):
-        return False
+        return "of a version or cipher suite that is not offered any more"
     if not session.peer_chain or config.verify is not None:
-        return True
+        return None
     shown = shown_in(session)
     question = VerifyPeer(
         shown.chain,
@@ -107,8 +115,8 @@ def _is_fit(
     try:
         verify(question)
     except CertificateError:
-        return False
-    return True
+        return "its certificate would not be accepted any more"
+    return None
 
 
 def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:

@@ -23,11 +23,11 @@ from handclasp.handshake.authentication12 import (
     sign_server_key_exchange,
 )
 from handclasp.handshake.certificate13 import MAX_AUTHORITIES
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.choosing import decide_application_protocol, note_credentials
+from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiate import (
-    choose_application_protocol,
     choose_cipher_suite,
     choose_signature_scheme,
     first_shared,
@@ -228,7 +228,7 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
         and (group is not None or CIPHER_SUITES12[name].key_exchange == "RSA")
     ]
     if not usable:
-        _refuse(config, offer, groups, group)
+        _refuse(hs, config, offer, groups, group)
     credentials, scheme = await _choose_credentials(hs, config, offer, usable)
     authentication = authentication_of(credentials.key_kind)
     fitting = [
@@ -249,9 +249,7 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
         why = "the first that fits the certificate's key"
         offered = offer.signature_schemes
         hs.note_decision("signature_scheme", offered, credentials.schemes, scheme, why)
-    alpn = choose_application_protocol(offer.protocols, config.alpn)
-    protocols = [shown(protocol) for protocol in offer.protocols]
-    hs.note_decision("alpn", protocols, config.alpn, alpn, "the server's order")
+    alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(
         suite,
         credentials,
@@ -263,11 +261,15 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     )
 
 
-def _refuse(config: ServerConfig, offer: _Offer, groups: list[str], group: str | None) -> None:
+def _refuse(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, groups: list[str], group: str | None
+) -> None:
     """Nothing that both sides can do: raises what it was that failed."""
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
     if group is None and not set(own).isdisjoint(offer.cipher_suites):
+        hs.note_decision("group", offer.groups, groups, None, NO_OVERLAP)
         raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offer.groups, groups))
+    hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
     raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
 
 
@@ -277,7 +279,7 @@ async def _choose_credentials(
     """The certificate for this client, and the scheme to sign its key exchange in, if it can."""
     authentications = {suite.authentication for suite in usable if suite.key_exchange == "ECDHE"}
     key_transport = any(suite.key_exchange == "RSA" for suite in usable)
-    _check_any_key_fits(config, offer, authentications, key_transport)
+    _check_any_key_fits(hs, config, offer, authentications, key_transport)
     schemes = [
         name
         for name in offer.signature_schemes
@@ -290,6 +292,7 @@ async def _choose_credentials(
         key_transport=key_transport,
     )
     credentials = await hs.ask(question)
+    note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
     if credentials.certificate_type != "X509":
@@ -303,7 +306,11 @@ async def _choose_credentials(
 
 
 def _check_any_key_fits(
-    config: ServerConfig, offer: _Offer, authentications: set[str], key_transport: bool
+    hs: Dialogue,
+    config: ServerConfig,
+    offer: _Offer,
+    authentications: set[str],
+    key_transport: bool,
 ) -> None:
     """If all shared suites are for keys of another kind, that is what to tell."""
     kinds = {authentication_of(each.key_kind) for each in config.credential_list}
@@ -314,6 +321,7 @@ def _check_any_key_fits(
             for name in config.cipher_suites
             if name in CIPHER_SUITES12 and CIPHER_SUITES12[name].authentication in kinds
         ]
+        hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
         raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
 
 
@@ -375,7 +383,7 @@ async def _resume(
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING, "to resume a session that had it")
     suite = known.suite
     hs.transcript.choose_hash(suite.hash_name)
-    alpn = choose_application_protocol(offer.protocols, config.alpn)
+    alpn = decide_application_protocol(hs, config, offer.protocols)
     gift = choose_gift(config, offer.hello, extended=True)
     extensions = _extensions(hs, config, offer, alpn)
     if gift.ticket:

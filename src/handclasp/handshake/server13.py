@@ -32,9 +32,13 @@ from handclasp.handshake.certificate13 import (
     read_certificate,
     send_certificate,
 )
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.choosing import (
+    decide_application_protocol,
+    note_credentials,
+    note_recognition,
+)
+from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.negotiate import (
-    choose_application_protocol,
     choose_cipher_suite,
     choose_group,
     choose_signature_scheme,
@@ -50,6 +54,7 @@ from handclasp.handshake.peer import (
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.recognition13 import (
     Candidate,
+    Found,
     KnownClient,
     PskOffer,
     choose_psk,
@@ -139,17 +144,15 @@ async def complete_server_handshake(
 ) -> Settled13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
     offer = _read_offer(config, hello, Transcript())
-    candidates = await find_psks(hs, config, offer.psks, offer.server_name)
-    choice = _choose(hs, config, offer, candidates)
+    found = await find_psks(hs, config, offer.psks, offer.server_name)
+    choice = _choose(hs, config, offer, found.candidates)
     needs_retry = choice.group is not None and choice.group not in offer.shares
     hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
         offer = await _retry(hs, config, offer, choice)
-        candidates = await find_psks(hs, config, offer.psks, offer.server_name)
+        found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    known = await recognise_client(
-        hs, config, choose_psk(hs, candidates, choice.suite, offer.hello, offer.psks)
-    )
+    known = await _recognise(hs, config, offer, found, choice.suite)
     _check_way_in(config, choice, known)
     identity = await _choose_identity(hs, config, offer) if known is None else None
 
@@ -193,6 +196,19 @@ async def complete_server_handshake(
         application.exporter,
         issuer=_issuer(hs, config, offer, known, info, application),
     )
+
+
+async def _recognise(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found, suite: CipherSuite
+) -> KnownClient | None:
+    """The client, if it holds a key that is known here."""
+    chosen = choose_psk(hs, found, suite, offer.hello, offer.psks)
+    known = await recognise_client(hs, config, found, chosen)
+    offered = offer.psks.offered if offer.psks is not None else None
+    count = len(offered.identities) if offered is not None else 0
+    psk, index = (known.psk, known.index) if known is not None else (None, None)
+    note_recognition(hs, count, found.refused, psk, index)
+    return known
 
 
 def _skipped(config: ServerConfig) -> int:
@@ -410,12 +426,11 @@ def _choose(
     suites = tuple([cipher_suite_name(code) for code in offer.hello.cipher_suites])
     order = "the client's order" if config.prefer_client_order else "the server's order"
     own = _those_of_keys_first(config, candidates)
-    suite = choose_cipher_suite(suites, own, prefer_client_order=config.prefer_client_order)
-    hs.note_decision("cipher_suite", suites, own, suite, order)
+    first = config.prefer_client_order
+    choose, what = choose_cipher_suite, "cipher_suite"
+    suite = hs.decide(what, suites, own, order, choose, suites, own, prefer_client_order=first)
     group = _choose_group(hs, config, offer, candidates, order)
-    alpn = choose_application_protocol(offer.protocols, config.alpn)
-    offered = [shown(protocol) for protocol in offer.protocols]
-    hs.note_decision("alpn", offered, config.alpn, alpn, "the server's order")
+    alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(CIPHER_SUITES[suite], group, alpn)
 
 
@@ -439,12 +454,16 @@ def _choose_group(
     can_go_alone = config.allow_psk_ke and offer.psks is not None and candidates
     if can_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
         return None
-    group = choose_group(
-        offer.groups,
-        tuple(offer.shares),
-        config.groups,
-        prefer_client_order=config.prefer_client_order,
-    )
+    try:
+        group = choose_group(
+            offer.groups,
+            tuple(offer.shares),
+            config.groups,
+            prefer_client_order=config.prefer_client_order,
+        )
+    except ProtocolError:
+        hs.note_decision("group", offer.groups, config.groups, None, NO_OVERLAP)
+        raise
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
     hs.note_decision("group", offer.groups, config.groups, group, why)
     return group
@@ -521,6 +540,7 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
         offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
     credentials = await hs.ask(question)
+    note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
     if credentials.certificate_type not in types:

@@ -1,0 +1,184 @@
+"""What a trace is told of the choices that are more than a look at two lists.
+
+It says again, in words, why what was decided came out as it did, where there is a trace to be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.config import SharedConfig
+from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.negotiate import choose_application_protocol, shown
+from handclasp.handshake.psk13 import Psk
+from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.resumable import Resumable
+from handclasp.sessions.session import Session
+from handclasp.trace.hooks import Trace
+
+_NOTHING_CAME = "the client came with nothing to resume"
+
+
+def decide_application_protocol(
+    hs: Dialogue, config: SharedConfig, offered: Sequence[bytes]
+) -> str | None:
+    """The protocol to speak inside. Raises `ProtocolError`."""
+    names = [shown(protocol) for protocol in offered]
+    why = "the server's order"
+    if not offered or not config.alpn:
+        why = f"the {'client' if not offered else 'server'} names none"
+    return hs.decide(
+        "alpn", names, config.alpn, why, choose_application_protocol, offered, config.alpn
+    )
+
+
+def note_credentials(
+    trace: Trace | None,
+    config: SharedConfig,
+    question: ChooseCredentials,
+    chosen: Credentials | None,
+) -> None:
+    """Which of its certificates this side shows, and why not the others."""
+    if trace is None:
+        return
+    held = tuple(config.credential_list)
+    names = _told_apart([_name_of(each) for each in held])
+    reasons = [_why_not(question, each, config.signature_schemes) for each in held]
+    trace.decision(
+        "credentials",
+        names,
+        [name for name, reason in zip(names, reasons, strict=True) if reason is None],
+        _chosen_name(held, names, chosen),
+        _why_these(config, question, chosen),
+        [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason],
+    )
+
+
+def note_recognition(
+    hs: Dialogue,
+    offered: int,
+    refused: dict[int, str],
+    chosen: Psk | None,
+    index: int | None,
+) -> None:
+    """Which of the client's pre-shared keys a server of TLS 1.3 takes, and why not the others.
+
+    Args:
+        offered: how many there are.
+        refused: by their place, why not.
+        chosen: the one that was taken, if any, and its `index`.
+    """
+    if hs.trace is None:
+        return
+    names = [f"key {number}" for number in range(1, offered + 1)]
+    why = _NOTHING_CAME if not offered else "none of them will do: a full handshake"
+    if chosen is not None:
+        why = "an external key" if chosen.external is not None else "a ticket of this server"
+    hs.note_decision(
+        "resumption",
+        names,
+        [name for place, name in enumerate(names) if place not in refused],
+        names[index] if index is not None else None,
+        why,
+        [(names[place], reason) for place, reason in refused.items()],
+    )
+
+
+def note_session12(hs: Dialogue, named: bool, refusal: str | None) -> None:
+    """Whether a server of TLS 1.2 resumes the session that the client names, and why not."""
+    if hs.trace is None:
+        return
+    offered = ("session",) if named else ()
+    if not named:
+        hs.note_decision("resumption", (), (), None, _NOTHING_CAME)
+    elif refusal is None:
+        hs.note_decision("resumption", offered, offered, "session", "it is known here")
+    else:
+        why = "a full handshake"
+        hs.note_decision("resumption", offered, (), None, why, [("session", refusal)])
+
+
+def note_answer(hs: Dialogue, psks: Sequence[Psk], chosen: Psk | None) -> None:
+    """Which of its pre-shared keys a client of TLS 1.3 finds taken."""
+    if hs.trace is None or not psks:
+        return
+    names = [f"key {number}" for number in range(1, len(psks) + 1)]
+    name = next((n for n, psk in zip(names, psks, strict=True) if psk is chosen), None)
+    why = "the server took it" if name is not None else "the server took none"
+    hs.note_decision("resumption", names, names, name, why)
+
+
+def note_resumed(hs: Dialogue, offered: Session | None, resumed: Session | None) -> None:
+    """Whether a client finds its session resumed by a server of TLS 1.2."""
+    if hs.trace is None or offered is None:
+        return
+    name = f"session of {offered.version}"
+    why = "the server took it" if resumed is not None else "the server did not take it"
+    hs.note_decision("resumption", (name,), (name,), name if resumed else None, why)
+
+
+def note_sessions(hs: Dialogue, resumable: Resumable | None) -> None:
+    """Which of its sessions a client offers to resume, and why not the others."""
+    if hs.trace is None or resumable is None:
+        return
+    chosen = resumable.session
+    names = [f"session {number}" for number in range(1, len(resumable.unfit) + 1)]
+    unfit = list(zip(names, resumable.unfit, strict=True))
+    name = f"session {len(names) + 1}" if chosen is not None else None
+    offered = [*names, name] if name is not None else names
+    why = "the newest that is fit" if chosen is not None else "there is none that is fit"
+    hs.note_decision("session", offered, [name] if name is not None else [], name, why, unfit)
+
+
+def _why_not(
+    question: ChooseCredentials, candidate: Credentials, schemes: Sequence[str]
+) -> str | None:
+    """What speaks against these credentials; None where nothing does but that others come first."""
+    if candidate.certificate_type not in question.certificate_types:
+        return f"a {candidate.certificate_type}, which the peer does not take"
+    offered = frozenset(question.signature_schemes)
+    signs = any(scheme in offered and scheme in schemes for scheme in candidate.schemes)
+    if not signs and not (question.key_transport and candidate.can_decrypt):
+        return "its key signs in no scheme that both sides take"
+    if question.server_name is not None and not candidate.matches(question.server_name):
+        return "not for the name that the client asks for"
+    return None
+
+
+def _why_these(
+    config: SharedConfig, question: ChooseCredentials, chosen: Credentials | None
+) -> str:
+    if config.choose_credentials is not None:
+        return "the application chose"
+    if chosen is None:
+        return "there is none that the peer can use"
+    if question.server_name is None:
+        return "the first that the peer can use"
+    if chosen.matches(question.server_name):
+        return "the first for the name that the client asks for"
+    return "none is for the name that the client asks for, so the first that it can use"
+
+
+def _name_of(credentials: Credentials) -> str:
+    name = credentials.names[0] if credentials.names else credentials.subject
+    return f"{name or credentials.certificate_type} ({credentials.key_kind})"
+
+
+def _chosen_name(
+    held: Sequence[Credentials], names: Sequence[str], chosen: Credentials | None
+) -> str | None:
+    if chosen is None:
+        return None
+    known = next((n for n, each in zip(names, held, strict=True) if each is chosen), None)
+    return known if known is not None else _name_of(chosen)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, numbered where one comes up again."""
+    seen: dict[str, int] = {}
+    told: list[str] = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name} no. {seen[name]}")
+    return told
