@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.required import need_tool
+from tests.required import lacking, need_tool
 
 import handclasp
 from handclasp import ClientConfig, Fault, ProtocolError, ServerConfig, TrustStore
 
-from .peers.base import Options, Process, running
+from .peers.base import TIMEOUT, Options, Peer, PeerError, Process, Role, running
 from .peers.openssl_conf import write_openssl_conf
+from .peers.registry import LOCAL, peer_named
 from .pki import Authority
+from .scenarios import Scenarios
 
 pytestmark = [pytest.mark.interop, pytest.mark.fast]
 
@@ -85,6 +88,73 @@ def test_a_client_without_the_extended_master_secret(
     error, said = refused_client(authority, tmp_path, environment, "-tls1_2")
     assert error.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
     assert b"alert handshake failure" in said
+
+
+WITHOUT_EMS = "tls12-no-ems"
+KEY_TRANSPORT = "rsa-key-transport:TLS_RSA_WITH_AES_128_GCM_SHA256"
+SWITCHED_OFF = [
+    *[(WITHOUT_EMS, name) for name in ("openssl", "pyopenssl", "gnutls", "nss", "ssl", "tlslite")],
+    *[(KEY_TRANSPORT, name) for name in ("openssl", "go", "gnutls", "nss")],
+]
+"""What the matrix shows to work once it is allowed, with peers that can do nothing else."""
+
+
+def peer_with(name: str, feature: str, role: Role) -> Peer:
+    peer = peer_named(name)
+    if (reason := peer.unavailable()) is not None:
+        lacking(f"{peer.title}: {reason}")
+    assert peer.lacking(feature, role) is None
+    return peer
+
+
+@pytest.mark.parametrize(("feature", "name"), SWITCHED_OFF)
+def test_a_client_with_nothing_else(
+    scenarios: Scenarios, tmp_path: Path, feature: str, name: str
+) -> None:
+    peer = peer_with(name, feature, "client")
+    scenario = scenarios.build(feature, peer, "client", LOCAL)
+    identity = scenario.server.identity
+    assert identity is not None
+    credentials = handclasp.Credentials.load(identity.chain, identity.key)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(refuse_one, listener, ServerConfig(credentials=credentials))
+        with pytest.raises(PeerError):
+            peer.run_client(listener.getsockname()[1], scenario.client, tmp_path)
+        error = refused.result()
+    if feature == WITHOUT_EMS:
+        assert error.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    else:
+        assert error.fault_member is Fault.NO_SHARED_CIPHER_SUITE
+        assert "TLS_RSA_WITH_AES_128_GCM_SHA256" in str(error)
+
+
+def refuse_one(listener: socket.socket, config: ServerConfig) -> ProtocolError:
+    listener.settimeout(TIMEOUT)
+    sock, _ = listener.accept()
+    with sock, pytest.raises(ProtocolError) as caught:
+        handclasp.wrap_server(sock, config)
+    return caught.value
+
+
+@pytest.mark.parametrize(("feature", "name"), SWITCHED_OFF)
+def test_a_server_with_nothing_else(
+    scenarios: Scenarios, tmp_path: Path, feature: str, name: str
+) -> None:
+    """Without key transport in the hello it is the server that has to give up, in its own way."""
+    peer = peer_with(name, feature, "server")
+    scenario = scenarios.build(feature, peer, "server", LOCAL)
+    config = ClientConfig(trust=TrustStore.from_pem(scenario.client.ca))
+    with (
+        peer.start_server(scenario.server, tmp_path) as server,
+        pytest.raises(handclasp.TLSError) as caught,
+    ):
+        handclasp.connect("127.0.0.1", server.port, config, server_name="localhost")
+    if feature == WITHOUT_EMS:
+        assert isinstance(caught.value, ProtocolError)
+        assert caught.value.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    else:
+        closed = Fault.CLOSED_DURING_HANDSHAKE.name
+        assert caught.value.alert == "handshake_failure" or caught.value.fault == closed
 
 
 @pytest.mark.parametrize("flag", ["-tls1_1", "-tls1"])
