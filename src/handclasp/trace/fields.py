@@ -64,6 +64,18 @@ class Field:
         """In bytes."""
         return self.end - self.start
 
+    def to_json(self) -> dict[str, Any]:
+        """The tree as JSON values."""
+        return {
+            "name": self.name,
+            "start": self.start,
+            "end": self.end,
+            "value": self.value,
+            "section": self.section,
+            "meaning": self.meaning,
+            "parts": [part.to_json() for part in self.parts],
+        }
+
     def leaves(self) -> Iterator[Field]:
         """The fields that are not made of others, in the order of their bytes."""
         if not self.parts:

@@ -129,14 +129,27 @@ class Recorder:
         recorder.record_wire = any(isinstance(e, WireSeen) for e in recorder.events)
         return recorder
 
-    def to_json(self) -> str:
-        """All of it as one JSON object, bytes in hexadecimal."""
+    def to_json(self, *, fields: bool = False) -> str:
+        """All of it as one JSON object, bytes in hexadecimal; docs/trace-format.md describes it.
+
+        Args:
+            fields: beside each message, also the tree of its fields, each with its bytes, its
+                value in words and its section of an RFC. Reading back does not need it.
+        """
+        written = [event_to_json(event) for event in self.events]
+        if fields:
+            # Whoever only records need not wait for it to be imported.
+            from handclasp.trace.fields import fields_of
+
+            for event, values in zip(self.events, written, strict=True):
+                if isinstance(event, MessageSeen):
+                    values["fields"] = fields_of(event.raw, event.epoch).to_json()
         return json.dumps(
             {
                 "format": FORMAT,
                 "dropped": self.dropped,
                 "began_at_ns": self.began_at_ns,
-                "events": [event_to_json(event) for event in self.events],
+                "events": written,
             },
             indent=1,
         )
