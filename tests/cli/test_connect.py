@@ -435,6 +435,34 @@ def test_a_trace_is_kept_of_a_failure_too(run: Run, pki: Pki, ca: str, tmp_path:
     assert "CERTIFICATE_UNTRUSTED" in trace.read_text()
 
 
+def test_a_page_has_every_rule_of_the_decision(
+    run: Run, pki: Pki, ca_of_pki: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    with server(tls_server(pki.server())) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json", "--trace", str(page)
+        )
+    assert result.exit_code == 0
+    assert page.stat().st_mode & 0o077 == 0
+    document = page.read_text("utf-8")
+    assert "<h1>A handshake with localhost</h1>" in document
+    assert "<b>Trusted:</b> every rule held." in document
+    assert "serial number" in document
+
+
+def test_a_page_of_a_refusal_says_which_rule_was_broken(
+    run: Run, pki: Pki, ca: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    with server(tls_server(pki.server())) as port:
+        assert run("connect", f"localhost:{port}", "--ca", ca, "--trace", str(page)).exit_code == 1
+    document = page.read_text("utf-8")
+    assert "CERTIFICATE_UNTRUSTED" in document
+    assert "<b>Not trusted:</b>" in document
+    assert '<tr class="broken">' in document
+
+
 # Failures
 
 

@@ -19,24 +19,15 @@ from tests.hostile.scripted import Encounter
 from tests.hostile.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
 from tests.pki import Pki
 
-from handclasp import (
-    ClientAuth,
-    ClientConfig,
-    ClientConnection,
-    DataReceived,
-    Fault,
-    ProtocolError,
-    ServerConfig,
-    ServerConnection,
-)
+from handclasp import ClientAuth, ClientConfig, DataReceived, Fault, ProtocolError, ServerConfig
 from handclasp.crypto.secret import Secret
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import Session
 from handclasp.wire import extensions as ext
-from handclasp.wire.codecs import AnyMessage, read_as, write_message
+from handclasp.wire.codecs import AnyMessage, write_message
 from handclasp.wire.iana import CipherSuiteCode, ContentType, HandshakeType
 from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.messages import Finished, ServerHello
+from handclasp.wire.messages import Finished
 from handclasp.wire.messages12 import (
     Certificate12,
     CertificateRequest12,
@@ -134,11 +125,11 @@ class Resuming(ScriptedServer12):
 class Returning(ScriptedClient12):
     """A client that shows the ticket, and its own Finished after the server's."""
 
-    def __init__(self, *, session: Session, name: str = "localhost", **script: Any) -> None:
+    def __init__(self, *, session: Session, **script: Any) -> None:
         self.session = session
         extensions = {
             Ext.SESSION_TICKET: session.ticket,
-            Ext.SERVER_NAME: ext.write_server_name(name),
+            Ext.SERVER_NAME: ext.write_server_name("localhost"),
         }
         script.setdefault("order", CLOSING)
         super().__init__(suite=session.cipher_suite, extensions=extensions, **script)
@@ -373,55 +364,10 @@ def test_extended_master_secret_lost_on_the_way(
     server_refuses(fault, config=lenient.server, session=lenient.session, extended=False)
 
 
-def test_hello_that_the_session_does_not_go_with(meet_client: Meet) -> None:
-    """Another begins, with a certificate: for another name, and without the session's suite."""
-    other_suite: Change = changed(cipher_suites=(OTHER_SUITE,))
-    scripts: list[dict[str, Any]] = [{"name": "other.example"}, {"first_hello": other_suite}]
-    for script in scripts:
-        encounter = meet_client(order=(), **script)
-        assert encounter.error is None
-        assert isinstance(encounter.peer, Returning)
-        assert encounter.peer.server_chain
-
-
-# Sessions that should never be
-
-
-class Giving(ScriptedServer12):
-    """A server that gives a ticket in a full handshake."""
-
-    def server_hello(self) -> Any:  # type: ignore[override]
-        hello = super().server_hello()
-        return replace(hello, extensions=hello.extensions | {Ext.SESSION_TICKET: b""})
-
-    def new_session_ticket(self) -> Any:
-        return NewSessionTicket12(3600, b"a ticket")
-
-
-class Wanting(ScriptedClient12):
-    """A client that would like a ticket; whether it was promised one is noted."""
-
-    promised: bool | None = None
-
-    def receive(self, raw: bytes) -> None:
-        super().receive(raw)
-        if raw[0] == HandshakeType.SERVER_HELLO:
-            self.promised = Ext.SESSION_TICKET in read_as(ServerHello, raw).extensions
-
-
-@pytest.mark.parametrize("extended", [True, False])
-def test_without_the_extended_master_secret_nothing_is_kept(pki: Pki, extended: bool) -> None:
-    """RFC 7627 5.3: else a session that was not bound to its handshake would go on in another."""
-    credentials = pki.server("localhost")
-    store = OneSession()
-    client = ClientConfig(trust=pki.trust, sessions=store, require_extended_master_secret=False)
-    closing = ("new_session_ticket", *CLOSING)
-    server = Giving(credentials, extended=extended, closing=closing)
-    encounter = Encounter(ClientConnection(client, server_name="localhost"), server)
-    assert encounter.connection.established
-    assert (store.session is not None) is extended
-
-    config = ServerConfig(credentials=credentials, require_extended_master_secret=False)
-    peer = Wanting(extensions={Ext.SESSION_TICKET: b""}, extended=extended)
-    assert Encounter(ServerConnection(config), peer).connection.established
-    assert peer.promised is extended
+def test_hello_without_the_suite_of_the_session(meet_client: Meet) -> None:
+    """The session cannot go on; another begins, with a certificate."""
+    deviation: Change = changed(cipher_suites=(OTHER_SUITE,))
+    encounter = meet_client(first_hello=deviation, order=())
+    assert encounter.error is None
+    assert isinstance(encounter.peer, Returning)
+    assert encounter.peer.server_chain

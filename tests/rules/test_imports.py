@@ -92,7 +92,9 @@ PUBLIC_MODULES = (
     "trace.facts",
     "trace.hooks",
     "trace.keylog",
+    "trace.fingerprints",
     "trace.narrate",
+    "trace.page",
     "trace.pcapng",
 )
 
@@ -126,7 +128,16 @@ EXCEPTIONS = {
 
 # What may be imported from outside of the standard library. All but the first are optional, and
 # asked for where they are needed.
-OPTIONAL = {"brotli", "certifi", "idna", "publicsuffixlist", "redis", "zstandard"}
+OPTIONAL = {
+    "brotli",
+    "certifi",
+    "idna",
+    "jinja2",
+    "markupsafe",
+    "publicsuffixlist",
+    "redis",
+    "zstandard",
+}
 DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 
 # Where the defaults of clock and entropy are set; the authority issues certificates and has no

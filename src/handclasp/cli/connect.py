@@ -7,6 +7,7 @@ import socket
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,7 @@ from handclasp.cli.outcome import (
     configuration_checked,
     failure_of,
 )
+from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
 from handclasp.cli.sessions import (
     await_tickets,
@@ -112,8 +114,8 @@ class _Attempt:
 @click.option(
     "--trace",
     metavar="FILE",
-    help="Record into FILE: .json the handshake; .pcapng a capture that holds the secrets, too, "
-    "so that Wireshark opens it decrypted. Gives all away.",
+    help="Record into FILE: .json the handshake; .html a page to look at it; .pcapng a capture "
+    "that holds the secrets, too, so that Wireshark opens it decrypted. Gives all away.",
 )
 @click.option(
     "--send",
@@ -139,7 +141,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
         failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
     finally:
         if attempt.recorder is not None and trace is not None:
-            save_trace(attempt.recorder, trace)
+            _save_trace(attempt, attempt.recorder, trace)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -198,6 +200,15 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
         return capturing_recorder() if is_capture else Recorder()
     told = not options["quiet"] and not options["as_json"]
     return Recorder(limit=_EVENTS_TOLD_OF) if told else None
+
+
+def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
+    explanation: Explanation | None = None
+    if path.suffix.lower() == PAGE_ENDING:
+        from handclasp.trace.facts import facts_of
+
+        explanation = _explanation(attempt, facts_of(recorder.events).info)
+    save_trace(recorder, path, f"A handshake with {attempt.host}", explanation)
 
 
 def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:

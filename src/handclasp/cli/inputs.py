@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
+from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, TrustStore
+    from handclasp.certificates import Explanation
 
 KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 """Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
@@ -137,22 +139,29 @@ def keylog_of(path: str | None) -> Callable[[str], None] | None:
 def trace_file(path: str) -> Path:
     """Where --trace goes, in a directory that exists. Raises `WrongArguments`.
 
-    The ending says what to write: .json a trace, .pcapng a capture.
+    The ending says what to write: .json a trace, .html a page, .pcapng a capture.
     """
-    ending = Path(path).suffix.lower()
-    if ending == ".html":
-        raise WrongArguments(f"--trace to a {ending} file is not available yet: use .json.")
-    if ending not in (".json", CAPTURE_ENDING):
-        raise WrongArguments(f"--trace {path}: the name must end in .json or {CAPTURE_ENDING}.")
+    if Path(path).suffix.lower() not in (".json", PAGE_ENDING, CAPTURE_ENDING):
+        raise WrongArguments(f"--trace {path}: the name must end in .json, .html or .pcapng.")
     if not Path(path).parent.is_dir():
         raise WrongArguments(f"--trace {path}: there is no directory {Path(path).parent}.")
     return Path(path)
 
 
-def save_trace(recorder: Recorder, path: Path) -> None:
-    """Store what was recorded. Raises `WrongArguments`."""
+def save_trace(
+    recorder: Recorder, path: Path, title: str, explanation: Explanation | None = None
+) -> None:
+    """Store what was recorded. Raises `WrongArguments`.
+
+    Args:
+        title: what to call a page.
+        explanation: the decision on the peer's certificates, for a page.
+    """
     try:
-        if path.suffix.lower() == CAPTURE_ENDING:
+        if path.suffix.lower() == PAGE_ENDING:
+            with configuration_checked():
+                write_page(path, page_for(recorder, title, explanation))
+        elif path.suffix.lower() == CAPTURE_ENDING:
             with CaptureFile(path) as capture:
                 capture.add(recorder)
         else:

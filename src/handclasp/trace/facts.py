@@ -238,9 +238,25 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     if isinstance(message, messages12.Certificate12):
         return message.certificate_list
     if isinstance(message, messages.CompressedCertificate):
-        message = _decompressed(message)
+        message = certificate_within_message(message)
     if isinstance(message, messages.Certificate):
         return tuple(entry.cert_data for entry in message.certificate_list)
+    return None
+
+
+def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
+    """The Certificate in a CompressedCertificate (RFC 8879); None where it cannot be unpacked."""
+    if not isinstance(message, messages.CompressedCertificate):
+        return None
+    # What was refused is recorded, too, and must not be inflated now.
+    if message.uncompressed_length > _MOST_INFLATED:
+        return None
+    for name in available_algorithms():
+        if COMPRESSION_ALGORITHMS[name] == message.algorithm:
+            try:
+                return certificate_within(message, name)
+            except (DecompressionError, ProtocolError):
+                return None
     return None
 
 
@@ -279,19 +295,6 @@ def _shares12(
     except ProtocolError:
         return ()
     return (Share(server_share.group, len(point)),)
-
-
-def _decompressed(message: messages.CompressedCertificate) -> messages.Certificate | None:
-    # What was refused is recorded, too, and must not be inflated now.
-    if message.uncompressed_length > _MOST_INFLATED:
-        return None
-    for name in available_algorithms():
-        if COMPRESSION_ALGORITHMS[name] == message.algorithm:
-            try:
-                return certificate_within(message, name)
-            except (DecompressionError, ProtocolError):
-                return None
-    return None
 
 
 def _server_certificate_sizes(events: Sequence[TraceEvent], role: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +38,7 @@ from handclasp.trace.events import (
 from handclasp.wire.iana import ContentType
 
 if TYPE_CHECKING:
-    from handclasp.trace.page_steps import Describe
+    from handclasp.trace.page import Describe
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
@@ -160,18 +160,32 @@ class Recorder:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(self.to_json() + "\n")
 
-    def to_html(self, title: str, describe: Describe | None = None) -> str:
+    def to_html(
+        self,
+        title: str,
+        describe: Describe | None = None,
+        *,
+        judgement: Mapping[str, Any] | None = None,
+        earlier: Recorder | None = None,
+    ) -> str:
         """All of it as one HTML page to look at, which needs no network and no other file.
 
         Args:
             title: what to call it, such as the host's name.
             describe: what to say of a certificate, given as DER, in the form that
                 `handclasp.certificates.describe` has; without it only their sizes are told.
+            judgement: every rule of the decision on the peer's certificates, in the form that
+                `handclasp.certificates.Explanation.to_json` gives.
+            earlier: another connection between the same two, to lay the secrets side by side.
+
+        Raises:
+            ConfigurationError: jinja2 is not installed; it comes with `handclasp[tools]`.
         """
-        # Whoever only records need not wait for it to be imported.
+        # Whoever only records need not wait for it to be imported, nor have jinja2.
         from handclasp.trace.page import page_of
 
-        return page_of(self.events, title, describe)
+        before = earlier.events if earlier is not None else None
+        return page_of(self.events, title, describe, judgement=judgement, earlier=before)
 
     def to_pcapng(self) -> bytes:
         """The transport's bytes as a capture file, which Wireshark, tshark and others open.

@@ -1,0 +1,46 @@
+"""Pages of what this program recorded, with all that it knows of certificates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handclasp import Recorder
+    from handclasp.certificates import Explanation
+
+PAGE_ENDING = ".html"
+
+
+def page_for(
+    recorder: Recorder,
+    title: str,
+    explanation: Explanation | None = None,
+    earlier: Recorder | None = None,
+) -> str:
+    """The page. Raises `ConfigurationError` without jinja2; see `Recorder.to_html`."""
+    judgement = explanation.to_json() if explanation is not None else None
+    return recorder.to_html(title, described, judgement=judgement, earlier=earlier)
+
+
+def described(der: bytes) -> Mapping[str, object] | None:
+    """What a certificate says; None of what cannot be read, or is a bare key."""
+    from cryptography import x509
+
+    from handclasp.certificates.describe import describe
+
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+    except ValueError:
+        return None
+    described: dict[str, Any] = describe(certificate)
+    return described
+
+
+def write_page(path: Path, page: str) -> None:
+    """Into a file that only its owner may read, as all traces are. Raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(page)

@@ -1,0 +1,162 @@
+"use strict";
+
+// A message that is open: its fields beside its bytes. Whatever is pointed at lights up on the
+// other side as well; what is chosen, by click or by key, stays lit when the pointer leaves.
+
+class OpenMessage {
+  constructor(box) {
+    this.tree = box.querySelector(".tree");
+    this.bytes = box.querySelector(".hex");
+    this.here = box.querySelector(".here");
+    this.hint = this.here.textContent;
+    this.rows = [...this.tree.querySelectorAll(".row")];
+    this.pieces = [...this.bytes.querySelectorAll("i")];
+    this.chosen = null;
+    this.listen();
+  }
+
+  listen() {
+    // Of many rows and bytes only one each is a stop of the Tab key; arrow keys go to the others.
+    for (const items of [this.rows, this.pieces]) {
+      items.forEach((item, index) => {
+        item.tabIndex = index === 0 ? 0 : -1;
+      });
+    }
+    const toRow = (event) => event.target.closest(".row");
+    const toPieceRow = (event) => this.rowOf(event.target.closest("i"));
+    for (const [box, find] of [[this.tree, toRow], [this.bytes, toPieceRow]]) {
+      box.addEventListener("mouseover", (event) => this.light(find(event) ?? this.chosen));
+      box.addEventListener("mouseleave", () => this.light(this.chosen));
+      for (const kind of ["focusin", "click"]) {
+        box.addEventListener(kind, (event) => this.choose(find(event), box));
+      }
+    }
+    this.tree.addEventListener("keydown", (event) => this.onTreeKey(event));
+    this.bytes.addEventListener("keydown", (event) => this.onBytesKey(event));
+  }
+
+  choose(row, from) {
+    if (!row) return;
+    this.chosen = row;
+    this.light(row);
+    if (from === this.tree) this.revealBytes(row);
+    else this.revealRow(row);
+  }
+
+  light(row) {
+    for (const each of [...this.rows, ...this.pieces]) each.classList.remove("lit");
+    this.here.replaceChildren();
+    if (!row) {
+      this.here.textContent = this.hint;
+      return;
+    }
+    const [from, to] = rangeOf(row);
+    row.classList.add("lit");
+    for (const piece of this.pieces) {
+      const at = Number(piece.dataset.at);
+      piece.classList.toggle("lit", at >= from && at < to);
+    }
+    const name = document.createElement("b");
+    name.textContent = pathOf(row).join(" \u203a ");
+    const value = row.querySelector(".v").textContent;
+    const span = to - from === 1 ? `byte ${from}` : `bytes ${from} to ${to - 1}`;
+    this.here.append(name, `: ${value} (${span}). ${row.dataset.about}`);
+  }
+
+  rowOf(piece) {
+    if (!piece) return null;
+    // Several fields may begin here: the innermost comes last.
+    return this.rows.filter((row) => row.dataset.from === piece.dataset.at).at(-1) ?? null;
+  }
+
+  revealBytes(row) {
+    const piece = this.pieces.find((each) => each.dataset.at === row.dataset.from);
+    if (piece) scrollWithin(this.bytes.closest(".bytes"), piece);
+  }
+
+  revealRow(row) {
+    let outer = row.closest("li").parentElement.closest("details");
+    while (outer && this.tree.contains(outer)) {
+      outer.open = true;
+      outer = outer.parentElement.closest("details");
+    }
+    scrollWithin(this.tree, row);
+  }
+
+  onTreeKey(event) {
+    const row = event.target.closest(".row");
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const details = row?.parentElement;
+    if (step) rove(this.rows.filter((each) => each.checkVisibility()), step, row);
+    else if (details?.tagName === "DETAILS" && event.key === "ArrowRight") details.open = true;
+    else if (details?.tagName === "DETAILS" && event.key === "ArrowLeft") details.open = false;
+    else return;
+    event.preventDefault();
+  }
+
+  onBytesKey(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    rove(this.pieces, step, event.target);
+    event.preventDefault();
+  }
+}
+
+function rangeOf(row) {
+  return [Number(row.dataset.from), Number(row.dataset.to)];
+}
+
+// The names of the fields that a row stands in, and its own.
+function pathOf(row) {
+  const names = [];
+  for (let item = row.closest("li"); item; item = item.parentElement.closest(".tree li")) {
+    names.unshift(item.querySelector(".f").textContent);
+  }
+  return names;
+}
+
+function rove(items, step, current) {
+  const next = items[items.indexOf(current) + step];
+  if (!next) return;
+  current.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+// Scrolls inside the box alone: the page itself stays where it is.
+function scrollWithin(box, element) {
+  const outer = box.getBoundingClientRect();
+  const inner = element.getBoundingClientRect();
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 24;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 24;
+}
+
+// A page may hold hundreds of fields: each message comes to life when it is first opened.
+function watchMessages(root) {
+  for (const details of root.querySelectorAll(".message > details")) {
+    const wake = () => {
+      for (const box of details.querySelectorAll(".opened")) new OpenMessage(box);
+    };
+    if (details.open) wake();
+    else details.addEventListener("toggle", wake, { once: true });
+  }
+}
+
+function watchCopyButtons(root) {
+  for (const button of root.querySelectorAll("button.copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const text = document.getElementById(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(text.textContent);
+        button.textContent = "copied";
+      } catch {
+        // A page from a disk may not be let; then it is selected, for the user to copy.
+        getSelection().selectAllChildren(text);
+      }
+    });
+  }
+}
+
+watchMessages(document);
+watchCopyButtons(document);

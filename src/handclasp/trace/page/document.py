@@ -1,0 +1,110 @@
+"""What stands on the page: first what came of it, then all that was said, then the seven steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handclasp.trace.events import TraceEvent
+from handclasp.trace.facts import Facts, facts_of
+from handclasp.trace.page import steps
+from handclasp.trace.page.conversation import flights_of
+from handclasp.trace.page.costs import costs_of
+from handclasp.trace.page.first_record import first_records_of
+from handclasp.trace.page.keys import schedule_of
+from handclasp.trace.page.rendering import Renderer
+from handclasp.trace.page.steps import Describe, Rows
+from handclasp.trace.page.timeline import timeline_of
+
+
+def page_of(
+    events: Sequence[TraceEvent],
+    title: str,
+    describe: Describe | None = None,
+    *,
+    judgement: Mapping[str, Any] | None = None,
+    earlier: Sequence[TraceEvent] | None = None,
+) -> str:
+    """The page.
+
+    Args:
+        events: what a recorder noted.
+        title: what to call it, such as the host's name.
+        describe: what to say of a certificate, given as DER; without it only sizes are told. See
+            `handclasp.certificates.describe`.
+        judgement: every rule of the decision on the peer's certificates, in the form that
+            `handclasp.certificates.Explanation.to_json` gives; without it only the outcome is told.
+        earlier: what was noted of another connection between the same two, to compare with.
+
+    Raises:
+        ConfigurationError: jinja2 is not installed.
+    """
+    contents = contents_of(events, title, describe, judgement=judgement, earlier=earlier)
+    return Renderer().render("page.html", contents)
+
+
+def contents_of(
+    events: Sequence[TraceEvent],
+    title: str,
+    describe: Describe | None = None,
+    *,
+    judgement: Mapping[str, Any] | None = None,
+    earlier: Sequence[TraceEvent] | None = None,
+) -> dict[str, object]:
+    """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
+    facts = facts_of(events)
+    return {
+        "title": title,
+        "role": facts.role,
+        "failed": steps.failure_of(events),
+        "agreed": _agreement(facts),
+        "flights": flights_of(events, facts),
+        "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
+        "suites_offered": facts.cipher_suites,
+        "chains": steps.chains_of(events, facts, describe),
+        "resumed": facts.info is not None and facts.info.resumed,
+        "identity_choices": steps.choices_of(events, steps.IDENTITY_CHOICES),
+        "trust": steps.trust_of(events, facts, describe),
+        "judgement": steps.judgement_of(judgement) if judgement is not None else None,
+        "key_exchange": facts.key_exchange,
+        "halves": steps.halves_of(facts),
+        "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
+        "schedule": schedule_of(events, facts.version),
+        "digests": steps.digests_of(events, facts),
+        "keys": steps.keys_of(events),
+        "traffic": steps.traffic_of(events),
+        "timeline": timeline_of(events),
+        "costs": costs_of(events),
+        "first_records": first_records_of(events, facts.role, facts.version),
+        "one_time": steps.one_time_of(events, earlier),
+        "compared": earlier is not None,
+        "coming_back": steps.coming_back_of(events, facts),
+    }
+
+
+def _agreement(facts: Facts) -> Rows:
+    """What the two agreed upon; empty where they did not."""
+    info = facts.info
+    if info is None:
+        return ()
+    trips = {1: "one round trip", 2: "two round trips"}.get(
+        facts.round_trips, f"{facts.round_trips} round trips"
+    )
+    took = f"{facts.handshake_ns / 1e6:.1f} ms, {trips}" if facts.handshake_ns is not None else ""
+    rows = (
+        ("version", info.version),
+        ("cipher suite", info.cipher_suite),
+        ("key exchange", info.group or "none that both had a part in"),
+        ("signature", info.signature_scheme or "none"),
+        ("protocol inside", info.alpn or "none agreed upon"),
+        ("asked for", info.server_name or "no name"),
+        ("resumed", "yes: the server knew the client again" if info.resumed else "no"),
+        ("hellos", "two: the first did not suit the server" if info.hello_retry else "one"),
+        ("early data", info.early_data if info.early_data != "none" else ""),
+        ("took", took),
+        (
+            "on the wire",
+            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received",
+        ),
+    )
+    return tuple(row for row in rows if row[1])
