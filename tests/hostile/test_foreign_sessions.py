@@ -122,6 +122,19 @@ def test_a_server_that_asks_for_certificates(pki: Pki, version: str, auth: Clien
     assert not world.meet(server={"client_auth": auth, "trust": pki.trust})
 
 
+@versions
+def test_a_server_that_no_longer_takes_clients_without_certificates(pki: Pki, version: str) -> None:
+    world = World(pki, version, client_auth=ClientAuth.OPTIONAL, trust=pki.trust)
+    world.meet()
+    assert world.meet()
+    required = replace(world.server, client_auth=ClientAuth.REQUIRED)
+    pair = Pair(world.client, required).run()
+    assert isinstance(pair.server.error, ProtocolError)
+    assert pair.server.error.alert == (
+        "certificate_required" if version == "TLSv1.3" else "handshake_failure"
+    )
+
+
 def trusts_more(pki: Pki) -> dict[str, Any]:
     return {"client_auth": ClientAuth.REQUIRED, "trust": pki.trust.with_added(Pki().trust)}
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
@@ -50,6 +50,7 @@ def session(**changes: Any) -> Session:
     return Session(**{**settings, **changes})
 
 
+@settings(deadline=None)
 @given(sessions)
 def test_it_survives_a_file(given: Session) -> None:
     again = Session.from_json(json.loads(session_to_text(given)))
@@ -57,6 +58,7 @@ def test_it_survives_a_file(given: Session) -> None:
     assert isinstance(again.secret, Secret)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +100,27 @@ def test_a_file_is_for_its_owner_and_for_other_processes(tmp_path: Path) -> None
     assert SessionStore.file(path).take("key") is None
 
 
+def test_two_processes_never_get_the_same_session(tmp_path: Path) -> None:
+    """Each thread has a store of its own on the file, as each process would."""
+    path, taken = tmp_path / "sessions", list[bytes]()
+
+    def work(number: int) -> None:
+        store = SessionStore.file(path)
+        for turn in range(60):
+            store.put("key", session(ticket=b"%d %d" % (number, turn)))
+            if (found := store.take("key")) is not None:
+                taken.append(found.ticket)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) > 60
+    assert len(set(taken)) == len(taken)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sessions"]
+
+
 def test_a_file_that_breaks_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
     store = SessionStore.file(path)
@@ -133,15 +153,16 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
     store = FileSessionStore(tmp_path / "sessions.json")
     store.put("key", numbered(1))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(os, "replace", full)
-    assert store.take("key") is None
-    store.put("key", numbered(2))  # Lost, and no harm done.
-    monkeypatch.undo()
+    for broken in ("open", "tempfile.mkstemp", "os.replace"):
+        monkeypatch.setattr(f"handclasp.sessions.store.{broken}", full, raising=False)
+        assert store.take("key") is None
+        store.put("key", numbered(2))  # Lost, and no harm done.
+        monkeypatch.undo()
+        assert [path.name for path in tmp_path.iterdir()] == ["sessions.json"]
     assert store.take("key") == numbered(1)
-    assert [path.name for path in tmp_path.iterdir()] == ["sessions.json"]
 
 
 def test_nothing_shows(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
@@ -45,6 +45,7 @@ def sealed(given: SessionState) -> bytes:
     return ticket
 
 
+@settings(deadline=None)
 @given(states)
 def test_what_is_sealed_opens_to_the_same(given: SessionState) -> None:
     ticket = sealed(given)
@@ -73,6 +74,7 @@ def test_any_other_length_is_noticed() -> None:
     assert open_ticket(ticket + b"\0", [KEY]) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(ticket: bytes) -> None:
     assert open_ticket(ticket, [KEY]) is None

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from typing import Any, Protocol, cast
 from handclasp.errors import ConfigurationError
 from handclasp.sessions.session import Session
 
+_PREFIX = ".sessions-"
 _MOST_PER_KEY = 8
 """Sessions kept for one key; servers give away two or so at a time."""
 
@@ -90,6 +92,8 @@ class SessionStore:
 class FileSessionStore:
     """Sessions in a file that its owner alone can read, replaced as a whole each time.
 
+    Several processes may use one file: no session of TLS 1.3 is given to two of them.
+
     The file holds secrets: whoever reads it can resume the sessions. One that is missing or gets
     broken counts as empty. Where it cannot be written, sessions are lost, and the connection goes
     on.
@@ -125,31 +129,53 @@ class FileSessionStore:
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
         with self._lock:
-            sessions = self._read()
-            _put(sessions, key, session, self._capacity)
-            self._write(sessions)
+            self._change(lambda sessions: _put(sessions, key, session, self._capacity))
 
     def take(self, key: str) -> Session | None:
         """The newest session under this key; one of TLS 1.3 is given once."""
         with self._lock:
-            sessions = self._read()
-            session = _take(sessions, key)
-            # If it cannot be taken out of the file, it must not be used: it might be used twice.
-            if session is None or session.version == "TLSv1.2" or self._write(sessions):
+            session = _take(self._read(self._path), key)
+            if session is None or session.version == "TLSv1.2":
                 return session
-            return None
+            taken: list[Session | None] = []
+            is_out = self._change(lambda sessions: taken.append(_take(sessions, key)))
+            # If it cannot be taken out of the file, it must not be used: it might be used twice.
+            return taken[0] if is_out else None
 
     def discard(self, key: str, session: Session) -> None:
         """Forget a session that was of no use."""
         with self._lock:
-            sessions = self._read()
-            _discard(sessions, key, session)
-            self._write(sessions)
+            self._change(lambda sessions: _discard(sessions, key, session))
 
-    def _read(self) -> OrderedDict[str, list[Session]]:
+    def _change(self, change: Callable[[OrderedDict[str, list[Session]]], object]) -> bool:
+        """Change what the file holds; gives whether that was written.
+
+        The file is moved away first, so that no other process can take the same sessions out of it.
+        Those that another one keeps meanwhile may get lost; none is ever there twice.
+        """
+        try:
+            descriptor, claimed = tempfile.mkstemp(prefix=_PREFIX, dir=self._path.parent)
+        except OSError:
+            return False
+        os.close(descriptor)
+        is_written = False
+        with suppress(OSError):
+            with suppress(FileNotFoundError):
+                os.replace(self._path, claimed)
+            sessions = self._read(Path(claimed))
+            change(sessions)
+            is_written = self._write(sessions)
+            if not is_written:
+                os.replace(claimed, self._path)
+        with suppress(OSError):
+            os.unlink(claimed)
+        return is_written
+
+    @staticmethod
+    def _read(path: Path) -> OrderedDict[str, list[Session]]:
         sessions: OrderedDict[str, list[Session]] = OrderedDict()
         try:
-            given: object = json.loads(self._path.read_bytes())
+            given: object = json.loads(path.read_bytes())
             stored = cast(dict[str, Any], given)["sessions"]
             for key, entries in stored.items():
                 sessions[str(key)] = [Session.from_json(entry) for entry in entries]
@@ -163,7 +189,7 @@ class FileSessionStore:
         name = ""
         try:
             # mkstemp makes it for its owner alone, and the replacement is atomic.
-            descriptor, name = tempfile.mkstemp(prefix=".sessions-", dir=self._path.parent)
+            descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=self._path.parent)
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(text + "\n")
             os.replace(name, self._path)
