@@ -206,7 +206,8 @@ class ClientConfig(SharedConfig):
         record_size_limit: the largest record content, in bytes and with its type byte, that the
             server may send (RFC 8449), 64 to 16385; None does not limit.
         require_extended_master_secret: refuse TLS 1.2 peers without it (RFC 7627). Without it, an
-            attacker who has one connection to each side can give both the same secret.
+            attacker who has one connection to each side can give both the same secret; so such a
+            connection exports no keys, and is never resumed.
         allow_rsa_key_transport: allow TLS 1.2 suites in which the client makes the secret and
             encrypts it to the key in the certificate. UNSAFE: there is no forward secrecy, so
             whoever ever gets the server's key can read all that was recorded; and a server that

@@ -10,9 +10,9 @@ import pytest
 from handclasp import Fault, ProtocolError, Session, SessionStore, TicketKeys
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper, milliseconds
+from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper
 from handclasp.keys.schedule13 import ResumptionSecret
-from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.sessions.session import MAX_LIFETIME, milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
 from handclasp.wire.messages import NewSessionTicket
 

@@ -26,7 +26,7 @@ from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.layer import RecordLayer
 from handclasp.record.protection13 import Protection13

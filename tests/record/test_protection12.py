@@ -11,7 +11,7 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection12 import Protection12
 from handclasp.wire.iana import ContentType
 

@@ -14,8 +14,9 @@ from tests.sessions.test_tickets import state
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tickets13 import TicketIssuer, milliseconds
+from handclasp.handshake.tickets13 import TicketIssuer
 from handclasp.keys.schedule13 import ResumptionSecret
+from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKeys
 
 COUNT = 1_000_000 if os.environ.get("HANDCLASP_FULL") == "1" else 20_000

@@ -47,10 +47,10 @@ from handclasp.handshake.client import send_offer
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.psk13 import psk_of_session, with_psks
 from handclasp.handshake.resumable import Resumable
-from handclasp.handshake.tickets13 import milliseconds
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.trace.events import SecretDerived
 from handclasp.wire.codecs import write_message

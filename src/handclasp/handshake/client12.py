@@ -40,10 +40,9 @@ from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.resumable import Resumable, shown_in
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Settled12
-from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
-from handclasp.sessions.session import MAX_LIFETIME, Session
+from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.iana import (

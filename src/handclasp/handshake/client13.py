@@ -49,10 +49,10 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
-from handclasp.handshake.tickets13 import TicketKeeper, milliseconds
+from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
-from handclasp.sessions.session import Session
+from handclasp.sessions.session import Session, milliseconds
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed, check_answer
 from handclasp.wire.iana import (

@@ -16,9 +16,8 @@ from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
-from handclasp.handshake.tickets13 import milliseconds
 from handclasp.keys.transcript import Transcript
-from handclasp.sessions.session import Session
+from handclasp.sessions.session import Session, milliseconds
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,

@@ -16,9 +16,9 @@ from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.recognition13 import refusal_of
-from handclasp.handshake.tickets13 import milliseconds
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
+from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
 from handclasp.wire.iana import TLS12, ExtensionType

@@ -17,10 +17,10 @@ from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer, verify_client_again
 from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.handshake.questions import CheckReplay, FindPsk
-from handclasp.handshake.tickets13 import milliseconds
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
+from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import TLS13, ExtensionType

@@ -20,8 +20,7 @@ from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.handshake.questions import VerifyPeer
-from handclasp.handshake.tickets13 import milliseconds
-from handclasp.sessions.session import Session
+from handclasp.sessions.session import Session, milliseconds
 from handclasp.sessions.store import SessionCache
 
 _MOST_TRIED = 8

@@ -70,10 +70,11 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.settled import Settled13
-from handclasp.handshake.tickets13 import TicketIssuer, milliseconds
+from handclasp.handshake.tickets13 import TicketIssuer
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
+from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed

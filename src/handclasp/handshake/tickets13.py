@@ -9,18 +9,13 @@ from datetime import datetime
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.schedule13 import ResumptionSecret
-from handclasp.sessions.session import MAX_LIFETIME, Session
+from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
 from handclasp.sessions.tickets import SessionState, seal_ticket
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import NewSessionTicket
-
-
-def milliseconds(time: datetime) -> int:
-    """Since 1970."""
-    return int(time.timestamp() * 1000)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from handclasp.crypto.prf12 import prf
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.watch import Watcher
 
 _SIZE = 48

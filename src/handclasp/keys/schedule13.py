@@ -23,18 +23,10 @@ from functools import lru_cache
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import IV_SIZE, CipherSuite
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.watch import Watcher
 
 _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
-
-
-@dataclass(frozen=True, slots=True)
-class TrafficKeys:
-    """What protects records in one direction of one epoch (RFC 8446 section 7.3)."""
-
-    suite: CipherSuite
-    key: Secret
-    iv: Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from handclasp.crypto.suites import Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext

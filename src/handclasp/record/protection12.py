@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 
 _SEQUENCE_END = 2**64 - 1
 _EXPLICIT_SIZE = 8

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.keys.schedule13 import TrafficKeys
+from handclasp.keys.traffic import TrafficKeys
 from handclasp.wire.records import HEADER_SIZE
 
 _OUTER_HEADER = b"\x17\x03\x03"

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, cast
 
 from handclasp.crypto.secret import Secret
@@ -15,6 +16,11 @@ MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
 
 _FORMAT = 2
+
+
+def milliseconds(time: datetime) -> int:
+    """Since 1970, as sessions and tickets count."""
+    return int(time.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
