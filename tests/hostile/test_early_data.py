@@ -1,15 +1,27 @@
-"""Early data that our server does not accept: it passes over it (RFC 8446 section 4.2.10)."""
+"""Early data that our server does not accept, or that do not end as they must (RFC 8446)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from tests.flows.pair import Pair
 from tests.hostile.conftest import refused
 from tests.hostile.scripted import Encounter, ScriptedClient
+from tests.pki import Pki
 
-from handclasp import Fault
+from handclasp import (
+    ClientConfig,
+    Fault,
+    HandshakeCompleted,
+    ProtocolError,
+    ServerConfig,
+    SessionStore,
+)
+from handclasp.record.layer import RecordLayer
 from handclasp.wire.iana import ContentType
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message
@@ -109,3 +121,86 @@ def test_garbage_in_the_middle_of_the_second_flight(meet_client: Meet) -> None:
             return finished
 
     refused(meet_client(kind=Interrupted, extensions=EARLY_DATA), Fault.BAD_RECORD_MAC)
+
+
+# Early data that are accepted, and how they end (RFC 8446 section 4.5)
+
+END, FINISHED = b"\x05\0\0\0", 20
+Send = Callable[[RecordLayer, bytes], None]
+
+
+def left_out(send: Send, records: RecordLayer, message: bytes) -> None:
+    if message != END:
+        send(records, message)
+
+
+def twice_in_one_record(send: Send, records: RecordLayer, message: bytes) -> None:
+    send(records, message)
+    if message == END:
+        send(records, message)
+
+
+def with_something_behind(send: Send, records: RecordLayer, message: bytes) -> None:
+    send(records, message)
+    if message == END:
+        send(records, b"\x14\0\0\x20")
+
+
+def something_else(send: Send, records: RecordLayer, message: bytes) -> None:
+    send(records, b"\x18\0\0\1\0" if message == END else message)
+
+
+def not_empty(send: Send, records: RecordLayer, message: bytes) -> None:
+    send(records, b"\x05\0\0\1\0" if message == END else message)
+
+
+def data_behind(send: Send, records: RecordLayer, message: bytes) -> None:
+    send(records, message)
+    if message == END:
+        records.send_application_data(memoryview(b"more"))
+
+
+def although_they_were_refused(send: Send, records: RecordLayer, message: bytes) -> None:
+    if message[0] == FINISHED:
+        send(records, END)
+    send(records, message)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "allowed", "fault"),
+    [
+        (left_out, 100, Fault.BAD_RECORD_MAC),
+        (twice_in_one_record, 100, Fault.HANDSHAKE_ACROSS_KEY_CHANGE),
+        (with_something_behind, 100, Fault.HANDSHAKE_ACROSS_KEY_CHANGE),
+        (something_else, 100, Fault.UNEXPECTED_MESSAGE),
+        (not_empty, 100, Fault.DECODE_ERROR),
+        (data_behind, 100, Fault.BAD_RECORD_MAC),
+        (although_they_were_refused, 0, Fault.UNEXPECTED_MESSAGE),
+    ],
+)
+def test_the_end_of_early_data(
+    monkeypatch: pytest.MonkeyPatch,
+    pki: Pki,
+    deviation: Callable[[Send, RecordLayer, bytes], None],
+    allowed: int,
+    fault: Fault,
+) -> None:
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)
+    Pair(client, server).run()
+    pair = Pair(client, replace(server, max_early_data=allowed))
+    hostile: Any = pair.client.connection
+    hostile.send_early_data(b"early")
+    send = RecordLayer.send_handshake
+
+    def deviate(records: RecordLayer, message: bytes) -> None:
+        if records is hostile._records:
+            deviation(send, records, message)
+        else:
+            send(records, message)
+
+    monkeypatch.setattr(RecordLayer, "send_handshake", deviate)
+    pair.run()
+    assert isinstance(pair.server.error, ProtocolError)
+    assert pair.server.error.fault_member is fault
+    assert not any(isinstance(event, HandshakeCompleted) for event in pair.server.events)
