@@ -207,6 +207,21 @@ class Recorder:
 
         return capture_of(self.events, self.began_at_ns)
 
+    def redacted(self, *, names: bool = False, addresses: bool = False) -> Recorder:
+        """Another recorder, with what may be passed on.
+
+        The values of all secrets are gone, and all application data; with `names` also server
+        names, certificates and what they could be guessed from, and with `addresses` the IP
+        addresses. `handclasp.trace.redact` says exactly what.
+        """
+        from handclasp.trace.redact import redacted
+
+        other = Recorder(wall_clock=lambda: self.began_at_ns)
+        other.events = redacted(self.events, names=names, addresses=addresses)
+        other.dropped = self.dropped
+        other.record_wire = any(isinstance(event, WireSeen) for event in other.events)
+        return other
+
     # The hook's methods, as `hooks.Trace` defines them.
 
     def now(self) -> int:

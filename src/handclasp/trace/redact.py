@@ -1,0 +1,233 @@
+"""A trace without what is not to be passed on: secrets always, names and addresses by choice.
+
+What is taken out is blanked and keeps its size, so that the rest stays as it was: the messages are
+still read, and every byte of them still has its field. Sizes can tell, too: whoever must hide even
+which of a few servers was spoken to should not pass on a trace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+
+from handclasp.info import ConnectionInfo
+from handclasp.trace.events import (
+    Began,
+    BytesRefused,
+    DecisionTaken,
+    Failed,
+    KeyStep,
+    MessageSeen,
+    RecordSeen,
+    Refused,
+    SecretDerived,
+    Settled,
+    TraceEvent,
+    TransportSeen,
+    WireSeen,
+)
+from handclasp.trace.facts import message_of
+from handclasp.trace.fields import Field, fields_of
+from handclasp.trace.words import UNREAD
+from handclasp.wire.iana import ContentType
+from handclasp.wire.messages import HEADER_SIZE as MESSAGE_HEADER_SIZE
+from handclasp.wire.records import HEADER_SIZE
+
+
+def redacted(
+    events: Sequence[TraceEvent], *, names: bool = False, addresses: bool = False
+) -> list[TraceEvent]:
+    """The events without secrets: without the values of keys, and without application data.
+
+    Args:
+        names: also without whatever names a side: server names, certificates and what comes with
+            them, the names of authorities and of pre-shared keys, tickets, and what they could be
+            guessed from (signatures and hashes of the conversation). The bytes of the transport
+            go with them.
+        addresses: also without IP addresses, in the transport's place and in that of a server
+            name; those in certificates are names.
+    """
+    labels = _labels(events) if names else {}
+    kept = [without for event in events if (without := _without_secrets(event)) is not None]
+    if names:
+        kept = [_without_names(event, labels) for event in kept if not isinstance(event, WireSeen)]
+    if addresses:
+        kept = [_without_addresses(event) for event in kept]
+    return kept
+
+
+def _without_secrets(event: TraceEvent) -> TraceEvent | None:
+    match event:
+        case SecretDerived():
+            return None
+        case KeyStep():
+            return replace(event, value=b"")
+        case RecordSeen(content_type=ContentType.APPLICATION_DATA):
+            return replace(event, wire=b"", content=b"")
+        case BytesRefused():
+            # Enough to see what it is; what follows may be a request with a password in it.
+            return replace(event, data=event.data[:HEADER_SIZE])
+        case _:
+            return event
+
+
+def _without_names(event: TraceEvent, labels: Mapping[str, str]) -> TraceEvent:
+    match event:
+        case Began():
+            return replace(event, server_name=_masked(event.server_name))
+        case MessageSeen():
+            return replace(event, raw=_blanked(event))
+        case RecordSeen():
+            return replace(event, wire=b"", content=b"")
+        case KeyStep():
+            # A hash of all that was said tells whether a guessed name is the right one.
+            return replace(event, context=b"")
+        case DecisionTaken(what="credentials"):
+            return _relabelled(event, labels)
+        case Settled():
+            return replace(event, info=_nameless(event.info))
+        case Failed():
+            # The message has particulars; the explanation is that of the catalogue.
+            return replace(event, message=event.explanation)
+        case _:
+            return event
+
+
+def _without_addresses(event: TraceEvent) -> TraceEvent:
+    match event:
+        case TransportSeen():
+            return replace(
+                event,
+                local_address=_documentation_address(event.local_address, 1),
+                peer_address=_documentation_address(event.peer_address, 2),
+            )
+        case Began() if _is_address(event.server_name):
+            return replace(event, server_name=_masked(event.server_name))
+        case Settled() if _is_address(event.info.server_name):
+            info = replace(event.info, server_name=_masked(event.info.server_name))
+            return replace(event, info=info)
+        case Failed():
+            return replace(event, message=event.explanation)
+        case _:
+            return event
+
+
+# Messages
+
+_KEPT = {
+    "legacy_session_id", "legacy_session_id_echo", "legacy_compression_methods",
+    "key_exchange", "point", "ecdh_Yc", "encrypted_pre_master_secret", "protocol_name",
+    "ec_point_format_list", "ke_modes", "certificate_types", "PskBinderEntry", "ticket_nonce",
+    "renegotiated_connection",
+}  # fmt: skip
+"""What may stay of all that is no number: the rest names somebody, or is not known here."""
+
+_KEPT_BY_ITSELF = {"random", "verify_data"}
+_LONGEST_NUMBER = 4
+
+
+def _blanked(event: MessageSeen) -> bytes:
+    raw = event.raw
+    if message_of(event) is None:
+        # What does not follow its definition can hold anything anywhere.
+        return raw[:MESSAGE_HEADER_SIZE] + bytes(max(len(raw) - MESSAGE_HEADER_SIZE, 0))
+    blanked = bytearray(raw)
+    for field, owner in _leaves(fields_of(raw, event.epoch), ""):
+        if not _may_stay(field, owner):
+            blanked[field.start : field.end] = _blank(raw[field.start : field.end], owner)
+    return bytes(blanked)
+
+
+def _leaves(field: Field, owner: str) -> Iterator[tuple[Field, str]]:
+    if not field.parts:
+        yield field, owner
+    for part in field.parts:
+        yield from _leaves(part, field.name)
+
+
+def _may_stay(field: Field, owner: str) -> bool:
+    if field.name == "content":
+        return owner in _KEPT
+    if field.name in _KEPT_BY_ITSELF:
+        return True
+    return field.size <= _LONGEST_NUMBER and field.name != UNREAD
+
+
+def _blank(data: bytes, owner: str) -> bytes:
+    return re.sub(rb"[^.]", b"x", data) if owner == "host_name" else bytes(len(data))
+
+
+def _masked(name: str | None) -> str | None:
+    """A name of the same shape, as in the messages."""
+    return re.sub(r"[^.]", "x", name) if name is not None else None
+
+
+def _nameless(info: ConnectionInfo) -> ConnectionInfo:
+    def blank(data: bytes | None) -> bytes | None:
+        return bytes(len(data)) if data is not None else None
+
+    def all_blank(chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        return tuple(bytes(len(der)) for der in chain)
+
+    return replace(
+        info,
+        server_name=_masked(info.server_name),
+        peer_chain_der=all_blank(info.peer_chain_der),
+        local_chain_der=all_blank(info.local_chain_der),
+        verified_chain_der=all_blank(info.verified_chain_der),
+        psk_identity=blank(info.psk_identity),
+        ocsp_response=blank(info.ocsp_response),
+        sct_list=blank(info.sct_list),
+    )
+
+
+# Decisions
+
+
+def _labels(events: Sequence[TraceEvent]) -> dict[str, str]:
+    """Another name for each certificate that a decision speaks of; its kind of key stays."""
+    labels: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, DecisionTaken) and event.what == "credentials":
+            chosen = (event.chosen,) if event.chosen is not None else ()
+            for name in (*event.offered, *event.acceptable, *chosen):
+                kind = name[name.rfind(" (") :] if " (" in name else ""
+                labels.setdefault(name, f"certificate {len(labels) + 1}{kind}")
+    return labels
+
+
+def _relabelled(event: DecisionTaken, labels: Mapping[str, str]) -> DecisionTaken:
+    def relabel(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(labels[name] for name in names)
+
+    def in_words(text: str) -> str:
+        # Longer names first: one may be the beginning of another.
+        for name in sorted(labels, key=len, reverse=True):
+            text = text.replace(name, labels[name])
+        return text
+
+    return replace(
+        event,
+        offered=relabel(event.offered),
+        acceptable=relabel(event.acceptable),
+        chosen=labels[event.chosen] if event.chosen is not None else None,
+        why=in_words(event.why),
+        refused=tuple(Refused(labels[each.name], in_words(each.why)) for each in event.refused),
+    )
+
+
+# Addresses
+
+
+def _is_address(name: str | None) -> bool:
+    try:
+        return name is not None and bool(ip_address(name))
+    except ValueError:
+        return False
+
+
+def _documentation_address(address: str, number: int) -> str:
+    """One that stands for any (RFC 5737, RFC 3849)."""
+    return f"2001:db8::{number}" if ":" in address else f"192.0.2.{number}"
