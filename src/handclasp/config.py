@@ -285,7 +285,8 @@ class ServerConfig(SharedConfig):
         tickets: how many tickets to issue after a full handshake of TLS 1.3, for clients to come
             back with (RFC 8446 section 4.6.1); a resumed one gets one. 0 switches resumption off,
             in TLS 1.2 as well.
-        ticket_lifetime: seconds for which a session can be resumed, at most seven days.
+        ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
+            renew it, but not beyond seven days after the last full handshake.
         ticket_keys: what tickets are sealed with; `handclasp.redis` has keys for a fleet of
             servers. None makes keys of its own, which are random and change by themselves.
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
@@ -299,7 +300,9 @@ class ServerConfig(SharedConfig):
         max_early_data: bytes of 0-RTT data to accept, 0 for none. The application is told which
             they are, and must only act upon them where a repetition does no harm.
         replay_guard: what keeps 0-RTT data from being taken twice; None remembers in this
-            process, which is enough for one process with its own ticket keys.
+            process, which is enough for one process with its own ticket keys. Where keys come from
+            elsewhere, it must be given: `handclasp.redis` has one for a fleet of servers. Forked
+            processes need that, too, and otherwise take no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -368,6 +371,11 @@ def _prepare_sessions(config: ServerConfig) -> None:
         keys = TicketKeys(lifetime=config.ticket_lifetime)
         object.__setattr__(config, "ticket_keys", keys)
     if config.max_early_data and config.replay_guard is None:
+        if not isinstance(config.ticket_keys, TicketKeys):
+            raise ConfigurationError(
+                "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
+                "replay_guard that all of them ask, such as handclasp.redis.RedisReplayFilter."
+            )
         object.__setattr__(config, "replay_guard", ReplayFilter())
     memory = SessionMemory(config.session_memory) if config.session_memory else None
     object.__setattr__(config, "memory12", memory if config.tickets else None)

@@ -223,6 +223,20 @@ def test_a_captured_flight_for_another_server_of_the_fleet(world: World, pki: Pk
         assert ServerConnection(other).receive_data(flight) == []
 
 
+def test_keys_of_a_fleet_need_a_guard_of_the_fleet(pki: Pki) -> None:
+    """A memory in each process would take a first flight once in each of them."""
+
+    class Shared:
+        def keys(self) -> list[object]:
+            return []
+
+    settings: dict[str, Any] = {"credentials": pki.server(), "ticket_keys": Shared()}
+    with pytest.raises(ConfigurationError, match="replay_guard"):
+        ServerConfig(max_early_data=1, **settings)
+    ServerConfig(max_early_data=1, replay_guard=No(), **settings)
+    ServerConfig(**settings)
+
+
 def test_settings_that_make_no_sense(pki: Pki) -> None:
     with pytest.raises(ConfigurationError, match="sessions"):
         ClientConfig(early_data=True)
