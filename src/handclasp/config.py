@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
@@ -69,6 +69,8 @@ KeyLog = Callable[[str], None]
 PaddingPolicy = Callable[[int], int]
 """Content length of a record in bytes -> how many zero bytes to add (RFC 8446 section 5.4)."""
 
+Made = TypeVar("Made")
+
 ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
 VerifyPeerCallback = Callable[[VerifyPeer], Any]
 ConfirmPeerCallback = Callable[[ConfirmPeer], Any]
@@ -111,6 +113,9 @@ class SharedConfig:
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = _utc_now
     entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+    _made: dict[str, Any] = field(
+        default_factory=dict[str, Any], init=False, repr=False, compare=False
+    )
 
     def __repr__(self) -> str:
         return _short_repr(self)
@@ -124,6 +129,17 @@ class SharedConfig:
     def accepts_certificates(self) -> bool:
         """Whether the peer may show an X.509 certificate, and not only a raw public key."""
         return not self.raw_public_keys or self.trust is not None
+
+    def once(self, what: str, make: Callable[[Any], Made]) -> Made:
+        """What `make` builds out of this config, built at the first call and the same ever after.
+
+        For the parts of messages that are alike in all connections of a config. Nobody may change
+        what comes out of here.
+        """
+        made: Made | None = self._made.get(what)
+        if made is None:
+            made = self._made[what] = make(self)
+        return made
 
     def __post_init__(self) -> None:
         _check_kinds(self)

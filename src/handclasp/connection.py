@@ -71,7 +71,7 @@ from handclasp.handshake.settled import Settled, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
-from handclasp.record.layer import RecordLayer
+from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
 
@@ -81,9 +81,6 @@ _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
-_RESERVED_RECORDS = 4
-"""Records of a key's life that are kept back for its KeyUpdate and an alert."""
-
 _ENDS_WITHOUT_ALERT = (Fault.TRUNCATED, Fault.CLOSED_DURING_HANDSHAKE)
 
 
@@ -126,7 +123,7 @@ class _Connection(Generic[Config]):
         self._post: PostHandshake | None = None
         self._info: ConnectionInfo | None = None
         self._events: list[Event] = []
-        self._data: list[bytes] = []
+        self._data: list[Buffer] = []
         self._failure: TLSError | None = None
         self._closed = False
         self._peer_closed = False
@@ -207,20 +204,24 @@ class _Connection(Generic[Config]):
                 Where events came before the failure, they are returned first, `failure` is set,
                 and the next call raises.
         """
-        self._raise_failure()
+        if self._failure is not None:
+            self._raise_failure()
         if self._wire is not None:
             self._wire("received", bytes(data))
         if self._peer_closed:
             # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
             # ignored."
             return []
-        self._records.feed(data)
+        records, post = self._records, self._post
         try:
-            self._pump()
+            if post is not None:
+                data = records.open_data(data, self._data)
+                if self._data:
+                    post.note_data()
+            if data or records.has_more:
+                self._feed(data)
         except BaseException as error:
             self._fail(error)
-        finally:
-            self._records.retain()
         return self._take_events()
 
     def receive_eof(self) -> list[Event]:
@@ -264,15 +265,20 @@ class _Connection(Generic[Config]):
             ConfigurationError: the handshake is not complete, or this side has closed.
             TLSError: the connection has failed.
         """
-        post = self._ready_to_send("send data")
+        post = self._post
+        if post is None or self._closed:
+            post = self._ready_to_send("send data")
         if not data:
             return
-        if not isinstance(data, bytes):
-            data = memoryview(data).cast("B")
         try:
             post.answer_if_owed()
             records = self._records
-            room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
+            if isinstance(data, bytes):
+                if records.send_one(data):
+                    return
+            else:
+                data = memoryview(data).cast("B")
+            room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
             if len(data) <= room:
                 records.send_application_data(data)
             else:
@@ -452,6 +458,14 @@ class _Connection(Generic[Config]):
         """The answer without a callback; each role has its own rules."""
         raise NotImplementedError
 
+    def _feed(self, data: Buffer) -> None:
+        records = self._records
+        records.feed(data)
+        try:
+            self._pump()
+        finally:
+            records.retain()
+
     def _pump(self) -> None:
         """Take messages and records one at a time, as long as there are any to take."""
         records = self._records
@@ -600,12 +614,14 @@ class _Connection(Generic[Config]):
 
     def _take_data(self, events: list[Event]) -> None:
         chunks, self._data = self._data, []
-        received = DataReceived(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        received = DataReceived(data if isinstance(data, bytes) else bytes(data))
         if events and isinstance(events[-1], PeerClosed):
             events.insert(-1, received)
         else:
             events.append(received)
-        self._ask_for_new_keys()
+        if self._update_requested or self._records.read_key_is_worn:
+            self._ask_for_new_keys()
 
     def _ask_for_new_keys(self) -> None:
         """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
@@ -622,7 +638,7 @@ class _Connection(Generic[Config]):
     def _send_over_many_keys(self, post: PostHandshake, data: memoryview) -> None:
         records = self._records
         while data:
-            room = (records.records_left() - _RESERVED_RECORDS) * records.fragment_size
+            room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
             if room <= 0:
                 post.update_send_keys(request_peer=False)
                 continue

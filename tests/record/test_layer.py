@@ -28,7 +28,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
-from handclasp.record.layer import RecordLayer
+from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
 from handclasp.record.protection13 import Protection13
 from handclasp.wire.iana import AlertDescription, ContentType
 
@@ -857,3 +857,46 @@ def test_limits_of_tls12_count_no_type() -> None:
     records = layer12()
     records.limit_write(100)
     assert records.fragment_size == 100
+
+
+# The fast ways
+
+
+def test_data_goes_as_one_record_if_that_is_all_there_is_to_it() -> None:
+    records = layer(protected=True)
+    assert records.send_one(b"hello")
+    assert records.take() == sealed(b"hello\x17")
+    assert not records.send_one(bytes(MAX + 1))
+    assert not layer().send_one(b"no keys yet")
+    assert not layer(protected=True, padding=64).send_one(b"to be padded")
+    records.send_handshake(b"a message that must go first")
+    assert not records.send_one(b"hello")
+
+
+def test_a_worn_key_leaves_the_fast_way() -> None:
+    records = layer(protected=True, limits=Limits(records_per_key=64))
+    sent = 0
+    while records.send_one(b"x"):
+        sent += 1
+    assert sent == 64 - RESERVED_RECORDS
+    assert records.records_left() == RESERVED_RECORDS
+
+
+def test_opened_ahead_comes_first() -> None:
+    records = layer(protected=True)
+    into: list[bytes | bytearray | memoryview] = []
+    rest = records.open_data(sealed(b"a\x17") + sealed(b"\1\0\x15", 1) + sealed(b"b\x17", 2), into)
+    assert into == [b"a"]
+    assert records.has_more
+    assert pull(records, bytes(rest)) == [(ALERT, b"\1\0"), (APPLICATION_DATA, b"b")]
+    assert not records.has_more
+
+
+def test_with_something_retained_nothing_overtakes_it() -> None:
+    records = layer(protected=True)
+    first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
+    assert pull(records, first[:9]) == []
+    into: list[bytes | bytearray | memoryview] = []
+    assert records.open_data(first[9:] + second, into) == first[9:] + second
+    assert pull(records, first[9:] + second) == [(APPLICATION_DATA, b"a"), (APPLICATION_DATA, b"b")]
+    assert not into

@@ -183,3 +183,51 @@ def test_the_alerts_are_those_of_section_5() -> None:
     assert Fault.RECORD_OVERFLOW.alert == AlertDescription.RECORD_OVERFLOW
     assert Fault.NO_INNER_CONTENT_TYPE.alert == AlertDescription.UNEXPECTED_MESSAGE
     assert Fault.BAD_RECORD_MAC.alert == AlertDescription.BAD_RECORD_MAC
+
+
+class TestOpenData:
+    """The fast way: many records of application data in one call."""
+
+    def opened(self, data: bytes | memoryview) -> tuple[list[bytes], int, object]:
+        into: list[bytes | bytearray | memoryview] = []
+        used, other = Protection13(keys_of()).open_data(data, 2**14 + 1, into)
+        return [bytes(each) for each in into], used, other
+
+    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
+    def test_whole_records_one_after_the_other(self, size: int) -> None:
+        contents = [bytes([number]) * size for number in range(3)]
+        data = b"".join(sealed(each + b"\x17", number) for number, each in enumerate(contents))
+        assert self.opened(data) == (contents, len(data), None)
+        assert self.opened(memoryview(data)) == (contents, len(data), None)
+
+    def test_what_is_not_whole_stays_where_it_is(self) -> None:
+        first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
+        for cut in range(len(second)):
+            assert self.opened(first + second[:cut]) == ([b"a"], len(first), None)
+
+    @pytest.mark.parametrize("header", ["16 0303 0011", "17 0203 0011", "17 0303 4101"])
+    def test_what_does_not_look_like_data_stays_where_it_is(self, header: str) -> None:
+        first = sealed(b"a\x17")
+        other = bytes.fromhex(header) + bytes(0x4101)
+        assert self.opened(first + other) == ([b"a"], len(first), None)
+
+    @pytest.mark.parametrize("inner", [b"\x01\x00\x15", b"\x17", b"x\x17\0\0", b"\x18\0\0\0\0\x16"])
+    def test_what_turns_out_to_be_something_else_is_given(self, inner: bytes) -> None:
+        data = sealed(b"a\x17") + sealed(inner, 1)
+        contents, used, other = self.opened(data + sealed(b"b\x17", 2))
+        assert contents == [b"a"]
+        assert used == len(data)
+        assert other == split_inner_plaintext(inner, 2**14 + 1)
+
+    def test_a_damaged_record_after_good_ones(self) -> None:
+        into: list[bytes | bytearray | memoryview] = []
+        data = sealed(b"a\x17") + sealed(b"b\x17", 2)  # Under the wrong sequence number.
+        fault = fault_of(Protection13(keys_of()).open_data, data, 2**14 + 1, into)
+        assert fault is Fault.BAD_RECORD_MAC
+        assert into == [b"a"]
+
+    def test_more_than_the_limit(self) -> None:
+        into: list[bytes | bytearray | memoryview] = []
+        fault = fault_of(Protection13(keys_of()).open_data, sealed(b"abc\x17"), 3, into)
+        assert fault is Fault.RECORD_OVERFLOW
+        assert not into

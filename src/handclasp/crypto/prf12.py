@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hmac
-
+from handclasp.crypto.hmac_key import HmacKey
 from handclasp.crypto.secret import Secret
 
 
 def prf(hash_name: str, secret: bytes, label: bytes, seed: bytes, length: int) -> Secret:
     """PRF(secret, label, seed): `length` bytes of P_hash, with the hash of the cipher suite."""
+    key = HmacKey(hash_name, secret)
     seed = label + seed
     blocks: list[bytes] = []
     a = seed
     size = 0
     while size < length:
-        a = hmac.digest(secret, a, hash_name)
-        block = hmac.digest(secret, a + seed, hash_name)
+        a = key.digest(a)
+        block = key.digest(a + seed)
         blocks.append(block)
         size += len(block)
     return Secret(b"".join(blocks)[:length])

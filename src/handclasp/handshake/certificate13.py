@@ -41,11 +41,14 @@ MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
 
 _MAX_COMPRESSED = 512
-"""Messages of this side that are kept compressed, each of some kilobytes.
+"""Messages of this side that are kept, written and compressed, each of some kilobytes.
 
 The peer chooses among the names, algorithms and extensions of this side, and compressing takes
 longer than all the rest of a handshake: it must not be able to have that done again and again.
 """
+
+_MOST_KEPT = 2**13
+"""Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,17 @@ def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certifi
         detail = f"it announces {length} bytes, and {asked.limits.certificate} are accepted"
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
+        if len(message.raw) <= _MOST_KEPT and length <= _MOST_KEPT:
+            return _kept_within(message, named[0]), named[0]
         return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
+
+
+@lru_cache(maxsize=128)
+def _kept_within(message: CompressedCertificate, name: str) -> Certificate:
+    """`certificate_within`, kept: a server sends the same message to each client that it has."""
+    return certificate_within(message, name)
 
 
 def send_certificate(
@@ -120,21 +131,27 @@ def send_certificate(
     Those are the extensions of a ClientHello (CH) or of a CertificateRequest (CR). Without
     credentials, a message that says so.
     """
-    entries: list[CertificateEntry] = []
-    if credentials is not None:
-        leaf, *others = credentials.chain
-        along = _leaf_extensions(config, credentials, asked, asked_in)
-        entries.append(CertificateEntry(leaf, along))
-        entries += [CertificateEntry(der, {}) for der in others]
-    raw = write_message(Certificate(b"", tuple(entries)))
+    if credentials is None:
+        hs.send(Certificate(b"", ()))
+        return
+    along = _leaf_extensions(config, credentials, asked, asked_in)
+    raw = _written(credentials.chain, tuple(along.items()))
     data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
-    if data is not None and credentials is not None:
+    if data is not None:
         offered = ext.read_compress_certificate(data)
         for name in config.certificate_compression or ():
             if COMPRESSION_ALGORITHMS[name] in offered:
                 raw = _smaller(name, raw)
                 break
     hs.send_raw(raw)
+
+
+@lru_cache(maxsize=_MAX_COMPRESSED)
+def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> bytes:
+    """A Certificate message; `along` are the extensions of the leaf."""
+    leaf, *others = chain
+    entries = [CertificateEntry(leaf, dict(along)), *[CertificateEntry(der, {}) for der in others]]
+    return write_message(Certificate(b"", tuple(entries)))
 
 
 def _leaf_extensions(

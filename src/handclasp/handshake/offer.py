@@ -28,6 +28,7 @@ from handclasp.wire.iana import (
     ExtensionType,
 )
 from handclasp.wire.messages import ClientHello
+from handclasp.wire.writer import opaque8, opaque16, uint16s
 
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
@@ -81,9 +82,8 @@ def client_offer(
         session_id = session.session_id
     grease = _Grease.draw(entropy(4)) if config.grease else None
     shares = {name: _share(name, entropy, hs) for name in config.key_shares or ()}
-    suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
-    if config.fallback:
-        suites = (*suites, FALLBACK_SCSV)
+    static: _Static = config.once("client hello", _static)
+    suites = static.suites
     server_types, client_types = _certificate_types(config)
     extensions = _extensions(config, server_name, shares, grease)
     extensions.update(_extensions_of_types(server_types, client_types))
@@ -197,18 +197,53 @@ def _extensions(
     shares: Mapping[str, PrivateShare],
     grease: _Grease | None,
 ) -> dict[int, bytes]:
+    static: _Static = config.once("client hello", _static)
+    groups, versions = static.groups, static.versions
     extensions: dict[int, bytes] = {}
     if grease:
         extensions[grease.extension] = b""
+        groups = grease.group.to_bytes(2, "big") + groups
+        versions = grease.version.to_bytes(2, "big") + versions
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if server_name is not None and ip_address(server_name) is None:
         extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
-    groups = tuple([GROUPS[name].code for name in config.groups])
-    extensions[ExtensionType.SUPPORTED_GROUPS] = ext.write_supported_groups(
-        (grease.group, *groups) if grease else groups
-    )
+    extensions[ExtensionType.SUPPORTED_GROUPS] = opaque16(groups)
+    extensions.update(static.extensions)
+    if "TLSv1.3" in config.versions:
+        entries = [
+            ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()
+        ]
+        if grease:
+            entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
+        extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
+        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
+    if config.record_size_limit is not None:
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(
+            config.record_size_limit
+        )
+    return extensions
+
+
+@dataclass(frozen=True, slots=True)
+class _Static:
+    """The parts of a hello that are the same in each one of a config.
+
+    Attributes:
+        suites: their codes.
+        groups, versions: what stands in the lists, without GREASE and the length.
+        extensions: those that never differ.
+    """
+
+    suites: tuple[int, ...]
+    groups: bytes
+    versions: bytes
+    extensions: Mapping[int, bytes]
+
+
+def _static(config: ClientConfig) -> _Static:
+    suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
     wants_status = config.verify_peer and config.policy.stapled_ocsp != "ignore"
-    extensions.update(
+    extensions = dict(
         asking_extensions(
             schemes=tuple(config.signature_schemes),
             compression=_compression(config),
@@ -222,13 +257,12 @@ def _extensions(
         )
     if "TLSv1.2" in config.versions:
         extensions.update(_EXTENSIONS_OF_TLS12)
-    if "TLSv1.3" in config.versions:
-        extensions.update(_extensions_of_tls13(config, shares, grease))
-    if config.record_size_limit is not None:
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(
-            config.record_size_limit
-        )
-    return extensions
+    return _Static(
+        suites=(*suites, FALLBACK_SCSV) if config.fallback else suites,
+        groups=uint16s([GROUPS[name].code for name in config.groups]),
+        versions=uint16s([VERSIONS_BY_NAME[name] for name in reversed(config.versions)]),
+        extensions=extensions,
+    )
 
 
 _EXTENSIONS_OF_TLS12: Mapping[int, bytes] = {
@@ -236,20 +270,6 @@ _EXTENSIONS_OF_TLS12: Mapping[int, bytes] = {
     ExtensionType.EXTENDED_MASTER_SECRET: b"",
     ExtensionType.RENEGOTIATION_INFO: ext.write_renegotiation_info(),
 }
-
-
-def _extensions_of_tls13(
-    config: ClientConfig, shares: Mapping[str, PrivateShare], grease: _Grease | None
-) -> dict[int, bytes]:
-    versions = tuple([VERSIONS_BY_NAME[name] for name in reversed(config.versions)])
-    entries = [ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()]
-    if grease:
-        versions = (grease.version, *versions)
-        entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
-    return {
-        ExtensionType.SUPPORTED_VERSIONS: ext.write_supported_versions(versions),
-        ExtensionType.KEY_SHARE: ext.write_key_share_client_hello(entries),
-    }
 
 
 def _compression(config: ClientConfig) -> tuple[str, ...]:

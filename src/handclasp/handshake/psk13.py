@@ -90,6 +90,8 @@ def with_psks(
     watcher: Watcher | None = None,
 ) -> ClientHello:
     """The hello with pre_shared_key as its last extension, binders and all."""
+    if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
+        return hello
     kept = dict(hello.extensions)
     kept.pop(ExtensionType.PRE_SHARED_KEY, None)
     if not psks:

@@ -7,8 +7,8 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
-from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
@@ -36,12 +36,11 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
     """The newest that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     # supported_versions decides where it is there; before it, legacy_version named the newest.
-    versions = (
-        ext.read_supported_versions(data)
+    offered = (
+        offered_versions(data)
         if data is not None
-        else (min(hello.legacy_version, TLS12),)
+        else (version_name(min(hello.legacy_version, TLS12)),)
     )
-    offered = tuple([version_name(version) for version in versions])
     chosen = next((name for name in reversed(config.versions) if name in offered), None)
     hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:

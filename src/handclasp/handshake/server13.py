@@ -45,6 +45,13 @@ from handclasp.handshake.negotiate import (
     no_overlap,
     shown,
 )
+from handclasp.handshake.offered import (
+    asked_name,
+    offered_groups,
+    offered_protocols,
+    offered_schemes,
+    suite_names,
+)
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -84,9 +91,7 @@ from handclasp.wire.iana import (
     TLS13,
     ExtensionType,
     certificate_type_name,
-    cipher_suite_name,
     group_name,
-    signature_scheme_name,
     version_name,
 )
 from handclasp.wire.messages import (
@@ -350,10 +355,8 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
     extensions = hello.extensions
     psks = read_psks(hello, before)
-    groups = _codes(extensions, ExtensionType.SUPPORTED_GROUPS, ext.read_supported_groups, psks)
-    schemes = _codes(
-        extensions, ExtensionType.SIGNATURE_ALGORITHMS, ext.read_signature_algorithms, psks
-    )
+    groups = _names(extensions, ExtensionType.SUPPORTED_GROUPS, offered_groups, psks)
+    schemes = _names(extensions, ExtensionType.SIGNATURE_ALGORITHMS, offered_schemes, psks)
     # RFC 8446 9.2: supported_groups and key_share come together.
     entries: tuple[ext.KeyShareEntry, ...] = ()
     if groups or ExtensionType.KEY_SHARE in extensions:
@@ -363,11 +366,11 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
     alpn_data = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     return _Offer(
         hello=hello,
-        groups=tuple([group_name(code) for code in groups]),
+        groups=groups,
         shares=_read_shares(config, groups, entries),
-        signature_schemes=tuple([signature_scheme_name(code) for code in schemes]),
-        protocols=ext.read_alpn(alpn_data) if alpn_data is not None else (),
-        server_name=ext.read_server_name(name_data) if name_data is not None else None,
+        signature_schemes=schemes,
+        protocols=offered_protocols(alpn_data) if alpn_data is not None else (),
+        server_name=asked_name(name_data) if name_data is not None else None,
         server_certificate_types=_read_types(
             extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
         ),
@@ -378,12 +381,12 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
     )
 
 
-def _codes(
+def _names(
     extensions: Extensions,
     kind: ExtensionType,
-    read: Callable[[bytes], tuple[int, ...]],
+    read: Callable[[bytes], tuple[str, ...]],
     psks: PskOffer | None,
-) -> tuple[int, ...]:
+) -> tuple[str, ...]:
     """A list that only a client with a pre-shared key may leave out (RFC 8446 section 9.2)."""
     if psks is not None and kind not in extensions:
         return ()
@@ -407,7 +410,7 @@ def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
 
 
 def _read_shares(
-    config: ServerConfig, groups: tuple[int, ...], entries: tuple[ext.KeyShareEntry, ...]
+    config: ServerConfig, groups: tuple[str, ...], entries: tuple[ext.KeyShareEntry, ...]
 ) -> dict[str, bytes]:
     if len(entries) > config.limits.list_entries:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
@@ -415,7 +418,7 @@ def _read_shares(
     shares: dict[str, bytes] = {}
     for entry in entries:
         name = group_name(entry.group)
-        if entry.group not in listed or name in shares:
+        if name not in listed or name in shares:
             raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
         shares[name] = entry.key_exchange
     return shares
@@ -424,7 +427,7 @@ def _read_shares(
 def _choose(
     hs: Dialogue, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
 ) -> _Choice:
-    suites = tuple([cipher_suite_name(code) for code in offer.hello.cipher_suites])
+    suites = suite_names(offer.hello.cipher_suites)
     order = "the client's order" if config.prefer_client_order else "the server's order"
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order

@@ -16,13 +16,13 @@ on to all that comes out of it, and told of every step.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
+from handclasp.crypto.hkdf import ExpandKey, hkdf_expand_label, hkdf_extract
+from handclasp.crypto.hmac_key import hmac_digest
 from handclasp.crypto.secret import Secret
-from handclasp.crypto.suites import IV_SIZE, CipherSuite
+from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.watch import Watcher
 
@@ -40,9 +40,10 @@ class TrafficSecret:
 
     def keys(self) -> TrafficKeys:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
-        suite, secret = self.suite, self.secret
-        key = hkdf_expand_label(suite.hash_name, secret, "key", b"", suite.key_size)
-        iv = hkdf_expand_label(suite.hash_name, secret, "iv", b"", IV_SIZE)
+        suite = self.suite
+        source = ExpandKey(suite.hash_name, self.secret)
+        key = source.expand_label("key", b"", suite.key_size)
+        iv = source.expand_label("iv", b"", IV_SIZE)
         if self.watcher is not None:
             sender, inputs = self.name.partition("_")[0], (self.name,)
             self.watcher(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
@@ -62,27 +63,52 @@ class TrafficSecret:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite = self.suite
         key = hkdf_expand_label(suite.hash_name, self.secret, "finished", b"", suite.hash_size)
-        verify_data = hmac.digest(key, transcript_hash, suite.hash_name)
+        verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.watcher is not None:
             self.watcher(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
             self.watcher("HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data)
         return verify_data
 
 
-@dataclass(frozen=True, slots=True)
-class EarlySecret:
+class _Stage:
+    """One secret, and what expands it: several others are derived from it."""
+
+    __slots__ = ("_source", "secret", "suite", "watcher")
+
+    def __init__(self, suite: CipherSuite, secret: Secret, watcher: Watcher | None = None) -> None:
+        self.suite = suite
+        self.secret = secret
+        self.watcher = watcher
+        self._source = ExpandKey(suite.hash_name, secret)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.suite.name}, {self.secret!r})"
+
+    def derive(self, label: str, transcript_hash: bytes) -> Secret:
+        """Derive-Secret, of messages that are hashed already (RFC 8446 section 7.1)."""
+        secret = self._source.expand_label(label, transcript_hash, self.suite.hash_size)
+        if self.watcher is not None:
+            inputs = (_STAGES[type(self)],)
+            self.watcher(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
+        return secret
+
+    def _traffic_secret(self, label: str, transcript_hash: bytes) -> TrafficSecret:
+        secret = self.derive(label, transcript_hash)
+        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.watcher)
+
+
+class EarlySecret(_Stage):
     """The first stage: a pre-shared key, or zeros without one."""
 
-    suite: CipherSuite
-    secret: Secret
-    watcher: Watcher | None = field(default=None, repr=False, compare=False)
+    __slots__ = ()
 
     @classmethod
     def without_psk(cls, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
-        secret = _early_secret_without_psk(suite.hash_name, suite.hash_size)
-        if watcher is not None:
-            watcher(_EXTRACT, "early_secret", ("0", "0"), "", b"", secret)
-        return cls(suite, secret, watcher)
+        early = _early_secret_without_psk(suite.name)
+        if watcher is None:
+            return early
+        watcher(_EXTRACT, "early_secret", ("0", "0"), "", b"", early.secret)
+        return cls(suite, early.secret, watcher)
 
     @classmethod
     def from_psk(
@@ -99,77 +125,75 @@ class EarlySecret:
         The label is "res binder", "ext binder" (RFC 8446 section 7.1) or "imp binder" (RFC 9258
         section 4.1.1).
         """
-        return _traffic_secret(self, label, _empty_hash(self.suite.hash_name))
+        return self._traffic_secret(label, _empty_hash(self.suite.hash_name))
 
     def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
         """What protects 0-RTT data; the hash is that of the first ClientHello, whole."""
-        return _traffic_secret(self, "c e traffic", client_hello_hash)
+        return self._traffic_secret("c e traffic", client_hello_hash)
 
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
         """The second stage: `shared_secret` is what the key exchange gave."""
-        salt = _derived(self.suite.hash_name, self.suite.hash_size, self.secret)
-        secret = hkdf_extract(self.suite.hash_name, salt, shared_secret)
+        suite = self.suite
+        is_constant = self is _early_secret_without_psk(suite.name)
+        salt = (
+            _derived_without_psk(suite.name)
+            if is_constant
+            else self.derive("derived", _empty_hash(suite.hash_name))
+        )
+        secret = hkdf_extract(suite.hash_name, salt, shared_secret)
         if self.watcher is not None:
-            empty = _empty_hash(self.suite.hash_name)
-            self.watcher(_DERIVE, "derived_secret", ("early_secret",), "derived", empty, salt)
             inputs = ("derived_secret", "shared_secret")
             self.watcher(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
-        return HandshakeSecret(self.suite, secret, self.watcher)
+        return HandshakeSecret(suite, secret, self.watcher)
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeSecret:
+class HandshakeSecret(_Stage):
     """The second stage: protects the rest of the handshake.
 
     With a PSK and no key exchange (psk_ke), zeros stand in the shared secret's place.
     """
 
-    suite: CipherSuite
-    secret: Secret
-    watcher: Watcher | None = field(default=None, repr=False, compare=False)
+    __slots__ = ()
 
     def client_handshake_traffic_secret(self, hello_hash: bytes) -> TrafficSecret:
         """`hello_hash`: the transcript up to and including the ServerHello."""
-        return _traffic_secret(self, "c hs traffic", hello_hash)
+        return self._traffic_secret("c hs traffic", hello_hash)
 
     def server_handshake_traffic_secret(self, hello_hash: bytes) -> TrafficSecret:
         """`hello_hash`: the transcript up to and including the ServerHello."""
-        return _traffic_secret(self, "s hs traffic", hello_hash)
+        return self._traffic_secret("s hs traffic", hello_hash)
 
     def master_secret(self) -> MasterSecret:
         """The third stage."""
         suite = self.suite
-        salt = _derive_secret(self, "derived", _empty_hash(suite.hash_name))
+        salt = self.derive("derived", _empty_hash(suite.hash_name))
         secret = hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size))
         if self.watcher is not None:
             self.watcher(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
         return MasterSecret(suite, secret, self.watcher)
 
 
-@dataclass(frozen=True, slots=True)
-class MasterSecret:
+class MasterSecret(_Stage):
     """The third stage: protects application data.
 
     `finished_hash` is the transcript up to and including the server's Finished.
     """
 
-    suite: CipherSuite
-    secret: Secret
-    watcher: Watcher | None = field(default=None, repr=False, compare=False)
+    __slots__ = ()
 
     def client_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
-        return _traffic_secret(self, "c ap traffic", finished_hash)
+        return self._traffic_secret("c ap traffic", finished_hash)
 
     def server_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
-        return _traffic_secret(self, "s ap traffic", finished_hash)
+        return self._traffic_secret("s ap traffic", finished_hash)
 
     def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
         """`client_finished_hash`: the transcript up to and including the client's Finished."""
-        secret = _derive_secret(self, "res master", client_finished_hash)
+        secret = self.derive("res master", client_finished_hash)
         return ResumptionSecret(self.suite, secret, self.watcher)
 
     def exporter_secret(self, finished_hash: bytes) -> ExporterSecret:
-        return ExporterSecret(self.suite, _derive_secret(self, "exp master", finished_hash))
+        return ExporterSecret(self.suite, self.derive("exp master", finished_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,48 +263,26 @@ _OUTPUTS = {
 """What comes out under each label, as the RFC calls it."""
 
 
-def _traffic_secret(
-    stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
-) -> TrafficSecret:
-    secret = _derive_secret(stage, label, transcript_hash)
-    return TrafficSecret(stage.suite, secret, _OUTPUTS[label], stage.watcher)
-
-
 def _one_later(name: str) -> str:
     """The name of application_traffic_secret_N+1 from that of N."""
     start, _, number = name.rpartition("_")
     return f"{start}_{int(number) + 1}" if number.isdecimal() else name
 
 
-def _derive_secret(
-    stage: EarlySecret | HandshakeSecret | MasterSecret, label: str, transcript_hash: bytes
-) -> Secret:
-    suite = stage.suite
-    secret = hkdf_expand_label(
-        suite.hash_name, stage.secret, label, transcript_hash, suite.hash_size
-    )
-    if stage.watcher is not None:
-        inputs = (_STAGES[type(stage)],)
-        stage.watcher(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
-    return secret
+# Constants of the RFC, not secrets: the same in every handshake without a PSK.
 
 
 @lru_cache(maxsize=8)
-def _early_secret_without_psk(hash_name: str, hash_size: int) -> Secret:
-    return hkdf_extract(hash_name, bytes(hash_size), bytes(hash_size))
-
-
-def _derived(hash_name: str, hash_size: int, early_secret: Secret) -> Secret:
-    if early_secret is _early_secret_without_psk(hash_name, hash_size):
-        return _derived_without_psk(hash_name, hash_size)
-    return hkdf_expand_label(hash_name, early_secret, "derived", _empty_hash(hash_name), hash_size)
+def _early_secret_without_psk(suite_name: str) -> EarlySecret:
+    suite = CIPHER_SUITES[suite_name]
+    zeros = bytes(suite.hash_size)
+    return EarlySecret(suite, hkdf_extract(suite.hash_name, zeros, zeros))
 
 
 @lru_cache(maxsize=8)
-def _derived_without_psk(hash_name: str, hash_size: int) -> Secret:
-    # A constant of the RFC, not a secret: the same in every handshake without a PSK.
-    early_secret = _early_secret_without_psk(hash_name, hash_size)
-    return hkdf_expand_label(hash_name, early_secret, "derived", _empty_hash(hash_name), hash_size)
+def _derived_without_psk(suite_name: str) -> Secret:
+    early = _early_secret_without_psk(suite_name)
+    return early.derive("derived", _empty_hash(early.suite.hash_name))
 
 
 @lru_cache(maxsize=8)

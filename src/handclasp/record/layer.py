@@ -36,6 +36,9 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
+RESERVED_RECORDS = 4
+"""Records of a key's life that are kept back for its KeyUpdate and an alert."""
+
 _SEAL_ONE_BY_ONE = 2
 """Up to this many records, sealing each by itself is faster than preparing a buffer."""
 
@@ -44,6 +47,7 @@ class RecordLayer:
     """Both directions of one connection's records."""
 
     __slots__ = (
+        "_ahead",
         "_at",
         "_dropped_change_cipher_spec",
         "_early_data_budget",
@@ -62,6 +66,8 @@ class RecordLayer:
         "_settled",
         "_trace",
         "_view",
+        "_worn_read",
+        "_worn_write",
         "_write",
         "_write_epoch",
         "_write_limit",
@@ -82,10 +88,12 @@ class RecordLayer:
         self._trace = trace
         self._read: Protection13 | Protection12 | None = None
         self._write: Protection13 | Protection12 | None = None
+        self._worn_read = self._worn_write = 0
         self._read_epoch = self._write_epoch = "plaintext"
         self._read_limit = MAX_PLAINTEXT + 1
         self._write_limit = MAX_PLAINTEXT
         self._reassembly = HandshakeReassembly(limits)
+        self._ahead: tuple[int, bytes] | None = None
         self._partial = bytearray()
         self._view: Buffer = b""
         self._at = 0
@@ -110,6 +118,30 @@ class RecordLayer:
 
     # Inbound
 
+    def open_data(self, data: Buffer, into: list[Buffer]) -> Buffer:
+        """The fast way for an established connection: only application data, whole records.
+
+        Appends their contents to `into`, and gives what is left of `data`: that is for `feed` and
+        `next_record`, which take anything. Raises `ProtocolError`.
+        """
+        read = self._read
+        if (
+            self._trace is not None
+            or self._partial
+            or self._reassembly
+            or not isinstance(read, Protection13)
+        ):
+            return data
+        used, self._ahead = read.open_data(data, self._read_limit, into)
+        if into:
+            self._idle_records = 0
+        return memoryview(data)[used:] if used < len(data) else b""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `open_data` came upon something that `next_record` will give."""
+        return self._ahead is not None
+
     def feed(self, data: Buffer) -> None:
         """Take what arrived. It is borrowed until `retain`."""
         self._view = memoryview(data).cast("B")
@@ -133,11 +165,15 @@ class RecordLayer:
         Harmless records (empty application data, change_cipher_spec in its time) are dropped
         here. Raises `ProtocolError`.
         """
-        while (record := self._next_raw()) is not None:
-            header, body = record
-            opened = self._open(header, body)
+        while True:
+            opened, self._ahead = self._ahead, None
             if opened is None:
-                continue
+                record = self._next_raw()
+                if record is None:
+                    return None
+                opened = self._open(*record)
+                if opened is None:
+                    continue
             content_type, content = opened
             if content_type == _HANDSHAKE or not self._reassembly:
                 if content:
@@ -147,7 +183,6 @@ class RecordLayer:
                 self._refuse_empty(content_type)
                 continue
             raise ProtocolError(Fault.INTERLEAVED_RECORD, _type_name(content_type))
-        return None
 
     def add_handshake(self, fragment: bytes) -> None:
         """A handshake record came: its content joins the message in the making."""
@@ -165,6 +200,7 @@ class RecordLayer:
         if self._reassembly:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
         self._read = _protection(keys)
+        self._worn_read = self._limit_of(self._read)
         self._read_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("received", epoch, keys.suite.name)
@@ -206,7 +242,7 @@ class RecordLayer:
     @property
     def read_key_is_worn(self) -> bool:
         """Whether the peer's key has protected as many records as it should (section 5.5)."""
-        return self._read is not None and self._left_of(self._read) <= 0
+        return self._read is not None and self._read.sequence >= self._worn_read
 
     # Outbound
 
@@ -228,20 +264,32 @@ class RecordLayer:
         self._flush_handshake()
         self._seal(ContentType.ALERT, alert)
 
+    def send_one(self, data: bytes) -> bool:
+        """The fast way: queue application data as one record, if that is all there is to it."""
+        write = self._write
+        if (
+            write is None
+            or len(data) > self._write_limit
+            or write.sequence >= self._worn_write
+            or self._handshake_out
+            or self._padding
+            or self._trace is not None
+        ):
+            return False
+        self._out.append(write.seal(_APPLICATION_DATA, data))
+        return True
+
     def send_application_data(self, data: Buffer) -> None:
         """Queue application data, in records as large as the peer takes."""
         if self._handshake_out:
             self._flush_handshake()
-        plain = not self._padding and self._trace is None
-        if plain and len(data) <= self._write_limit and self._write is not None:
-            self._queue(self._write.seal(_APPLICATION_DATA, bytes(data)))
-            return
         self._seal_fragments(ContentType.APPLICATION_DATA, data)
 
     def install_write(self, keys: TrafficKeys, epoch: str) -> None:
         """What is sent from here on is under `keys`; what is queued goes out under the old ones."""
         self._flush_handshake()
         self._write = _protection(keys)
+        self._worn_write = self._limit_of(self._write) - RESERVED_RECORDS
         self._write_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
@@ -270,7 +318,7 @@ class RecordLayer:
 
     def records_left(self) -> int:
         """How many records the current write key may still seal (RFC 8446 section 5.5)."""
-        return self._left_of(self._write) if self._write is not None else 0
+        return self._limit_of(self._write) - self._write.sequence if self._write is not None else 0
 
     @property
     def fragment_size(self) -> int:
@@ -282,16 +330,17 @@ class RecordLayer:
         if self._handshake_out:
             self._flush_handshake()
         out = self._out
-        if not out:
-            return b""
+        if len(out) == 1:
+            return out.pop()
         self._out = []
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
-    def _left_of(self, protection: Protection13 | Protection12) -> int:
+    def _limit_of(self, protection: Protection13 | Protection12) -> int:
+        """How many records one key may protect."""
         limit = protection.suite.record_limit
         if not self.is_tls12:  # which has no way to change keys
             limit = self._limits.records_per_key or limit
-        return limit - protection.sequence
+        return limit
 
     # Inbound, inside
 

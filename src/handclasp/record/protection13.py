@@ -13,9 +13,13 @@ from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
-from handclasp.wire.records import HEADER_SIZE
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT
 
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_CONTENT_TYPES = [bytes([kind]) for kind in range(256)]
 _OUTER_HEADER = b"\x17\x03\x03"
+_SHORT = 2**13
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
 
@@ -33,12 +37,18 @@ class Protection13:
 
     def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """One whole record of at most 2^14 bytes of content, with `padding` zeros (5.4)."""
-        size = len(content) + padding + _OVERHEAD
-        header = _OUTER_HEADER + size.to_bytes(2, "big")
-        inner = b"%b%c%b" % (content, content_type, bytes(padding))
-        return header + self._aead.encrypt(self._nonce(), inner, header)
+        sequence = self.sequence
+        if sequence >= _SEQUENCE_END:
+            raise ProtocolError(Fault.KEY_EXHAUSTED)
+        self.sequence = sequence + 1
+        header = _OUTER_HEADER + (len(content) + padding + _OVERHEAD).to_bytes(2, "big")
+        inner = content + _CONTENT_TYPES[content_type]
+        if padding:
+            inner += bytes(padding)
+        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
+        return header + self._aead.encrypt(nonce, inner, header)
 
-    def open(self, header: bytes, ciphertext: Buffer) -> bytes:
+    def open(self, header: Buffer, ciphertext: Buffer) -> bytes:
         """TLSInnerPlaintext of one record: content, content type and padding.
 
         Raises `ProtocolError` (bad_record_mac); every cause looks the same.
@@ -46,8 +56,13 @@ class Protection13:
         if len(ciphertext) < _OVERHEAD:
             # RFC 8446 5.2: no valid record is shorter than its tag and its content type.
             raise ProtocolError(Fault.BAD_RECORD_MAC, f"{len(ciphertext)} bytes")
+        sequence = self.sequence
+        if sequence >= _SEQUENCE_END:
+            raise ProtocolError(Fault.KEY_EXHAUSTED)
+        self.sequence = sequence + 1
+        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
         try:
-            return self._aead.decrypt(self._nonce(), ciphertext, header)
+            return self._aead.decrypt(nonce, ciphertext, header)
         except InvalidTag:
             raise ProtocolError(Fault.BAD_RECORD_MAC) from None
 
@@ -58,23 +73,65 @@ class Protection13:
         """
         return split_inner_plaintext(self.open(header, ciphertext), limit)
 
+    def open_data(
+        self, data: Buffer, limit: int, into: list[Buffer]
+    ) -> tuple[int, tuple[int, bytes] | None]:
+        """Open the records of application data at the front of `data`, as long as they are whole.
+
+        Their contents are appended to `into`. What else may come is for the caller to look at: a
+        record that does not look like one of these is left where it is, and the content of one
+        that turned out to hold something else is given, with its type.
+
+        Returns:
+            How many bytes of `data` were used, and the last record's type and content, or None.
+
+        Raises:
+            ProtocolError: as `open_record`.
+        """
+        # Little is faster to copy than to view.
+        is_short = len(data) <= _SHORT and isinstance(data, bytes)
+        view: Buffer = data if is_short else memoryview(data)
+        at, end = 0, len(view)
+        while end - at >= HEADER_SIZE:
+            body = at + HEADER_SIZE
+            size = view[at + 3] << 8 | view[at + 4]
+            after = body + size
+            if (
+                after > end
+                or size > MAX_CIPHERTEXT
+                or view[at] != _APPLICATION_DATA
+                or view[at + 1] != 3
+            ):
+                break
+            inner = self.open(view[at:body], view[body:after])
+            at = after
+            if inner[-1] != _APPLICATION_DATA or not 1 < len(inner) <= limit:
+                return at, split_inner_plaintext(inner, limit)
+            into.append(inner[:-1] if size <= _SHORT else memoryview(inner)[:-1])
+        return at, None
+
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytearray:
         """`content` as records of `fragment_size` bytes each, written in place into one buffer."""
         total = len(content)
         count = -(-total // fragment_size)
-        out = bytearray(total + count * (HEADER_SIZE + _OVERHEAD))
-        view = memoryview(out)
-        suffix = bytes([content_type])
+        sealed = bytearray(total + count * (HEADER_SIZE + _OVERHEAD))
+        out = memoryview(sealed)
+        # One buffer for what is sealed, as all but the last record are of one size.
+        inner = memoryview(bytearray(fragment_size + 1))
+        inner[fragment_size] = content_type
         at = 0
         for start in range(0, total, fragment_size):
-            inner = bytes(content[start : start + fragment_size]) + suffix
-            header = _OUTER_HEADER + (len(inner) + TAG_SIZE).to_bytes(2, "big")
+            size = min(fragment_size, total - start)
+            if size < fragment_size:
+                inner[size] = content_type
+            inner[:size] = content[start : start + size]
+            header = _OUTER_HEADER + (size + _OVERHEAD).to_bytes(2, "big")
             body = at + HEADER_SIZE
-            after = body + len(inner) + TAG_SIZE
-            view[at:body] = header
-            self._aead.encrypt_into(self._nonce(), inner, header, view[body:after])
+            after = body + size + _OVERHEAD
+            out[at:body] = header
+            self._aead.encrypt_into(self._nonce(), inner[: size + 1], header, out[body:after])
             at = after
-        return out
+        return sealed
 
     def _nonce(self) -> bytes:
         sequence = self.sequence

@@ -10,6 +10,9 @@ from handclasp.limits import Limits
 from handclasp.wire.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE
 
+_HELLOS = (int(HandshakeType.CLIENT_HELLO), int(HandshakeType.SERVER_HELLO))
+_CERTIFICATE = int(HandshakeType.CERTIFICATE)
+
 
 class HandshakeReassembly:
     """Collects fragments and gives whole messages.
@@ -42,15 +45,18 @@ class HandshakeReassembly:
         buffer = self._buffer
         if len(buffer) < HEADER_SIZE:
             return None
-        size = HEADER_SIZE + int.from_bytes(buffer[1:HEADER_SIZE], "big")
+        size = HEADER_SIZE + (buffer[1] << 16 | buffer[2] << 8 | buffer[3])
         if not self._checked:
             self._check_size(buffer[0], size)
             self._checked = True
         if len(buffer) < size:
             return None
+        self._checked = False
+        if len(buffer) == size:
+            self._buffer = bytearray()
+            return bytes(buffer)
         message = bytes(buffer[:size])
         del buffer[:size]
-        self._checked = False
         return message
 
     def lift_total_limit(self) -> None:
@@ -59,9 +65,9 @@ class HandshakeReassembly:
 
     def _check_size(self, message_type: int, size: int) -> None:
         limits = self._limits
-        if message_type in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
+        if message_type in _HELLOS:
             limit = limits.hello
-        elif message_type == HandshakeType.CERTIFICATE:
+        elif message_type == _CERTIFICATE:
             limit = limits.certificate
         else:
             limit = limits.other_message

@@ -87,8 +87,9 @@ class _AnnotatingReader(Reader):
             return super().opaque8(field, minimum, maximum)
 
     def opaque16(self, field: str, minimum: int = 0, maximum: int = 0xFFFF) -> bytes:
+        # The base reads both parts in one go.
         with self._compound(field):
-            return super().opaque16(field, minimum, maximum)
+            return self.opaque(field, self._length(field, self.uint16(field), minimum, maximum))
 
     def opaque24(self, field: str, minimum: int = 0, maximum: int = 0xFFFFFF) -> bytes:
         with self._compound(field):

@@ -279,8 +279,14 @@ def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
 
 def write_extensions(extensions: Extensions) -> bytes:
     """The vector of extensions with its length."""
+    # The type and the length in one number; a length that does not fit shows in that of the vector.
     return opaque16(
-        b"".join([kind.to_bytes(2, "big") + opaque16(data) for kind, data in extensions.items()])
+        b"".join(
+            [
+                (kind << 16 | len(data)).to_bytes(4, "big") + data
+                for kind, data in extensions.items()
+            ]
+        )
     )
 
 

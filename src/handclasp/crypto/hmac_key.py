@@ -1,0 +1,74 @@
+"""HMAC under a key that is used more than once (RFC 2104).
+
+A key goes through the hash twice before any data does. Here the two states that this leads to are
+kept and copied, so that each further value costs half.
+
+The hashes are the interpreter's own and not OpenSSL's, which `hashlib` prefers: what goes through
+HMAC here is some dozen bytes long, and OpenSSL takes ten times as many instructions to set a hash
+up as to compute it. Where the interpreter was built without them, `hashlib` serves as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH  # pyright: ignore[reportPrivateUsage]
+
+Make = Callable[[bytes], "HASH"]
+
+
+def _own(name: str, *modules: str) -> Make:
+    """The interpreter's hash; its module has another name from Python 3.12 on."""
+    for module in modules:
+        try:
+            make: Make = getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+        return make
+    made: Make = getattr(hashlib, name)
+    return made
+
+
+_HASHES: Final[dict[str, tuple[Make, int]]] = {
+    "sha256": (_own("sha256", "_sha2", "_sha256"), 64),
+    "sha384": (_own("sha384", "_sha2", "_sha512"), 128),
+}
+"""Each hash of a cipher suite, and the bytes of its block."""
+
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+class HmacKey:
+    """One key, of any length, and the hash that goes with it. Never prints itself."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, hash_name: str, key: bytes) -> None:
+        make, block_size = _HASHES[hash_name]
+        if len(key) > block_size:
+            key = make(key).digest()
+        block = key.ljust(block_size, b"\0")
+        self._inner = make(block.translate(_INNER))
+        self._outer = make(block.translate(_OUTER))
+
+    def digest(self, data: bytes) -> bytes:
+        """HMAC(key, data), of the hash's size."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+def hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
+    """HMAC(key, data) with a key that is used once."""
+    make, block_size = _HASHES[hash_name]
+    if len(key) > block_size:
+        key = make(key).digest()
+    block = key.ljust(block_size, b"\0")
+    inner = make(block.translate(_INNER) + data).digest()
+    return make(block.translate(_OUTER) + inner).digest()
