@@ -140,7 +140,7 @@ class Driver(Generic[Result]):
             raise
         except Exception as error:
             raise _callback_failed(question, error) from error
-        if isinstance(value, _ANSWER_TYPES[type(question)]):  # The common case, and a cheap test.
+        if type(value) in _ANSWER_TYPES[type(question)]:  # The common case, and a cheap test.
             return self._checked(question, value)
         if inspect.isawaitable(value):
             question.pending = value
