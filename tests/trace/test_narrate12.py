@@ -74,7 +74,7 @@ def arrows(text: str) -> list[str]:
     return [
         line[1] + (">" if line.endswith(">") else "<")
         for line in lines
-        if line and set(line) <= set("-=<>")
+        if line[:2] in ("--", "==", "<-", "<=")
     ]
 
 

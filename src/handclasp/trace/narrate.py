@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeGuard
 
@@ -31,6 +32,7 @@ from handclasp.trace.facts import (
     server_share_of,
     version_of,
 )
+from handclasp.trace.unfold import cost_lines, decision_lines, field_lines, key_lines
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import (
@@ -45,28 +47,35 @@ from handclasp.wire.iana import (
 )
 
 _MARGIN = "  "
+_UNFOLDED = " " * 12
 
 
-def narrate(events: Sequence[TraceEvent], width: int = 80) -> str:
+def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> str:
     """The handshake in `events` as a sequence diagram with one plain sentence for each message.
 
     Args:
         events: what a recorder noted.
         width: columns to fill, at least 60.
+        detail: 0 for the story; 1 with the fields of each message, and after the diagram every
+            choice, every step of the key schedule, and what it all cost; 2 with the bytes, too.
     """
     facts = facts_of(events)
     canvas = _Canvas(max(width, 60))
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
-    for (to_server, protected), flight in groupby(
-        shown_events(events, facts), key=lambda shown: (shown.to_server, shown.protected)
-    ):
-        for shown in flight:
-            lines += _lines(canvas, shown.event, facts, (shown.event.at_ns - began) / 1e6)
-        lines += [canvas.arrow(to_server=to_server, protected=protected), canvas.between("")]
+    for flight in _flights(events, facts):
+        for event in flight.events:
+            moment = (event.at_ns - began) / 1e6
+            lines += _lines(canvas, event, facts, moment)
+            if detail and isinstance(event, MessageSeen):
+                lines += canvas.unfolded(event, with_bytes=detail > 1)
+        lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts))]
     lines += _failure(canvas, events)
+    if detail:
+        for title, told in _behind(events, canvas.width):
+            lines += ["", title, *told] if told else []
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -137,22 +146,126 @@ def told(event: Drawn, facts: Facts) -> Told:
     return Told(name, story_of(message, sender, facts))
 
 
+@dataclass(slots=True)
+class _Flight:
+    """What one side says without waiting for the other, all in the clear or all encrypted.
+
+    `size` is in bytes on the wire, of so many `records`.
+    """
+
+    to_server: bool
+    protected: bool
+    events: list[_Drawn]
+    records: int = 0
+    size: int = 0
+
+
+def _flights(events: Sequence[TraceEvent], facts: Facts) -> list[_Flight]:
+    """The flights in order, each with the records that carried it."""
+    shown = _with_data(events, facts)
+    flights = [
+        _Flight(to_server, protected, [each.event for each in group])
+        for (to_server, protected), group in groupby(
+            shown, key=lambda each: (each.to_server, each.protected)
+        )
+    ]
+    for record in events:
+        if isinstance(record, RecordSeen):
+            flight = _flight_of(record, flights, facts)
+            if flight is not None:
+                flight.records += 1
+                flight.size += record.size
+    return flights
+
+
+def _flight_of(record: RecordSeen, flights: Sequence[_Flight], facts: Facts) -> _Flight | None:
+    """A record leaves after what it holds was made, and comes before that is read."""
+    sent = record.direction == "sent"
+    way = (sent == (facts.role == "client"), record.epoch != "plaintext")
+    own = [each for each in flights if (each.to_server, each.protected) == way]
+    if record.content_type == ContentType.CHANGE_CIPHER_SPEC and facts.version != "TLSv1.2":
+        return None  # It carries nothing of what is told.
+    if sent:
+        return next((each for each in reversed(own) if each.events[0].at_ns <= record.at_ns), None)
+    return next((each for each in own if each.events[-1].at_ns >= record.at_ns), None)
+
+
+def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
+    """What is shown, and among it application data, as much in one piece as went one way."""
+    shown: list[_Shown] = [
+        _Shown(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
+    ]
+    for event in events:
+        if isinstance(event, RecordSeen) and event.content_type == ContentType.APPLICATION_DATA:
+            data = _Data(event.at_ns, event.epoch, 1, event.content_size or 0)
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            shown.append(_Shown(data, to_server, protected=True))
+    shown.sort(key=lambda each: each.event.at_ns)
+    together: list[_Shown] = []
+    for each in shown:
+        last = together[-1] if together else None
+        if last is not None and isinstance(each.event, _Data) and last.to_server == each.to_server:
+            before = last.event
+            if isinstance(before, _Data) and before.epoch == each.event.epoch:
+                before.records += 1
+                before.size += each.event.size
+                continue
+        together.append(each)
+    return together
+
+
+@dataclass(slots=True)
+class _Data:
+    """Application data in one direction, of any number of records; `size` without overhead."""
+
+    at_ns: int
+    epoch: str
+    records: int
+    size: int
+
+
+class _Shown(NamedTuple):
+    event: _Drawn
+    to_server: bool
+    protected: bool
+
+
+_Drawn: TypeAlias = Drawn | _Data
+
+
+def _behind(events: Sequence[TraceEvent], width: int) -> Iterator[tuple[str, list[str]]]:
+    """What stands behind the story, by title."""
+    yield "What was chosen, and why", list(decision_lines(events, width))
+    yield "From the secret to the keys", list(key_lines(events, width))
+    yield "What it cost on this side", list(cost_lines(events, width))
+
+
 class _Canvas:
     """Two life lines, and what stands between them."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
+        self.width = width
         self._inside = width - 2 * len(_MARGIN) - 2
 
     def title(self, left: str, right: str) -> str:
-        return left + right.rjust(self._width - len(left))
+        return left + right.rjust(self.width - len(left))
 
     def between(self, text: str) -> str:
         return f"{_MARGIN}|{text.ljust(self._inside)}|"
 
-    def arrow(self, *, to_server: bool, protected: bool) -> str:
-        shaft = ("=" if protected else "-") * (self._inside - 1)
-        return self.between(f"{shaft}>" if to_server else f"<{shaft}")
+    def arrow(self, flight: _Flight) -> str:
+        stroke = "=" if flight.protected else "-"
+        told = ""
+        if flight.records:
+            plural = "" if flight.records == 1 else "s"
+            told = f" {flight.size:,} bytes in {flight.records} record{plural} "
+        shaft = told.center(self._inside - 1, stroke)
+        return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
+
+    def unfolded(self, event: MessageSeen, *, with_bytes: bool) -> Iterator[str]:
+        room = self._inside - len(_UNFOLDED)
+        for line in field_lines(event.raw, event.epoch, room - 1, with_bytes=with_bytes):
+            yield self.between(f"{_UNFOLDED}{line}")
 
     def message(self, moment: float, name: str, size: str) -> str:
         left = f"{_elapsed(moment):>10}  {name}"
@@ -163,7 +276,7 @@ class _Canvas:
             yield self.between(f"{'':12}{line}")
 
     def paragraph(self, text: str) -> list[str]:
-        return textwrap.wrap(text, self._width)
+        return textwrap.wrap(text, self.width)
 
 
 def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
@@ -174,7 +287,11 @@ def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     return isinstance(event, MessageSeen | AlertSeen)
 
 
-def _lines(canvas: _Canvas, event: Drawn, facts: Facts, moment: float) -> Iterable[str]:
+def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
+    if isinstance(event, _Data):
+        name = "early data" if event.epoch == "early" else "application data"
+        yield canvas.message(moment, name, f"{event.size:,} bytes")
+        return
     name, sentence = told(event, facts)
     size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""
     yield canvas.message(moment, name, size)
