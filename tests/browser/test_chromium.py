@@ -104,25 +104,18 @@ class Definitions(HTMLParser):
 def test_the_demo_shows_the_browser_its_own_connection(browser: Chromium, demo: Demo) -> None:
     document = browser.load(demo.url).document
     shown = Definitions(document).values
-    assert "One handshake, seven steps" in document
+    assert "<h1>Your browser's handshake</h1>" in document
     assert [f'id="step-{number}"' in document for number in range(1, 9)] == [True] * 7 + [False]
     assert "withstand quantum computers" not in document
-    assert "cannot read it with a quantum computer" in document
+    assert "cannot read it with a quantum computer" in document.replace("\n", " ")
     assert shown["version"] == ["TLSv1.3"]
     assert shown["key exchange"] == ["X25519MLKEM768"]
-    assert shown["protocol"] == ["http/1.1"]
+    assert shown["protocol inside"] == ["http/1.1"]
     assert shown["asked for"] == ["localhost"]
     assert shown["hellos"] == ["one"]
     (suite,) = shown["cipher suite"]
     demo.process.wait_for(f"^A visit: TLSv1.3, {suite}, X25519MLKEM768, http/1.1$")
     assert not any("alert" in line for line in demo.visits())
-
-
-def test_each_visit_has_keys_of_its_own(browser: Chromium, demo: Demo) -> None:
-    documents = [browser.load(demo.url).document for _ in "ab"]
-    fingerprints = [Definitions(each).values["its keys' fingerprint"] for each in documents]
-    assert all(len(each) == 1 for each in fingerprints)
-    assert fingerprints[0] != fingerprints[1]
 
 
 def test_an_unknown_authority_is_refused_and_the_demo_goes_on(
@@ -134,7 +127,7 @@ def test_an_unknown_authority_is_refused_and_the_demo_goes_on(
     refused = demo.process.wait_for(r"^A visit from port \d+ failed: (.*)$")[1]
     assert refused.startswith("The peer ended the connection with the alert certificate_unknown.")
     assert not any(line.startswith("A visit:") for line in demo.visits())
-    assert "One handshake, seven steps" in browser.load(demo.url).document
+    assert "Your browser's handshake" in browser.load(demo.url).document
 
 
 @pytest.mark.parametrize("group", ["secp256r1", "secp384r1", "X25519"])

@@ -6,14 +6,14 @@ import json
 import re
 import signal
 import socket
-from html.parser import HTMLParser
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run, handclasp_process, started
 
 import handclasp
-from handclasp import ClientConfig
+from handclasp import ClientConfig, Recorder, SessionStore
 from handclasp.certificates.authority import LocalAuthority
 
 TITLES = (
@@ -28,10 +28,18 @@ TITLES = (
 FINGERPRINT = r"\b(?:[0-9a-f]{2}:){7}[0-9a-f]{2}\b"
 
 
-def get(port: int, path: str, config: ClientConfig) -> tuple[str, str]:
+def get(
+    port: int,
+    path: str,
+    config: ClientConfig,
+    fields: Mapping[str, str] | None = None,
+    host: str = "localhost",
+) -> tuple[str, str]:
     """Head and body of what is at `path`."""
+    sent = {"Host": f"{host}:{port}", "Connection": "close", **(fields or {})}
+    said = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
     with handclasp.connect("localhost", port, config, timeout=20) as tls:
-        tls.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        tls.sendall(f"GET {path} HTTP/1.1\r\n{said}\r\n".encode())
         answer = b"".join(iter(lambda: tls.recv(65536), b""))
     head, _, body = answer.decode().partition("\r\n\r\n")
     return head, body
@@ -86,29 +94,7 @@ def test_once_in_process(run: Run) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-class _Elements(HTMLParser):
-    """Every tag of a document, its attributes, and whether the tags match."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.tags: set[str] = set()
-        self._open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
-        if tag not in ("meta", "link", "br"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def complete(self) -> bool:
-        return not self._open
-
-
-def test_the_page_tells_of_both_handshakes(authority: LocalAuthority) -> None:
+def test_the_page_shows_each_visitor_its_own_handshake(authority: LocalAuthority) -> None:
     with started("demo", "--no-browser", "--port", "0") as process:
         process.line("Ctrl-C ends it")
         hybrid = ClientConfig(trust=authority.trust, alpn=("h2", "http/1.1"))
@@ -121,31 +107,102 @@ def test_the_page_tells_of_both_handshakes(authority: LocalAuthority) -> None:
         missing, _ = get(process.port, "/../../etc/passwd", hybrid)
         assert process.end(signal.SIGINT) == 0
     assert head.startswith("HTTP/1.1 200")
-    assert "default-src 'none'" in head
     for title in TITLES:
         assert title[3:] in page
-    yours = page[page.index('id="yours"') : page.index("</section>")]
+    yours = page[page.index('id="agreed"') : page.index("</section>", page.index('id="agreed"'))]
     assert "X25519MLKEM768" in yours
     assert "http/1.1" in yours
     assert "It did not offer a" in other_page
-    assert set(re.findall(FINGERPRINT, page)) & set(re.findall(FINGERPRINT, other_page))
-    own = [re.findall(FINGERPRINT, each)[0] for each in (page, other_page)]
+    assert "t13d" in page, "its JA4"
+    own = [re.findall(FINGERPRINT, each) for each in (page, other_page)]
+    assert [len(each) for each in own] == [1, 1]
     assert own[0] != own[1]
     assert (shown["group"], shown["version"]) == ("X25519", "TLSv1.3")
     assert pem.encode() == authority.certificate_pem
     assert missing.startswith("HTTP/1.1 404")
 
 
-def test_the_page_is_well_formed_and_stands_alone(authority: LocalAuthority) -> None:
+def test_the_answers_are_for_this_browser_alone(authority: LocalAuthority) -> None:
+    config = ClientConfig(trust=authority.trust)
     with started("demo", "--no-browser", "--port", "0") as process:
-        _, page = get(process.port, "/", ClientConfig(trust=authority.trust))
-    elements = _Elements()
-    elements.feed(page)
-    assert elements.complete()
-    assert "script" not in elements.tags
-    assert all(link.startswith(("/", "data:")) for link in elements.links)
-    assert "url(" not in page
-    assert "prefers-color-scheme: dark" in page
+        process.line("Ctrl-C ends it")
+        head, _ = get(process.port, "/", config)
+        cookie = re.search(r"^Set-Cookie: (__Host-browser=\S+); (.*)$", head, re.MULTILINE)
+        assert cookie is not None
+        assert cookie[2].strip() == "Path=/; Secure; HttpOnly; SameSite=Strict"
+        mine = {"Cookie": cookie[1]}
+        rows = json.loads(get(process.port, "/connections.json", config, mine)[1])
+        (first,) = [row for row in rows if row["paths"] == "/"]
+        seen = [get(process.port, first["link"], config, said)[0] for said in (mine, {})]
+        strangers = json.loads(get(process.port, "/connections.json", config)[1])
+        made_up = get(process.port, "/", config, {"Cookie": "__Host-browser=chosen"})[0]
+    assert len(rows) == 2
+    assert [head.split()[1] for head in seen] == ["200", "404"]
+    assert len(strangers) == 1, "only the connection that asked"
+    assert "__Host-browser=chosen" not in made_up, "a cookie is given, never taken over"
+    for line in (
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Cross-Origin-Resource-Policy: same-origin",
+        "X-Frame-Options: DENY",
+    ):
+        assert line in head
+    assert "default-src 'none'" in head
+    assert "connect-src 'self'" in head
+    assert "unsafe" not in head
+
+
+def test_a_page_of_another_name_cannot_read_it(authority: LocalAuthority) -> None:
+    """A name that somebody points to this machine (DNS rebinding) gets nothing."""
+    with started("demo", "--no-browser", "--port", "0") as process:
+        for host, status in (("evil.example", "421"), ("localhost", "200")):
+            head, _ = get(process.port, "/", ClientConfig(trust=authority.trust), {}, host=host)
+            assert head.split()[1] == status
+
+
+def test_a_visitor_that_comes_back_is_seen_to(authority: LocalAuthority) -> None:
+    config = ClientConfig(trust=authority.trust, sessions=SessionStore())
+    with started("demo", "--no-browser", "--port", "0") as process:
+        process.line("Ctrl-C ends it")
+        head, _ = get(process.port, "/", config)
+        cookie = {"Cookie": re.findall(r"__Host-browser=[^;]+", head)[0]}
+        _, page = get(process.port, "/", config, cookie)
+        process.line("^A visit: .*, resumed$")
+        rows = json.loads(get(process.port, "/connections.json", config, cookie)[1])
+    assert "came back with a ticket" in page
+    assert "This connection beside the last one" in page
+    assert "THE SAME" not in page
+    assert [row["kind"] for row in rows] == ["resumed", "resumed", "full"]
+
+
+def test_the_demos_own_handshake_has_the_clients_decision(authority: LocalAuthority) -> None:
+    with started("demo", "--no-browser", "--port", "0") as process:
+        _, page = get(process.port, "/demo", ClientConfig(trust=authority.trust))
+    assert "as the client saw it" in page
+    assert "<b>Trusted:</b> every rule held." in page
+    assert "This connection beside the last one" in page
+
+
+@pytest.mark.parametrize("name", ["demo.html", "demo.json"])
+def test_the_demos_own_handshake_can_be_stored(run: Run, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert run("demo", "--once", "--port", "0", "--trace", str(path)).exit_code == 0
+    text = path.read_text("utf-8")
+    if name.endswith(".json"):
+        assert Recorder.load(path).record_secrets
+    else:
+        assert "<b>Trusted:</b> every rule held." in text
+        assert "This connection beside the last one" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--trace", "x.txt"), ("--trace", "x.pcapng"), ("--classic", "--trace", "x.json")],
+)
+def test_traces_that_the_demo_does_not_store(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run("demo", "--once", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_demo_tells_how_to_trust_it(authority: LocalAuthority, ca: str) -> None:

@@ -17,13 +17,14 @@ main() {
   install_openssl35
   build_go_peer
   build_java_peer
+  install_web_tools
   print_versions
 }
 
 install_debian_packages() {
   local wanted=() package
   for package in openssl gnutls-bin libnss3-tools nginx-light curl tshark \
-    chromium chromium-driver firefox-esr nodejs redis-server; do
+    chromium chromium-driver firefox-esr nodejs npm redis-server; do
     provided "$package" || wanted+=("$package")
   done
   command -v javac >/dev/null || wanted+=(default-jdk-headless)
@@ -44,6 +45,7 @@ provided() {
   case "$1" in
     nginx-light) [ -x /usr/sbin/nginx ] ;;
     nodejs) command -v node >/dev/null ;;
+    npm) command -v npm >/dev/null ;;
     gnutls-bin) [ -e /usr/lib/x86_64-linux-gnu/libgnutls.so.30 ] && command -v gnutls-cli >/dev/null ;;
     *) dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed' ;;
   esac
@@ -135,6 +137,15 @@ build_java_peer() {
   if [ "$class" -nt "$source" ]; then return; fi
   mkdir -p "$cache/java"
   javac -d "$cache/java" "$source"
+}
+
+# What the pages are looked at with: axe-core finds faults of accessibility, biome lints script and
+# style (see biome.json).
+install_web_tools() {
+  local home="$cache/web"
+  [ -e "$home/node_modules/axe-core/axe.min.js" ] && [ -x "$home/node_modules/.bin/biome" ] && return
+  mkdir -p "$home"
+  npm install --prefix "$home" --silent --no-audit --no-fund axe-core@4.14.1 @biomejs/biome@2.6.8
 }
 
 print_versions() {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -10,28 +9,35 @@ import threading
 import webbrowser
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
+from handclasp.cli.captures import CAPTURE_ENDING
+from handclasp.cli.connections import Connections
+from handclasp.cli.inputs import save_trace, trace_file
 from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+from handclasp.cli.pages import page_for
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 
 if TYPE_CHECKING:
     import socket
 
     from handclasp import ClientConfig, Credentials, Recorder, TLSSocket
+    from handclasp.certificates import Explanation
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.cli.story import Handshake, Step
 
 HOST = "127.0.0.1"
 USUAL_PORT = 8443
 _WAIT_SECONDS = 20.0
+
+_MOST_EVENTS = 2_000
+"""Of one connection; hundreds of them are remembered."""
 
 
 @click.command("demo", cls=CommandWithLater)
@@ -45,13 +51,21 @@ _WAIT_SECONDS = 20.0
 @click.option(
     "--classic", is_flag=True, help="Compare with the handshake of the old days, and end."
 )
+@click.option(
+    "--trace",
+    metavar="FILE",
+    help="Store the demo's own handshake in FILE: .json, or .html a page. It holds the secrets.",
+)
 @later("--verbose", "-v")
-def command(once: bool, port: int | None, no_browser: bool, classic: bool) -> None:
+def command(
+    once: bool, port: int | None, no_browser: bool, classic: bool, trace: str | None
+) -> None:
     """Watch one handshake, step by step, with real values.
 
     Makes a certificate authority for this machine, starts a TLS server, connects to it and tells
-    what happens. Then the server shows the same to your browser, until Ctrl-C.
+    what happens. Then the server shows your browser its own handshakes, live, until Ctrl-C.
     """
+    trace_path = _trace_path(trace, classic=classic)
     if classic:
         _compare_with_classic(port)
         return
@@ -68,12 +82,27 @@ def command(once: bool, port: int | None, no_browser: bool, classic: bool) -> No
             as_told = demo.run(server.port)
         except OSError as error:
             raise _failed(error) from None
+        if trace_path is not None:
+            recorder, before = demo.recorders[-1], demo.recorders[0]
+            save_trace(recorder, trace_path, "A handshake", demo.explanation(), before)
         if once:
             as_told = _fetch_own_page(demo, server.port) and as_told
         else:
             _show_browser(url, directory / "ca.pem", open_it=not no_browser)
         if not as_told:
             raise click.exceptions.Exit(FAILED)
+
+
+def _trace_path(path: str | None, *, classic: bool) -> Path | None:
+    if path is None:
+        return None
+    if classic:
+        raise WrongArguments(
+            "--classic compares two handshakes and stores none: leave out --trace."
+        )
+    if path.lower().endswith(CAPTURE_ENDING):
+        raise WrongArguments(f"--trace {path}: the demo stores .json and .html.")
+    return trace_file(path)
 
 
 def _failed(error: OSError) -> click.exceptions.Exit:
@@ -105,43 +134,56 @@ class _Demo:
         self.authority = authority
         self.credentials = credentials
         self.client_config: ClientConfig = ClientConfig(trust=authority.trust, alpn=("http/1.1",))
-        self.steps: tuple[Step, ...] = ()
-        self.diagram = ""
+        self.connections = Connections()
+        self.page = ""
         self.told = threading.Event()
+        self.recorders: list[Recorder] = []
         self._lock = threading.Condition()
-        self._visits: dict[tuple[str, int], Visit] = {}
         self._fingerprints: dict[tuple[str, int], str] = {}
 
-    # The server's side
+    # The server's side: what `live` wants to know of a site
 
     def report(self, visit: Visit) -> None:
-        """Remembers the demo's own visits, and tells of those of browsers."""
+        """Remembers every connection, and tells of those of browsers."""
         if self.told.is_set():
             _say(_visit_line(visit))
-        with self._lock:
-            self._visits[visit.host, visit.port] = visit
+        elif visit.error is not None:
+            return  # The refusal that is part of the story.
+        self.connections.add(visit, datetime.now().astimezone())
 
     def talk(self, tls: TLSSocket, address: tuple[str, int]) -> None:
         """HTTP with one client, after noting the fingerprint of this side's keys."""
+        from handclasp.cli.live import LiveHandler
+
         with self._lock:
-            self._fingerprints[address] = _fingerprint(tls)
+            self._fingerprints[address] = self.fingerprint(tls)
             self._lock.notify_all()
         try:
-            _PageHandler(cast(Any, tls), address, cast(Any, self))
+            LiveHandler(cast(Any, tls), address, cast(Any, self))
         finally:
+            self.connections.ended(address)
             with self._lock:
-                self._visits.pop(address, None)
                 self._fingerprints.pop(address, None)
+
+    def fingerprint(self, tls: TLSSocket) -> str:
+        """Of a value that both sides derive from their keys, each by itself."""
+        return _fingerprint(tls)
+
+    def told_page(self) -> str:
+        """The page of the demo's own handshake, once that has taken place."""
+        self.told.wait(_WAIT_SECONDS)
+        return self.page
 
     def seen_by_server(self, address: tuple[str, int]) -> tuple[Recorder, str]:
         """What the server recorded of a connection, and its fingerprint. Raises `OSError`."""
         with self._lock:
             if not self._lock.wait_for(lambda: address in self._fingerprints, _WAIT_SECONDS):
                 raise TimeoutError("the demo's server did not complete the handshake")
-            recorder = self._visits[address].recorder
-        if recorder is None:
+            fingerprint = self._fingerprints[address]
+        connection = self.connections.at(address)
+        if connection is None:
             raise OSError("the demo's server recorded nothing")
-        return recorder, self._fingerprints[address]
+        return connection.recorder, fingerprint
 
     # The client's side
 
@@ -155,9 +197,8 @@ class _Demo:
             refused = self._refusal(port)
         with _working("Measuring"):
             speed = measure_speed(self.client_config, self.credentials)
-        self.steps = seven_steps(first, second, refused, speed, self.authority.trust)
-        self.diagram = first.diagram
-        _tell(self.steps, self.diagram)
+        self.page = self._own_page()
+        _tell(seven_steps(first, second, refused, speed, self.authority.trust), first.diagram)
         self.told.set()
         return holds(first, second)
 
@@ -167,7 +208,8 @@ class _Demo:
         from handclasp.trace.facts import facts_of
         from handclasp.trace.narrate import narrate
 
-        recorder = handclasp.Recorder()
+        recorder = handclasp.Recorder(record_secrets=True)
+        self.recorders.append(recorder)
         with handclasp.connect(
             HOST,
             port,
@@ -186,6 +228,22 @@ class _Demo:
             narrate(recorder.events),
         )
 
+    def _own_page(self) -> str:
+        """The second handshake beside the first, with the client's decision rule by rule."""
+        first, second = self.recorders
+        return page_for(second, "The demo's own handshake", self.explanation(), first)
+
+    def explanation(self) -> Explanation | None:
+        """The client's decision on the server's certificate."""
+        from handclasp.certificates import explain
+        from handclasp.trace.facts import facts_of
+
+        info = facts_of(self.recorders[-1].events).info
+        if info is None:
+            return None
+        now = datetime.now(UTC)
+        return explain(info.peer_chain_der, "localhost", self.authority.trust, now)
+
     def _refusal(self, port: int) -> str:
         """What the same client says to the same certificate under a name that it is not for."""
         import handclasp
@@ -198,73 +256,6 @@ class _Demo:
         except handclasp.CertificateError as error:
             return f"asked to be {name}, the same certificate is refused: {error.fault}"
         return f"NOT REFUSED under the name {name}"
-
-
-class _PageHandler(BaseHTTPRequestHandler):
-    """The demo's three documents."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    wbufsize = 64 * 1024
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def _answer(self, *, with_body: bool) -> None:
-        demo, tls = cast(_Demo, self.server), cast("TLSSocket", self.connection)
-        path = self.path.partition("?")[0]
-        if path in ("/", "/connection.json"):
-            # A browser that is early waits until there is something to tell.
-            demo.told.wait(_WAIT_SECONDS)
-        found = _document(demo, tls, path)
-        if found is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        content_type, body = found
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", _policy())
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
-
-    def version_string(self) -> str:
-        return "handclasp"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """Visits are told elsewhere."""
-
-
-def _policy() -> str:
-    from handclasp.cli.page import CONTENT_SECURITY_POLICY
-
-    return CONTENT_SECURITY_POLICY
-
-
-def _document(demo: _Demo, tls: TLSSocket, path: str) -> tuple[str, bytes] | None:
-    """Content type and body of what is at `path`; None where there is nothing."""
-    from handclasp.cli.page import page
-    from handclasp.cli.report import info_to_json
-    from handclasp.trace.facts import facts_of
-
-    info = tls.info
-    if path == "/ca.pem":
-        return "application/x-pem-file", demo.authority.certificate_pem
-    if path == "/connection.json":
-        shown = {**info_to_json(info), "fingerprint": _fingerprint(tls)}
-        return "application/json", json.dumps(shown, indent=2).encode()
-    if path == "/":
-        recorder, fingerprint = demo.seen_by_server(_address(tls.getpeername()))
-        took = facts_of(recorder.events).handshake_ns or 0
-        document = page(demo.steps, demo.diagram, info, fingerprint, took / 1e6)
-        return "text/html; charset=utf-8", document.encode()
-    return None
 
 
 @contextmanager
@@ -291,13 +282,21 @@ def _running(demo: _Demo, listener: socket.socket) -> Generator[Server]:
     from handclasp import ServerConfig
 
     config = ServerConfig(credentials=demo.credentials, alpn=("http/1.1",))
-    server = Server(listener, config, demo.talk, demo.report, record=True)
+    server = Server(listener, config, demo.talk, demo.report, record=_new_recorder)
     thread = threading.Thread(target=server.serve_forever, daemon=True, name="demo server")
     thread.start()
     try:
         yield server
     finally:
+        demo.connections.end()
         server.close()
+
+
+def _new_recorder() -> Recorder:
+    """A browser is shown the secrets of its own connections, and of no other's."""
+    from handclasp import Recorder
+
+    return Recorder(record_secrets=True, limit=_MOST_EVENTS)
 
 
 def _fetch_own_page(demo: _Demo, port: int) -> bool:
@@ -354,7 +353,8 @@ def _visit_line(visit: Visit) -> str:
     info = visit.info
     if info is None:
         return ""
-    return f"A visit: {info.version}, {info.cipher_suite}, {info.group}, {info.alpn or 'no ALPN'}"
+    told = f"{info.version}, {info.cipher_suite}, {info.group}, {info.alpn or 'no ALPN'}"
+    return f"A visit: {told}" + (", resumed" if info.resumed else "")
 
 
 def _address(given: object) -> tuple[str, int]:

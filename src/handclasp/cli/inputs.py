@@ -149,18 +149,23 @@ def trace_file(path: str) -> Path:
 
 
 def save_trace(
-    recorder: Recorder, path: Path, title: str, explanation: Explanation | None = None
+    recorder: Recorder,
+    path: Path,
+    title: str,
+    explanation: Explanation | None = None,
+    earlier: Recorder | None = None,
 ) -> None:
     """Store what was recorded. Raises `WrongArguments`.
 
     Args:
         title: what to call a page.
         explanation: the decision on the peer's certificates, for a page.
+        earlier: another connection to compare with, for a page.
     """
     try:
         if path.suffix.lower() == PAGE_ENDING:
             with configuration_checked():
-                write_page(path, page_for(recorder, title, explanation))
+                write_page(path, page_for(recorder, title, explanation, earlier))
         elif path.suffix.lower() == CAPTURE_ENDING:
             with CaptureFile(path) as capture:
                 capture.add(recorder)

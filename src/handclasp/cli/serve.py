@@ -71,6 +71,8 @@ def command(directory: str, **options: Any) -> None:
     Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
     Ctrl-C.
     """
+    from handclasp import Recorder
+
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
     config = _config(options)
@@ -83,7 +85,8 @@ def command(directory: str, **options: Any) -> None:
 
         talk = serve_directory(directory)
     report = _Report(as_json=options["as_json"], traces=traces)
-    server = Server(listener, config, talk, report, record=traces is not None, capture=capture)
+    record = Recorder if traces is not None else None
+    server = Server(listener, config, talk, report, record=record, capture=capture)
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options)

@@ -62,7 +62,7 @@ class Server:
         listener: from `listen`; belongs to the server from here on.
         report: is told of each handshake when it is over, in the connection's thread, and once
             more if the connection fails with an alert later.
-        record: record each connection.
+        record: makes a recorder for each connection.
         capture: where to add each connection when it has ended.
     """
 
@@ -73,7 +73,7 @@ class Server:
         talk: Talk,
         report: Callable[[Visit], None],
         *,
-        record: bool = False,
+        record: Callable[[], Recorder] | None = None,
         capture: CaptureFile | None = None,
     ) -> None:
         self._listener = listener
@@ -140,9 +140,8 @@ class Server:
 
     def _converse(self, sock: socket.socket, address: tuple[str, int]) -> None:
         if self._capture is None:
-            from handclasp import Recorder
-
-            self._converse_recorded(sock, address, Recorder() if self._record else None)
+            recorder = self._record() if self._record is not None else None
+            self._converse_recorded(sock, address, recorder)
             return
         recorder = capturing_recorder()
         try:

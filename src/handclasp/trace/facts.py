@@ -309,8 +309,13 @@ def _server_certificate_sizes(events: Sequence[TraceEvent], role: str) -> tuple[
 
 def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
     """The server's flights until this side was done: the client waits for each of them."""
-    until_done = list(takewhile(lambda event: not isinstance(event, Settled), events))
-    senders = [sender_of(event, role) for event in _messages(until_done)]
+    until_done = takewhile(lambda event: not isinstance(event, Settled), events)
+    # Nobody waits for tickets, which a server may send before it is done itself.
+    senders = [
+        sender_of(event, role)
+        for event in until_done
+        if isinstance(event, MessageSeen) and event.message_type != HandshakeType.NEW_SESSION_TICKET
+    ]
     return sum(sender == "server" for sender, _ in groupby(senders))
 
 

@@ -8,10 +8,12 @@ it is another one each time; JA4 (FoxIO, 2023) sorts first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from handclasp.errors import ProtocolError
+from handclasp.trace.events import MessageSeen, TraceEvent
+from handclasp.trace.facts import message_of
 from handclasp.wire import extensions
 from handclasp.wire.iana import GREASE_VALUES, version_name
 from handclasp.wire.iana import ExtensionType as Ext
@@ -69,6 +71,15 @@ class Ja4:
     def raw(self) -> str:
         """The fingerprint with the lists themselves, known as JA4_r."""
         return f"{self.readable}_{self.suites}_{self.extensions}"
+
+
+def fingerprints_of(events: Sequence[TraceEvent]) -> tuple[Ja3, Ja4] | None:
+    """Those of the first ClientHello in a trace; None where there is none to be read."""
+    for event in events:
+        message = message_of(event) if isinstance(event, MessageSeen) else None
+        if isinstance(message, ClientHello):
+            return ja3_of(message), ja4_of(message)
+    return None
 
 
 def ja3_of(hello: ClientHello) -> Ja3:

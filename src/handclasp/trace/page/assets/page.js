@@ -1,5 +1,3 @@
-"use strict";
-
 // A message that is open: its fields beside its bytes. Whatever is pointed at lights up on the
 // other side as well; what is chosen, by click or by key, stays lit when the pointer leaves.
 
@@ -24,7 +22,10 @@ class OpenMessage {
     }
     const toRow = (event) => event.target.closest(".row");
     const toPieceRow = (event) => this.rowOf(event.target.closest("i"));
-    for (const [box, find] of [[this.tree, toRow], [this.bytes, toPieceRow]]) {
+    for (const [box, find] of [
+      [this.tree, toRow],
+      [this.bytes, toPieceRow],
+    ]) {
       box.addEventListener("mouseover", (event) => this.light(find(event) ?? this.chosen));
       box.addEventListener("mouseleave", () => this.light(this.chosen));
       for (const kind of ["focusin", "click"]) {
@@ -87,7 +88,12 @@ class OpenMessage {
     const row = event.target.closest(".row");
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const details = row?.parentElement;
-    if (step) rove(this.rows.filter((each) => each.checkVisibility()), step, row);
+    if (step)
+      rove(
+        this.rows.filter((each) => each.checkVisibility()),
+        step,
+        row,
+      );
     else if (details?.tagName === "DETAILS" && event.key === "ArrowRight") details.open = true;
     else if (details?.tagName === "DETAILS" && event.key === "ArrowLeft") details.open = false;
     else return;

@@ -1,0 +1,202 @@
+"""The connections that the demo's server saw, each with the browser that made it.
+
+A browser is known by a cookie that it gets with its first answer, so that several can watch at
+once and each sees its own connections alone. Who fails to shake hands never gets that far: failed
+connections are shown to browsers that offer the same cipher suites (by JA4), which on one machine
+is nearly always the one that tried.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handclasp import ConnectionInfo, Recorder
+    from handclasp.cli.server import Visit
+    from handclasp.trace.fingerprints import Ja3, Ja4
+
+MOST_REMEMBERED = 200
+_MOST_PATHS = 8
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One connection, from its handshake on.
+
+    Attributes:
+        number: counts from 1.
+        at: when its handshake was over, by this machine's clock and time zone.
+        browser: the cookie of whoever made it; empty as long as that is not known.
+        paths: what was asked for, the first few.
+        is_open: whether it is still there.
+    """
+
+    number: int
+    at: datetime
+    address: tuple[str, int]
+    recorder: Recorder
+    info: ConnectionInfo | None
+    error: OSError | None
+    browser: str = ""
+    paths: list[str] = field(default_factory=list[str])
+    is_open: bool = True
+
+    def fingerprints(self) -> tuple[Ja3, Ja4] | None:
+        """Of the first ClientHello; None if there was none to be read."""
+        from handclasp.trace.fingerprints import fingerprints_of
+
+        return fingerprints_of(self.recorder.events)
+
+
+class Connections:
+    """All of them, as far as they are remembered. Threads may use it side by side."""
+
+    def __init__(self) -> None:
+        self._all: deque[Connection] = deque(maxlen=MOST_REMEMBERED)
+        self._open: dict[tuple[str, int], Connection] = {}
+        self._changed = threading.Condition()
+        self._count = 0
+        self._version = 0
+        self._is_over = False
+
+    def add(self, visit: Visit, at: datetime) -> None:
+        """A handshake is over, well or badly; or an established connection failed."""
+        if visit.recorder is None:
+            return
+        address = (visit.host, visit.port)
+        with self._changed:
+            self._count += 1
+            connection = Connection(
+                self._count, at, address, visit.recorder, visit.info, visit.error
+            )
+            connection.is_open = visit.error is None
+            self._all.append(connection)
+            if connection.is_open:
+                self._open[address] = connection
+            self._note_change()
+
+    def at(self, address: tuple[str, int]) -> Connection | None:
+        """The one that is open with this address."""
+        with self._changed:
+            return self._open.get(address)
+
+    def ended(self, address: tuple[str, int]) -> None:
+        """It is gone."""
+        with self._changed:
+            connection = self._open.pop(address, None)
+            if connection is not None:
+                connection.is_open = False
+                self._note_change()
+
+    def asked(self, connection: Connection, path: str, browser: str) -> str:
+        """Note what was asked for, and by whom; gives the browser's cookie, maybe a new one."""
+        with self._changed:
+            known = any(each.browser == browser for each in self._all) if browser else False
+            connection.browser = browser if known else secrets.token_urlsafe(18)
+            if len(connection.paths) < _MOST_PATHS:
+                connection.paths.append(path)
+            self._note_change()
+            return connection.browser
+
+    def of(self, browser: str) -> list[Connection]:
+        """Those of one browser, the newest first; and failed ones of a browser like it."""
+        with self._changed:
+            everything = list(self._all)
+        own = [each for each in everything if browser and each.browser == browser]
+        suites = {_suites(each) for each in own}
+        alike = [each for each in everything if each.error is not None and _suites(each) in suites]
+        return sorted({*own, *alike}, key=lambda each: each.number, reverse=True)
+
+    def before(self, connection: Connection) -> Connection | None:
+        """The same browser's last one that was established."""
+        return next(
+            (
+                each
+                for each in self.of(connection.browser)
+                if each.number < connection.number and each.info is not None
+            ),
+            None,
+        )
+
+    def wait(self, version: int, seconds: float) -> int:
+        """Until something changed since `version`, or the time is up; gives the version now."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version or self._is_over, seconds)
+            return self._version
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server is going down, and whoever waits should leave."""
+        return self._is_over
+
+    def end(self) -> None:
+        """Wake all who wait, for good."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def _note_change(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
+
+
+def rows_of(connections: Sequence[Connection], shown: Connection | None) -> list[dict[str, object]]:
+    """What a list of connections says, as plain values: for the page and for its script."""
+    return [_row(each, is_this=each is shown) for each in connections]
+
+
+def _row(connection: Connection, *, is_this: bool) -> dict[str, object]:
+    return {
+        "number": connection.number,
+        "at": f"{connection.at:%H:%M:%S}",
+        "paths": " ".join(dict.fromkeys(connection.paths)) or "-",
+        "outcome": _outcome(connection),
+        "kind": _kind(connection),
+        "detail": _detail(connection),
+        "took": _took(connection),
+        "link": f"/connections/{connection.number}",
+        "this": is_this,
+        "open": connection.is_open,
+    }
+
+
+def _kind(connection: Connection) -> str:
+    if connection.info is None:
+        return "failed"
+    return "resumed" if connection.info.resumed else "full"
+
+
+def _outcome(connection: Connection) -> str:
+    kind = _kind(connection)
+    if kind == "failed":
+        return f"failed: {getattr(connection.error, 'alert', None) or 'no TLS'}"
+    return {"resumed": "came back with a ticket", "full": "full handshake"}[kind]
+
+
+def _detail(connection: Connection) -> str:
+    info = connection.info
+    if info is None:
+        return str(connection.error)
+    group = info.group or "no key exchange"
+    return f"{info.version}, {info.cipher_suite}, {group}"
+
+
+def _took(connection: Connection) -> str:
+    from handclasp.trace.facts import facts_of
+
+    facts = facts_of(connection.recorder.events)
+    if facts.handshake_ns is None:
+        return "-"
+    size = facts.handshake_sent + facts.handshake_received
+    return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
+
+
+def _suites(connection: Connection) -> str:
+    found = connection.fingerprints()
+    return found[1].suites if found is not None else ""
