@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from handclasp.faults import Entry, Fault
+from handclasp.faults import _NOT_OF_THE_PEER, Blame, Entry, Fault
 from handclasp.wire.iana import AlertDescription
 
 members = pytest.mark.parametrize("fault", Fault)
@@ -92,3 +92,18 @@ def test_no_two_faults_are_the_same() -> None:
     assert len(Fault) == len(Fault.__members__)
     sentences = [fault.sentence for fault in Fault]
     assert len(set(sentences)) == len(sentences)
+
+
+@members
+def test_every_fault_is_somebodys(fault: Fault) -> None:
+    assert isinstance(fault.blame, Blame)
+    if fault.blame is Blame.LOCAL:
+        assert fault.value.fix_local or fault is Fault.CERTIFICATE_REFUSED
+    if fault.name.startswith("NO_SHARED_"):
+        assert fault.blame is Blame.EITHER
+
+
+def test_the_table_of_blame_names_faults_that_are() -> None:
+    named = {name for blame in Blame for name in _NOT_OF_THE_PEER.get(blame, "").split()}
+    assert named <= {fault.name for fault in Fault}
+    assert {fault.name for fault in Fault if fault.blame is not Blame.PEER} == named

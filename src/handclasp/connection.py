@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
-from handclasp.certificates.names import normal_name
+from handclasp.alerts import Shown, Situation, Stage
+from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,
@@ -81,7 +82,11 @@ _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
-_ENDS_WITHOUT_ALERT = (Fault.TRUNCATED, Fault.CLOSED_DURING_HANDSHAKE)
+_ENDS_WITHOUT_ALERT = (
+    Fault.TRUNCATED,
+    Fault.CLOSED_DURING_HANDSHAKE,
+    Fault.RESET_DURING_HANDSHAKE,
+)
 
 
 class _Connection(Generic[Config]):
@@ -89,9 +94,11 @@ class _Connection(Generic[Config]):
 
     __slots__ = (
         "_cancellations",
+        "_certificate",
         "_closed",
         "_config",
         "_data",
+        "_dialogue",
         "_driver",
         "_early_data",
         "_early_size",
@@ -118,6 +125,8 @@ class _Connection(Generic[Config]):
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
         self._driver: Driver[Settled] | None = None
+        self._dialogue: Dialogue | None = None
+        self._certificate: Shown = "unasked"
         self._exporter: ExporterSecret | Exporter12 | None = None
         self._tls_unique: bytes | None = None
         self._post: PostHandshake | None = None
@@ -224,21 +233,25 @@ class _Connection(Generic[Config]):
             self._fail(error)
         return self._take_events()
 
-    def receive_eof(self) -> list[Event]:
+    def receive_eof(self, *, reset: bool = False) -> list[Event]:
         """The transport has ended.
+
+        Args:
+            reset: it was torn down (TCP RST) and not closed.
 
         Raises:
             TruncationError: without a close_notify before, unless the config allows it.
         """
         self._raise_failure()
         if self._trace is not None:
-            self._trace.transport_ended("received", "end")
+            self._trace.transport_ended("received", "reset" if reset else "end")
         if self._peer_closed:
             return []
         if self._info is None:
-            raise self._end(TruncationError(Fault.CLOSED_DURING_HANDSHAKE))
+            fault = Fault.RESET_DURING_HANDSHAKE if reset else Fault.CLOSED_DURING_HANDSHAKE
+            raise self._end(TruncationError(fault, self._how_far()))
         if self._records.retained or not self._config.allow_truncation:
-            raise self._end(TruncationError(Fault.TRUNCATED))
+            raise self._end(TruncationError(Fault.TRUNCATED, self._how_far()))
         self._peer_closed = True
         return [PeerClosed()]
 
@@ -433,10 +446,11 @@ class _Connection(Generic[Config]):
         self._driver = Driver(handshake, self._answerers(), self._trace)
         self._driver.start()
 
-    def _dialogue(self) -> Dialogue:
+    def _open_dialogue(self) -> Dialogue:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        return Dialogue(self._records, keylog=sink, trace=self._trace)
+        self._dialogue = Dialogue(self._records, keylog=sink, trace=self._trace)
+        return self._dialogue
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
         config = self._config
@@ -545,6 +559,9 @@ class _Connection(Generic[Config]):
         self._exporter = settled.exporter
         self._info = settled.info
         self._driver = None
+        if self._dialogue is not None:
+            self._certificate = self._dialogue.certificate
+            self._dialogue = None
         self._records.settle()
         limits, is_client = self._config.limits, self._is_client
         if isinstance(settled, Settled12):
@@ -582,7 +599,42 @@ class _Connection(Generic[Config]):
             self._records.note_idle_record(f"warning {alert_name(description)}")
         else:
             # RFC 8446 6: all others are errors, whatever level the peer gives them.
-            raise PeerAlertError(description)
+            raise PeerAlertError(description, self._situation())
+
+    def _situation(self) -> Situation:
+        """How far it has come, for whoever has to guess why the peer gave up."""
+        config, records, dialogue = self._config, self._records, self._dialogue
+        version = self._info.version if self._info is not None else None
+        stage: Stage = "established" if self._info is not None else "handshake"
+        if version is None and records.is_tls12:
+            version = "TLSv1.2"
+        elif version is None and records.read_epoch != "plaintext":
+            version = "TLSv1.3"
+        if version is None and self._is_client:
+            stage = "hello"
+        return Situation(
+            role="client" if self._is_client else "server",
+            stage=stage,
+            version=version,
+            versions=tuple(config.versions),
+            cipher_suites=tuple(config.cipher_suites),
+            groups=tuple(config.groups),
+            signature_schemes=tuple(config.signature_schemes),
+            alpn=tuple(config.alpn),
+            server_name=self._asked_for(),
+            certificate=dialogue.certificate if dialogue is not None else self._certificate,
+        )
+
+    def _how_far(self) -> str:
+        """What had arrived when nothing more came."""
+        waiting = len(self._records.retained)
+        if waiting:
+            return f"in the middle of a record, of which {waiting} bytes had come"
+        return "it had said nothing at all" if self._records.nothing_came else ""
+
+    def _asked_for(self) -> str | None:
+        """The name that went into the hello; servers send none."""
+        return None
 
     def _tolerates_warnings(self, description: int) -> bool:
         """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
@@ -698,7 +750,7 @@ class _Connection(Generic[Config]):
         return error
 
     def _drop_handshake(self) -> None:
-        driver, self._driver = self._driver, None
+        driver, self._driver, self._dialogue = self._driver, None, None
         if driver is not None:
             driver.close()
 
@@ -759,7 +811,8 @@ class ClientConnection(_Connection[ClientConfig]):
         resumable = find_resumable(config, self._server_name, port, self._trust, self._verify)
         session = resumable.session if resumable is not None else None
         self._resumable = resumable
-        self._start(client_handshake(self._dialogue(), config, self._server_name, resumable))
+        dialogue = self._open_dialogue()
+        self._start(client_handshake(dialogue, config, self._server_name, resumable))
         offers = self._records.write_epoch == "early" and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
 
@@ -808,6 +861,10 @@ class ClientConnection(_Connection[ClientConfig]):
         with self._ending_on_failure():
             self._records.send_application_data(memoryview(data).cast("B"))
 
+    def _asked_for(self) -> str | None:
+        name = self._server_name
+        return None if name is None or ip_address(name) is not None else name
+
     def _choose_credentials(self, question: ChooseCredentials) -> object:
         config = self._config
         return choose_client_credentials(question, config.credential_list, config.signature_schemes)
@@ -842,7 +899,7 @@ class ServerConnection(_Connection[ServerConfig]):
             raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
         super().__init__(config, is_client=False, trace=trace)
         self._begin(None)
-        self._start(server_handshake(self._dialogue(), config))
+        self._start(server_handshake(self._open_dialogue(), config))
 
     def send_tickets(self, count: int = 1) -> int:
         """Queue more tickets for the client to come back with (TLS 1.3); gives how many.

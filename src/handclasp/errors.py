@@ -6,7 +6,8 @@ as one kind of thing go on working.
 
 from __future__ import annotations
 
-from handclasp.faults import Fault
+from handclasp.alerts import Cause, Situation, likely_causes
+from handclasp.faults import Blame, Fault
 from handclasp.wire.iana import AlertDescription, alert_name
 
 
@@ -24,6 +25,8 @@ class TLSError(OSError):
         message: one line: what happened, with the particulars.
         explanation: the same for people who have not read the RFC.
         fix: what to change on either end.
+        blame: whose fault it is, as far as this side can know.
+        causes: for a peer's alert, what may be behind it, the likeliest first.
     """
 
     origin: str = "local"
@@ -31,6 +34,8 @@ class TLSError(OSError):
     alert: str = "internal_error"
     explanation: str = ""
     fix: str = ""
+    blame: Blame = Blame.EITHER
+    causes: tuple[Cause, ...] = ()
 
     @property
     def message(self) -> str:
@@ -47,6 +52,7 @@ class ProtocolError(TLSError):
         self.alert = alert_name(fault.alert)
         self.explanation = fault.sentence
         self.fix = fault.fix
+        self.blame = fault.blame
         super().__init__(f"{fault.sentence} ({detail})" if detail else fault.sentence)
         _note_fix(self)
 
@@ -73,15 +79,27 @@ class HandshakeTimeoutError(ProtocolError, TimeoutError):
 
 
 class PeerAlertError(TLSError):
-    """They told us: the peer sent a fatal alert (RFC 8446 section 6.2)."""
+    """They told us: the peer sent a fatal alert (RFC 8446 section 6.2).
+
+    With the `situation` in which it came, `causes` says what may be behind it; `explanation`,
+    `fix` and `blame` are then those of the likeliest.
+    """
 
     origin = "peer"
 
-    def __init__(self, alert_number: int) -> None:
+    def __init__(self, alert_number: int, situation: Situation | None = None) -> None:
         self.alert_number = alert_number
         self.alert = alert_name(alert_number)
         self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
         self.explanation, self.fix = _ALERTS_EXPLAINED.get(alert_number, _UNEXPLAINED)
+        if situation is not None and (causes := likely_causes(alert_number, situation)):
+            self.causes = causes
+            likeliest = causes[0]
+            self.explanation, self.fix, self.blame = (
+                likeliest.sentence,
+                likeliest.fix,
+                likeliest.blame,
+            )
         super().__init__(
             f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
         )

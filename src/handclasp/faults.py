@@ -10,7 +10,7 @@ other end, `fix_local` for this one; an empty string means that nothing here can
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from handclasp.wire.iana import AlertDescription as Alert
@@ -24,6 +24,20 @@ class Entry(NamedTuple):
     sentence: str
     fix_peer: str
     fix_local: str
+
+
+class Blame(StrEnum):
+    """Whose fault it is, as far as one end can know.
+
+    PEER and LOCAL are the two ends, seen from the one that found the fault. EITHER: the settings
+    of the two do not fit together, and changing one of them is enough. NETWORK: something between
+    them interferes.
+    """
+
+    PEER = "peer"
+    LOCAL = "local"
+    EITHER = "either"
+    NETWORK = "network"
 
 
 _REPORT = "The peer's TLS implementation is at fault: update it, or report this to its makers."
@@ -691,6 +705,15 @@ class Fault(Enum):
         "Allow more time (handshake_timeout) if the network is slow.",
     )
 
+    RESET_DURING_HANDSHAKE = Entry(
+        Alert.CLOSE_NOTIFY,
+        "RFC 9293 3.10.7",
+        "The connection was reset (TCP RST) before the handshake was complete.",
+        "See the other end's log: it gave no reason here.",
+        "Check that host and port belong to a TLS service; firewalls that dislike a connection "
+        "reset it, too.",
+    )
+
     # This side
     CALLBACK_FAILED = Entry(
         Alert.INTERNAL_ERROR,
@@ -730,6 +753,11 @@ class Fault(Enum):
         return self.value.sentence
 
     @property
+    def blame(self) -> Blame:
+        """Whose fault it is: the peer's, where nothing else is known."""
+        return _BLAMED.get(self.name, Blame.PEER)
+
+    @property
     def fix(self) -> str:
         """What to change, on the other end and on this one; empty where nothing helps."""
         parts: list[str] = []
@@ -738,3 +766,24 @@ class Fault(Enum):
         if self.value.fix_local:
             parts.append(f"On this end: {self.value.fix_local}")
         return " ".join(parts)
+
+
+_NOT_OF_THE_PEER: dict[Blame, str] = {
+    Blame.LOCAL: (
+        "KEY_EXHAUSTED REVOCATION_UNKNOWN CERTIFICATE_REFUSED CALLBACK_FAILED OWN_SIGNATURE_WRONG "
+        "INTERNAL_ERROR"
+    ),
+    Blame.EITHER: (
+        "NOT_TLS PLAINTEXT_HTTP NO_SHARED_VERSION NO_SHARED_CIPHER_SUITE NO_SHARED_GROUP "
+        "NO_SHARED_SIGNATURE_SCHEME NO_SHARED_APPLICATION_PROTOCOL NO_SHARED_CERTIFICATE_TYPE "
+        "UNRECOGNIZED_NAME HANDSHAKE_MESSAGE_TOO_LARGE TOO_MANY_EXTENSIONS HANDSHAKE_TOO_LARGE "
+        "BAD_BINDER UNKNOWN_PSK_IDENTITY PSK_NOT_TAKEN CERTIFICATE_EXPIRED "
+        "CERTIFICATE_NOT_YET_VALID CERTIFICATE_UNTRUSTED CERTIFICATE_NAME_MISMATCH PIN_MISMATCH "
+        "TLSA_MISMATCH TIMESTAMPS_MISSING UNKNOWN_RAW_PUBLIC_KEY TOO_MANY_CERTIFICATES "
+        "CLOSED_DURING_HANDSHAKE RESET_DURING_HANDSHAKE HANDSHAKE_TIMEOUT"
+    ),
+    Blame.NETWORK: (
+        "BAD_RECORD_MAC UNPROTECTED_RECORD VERSION_DOWNGRADE INAPPROPRIATE_FALLBACK BAD_FINISHED"
+    ),
+}
+_BLAMED = {name: blame for blame, names in _NOT_OF_THE_PEER.items() for name in names.split()}

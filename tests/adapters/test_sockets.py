@@ -201,7 +201,7 @@ def test_a_reset_during_the_handshake_is_explained(client_config: ClientConfig) 
         right.close()
         with pytest.raises(TruncationError) as error:
             client.result()
-        assert error.value.fault == "CLOSED_DURING_HANDSHAKE"
+        assert error.value.fault == "RESET_DURING_HANDSHAKE"
         assert isinstance(error.value.__cause__, ConnectionResetError)
         assert left.fileno() == -1
 
@@ -220,7 +220,8 @@ def test_the_end_of_the_transport_at_any_byte_of_the_flight_ends_the_handshake(
         right.close()
         with pytest.raises(TLSError) as error:
             client.result()
-        assert error.value.fault == "CLOSED_DURING_HANDSHAKE"
+        # The kernel resets what it closes with bytes unread, such as what our client says next.
+        assert error.value.fault in ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE")
 
 
 def test_a_handshake_that_comes_byte_by_byte(

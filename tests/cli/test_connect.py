@@ -473,7 +473,9 @@ def failure(run: Run, *arguments: str) -> dict[str, Any]:
     shown = json.loads(result.stdout)
     assert shown["ok"] is False
     error = shown["error"]
-    assert error.keys() == {"fault", "alert", "from", "message", "explanation", "fix"}
+    assert error.keys() == {
+        *("fault", "alert", "from", "message", "explanation", "fix", "blame", "causes", "evidence")
+    }
     assert error["message"]
     assert error["explanation"]
     return dict(error)

@@ -12,7 +12,8 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 # layer -> what its modules may import, as prefixes of module names
 ARROWS: dict[str, tuple[str, ...]] = {
     "faults": ("wire.iana",),
-    "errors": ("faults", "wire.iana"),
+    "alerts": ("faults", "wire.iana"),
+    "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
     "wire": ("wire", "errors", "faults"),
@@ -42,8 +43,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "sessions",
         "trace.hooks",
+        "alerts",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
     "events": ("handshake.questions", "info"),
     "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults"),
     "config": (
@@ -71,6 +73,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "record",
         "trace.hooks",
         "wire.iana",
+        "alerts",
     ),
 }
 
@@ -89,6 +92,9 @@ PUBLIC_MODULES = (
     "certificates.rules",
     "certificates.staple",
     "certificates.transparency",
+    "alerts",
+    "trace.diagnosis",
+    "trace.events",
     "trace.facts",
     "trace.hooks",
     "trace.keylog",

@@ -500,7 +500,7 @@ class Pump(asyncio.BufferedProtocol):
         """What it means that the transport has ended here."""
         if not self._aborted:
             try:
-                self.connection.receive_eof()
+                self.connection.receive_eof(reset=isinstance(exc, ConnectionResetError))
             except TLSError as error:
                 error.__cause__ = exc
                 return error

@@ -655,7 +655,7 @@ class TLSSocket:
         # Many servers reset where they should send an alert; the catalogue explains it better.
         try:
             with self._state_lock:
-                self.connection.receive_eof()
+                self.connection.receive_eof(reset=True)
         except TLSError as error:
             self._read_failure = error
             raise error from reset

@@ -156,10 +156,12 @@ def dates(certificate: x509.Certificate, context: Context) -> Finding:
     section = "RFC 5280 4.1.2.5"
     now = context.now.replace(microsecond=0)  # Dates in certificates have whole seconds.
     if now > end:
-        evidence = f"{subject} expired at {end:%Y-%m-%d %H:%M:%S} UTC"
+        evidence = f"{subject} expired at {end:{_MOMENT}} UTC; the clock here says {now:{_MOMENT}}"
         return Finding("dates", subject, False, evidence, section, Fault.CERTIFICATE_EXPIRED)
     if now < begin:
-        evidence = f"{subject} is valid from {begin:%Y-%m-%d %H:%M:%S} UTC on"
+        evidence = (
+            f"{subject} is valid from {begin:{_MOMENT}} UTC on; the clock here says {now:{_MOMENT}}"
+        )
         return Finding("dates", subject, False, evidence, section, Fault.CERTIFICATE_NOT_YET_VALID)
     evidence = f"valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
     return Finding("dates", subject, True, evidence, section, Fault.CERTIFICATE_EXPIRED)
@@ -244,6 +246,7 @@ def _names(leaf: x509.Certificate, name: str) -> Finding:
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
+_MOMENT = "%Y-%m-%d %H:%M:%S"
 _UNDERSTOOD = frozenset(
     (
         "1.3.6.1.5.5.7.1.1",

@@ -1,4 +1,4 @@
-"""Capture files of what this program recorded, for Wireshark and its kind."""
+"""What this program records: briefly for its own words, or whole into captures for Wireshark."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ if TYPE_CHECKING:
 
 CAPTURE_ENDING = ".pcapng"
 
+_MOST_EVENTS = 200
+"""More than a handshake has."""
+
 
 def capturing_recorder() -> Recorder:
     """A recorder that keeps all that a capture needs: what was on the wire, and the secrets."""
     from handclasp import Recorder
 
     return Recorder(record_secrets=True, record_wire=True)
+
+
+def brief_recorder() -> Recorder:
+    """A recorder that keeps no more than it takes to tell why a handshake failed."""
+    from handclasp import Recorder
+
+    return Recorder(limit=_MOST_EVENTS)
 
 
 class CaptureFile:

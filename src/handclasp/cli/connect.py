@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handclasp.cli.captures import CAPTURE_ENDING, capturing_recorder
+from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
 from handclasp.cli.explained import explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
@@ -60,9 +60,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for one address of the host."""
-
-_EVENTS_TOLD_OF = 200
-"""More than come before a server's CertificateRequest; without --trace no more are kept."""
 
 
 @dataclass(slots=True)
@@ -192,14 +189,15 @@ def _trust(options: dict[str, Any]) -> TrustStore | None:
 
 
 def _recorder(options: dict[str, Any]) -> Recorder | None:
-    """For --trace; also, only for the start of the handshake, for what is told to people."""
+    """For --trace; also, only for the start of the conversation, for what is told of it."""
     from handclasp import Recorder
 
     if options["trace"]:
         is_capture = options["trace"].lower().endswith(CAPTURE_ENDING)
         return capturing_recorder() if is_capture else Recorder()
-    told = not options["quiet"] and not options["as_json"]
-    return Recorder(limit=_EVENTS_TOLD_OF) if told else None
+    if options["quiet"] and not options["as_json"]:
+        return None
+    return brief_recorder()
 
 
 def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
@@ -238,7 +236,8 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
             except (KeyboardInterrupt, OutputClosed):
                 pass  # The user has seen enough; the peer hears so by close_notify.
     except OSError as error:
-        failure = failure_of(error, attempt.host, attempt.port)
+        events = attempt.recorder.events if attempt.recorder is not None else ()
+        failure = failure_of(error, attempt.host, attempt.port, events)
         attempt.refused = error if isinstance(error, CertificateError) else None
     explanation = _explanation(attempt, info) if attempt.explains else None
     if as_json:

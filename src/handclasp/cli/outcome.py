@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from handclasp.errors import ConfigurationError, TLSError
+
+if TYPE_CHECKING:
+    from handclasp.alerts import Cause
+    from handclasp.trace.diagnosis import Evidence
+    from handclasp.trace.events import TraceEvent
 
 FAILED = 1
 
@@ -47,6 +52,10 @@ class Failure:
         message: one line with the particulars.
         explanation: what that means.
         fix: what to change, on either end; empty where nothing is known to help.
+        blame: whose fault it is, as far as this side can know: "local", "peer", "either" (the
+            settings of the two do not fit), "network" or, below TLS, None.
+        causes: what may be behind a peer's alert, the likeliest first.
+        evidence: the bytes that show it, where they were recorded.
     """
 
     fault: str
@@ -55,17 +64,37 @@ class Failure:
     message: str
     explanation: str
     fix: str
+    blame: str | None = None
+    causes: tuple[Cause, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
-    def to_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, Any]:
         values = asdict(self)
+        for evidence in values["evidence"]:
+            evidence["octets"] = evidence["octets"].hex()
         return {name.rstrip("_"): value for name, value in values.items()}
 
 
-def failure_of(error: OSError, host: str, port: int) -> Failure:
-    """What a failed connection attempt to `host` tells, be it TLS or the network below."""
+def failure_of(error: OSError, host: str, port: int, events: Sequence[TraceEvent] = ()) -> Failure:
+    """What a failed connection attempt to `host` tells, be it TLS or the network below.
+
+    Args:
+        events: what a recorder noted meanwhile, from which the evidence comes.
+    """
     if isinstance(error, TLSError):
+        from handclasp.trace.diagnosis import diagnose
+
+        diagnosis = diagnose(events)
         return Failure(
-            error.fault, error.alert, error.origin, error.message, error.explanation, error.fix
+            error.fault,
+            error.alert,
+            error.origin,
+            error.message,
+            error.explanation,
+            error.fix,
+            error.blame.value,
+            error.causes,
+            diagnosis.evidence if diagnosis is not None else (),
         )
     name, explanation, fix = _network_failure(error)
     reason = error.strerror or str(error) or type(error).__name__

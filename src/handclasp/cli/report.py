@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from handclasp import ConnectionInfo, TrustStore
     from handclasp.cli.outcome import Failure
+    from handclasp.trace.diagnosis import Evidence
 
 Line = tuple[str, str]
 """A label and what it labels."""
@@ -104,9 +105,11 @@ def failure_lines(failure: Failure) -> list[Line]:
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({failure.fault}; alert {failure.alert})"
-    lines = [("found", found), ("at fault", _at_fault(failure))]
+    lines = [("found", found), ("at fault", _AT_FAULT[failure.blame])]
     if failure.explanation and not failure.message.startswith(failure.explanation):
         lines.append(("meaning", failure.explanation))
+    lines += [("or perhaps", cause.sentence) for cause in failure.causes[1:]]
+    lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines
 
@@ -196,14 +199,23 @@ def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> 
     )
 
 
-def _at_fault(failure: Failure) -> str:
-    """Who can mend it, by the catalogue's advice."""
-    if failure.from_ == "peer":
-        return "what this side sent or offered, in the peer's eyes"
-    other, this = "On the other end:" in failure.fix, "On this end:" in failure.fix
-    if other and this:
-        return "the other end, or this end's settings"
-    return "the other end" if other else "this end" if this else "unclear"
+_AT_FAULT = {
+    "local": "this end",
+    "peer": "the other end",
+    "either": "nobody alone: the two ends do not fit together, and either can change",
+    "network": "something between the two ends, most likely",
+    None: "unclear",
+}
+
+
+def _evidence(found: Evidence) -> str:
+    """Where it stands, what it says, and the bytes."""
+    if not found.size:
+        return f"{found.what}: {found.says}"
+    more = " ..." if found.size > len(found.octets) else ""
+    octets = found.octets.hex(" ", 2) + more
+    where = f"bytes {found.start} to {found.start + found.size - 1}: " if found.start else ""
+    return f"{found.what}: {printable(found.says)} ({where}{octets})"
 
 
 def _fixes(fix: str) -> Iterator[str]:

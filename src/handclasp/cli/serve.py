@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from handclasp.cli.versions import (
 
 if TYPE_CHECKING:
     from handclasp import Credentials, ServerConfig, TLSSocket
+    from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
 
@@ -219,7 +220,7 @@ def _line(visit: Visit) -> str:
 
     who = f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
     if visit.error is not None:
-        failure = failure_of(visit.error, visit.host, visit.port)
+        failure = failure_of(visit.error, visit.host, visit.port, _events(visit))
         found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
         return printable(f"{who}  failed  {found}: {failure.message}")
     info = visit.info
@@ -236,6 +237,10 @@ def _line(visit: Visit) -> str:
     return printable(f"{who}  {'  '.join(parts)}")
 
 
+def _events(visit: Visit) -> Sequence[TraceEvent]:
+    return visit.recorder.events if visit.recorder is not None else ()
+
+
 def _json_line(visit: Visit) -> str:
     from handclasp.cli.report import info_to_json
 
@@ -246,5 +251,5 @@ def _json_line(visit: Visit) -> str:
     if visit.info is not None:
         shown |= info_to_json(visit.info)
     if visit.error is not None:
-        shown["error"] = failure_of(visit.error, visit.host, visit.port).to_json()
+        shown["error"] = failure_of(visit.error, visit.host, visit.port, _events(visit)).to_json()
     return json.dumps(shown)

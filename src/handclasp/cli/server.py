@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from handclasp.cli.captures import CaptureFile, capturing_recorder
+from handclasp.cli.captures import CaptureFile, brief_recorder, capturing_recorder
 from handclasp.cli.outcome import WrongArguments
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Visit:
         host, port: where the client is.
         info: what was agreed upon; None where the handshake failed.
         error: what failed, in the handshake or after it.
-        recorder: what was recorded, if that was asked for.
+        recorder: what was recorded: all of it if that was asked for, else the beginning.
     """
 
     host: str
@@ -140,7 +140,7 @@ class Server:
 
     def _converse(self, sock: socket.socket, address: tuple[str, int]) -> None:
         if self._capture is None:
-            recorder = self._record() if self._record is not None else None
+            recorder = (self._record or brief_recorder)()
             self._converse_recorded(sock, address, recorder)
             return
         recorder = capturing_recorder()
@@ -151,7 +151,7 @@ class Server:
                 self._capture.add(recorder)
 
     def _converse_recorded(
-        self, sock: socket.socket, address: tuple[str, int], recorder: Recorder | None
+        self, sock: socket.socket, address: tuple[str, int], recorder: Recorder
     ) -> None:
         import handclasp
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
+from handclasp.alerts import Shown
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import Question
@@ -32,6 +33,9 @@ Chosen = TypeVar("Chosen", bound="str | None")
 NO_OVERLAP = "nothing that both sides can do"
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
+_CERTIFICATES = (int(HandshakeType.CERTIFICATE), int(HandshakeType.COMPRESSED_CERTIFICATE))
+_EMPTY_CERTIFICATE = 8
+"""Bytes of the message without a certificate in it: at most a header, no context and no list."""
 
 
 class RecordPort(Protocol):
@@ -88,6 +92,7 @@ class Dialogue:
         "_keylog",
         "_receive_epoch",
         "_send_epoch",
+        "certificate",
         "client_random",
         "records",
         "trace",
@@ -107,6 +112,7 @@ class Dialogue:
         self.transcript = Transcript()
         self.client_random = b""
         self.watcher = watcher_of(trace)
+        self.certificate: Shown = "unasked"
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 
@@ -142,6 +148,8 @@ class Dialogue:
     def send_raw(self, raw: bytes) -> None:
         """Queue a message that is written already, header included."""
         self.transcript.add(raw)
+        if raw[0] in _CERTIFICATES:
+            self.certificate = "shown" if len(raw) > _EMPTY_CERTIFICATE else "withheld"
         if self.trace is not None:
             self.trace.message("sent", self._send_epoch, raw[0], raw)
         self.records.send_handshake(raw)

@@ -235,6 +235,11 @@ class RecordLayer:
             raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
 
     @property
+    def nothing_came(self) -> bool:
+        """Whether not even the header of one record was seen."""
+        return self._first_record
+
+    @property
     def records_opened(self) -> int:
         """How many records the current read key has opened."""
         return self._read.sequence if self._read is not None else 0

@@ -51,7 +51,8 @@ class Recorder:
 
     Handshake messages are kept whole. Of records their sizes are kept, and what sealing and opening
     them cost. Of the first protected record of each direction that holds handshake messages both
-    forms are kept, as it was on the wire and what was inside, to look at one beside the other.
+    forms are kept, as it was on the wire and what was inside, to look at one beside the other; of
+    one that could not be opened, what was on the wire.
     Application data are not kept, in neither form, unless secrets are: then those of the first
     record of each direction.
 
@@ -267,7 +268,9 @@ class Recorder:
         content: bytes = b"",
     ) -> None:
         """One record on the wire."""
-        shows = self._shows(direction, epoch, content_type)
+        # One that could not be opened is the evidence of what went wrong.
+        is_closed = direction == "received" and content_size is None
+        shows = is_closed or self._shows(direction, epoch, content_type)
         self._note(
             RecordSeen(
                 self._now(),

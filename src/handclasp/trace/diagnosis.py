@@ -1,0 +1,419 @@
+"""Why a recorded handshake failed: the cause, the bytes that show it, whose fault it is.
+
+`diagnose` looks at nothing but the events, so it serves a live connection, a trace that was read
+back and a capture of other programs alike. What the library found itself is in the trace as
+`Failed`; an alert of the peer is read in the light of what this side had offered and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from handclasp.alerts import Cause, Shown, Situation, Stage, likely_causes
+from handclasp.errors import PeerAlertError, ProtocolError
+from handclasp.faults import Blame, Fault
+from handclasp.trace.events import (
+    AlertSeen,
+    BytesRefused,
+    Failed,
+    MessageSeen,
+    RecordSeen,
+    Settled,
+    TraceEvent,
+    TransportEnded,
+)
+from handclasp.trace.facts import message_of, role_of, version_of
+from handclasp.trace.fields import Field, fields_of
+from handclasp.wire import extensions, messages
+from handclasp.wire.iana import (
+    AlertDescription,
+    ContentType,
+    ExtensionType,
+    HandshakeType,
+    alert_name,
+    cipher_suite_name,
+    group_name,
+    signature_scheme_name,
+    version_name,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Bytes that show the cause.
+
+    Attributes:
+        what: where they stand, such as "cipher_suites in the client's ClientHello".
+        says: what they mean, in words.
+        octets: the bytes, or the first `MOST_SHOWN` of them.
+        size: how many there are.
+        start: where they begin in the message; None where they stand in none.
+        section: where they are defined.
+        at: the index of the event that holds them.
+    """
+
+    what: str
+    says: str
+    octets: bytes = field(repr=False)
+    size: int
+    start: int | None
+    section: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The story of one failure, seen from the side that recorded.
+
+    Attributes:
+        fault: its name in the catalogue, or "PEER_" and the alert that was received.
+        alert: the alert that was sent or received.
+        found_by: "local" or "peer": who gave up.
+        cause: what happened, in a sentence or two.
+        blame: whose fault it is, as far as that can be known.
+        fix: what to change on either end.
+        others: what else may be behind it, where an alert has several causes.
+        evidence: the bytes that show it.
+        after_handshake: whether the handshake had been complete.
+    """
+
+    fault: str
+    alert: str
+    found_by: str
+    cause: str
+    blame: Blame
+    fix: str
+    others: tuple[Cause, ...]
+    evidence: tuple[Evidence, ...]
+    after_handshake: bool
+
+
+MOST_SHOWN = 48
+"""Bytes of evidence that are shown; the trace has the rest."""
+
+
+def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
+    """The story of the failure in `events`; None where nothing failed."""
+    failed = next((event for event in events if isinstance(event, Failed)), None)
+    if failed is None:
+        return None
+    settled = any(isinstance(event, Settled) for event in events)
+    situation = situation_of(events)
+    evidence = tuple(_evidence(events, failed, situation))
+    if failed.origin == "peer":
+        number = _alert_number(events)
+        error = PeerAlertError(number, situation)
+        return Diagnosis(
+            fault=failed.fault,
+            alert=failed.alert,
+            found_by="peer",
+            cause=error.explanation,
+            blame=error.blame,
+            fix=error.fix,
+            others=error.causes[1:],
+            evidence=evidence,
+            after_handshake=settled,
+        )
+    return Diagnosis(
+        fault=failed.fault,
+        alert=failed.alert,
+        found_by="local",
+        cause=failed.message,
+        blame=_blame(failed.fault),
+        fix=failed.fix,
+        others=(),
+        evidence=evidence,
+        after_handshake=settled,
+    )
+
+
+def _blame(fault: str) -> Blame:
+    try:
+        return Fault[fault].blame
+    except KeyError:  # A trace of another version of this library.
+        return Blame.EITHER
+
+
+def situation_of(events: Sequence[TraceEvent]) -> Situation:
+    """What the side that recorded knew at the end, read from the messages."""
+    role = role_of(events)
+    hello = _last_hello(events)
+    answer = _answer(events)
+    settled = any(isinstance(event, Settled) for event in events)
+    stage: Stage = "established" if settled else "handshake"
+    if role == "client" and answer is None:
+        stage = "hello"
+    offer = _offer_of(hello) if hello is not None else _Offer()
+    return Situation(
+        role=role,
+        stage=stage,
+        version=version_of(answer) if answer is not None else None,
+        versions=offer.versions,
+        cipher_suites=offer.cipher_suites,
+        groups=offer.groups,
+        signature_schemes=offer.signature_schemes,
+        alpn=offer.alpn,
+        server_name=offer.server_name,
+        certificate=_certificate(events),
+    )
+
+
+@dataclass(slots=True)
+class _Offer:
+    """What a ClientHello holds, by name."""
+
+    versions: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    signature_schemes: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
+    server_name: str | None = None
+
+
+_NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
+    ExtensionType.SUPPORTED_VERSIONS: "versions",
+    ExtensionType.SUPPORTED_GROUPS: "groups",
+    ExtensionType.SIGNATURE_ALGORITHMS: "signature_schemes",
+    ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "alpn",
+    ExtensionType.SERVER_NAME: "server_name",
+}
+
+
+def _offer_of(hello: messages.ClientHello) -> _Offer:
+    offer = _Offer(
+        versions=(version_name(hello.legacy_version),),
+        cipher_suites=tuple(
+            name for name in map(cipher_suite_name, hello.cipher_suites) if name.startswith("TLS_")
+        ),
+    )
+    for kind, name in _NAMES_OF_EXTENSIONS.items():
+        data = hello.extensions.get(kind)
+        if data is not None:
+            try:
+                setattr(offer, name, _extension_value(kind, data))
+            except ProtocolError:
+                continue
+    return offer
+
+
+def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str | None:
+    match kind:
+        case ExtensionType.SUPPORTED_VERSIONS:
+            names = map(version_name, sorted(extensions.read_supported_versions(data)))
+            return tuple(name for name in names if name.startswith(("TLS", "SSL")))
+        case ExtensionType.SUPPORTED_GROUPS:
+            return tuple(_known(map(group_name, extensions.read_supported_groups(data))))
+        case ExtensionType.SIGNATURE_ALGORITHMS:
+            schemes = extensions.read_signature_algorithms(data)
+            return tuple(_known(map(signature_scheme_name, schemes)))
+        case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
+            return tuple(
+                name.decode("ascii", "backslashreplace") for name in extensions.read_alpn(data)
+            )
+        case _:
+            return extensions.read_server_name(data)
+
+
+def _known(names: Iterator[str]) -> Iterator[str]:
+    return (name for name in names if not name.startswith("GREASE"))
+
+
+def _certificate(events: Sequence[TraceEvent]) -> Shown:
+    for event in events:
+        if isinstance(event, MessageSeen) and event.direction == "sent":
+            if event.message_type == HandshakeType.COMPRESSED_CERTIFICATE:
+                return "shown"
+            if event.message_type == HandshakeType.CERTIFICATE:
+                return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
+    return "unasked"
+
+
+_EMPTY_CERTIFICATE = 8
+"""Bytes of a Certificate message without a certificate, at most."""
+
+
+def _last_hello(events: Sequence[TraceEvent]) -> messages.ClientHello | None:
+    for event in events[::-1]:
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:
+            message = message_of(event)
+            return message if isinstance(message, messages.ClientHello) else None
+    return None
+
+
+def _answer(events: Sequence[TraceEvent]) -> messages.ServerHello | None:
+    for event in events:
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.SERVER_HELLO:
+            message = message_of(event)
+            if isinstance(message, messages.ServerHello) and not message.is_hello_retry_request:
+                return message
+    return None
+
+
+def _alert_number(events: Sequence[TraceEvent]) -> int:
+    numbers = [
+        event.description
+        for event in events
+        if isinstance(event, AlertSeen)
+        and event.direction == "received"
+        and event.description != AlertDescription.CLOSE_NOTIFY
+    ]
+    return numbers[-1] if numbers else AlertDescription.INTERNAL_ERROR
+
+
+# Evidence
+
+_HELLO = "ClientHello"
+_WHERE: Mapping[str, tuple[str, ...]] = {
+    # The first of these fields that is there, in the last message of that name.
+    "NO_SHARED_VERSION": ("supported_versions", "legacy_version"),
+    "NO_SHARED_CIPHER_SUITE": ("cipher_suites",),
+    "NO_SHARED_GROUP": ("supported_groups",),
+    "NO_SHARED_SIGNATURE_SCHEME": ("signature_algorithms",),
+    "NO_SHARED_APPLICATION_PROTOCOL": ("application_layer_protocol_negotiation",),
+    "UNRECOGNIZED_NAME": ("server_name",),
+    "EXTENDED_MASTER_SECRET_MISSING": ("extensions",),
+    "INAPPROPRIATE_FALLBACK": ("cipher_suites",),
+}
+_OF_CERTIFICATES = (
+    "CERTIFICATE_",
+    "BAD_CERTIFICATE",
+    "UNSUPPORTED_CERTIFICATE",
+    "CLIENT_CERTIFICATE_",
+    "EMPTY_SERVER_CERTIFICATE",
+    "PIN_MISMATCH",
+    "TLSA_MISMATCH",
+    "TIMESTAMPS_MISSING",
+    "REVOCATION_UNKNOWN",
+)
+_CONTENT_NAMES = {int(kind): kind.name.lower() for kind in ContentType}
+_FROM_THE_WIRE = ("NOT_TLS", "PLAINTEXT_HTTP", "SSLV2_HELLO")
+_ENDS = ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE", "TRUNCATED", "HANDSHAKE_TIMEOUT")
+
+
+def _evidence(
+    events: Sequence[TraceEvent], failed: Failed, situation: Situation
+) -> Iterator[Evidence]:
+    if failed.origin == "peer":
+        yield from _of_alert(events)
+        causes = likely_causes(_alert_number(events), situation)
+        for cause in causes[:1]:
+            yield from _of_fault(events, cause.fault, "sent", situation)
+        return
+    if failed.fault in _FROM_THE_WIRE:
+        yield from _of_wire(events)
+    elif failed.fault in _ENDS:
+        yield from _of_end(events, failed.fault)
+    else:
+        found = list(_of_fault(events, failed.fault, "received", situation))
+        yield from found or _of_last(events)
+
+
+def _of_fault(
+    events: Sequence[TraceEvent], fault: str, direction: str, situation: Situation
+) -> Iterator[Evidence]:
+    """The field that a fault of the catalogue is about."""
+    if fault in _WHERE:
+        kinds: tuple[HandshakeType, ...] = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
+        names = _WHERE[fault]
+    elif fault.startswith(_OF_CERTIFICATES):
+        kinds = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+        names = ("certificate_list", "compressed_certificate_message")
+    else:
+        return
+    for at in range(len(events) - 1, -1, -1):
+        event = events[at]
+        if (
+            isinstance(event, MessageSeen)
+            and event.direction == direction
+            and event.message_type in kinds
+        ):
+            yield from _of_message(event, at, names, situation.role)
+            return
+
+
+def _of_message(event: MessageSeen, at: int, names: Sequence[str], role: str) -> Iterator[Evidence]:
+    tree = fields_of(event.raw, event.epoch)
+    other = "server" if role == "client" else "client"
+    sender = role if event.direction == "sent" else other
+    where = f"the {sender}'s {tree.name}"
+    for name in names:
+        found = _named(tree, name)
+        if found is not None:
+            yield _of_field(event, at, found, f"{name} in {where}")
+            return
+    yield _of_field(event, at, tree, where)
+
+
+def _named(tree: Field, name: str) -> Field | None:
+    if tree.name == name:
+        return tree
+    return next((found for part in tree.parts if (found := _named(part, name))), None)
+
+
+def _of_field(event: MessageSeen, at: int, told: Field, what: str) -> Evidence:
+    octets = event.raw[told.start : told.end]
+    return Evidence(
+        what, told.value, octets[:MOST_SHOWN], len(octets), told.start, told.section, at
+    )
+
+
+def _of_alert(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
+    for at in range(len(events) - 1, -1, -1):
+        event = events[at]
+        if isinstance(event, AlertSeen) and event.direction == "received":
+            octets = bytes([event.level & 0xFF, event.description & 0xFF])
+            level = {1: "warning", 2: "fatal"}.get(event.level, f"level {event.level}")
+            says = f"{level}, {alert_name(event.description)}"
+            section = "RFC 8446 section 6"
+            yield Evidence("the alert that was received", says, octets, 2, None, section, at)
+            return
+
+
+def _of_wire(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
+    """What came that is no TLS."""
+    for at, event in enumerate(events):
+        if isinstance(event, BytesRefused):
+            octets = event.data[:MOST_SHOWN]
+            says = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in octets)
+            size = len(event.data)
+            yield Evidence("the first bytes that were received", says, octets, size, None, "", at)
+            return
+
+
+def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
+    """How much had been said when it ended."""
+    sizes = {"sent": 0, "received": 0}
+    last, end = -1, -1
+    for at, event in enumerate(events):
+        if isinstance(event, RecordSeen):
+            sizes[event.direction] += event.size
+            last = at if event.direction == "received" else last
+        elif isinstance(event, TransportEnded):
+            end = at
+    how = {
+        "RESET_DURING_HANDSHAKE": "a TCP reset",
+        "HANDSHAKE_TIMEOUT": "no more within the time",
+    }.get(fault, "the end of the transport (FIN)")
+    says = f"after {sizes['received']:,} bytes in records received, {sizes['sent']:,} sent"
+    yield Evidence(how, says, b"", 0, None, "", max(end, last, 0))
+    if last >= 0:
+        yield from _of_last(events)
+
+
+def _of_last(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
+    """What came last: a message that was read whole, or else a record that did not get so far."""
+    for at in range(len(events) - 1, -1, -1):
+        event = events[at]
+        if isinstance(event, MessageSeen) and event.direction == "received":
+            yield from _of_message(event, at, (), role_of(events))
+            return
+        if isinstance(event, RecordSeen) and event.direction == "received":
+            name = _CONTENT_NAMES.get(event.content_type, f"content type {event.content_type}")
+            says = f"{name}, {event.size:,} bytes with its header, {event.epoch} keys"
+            if event.epoch == "plaintext":
+                says = f"{name}, {event.size:,} bytes with its header, in the clear"
+            octets = event.wire[:MOST_SHOWN]
+            size = event.size
+            yield Evidence("the record that came last", says, octets, size, None, "", at)
+            return

@@ -1,0 +1,603 @@
+"""Each thing that goes wrong in real life gets its own story, on whichever end we are.
+
+The peers are OpenSSL's programs and the `ssl` module, programs that speak no TLS, and a middlebox.
+Each story names the cause, shows the bytes, says whose fault it is and what to change.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.failures.conftest import (
+    SECONDS,
+    Story,
+    abort,
+    answering,
+    client_story,
+    files,
+    mangling,
+    openssl_client,
+    openssl_server,
+    saying,
+    server_story,
+    words,
+)
+from tests.pki import Leaf, Pki
+
+from handclasp import ClientAuth, ClientConfig, ServerConfig
+
+pytestmark = pytest.mark.timeout(60)
+
+OLD = ("-cipher", "ALL:@SECLEVEL=0")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One failure: how the peer is set up, how we are, and what has to be told.
+
+    Attributes:
+        peer: flags of OpenSSL's program.
+        ours: settings of our config.
+        fault, blame: as in the diagnosis.
+        cause, fix, shown: words in the cause, in the advice and in what the evidence shows.
+        likely: for an alert of the peer's, the fault that is held to be behind it.
+    """
+
+    id: str
+    fault: str
+    blame: str
+    peer: tuple[str, ...] = ()
+    ours: dict[str, Any] = field(default_factory=dict)
+    key_type: str = "ecdsa-p256"
+    cause: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    likely: str | None = None
+
+
+def check(case: Case, story: Story) -> None:
+    diagnosis = story.diagnosis
+    assert (diagnosis.fault, diagnosis.blame) == (case.fault, case.blame), diagnosis
+    words(diagnosis.cause, case.cause)
+    words(diagnosis.fix, case.fix)
+    words(story.shown, case.shown)
+    assert diagnosis.evidence
+    if case.likely is not None:
+        assert story.error.causes[0].fault == case.likely
+        assert story.error.explanation == diagnosis.cause
+
+
+# Negotiation, with our client
+
+FAILURE = "PEER_HANDSHAKE_FAILURE"
+
+AS_CLIENT = [
+    Case(
+        "a server of TLS 1.2, and TLS 1.3 wanted",
+        "PEER_PROTOCOL_VERSION", "either", ("-tls1_2",), {"versions": ["TLSv1.3"]},
+        cause=("does not speak TLS 1.3", "alone was offered"),
+        fix=("On this end: Offer TLS 1.2", "On the other end: Enable TLS 1.3"),
+        shown=("fatal, protocol_version", "supported_versions in the client's ClientHello"),
+        likely="NO_SHARED_VERSION",
+    ),
+    Case(
+        "a server of TLS 1.3, and TLS 1.2 wanted",
+        "PEER_PROTOCOL_VERSION", "either", ("-tls1_3",), {"versions": ["TLSv1.2"]},
+        cause=("does not speak TLS 1.2",), fix=("Offer TLS 1.3",),
+        likely="NO_SHARED_VERSION",
+    ),
+    Case(
+        "a server of TLS 1.0",
+        "PEER_PROTOCOL_VERSION", "either", ("-tls1", *OLD),
+        cause=("neither TLSv1.2 nor TLSv1.3", "older than both"),
+        fix=("Update the server",),
+        likely="NO_SHARED_VERSION",
+    ),
+    Case(
+        "no shared suite",
+        FAILURE, "either", ("-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"),
+        {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"], "versions": ["TLSv1.3"]},
+        cause=("none of the cipher suites", "TLS_CHACHA20_POLY1305_SHA256"),
+        fix=("On this end: Enable TLS_AES_128_GCM_SHA256",),
+        shown=("fatal, handshake_failure", "cipher_suites in the client's ClientHello"),
+        likely="NO_SHARED_CIPHER_SUITE",
+    ),
+    Case(
+        "no shared suite in TLS 1.2",
+        FAILURE, "either", ("-tls1_2",),
+        {"cipher_suites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], "versions": ["TLSv1.2"]},
+        cause=("none of the cipher suites", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        fix=("that go with the certificate's key",),
+        likely="NO_SHARED_CIPHER_SUITE",
+    ),
+    Case(
+        "a server with old suites only",
+        FAILURE, "either", ("-tls1_2", "-cipher", "AES128-SHA"), key_type="rsa-2048",
+        cause=("forward secrecy", "old servers"),
+        likely="NO_SHARED_CIPHER_SUITE",
+    ),
+    Case(
+        "no shared group",
+        FAILURE, "either", ("-groups", "P-256:X25519"),
+        {"groups": ["secp384r1"], "versions": ["TLSv1.3"]},
+        cause=("none of the groups", "secp384r1"), fix=("Enable X25519 or secp256r1",),
+        shown=("supported_groups in the client's ClientHello", "secp384r1"),
+        likely="NO_SHARED_GROUP",
+    ),
+    Case(
+        "no shared signature scheme",
+        FAILURE, "either", (), {"signature_schemes": ["ed25519"], "versions": ["TLSv1.3"]},
+        cause=("no certificate that signs", "ed25519"),
+        fix=("On this end: Offer the signature scheme",),
+        shown=("signature_algorithms in the client's ClientHello: ed25519",),
+        likely="NO_SHARED_SIGNATURE_SCHEME",
+    ),
+    Case(
+        "no shared application protocol",
+        "PEER_NO_APPLICATION_PROTOCOL", "either", ("-alpn", "h2"), {"alpn": ["smtp"]},
+        cause=("none of the application protocols", "smtp"), fix=("or none",),
+        shown=("application_layer_protocol_negotiation in the client's ClientHello: smtp",),
+        likely="NO_SHARED_APPLICATION_PROTOCOL",
+    ),
+    Case(
+        "a name that is not served",
+        "PEER_UNRECOGNIZED_NAME", "either",
+        ("-servername", "else.test", "-servername_fatal"), {"versions": ["TLSv1.3"]},
+        cause=("does not serve the name", "localhost"), fix=("Connect by a name",),
+        shown=("server_name in the client's ClientHello: localhost",),
+        likely="UNRECOGNIZED_NAME",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AS_CLIENT, ids=lambda case: case.id)
+def test_our_client_and_openssl(case: Case, pki: Pki, tmp_path: Path) -> None:
+    shown = files(tmp_path, pki, key_type=case.key_type)
+    second = ["-cert2", shown.chain, "-key2", shown.key] if "-servername" in case.peer else []
+    with openssl_server(tmp_path, *shown.shown, *second, *case.peer) as port:
+        story = client_story(port, ClientConfig(trust=pki.trust, **case.ours))
+    check(case, story)
+    assert story.diagnosis.found_by == "peer"
+
+
+def one_suite(context: ssl.SSLContext) -> None:
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+
+
+def one_group(context: ssl.SSLContext) -> None:
+    context.set_ecdh_curve("secp384r1")
+
+
+def keys_of_ecdsa(context: ssl.SSLContext) -> None:
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+
+
+# What the server is told, what our client offers, and the same offer for the `ssl` module.
+THREE_CAUSES: dict[str, tuple[tuple[str, ...], dict[str, Any], Callable[[Any], None]]] = {
+    "NO_SHARED_CIPHER_SUITE": (
+        ("-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"),
+        {"versions": ["TLSv1.2"], "cipher_suites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]},
+        one_suite,
+    ),
+    "NO_SHARED_GROUP": (("-groups", "P-256"), {"groups": ["secp384r1"]}, one_group),
+    "NO_SHARED_SIGNATURE_SCHEME": (
+        (),
+        {"signature_schemes": ["ecdsa_secp256r1_sha256"]},
+        keys_of_ecdsa,
+    ),
+}
+
+
+def test_three_causes_of_one_alert(pki: Pki, tmp_path: Path) -> None:
+    """Where `ssl` has one sentence for three causes, we have three."""
+    shown = files(tmp_path, pki, key_type="rsa-2048")
+    told_by_ssl: list[str] = []
+    advised: set[str] = set()
+    for fault, (flags, ours, narrow) in THREE_CAUSES.items():
+        context = ssl.create_default_context(cafile=shown.ca)
+        narrow(context)
+        with openssl_server(tmp_path, *shown.shown, *flags) as port:
+            with (
+                socket.create_connection(("127.0.0.1", port), SECONDS) as sock,
+                pytest.raises(ssl.SSLError) as caught,
+            ):
+                context.wrap_socket(sock, server_hostname="localhost")
+            told_by_ssl.append(str(caught.value))
+            story = client_story(port, ClientConfig(trust=pki.trust, **ours))
+        assert story.error.alert == "handshake_failure"
+        assert story.error.causes[0].fault == fault
+        advised.add(story.error.fix)
+    assert all("sslv3 alert handshake failure" in told for told in told_by_ssl)
+    assert len(set(told_by_ssl)) == 1
+    assert len(advised) == 3
+
+
+# Negotiation, with our server
+
+AS_SERVER = [
+    Case(
+        "a client of TLS 1.2, and TLS 1.3 wanted",
+        "NO_SHARED_VERSION", "either", ("-tls1_2",), {"versions": ["TLSv1.3"]},
+        cause=("offered: TLSv1.2",), fix=("Enable TLS 1.3",),
+        shown=("legacy_version in the client's ClientHello: TLSv1.2",),
+    ),
+    Case(
+        "a client of TLS 1.0",
+        "NO_SHARED_VERSION", "either", ("-tls1", *OLD), cause=("offered: TLSv1.0",),
+        shown=("legacy_version in the client's ClientHello: TLSv1.0",),
+    ),
+    Case(
+        "no shared suite",
+        "NO_SHARED_CIPHER_SUITE", "either",
+        ("-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"),
+        {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"], "versions": ["TLSv1.3"]},
+        cause=("share no cipher suite", "TLS_AES_256_GCM_SHA384"),
+        fix=("On this end: Allow one of the suites",),
+        shown=("cipher_suites in the client's ClientHello: TLS_AES_256_GCM_SHA384",),
+    ),
+    Case(
+        "no shared group",
+        "NO_SHARED_GROUP", "either", ("-groups", "P-521"), {"groups": ["X25519"]},
+        cause=("share no group", "secp521r1"), shown=("supported_groups", "secp521r1"),
+    ),
+    Case(
+        "no shared signature scheme",
+        "NO_SHARED_SIGNATURE_SCHEME", "either",
+        ("-sigalgs", "rsa_pss_rsae_sha256", "-tls1_3"),
+        cause=("rsa_pss_rsae_sha256",), fix=("Add a credential of another key type",),
+        shown=("signature_algorithms in the client's ClientHello: rsa_pss_rsae_sha256",),
+    ),
+    Case(
+        "no shared application protocol",
+        "NO_SHARED_APPLICATION_PROTOCOL", "either", ("-alpn", "smtp"), {"alpn": ["h2"]},
+        cause=("share no application protocol", "smtp"), fix=("Add one of the offered protocols",),
+        shown=("application_layer_protocol_negotiation", "smtp"),
+    ),
+    Case(
+        "a name that is not served",
+        "UNRECOGNIZED_NAME", "either", ("-servername", "else.test"), {"strict_server_name": True},
+        cause=("else.test",), fix=("Add a credential for this name",),
+        shown=("server_name in the client's ClientHello: else.test",),
+    ),
+    Case(
+        "a client that does not know our authority",
+        "PEER_UNKNOWN_CA", "either", ("-no-CAfile", "-no-CApath", "-no-CAstore"),
+        cause=("trusts", "intermediate"), fix=("full chain", "Trust the authority"),
+        shown=("fatal, unknown_ca", "the server's Certificate"),
+        likely="CERTIFICATE_UNTRUSTED",
+    ),
+    Case(
+        "a client that expects another name",
+        "PEER_BAD_CERTIFICATE", "either", ("-CAfile", "CA", "-verify_hostname", "else.test"),
+        cause=("another name",), fix=("covers the name",), shown=("fatal, bad_certificate",),
+        likely="CERTIFICATE_NAME_MISMATCH",
+    ),
+    Case(
+        "a client whose clock is ahead",
+        "PEER_CERTIFICATE_EXPIRED", "either", ("-CAfile", "CA", "-attime", "4102444800"),
+        cause=("clock of the client",), fix=("Check the clock of the client",),
+        shown=("fatal, certificate_expired",),
+        likely="CERTIFICATE_EXPIRED",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AS_SERVER, ids=lambda case: case.id)
+def test_our_server_and_openssl(case: Case, pki: Pki, tmp_path: Path) -> None:
+    ca = files(tmp_path, pki).ca
+    flags = [ca if flag == "CA" else flag for flag in case.peer]
+    config = ServerConfig(credentials=pki.server(), **case.ours)
+    check(case, server_story(config, openssl_client(*flags), talks=True))
+
+
+# Certificates
+
+NOW = datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A server's certificate that our client refuses."""
+
+    id: str
+    fault: str
+    leaf: Leaf = field(default_factory=Leaf)
+    trusted: bool = True
+    complete: bool = True
+    clock: datetime | None = None
+    cause: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+
+
+JUDGED = [
+    Judged(
+        "another host", "CERTIFICATE_NAME_MISMATCH", Leaf(("else.test",)),
+        cause=("else.test", "localhost"), fix=("Connect by a name that is in the certificate",),
+    ),
+    Judged(
+        "expired", "CERTIFICATE_EXPIRED",
+        Leaf(not_before=NOW - timedelta(90), not_after=NOW - timedelta(1)),
+        cause=("expired at", "the clock here says"), fix=("Renew", "Check the clock"),
+    ),
+    Judged(
+        "not trusted", "CERTIFICATE_UNTRUSTED", trusted=False,
+        fix=("On this end: If the issuer is yours, trust it",),
+    ),
+    Judged(
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", complete=False,
+        cause=("a middle authority",), fix=("Send the intermediate certificates",),
+    ),
+    Judged(
+        "with a clock that is behind", "CERTIFICATE_NOT_YET_VALID",
+        clock=NOW - timedelta(days=4000),
+        cause=("is valid from", "the clock here says"), fix=("Check the clock of this machine",),
+    ),
+    Judged(
+        "with a clock that is ahead", "CERTIFICATE_EXPIRED", clock=NOW + timedelta(days=40000),
+        cause=("the clock here says",), fix=("Check the clock of this machine",),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.id)
+def test_certificates_that_our_client_refuses(
+    case: Judged, pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    between = pki.intermediate("a middle authority")
+    shown = files(tmp_path, between, case.leaf, with_path=case.complete)
+    config = ClientConfig(
+        trust=(pki if case.trusted else other_pki).trust,
+        **({"clock": lambda: case.clock} if case.clock is not None else {}),
+    )
+    with openssl_server(tmp_path, *shown.shown) as port:
+        story = client_story(port, config)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (case.fault, "either")
+    words(story.diagnosis.cause, case.cause)
+    words(story.diagnosis.fix, case.fix)
+    assert "the server's" in story.shown
+    assert "Certificate" in story.shown
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("sent", ["nothing", "another authority's", "expired"])
+def test_client_certificates_with_the_server_of_openssl(
+    sent: str, version: str, pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    shown = files(tmp_path, pki)
+    credentials = {
+        "nothing": None,
+        "another authority's": other_pki.client(),
+        "expired": pki.credentials(
+            Leaf(
+                (),
+                "a client",
+                purpose=_client_purpose(),
+                not_before=NOW - timedelta(90),
+                not_after=NOW - timedelta(1),
+            )
+        ),
+    }[sent]
+    flags = ["-Verify", "2", "-verify_return_error", "-CAfile", shown.ca]
+    config = ClientConfig(trust=pki.trust, versions=[version], credentials=credentials)
+    with openssl_server(tmp_path, *shown.shown, *flags) as port:
+        story = client_story(port, config, talks=True)
+    alert, fault, blame, word = {
+        "nothing": (
+            "certificate_required" if version == "TLSv1.3" else "handshake_failure",
+            "CLIENT_CERTIFICATE_MISSING" + ("" if version == "TLSv1.3" else "12"),
+            "local",
+            "this side has shown none",
+        ),
+        "another authority's": ("unknown_ca", "CERTIFICATE_UNTRUSTED", "either", "authority"),
+        "expired": ("certificate_expired", "CERTIFICATE_EXPIRED", "either", "clock of the server"),
+    }[sent]
+    assert story.error.alert == alert
+    assert story.error.causes[0].fault == fault
+    assert story.diagnosis.blame == blame
+    assert word in story.diagnosis.cause
+    assert f"fatal, {alert}" in story.shown
+    assert story.diagnosis.after_handshake == (version == "TLSv1.3")
+
+
+def _client_purpose() -> Any:
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    return ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("sent", ["nothing", "another authority's"])
+def test_client_certificates_with_our_server(
+    sent: str, version: str, pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    flags = [{"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}[version], "-CAfile"]
+    flags.append(files(tmp_path, pki).ca)
+    if sent != "nothing":
+        leaf = Leaf((), "a client", purpose=_client_purpose())
+        theirs = files(tmp_path, other_pki, leaf, name="client")
+        flags += ["-cert", theirs.chain, "-key", theirs.key]
+    config = ServerConfig(
+        credentials=pki.server(), client_auth=ClientAuth.REQUIRED, trust=pki.trust
+    )
+    story = server_story(config, openssl_client(*flags))
+    if sent == "nothing":
+        assert story.diagnosis.fault.startswith("CLIENT_CERTIFICATE_MISSING")
+        assert story.diagnosis.blame == "peer"
+        assert "Give the client a certificate" in story.diagnosis.fix
+    else:
+        assert (story.diagnosis.fault, story.diagnosis.blame) == ("CERTIFICATE_UNTRUSTED", "either")
+    assert "the client's Certificate" in story.shown
+
+
+# What is no TLS, or ends before its time
+
+SSLV3_HELLO = (
+    b"\x16\x03\x00\x00\x2d\x01\x00\x00\x29\x03\x00" + bytes(33) + b"\x00\x02\x00\x0a\x01\x00"
+)
+"""A ClientHello of SSL 3.0 with one suite, as clients of the last century sent it."""
+SSLV3_ALERT = b"\x15\x03\x00\x00\x02\x02\x28"
+SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
+REDIS = b"-ERR unknown command\r\n"
+HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+
+def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socket], None]:
+    """Reads the hello, and says something."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.recv(65536)
+        if answer:
+            sock.sendall(answer)
+        if reset:
+            abort(sock)
+            return
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("talk", "fault", "cause", "fix", "shown"),
+    [
+        (reading_and(HTTP), "PLAINTEXT_HTTP", "plain HTTP", "Check the port", "HTTP/1.1 400"),
+        (reading_and(SSH), "NOT_TLS", "not TLS at all", "Check that host and port", "SSH-2.0"),
+        (reading_and(REDIS), "NOT_TLS", "not TLS at all", "Speak TLS on this port", "-ERR"),
+        (
+            reading_and(b""), "CLOSED_DURING_HANDSHAKE", "said nothing at all",
+            "belong to a TLS service", "the end of the transport (FIN)",
+        ),
+        (
+            reading_and(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"), "CLOSED_DURING_HANDSHAKE",
+            "in the middle of a record", "other end's log", "(FIN)",
+        ),
+        (
+            reading_and(b"", reset=True), "RESET_DURING_HANDSHAKE", "reset (TCP RST)", "firewalls",
+            "a TCP reset",
+        ),
+        (
+            reading_and(SSLV3_ALERT), "PEER_HANDSHAKE_FAILURE", "cipher suites", "On this end",
+            "fatal, handshake_failure",
+        ),
+    ],
+    ids=["http", "ssh", "redis", "closed", "cut", "reset", "sslv3"],
+)  # fmt: skip
+def test_our_client_and_what_is_no_tls(
+    talk: Callable[[socket.socket], None], fault: str, cause: str, fix: str, shown: str, pki: Pki
+) -> None:
+    with answering(talk) as port:
+        story = client_story(port, ClientConfig(trust=pki.trust))
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, "either")
+    assert cause in story.diagnosis.cause
+    assert fix in story.diagnosis.fix
+    assert shown in story.shown
+
+
+@pytest.mark.parametrize(
+    ("visit", "fault", "cause", "shown"),
+    [
+        (saying(b"GET / HTTP/1.1\r\n\r\n"), "PLAINTEXT_HTTP", "plain HTTP", "GET / HTTP/1.1"),
+        (saying(SSH), "NOT_TLS", "not TLS", "SSH-2.0"),
+        (saying(SSLV3_HELLO), "NO_SHARED_VERSION", "SSLv3", "legacy_version in the client's"),
+        (saying(b""), "CLOSED_DURING_HANDSHAKE", "said nothing at all", "(FIN)"),
+        (saying(SSLV3_HELLO[:20]), "CLOSED_DURING_HANDSHAKE", "middle of a record", "(FIN)"),
+        (saying(b"\x16\x03", reset=True), "RESET_DURING_HANDSHAKE", "reset", "a TCP reset"),
+    ],
+    ids=["http", "ssh", "sslv3", "closed", "cut", "reset"],
+)
+def test_our_server_and_what_is_no_tls(
+    visit: Callable[[int], None], fault: str, cause: str, shown: str, pki: Pki
+) -> None:
+    story = server_story(ServerConfig(credentials=pki.server()), visit)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, "either")
+    assert cause in story.diagnosis.cause
+    assert story.diagnosis.fix
+    assert shown in story.shown
+
+
+def test_a_server_that_cuts_the_data_off(pki: Pki, tmp_path: Path) -> None:
+    shown = files(tmp_path, pki)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown.chain, shown.key)
+
+    def talk(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            tls.recv(65536)
+            tls.sendall(b"half of it")
+            # Not `unwrap`: no close_notify.
+            socket.socket.shutdown(tls, socket.SHUT_RDWR)
+
+    with answering(talk) as port:
+        story = client_story(port, ClientConfig(trust=pki.trust), talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("TRUNCATED", "peer")
+    assert story.diagnosis.after_handshake
+    assert "(FIN)" in story.shown
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_a_middlebox_that_mangles_what_our_client_reads(
+    version: str, pki: Pki, tmp_path: Path
+) -> None:
+    shown = files(tmp_path, pki)
+    config = ClientConfig(trust=pki.trust, versions=[version])
+    with openssl_server(tmp_path, *shown.shown) as port, mangling(port, None, 0) as mine:
+        story = client_story(mine, config, talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
+    assert "changed on the way" in story.diagnosis.cause
+    assert "proxy" in story.diagnosis.fix
+    assert "record that came last: application_data" in story.shown
+    (record,) = story.diagnosis.evidence
+    assert record.octets[:3] == b"\x17\x03\x03"
+
+
+def test_a_middlebox_that_mangles_what_our_client_says(pki: Pki, tmp_path: Path) -> None:
+    shown = files(tmp_path, pki)
+    with openssl_server(tmp_path, *shown.shown) as port, mangling(port, 1, None) as mine:
+        story = client_story(mine, ClientConfig(trust=pki.trust), talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("PEER_BAD_RECORD_MAC", "network")
+    assert "something on the way has changed it" in story.diagnosis.cause
+    assert "fatal, bad_record_mac" in story.shown
+
+
+def test_a_middlebox_that_mangles_what_our_server_reads(pki: Pki, tmp_path: Path) -> None:
+    ca = files(tmp_path, pki).ca
+
+    def visit(port: int) -> None:
+        with mangling(port, 0, None) as mine:
+            openssl_client("-CAfile", ca)(mine)
+
+    story = server_story(ServerConfig(credentials=pki.server()), visit)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
+    assert "the record that came last" in story.shown
+
+
+def test_a_server_that_never_answers(pki: Pki) -> None:
+    with answering(lambda sock: [None for _ in iter(lambda: sock.recv(65536), b"")]) as port:
+        story = client_story(port, ClientConfig(trust=pki.trust, handshake_timeout=0.3))
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "either")
+    assert "in time" in story.diagnosis.cause
+    assert "handshake_timeout" in story.diagnosis.fix
+    assert "no more within the time" in story.shown
+    assert "after 0 bytes in records received" in story.shown
+
+
+def test_a_client_that_never_speaks(pki: Pki) -> None:
+    def visit(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), SECONDS) as sock, suppress(OSError):
+            while sock.recv(65536):
+                pass
+
+    config = ServerConfig(credentials=pki.server(), handshake_timeout=0.3)
+    story = server_story(config, visit)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "either")

@@ -1,0 +1,147 @@
+"""What alerts of the peer mean: the likeliest cause by what this side offered and showed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handclasp import ClientConfig, Fault, PeerAlertError
+from handclasp.alerts import Situation, likely_causes
+from handclasp.faults import Blame
+from handclasp.wire.iana import AlertDescription
+
+_CONFIG = ClientConfig()
+WIDE = Situation(
+    role="client",
+    stage="hello",
+    versions=tuple(_CONFIG.versions),
+    cipher_suites=tuple(_CONFIG.cipher_suites),
+    groups=tuple(_CONFIG.groups),
+    signature_schemes=tuple(_CONFIG.signature_schemes),
+    server_name="localhost",
+)
+SERVER = Situation(role="server", stage="handshake", version="TLSv1.3")
+HANDSHAKE_FAILURE = AlertDescription.HANDSHAKE_FAILURE
+
+
+def faults(alert: int, situation: Situation) -> list[str]:
+    return [cause.fault for cause in likely_causes(alert, situation)]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "likeliest"),
+    [
+        ({}, "NO_SHARED_CIPHER_SUITE"),
+        ({"groups": ("secp521r1",)}, "NO_SHARED_GROUP"),
+        ({"signature_schemes": ("ed448",)}, "NO_SHARED_SIGNATURE_SCHEME"),
+        ({"signature_schemes": ("ecdsa_secp256r1_sha256",)}, "NO_SHARED_SIGNATURE_SCHEME"),
+        ({"cipher_suites": ("TLS_AES_256_GCM_SHA384",)}, "NO_SHARED_CIPHER_SUITE"),
+        (
+            {
+                "versions": ("TLSv1.2",),
+                "cipher_suites": ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",),
+            },
+            "NO_SHARED_CIPHER_SUITE",
+        ),
+    ],
+)
+def test_what_is_narrow_is_the_likeliest(
+    narrow: dict[str, tuple[str, ...]], likeliest: str
+) -> None:
+    found = faults(HANDSHAKE_FAILURE, replace(WIDE, **narrow))
+    assert found[0] == likeliest
+    assert sorted(found) == [
+        "NO_SHARED_CIPHER_SUITE",
+        "NO_SHARED_GROUP",
+        "NO_SHARED_SIGNATURE_SCHEME",
+    ]
+
+
+def test_without_a_name_that_may_be_the_cause() -> None:
+    assert "UNRECOGNIZED_NAME" in faults(HANDSHAKE_FAILURE, replace(WIDE, server_name=None))
+
+
+@pytest.mark.parametrize(
+    ("certificate", "fault", "blame"),
+    [
+        ("withheld", "CLIENT_CERTIFICATE_MISSING12", Blame.LOCAL),
+        ("shown", "CERTIFICATE_UNTRUSTED", Blame.EITHER),
+    ],
+)
+def test_after_the_hello_it_is_the_certificate(certificate: str, fault: str, blame: Blame) -> None:
+    situation = replace(WIDE, stage="handshake", version="TLSv1.2", certificate=certificate)
+    (cause,) = likely_causes(HANDSHAKE_FAILURE, situation)
+    assert (cause.fault, cause.blame) == (fault, blame)
+
+
+def test_the_blame_is_seen_from_here() -> None:
+    """What the peer found to be its peer's fault is ours."""
+    (cause,) = likely_causes(AlertDescription.CERTIFICATE_REQUIRED, WIDE)
+    assert cause.blame is Blame.LOCAL
+    assert "On this end: Give the client a certificate" in cause.fix
+    assert Fault.CLIENT_CERTIFICATE_MISSING.blame is Blame.PEER
+
+
+@pytest.mark.parametrize(
+    ("versions", "word"),
+    [
+        (("TLSv1.3",), "does not speak TLS 1.3"),
+        (("TLSv1.2",), "does not speak TLS 1.2"),
+        (("TLSv1.2", "TLSv1.3"), "neither TLSv1.2 nor TLSv1.3"),
+    ],
+)
+def test_versions_that_are_refused(versions: tuple[str, ...], word: str) -> None:
+    (cause,) = likely_causes(AlertDescription.PROTOCOL_VERSION, replace(WIDE, versions=versions))
+    assert word in cause.sentence
+
+
+def test_roles_are_told_apart() -> None:
+    for alert in ("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED"):
+        number = AlertDescription[alert]
+        here = likely_causes(number, replace(WIDE, stage="established", certificate="shown"))
+        there = likely_causes(number, SERVER)
+        assert here[0].sentence != there[0].sentence, alert
+
+
+def test_an_error_takes_over_the_likeliest() -> None:
+    error = PeerAlertError(HANDSHAKE_FAILURE, replace(WIDE, groups=("secp521r1",)))
+    assert error.causes[0].fault == "NO_SHARED_GROUP"
+    assert error.explanation == error.causes[0].sentence
+    assert error.explanation in str(error)
+    assert error.fix == error.causes[0].fix
+    assert error.fix in error.__notes__
+    assert error.fault == "PEER_HANDSHAKE_FAILURE"
+
+
+def test_without_a_situation_it_says_what_is_true_of_all() -> None:
+    error = PeerAlertError(HANDSHAKE_FAILURE)
+    assert error.causes == ()
+    assert error.explanation
+
+
+SITUATIONS = st.builds(
+    Situation,
+    role=st.sampled_from(["client", "server"]),
+    stage=st.sampled_from(["hello", "handshake", "established"]),
+    version=st.sampled_from([None, "TLSv1.2", "TLSv1.3"]),
+    versions=st.sampled_from([(), ("TLSv1.2",), ("TLSv1.3",), ("TLSv1.2", "TLSv1.3")]),
+    cipher_suites=st.just(()) | st.just(WIDE.cipher_suites),
+    groups=st.just(()) | st.just(WIDE.groups),
+    alpn=st.just(()) | st.just(("h2",)),
+    server_name=st.none() | st.just("localhost"),
+    certificate=st.sampled_from(["shown", "withheld", "unasked"]),
+)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 255), SITUATIONS)
+def test_every_cause_is_complete(alert: int, situation: Situation) -> None:
+    for cause in likely_causes(alert, situation):
+        assert cause.fault in Fault.__members__
+        assert cause.sentence.endswith(".")
+        assert cause.sentence[0].isupper()
+        assert cause.fix
+        assert isinstance(cause.blame, Blame)
