@@ -538,8 +538,10 @@ class _Connection(Generic[Config]):
         reaction = post.receive(raw)
         if reaction is Reaction.KEYS_UPDATED:
             self._events.append(KeysUpdated())
-        elif reaction is Reaction.NO_RENEGOTIATION and not self._closed:
-            self._send_alert(AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)
+
+    def _decline(self) -> None:
+        """The peer asked for a renegotiation."""
+        self._send_alert(AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)
 
     def _receive_change_cipher_spec(self) -> None:
         """In TLS 1.2 it is a step of the handshake, and has no other place."""
@@ -566,7 +568,9 @@ class _Connection(Generic[Config]):
         limits, is_client = self._config.limits, self._is_client
         if isinstance(settled, Settled12):
             self._tls_unique = settled.tls_unique
-            self._post = PostHandshake12(limits, is_client=is_client, trace=self._trace)
+            self._post = PostHandshake12(
+                limits, self._decline, is_client=is_client, trace=self._trace
+            )
         else:
             self._post = PostHandshake13(
                 self._records, settled, limits, is_client=is_client, trace=self._trace

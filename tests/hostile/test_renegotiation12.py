@@ -105,14 +105,14 @@ def test_going_on_all_the_same(meet: Meet, kind: int) -> None:
     encounter = meet()
     ask(encounter)
     encounter.peer.send_record(HANDSHAKE, handshake_message(kind, bytes(12)))
-    refused_after(encounter.run(), 1, Fault.UNEXPECTED_MESSAGE)
+    refused(encounter.run(), Fault.UNEXPECTED_MESSAGE)
 
 
 def test_change_cipher_spec_of_a_renegotiation(meet: Meet) -> None:
     encounter = meet()
     ask(encounter)
     encounter.peer.send_record(ContentType.CHANGE_CIPHER_SPEC, b"\1")
-    refused_after(encounter.run(), 1, Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+    refused(encounter.run(), Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
 
 
 @pytest.mark.parametrize("body", [b"\0", bytes(100)])
@@ -156,13 +156,13 @@ def test_asking_up_to_the_limit(meet: Meet) -> None:
         ask(encounter, LIMIT)
         encounter.run()
         exchange_data(encounter)
-    assert encounter.peer.alerts == [DECLINED] * LIMIT * 2
+    assert encounter.peer.alerts == [DECLINED] * 2  # One for each read, whatever was asked in it.
 
 
 def test_asking_without_end(meet: Meet) -> None:
     encounter = meet()
     ask(encounter, LIMIT + 1)
-    refused_after(encounter.run(), LIMIT, Fault.RENEGOTIATION)
+    refused(encounter.run(), Fault.RENEGOTIATION)
 
 
 def test_asking_without_end_in_many_reads(meet: Meet) -> None:
@@ -177,7 +177,7 @@ def test_asking_without_end_in_many_reads(meet: Meet) -> None:
 def test_many_requests_in_one_record(meet_server: Meet) -> None:
     encounter = meet_server()
     encounter.peer.send_record(HANDSHAKE, HELLO_REQUEST * (LIMIT + 1))
-    refused_after(encounter.run(), LIMIT, Fault.RENEGOTIATION)
+    refused(encounter.run(), Fault.RENEGOTIATION)
 
 
 def test_empty_data_does_not_pay_for_asking(meet: Meet) -> None:
@@ -185,7 +185,28 @@ def test_empty_data_does_not_pay_for_asking(meet: Meet) -> None:
     for _ in range(LIMIT + 1):
         encounter.peer.send_data(b"")
         ask(encounter)
-    refused_after(encounter.run(), LIMIT, Fault.RENEGOTIATION)
+    refused(encounter.run(), Fault.RENEGOTIATION)
+
+
+def test_a_peer_that_asks_and_never_reads_costs_no_memory(meet: Meet) -> None:
+    """Between data there is no end to asking, but there is one to what waits for the peer."""
+    encounter = meet()
+    connection, peer = encounter.connection, encounter.peer
+    for _ in range(20 * LIMIT):
+        ask(encounter)
+        peer.send_data(b"x")
+        connection.receive_data(peer.take())
+    assert len(connection.data_to_send()) == len(peer._write.seal(21, b"\1\x64"))
+
+
+def test_an_answer_goes_before_the_data(meet: Meet) -> None:
+    encounter = meet()
+    ask(encounter)
+    encounter.connection.receive_data(encounter.peer.take())
+    encounter.connection.send_data(b"data")
+    encounter.run()
+    assert encounter.peer.alerts == [DECLINED]
+    assert encounter.peer.data == b"data"
 
 
 def test_limit_is_that_of_the_config(pki: Pki, meet_client: Meet, meet_server: Meet) -> None:
@@ -196,7 +217,7 @@ def test_limit_is_that_of_the_config(pki: Pki, meet_client: Meet, meet_server: M
     )
     for encounter in encounters:
         ask(encounter, 2)
-        refused_after(encounter.run(), 1, Fault.RENEGOTIATION)
+        refused(encounter.run(), Fault.RENEGOTIATION)
 
 
 def test_asked_after_this_side_has_closed(meet: Meet) -> None:

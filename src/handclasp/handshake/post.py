@@ -11,7 +11,6 @@ class Reaction(Enum):
 
     NONE = auto()
     KEYS_UPDATED = auto()
-    NO_RENEGOTIATION = auto()
 
 
 class PostHandshake(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import unexpected
@@ -20,15 +22,34 @@ class PostHandshake12:
     A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both are told
     no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): what
     to make of that is for who asked.
+
+    Args:
+        decline: sends that warning.
     """
 
-    __slots__ = ("_is_client", "_limits", "_requests_without_data", "_trace")
+    __slots__ = (
+        "_answer_owed",
+        "_decline",
+        "_is_client",
+        "_limits",
+        "_requests_without_data",
+        "_trace",
+    )
 
-    def __init__(self, limits: Limits, *, is_client: bool, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        decline: Callable[[], None],
+        *,
+        is_client: bool,
+        trace: Trace | None = None,
+    ) -> None:
         self._limits = limits
+        self._decline = decline
         self._is_client = is_client
         self._trace = trace
         self._requests_without_data = 0
+        self._answer_owed = False
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -42,7 +63,8 @@ class PostHandshake12:
         self._requests_without_data += 1
         if self._requests_without_data > self._limits.messages_without_data:
             raise ProtocolError(Fault.RENEGOTIATION, "again and again")
-        return Reaction.NO_RENEGOTIATION
+        self._answer_owed = True
+        return Reaction.NONE
 
     def note_data(self) -> None:
         """Application data came: the peer does something else than asking."""
@@ -59,4 +81,10 @@ class PostHandshake12:
         return 0
 
     def answer_if_owed(self) -> None:
-        """Nothing is ever owed."""
+        """Decline the peer's requests, all of them by one warning.
+
+        Called as in TLS 1.3: a peer that asks and never reads costs one answer, not one each.
+        """
+        if self._answer_owed:
+            self._answer_owed = False
+            self._decline()
