@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
 
 from handclasp.certificates.authority import (
@@ -88,6 +89,7 @@ class TestKeeping:
             good[:300],
             key_pem(pki.key),
             pki.pem + good[: good.index(b"-----BEGIN C")],
+            good[good.index(b"-----BEGIN C") :] + TOO_SHORT_FOR_ITS_CURVE,
         ):
             (tmp_path / KEY_FILE).write_bytes(data)
             with pytest.raises(ConfigurationError, match="damaged"):

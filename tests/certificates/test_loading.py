@@ -27,6 +27,12 @@ from handclasp.errors import ConfigurationError
 
 P256 = key_of_type("ecdsa-p256")
 
+TOO_SHORT_FOR_ITS_CURVE = b"""-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VxBCIEILPqzTNDOzG1JSNRAyybPnoueqdzjV3s3w3WxiaAhTwG
+-----END PRIVATE KEY-----
+"""
+"""32 bytes that are said to be a key for Ed448, which has 57."""
+
 
 @pytest.fixture
 def leaf(pki: Pki) -> x509.Certificate:
@@ -268,6 +274,12 @@ class TestAnyBytes:
                 load()
             except ConfigurationError as error:
                 assert "PRIVATE" not in str(error)  # noqa: PT017
+
+    def test_a_key_too_short_for_its_curve(self) -> None:
+        """Found by the fuzzer: cryptography raises an exception of its own kind for it."""
+        assert "not a readable private key" in problem(SELF_SIGNED, TOO_SHORT_FOR_ITS_CURVE)
+        with pytest.raises(ConfigurationError, match="not a readable private key"):
+            Credentials.raw_public_key(TOO_SHORT_FOR_ITS_CURVE)
 
     def test_a_version_that_does_not_exist(self) -> None:
         old = bytes.fromhex("a003020102")

@@ -173,6 +173,7 @@ def default_directory() -> Path:
 
 def _open(place: Path) -> LocalAuthority:
     from cryptography import x509
+    from cryptography.exceptions import InternalError
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     key_file = place / KEY_FILE
@@ -187,7 +188,7 @@ def _open(place: Path) -> LocalAuthority:
     try:
         private_key: Any = load_pem_private_key(data, None)
         certificate = x509.load_pem_x509_certificate(data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, InternalError):
         raise ConfigurationError(damaged) from None
     if certificate.public_key() != private_key.public_key():
         raise ConfigurationError(damaged)

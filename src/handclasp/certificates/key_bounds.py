@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import subject_of
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import CertificateError
@@ -46,13 +47,20 @@ def usable_key(leaf: x509.Certificate, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
     except Exception as error:
         detail = f"the key of {subject_of(leaf)} cannot be read"
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail) from error
-    problem = key_problem(public_key, min_rsa_bits)
+    problem = leaf_key_problem(leaf, public_key, min_rsa_bits)
     if problem:
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(leaf)} has {problem}")
     return public_key
 
 
-def raw_key(public_key_info: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[Any, bool]:
+def leaf_key_problem(
+    leaf: x509.Certificate, public_key: Any, min_rsa_bits: int = MIN_RSA_BITS
+) -> str:
+    """What keeps a leaf's key from being used, or nothing."""
+    return key_problem(public_key, min_rsa_bits) or _curve_problem(public_key_info(leaf))
+
+
+def raw_key(spki: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[Any, bool]:
     """The same for a bare SubjectPublicKeyInfo, and whether that says id-RSASSA-PSS.
 
     Raises:
@@ -61,19 +69,36 @@ def raw_key(public_key_info: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[A
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
-        public_key: Any = load_der_public_key(public_key_info)
+        public_key: Any = load_der_public_key(spki)
     except Exception as error:
         raise CertificateError(
             Fault.BAD_CERTIFICATE, "the raw public key is not readable"
         ) from error
-    problem = key_problem(public_key, min_rsa_bits)
+    problem = key_problem(public_key, min_rsa_bits) or _curve_problem(spki)
     if problem:
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"the raw public key is {problem}")
-    return public_key, _ID_RSASSA_PSS in public_key_info[:32]
+    return public_key, _ID_RSASSA_PSS in spki[:32]
 
 
 _ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 """The object identifier in DER; it stands within the first bytes of a SubjectPublicKeyInfo."""
+
+
+_ID_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
+_OBJECT_IDENTIFIER = b"\x06"
+
+
+def _curve_problem(spki: bytes) -> str:
+    """RFC 5480 section 2.1.1: a curve is named, and nothing else.
+
+    Parameters that are spelled out have let forgers bring a curve of their own (CVE-2020-0601).
+    cryptography takes those of a known curve, and these are refused all the same.
+    """
+    at = spki.find(_ID_EC_PUBLIC_KEY, 0, 32)
+    after = at + len(_ID_EC_PUBLIC_KEY)
+    if at < 0 or spki[after : after + 1] == _OBJECT_IDENTIFIER:
+        return ""
+    return "an EC key that spells out its curve instead of naming it"
 
 
 def key_problem(public_key: Any, min_rsa_bits: int = MIN_RSA_BITS) -> str:

@@ -96,7 +96,7 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
     Raises:
         ConfigurationError: there is none, it cannot be read, or the password is not right.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     secret = _password_bytes(password)
@@ -117,7 +117,7 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
             if secret is None
             else "it is not encrypted: leave the password out."
         )
-    except ValueError:
+    except (ValueError, InternalError):  # The second where a key is too short for its curve.
         problem = (
             "it is not a readable private key."
             if secret is None
@@ -135,7 +135,7 @@ def pkcs12_in(
         ConfigurationError: it is none, the password is wrong, or one of the two is missing.
     """
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     if data.startswith(b"-----BEGIN "):
@@ -145,7 +145,7 @@ def pkcs12_in(
         key, own, others = pkcs12.load_key_and_certificates(data, secret)
     except UnsupportedAlgorithm:
         problem = "its encryption is not supported."
-    except (ValueError, TypeError, x509.InvalidVersion):
+    except (ValueError, TypeError, x509.InvalidVersion, InternalError):
         problem = (
             "it is no PKCS #12 file, or needs a password."
             if secret is None

@@ -25,7 +25,7 @@ from handclasp.certificates.describe import (
     key_usage_of,
     signature_algorithm_of,
 )
-from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, key_problem
+from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, leaf_key_problem
 from handclasp.certificates.name_constraints import TooManyError, listed, violation
 from handclasp.certificates.names import certificate_names, claims_host, covers, shown, subject_of
 from handclasp.certificates.policy import CertificatePolicy
@@ -201,7 +201,7 @@ def leaf_key(leaf: x509.Certificate) -> Finding:
     except Exception:
         problem, evidence = f"the key of {subject_of(leaf)} cannot be read", ""
     else:
-        found = key_problem(key)
+        found = leaf_key_problem(leaf, key)
         problem, evidence = (f"{subject_of(leaf)} has {found}" if found else ""), _key_text(leaf)
     fault = Fault.UNSUPPORTED_CERTIFICATE
     return _finding("key", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
