@@ -44,6 +44,9 @@ class MutantScript:
             self.finished_sent |= raw[0] == HandshakeType.FINISHED
         return sent
 
+    def change_cipher_spec(self, wire: Wire) -> bool:
+        return self._choices.byte() % 16 != 6
+
     def _changed(self, raw: bytes, wire: Wire) -> Sequence[Sequence[bytes]]:
         choices = self._choices
         held, self._held = self._held, None

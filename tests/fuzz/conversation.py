@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol
 
+from cryptography import x509
 from tests.fuzz import material
 from tests.pki import key_of_type
 
@@ -32,7 +33,7 @@ from handclasp import (
 )
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.sessions.session import Session
-from handclasp.sessions.ticket_keys import TicketKeys
+from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
 from handclasp.trace.events import MessageSeen
 
@@ -49,6 +50,10 @@ class Script(Protocol):
 
         `wire` takes what is no message.
         """
+        ...
+
+    def change_cipher_spec(self, wire: Wire) -> bool:
+        """Whether to send the change_cipher_spec whose turn it is."""
         ...
 
 
@@ -81,6 +86,23 @@ class Wire:
         self._records._flush_handshake()
 
 
+class _Port:
+    """The record layer as the handshake of a mutant sees it."""
+
+    def __init__(self, records: Any, script: Script, wire: Wire) -> None:
+        self.__dict__.update(_records=records, _script=script, _wire=wire)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._records, name, value)
+
+    def send_change_cipher_spec(self) -> None:
+        if self._script.change_cipher_spec(self._wire):
+            self._records.send_change_cipher_spec()
+
+
 class _MutantDialogue(Dialogue):
     __slots__ = ("script", "wire")
 
@@ -103,9 +125,10 @@ class _Mutant:
     _start_dialogue: Any
 
     def _dialogue(self) -> Dialogue:
-        dialogue = _MutantDialogue(self._records)
+        wire = Wire(self)  # type: ignore[arg-type]
+        dialogue = _MutantDialogue(_Port(self._records, self.script, wire))
         dialogue.script = self.script
-        dialogue.wire = Wire(self)  # type: ignore[arg-type]
+        dialogue.wire = wire
         return dialogue
 
 
@@ -146,6 +169,19 @@ class KnownSession:
 
     def discard(self, key: str, session: Session) -> None:
         """It stays."""
+
+
+class NothingKnown:
+    """A store that keeps nothing, for a client that would take tickets."""
+
+    def put(self, key: str, session: Session) -> None:
+        """It is dropped."""
+
+    def take(self, key: str) -> Session | None:
+        return None
+
+    def discard(self, key: str, session: Session) -> None:
+        """There is none."""
 
 
 class _EverythingIsNew:
@@ -216,7 +252,7 @@ def setups() -> tuple[Setup, ...]:
             ),
         ),
     ]
-    return (*full, *_resuming(client, server), *_early(client, server))
+    return (*full, *_resuming(client, server), *_early(client, server), *_of_tls12(client, server))
 
 
 def _resuming(client: ClientConfig, server: ServerConfig) -> list[Setup]:
@@ -250,6 +286,63 @@ def _early(client: ClientConfig, server: ServerConfig) -> list[Setup]:
             replace(early, key_shares=["X25519"]),
             replace(takes, groups=["secp256r1"]),
             early_data=b"early",
+        ),
+    ]
+
+
+class _NoKeys:
+    """A server that seals no tickets."""
+
+    def keys(self) -> Sequence[TicketKey]:
+        return ()
+
+
+def _remembered(client: ClientConfig, server: ServerConfig, other: ServerConfig) -> Session:
+    """A session of these two that the `other` server knows by its id."""
+    session = _session(client, server)
+    assert server.ticket_keys is not None
+    state = open_ticket(session.ticket, server.ticket_keys.keys())
+    assert state is not None
+    assert other.memory12 is not None
+    session_id = bytes(range(32))
+    other.memory12.put(session_id, state)
+    return replace(session, ticket=b"", session_id=session_id)
+
+
+def _of_tls12(client: ClientConfig, server: ServerConfig) -> list[Setup]:
+    """What else there is in TLS 1.2: session ids, tickets, staples with key transport."""
+    old = replace(client, key_shares=None, versions=["TLSv1.2"])
+    plain = replace(server, credentials=material.server_without_staple(), session_memory=64)
+    rsa = _rsa_credentials()
+    stapled = rsa.with_staple(material.staple_for(x509.load_der_x509_certificate(rsa.chain[0])))
+    transport = replace(
+        server,
+        credentials=stapled,
+        allow_rsa_key_transport=True,
+        cipher_suites=["TLS_RSA_WITH_AES_128_GCM_SHA256"],
+        versions=["TLSv1.2"],
+        client_auth=ClientAuth.REQUIRED,
+        trust=material.authority().trust,
+    )
+    shows = replace(
+        old,
+        credentials=material.client(),
+        allow_rsa_key_transport=True,
+        sessions=NothingKnown(),
+    )
+    remembering = replace(plain, ticket_keys=_NoKeys())
+    return [
+        Setup("TLS 1.2, with a ticket", replace(old, sessions=NothingKnown()), plain),
+        Setup(
+            "TLS 1.2, resumed by id",
+            replace(old, sessions=KnownSession(_remembered(old, plain, remembering))),
+            remembering,
+        ),
+        Setup("key transport, staple and all", shows, transport),
+        Setup(
+            "key transport, no staple",
+            replace(shows, sessions=None),
+            replace(transport, credentials=rsa),
         ),
     ]
 
@@ -347,6 +440,7 @@ class Conversation:
         trace: Recorder | None = None,
     ) -> None:
         CHANCE.start()
+        self.script = script
         self._size = size
         self.events: list[Event] = []
         self.error: TLSError | None = None
@@ -369,11 +463,7 @@ class Conversation:
             from_victim = bytes(self.victim.data_to_send())
             if from_victim:
                 self._to_mutant(from_victim)
-            from_mutant = b""
-            try:
-                from_mutant = bytes(self.mutant.data_to_send())
-            except TLSError:
-                self._mutant_is_dead = True
+            from_mutant = self._take()
             if from_mutant and self.error is None:
                 self._to_victim(from_mutant)
             if not from_victim and not from_mutant:
@@ -391,6 +481,14 @@ class Conversation:
         """The transport ends."""
         if self.error is None:
             self._note(self.victim.receive_eof)
+
+    def _take(self) -> bytes:
+        """What the mutant has to say."""
+        try:
+            return bytes(self.mutant.data_to_send())
+        except TLSError:
+            self._mutant_is_dead = True
+            return b""
 
     def _to_mutant(self, data: bytes) -> None:
         if self._mutant_is_dead:

@@ -101,8 +101,8 @@ def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPat
 
     receive_finished = client13.receive_finished
     monkeypatch.setattr(client13, "receive_finished", no_check)
-    # The server's fourth message is its Finished, and is changed.
-    changed = b"\0\0" + bytes(4) + b"\x04\0\0\0\0\xff"
+    # Behind four messages and a change_cipher_spec comes the server's Finished, and is changed.
+    changed = b"\0\0" + bytes(5) + b"\x04\0\0\0\0\xff"
     with pytest.raises(AssertionError, match="without the peer's Finished"):
         attack_client(changed)
     attack_client(b"\0\0")

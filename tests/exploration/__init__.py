@@ -1,0 +1,1 @@
+"""Every message at every pause of every role, version and mode, held against the RFCs' graphs."""
