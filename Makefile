@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench fuzz soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences soak coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,13 @@ bench: $(READY) ## compare with ssl in one run
 fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME seconds (default 60)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
+
+states: $(READY) ## every message at every pause, against the RFCs' graphs; writes docs/states.md
+	$(BIN)/python -m tests.exploration
+
+defences: $(READY) ## take each defence out of a copy and see its test fail; writes docs/security.md
+	$(BIN)/python -m tests.security $(ARGS)
+	$(BIN)/python -m tests.security --write
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)

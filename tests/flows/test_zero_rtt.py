@@ -21,6 +21,7 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.sessions.replay import FRESHNESS, ReplayFilter
+from handclasp.sessions.session import Session
 
 WORDS = b"GET / HTTP/1.1\r\n\r\n"
 
@@ -175,6 +176,31 @@ def test_another_protocol(pki: Pki) -> None:
     )
     Pair(world.client, world.server).run()
     assert world.again(WORDS).client.info.alpn == "a"
+
+
+class Mistaken(SessionStore):
+    """Makes a client believe that its ticket is for another protocol than it is."""
+
+    def put(self, key: str, session: Session) -> None:
+        super().put("any", replace(session, alpn="b"))
+
+    def take(self, key: str) -> Session | None:
+        return super().take("any")
+
+
+def test_another_protocol_than_before(pki: Pki) -> None:
+    """RFC 8446 section 4.2.10: early data only for the protocol of the ticket."""
+    store = Mistaken()
+    server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100, alpn=["a", "b"])
+    first = ClientConfig(trust=pki.trust, sessions=store, early_data=True, alpn=["a", "b"])
+    assert Pair(first, server).run().client.info.alpn == "a"
+    pair = Pair(replace(first, alpn=["b"]), server)
+    pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
+    pair.run()
+    assert pair.server.info.resumed
+    assert pair.server.info.alpn == "b"
+    assert pair.server.info.early_data == "rejected"
+    assert not pair.server.saw(EarlyDataReceived)
 
 
 def test_an_awaited_guard(world: World) -> None:

@@ -122,13 +122,14 @@ class _Mutant:
 
     script: Script
     _records: Any
-    _start_dialogue: Any
+    _dialogue: Any
 
-    def _dialogue(self) -> Dialogue:
+    def _open_dialogue(self) -> Dialogue:
         wire = Wire(self)  # type: ignore[arg-type]
         dialogue = _MutantDialogue(_Port(self._records, self.script, wire))
         dialogue.script = self.script
         dialogue.wire = wire
+        self._dialogue = dialogue
         return dialogue
 
 

@@ -53,6 +53,15 @@ def test_tls12_stays_until_it_is_of_no_use(make: Make) -> None:
     store.discard("key", old)
 
 
+def test_so_many_for_one_server_and_no_more(make: Make) -> None:
+    """A server may send any number of tickets; the newest are enough."""
+    store = make()
+    for number in range(100):
+        store.put("key", numbered(number))
+    taken = [store.take("key") for _ in range(9)]
+    assert taken == [*map(numbered, range(99, 91, -1)), None]
+
+
 def test_so_many_and_no_more(make: Make) -> None:
     store = make(capacity=2)
     for number in range(20):

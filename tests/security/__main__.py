@@ -1,0 +1,80 @@
+"""`python -m tests.security`: take each defence out, and see that its test fails.
+
+In a copy of the source, one defence at a time; a test that passes all the same proves nothing,
+and makes the status 1. Words on the command line choose proofs by what they have in their name.
+With `--write`, docs/security.md gets the table instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.security.document import write
+from tests.security.threats import THREATS, Proof
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.security")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if options.write:
+        write(ROOT / "docs" / "security.md")
+        return 0
+    proofs = [
+        (threat.name, proof)
+        for threat in THREATS
+        for proof in threat.proofs
+        if all(word in f"{threat.name} {proof.test}" for word in options.words)
+    ]
+    useless = 0
+    for name, proof in proofs:
+        verdict = taken_out(proof)
+        useless += verdict != "fails without it"
+        print(f"{verdict:18} {proof.test}  ({name})", flush=True)
+    print(f"{len(proofs)} defences taken out, {useless} of them unnoticed")
+    return 1 if useless else 0
+
+
+def taken_out(proof: Proof) -> str:
+    """What becomes of the test where the defence is not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "src"
+        shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+        for edit in proof.edits:
+            path = source / "handclasp" / edit.file
+            text = path.read_text(encoding="utf-8")
+            if edit.old not in text:
+                return "IS NOT THERE"
+            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-x",
+                "-p",
+                "no:cacheprovider",
+                f"tests/{proof.test}",
+            ],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    # 1: tests failed. Anything else is a test that passed, or could not be run at all.
+    return {0: "PASSES WITHOUT IT", 1: "fails without it"}.get(done.returncode, "DOES NOT RUN")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

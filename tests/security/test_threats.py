@@ -1,0 +1,48 @@
+"""The table of defences: what it takes out stands in the source, and taking it out is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.security.__main__ import taken_out
+from tests.security.threats import THREATS, Edit, Proof
+
+SOURCE = Path(__file__).parents[2] / "src" / "handclasp"
+PROOFS = [proof for threat in THREATS for proof in threat.proofs]
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.test)
+def test_what_is_taken_out_is_there(proof: Proof) -> None:
+    """If it fails, the defence has moved: say in `threats` where it is now."""
+    for edit in proof.edits:
+        text = (SOURCE / edit.file).read_text(encoding="utf-8")
+        assert edit.old in text, f"{edit.old!r} in {edit.file}"
+        assert edit.old != edit.new
+
+
+def test_hardly_an_attack_goes_without() -> None:
+    bare = [threat.name for threat in THREATS if not threat.proofs]
+    assert bare == ["Lucky 13, POODLE and other padding oracles"]  # There is no CBC to take out.
+
+
+def test_a_proof_that_proves_nothing_is_told() -> None:
+    edit = Edit("limits.py", "How much a peer may cost", "What a peer may cost")
+    proof = Proof("test_limits.py::test_limits_are_frozen", (edit,))
+    assert taken_out(proof) == "PASSES WITHOUT IT"
+
+
+def test_a_proof_that_holds_is_told() -> None:
+    edit = Edit("limits.py", "if value < least:", "if False:")
+    proof = Proof("test_limits.py::test_no_limit_is_nothing", (edit,))
+    assert taken_out(proof) == "fails without it"
+
+
+def test_a_defence_that_is_gone_is_told() -> None:
+    proof = Proof("test_limits.py::test_limits_are_frozen", (Edit("limits.py", "no such", ""),))
+    assert taken_out(proof) == "IS NOT THERE"
+
+
+def test_a_test_that_is_gone_is_told() -> None:
+    edit = Edit("limits.py", "How much a peer may cost", "What a peer may cost")
+    assert taken_out(Proof("test_limits.py::test_no_such", (edit,))) == "DOES NOT RUN"

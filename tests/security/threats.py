@@ -1,0 +1,1367 @@
+"""The attacks, what keeps each of them out, and the tests that show it.
+
+A `Proof` is a test together with the defence taken out of the source: `python -m tests.security`
+takes it out of a copy and demands that the test fails there. Where the defence is that something
+does not exist, there is nothing to take out, and only tests are named.
+
+docs/security.md is written from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A defence, taken out: in a file below src/handclasp, `old`, wherever it stands there."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A test below tests/ that fails where all the edits are made."""
+
+    test: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
+class Threat:
+    """One kind of attack.
+
+    Attributes:
+        name: what it is called.
+        defence: what is done about it, in a sentence or two.
+        proofs: see `Proof`.
+        tests: more tests of it.
+    """
+
+    section: str
+    name: str
+    defence: str
+    proofs: tuple[Proof, ...] = ()
+    tests: tuple[str, ...] = ()
+
+    @property
+    def every_test(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*(proof.test for proof in self.proofs), *self.tests]))
+
+
+def without(test: str, file: str, old: str, new: str = "if False:") -> Proof:
+    """The usual proof: one condition or one line is taken out."""
+    return Proof(test, (Edit(file, old, new),))
+
+
+_STATES = "The states of a connection"
+_DOWNGRADE = "Downgrades"
+_RECORDS = "Records"
+_EXCHANGE = "Key exchange"
+_RESUMPTION = "Resumption"
+_IDENTITY = "Who the peer is"
+_SERVICE = "Denial of service"
+_PARSER = "Parsers"
+_SIDE = "Side channels"
+_API = "The programming interface"
+
+THREATS: tuple[Threat, ...] = (
+    Threat(
+        _STATES,
+        "Injected ChangeCipherSpec (CVE-2014-0224)",
+        "In TLS 1.2 it is a step of its own, taken where the handshake waits for it and nowhere "
+        "else. In TLS 1.3 it never touches keys: exactly one byte of 1, between the first "
+        "ClientHello and Finished, in a limited number.",
+        (
+            without(
+                "hostile/test_order12.py::test_early_keys_of_a_server",
+                "handshake/driver.py",
+                "if not self._waits_for_change_cipher_spec:",
+            ),
+            without(
+                "hostile/test_records.py::test_change_cipher_spec_after_the_handshake",
+                "record/layer.py",
+                "not self.change_cipher_spec_allowed or",
+                "",
+            ),
+            without(
+                "hostile/test_floods.py::test_change_cipher_spec_flood",
+                "record/layer.py",
+                'self.note_idle_record("change_cipher_spec")',
+                "pass",
+            ),
+        ),
+        (
+            "hostile/test_order12.py::test_early_keys_of_a_client",
+            "hostile/test_records.py::test_change_cipher_spec_of_other_content",
+        ),
+    ),
+    Threat(
+        _STATES,
+        "Messages left out, repeated or swapped (SMACK, SKIP, early Finished)",
+        "A handshake is one straight line of code that waits for the one or two messages that may "
+        "come next. Checks return proofs that the next step takes as an argument.",
+        (
+            without(
+                "hostile/test_order.py::test_server_repeats",
+                "handshake/dialogue.py",
+                "        raise unexpected(raw, expected)\n",
+                "        return await self.receive(*expected)\n",
+            ),
+        ),
+        (
+            "hostile/test_order.py::test_server_leaves_out",
+            "hostile/test_order.py::test_client_reorders",
+            "hostile/test_order12.py::test_server_leaves_out",
+            "exploration/test_graph.py::test_only_what_the_rfc_allows_is_accepted",
+        ),
+    ),
+    Threat(
+        _STATES,
+        "Handshake bytes across a change of keys (CVE-2025-61730, RUSTSEC-2026-0285)",
+        "New keys for reading are refused while bytes of a handshake message wait: what came "
+        "under one key is never taken for something under the next.",
+        (
+            without(
+                "hostile/test_order.py::test_bytes_behind_the_server_hello",
+                "record/layer.py",
+                "raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)",
+                "pass",
+            ),
+        ),
+        (
+            "hostile/test_order.py::test_bytes_behind_a_key_update",
+            "record/test_layer.py::test_no_handshake_bytes_stand_before_a_change_of_keys",
+        ),
+    ),
+    Threat(
+        _STATES,
+        "Other records in the middle of a handshake message",
+        "While a message is incomplete, only handshake records are taken.",
+        (
+            without(
+                "hostile/test_records.py::test_record_inside_of_a_message",
+                "record/layer.py",
+                "raise ProtocolError(Fault.INTERLEAVED_RECORD, _type_name(content_type))",
+                "return opened",
+            ),
+        ),
+        ("hostile/test_order12.py::test_inside_of_a_message_of_a_client",),
+    ),
+    Threat(
+        _STATES,
+        "Finished unchecked, over another transcript, or skipped in a resumption",
+        "One function checks the peer's Finished in every mode of both versions, in constant time, "
+        "and gives the proof without which nothing is settled.",
+        (
+            without(
+                "hostile/test_authentication.py::test_every_byte_of_finished_counts",
+                "handshake/finished.py",
+                "if not hmac.compare_digest(message.verify_data, expected):",
+            ),
+        ),
+        (
+            "hostile/test_authentication12.py::test_every_byte_of_finished_counts",
+            "hostile/test_resumption12.py::test_every_byte_of_finished_counts",
+            "hostile/test_authentication.py::test_finished_of_the_other_side",
+        ),
+    ),
+    Threat(
+        _STATES,
+        "Tricks with HelloRetryRequest (CVE-2026-3230 and others)",
+        "One request at most, for a group that was offered and got no share, or with a cookie; "
+        "then the same suite and version, and a share of exactly that group.",
+        (
+            without(
+                "hostile/test_retry.py::test_request_for_a_group_that_was_not_listed",
+                "handshake/client13.py",
+                "if group not in config.groups:",
+            ),
+            without(
+                "hostile/test_retry.py::test_second_request",
+                "handshake/client13.py",
+                "raise ProtocolError(Fault.SECOND_HELLO_RETRY_REQUEST)",
+                "pass",
+            ),
+            without(
+                "hostile/test_hellos.py::test_server_hello_without_key_share",
+                "handshake/client13.py",
+                'raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ServerHello")',
+                "return None, early.handshake_secret(bytes(suite.hash_size))",
+            ),
+        ),
+        (
+            "hostile/test_retry.py::test_group_changed",
+            "hostile/test_retry.py::test_suite_changed",
+            "hostile/test_retry.py::test_more_shares_than_were_asked_for",
+        ),
+    ),
+    Threat(
+        _STATES,
+        "Plaintext read as if it had been protected (CVE-2023-40217, STARTTLS injection)",
+        "Only what the application's keys opened is given out. `start_tls` refuses to begin while "
+        "plaintext is unread.",
+        (
+            Proof(
+                "hostile/test_records.py::test_data_before_any_keys",
+                (
+                    Edit(
+                        "record/layer.py",
+                        "                raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)\n",
+                        "                return content_type, bytes(body)\n",
+                    ),
+                    Edit(
+                        "connection.py",
+                        "raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)",
+                        "return",
+                    ),
+                ),
+            ),
+            without(
+                "adapters/test_asyncio.py::test_start_tls_refuses_injected_plaintext",
+                "adapters/asyncio.py",
+                "    _refuse_unread(reader, plain)\n",
+                "",
+            ),
+        ),
+        ("hostile/test_records.py::test_data_never_reaches_the_application",),
+    ),
+    Threat(
+        _STATES,
+        "Authentication after the handshake, and other messages nobody asked for",
+        "post_handshake_auth is never offered, and a CertificateRequest after Finished ends the "
+        "connection. KeyUpdate and NewSessionTicket are all that may come.",
+        (
+            without(
+                "hostile/test_order.py::test_every_message_after_the_handshake",
+                "handshake/post13.py",
+                "raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)",
+                "return Reaction.NONE",
+            ),
+        ),
+        ("hostile/test_order12.py::test_every_message_after_the_handshake",),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "An older version than both sides speak",
+        "supported_versions decides. A server of both versions marks its random where it takes "
+        "TLS 1.2, a client refuses the mark, and a fallback that was not needed is refused.",
+        (
+            without(
+                "hostile/test_hellos12.py::test_sentinel",
+                "handshake/client.py",
+                'if "TLSv1.3" in config.versions and hello.random[-8:] in _DOWNGRADE_SENTINELS:',
+            ),
+            without(
+                "hostile/test_hellos12.py::test_downgrade_to_tls12",
+                "handshake/server12.py",
+                "random = random[: -len(_SENTINEL)] + _SENTINEL",
+                "pass",
+            ),
+            without(
+                "hostile/test_hellos12.py::test_fallback",
+                "handshake/server.py",
+                "if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:",
+            ),
+        ),
+        ("hostile/test_hellos12.py::test_downgrade_with_the_sentinel_removed",),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "FREAK, Logjam, export suites",
+        "There are no such suites and no finite-field groups. A suite that was not offered and a "
+        "ServerKeyExchange that does not belong to the suite are refused; RSA key transport is "
+        "off.",
+        (
+            without(
+                "hostile/test_hellos12.py::test_key_transport_is_off",
+                "handshake/client12.py",
+                "if suite is None or suite.name not in config.cipher_suites:",
+                "if suite is None:",
+            ),
+        ),
+        (
+            "hostile/test_order12.py::test_key_exchange_that_key_transport_does_not_have",
+            "flows/test_registry.py::test_nothing_else_can_be_configured",
+        ),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "SSLv2 and SSLv3 (DROWN)",
+        "There is no code for them; an SSLv2 hello is told from TLS by its first bytes, and "
+        "refused.",
+        (
+            without(
+                "hostile/test_records.py::test_first_bytes",
+                "record/layer.py",
+                "if not 20 <= content_type <= 23 or major != 3:",
+            ),
+        ),
+        ("flows/test_registry.py::test_what_a_server_takes",),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "MD5 and SHA-1, and signature schemes nobody offered (SLOTH, CVE-2025-11934)",
+        "A scheme counts only if this side named it, the version has it, and it fits the key: in "
+        "TLS 1.3 a curve goes with its one hash, and PKCS #1 v1.5 with nothing.",
+        (
+            without(
+                "hostile/test_authentication.py::test_rsa_pkcs1_signature",
+                "handshake/authentication13.py",
+                'if scheme not in signatures.of_versions(tuple(offered), ("TLSv1.3",)):',
+            ),
+            without(
+                "hostile/test_authentication12.py::test_right_signature_with_sha1",
+                "handshake/authentication12.py",
+                "if scheme not in offered:",
+            ),
+            without(
+                "hostile/test_authentication.py::test_certificate_verify",
+                "handshake/authentication13.py",
+                "if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):",
+            ),
+        ),
+        (
+            "crypto/test_signatures.py::test_forbidden_schemes_are_not_in_the_table",
+            "crypto/test_signatures.py::test_a_curve_is_bound_to_its_hash_in_tls13_only",
+            "certificates/test_verify.py::TestRefused::test_sha1_signature",
+        ),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Compression (CRIME), heartbeat, renegotiation",
+        "Null compression alone is offered and taken. There is no heartbeat. Renegotiation is "
+        "declined, the RFC 5746 extension is demanded, and who asks without end is refused.",
+        (
+            without(
+                "hostile/test_hellos.py::test_client_hello",
+                "handshake/server13.py",
+                'if hello.legacy_compression_methods != b"\\0":',
+            ),
+            without(
+                "hostile/test_hellos12.py::test_server_hello",
+                "handshake/client12.py",
+                "raise ProtocolError(Fault.SECURE_RENEGOTIATION_MISSING)",
+                "return",
+            ),
+            without(
+                "hostile/test_renegotiation12.py::test_asking_without_end",
+                "handshake/post12.py",
+                "if self._requests_without_data > self._limits.messages_without_data:",
+            ),
+        ),
+        (
+            "hostile/test_renegotiation12.py::test_declined",
+            "hostile/test_renegotiation12.py::test_going_on_all_the_same",
+            "hostile/test_hellos.py::test_encrypted_extensions",
+        ),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Lengths that tell secrets (BREACH)",
+        "What an application compresses is its own affair; records can be padded to hide lengths.",
+        (
+            without(
+                "flows/test_data.py::test_padding", "record/layer.py", "if not policy:", "if True:"
+            ),
+        ),
+        ("record/test_layer.py::test_padding_to_a_multiple",),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Weak suites: RC4, 3DES, NULL, anonymous",
+        "The table holds AEAD suites alone, those of TLS 1.2 with ECDHE (and, by name, RSA key "
+        "transport). Nothing else can be configured, and CCM with short tags does not exist here.",
+        (
+            without(
+                "test_config.py::test_what_cannot_be_honoured_raises",
+                "config.py",
+                '        _check_known("cipher_suites", self.cipher_suites, '
+                "CIPHER_SUITES | CIPHER_SUITES12)\n",
+                "",
+            ),
+        ),
+        (
+            "flows/test_registry.py::test_nothing_else_can_be_configured",
+            "crypto/test_suites.py::test_no_default_is_without_forward_secrecy",
+        ),
+    ),
+    Threat(
+        _RECORDS,
+        "BEAST, and whatever else TLS 1.0 and 1.1 allow",
+        "TLS 1.2 is the oldest version there is.",
+        (
+            without(
+                "hostile/test_hellos12.py::test_older_server",
+                "handshake/client.py",
+                "if version == TLS12 and name in config.versions:",
+                "if True:",
+            ),
+        ),
+        ("hostile/test_hellos12.py::test_older_client",),
+    ),
+    Threat(
+        _RECORDS,
+        "Lucky 13, POODLE and other padding oracles",
+        "There is no CBC: every suite is an AEAD.",
+        (),
+        (
+            "crypto/test_suites.py::test_the_suites_of_tls12",
+            "crypto/test_suites.py::test_the_table_of_appendix_b_4",
+            "flows/test_registry.py::test_nothing_else_can_be_configured",
+        ),
+    ),
+    Threat(
+        _RECORDS,
+        "Forged, empty or short ciphertexts, cut tags, repeated nonces (CVE-2026-75803)",
+        "Nothing is content that the AEAD has not opened. What is too short for a tag and a type "
+        "is refused before. Nonces count, and keys change long before they end.",
+        (
+            without(
+                "record/test_protection13.py::test_an_empty_inner_plaintext_is_too_short",
+                "record/protection13.py",
+                "if len(ciphertext) < _OVERHEAD:",
+            ),
+            without(
+                "record/test_protection13.py::test_a_key_ends_before_its_counter_wraps",
+                "record/protection13.py",
+                "if sequence >= _SEQUENCE_END:",
+            ),
+        ),
+        (
+            "record/test_protection12.py::test_too_short_for_any_record",
+            "flows/test_data.py::test_keys_change_before_their_limit",
+        ),
+    ),
+    Threat(
+        _RECORDS,
+        "Games with type, version and length",
+        "Unknown types, contents of padding alone and every size above the bounds end the "
+        "connection, each with the alert that its RFC names.",
+        (
+            without(
+                "hostile/test_records.py::test_content_too_long_inside",
+                "record/protection13.py",
+                "if len(inner) > limit:",
+            ),
+            without(
+                "hostile/test_records.py::test_announced_length_is_enough",
+                "record/layer.py",
+                "if length > limit:",
+            ),
+        ),
+        (
+            "hostile/test_records.py::test_nothing_but_padding",
+            "hostile/test_records.py::test_other_record_type_inside",
+            "hostile/test_records12.py::test_type_changed_on_the_way",
+        ),
+    ),
+    Threat(
+        _RECORDS,
+        "Truncation",
+        "The end of the transport without close_notify is an error, unless the config says "
+        "otherwise. What comes after close_notify is not read.",
+        (
+            without(
+                "flows/test_data.py::test_truncation",
+                "connection.py",
+                "if self._records.retained or not self._config.allow_truncation:",
+            ),
+        ),
+        (
+            "flows/test_data.py::test_data_after_close_notify_is_dropped",
+            "adapters/test_sockets.py::test_the_end_of_the_transport_is_not_the_end_of_the_data",
+            "adapters/test_asyncio.py::test_the_end_of_the_transport_is_not_the_end_of_the_data",
+        ),
+    ),
+    Threat(
+        _RECORDS,
+        "Keys used for too long, or after KeyUpdate",
+        "A key is changed before it has protected what its AEAD bears, the peer is asked to do the "
+        "same, and the old key is gone at once.",
+        (
+            without(
+                "hostile/test_floods.py::test_data_under_the_old_keys",
+                "handshake/post13.py",
+                'self._records.install_read(self._receive_secret.keys(), "application")',
+                "pass",
+            ),
+            without(
+                "flows/test_data.py::test_keys_change_before_their_limit",
+                "connection.py",
+                "if len(data) <= room:",
+                "if True:",
+            ),
+        ),
+        ("flows/test_data.py::test_the_peer_is_asked_for_new_keys",),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Oracles about RSA key transport (Bleichenbacher, ROBOT, Marvin)",
+        "It is off. Where it is on, a bad ciphertext becomes a random secret by the same steps as "
+        "a good one, and only the wrong Finished shows.",
+        (
+            without(
+                "hostile/test_key_transport12.py::test_every_bad_one",
+                "handshake/key_transport12.py",
+                "    return Secret((instead, candidate)[well_formed])\n",
+                "    if not well_formed:\n        hs.install_read(None, None)\n"
+                "    return Secret(candidate)\n",
+            ),
+        ),
+        (
+            "flows/test_tls12.py::test_key_transport_is_off",
+            "hostile/test_key_transport12.py::test_the_same_calls",
+            "hostile/test_key_transport12.py::test_every_failure_of_a_signer",
+        ),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Raccoon: leading zeros of a shared secret",
+        "There are no finite-field groups; coordinates keep their leading zeros, and each private "
+        "key is used once.",
+        (
+            without(
+                "crypto/test_groups.py::test_coordinates_keep_their_leading_zeros",
+                "crypto/groups.py",
+                'numbers.x.to_bytes(coordinate_size, "big")',
+                'numbers.x.to_bytes((numbers.x.bit_length() + 7) // 8, "big")',
+            ),
+        ),
+        ("crypto/test_groups.py::test_each_exchange_is_new",),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Points off the curve, small subgroups, zero secrets, bad ML-KEM keys, keys used twice",
+        "Every share is held to its form and size, the primitive refuses what is not a valid "
+        "public value, and its refusal becomes illegal_parameter.",
+        (
+            without(
+                "crypto/test_groups.py::test_only_the_uncompressed_form_is_a_share",
+                "crypto/groups.py",
+                "if len(peer_share) != self._point_size or peer_share[0] != 4:",
+            ),
+            without(
+                "hostile/test_key_shares.py::test_of_a_server",
+                "handshake/client13.py",
+                "    except BadShare as error:\n",
+                "    except KeyError as error:\n",
+            ),
+        ),
+        (
+            "hostile/test_key_shares.py::test_of_a_client",
+            "crypto/test_groups.py::test_points_of_small_order_are_refused",
+            "crypto/test_groups.py::test_unreduced_ml_kem_keys_are_refused",
+            "flows/test_one_time.py::test_nothing_ever_repeats",
+        ),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Leaks of nonces (Minerva), faulty RSA signatures",
+        "OpenSSL does the arithmetic. A signature of a key elsewhere is verified before it leaves "
+        "this side, since a faulty one can give the key away.",
+        (
+            without(
+                "flows/test_questions.py::test_wrong_signature_of_a_remote_signer_never_leaves",
+                "handshake/signing.py",
+                "if not isinstance(credentials.signer, LocalSigner):",
+            ),
+        ),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Triple handshake",
+        "TLS 1.2 needs the extended master secret, in the first handshake and in each resumption; "
+        "without it (an explicit setting) there are no channel bindings and no sessions.",
+        (
+            without(
+                "hostile/test_hellos12.py::test_without_the_extended_master_secret",
+                "handshake/client12.py",
+                "if not extended and (config.require_extended_master_secret or resumed is not "
+                "None):",
+            ),
+            without(
+                "flows/test_tls12.py::test_no_keys_without_the_extended_master_secret",
+                "connection.py",
+                "if isinstance(exporter, Exporter12) and not exporter.master_secret.extended:",
+            ),
+        ),
+        ("hostile/test_resumption12.py::test_extended_master_secret_lost_on_the_way",),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Selfie: a key that is used in both roles",
+        "An external key can be imported with the names of both ends (RFC 9258): then it is "
+        "another one in each direction. The documentation says not to share a plain one.",
+        (
+            without(
+                "flows/test_external_psks.py::test_names_tell_directions_apart",
+                "sessions/psk.py",
+                "context = opaque8(client) + opaque8(server)",
+                'context = b"names"',
+            ),
+        ),
+        ("sessions/test_psk.py::test_everything_makes_another_key",),
+    ),
+    Threat(
+        _EXCHANGE,
+        "Binders: missing, wrong, too many (CVE-2026-1584, CVE-2025-11932)",
+        "As many as identities, in the last extension, compared in constant time. A wrong one ends "
+        "the handshake; an identity that is not known means a full one.",
+        (
+            without(
+                "hostile/test_resumption.py::test_a_binder_with_a_wrong_bit",
+                "handshake/psk13.py",
+                "if not hmac.compare_digest(offered.binders[index], expected):",
+            ),
+            without(
+                "hostile/test_resumption.py::test_not_the_last_extension",
+                "handshake/recognition13.py",
+                "if data is not None and next(reversed(list(extensions))) != "
+                "ExtensionType.PRE_SHARED_KEY:",
+            ),
+            without(
+                "hostile/test_resumption.py::test_more_binders_than_keys",
+                "wire/extensions.py",
+                "if len(binders) != len(identities):",
+            ),
+        ),
+        ("flows/test_external_psks.py::test_an_unknown_key",),
+    ),
+    Threat(
+        _RESUMPTION,
+        "Forged tickets, ticket keys that are known or old (CVE-2020-13777)",
+        "Tickets are sealed under random keys that change by themselves, and end after seven days "
+        "at the latest. What cannot be opened is no ticket, and no error.",
+        (
+            without(
+                "sessions/test_tickets.py::test_any_changed_bit_is_noticed",
+                "sessions/tickets.py",
+                "except (InvalidTag, ProtocolError, UnicodeDecodeError):",
+                "except UnicodeDecodeError:",
+            ),
+            without(
+                "sessions/test_ticket_keys.py"
+                "::test_then_another_that_seals_while_the_old_one_opens",
+                "sessions/ticket_keys.py",
+                "seals = keys and keys[0].seals_from <= now < keys[0].seals_from + self._rotation",
+                "seals = bool(keys)",
+            ),
+        ),
+        (
+            "sessions/test_tickets.py::test_no_bytes_raise",
+            "flows/test_resumption.py::test_a_proof_of_identity_does_not_last_for_ever",
+            "hostile/test_resumption.py::test_changed_tickets_mean_a_full_handshake",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
+        "A ticket is bound to name, ALPN, client authentication, trust and context of its config. "
+        "A client's certificates are judged anew each time.",
+        (
+            without(
+                "flows/test_resumption.py::test_other_circumstances",
+                "handshake/recognition13.py",
+                "if state.binding != config.binding:",
+            ),
+            without(
+                "flows/test_resumption.py::test_a_client_that_is_no_longer_trusted",
+                "connection.py",
+                "return _answer_or(None, lambda: verify(asked), VerifiedPeer)",
+                "return accept_unverified(asked.chain)",
+            ),
+        ),
+        (
+            "flows/test_resumption.py::test_who_was_not_asked_is_asked",
+            "flows/test_resumption.py::test_a_verdict_on_another_client",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A session of another version or hash",
+        "A session holds both, and is offered and taken only where they are the same.",
+        (
+            without(
+                "flows/test_resumption.py::test_another_hash",
+                "handshake/recognition13.py",
+                "candidate.psk.hash_name == suite.hash_name and",
+                "",
+            ),
+            without(
+                "hostile/test_resumption.py::test_a_key_of_another_hash",
+                "handshake/client13.py",
+                "if psk.hash_name != suite.hash_name:",
+            ),
+        ),
+        ("flows/test_resumption.py::test_another_version",),
+    ),
+    Threat(
+        _RESUMPTION,
+        "Early data, replayed or confused with other data",
+        "Off, and apart from other data by calls and events of their own. Each ticket once, within "
+        "seconds of its age, up to a size; not after a retry, nor for another protocol or suite.",
+        (
+            without(
+                "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
+                "handshake/recognition13.py",
+                "return await hs.ask(CheckReplay(known.replay_token, state.created_at / 1000))",
+                "return True",
+            ),
+            without(
+                "hostile/test_resumption.py::test_too_much_early_data",
+                "connection.py",
+                "if self._early_size > self._max_early_data():",
+            ),
+            without(
+                "flows/test_zero_rtt.py::test_another_protocol_than_before",
+                "handshake/recognition13.py",
+                '        or state.alpn != (alpn or "")\n',
+                "",
+            ),
+        ),
+        (
+            "flows/test_zero_rtt.py::test_off_unless_both_want_it",
+            "sessions/test_replay.py::test_each_flight_counts_once",
+            "hostile/test_early_data.py::test_early_data_without_end",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A peer without proof: no certificate, no CertificateVerify (CVE-2024-45159)",
+        "Where a certificate is required, there is no handshake without; where one came, its "
+        "signature must follow. A verdict is an exception or a proof, not a flag to look at.",
+        (
+            without(
+                "hostile/test_authentication.py::test_no_certificate_of_a_client",
+                "handshake/server13.py",
+                "        if config.client_auth is ClientAuth.REQUIRED:\n",
+                "        if False:\n",
+            ),
+            without(
+                "hostile/test_authentication.py::test_no_certificate_of_a_server",
+                "handshake/client13.py",
+                "raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)",
+                "pass",
+            ),
+        ),
+        (
+            "hostile/test_authentication.py::test_no_certificate_but_a_signature",
+            "hostile/test_authentication12.py::test_no_certificate_of_a_client",
+            "hostile/test_certificates.py::test_a_raw_key_without_its_proof",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A good certificate for another name (CVE-2025-27809, CVE-2026-42012)",
+        "A client must say whom it expects. Only subjectAltName counts, addresses as addresses, "
+        "wildcards as one whole label; names are compared in one normal form.",
+        (
+            without(
+                "flows/test_negotiation.py::test_client_needs_a_name",
+                "connection.py",
+                "if server_name is None and _needs_a_name(config):",
+            ),
+            without(
+                "hostile/test_authentication.py::test_server_of_another_name",
+                "certificates/path.py",
+                "build_server_verifier(_subject(name))",
+                'build_server_verifier(x509.DNSName("example.org"))',
+            ),
+        ),
+        (
+            "certificates/test_verify.py::TestRefused::test_names_that_do_not_match",
+            "certificates/test_verify.py::TestRefused::test_common_name_does_not_count",
+            "certificates/test_names.py::test_covers",
+            "trust/test_matrix.py::test_refused",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Holes in the building of paths (RUSTSEC-2026-0099, CVE-2025-61727)",
+        "Paths are built by cryptography's verifier, with a policy of ours on top; a walk in words "
+        "must come to the same verdict, on thousands of chains.",
+        (
+            without(
+                "certificates/test_path.py::test_the_number_of_intermediates_is_bounded",
+                "certificates/trust.py",
+                ".max_chain_depth(max_intermediates)",
+                "",
+            ),
+        ),
+        (
+            "vectors/test_limbo.py::test_the_decision_is_the_expected_one",
+            "certificates/test_agreement.py::test_any_mixture_of_changes",
+            "certificates/test_verify.py::TestRefused::test_wrong_purpose",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Revoked certificates, and staples about something else (CVE-2026-28755)",
+        "A staple is held to its signer, dates and certificate; a revocation in it ends the "
+        "handshake. must-staple is honoured; lists and stricter policies can be set.",
+        (
+            without(
+                "hostile/test_certificates.py::test_a_revoked_certificate_with_the_proof_of_it",
+                "certificates/ocsp.py",
+                'if answer.status == "revoked":',
+            ),
+        ),
+        (
+            "hostile/test_certificates.py::test_must_staple_without_a_staple",
+            "hostile/test_certificates.py::test_a_staple_about_somebody_else",
+            "certificates/test_crl.py::TestAnswers::test_on_the_list",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A certificate used against its keyUsage",
+        "A leaf must be allowed to sign, and to encipher for key transport; its curve must fit "
+        "the scheme.",
+        (
+            without(
+                "certificates/test_verify.py::TestRefused::test_key_usage_without_digital_signature",
+                "certificates/profile.py",
+                "if usage is not None and not usage.digital_signature:",
+            ),
+            without(
+                "hostile/test_authentication12.py::test_key_that_must_not_encipher",
+                "handshake/key_transport12.py",
+                "if not usage.key_encipherment:",
+            ),
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Connections moved to another protocol or host (ALPACA)",
+        "With ALPN on both sides and nothing in common there is no handshake; a client takes only "
+        "what it offered; a server can refuse names that it does not serve.",
+        (
+            without(
+                "flows/test_negotiation.py::test_alpn_without_overlap",
+                "handshake/negotiate.py",
+                "raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, "
+                "no_overlap(names, spoken))",
+                "return None",
+            ),
+            without(
+                "hostile/test_hellos.py::test_encrypted_extensions",
+                "handshake/negotiate.py",
+                "if name not in offered:",
+            ),
+            without(
+                "flows/test_negotiation.py::test_strict_server_name",
+                "handshake/negotiate.py",
+                "raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)",
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Names learned in spite of Encrypted ClientHello (CVE-2026-42505)",
+        "ECH is not spoken here, so nothing is promised: the server's name goes over the wire in "
+        "the clear. Its extension is refused wherever a peer answers with it.",
+        (
+            without(
+                "hostile/test_hellos.py::test_encrypted_extensions",
+                "wire/allowed.py",
+                'raise ProtocolError(Fault.UNSOLICITED_EXTENSION, f"{extension_name(kind)} in '
+                '{place.name}")',
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Forged signatures (BERserk, psychic signatures, CurveBall, goto fail)",
+        "Signatures are OpenSSL's affair, through cryptography; explicit curves do not parse, weak "
+        "keys are refused, and a signature that does not hold ends the handshake.",
+        (
+            without(
+                "hostile/test_authentication.py::test_certificate_verify",
+                "handshake/authentication13.py",
+                "if not verify(hs, scheme, peer.public_key, message.signature, content):",
+            ),
+            without(
+                "security/test_primitives.py::test_an_explicit_curve_that_is_trusted_itself",
+                "certificates/key_bounds.py",
+                'return "an EC key that spells out its curve instead of naming it"',
+                'return ""',
+            ),
+            without(
+                "certificates/test_key_bounds.py::test_bad_keys",
+                "certificates/key_bounds.py",
+                "if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > "
+                "MAX_RSA_EXPONENT_BITS:",
+            ),
+        ),
+        (
+            "security/test_primitives.py::test_explicit_curves_are_no_keys",
+            "security/test_primitives.py::test_signatures_that_are_none",
+            "hostile/test_authentication12.py::test_signature_of_a_server",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A signature or session of another role or channel (Opossum)",
+        "64 spaces and the role's own context stand before what is signed. Applications can bind "
+        "themselves to the channel by tls-exporter. There is no opportunistic TLS.",
+        (
+            without(
+                "hostile/test_authentication.py::test_context_of_the_other_role",
+                "handshake/authentication13.py",
+                'CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\\0"',
+                "CLIENT_CONTEXT: Final = SERVER_CONTEXT",
+            ),
+        ),
+        (
+            "hostile/test_authentication.py::test_signature_of_another_handshake",
+            "flows/test_data.py::test_channel_bindings",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "KeyUpdate floods and deadlocks (CVE-2026-56862)",
+        "32 without data between them are enough. All requests together are answered once, when "
+        "this side sends; a reader never waits for the peer to read.",
+        (
+            without(
+                "hostile/test_floods.py::test_key_update_flood",
+                "handshake/post13.py",
+                "self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)",
+                "pass",
+            ),
+            without(
+                "flows/test_data.py::test_many_requests_cost_one_answer",
+                "handshake/post13.py",
+                "            self._answer_owed = True\n",
+                "            self.update_send_keys(request_peer=False)\n",
+            ),
+        ),
+        (
+            "adapters/test_sockets.py"
+            "::test_a_reader_that_owes_a_key_update_never_waits_for_the_peer_to_read",
+            "adapters/test_asyncio.py"
+            "::test_a_peer_that_asks_for_keys_and_never_reads_costs_no_memory",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Floods of empty records, warnings, tickets, HelloRequests, user_canceled",
+        "Each is counted, and only data set the counts back.",
+        (
+            without(
+                "hostile/test_floods.py::test_empty_data_flood",
+                "record/layer.py",
+                "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)",
+                "pass",
+            ),
+            without(
+                "hostile/test_floods.py::test_ticket_flood",
+                "handshake/post13.py",
+                "self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
+                "pass",
+            ),
+            without(
+                "hostile/test_renegotiation12.py"
+                "::test_a_peer_that_asks_and_never_reads_costs_no_memory",
+                "handshake/post12.py",
+                "        self._answer_owed = True\n",
+                "        self._decline()\n",
+            ),
+            without(
+                "hostile/test_floods.py::test_user_canceled_flood",
+                "connection.py",
+                "if self._cancellations > self._config.limits.records_without_progress:",
+            ),
+        ),
+        (
+            "hostile/test_renegotiation12.py::test_warning_flood",
+            "hostile/test_renegotiation12.py::test_asking_without_end",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Large and slow handshake messages (CVE-2016-6309, CVE-2024-1765)",
+        "A message's announced size is judged by its header, the handshake as a whole by its sum. "
+        "Buffers grow by what came. The time of a handshake is limited, however it dribbles.",
+        (
+            without(
+                "hostile/test_records.py::test_message_announces_too_much",
+                "record/reassembly.py",
+                "if size > limit + HEADER_SIZE:",
+            ),
+            without(
+                "hostile/test_records.py::test_handshake_too_large",
+                "record/reassembly.py",
+                "if self._remaining < 0:",
+            ),
+            without(
+                "adapters/test_asyncio.py::test_a_silent_peer_runs_into_the_handshake_timeout",
+                "adapters/pump.py",
+                "Fault.HANDSHAKE_TIMEOUT",
+                "Fault.INTERNAL_ERROR",
+            ),
+        ),
+        (
+            "adapters/test_sockets.py"
+            "::test_a_dribbling_server_does_not_stretch_the_handshake_timeout",
+            "hostile/test_costs.py::test_memory_is_what_came_and_a_little_more",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Fragments, one-byte records, quadratic copying (CVE-2024-11738)",
+        "Buffers are cut from the front without moving the rest; the cost of a hello in one-byte "
+        "records is bounded per byte, counted in lines of Python and in bytes copied.",
+        (
+            without(
+                "hostile/test_costs.py::test_tiny_records_cost_so_much_per_byte",
+                "record/reassembly.py",
+                "        self._buffer += fragment\n",
+                "        self._buffer += fragment\n"
+                "        for _ in self._buffer:\n            pass\n",
+            ),
+        ),
+        (
+            "record/test_layer.py::test_one_byte_at_a_time_costs_no_more_than_its_bytes",
+            "hostile/test_floods.py::test_tiny_fragments_end_too",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Extensions, suites, shares, identities without number",
+        "Duplicates are found by a dictionary. Extensions, key shares and tried identities have "
+        "bounds; the rest costs what its bytes cost.",
+        (
+            without(
+                "wire/test_messages.py::test_an_extension_stands_once",
+                "wire/messages.py",
+                "if extension_type in extensions:",
+            ),
+            without(
+                "hostile/test_hellos.py::test_too_many_extensions_of_a_client",
+                "wire/allowed.py",
+                "if len(extensions) > limit:",
+            ),
+            without(
+                "hostile/test_hellos.py::test_too_many_key_shares",
+                "handshake/server13.py",
+                "if len(entries) > config.limits.list_entries:",
+            ),
+            without(
+                "hostile/test_costs.py::test_so_many_identities_are_looked_at",
+                "handshake/recognition13.py",
+                "enumerate(identities[:_MOST_TRIED])",
+                "enumerate(identities)",
+            ),
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Chains that never end, huge keys (CVE-2023-29409, RUSTSEC-2023-0052)",
+        "Ten certificates, RSA keys of at most 8192 bits with short exponents, a bounded number of "
+        "paths and signatures; cryptography from 50 on, as older ones can be hung by a chain.",
+        (
+            without(
+                "hostile/test_authentication.py::test_fewer_certificates_are_accepted",
+                "handshake/certificate13.py",
+                "if len(entries) > asked.limits.certificates:",
+            ),
+            without(
+                "certificates/test_verify.py::TestRefused::test_huge_rsa_keys_are_refused_before_any_work",
+                "certificates/key_bounds.py",
+                "MAX_RSA_BITS = 8192",
+                "MAX_RSA_BITS = 32768",
+            ),
+        ),
+        (
+            "certificates/test_explanation.py::TestBroken::test_a_hostile_maze_has_an_end",
+            "rules/test_imports.py::test_the_only_dependency_is_cryptography",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Decompression bombs (CVE-2025-66199)",
+        "The announced length is judged before anything is inflated, and no more than that is ever "
+        "inflated.",
+        (
+            without(
+                "hostile/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
+                "handshake/certificate13.py",
+                "if length > asked.limits.certificate:",
+            ),
+            without(
+                "wire/test_compression.py::test_a_bomb_is_not_inflated",
+                "wire/compression.py",
+                "decompressor.decompress(data, length + 1)",
+                "decompressor.decompress(data)",
+            ),
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Growing caches of sessions (CVE-2024-2511)",
+        "Tickets are the client's to keep. What a server or a client remembers has a capacity.",
+        (
+            without(
+                "sessions/test_store.py::test_so_many_and_no_more",
+                "sessions/store.py",
+                "    while len(sessions) > capacity:\n",
+                "    while False:\n",
+            ),
+            without(
+                "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
+                "sessions/store.py",
+                "    del held[:-_MOST_PER_KEY]\n",
+                "",
+            ),
+        ),
+        (
+            "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+            "sessions/test_memory.py::test_a_server_does_not_grow",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Loops at the end of the transport (CVE-2024-32650)",
+        "Every wait ends with the transport. The end, and close_notify, were tried at every pause "
+        "of every role and at every byte of a flight.",
+        (
+            without(
+                "hostile/test_records.py::test_close_notify_in_the_handshake",
+                "connection.py",
+                "                raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)\n",
+                "                return\n",
+            ),
+        ),
+        (
+            "hostile/test_records.py::test_end_of_the_transport_at_every_pause",
+            "adapters/test_sockets.py"
+            "::test_the_end_of_the_transport_at_any_byte_of_the_flight_ends_the_handshake",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Handshakes that cost the server more than the client",
+        "A hello is read and checked as a whole before any key is made or used. Time-outs are on; "
+        "`handclasp serve` bounds its connections. Where more is needed, limit connections before "
+        "TLS: TCP has proved the address.",
+        (
+            without(
+                "hostile/test_costs.py::test_a_bad_hello_costs_no_key",
+                "handshake/server13.py",
+                "if name not in listed or name in shares:",
+            ),
+        ),
+        (
+            "adapters/test_asyncio.py::test_a_client_cannot_fill_the_memory_while_an_answer_is_awaited",
+        ),
+    ),
+    Threat(
+        _PARSER,
+        "Lengths beyond their bounds (Heartbleed, CVE-2024-0901)",
+        "One reader with one bounds check reads everything; what is left over is an error, too.",
+        (
+            without(
+                "wire/test_reader.py::test_a_reader_of_a_part_stays_inside_it",
+                "wire/reader.py",
+                "if after > self._end:",
+            ),
+            without(
+                "wire/test_reader.py::test_trailing_bytes_are_refused",
+                "wire/reader.py",
+                "if self._at != self._end:",
+            ),
+        ),
+        (
+            "wire/test_messages.py::test_every_truncation_is_refused",
+            "fuzz/test_targets.py::test_mutants_of_the_seeds",
+        ),
+    ),
+    Threat(
+        _PARSER,
+        "Exceptions that end the program (CVE-2015-3220)",
+        "Whatever goes wrong inside, a peer can cause a `TLSError` and nothing else; an unforeseen "
+        "exception ends its connection as internal_error. No assert looks at input.",
+        (
+            without(
+                "handshake/test_driver.py::test_defect_inside_of_a_handshake",
+                "handshake/driver.py",
+                "raise ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__) from error",
+                "raise",
+            ),
+            without(
+                "test_connection.py::test_defect_of_ours_is_a_typed_error",
+                "connection.py",
+                "        self._end(failure)\n        if not isinstance(error, Exception):\n",
+                "        if True:\n",
+            ),
+        ),
+        (
+            "hostile/test_mutations.py::test_one_changed_byte",
+            "crypto/test_signatures.py::test_no_signature_bytes_make_verify_raise",
+            "rules/test_source.py::test_nothing_is_asserted",
+            "fuzz/test_targets.py::test_seeds",
+        ),
+    ),
+    Threat(
+        _PARSER,
+        "Mistakes in cryptography of one's own (CVE-2018-1000159)",
+        "There is none. The glue around the primitives is held to published vectors, and every "
+        "byte of a record is authenticated.",
+        (
+            Proof(
+                "record/test_protection13.py::test_every_byte_of_a_record_is_protected",
+                (
+                    Edit(
+                        "record/protection13.py",
+                        "encrypt(nonce, inner, header)",
+                        'encrypt(nonce, inner, b"")',
+                    ),
+                    Edit(
+                        "record/protection13.py",
+                        "decrypt(nonce, ciphertext, header)",
+                        'decrypt(nonce, ciphertext, b"")',
+                    ),
+                ),
+            ),
+        ),
+        (
+            "vectors/test_rfc8448_replay.py::test_client",
+            "record/test_protection12.py::test_any_changed_byte_is_noticed",
+            "crypto/test_hkdf.py::test_every_derivation_of_rfc_8448",
+            "security/test_primitives.py::test_tags_that_are_wrong",
+        ),
+    ),
+    Threat(
+        _PARSER,
+        "Intolerance of what is new (GREASE)",
+        "Unknown extensions, suites, groups and schemes are passed over wherever they may stand, "
+        "in any order.",
+        (
+            without(
+                "wire/test_allowed.py::test_unknown_extensions_are_not_misplaced",
+                "wire/allowed.py",
+                "if kind not in allowed and kind in _KNOWN:",
+                "if kind not in allowed:",
+            ),
+        ),
+        (
+            "flows/test_negotiation.py::test_grease_in_every_place",
+            "hostile/test_good_peers.py::test_other_flights_of_a_client",
+        ),
+    ),
+    Threat(
+        _SIDE,
+        "Alerts, timing and branches that tell secrets",
+        "Every record that does not open looks the same. Secrets are compared by "
+        "`hmac.compare_digest`. Where secrets pass through Python is listed below.",
+        (
+            without(
+                "security/test_secrets.py::test_verify_data_are_compared_in_constant_time",
+                "handshake/finished.py",
+                "not hmac.compare_digest(message.verify_data, expected)",
+                "message.verify_data != expected",
+            ),
+        ),
+        (
+            "record/test_protection13.py::test_the_alert_says_no_more_than_bad_record_mac",
+            "security/test_secrets.py::test_every_place_is_listed",
+            "hostile/test_key_transport12.py::test_one_draw_and_one_decryption",
+        ),
+    ),
+    Threat(
+        _SIDE,
+        "Chance that fails or repeats after a fork",
+        "Everything random comes from os.urandom when it is needed; nothing is kept in store.",
+        (
+            without(
+                "security/test_forks.py::test_hellos_of_two_processes_differ",
+                "config.py",
+                "entropy: Callable[[int], bytes] = field(default=os.urandom, repr=False)",
+                "entropy: Callable[[int], bytes] = field(\n"
+                "        default=__import__('random').Random(1).randbytes, repr=False\n    )",
+            ),
+        ),
+        (
+            "flows/test_one_time.py::test_nothing_ever_repeats",
+            "sessions/test_replay.py::test_a_forked_process_takes_none",
+        ),
+    ),
+    Threat(
+        _API,
+        "Unsafe defaults, errors in callbacks taken for consent",
+        "Verification is on. A callback that raises, or returns anything but what it should, "
+        "refuses. A config is frozen, and a setting that cannot be honoured raises.",
+        (
+            without(
+                "flows/test_questions.py::test_anything_but_a_proof_is_no_verification",
+                "handshake/driver.py",
+                "if not isinstance(value, wanted):",
+            ),
+            without(
+                "flows/test_questions.py::test_proof_of_another_chain",
+                "handshake/peer.py",
+                "if peer.chain != shown.chain:",
+            ),
+        ),
+        (
+            "flows/test_questions.py::test_exception_in_every_callback",
+            "test_config.py::test_the_defaults_are_safe",
+            "test_config.py::test_a_config_is_frozen",
+        ),
+    ),
+    Threat(
+        _API,
+        "A client's sessions used under another config (CVE-2025-68121)",
+        "Sessions are kept by server, port, trust, credentials, ALPN and all else that the "
+        "judgement depends on, and the server's chain is judged again before one is offered.",
+        (
+            without(
+                "flows/test_resumption.py::test_another_trust_store",
+                "handshake/resumable.py",
+                "        trust.fingerprint.hex() if trust is not None else None,\n",
+                "",
+            ),
+            without(
+                "flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",
+                "handshake/resumable.py",
+                'return "its certificate would not be accepted any more"',
+                "return None",
+            ),
+        ),
+        (
+            "flows/test_resumption.py::test_other_credentials",
+            "flows/test_resumption.py::test_ports_are_kept_apart",
+        ),
+    ),
+    Threat(
+        _API,
+        "Secrets in key logs, pickles, logs, traces",
+        "A key log is opened where the config names one, never by the environment. Secrets do not "
+        "print, and do not pickle; traces hold none unless asked to.",
+        (
+            without(
+                "crypto/test_secret.py::test_it_is_not_pickled",
+                "crypto/secret.py",
+                "def __reduce_ex__(",
+                "def _no_reduce(",
+            ),
+            without(
+                "flows/test_data.py::test_nothing_secret_is_recorded_unasked",
+                "trace/recorder.py",
+                '        kept = bytes(value) if self.record_secrets else b""\n',
+                "        kept = bytes(value)\n",
+            ),
+        ),
+        (
+            "test_config.py::test_the_environment_opens_no_key_log",
+            "crypto/test_secret.py::test_neither_a_log_nor_an_exception_shows_it",
+            "security/test_secrets.py::test_no_secret_shows_anywhere",
+        ),
+    ),
+)
