@@ -196,6 +196,26 @@ def test_it_asks_nobody_for_anything(browser: Driven, page: str) -> None:
     assert browser.complaints() == []
 
 
+# How many lines the bytes take, and how many offsets stand beside them.
+LINES = """(() => {
+  const range = document.createRange();
+  range.selectNodeContents(document.querySelector('.hex'));
+  const tops = new Set([...range.getClientRects()].map((each) => Math.round(each.top)));
+  const shown = [...document.querySelectorAll('.gutter')].find((each) => each.checkVisibility());
+  return [tops.size, shown.textContent.split('\\n').length];
+})()"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_each_line_of_bytes_has_its_offset(browser: Driven, page: str, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open(page)
+    browser.click(browser.all(".message summary.head")[0])
+    lines, offsets = browser.script(f"return {LINES}")
+    assert lines == offsets
+    browser.resize(1280, 900)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_sticks_out_at_any_width(browser: Driven, page: str, width: int) -> None:
     browser.resize(width, 900)

@@ -189,8 +189,8 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     other = "client" if facts.role == "server" else "server"
     info = facts.info
     if info is not None and (info.peer_chain_der or info.peer_verified):
-        verdict = "the certificate was checked, and held" if info.peer_verified else "not checked"
-        rows.append((f"on the {other}", verdict))
+        verdict = "checked, and trusted" if info.peer_verified else "not checked"
+        rows.append((f"the {other}'s certificate", verdict))
         rows += [
             ("path" if number == 0 else "issued by", _subject(der, describe))
             for number, der in enumerate(info.verified_chain_der)

@@ -1,0 +1,132 @@
+"""Takes the pictures of the pages in docs/page: `python -m tests.browser.pictures [DIRECTORY]`.
+
+Both browsers, three widths, light and dark: to be looked at after every change of the pages.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.browser.driven import Driven, driven_chromium
+from tests.browser.driven_firefox import Firefox, driven_firefox
+from tests.children import child
+from tests.trace.conftest import converse
+
+from handclasp import ClientConfig, ServerConfig
+from handclasp.certificates import explain
+from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli.pages import described
+from handclasp.trace.facts import facts_of
+
+DOCS = Path(__file__).parents[2] / "docs" / "page"
+SIZES = ((390, 844), (820, 1180), (1280, 960))
+OPEN = "document.querySelector('.message summary.head')"
+TO_MESSAGE = (
+    f"window.scrollTo({{top: {OPEN}.getBoundingClientRect().top + scrollY - 60,"
+    " behavior: 'instant'})"
+)
+FIELD = (
+    "[...document.querySelectorAll('.tree .row')]"
+    ".find((row) => row.querySelector('.f').textContent === 'cipher_suites')"
+)
+
+
+def main() -> None:
+    """All of them."""
+    to = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        authority = LocalAuthority.open_or_create(directory / "authority")
+        page = _page(authority, directory)
+        ca = directory / "authority" / "ca.pem"
+        with driven_chromium(directory / "chromium", ca) as chromium:
+            _chromium(chromium, page, to)
+            with _demo(directory) as url:
+                _live(chromium, url, to)
+        with driven_firefox(directory / "firefox", ca) as firefox:
+            _firefox(firefox, page, to)
+
+
+def _page(authority: LocalAuthority, directory: Path) -> str:
+    server = ServerConfig(credentials=authority.credentials(["localhost"]), alpn=("http/1.1",))
+    client = ClientConfig(trust=authority.trust, alpn=("h2", "http/1.1"))
+    before, now = (converse(client, server, secrets=True).client for _ in "ab")
+    info = facts_of(now.events).info
+    assert info is not None
+    chain = info.peer_chain_der
+    judgement = explain(chain, "localhost", authority.trust, datetime.now(UTC)).to_json()
+    path = directory / "page.html"
+    path.write_text(
+        now.to_html("A handshake with localhost", described, judgement=judgement, earlier=before),
+        "utf-8",
+    )
+    return path.as_uri()
+
+
+def _chromium(browser: Driven, page: str, to: Path) -> None:
+    for width, height in SIZES:
+        browser.resize(width, height)
+        browser.prefer("dark" if width == 390 else "light")
+        browser.open(page)
+        browser.click(browser.all(".message summary.head")[0])
+        browser.click(browser.script(f"return {FIELD}"))
+        browser.script(TO_MESSAGE)
+        _store(browser.driver.get_screenshot_as_png(), to / f"chromium-{width}.png")
+    browser.prefer("light")
+    browser.resize(1280, 960)
+    browser.open(page)
+    _store(browser.driver.get_screenshot_as_png(), to / "page.png")
+    for name, selector in (("trust", "#step-3"), ("keys", "svg.schedule"), ("cost", "svg.costs")):
+        browser.script(
+            f"document.querySelector('{selector}').scrollIntoView({{behavior: 'instant'}})"
+        )
+        browser.script("window.scrollBy({top: -60, behavior: 'instant'})")
+        _store(browser.driver.get_screenshot_as_png(), to / f"{name}.png")
+
+
+def _live(browser: Driven, url: str, to: Path) -> None:
+    browser.resize(1280, 960)
+    for _ in range(3):
+        browser.open(url)
+        browser.wait_for(lambda: browser.one("#live").text == "live", "the stream is open")
+    browser.click(browser.one("#again"))
+    browser.wait_for(lambda: "/connection.json" in browser.one("#rows").text, "it is listed")
+    browser.script("window.scrollTo({top: 0, behavior: 'instant'})")
+    for width, height in SIZES:
+        browser.resize(width, height)
+        _store(browser.driver.get_screenshot_as_png(), to / f"live-{width}.png")
+
+
+def _firefox(browser: Firefox, page: str, to: Path) -> None:
+    for width, height in SIZES:
+        browser.resize(width, height)
+        browser.open(page)
+        browser.move_to(OPEN, click=True)
+        browser.wait_for(lambda: browser.value(f"{FIELD}.tabIndex === -1"), "it is alive")
+        browser.move_to(FIELD, click=True)
+        browser.value(f"{TO_MESSAGE} ?? 0")
+        _store(browser.picture(), to / f"firefox-{width}.png")
+
+
+def _store(png: bytes, path: Path) -> None:
+    path.write_bytes(png)
+    print(f"{path.name}: {len(png):,} bytes")
+
+
+@contextmanager
+def _demo(directory: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "handclasp", "demo", "--no-browser", "--port", "0"]
+    with child(command, directory, env={"HANDCLASP_HOME": str(directory / "authority")}) as demo:
+        url = demo.wait_for(r"^Listening on (https://localhost:\d+/)$")[1]
+        demo.wait_for("Ctrl-C ends it")
+        yield url
+
+
+if __name__ == "__main__":
+    main()
