@@ -14,7 +14,14 @@ from tests.required import lacking, need_tool
 from tests.trace.conftest import converse, shuttle
 from tests.trace.page.test_document import EVIL, hostile_events
 
-from handclasp import ClientConfig, ClientConnection, Recorder, ServerConfig, TLSError
+from handclasp import (
+    ClientConfig,
+    ClientConnection,
+    Recorder,
+    ServerConfig,
+    ServerConnection,
+    TLSError,
+)
 from handclasp.certificates import explain
 from handclasp.cli.pages import described
 from handclasp.trace.facts import facts_of
@@ -61,8 +68,6 @@ def failed(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
     client = ClientConnection(
         ClientConfig(trust=pki.trust), server_name="elsewhere.example", trace=recorder
     )
-    from handclasp import ServerConnection
-
     with pytest.raises(TLSError) as raised:
         shuttle(client, ServerConnection(ServerConfig(credentials=pki.server())))
     chain = getattr(raised.value, "chain", ())
@@ -247,6 +252,28 @@ def test_a_failed_handshake_says_which_rule_was_broken(browser: Driven, failed: 
     (broken,) = browser.all("tr.broken")
     assert broken.text.split()[:2] == ["NO", "names"]
     assert browser.complaints() == []
+
+
+def test_evidence_leads_to_the_bytes_that_show_it(
+    browser: Driven, pki: Pki, tmp_path: Path
+) -> None:
+    """In a message that was never opened before, inside fields that are folded up."""
+    recorder = Recorder()
+    client = ClientConnection(
+        ClientConfig(trust=pki.trust, groups=("X25519",)), server_name="localhost"
+    )
+    with pytest.raises(TLSError):
+        server_config = ServerConfig(credentials=pki.server(), groups=("secp384r1",))
+        shuttle(client, ServerConnection(server_config, trace=recorder))
+    browser.open(stored(recorder.to_html("A failure", described), tmp_path))
+    link = next(each for each in browser.all("a.shows") if "supported_groups" in each.text)
+    browser.click(link)
+    (shown,) = lit(browser, ".tree .row")
+    assert shown.startswith(("supported_groups", "extension_data", "named_group_list"))
+    assert "X25519" in shown
+    lighted = bytes.fromhex("".join(lit(browser, ".hex i")))
+    evidence = browser.all(".evidence code")[0].text
+    assert lighted == bytes.fromhex(evidence)
 
 
 # Hostile peers

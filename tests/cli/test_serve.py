@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -225,6 +226,41 @@ def test_echo_and_traces(tmp_path: Path, authority: LocalAuthority) -> None:
             assert tls.recv(100) == b""
     (trace,) = traces.iterdir()
     assert Recorder.load(trace).events
+
+
+def test_pages_of_each_connection(tmp_path: Path, authority: LocalAuthority) -> None:
+    traces, config = tmp_path / "traces", ClientConfig(trust=authority.trust)
+    arguments = ("--echo", "--port", "0", "--trace", str(traces), "--pages")
+    with started("serve", *arguments) as process:
+        for _ in "ab":
+            with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+                tls.sendall(b"x")
+                tls.recv(1)
+            process.line("TLSv1.3")
+        with pytest.raises(TLSError):
+            handclasp.connect("localhost", process.port, ClientConfig(), timeout=20)
+        process.line("failed")
+        first, second, failed = (path.read_text("utf-8") for path in wait_for_pages(traces, 3))
+    assert "<h1>Connection 1, from 127.0.0.1</h1>" in first
+    assert "This connection beside the last one" not in first
+    assert "This connection beside the last one" in second
+    assert 'id="failure"' in failed
+    assert len(list(traces.glob("*.json"))) == 3
+
+
+def wait_for_pages(directory: Path, count: int) -> list[Path]:
+    """The pages, once they are whole: a line is printed before its page is written."""
+    deadline = time.monotonic() + 20
+    while True:
+        pages = sorted(directory.glob("*.html"))
+        if len(pages) == count and all("</html>" in each.read_text() for each in pages):
+            return pages
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_pages_need_a_directory(run: Run) -> None:
+    assert "--trace DIR" in one_sentence(run, "--pages")
 
 
 def test_client_certificates(run: Run, tmp_path: Path, authority: LocalAuthority, ca: str) -> None:

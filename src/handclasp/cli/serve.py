@@ -16,6 +16,7 @@ from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
 from handclasp.cli.later import CommandWithLater, later
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
+from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 from handclasp.cli.versions import (
     version_options,
@@ -25,7 +26,7 @@ from handclasp.cli.versions import (
 )
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, ServerConfig, TLSSocket
+    from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
@@ -64,6 +65,7 @@ EARLY_DATA_BYTES = 16384
     help="Record each handshake into a .json file in DIR; or, if it ends in .pcapng, all "
     "connections into one capture that Wireshark opens decrypted. That gives all away.",
 )
+@click.option("--pages", is_flag=True, help="With --trace DIR: a page (.html) of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
 @later("--verbose", "-v")
 def command(directory: str, **options: Any) -> None:
@@ -79,13 +81,15 @@ def command(directory: str, **options: Any) -> None:
     config = _config(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
+    if options["pages"] and traces is None:
+        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
     listener = listen(options["host"], options["port"])
     talk: Any = _echo
     if not options["echo"]:
         from handclasp.cli.files import serve_directory
 
         talk = serve_directory(directory)
-    report = _Report(as_json=options["as_json"], traces=traces)
+    report = _Report(as_json=options["as_json"], traces=traces, pages=options["pages"])
     record = Recorder if traces is not None else None
     server = Server(listener, config, talk, report, record=record, capture=capture)
     try:
@@ -196,11 +200,14 @@ def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
 class _Report:
     """Tells a line for each visit, whole even where several threads tell at once."""
 
-    def __init__(self, *, as_json: bool, traces: Path | None) -> None:
+    def __init__(self, *, as_json: bool, traces: Path | None, pages: bool) -> None:
         self._say: Callable[[Visit], str] = _json_line if as_json else _line
         self._traces = traces
+        self._pages = pages
         self._lock = threading.Lock()
         self._count = 0
+        self._last: tuple[str, Recorder] | None = None
+        """Host and trace of the last handshake that went well, to lay the next one beside it."""
 
     def __call__(self, visit: Visit) -> None:
         line = self._say(visit)
@@ -208,11 +215,24 @@ class _Report:
             self._count += 1
             click.echo(line)
             if self._traces is not None and visit.recorder is not None:
-                name = f"{self._count:04}-{visit.host.replace(':', '_')}-{visit.port}.json"
-                try:
-                    visit.recorder.save(self._traces / name)
-                except OSError as error:
-                    click.echo(f"Cannot write {name}: {error.strerror or error}.", err=True)
+                self._store(visit, visit.recorder, self._traces)
+
+    def _store(self, visit: Visit, recorder: Recorder, directory: Path) -> None:
+        name = f"{self._count:04}-{visit.host.replace(':', '_')}-{visit.port}"
+        try:
+            recorder.save(directory / f"{name}.json")
+            if self._pages:
+                self._store_page(visit, recorder, directory / f"{name}{PAGE_ENDING}")
+        except OSError as error:
+            click.echo(f"Cannot write {name}: {error.strerror or error}.", err=True)
+
+    def _store_page(self, visit: Visit, recorder: Recorder, path: Path) -> None:
+        host, before = self._last or ("", None)
+        earlier = before if host == visit.host else None
+        title = f"Connection {self._count}, from {visit.host}"
+        write_page(path, page_for(recorder, title, earlier=earlier))
+        if visit.info is not None:
+            self._last = (visit.host, recorder)
 
 
 def _line(visit: Visit) -> str:

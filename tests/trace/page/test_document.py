@@ -212,6 +212,11 @@ def test_pages_of_failures_say_what_failed_on_both_sides(
         assert "failure" in page.ids
         assert "gave up during the handshake" in page.words
         assert "agreed" not in page.ids
+        assert "The bytes that show it" in page.words
+        links = page.all("a", "shows")
+        assert links
+        for link in links:
+            assert (link["href"] or "").startswith("#message-")
     assert any(fault in page.words for page in pages)
     assert {("This side gave up" in page.words) for page in pages} == {True, False}
 

@@ -99,7 +99,7 @@ class Flight:
 def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]:
     """All messages in order."""
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
-    numbered = enumerate(shown_events(events, facts), 1)
+    numbered = _numbered(events, facts)
     return tuple(
         Flight(
             "client" if to_server else "server",
@@ -109,12 +109,26 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]
     )
 
 
+def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
+    """What the page calls the message, alert or record that stands at each index of `events`."""
+    at = {id(event): index for index, event in enumerate(events)}
+    return {at[id(shown.event)]: _key(number) for number, shown in _numbered(events, facts)}
+
+
+def _numbered(events: Sequence[TraceEvent], facts: Facts) -> Iterator[tuple[int, Shown]]:
+    return enumerate(shown_events(events, facts), 1)
+
+
+def _key(number: int) -> str:
+    return f"message-{number}"
+
+
 def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
     event = shown.event
     name, sentence = told(event, facts)
     raw = event.raw if isinstance(event, MessageSeen) else b""
     return Item(
-        key=f"message-{number}",
+        key=_key(number),
         name=name,
         sentence=sentence,
         size=len(raw) or None,

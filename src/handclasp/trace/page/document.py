@@ -8,8 +8,9 @@ from typing import Any
 from handclasp.trace.events import TraceEvent
 from handclasp.trace.facts import Facts, facts_of
 from handclasp.trace.page import steps
-from handclasp.trace.page.conversation import flights_of
+from handclasp.trace.page.conversation import anchors_of, flights_of
 from handclasp.trace.page.costs import costs_of
+from handclasp.trace.page.failure import failure_of
 from handclasp.trace.page.first_record import first_records_of
 from handclasp.trace.page.keys import schedule_of
 from handclasp.trace.page.rendering import Renderer
@@ -56,7 +57,7 @@ def contents_of(
     return {
         "title": title,
         "role": facts.role,
-        "failed": steps.failure_of(events),
+        "failure": failure_of(events, anchors_of(events, facts)),
         "agreed": _agreement(facts),
         "flights": flights_of(events, facts),
         "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),

@@ -197,7 +197,7 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
         ]
     if facts.verify_ns is not None:
         rows.append(("judging took", f"{facts.verify_ns / 1e6:.2f} ms"))
-    failed = failure_of(events)
+    failed = next((event for event in events if isinstance(event, Failed)), None)
     if failed is not None and "CERTIFICATE" in failed.fault:
         rows.append(("verdict", f"not trusted: {failed.message}"))
     return tuple(rows)
@@ -251,11 +251,6 @@ def _judged(rules: Sequence[Mapping[str, Any]]) -> tuple[Judged, ...]:
     return tuple(
         Judged(about, tuple(some)) for about, some in groupby(rules, key=itemgetter("about"))
     )
-
-
-def failure_of(events: Sequence[TraceEvent]) -> Failed | None:
-    """What the connection failed of, if it did."""
-    return next((event for event in events if isinstance(event, Failed)), None)
 
 
 def _subject(der: bytes, describe: Describe | None) -> str:

@@ -44,6 +44,15 @@ class OpenMessage {
     else this.revealRow(row);
   }
 
+  // The field that has exactly these bytes, or the first one that begins with them.
+  chooseRange(from, to) {
+    const beginning = this.rows.filter((row) => Number(row.dataset.from) === from);
+    const row = beginning.find((each) => Number(each.dataset.to) === to) ?? beginning[0];
+    if (!row) return;
+    this.revealRow(row);
+    this.choose(row, this.tree);
+  }
+
   light(row) {
     for (const each of [...this.rows, ...this.pieces]) each.classList.remove("lit");
     this.here.replaceChildren();
@@ -138,13 +147,36 @@ function scrollWithin(box, element) {
 }
 
 // A page may hold hundreds of fields: each message comes to life when it is first opened.
+const alive = new WeakMap();
+
+function wake(details) {
+  if (!alive.has(details)) {
+    const boxes = [...details.querySelectorAll(".opened")];
+    alive.set(
+      details,
+      boxes.map((box) => new OpenMessage(box)),
+    );
+  }
+  return alive.get(details);
+}
+
 function watchMessages(root) {
   for (const details of root.querySelectorAll(".message > details")) {
-    const wake = () => {
-      for (const box of details.querySelectorAll(".opened")) new OpenMessage(box);
-    };
-    if (details.open) wake();
-    else details.addEventListener("toggle", wake, { once: true });
+    if (details.open) wake(details);
+    else details.addEventListener("toggle", () => wake(details), { once: true });
+  }
+}
+
+// What shows why a handshake failed leads to its bytes.
+function watchEvidence(root) {
+  for (const link of root.querySelectorAll("a.shows")) {
+    link.addEventListener("click", () => {
+      const details = document.querySelector(`${link.hash} > details`);
+      if (!details) return;
+      details.open = true;
+      const [message] = wake(details);
+      if (link.dataset.from) message.chooseRange(...rangeOf(link));
+    });
   }
 }
 
@@ -165,4 +197,5 @@ function watchCopyButtons(root) {
 }
 
 watchMessages(document);
+watchEvidence(document);
 watchCopyButtons(document);
