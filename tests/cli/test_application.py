@@ -18,7 +18,7 @@ def test_version(run: Run) -> None:
 def test_help_names_the_commands(run: Run) -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("demo", "connect", "serve", "cert"):
+    for command in ("demo", "connect", "serve", "cert", "bench"):
         assert f"  {command} " in result.stdout
 
 
@@ -29,7 +29,7 @@ def test_each_command_has_help_without_what_is_not_there_yet(run: Run) -> None:
         assert "--verbose" not in result.stdout
 
 
-@pytest.mark.parametrize("command", ["bench", "explain", "nonsense"])
+@pytest.mark.parametrize("command", ["explain", "nonsense"])
 def test_a_command_that_is_not_there_is_a_wrong_argument(run: Run, command: str) -> None:
     result = run(command)
     assert result.exit_code == 2

@@ -18,6 +18,7 @@ _COMMANDS = {
     "connect": "Connect to a TLS server, tell how it went, and talk.",
     "serve": "Serve files over HTTPS.",
     "cert": "Make certificates for this machine, and look at others.",
+    "bench": "Measure how fast it is here, beside ssl.",
 }
 
 

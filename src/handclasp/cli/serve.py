@@ -24,6 +24,7 @@ from handclasp.cli.versions import (
     versions_checked,
     warn_of_key_transport,
 )
+from handclasp.cli.workers import check_workers, serve_in_processes
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
@@ -66,6 +67,13 @@ EARLY_DATA_BYTES = 16384
     "connections into one capture that Wireshark opens decrypted. That gives all away.",
 )
 @click.option("--pages", is_flag=True, help="With --trace DIR: a page (.html) of each, too.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Processes that share the port, one for each core that they may use.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
 @later("--verbose", "-v")
 def command(directory: str, **options: Any) -> None:
@@ -78,18 +86,27 @@ def command(directory: str, **options: Any) -> None:
 
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
+    workers = options["workers"]
+    if workers > 1:
+        check_workers(options)
     config = _config(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
     if options["pages"] and traces is None:
         raise WrongArguments("--pages needs --trace DIR: where are they to go?")
-    listener = listen(options["host"], options["port"])
+    listener = listen(options["host"], options["port"], shared=workers > 1)
     talk: Any = _echo
     if not options["echo"]:
         from handclasp.cli.files import serve_directory
 
         talk = serve_directory(directory)
     report = _Report(as_json=options["as_json"], traces=traces, pages=options["pages"])
+    if workers > 1:
+        port = int(listener.getsockname()[1])
+        more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
+        _announce(port, directory, options)
+        serve_in_processes([listener, *more], lambda each: Server(each, config, talk, report))
+        return
     record = Recorder if traces is not None else None
     server = Server(listener, config, talk, report, record=record, capture=capture)
     try:

@@ -183,8 +183,12 @@ class Server:
         self._free.release()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `WrongArguments` where there cannot be one."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket. Raises `WrongArguments` where there cannot be one.
+
+    Args:
+        shared: let several sockets listen on this port, among which the system divides the clients.
+    """
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
@@ -196,6 +200,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         if os.name == "posix":  # Elsewhere it would let two servers share the port.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(128)
     except OSError as error:

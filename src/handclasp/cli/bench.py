@@ -1,0 +1,148 @@
+"""`handclasp bench`: how fast this library is here, beside `ssl` and what else is installed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from handclasp.cli.outcome import WrongArguments
+
+if TYPE_CHECKING:
+    from handclasp.cli.benchmarks.measure import Measured, Row
+    from handclasp.cli.benchmarks.stacks import Identity, Stack
+
+ROUNDS, QUICK_ROUNDS = 200, 30
+ROW_SECONDS, QUICK_ROW_SECONDS = 3.0, 0.5
+
+
+@click.command("bench")
+@click.option("--quick", is_flag=True, help="Fewer rows and rounds: half a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--markdown", metavar="FILE", help="Write the tables as Markdown, too.")
+@click.option("--plot", metavar="FILE", help="Write a picture (SVG) of the ratios, too.")
+def command(quick: bool, as_json: bool, markdown: str | None, plot: str | None) -> None:
+    """Measure handshakes, records, sockets, memory and servers.
+
+    Each stack in turn, in one run, so that only ratios are worth comparing between machines: above
+    1, this library is faster than `ssl`. The floor is what the bare cryptography takes.
+    """
+    from handclasp.cli.benchmarks import report
+    from handclasp.cli.benchmarks.plot import to_svg
+    from handclasp.cli.benchmarks.stacks import installed_stacks
+
+    stacks = list(installed_stacks())
+    with tempfile.TemporaryDirectory() as directory:
+        measured = list(_measured(stacks, Path(directory), quick=quick, silent=as_json))
+    if markdown:
+        write_file(markdown, report.to_markdown(measured, stacks))
+    if plot:
+        write_file(plot, to_svg(measured, "handclasp: how many times as fast as ssl"))
+    if as_json:
+        click.echo(json.dumps(report.to_json(measured, stacks), indent=2))
+    else:
+        _print(measured, stacks)
+
+
+def _measured(
+    stacks: list[Stack], directory: Path, *, quick: bool, silent: bool
+) -> Iterator[Measured]:
+    from handclasp.certificates.authority import LocalAuthority
+    from handclasp.cli.benchmarks import handshakes, machine
+    from handclasp.cli.benchmarks.measure import measure
+    from handclasp.cli.benchmarks.stacks import identity
+
+    authority = LocalAuthority.open_or_create(directory)
+    identities = {each: identity(authority, each, directory) for each in handshakes.KEY_TYPES}
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    seconds = QUICK_ROW_SECONDS if quick else ROW_SECONDS
+    with _Progress(silent=silent) as progress:
+        for row in _rows(stacks, identities, quick=quick):
+            progress(row.name)
+            yield measure(row, rounds, seconds)
+        if not quick:
+            ecdsa = identities["ecdsa-p256"]
+            progress("memory of idle connections")
+            yield machine.memory(ecdsa)
+            progress("servers under load")
+            yield from machine.throughput(ecdsa)
+            progress("threads")
+            yield from machine.threads(ecdsa)
+
+
+def _rows(stacks: list[Stack], identities: dict[str, Identity], *, quick: bool) -> Iterator[Row]:
+    from handclasp.cli.benchmarks import handshakes, machine, records, streams
+    from handclasp.cli.benchmarks.stacks import Setup
+
+    ecdsa = identities["ecdsa-p256"]
+    yield from handshakes.rows(stacks, identities, quick=quick)
+    yield from records.rows(stacks, ecdsa, quick=quick)
+    yield from streams.rows(Setup(ecdsa))
+    if not quick:
+        yield from machine.config_rows()
+
+
+class _Progress:
+    """Says on standard error what is being measured, unless it is to be silent."""
+
+    def __init__(self, *, silent: bool) -> None:
+        from rich.console import Console
+
+        self._status = None if silent else Console(stderr=True).status("Starting")
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._status is not None:
+            self._status.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def _tell(self, name: str) -> None:
+        if self._status is not None:
+            self._status.update(f"Measuring {name}")
+
+
+def _print(measured: list[Measured], stacks: list[Stack]) -> None:
+    from itertools import groupby
+
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    from handclasp.cli.benchmarks import report
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    told = report.about(stacks)
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    console.print(f"{told['cpu']}, {told['cores']} cores, Python {told['python']}: {versions}")
+    for section, group in groupby(measured, key=lambda each: each.section):
+        rows = list(group)
+        names = [stack.name for stack in stacks if any(stack.name in row.median for row in rows)]
+        if any("floor" in row.median for row in rows):
+            names.append("floor")
+        table = Table(title=report.TITLES[section], title_justify="left", box=SIMPLE)
+        table.add_column("", no_wrap=True)
+        for name in (*names, "x ssl", "target"):
+            table.add_column(name, justify="right")
+        for row in rows:
+            style = None if row.ratio is None else "green" if row.ratio >= 1 else "yellow"
+            cells = [report.shown(row, name) for name in names]
+            ratio = f"[{style}]{report.ratio(row)}[/]" if style else ""
+            table.add_row(row.name, *cells, ratio, report.target(row))
+        console.print(table)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a report. Raises `WrongArguments` where that cannot be."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WrongArguments(f"Cannot write {path}: {error.strerror or error}.") from None

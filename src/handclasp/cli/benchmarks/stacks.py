@@ -1,0 +1,442 @@
+"""The libraries that are compared, each behind the same few calls, in memory.
+
+A `Stack` makes the two ends of a connection out of a `Setup`; an `End` takes and gives bytes. What
+cannot be set (`ssl` has no way to choose the suites of TLS 1.3, `rtls` none for groups) makes
+`fits` say no, so that no row compares different things.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from handclasp import (
+    ClientConfig,
+    ClientConnection,
+    Credentials,
+    DataReceived,
+    ServerConfig,
+    ServerConnection,
+    TrustStore,
+    __version__,
+)
+from handclasp.certificates.authority import LocalAuthority
+
+NAME = "localhost"
+SUITE13 = "TLS_AES_256_GCM_SHA384"
+"""What OpenSSL takes by itself, and so what all take."""
+
+_OPENSSL_NAMES = {
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+}
+_OPENSSL_CURVES = {"secp256r1": "prime256v1"}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A server's certificate from an authority of this run's own, as files and as bytes."""
+
+    key_type: str
+    ca_pem: bytes
+    chain_pem: bytes
+    key_pem: bytes
+    ca_path: Path
+    chain_path: Path
+    key_path: Path
+
+
+def identity(authority: LocalAuthority, key_type: str, directory: Path) -> Identity:
+    """A certificate for `NAME`, with its files in `directory`."""
+    issued = authority.issue([NAME], key_type=key_type)
+    ca, chain, key = [directory / f"{key_type}.{kind}" for kind in ("ca", "pem", "key")]
+    ca.write_bytes(authority.certificate_pem)
+    chain.write_bytes(issued.chain_pem)
+    key.write_bytes(issued.key_pem)
+    return Identity(
+        key_type, authority.certificate_pem, issued.chain_pem, issued.key_pem, ca, chain, key
+    )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What both ends of a connection are to agree upon."""
+
+    identity: Identity
+    version: str = "TLSv1.3"
+    group: str = "X25519"
+    suite: str = SUITE13
+    resumes: bool = False
+
+
+class End(Protocol):
+    """One end of a connection."""
+
+    def exchange(self, data: bytes) -> bytes:
+        """Take what came in, and give what goes out."""
+        ...
+
+    @property
+    def is_complete(self) -> bool: ...
+    @property
+    def is_resumed(self) -> bool: ...
+
+    def write(self, data: bytes) -> bytes:
+        """What goes out for `data`."""
+        ...
+
+    def read(self, sealed: bytes, size: int) -> int:
+        """Take `size` bytes of data out of `sealed`; gives how many there were."""
+        ...
+
+
+class Factory(Protocol):
+    """What makes the two ends, with everything built that is built once."""
+
+    def client(self) -> End: ...
+    def server(self) -> End: ...
+
+
+class Stack(Protocol):
+    name: str
+    version: str
+
+    def fits(self, setup: Setup) -> bool:
+        """Whether this stack can agree on just that."""
+        ...
+
+    def factory(self, setup: Setup) -> Factory: ...
+
+
+def handshake(factory: Factory) -> tuple[End, End]:
+    """A whole connection between the two ends that a factory makes."""
+    client, server = factory.client(), factory.server()
+    connect_ends(client, server)
+    return client, server
+
+
+def connect_ends(client: End, server: End) -> None:
+    """Carry flights to and fro until both ends are done, tickets included."""
+    to_server = client.exchange(b"")
+    while to_server:
+        to_client = server.exchange(to_server)
+        to_server = client.exchange(to_client) if to_client else b""
+    if not (client.is_complete and server.is_complete):
+        raise RuntimeError("the handshake did not complete")
+
+
+def installed_stacks() -> Iterator[Stack]:
+    """This library, `ssl`, and what else can be imported."""
+    yield Handclasp()
+    yield StandardLibrary("ssl", ssl, ssl.OPENSSL_VERSION)
+    for name in ("OpenSSL", "rtls"):
+        try:
+            module = importlib.import_module("OpenSSL.SSL" if name == "OpenSSL" else name)
+        except ImportError:
+            continue
+        if name == "OpenSSL":
+            told = module.SSLeay_version(module.SSLEAY_VERSION).decode()
+            yield PyOpenSsl("pyOpenSSL", module, told)
+        else:
+            yield StandardLibrary(name, module, "rustls")
+
+
+class Handclasp:
+    """This library."""
+
+    name: str = "handclasp"
+    version: str = __version__
+
+    def fits(self, setup: Setup) -> bool:
+        return True
+
+    def factory(self, setup: Setup) -> OwnFactory:
+        return OwnFactory(setup)
+
+
+class OwnFactory:
+    """Configs that are built once, as an application would."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.sessions = LastSession(resumes=setup.resumes)
+        groups = [setup.group]
+        if setup.version == "TLSv1.2" and setup.group != "secp256r1":
+            groups.append("secp256r1")  # There the list tells the curves of certificates, too.
+        self.client_config = ClientConfig(
+            trust=TrustStore.from_pem(setup.identity.ca_pem),
+            versions=[setup.version],
+            groups=groups,
+            cipher_suites=[setup.suite],
+            sessions=self.sessions,
+        )
+        self.server_config = ServerConfig(
+            credentials=Credentials.from_pem(setup.identity.chain_pem, setup.identity.key_pem),
+            versions=[setup.version],
+            groups=groups,
+            cipher_suites=[setup.suite],
+        )
+
+    def client(self) -> OwnEnd:
+        return OwnEnd(ClientConnection(self.client_config, server_name=NAME))
+
+    def server(self) -> OwnEnd:
+        return OwnEnd(ServerConnection(self.server_config))
+
+
+class LastSession:
+    """A session store that gives the newest session once, or keeps it to itself."""
+
+    def __init__(self, *, resumes: bool) -> None:
+        self._resumes = resumes
+        self._session: Any = None
+
+    def put(self, key: str, session: Any) -> None:
+        self._session = session
+
+    def take(self, key: str) -> Any:
+        if not self._resumes:
+            return None
+        session, self._session = self._session, None
+        return session
+
+    def discard(self, key: str, session: Any) -> None:
+        self._session = None
+
+
+class OwnEnd:
+    def __init__(self, connection: ClientConnection | ServerConnection) -> None:
+        self.connection = connection
+
+    def exchange(self, data: bytes) -> bytes:
+        if data:
+            self.connection.receive_data(data)
+        return bytes(self.connection.data_to_send())
+
+    @property
+    def is_complete(self) -> bool:
+        return self.connection.established
+
+    @property
+    def is_resumed(self) -> bool:
+        info = self.connection.info
+        return info is not None and info.resumed
+
+    def write(self, data: bytes) -> Any:
+        self.connection.send_data(data)
+        return self.connection.data_to_send()
+
+    def read(self, sealed: bytes, size: int) -> int:
+        received = 0
+        for event in self.connection.receive_data(sealed):
+            if isinstance(event, DataReceived):
+                received += len(event.data)
+        return received
+
+
+class StandardLibrary:
+    """`ssl`, and what has its surface."""
+
+    def __init__(self, name: str, module: Any, version: str) -> None:
+        self.name = name
+        self.version = version
+        self._module = module
+
+    def fits(self, setup: Setup) -> bool:
+        if setup.version == "TLSv1.3" and setup.suite != SUITE13:
+            return False
+        if self.name != "ssl" and (setup.resumes or setup.group != "X25519"):
+            return False
+        return setup.group == "X25519" or setup.group in _OPENSSL_CURVES
+
+    def factory(self, setup: Setup) -> LibraryFactory:
+        return LibraryFactory(self._module, setup)
+
+
+class LibraryFactory:
+    def __init__(self, module: Any, setup: Setup) -> None:
+        self._module = module
+        self._resumes = setup.resumes
+        self._session: Any = None
+        cadata = setup.identity.ca_pem.decode()
+        self._client = module.create_default_context(cadata=cadata)
+        self._server = module.SSLContext(module.PROTOCOL_TLS_SERVER)
+        self._server.load_cert_chain(str(setup.identity.chain_path), str(setup.identity.key_path))
+        for context in (self._client, self._server):
+            version = getattr(module.TLSVersion, setup.version.replace(".", "_"))
+            context.minimum_version = context.maximum_version = version
+            if setup.version == "TLSv1.2":
+                context.set_ciphers(_OPENSSL_NAMES[setup.suite])
+            if setup.group in _OPENSSL_CURVES:
+                context.set_ecdh_curve(_OPENSSL_CURVES[setup.group])
+
+    def client(self) -> LibraryEnd:
+        return LibraryEnd(self._module, self._client, self._keep if self._resumes else None, self)
+
+    def server(self) -> LibraryEnd:
+        return LibraryEnd(self._module, self._server, None, None)
+
+    @property
+    def contexts(self) -> tuple[Any, Any]:
+        """Of the client and of the server."""
+        return self._client, self._server
+
+    @property
+    def session(self) -> Any:
+        return self._session
+
+    def _keep(self, session: Any) -> None:
+        self._session = session
+
+
+class LibraryEnd:
+    def __init__(self, module: Any, context: Any, keep: Any, factory: Any) -> None:
+        self._wants_read = module.SSLWantReadError
+        self._keep = keep
+        self._reads_tickets = factory is not None
+        self.incoming, self.outgoing = module.MemoryBIO(), module.MemoryBIO()
+        named: dict[str, Any] = {"server_side": True}
+        if factory is not None:
+            named = {"server_hostname": NAME}
+            if keep is not None:
+                named["session"] = factory.session
+        self.object = context.wrap_bio(self.incoming, self.outgoing, **named)
+        self.is_complete = False
+
+    def exchange(self, data: bytes) -> bytes:
+        if data:
+            self.incoming.write(data)
+        if not self.is_complete:
+            with suppress(self._wants_read):
+                self.object.do_handshake()
+                self.is_complete = True
+        elif self._reads_tickets:
+            with suppress(self._wants_read):
+                self.object.read(1)
+        if self._keep is not None and self.is_complete:
+            self._keep(self.object.session)
+        out: bytes = self.outgoing.read()
+        return out
+
+    @property
+    def is_resumed(self) -> bool:
+        return bool(self.object.session_reused)
+
+    def write(self, data: bytes) -> Any:
+        written = self.object.write(data)
+        while written < len(data):  # rtls takes a part at a time.
+            written += self.object.write(data[written:])
+        return self.outgoing.read()
+
+    def read(self, sealed: bytes, size: int) -> int:
+        self.incoming.write(sealed)
+        received = 0
+        while received < size:
+            received += len(self.object.read(262_144))
+        return received
+
+
+class PyOpenSsl:
+    """pyOpenSSL, on the OpenSSL that cryptography brings. It does not check the server's name."""
+
+    def __init__(self, name: str, module: Any, version: str) -> None:
+        self.name = name
+        self.version = version
+        self._module = module
+
+    def fits(self, setup: Setup) -> bool:
+        # By itself it takes the hybrid group, and can be told of elliptic curves only.
+        return setup.group == "secp256r1" or (
+            setup.group == "X25519MLKEM768" and setup.version == "TLSv1.3"
+        )
+
+    def factory(self, setup: Setup) -> PyOpenSslFactory:
+        return PyOpenSslFactory(self._module, setup)
+
+
+class PyOpenSslFactory:
+    def __init__(self, module: Any, setup: Setup) -> None:
+        self._module = module
+        self._resumes = setup.resumes
+        self.session: Any = None
+        self._client = module.Context(module.TLS_CLIENT_METHOD)
+        self._client.get_cert_store().add_cert(_certificate(setup.identity.ca_pem))
+        self._client.set_verify(module.VERIFY_PEER)
+        self._server = module.Context(module.TLS_SERVER_METHOD)
+        self._server.use_certificate_chain_file(str(setup.identity.chain_path))
+        self._server.use_privatekey_file(str(setup.identity.key_path))
+        number = module.TLS1_3_VERSION if setup.version == "TLSv1.3" else module.TLS1_2_VERSION
+        for context in (self._client, self._server):
+            context.set_min_proto_version(number)
+            context.set_max_proto_version(number)
+            if setup.version == "TLSv1.3":
+                context.set_tls13_ciphersuites(setup.suite.encode())
+            else:
+                context.set_cipher_list(_OPENSSL_NAMES[setup.suite].encode())
+            if setup.group == "secp256r1":
+                from cryptography.hazmat.primitives.asymmetric import ec
+
+                context.set_tmp_ecdh(ec.SECP256R1())
+
+    def client(self) -> PyOpenSslEnd:
+        connection = self._module.Connection(self._client, None)
+        connection.set_tlsext_host_name(NAME.encode())
+        connection.set_connect_state()
+        if self._resumes and self.session is not None:
+            connection.set_session(self.session)
+        return PyOpenSslEnd(self._module, connection, self)
+
+    def server(self) -> PyOpenSslEnd:
+        connection = self._module.Connection(self._server, None)
+        connection.set_accept_state()
+        return PyOpenSslEnd(self._module, connection, None)
+
+
+class PyOpenSslEnd:
+    def __init__(self, module: Any, connection: Any, client: PyOpenSslFactory | None) -> None:
+        self._wants_read = module.WantReadError
+        self._client = client
+        self.connection = connection
+        self.is_complete = False
+        self.is_resumed = False
+
+    def exchange(self, data: bytes) -> bytes:
+        if data:
+            self.connection.bio_write(data)
+        if not self.is_complete:
+            with suppress(self._wants_read):
+                self.connection.do_handshake()
+                self.is_complete = True
+        elif self._client is not None:
+            with suppress(self._wants_read):
+                self.connection.recv(1)
+        if self._client is not None and self.is_complete:
+            self._client.session = self.connection.get_session()
+        return self._take()
+
+    def write(self, data: bytes) -> Any:
+        self.connection.sendall(data)
+        return self._take()
+
+    def read(self, sealed: bytes, size: int) -> int:
+        self.connection.bio_write(sealed)
+        received = 0
+        while received < size:
+            received += len(self.connection.recv(262_144))
+        return received
+
+    def _take(self) -> bytes:
+        try:
+            out: bytes = self.connection.bio_read(262_144 * 2)
+        except self._wants_read:
+            return b""
+        return out
+
+
+def _certificate(pem: bytes) -> Any:
+    crypto = importlib.import_module("OpenSSL.crypto")
+    return crypto.load_certificate(crypto.FILETYPE_PEM, pem)

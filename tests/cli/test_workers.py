@@ -1,0 +1,74 @@
+"""`serve --workers`: processes that share a port, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, started
+
+import handclasp
+from handclasp import ClientConfig
+from handclasp.certificates.authority import LocalAuthority
+
+WAIT_SECONDS = 20
+
+
+def workers_of(pid: int, count: int) -> list[int]:
+    """The processes that it has forked, waited for."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if len(told) == count:
+            return [int(each) for each in told]
+        time.sleep(0.05)
+    raise AssertionError("the workers did not come up")
+
+
+def echoed(port: int, authority: LocalAuthority) -> bytes:
+    config = ClientConfig(trust=authority.trust)
+    with handclasp.connect("localhost", port, config, timeout=WAIT_SECONDS) as tls:
+        tls.sendall(b"hello")
+        return tls.recv(5)
+
+
+def wait_until_gone(port: int) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    raise AssertionError("somebody still listens")
+
+
+def test_each_worker_serves_and_all_end_on_a_signal(authority: LocalAuthority) -> None:
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        workers_of(process.popen.pid, 2)
+        assert {echoed(process.port, authority) for _ in range(6)} == {b"hello"}
+        assert process.end(signal.SIGTERM) == 0
+        wait_until_gone(process.port)
+
+
+@pytest.mark.parametrize("who", ["parent", "worker"])
+def test_if_one_dies_none_is_left(authority: LocalAuthority, who: str) -> None:
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        assert echoed(process.port, authority) == b"hello"
+        victim = process.popen.pid if who == "parent" else workers_of(process.popen.pid, 2)[1]
+        os.kill(victim, signal.SIGKILL)
+        process.popen.wait(WAIT_SECONDS)
+        wait_until_gone(process.port)
+
+
+@pytest.mark.parametrize("option", [("--trace", "traces"), ("--early-data",)])
+def test_what_processes_cannot_honour_is_refused(
+    run: Run, option: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("serve", "--workers", "2", "--port", "0", *option)
+    assert result.exit_code == 2
+    assert "leave out --workers" in result.stderr
