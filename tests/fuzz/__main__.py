@@ -70,7 +70,7 @@ def fuzz(names: list[str], seconds: int) -> int:
         print(f"{name:12} {spent[name]:6} s {runs[name]:9} runs  {state.get(name, '')}", flush=True)
         if not finished:
             findings.add(name)
-            print(output[-2500:], flush=True)
+            print(f"{output[:3000]}\n...\n{output[-1500:]}", flush=True)
     print(f"\n{sum(spent.values())} s, {sum(runs.values())} runs")
     for name in sorted(findings):
         print(f"a finding in {name}: see .fuzz/findings")

@@ -167,6 +167,17 @@ def test_too_many_extensions_of_a_server(pki: Pki, client_refuses: ClientRefuses
 CLIENT_HELLO = [
     (changed(cipher_suites=(0xC02F, 0x00FF)), Fault.NO_SHARED_CIPHER_SUITE),
     (changed(cipher_suites=(0x1304,)), Fault.NO_SHARED_CIPHER_SUITE),  # known, but not enabled
+    (changed(legacy_version=0x0300), Fault.NO_SHARED_VERSION),
+    (changed(legacy_version=0x0002), Fault.NO_SHARED_VERSION),
+    # What has no use in TLS 1.3, or here, and cannot be read.
+    (with_extension(Ext.STATUS_REQUEST, b""), Fault.DECODE_ERROR),
+    (with_extension(Ext.STATUS_REQUEST, b"\1\0\0\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SIGNED_CERTIFICATE_TIMESTAMP, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.SIGNATURE_ALGORITHMS_CERT, b""), Fault.DECODE_ERROR),
+    (with_extension(Ext.SIGNATURE_ALGORITHMS_CERT, b"\0\3\4\3\4"), Fault.DECODE_ERROR),
+    (with_extension(Ext.EXTENDED_MASTER_SECRET, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.EC_POINT_FORMATS, b"\0"), Fault.DECODE_ERROR),
+    (with_extension(Ext.RENEGOTIATION_INFO, b""), Fault.DECODE_ERROR),
     (changed(legacy_compression_methods=b"\1\0"), Fault.COMPRESSION_CHOSEN),
     (changed(legacy_compression_methods=b"\1"), Fault.COMPRESSION_CHOSEN),
     (changed(legacy_compression_methods=b""), Fault.DECODE_ERROR),

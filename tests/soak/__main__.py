@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        chain, key, authority = _files(Path(folder))
+        chain, key, authority = certificate_files(Path(folder))
         servers = [Server(kind, chain, key) for kind in ("threads", "asyncio")]
         try:
             return asyncio.run(Soak(servers, authority, options).run())
@@ -49,7 +49,7 @@ def main() -> int:
                 server.stop()
 
 
-def _files(folder: Path) -> tuple[Path, Path, Path]:
+def certificate_files(folder: Path) -> tuple[Path, Path, Path]:
     from cryptography import x509
 
     pki = Pki()

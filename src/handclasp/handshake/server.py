@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from handclasp.config import ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -9,6 +12,7 @@ from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
+from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
@@ -19,6 +23,9 @@ from handclasp.wire.iana import (
     version_name,
 )
 from handclasp.wire.messages import ClientHello
+from handclasp.wire.recurring import recurring
+
+_SSL3 = 0x0300
 
 
 async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
@@ -27,14 +34,34 @@ async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
     hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
+    for kind in _READ_BY_NOBODY:
+        if (data := hello.extensions.get(kind)) is not None:
+            _READ_BY_NOBODY[kind](data)
     if _choose_version(hs, config, hello) == TLS13:
         return await server13.complete_server_handshake(hs, config, hello)
     return await server12.complete_server_handshake(hs, config, hello)
 
 
+_READ_BY_NOBODY: Mapping[int, Callable[[bytes], object]] = {
+    ExtensionType.STATUS_REQUEST: recurring(ext.read_status_request),
+    ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: partial(
+        ext.read_empty, name="signed_certificate_timestamp"
+    ),
+    ExtensionType.SIGNATURE_ALGORITHMS_CERT: recurring(ext.read_signature_algorithms),
+    ExtensionType.EXTENDED_MASTER_SECRET: partial(ext.read_empty, name="extended_master_secret"),
+    ExtensionType.EC_POINT_FORMATS: recurring(ext.read_ec_point_formats),
+    ExtensionType.RENEGOTIATION_INFO: ext.read_renegotiation_info,
+}
+"""What some handshakes have no use for. RFC 8446 section 6: "Peers which receive a message which
+cannot be parsed according to the syntax [...] MUST terminate the connection"."""
+
+
 def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> int:
     """The newest that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    if data is not None and hello.legacy_version <= _SSL3:
+        # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.
+        raise ProtocolError(Fault.NO_SHARED_VERSION, f"legacy_version {hello.legacy_version:#06x}")
     # supported_versions decides where it is there; before it, legacy_version named the newest.
     offered = (
         offered_versions(data)
