@@ -44,9 +44,9 @@ def port(pki: Pki) -> Iterator[int]:
 
     def serve() -> None:
         connected, _ = listener.accept()
-        # One example shows what a client says that refuses.
+        # One example shows what a client says that refuses, and one goes without a word.
         with (
-            suppress(handclasp.PeerAlertError),
+            suppress(handclasp.PeerAlertError, ConnectionError),
             handclasp.wrap_server(connected, config) as tls,
         ):
             tls.recv(65536)
@@ -71,6 +71,16 @@ def test_sockets(
         "b'HTTP/1.1 200 OK\\r\\n'",
         "b'\\r\\n'",
     ]
+
+
+def test_a_page(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    monkeypatch.chdir(tmp_path)
+    exec(example("to_html"), {})
+    page = (tmp_path / "handshake.html").read_text("utf-8")
+    assert "<h1>example.com</h1>" in page
+    assert "X25519MLKEM768" in page
 
 
 def test_explaining_a_refusal(

@@ -85,7 +85,6 @@ def _chromium(browser: Driven, page: str, to: Path) -> None:
     browser.prefer("light")
     browser.resize(1280, 960)
     browser.open(page)
-    _store(browser.driver.get_screenshot_as_png(), to / "page.png")
     for name, selector in (("trust", "#step-3"), ("keys", "svg.schedule"), ("cost", "svg.costs")):
         browser.script(
             f"document.querySelector('{selector}').scrollIntoView({{behavior: 'instant'}})"
@@ -102,7 +101,7 @@ def _live(browser: Driven, url: str, to: Path) -> None:
     browser.click(browser.one("#again"))
     browser.wait_for(lambda: "/connection.json" in browser.one("#rows").text, "it is listed")
     browser.script("window.scrollTo({top: 0, behavior: 'instant'})")
-    for width, height in SIZES:
+    for width, height in (SIZES[0], SIZES[-1]):
         browser.resize(width, height)
         _store(browser.driver.get_screenshot_as_png(), to / f"live-{width}.png")
 

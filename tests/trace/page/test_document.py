@@ -248,6 +248,17 @@ def test_a_message_that_cannot_be_read(plain: Recorded) -> None:
     assert "not as its definition wants it" in page.words
 
 
+def test_a_page_to_pass_on_has_no_names(with_secrets: Recorded) -> None:
+    shared = with_secrets.client.redacted(names=True, addresses=True)
+    page = Page(shared.to_html("to pass on", described))
+    assert_sound(page)
+    assert steps_of(page) == STEPS
+    assert not page.all("button", "copy")
+    assert "localhost" in with_secrets.client.to_html("x", described)
+    assert "localhost" not in page.document
+    assert "test root" not in page.document
+
+
 # Hostile peers
 
 EVIL = "</i></script></style><img src=x onerror=alert(1)><script>alert(1)</script>\"'><b onload=x"
@@ -275,7 +286,7 @@ def hostile_events() -> list[Any]:
 
 def test_a_peers_text_is_never_markup(plain: Recorded) -> None:
     def evil_certificate(der: bytes) -> dict[str, object]:
-        return {**described(der), "subject": EVIL, "issuer": EVIL, "names": [EVIL]}
+        return {**(described(der) or {}), "subject": EVIL, "issuer": EVIL, "names": [EVIL]}
 
     judgement = {
         "accepted": False, "reasons": [EVIL], "fix": EVIL, "policy": [],
