@@ -3,7 +3,8 @@
 Both sides of each connection run in this process, in memory. ssl resumes nothing here and both
 sides take the same suite and group. A row's ratio is the other's median over handclasp's: above 1,
 handclasp is faster. Verifying a chain has cryptography's verifier inside, so that its ratio can
-only be below 1; 0.77 or more is what is wanted (at most 1.3 times as long).
+only be below 1; 0.77 or more is what is wanted (at most 1.3 times as long). The last rows are
+handclasp beside itself, without its hooks for tracing and with a recorder: see `tracing`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import chains
+from bench import chains, tracing
 from bench.measure import Row, compare
 from handclasp import ClientConfig, ClientConnection, DataReceived, ServerConfig, ServerConnection
 from handclasp.certificates.authority import LocalAuthority
@@ -32,7 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as directory:
-        for row in (*connections(Path(directory)), *chains.rows()):
+        place = Path(directory)
+        for row in (*connections(place), *chains.rows(), *tracing.rows(place)):
             measured = results[row.name] = compare(row, options.rounds)
             if not options.json:
                 print(

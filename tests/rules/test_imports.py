@@ -94,6 +94,7 @@ PUBLIC_MODULES = (
     "certificates.transparency",
     "alerts",
     "trace.diagnosis",
+    "trace.diff",
     "trace.events",
     "trace.facts",
     "trace.hooks",

@@ -1,9 +1,9 @@
 """The command line. It uses the public surface only, so what it does, any program can do.
 
-One file per command (`connect`, `serve`, `cert`, `demo`); `application` finds them. Beside them:
-`outcome` (exit status and failures in words), `report` (what is known of a connection, for people
-and as JSON), `sessions` (coming back), `later` (options that do not work yet), and what a command
-is made of. Start with `application`, then `connect`.
+One file per command (`connect`, `serve`, `cert`, `demo`, `redact`, `diff`); `application` finds
+them. Beside them: `outcome` (exit status and failures in words), `report` (what is known of a
+connection, for people and as JSON), `narrative` (a handshake told), `sessions` (coming back), and
+what a command is made of. Start with `application`, then `connect`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
     "connect": "Connect to a TLS server, tell how it went, and talk.",
     "serve": "Serve files over HTTPS.",
+    "redact": "Take secrets, names or addresses out of a saved trace.",
+    "diff": "Lay two saved handshakes side by side: what differs, and what of it matters.",
     "cert": "Make certificates for this machine, and look at others.",
     "bench": "Measure how fast it is here, beside ssl.",
 }

@@ -27,7 +27,7 @@ from handclasp.cli.inputs import (
     trust_of,
     unescaped,
 )
-from handclasp.cli.later import CommandWithLater, later
+from handclasp.cli.narrative import tell_story, verbose_option
 from handclasp.cli.outcome import (
     FAILED,
     Failure,
@@ -37,6 +37,7 @@ from handclasp.cli.outcome import (
 )
 from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
+from handclasp.cli.redaction import Redaction, redact_option, redaction_of
 from handclasp.cli.sessions import (
     await_tickets,
     early_data_of,
@@ -75,12 +76,14 @@ class _Attempt:
     early_data: bytes | None = None
     early_data_rejected: int = 0
     recorder: Recorder | None = None
+    redaction: Redaction | None = None
+    detail: int = 0
     refused: CertificateError | None = None
     address: str = ""
     timings: dict[str, int] = field(default_factory=dict[str, int])
 
 
-@click.command("connect", cls=CommandWithLater)
+@click.command("connect")
 @click.argument("addresses", metavar="HOST[:PORT]", nargs=-1, required=True)
 @click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate. The peer may be anybody.")
@@ -115,13 +118,19 @@ class _Attempt:
     "that holds the secrets, too, so that Wireshark opens it decrypted. Gives all away.",
 )
 @click.option(
+    "--record-secrets",
+    is_flag=True,
+    help="Keep the secrets in a .json or .html trace, too. Gives all away.",
+)
+@redact_option
+@click.option(
     "--send",
     metavar="TEXT",
     help=r"Send TEXT, then read until the peer closes. \r \n \t \\ and \xHH are understood.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and do not talk.")
 @click.option("--quiet", "-q", is_flag=True, help="Tell nothing unless it fails.")
-@later("--verbose", "-v")
+@verbose_option
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Connect to a TLS server, tell how it went, and talk.
 
@@ -130,6 +139,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     """
     trace = trace_file(options["trace"]) if options["trace"] else None
     attempt = _attempt(one_address(addresses), options)
+    attempt.detail = options["verbose"]
+    attempt.redaction = redaction_of(options["redact"], trace)
     attempt.recorder = _recorder(options)
     send = unescaped(options["send"]) if options["send"] is not None else None
     if not options["quiet"]:
@@ -192,9 +203,13 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
     """For --trace; also, only for the start of the conversation, for what is told of it."""
     from handclasp import Recorder
 
+    secrets = options["record_secrets"]
+    if secrets and (options["redact"] or not options["trace"]):
+        other = "and --redact exclude each other" if options["redact"] else "needs --trace"
+        raise WrongArguments(f"--record-secrets {other}.")
     if options["trace"]:
         is_capture = options["trace"].lower().endswith(CAPTURE_ENDING)
-        return capturing_recorder() if is_capture else Recorder()
+        return capturing_recorder() if is_capture else Recorder(secrets)
     if options["quiet"] and not options["as_json"]:
         return None
     return brief_recorder()
@@ -206,7 +221,12 @@ def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
         from handclasp.trace.facts import facts_of
 
         explanation = _explanation(attempt, facts_of(recorder.events).info)
-    save_trace(recorder, path, f"A handshake with {attempt.host}", explanation)
+    title = f"A handshake with {attempt.host}"
+    if attempt.redaction is not None:
+        recorder = attempt.redaction.of(recorder)
+        if attempt.redaction.names:
+            title, explanation = "A handshake", None
+    save_trace(recorder, path, title, explanation)
 
 
 def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
@@ -328,6 +348,8 @@ def _first_that_answers(found: list[Any]) -> socket.socket:
 def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
     from handclasp.cli.report import connection_lines, peer_lines, print_lines
 
+    if attempt.recorder is not None:
+        tell_story(attempt.recorder.events, attempt.detail)
     took = ", ".join(f"{name} {value / 1000:.1f} ms" for name, value in attempt.timings.items())
     lines = [
         *connection_lines(info),
@@ -349,6 +371,8 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
     from handclasp.cli.identity import printable
     from handclasp.cli.report import failure_lines, print_lines
 
+    if attempt.recorder is not None and info is None:
+        tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
     lines = failure_lines(failure)
     if (failure.fault, failure.from_) == ("CERTIFICATE_UNTRUSTED", "local"):

@@ -19,7 +19,7 @@ from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_autho
 from handclasp.cli.captures import CAPTURE_ENDING
 from handclasp.cli.connections import Connections
 from handclasp.cli.inputs import save_trace, trace_file
-from handclasp.cli.later import CommandWithLater, later
+from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
@@ -40,7 +40,7 @@ _MOST_EVENTS = 2_000
 """Of one connection; hundreds of them are remembered."""
 
 
-@click.command("demo", cls=CommandWithLater)
+@click.command("demo")
 @click.option("--once", is_flag=True, help="Tell the story, fetch the page once, and end.")
 @click.option(
     "--port",
@@ -56,9 +56,14 @@ _MOST_EVENTS = 2_000
     metavar="FILE",
     help="Store the demo's own handshake in FILE: .json, or .html a page. It holds the secrets.",
 )
-@later("--verbose", "-v")
+@verbose_option
 def command(
-    once: bool, port: int | None, no_browser: bool, classic: bool, trace: str | None
+    once: bool,
+    port: int | None,
+    no_browser: bool,
+    classic: bool,
+    trace: str | None,
+    verbose: int,
 ) -> None:
     """Watch one handshake, step by step, with real values.
 
@@ -74,7 +79,7 @@ def command(
         directory = stack.enter_context(_directory(once=once))
         authority = open_authority(directory)
         with configuration_checked():
-            demo = _Demo(authority, authority.credentials(LOCAL_NAMES))
+            demo = _Demo(authority, authority.credentials(LOCAL_NAMES), verbose)
         server = stack.enter_context(_running(demo, _listener(port)))
         url = url_of(HOST, server.port)
         _say(f"Listening on {url}\n")
@@ -128,11 +133,14 @@ def _compare_with_classic(port: int | None) -> None:
 class _Demo:
     """The demo's server and client, and what they have to tell."""
 
-    def __init__(self, authority: LocalAuthority, credentials: Credentials) -> None:
+    def __init__(
+        self, authority: LocalAuthority, credentials: Credentials, detail: int = 0
+    ) -> None:
         from handclasp import ClientConfig
 
         self.authority = authority
         self.credentials = credentials
+        self.detail = detail
         self.client_config: ClientConfig = ClientConfig(trust=authority.trust, alpn=("http/1.1",))
         self.connections = Connections()
         self.page = ""
@@ -225,7 +233,7 @@ class _Demo:
             facts_of(server_recorder.events),
             ours,
             theirs,
-            narrate(recorder.events),
+            narrate(recorder.events, detail=self.detail),
         )
 
     def _own_page(self) -> str:

@@ -148,6 +148,17 @@ def trace_file(path: str) -> Path:
     return Path(path)
 
 
+def read_trace(path: str) -> Recorder:
+    """A trace that was saved as JSON. Raises `WrongArguments`."""
+    from handclasp import Recorder
+    from handclasp.trace.events import TraceFormatError
+
+    try:
+        return Recorder.from_json(read_file(path))
+    except TraceFormatError as error:
+        raise WrongArguments(f"{path}: {error}") from None
+
+
 def save_trace(
     recorder: Recorder,
     path: Path,

@@ -14,9 +14,10 @@ import click
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
-from handclasp.cli.later import CommandWithLater, later
+from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
+from handclasp.cli.redaction import Redaction, redact_option, redaction_of
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 from handclasp.cli.versions import (
     version_options,
@@ -36,7 +37,7 @@ EARLY_DATA_BYTES = 16384
 """What a client may send before the handshake is complete: room for a request, and little more."""
 
 
-@click.command("serve", cls=CommandWithLater)
+@click.command("serve")
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -75,7 +76,14 @@ EARLY_DATA_BYTES = 16384
     help="Processes that share the port, one for each core that they may use.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
-@later("--verbose", "-v")
+@redact_option
+@click.option(
+    "--verbose",
+    "-v",
+    count=True,
+    help="Tell each handshake message by message; -vv: with the fields of each, every choice, key "
+    "and cost; -vvv: the bytes, too.",
+)
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
@@ -90,6 +98,7 @@ def command(directory: str, **options: Any) -> None:
     if workers > 1:
         check_workers(options)
     config = _config(options)
+    redaction = _redaction(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
     if options["pages"] and traces is None:
@@ -100,7 +109,13 @@ def command(directory: str, **options: Any) -> None:
         from handclasp.cli.files import serve_directory
 
         talk = serve_directory(directory)
-    report = _Report(as_json=options["as_json"], traces=traces, pages=options["pages"])
+    report = _Report(
+        as_json=options["as_json"],
+        traces=traces,
+        pages=options["pages"],
+        redaction=redaction,
+        detail=options["verbose"],
+    )
     if workers > 1:
         port = int(listener.getsockname()[1])
         more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
@@ -171,6 +186,12 @@ def _credentials(options: dict[str, Any]) -> list[Credentials]:
         return credentials
 
 
+def _redaction(options: dict[str, Any]) -> Redaction | None:
+    if options["redact"] and (options["trace"] or "").lower().endswith(CAPTURE_ENDING):
+        raise WrongArguments("--redact: a capture is for Wireshark to open; trace into a DIR.")
+    return redaction_of(options["redact"], Path(options["trace"]) if options["trace"] else None)
+
+
 def _capture(path: str | None) -> CaptureFile | None:
     if path is None or not path.lower().endswith(CAPTURE_ENDING):
         return None
@@ -217,10 +238,20 @@ def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
 class _Report:
     """Tells a line for each visit, whole even where several threads tell at once."""
 
-    def __init__(self, *, as_json: bool, traces: Path | None, pages: bool) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        traces: Path | None,
+        pages: bool,
+        redaction: Redaction | None = None,
+        detail: int = 0,
+    ) -> None:
         self._say: Callable[[Visit], str] = _json_line if as_json else _line
         self._traces = traces
         self._pages = pages
+        self._redaction = redaction
+        self._detail = detail
         self._lock = threading.Lock()
         self._count = 0
         self._last: tuple[str, Recorder] | None = None
@@ -228,14 +259,21 @@ class _Report:
 
     def __call__(self, visit: Visit) -> None:
         line = self._say(visit)
+        story = story_text(_events(visit), self._detail - 1) if self._detail else ""
         with self._lock:
             self._count += 1
             click.echo(line)
+            if story:
+                click.echo(story, err=True)
             if self._traces is not None and visit.recorder is not None:
                 self._store(visit, visit.recorder, self._traces)
 
     def _store(self, visit: Visit, recorder: Recorder, directory: Path) -> None:
-        name = f"{self._count:04}-{visit.host.replace(':', '_')}-{visit.port}"
+        who = f"{visit.host.replace(':', '_')}-{visit.port}"
+        if self._redaction is not None:
+            recorder = self._redaction.of(recorder)
+            who = "client" if self._redaction.addresses else who
+        name = f"{self._count:04}-{who}"
         try:
             recorder.save(directory / f"{name}.json")
             if self._pages:
@@ -246,7 +284,8 @@ class _Report:
     def _store_page(self, visit: Visit, recorder: Recorder, path: Path) -> None:
         host, before = self._last or ("", None)
         earlier = before if host == visit.host else None
-        title = f"Connection {self._count}, from {visit.host}"
+        hidden = self._redaction is not None and self._redaction.addresses
+        title = f"Connection {self._count}" + ("" if hidden else f", from {visit.host}")
         write_page(path, page_for(recorder, title, earlier=earlier))
         if visit.info is not None:
             self._last = (visit.host, recorder)

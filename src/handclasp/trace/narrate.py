@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 from handclasp.errors import ProtocolError
 from handclasp.trace.events import (
     AlertSeen,
+    BytesRefused,
     Failed,
     KeysInstalled,
     MessageSeen,
@@ -196,6 +197,8 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
         _Shown(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
     ]
     for event in events:
+        if isinstance(event, BytesRefused):
+            shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
         if isinstance(event, RecordSeen) and event.content_type == ContentType.APPLICATION_DATA:
             data = _Data(event.at_ns, event.epoch, 1, event.content_size or 0)
             to_server = (event.direction == "sent") == (facts.role == "client")
@@ -230,7 +233,7 @@ class _Shown(NamedTuple):
     protected: bool
 
 
-_Drawn: TypeAlias = Drawn | _Data
+_Drawn: TypeAlias = Drawn | _Data | BytesRefused
 
 
 def _behind(events: Sequence[TraceEvent], width: int) -> Iterator[tuple[str, list[str]]]:
@@ -291,6 +294,12 @@ def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Itera
     if isinstance(event, _Data):
         name = "early data" if event.epoch == "early" else "application data"
         yield canvas.message(moment, name, f"{event.size:,} bytes")
+        return
+    if isinstance(event, BytesRefused):
+        yield canvas.message(moment, "no TLS", "")
+        text = event.data.decode("ascii", "replace").encode("ascii", "replace").decode("ascii")
+        start = "".join(each if each.isprintable() else "." for each in text)
+        yield from canvas.sentence(f"What comes is something else. It begins with: {start}")
         return
     name, sentence = told(event, facts)
     size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""

@@ -1,0 +1,43 @@
+"""A handshake told in the terminal: the sequence of its messages, and with -v what is behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_NARROWEST, _WIDEST = 60, 100
+
+
+def verbose_option(command: Command) -> Command:
+    """-v and -vv, as `verbose`: how much of what is behind the story is told."""
+    return click.option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Unfold the fields of each message, every choice, key and cost; -vv: the bytes, too.",
+    )(command)
+
+
+def story_text(events: Sequence[Any], detail: int) -> str:
+    """The story of what a recorder noted, as wide as the terminal; empty where nothing was said.
+
+    How a failure came about is left to whoever tells what to change.
+    """
+    from handclasp.trace.events import BytesRefused, Failed, MessageSeen
+    from handclasp.trace.narrate import narrate
+
+    if not any(isinstance(event, MessageSeen | BytesRefused) for event in events):
+        return ""
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    return narrate([e for e in events if not isinstance(e, Failed)], width, detail)
+
+
+def tell_story(events: Sequence[Any], detail: int) -> None:
+    """The same on standard error."""
+    if text := story_text(events, detail):
+        click.echo(text, err=True)
