@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 from hypothesis import given, settings
+from tests.required import need_tool
 from tests.wire.values import uint8, uint16
 
 from handclasp.wire import iana
@@ -29,6 +33,23 @@ def test_names_as_the_registries_have_them() -> None:
     assert iana.alert_name(40) == "handshake_failure"
     assert iana.handshake_type_name(1) == "ClientHello"
     assert iana.handshake_type_name(8) == "EncryptedExtensions"
+
+
+def test_suites_of_others_are_named_and_not_spoken() -> None:
+    spoken = {code.value for code in iana.CipherSuiteCode}
+    assert not spoken & iana.CIPHER_SUITES_OF_OTHERS.keys()
+    assert iana.cipher_suite_name(0xC013) == "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"
+
+
+def test_openssl_has_the_same_names() -> None:
+    command = [need_tool("openssl"), "ciphers", "-V", "-stdname", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode()
+    theirs = {int(high + low, 16): name for high, low, name in re.findall(
+        r"0x(\w\w),0x(\w\w) - (\S+)", said)}  # fmt: skip
+    ours = {**iana.CIPHER_SUITES_OF_OTHERS, **{c.value: c.name for c in iana.CipherSuiteCode}}
+    both = theirs.keys() & ours.keys()
+    assert len(both) > 25
+    assert {number: ours[number] for number in both} == {number: theirs[number] for number in both}
 
 
 def test_names_by_number_and_numbers_by_name() -> None:

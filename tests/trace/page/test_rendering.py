@@ -11,7 +11,7 @@ from tests.trace.conftest import Recorded
 from tests.trace.page.conftest import Page
 
 from handclasp import ConfigurationError
-from handclasp.trace.page import Renderer
+from handclasp.trace.page import Renderer, rendering
 from handclasp.trace.page.rendering import milliseconds, plural
 
 
@@ -80,6 +80,7 @@ def test_without_jinja2_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, plain: Recorded
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
+    rendering._environment.cache_clear()
     with pytest.raises(ConfigurationError, match=r"pip install 'handclasp\[tools\]'"):
         plain.client.to_html("localhost")
 

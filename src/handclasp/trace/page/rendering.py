@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class Renderer:
 
     def __init__(self, *packages: str) -> None:
         self._packages = (*packages, _HERE)
-        self._environment = self._new_environment()
+        self._environment = _environment(self._packages)
 
     def render(
         self,
@@ -86,24 +87,6 @@ class Renderer:
                 return f"\n{asset.read_text('utf-8')}"
         raise FileNotFoundError(name)
 
-    def _new_environment(self) -> Environment:
-        try:
-            from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "A page needs the package jinja2: pip install 'handclasp[tools]'."
-            ) from None
-        environment = Environment(
-            loader=ChoiceLoader([PackageLoader(package) for package in self._packages]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        filters: dict[str, Any] = {"ms": milliseconds, "plural": plural}
-        environment.filters.update(filters)
-        return environment
-
 
 def content_security_policy(
     scripts: Sequence[str], styles: Sequence[str], *, connects: bool
@@ -138,3 +121,24 @@ def plural(count: int, noun: str) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment(packages: tuple[str, ...]) -> Environment:
+    """Kept, since it keeps the templates that it has compiled."""
+    try:
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "A page needs the package jinja2: pip install 'handclasp[tools]'."
+        ) from None
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {"ms": milliseconds, "plural": plural}
+    environment.filters.update(filters)
+    return environment
