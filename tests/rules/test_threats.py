@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.security.document import BEGIN, END, table
-from tests.security.threats import THREATS
+from tests.security.limits import FIELDS, LIMITS, Limit
+from tests.security.threats import THREATS, Threat
 
 TESTS = Path(__file__).parents[1]
 DOCUMENT = TESTS.parent / "docs" / "security.md"
@@ -29,13 +30,26 @@ def named_in(file: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.name)
-def test_every_attack_has_tests_that_exist(threat: object) -> None:
-    assert threat.every_test  # type: ignore[attr-defined]
-    for test in threat.every_test:  # type: ignore[attr-defined]
-        file, _, name = test.partition("::")
-        assert (TESTS / file).is_file(), test
-        assert name in named_in(file), test
-        assert name.rpartition("::")[2].startswith("test_"), test
+def test_every_attack_has_tests_that_exist(threat: Threat) -> None:
+    assert threat.every_test
+    for test in threat.every_test:
+        assert exists(test), test
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.what)
+def test_every_limit_has_a_test_that_exists(limit: Limit) -> None:
+    assert exists(limit.test), limit.test
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_of_limits_is_told(name: str) -> None:
+    assert f"Limits.{name}" in {limit.field for limit in LIMITS}
+
+
+def exists(test: str) -> bool:
+    file, _, name = test.partition("::")
+    is_test = name.rpartition("::")[2].startswith("test_")
+    return is_test and (TESTS / file).is_file() and name in named_in(file)
 
 
 def test_there_are_all_of_them() -> None:

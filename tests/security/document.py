@@ -1,4 +1,4 @@
-"""The table of docs/security.md, written from `threats`."""
+"""The tables of docs/security.md, written from `threats` and `limits`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from tests.security.limits import LIMITS
 from tests.security.threats import THREATS
 
 BEGIN = "<!-- the table: written by `make defences`, do not edit -->"
@@ -13,8 +14,8 @@ END = "<!-- the end of the table -->"
 
 
 def table() -> str:
-    """All threats in their sections, as Markdown."""
-    return "\n".join(_lines())
+    """All threats in their sections, and all limits, as Markdown."""
+    return "\n".join([*_lines(), *_limits()])
 
 
 def write(path: Path) -> None:
@@ -39,3 +40,13 @@ def _lines() -> Iterator[str]:
             )
             yield f"| {number} | {threat.name} | {threat.defence} | {tests} |"
         yield ""
+
+
+def _limits() -> Iterator[str]:
+    yield "## Limits\n"
+    yield "| set by | default | what is bounded | test |"
+    yield "|---|---|---|---|"
+    for limit in LIMITS:
+        field = limit.field if limit.field == "fixed" else f"`{limit.field}`"
+        yield f"| {field} | {limit.default} | {limit.what} | `{limit.test}` |"
+    yield ""

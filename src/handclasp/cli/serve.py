@@ -157,8 +157,19 @@ def _config(options: dict[str, Any]) -> ServerConfig:
             keylog=keylog_of(options["keylog"]),
             handshake_timeout=HANDSHAKE_SECONDS,
             max_early_data=EARLY_DATA_BYTES if options["early_data"] else 0,
+            groups=_groups(options),
             **version_settings(options),
         )
+
+
+_GROUPS = ("X25519", "secp256r1", "secp384r1")
+_HYBRID_GROUPS = ("X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024")
+
+
+def _groups(options: dict[str, Any]) -> tuple[str, ...]:
+    """What Mozilla recommends to servers, and hybrids: neither X448 nor secp521r1 is needed."""
+    only12 = options["tls12"] and not options["tls13"]
+    return _GROUPS if only12 else (_HYBRID_GROUPS[0], *_GROUPS, *_HYBRID_GROUPS[1:])
 
 
 def _credentials(options: dict[str, Any]) -> list[Credentials]:

@@ -52,7 +52,7 @@ _READ_BY_NOBODY: Mapping[int, Callable[[bytes], object]] = {
     ExtensionType.EC_POINT_FORMATS: recurring(ext.read_ec_point_formats),
     ExtensionType.RENEGOTIATION_INFO: ext.read_renegotiation_info,
 }
-"""What some handshakes have no use for. RFC 8446 section 6: "Peers which receive a message which
+"""What some handshakes have no use for. RFC 8446: "Peers which receive a message which
 cannot be parsed according to the syntax [...] MUST terminate the connection"."""
 
 

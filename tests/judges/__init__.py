@@ -1,0 +1,1 @@
+"""What programs of other people, which judge TLS servers, say of `handclasp serve`."""

@@ -1,0 +1,168 @@
+"""Every bound on what a peer may cost: where it is set, what it is, and the test of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from handclasp import ClientConfig, Limits, SessionStore
+from handclasp.sessions.replay import ReplayFilter
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One bound.
+
+    Attributes:
+        field: what to set, or "fixed".
+        default: its value, as told to people.
+        what: what is bounded, and what happens beyond.
+        test: below tests/.
+    """
+
+    field: str
+    default: str
+    what: str
+    test: str
+
+
+def _default(name: str) -> str:
+    value = getattr(Limits(), name)
+    return "the AEAD's own limit" if value is None else f"{value:,}"
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        "Limits.hello",
+        _default("hello"),
+        "bytes of a ClientHello or ServerHello; refused by its header",
+        "hostile/test_records.py::test_message_announces_too_much",
+    ),
+    Limit(
+        "Limits.certificate",
+        _default("certificate"),
+        "bytes of a Certificate, compressed or not",
+        "hostile/test_records.py::test_certificate_too_large",
+    ),
+    Limit(
+        "Limits.other_message",
+        _default("other_message"),
+        "bytes of any other handshake message",
+        "hostile/test_records.py::test_message_too_large",
+    ),
+    Limit(
+        "Limits.handshake",
+        _default("handshake"),
+        "bytes of a whole handshake, and what may wait while a question is open",
+        "hostile/test_records.py::test_handshake_too_large",
+    ),
+    Limit(
+        "Limits.certificates",
+        _default("certificates"),
+        "certificates in a message",
+        "hostile/test_authentication.py::test_fewer_certificates_are_accepted",
+    ),
+    Limit(
+        "Limits.extensions",
+        _default("extensions"),
+        "extensions in a message",
+        "hostile/test_hellos.py::test_too_many_extensions_of_a_client",
+    ),
+    Limit(
+        "Limits.list_entries",
+        _default("list_entries"),
+        "key shares in a hello",
+        "hostile/test_hellos.py::test_too_many_key_shares",
+    ),
+    Limit(
+        "Limits.records_without_progress",
+        _default("records_without_progress"),
+        "empty records, change_cipher_specs and warnings in a row, and user_canceled in all",
+        "hostile/test_floods.py::test_empty_data_flood",
+    ),
+    Limit(
+        "Limits.messages_without_data",
+        _default("messages_without_data"),
+        "KeyUpdates, tickets and HelloRequests in a row without data",
+        "hostile/test_floods.py::test_key_update_flood",
+    ),
+    Limit(
+        "Limits.records_per_key",
+        _default("records_per_key"),
+        "records under one key before it is changed",
+        "flows/test_data.py::test_keys_change_before_their_limit",
+    ),
+    Limit(
+        "handshake_timeout",
+        f"{ClientConfig(verify_peer=False).handshake_timeout:.0f} s",
+        "the time of a handshake over sockets, however the peer dribbles",
+        "adapters/test_sockets.py::test_a_dribbling_server_does_not_stretch_the_handshake_timeout",
+    ),
+    Limit(
+        "handshake_timeout",
+        f"{ClientConfig(verify_peer=False).handshake_timeout:.0f} s",
+        "the same under asyncio",
+        "adapters/test_asyncio.py::test_a_silent_peer_runs_into_the_handshake_timeout",
+    ),
+    Limit(
+        "max_early_data",
+        "0",
+        "bytes of early data that a server takes",
+        "hostile/test_resumption.py::test_too_much_early_data",
+    ),
+    Limit(
+        "fixed",
+        "65,536, or twice max_early_data",
+        "bytes of refused early data that a server passes over",
+        "hostile/test_early_data.py::test_early_data_without_end",
+    ),
+    Limit(
+        "SessionStore(capacity)",
+        f"{SessionStore()._capacity:,} servers, 8 sessions each",
+        "sessions that a client keeps",
+        "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
+    ),
+    Limit(
+        "session_memory",
+        "1,024",
+        "sessions of TLS 1.2 that a server remembers for clients without tickets",
+        "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+    ),
+    Limit(
+        "ReplayFilter(capacity)",
+        f"{ReplayFilter()._capacity:,}",
+        "flights with early data that are remembered; a full memory takes none",
+        "sessions/test_replay.py::test_full_is_no",
+    ),
+    Limit(
+        "fixed",
+        "8",
+        "pre-shared identities of a hello that are looked at",
+        "hostile/test_costs.py::test_so_many_identities_are_looked_at",
+    ),
+    Limit(
+        "fixed",
+        "one answer",
+        "what waits for a peer that asks for keys or renegotiation and does not read",
+        "hostile/test_renegotiation12.py::test_a_peer_that_asks_and_never_reads_costs_no_memory",
+    ),
+    Limit(
+        "set_write_buffer_limits",
+        "as asyncio has it",
+        "what waits for a peer that does not read, before the application is told to wait",
+        "adapters/test_asyncio.py::test_write_buffer_limits_reach_the_plain_transport",
+    ),
+    Limit(
+        "fixed",
+        "what came, and 64 KiB",
+        "memory for a message that is not complete",
+        "hostile/test_costs.py::test_memory_is_what_came_and_a_little_more",
+    ),
+    Limit(
+        "fixed",
+        "120 events of the interpreter",
+        "the cost of a record with one byte in it; linear in their number",
+        "hostile/test_costs.py::test_tiny_records_cost_so_much_per_byte",
+    ),
+)
+
+FIELDS = tuple(field.name for field in fields(Limits))
