@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from handclasp import ConnectionInfo, TrustStore
     from handclasp.cli.outcome import Failure
-    from handclasp.trace.diagnosis import Evidence
+    from handclasp.trace.diagnosis import Diagnosis, Evidence
 
 Line = tuple[str, str]
 """A label and what it labels."""
@@ -111,6 +111,24 @@ def failure_lines(failure: Failure) -> list[Line]:
     lines += [("or perhaps", cause.sentence) for cause in failure.causes[1:]]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
+    return lines
+
+
+def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
+    """The same of a failure that was recorded by `role`, whoever reads of it now."""
+    other = "server" if role == "client" else "client"
+    if diagnosis.found_by == "peer":
+        found = f"by the {other}, which sent the alert {diagnosis.alert}"
+    else:
+        found = f"by the {role} ({diagnosis.fault}; alert {diagnosis.alert})"
+    who = {"local": f"the {role}", "peer": f"the {other}"}
+    at_fault = who.get(diagnosis.blame, _AT_FAULT[diagnosis.blame])
+    lines = [("found", found), ("at fault", at_fault)]
+    lines += [("or perhaps", cause.sentence) for cause in diagnosis.others]
+    lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
+    for sentence in _fixes(diagnosis.fix):
+        named = sentence.replace("On this end:", f"On the {role}:")
+        lines.append(("to change", named.replace("On the other end:", f"On the {other}:")))
     return lines
 
 

@@ -1,0 +1,69 @@
+"""The secrets that open a capture: lines of SSLKEYLOGFILE (RFC 9850), loose or inside pcapng."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from handclasp.capture.stream import CaptureError
+from handclasp.trace.pcapng import KEYLOG_LABELS, SECRETS_BLOCK, TLS_SECRETS
+
+Secrets = Mapping[str, bytes]
+"""The secrets of one connection by their labels."""
+
+
+class KeyLog:
+    """Secrets of any number of connections, found by the random of the ClientHello."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[bytes, dict[str, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._secrets)
+
+    def add(self, text: bytes) -> None:
+        """Take the lines of a key log; what is no such line is passed over, as all readers do."""
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) != 3:
+                continue
+            label = words[0].decode("ascii", "replace")
+            if label not in KEYLOG_LABELS:
+                continue
+            try:
+                random, secret = (bytes.fromhex(word.decode("ascii")) for word in words[1:])
+            except ValueError:
+                continue
+            self._secrets.setdefault(random, {})[label] = secret
+
+    def of(self, client_random: bytes) -> Secrets:
+        """Those of one connection; empty if there are none."""
+        return self._secrets.get(client_random, {})
+
+
+def secrets_inside(capture: bytes) -> Iterator[bytes]:
+    """The key logs that a pcapng file holds (its Decryption Secrets Blocks).
+
+    Other formats hold none. Raises `CaptureError` for a pcapng file that is broken.
+    """
+    at, order = 0, "little"
+    while capture[at : at + 4] == _SECTION or (at and at < len(capture)):
+        if capture[at : at + 4] == _SECTION:
+            order = "little" if capture[at + 8 : at + 12] == _LITTLE else "big"
+        kind = _number(capture[at : at + 4], order)
+        length = _number(capture[at + 4 : at + 8], order)
+        if length < _LEAST_BLOCK or at + length > len(capture):
+            raise CaptureError(f"The capture is cut off or broken: block at byte {at}.")
+        if kind == SECRETS_BLOCK:
+            body = capture[at + 8 : at + length - 4]
+            if _number(body[:4], order) == TLS_SECRETS:
+                yield body[8 : 8 + _number(body[4:8], order)]
+        at += length
+
+
+_SECTION = b"\x0a\x0d\x0d\x0a"
+_LITTLE = b"\x4d\x3c\x2b\x1a"
+_LEAST_BLOCK = 12
+
+
+def _number(octets: bytes, order: str) -> int:
+    return int.from_bytes(octets, "little" if order == "little" else "big")

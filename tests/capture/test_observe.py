@@ -1,0 +1,419 @@
+"""A conversation that is only overheard gives the trace that its ends made themselves.
+
+The two ends are ours, so that what the observer finds can be held against their own recorders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.pki import Pki
+
+from handclasp import (
+    ClientAuth,
+    ClientConfig,
+    ClientConnection,
+    ConnectionInfo,
+    Recorder,
+    ServerConfig,
+    ServerConnection,
+    SessionStore,
+    TLSError,
+)
+from handclasp.capture.observe import Observation, observe
+from handclasp.capture.secrets import KeyLog, secrets_inside
+from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.trace.diagnosis import diagnose
+from handclasp.trace.events import (
+    AlertSeen,
+    KeysInstalled,
+    MessageSeen,
+    RecordSeen,
+    Settled,
+    WireSeen,
+)
+from handclasp.trace.pcapng import keylog_lines
+
+ENDS = (Address("10.0.0.1", 50000), Address("10.0.0.2", 443))
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    return Pki()
+
+
+@dataclass
+class Overheard:
+    """Two ends, what they noted, and what went between them."""
+
+    client: ClientConnection
+    server: ServerConnection
+    notes: Recorder
+    server_notes: Recorder
+    pieces: list[Piece] = field(default_factory=list)
+
+    def shuttle(self) -> None:
+        while True:
+            to_server = bytes(self.client.data_to_send())
+            self._say(0, to_server)
+            if to_server:
+                self.server.receive_data(to_server)
+            to_client = bytes(self.server.data_to_send())
+            self._say(1, to_client)
+            if to_client:
+                self.client.receive_data(to_client)
+            if not to_server and not to_client:
+                return
+
+    def _say(self, sender: int, data: bytes) -> None:
+        # As TCP would: in segments.
+        for start in range(0, len(data), 1400):
+            at = 1_800_000_000_000_000_000 + 1000 * len(self.pieces)
+            self.pieces.append(Piece(at, sender, data[start : start + 1400]))
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(0, ENDS, tuple(self.pieces))
+
+    @property
+    def keylog(self) -> KeyLog:
+        keylog = KeyLog()
+        keylog.add("\n".join(keylog_lines(self.notes.events)).encode())
+        return keylog
+
+
+def overhear(client: ClientConfig, server: ServerConfig) -> Overheard:
+    notes, server_notes = Recorder(record_secrets=True), Recorder(record_secrets=True)
+    return Overheard(
+        ClientConnection(client, server_name="localhost", trace=notes),
+        ServerConnection(server, trace=server_notes),
+        notes,
+        server_notes,
+    )
+
+
+def conversed(client: ClientConfig, server: ServerConfig) -> Overheard:
+    """A whole conversation, with a change of keys where there can be one."""
+    heard = overhear(client, server)
+    heard.shuttle()
+    heard.client.send_data(b"a question")
+    heard.shuttle()
+    assert heard.client.info is not None
+    if heard.client.info.version == "TLSv1.3":
+        heard.client.update_keys(request_peer=True)
+    heard.server.send_data(b"an answer" * 5000)
+    heard.shuttle()
+    heard.client.close()
+    heard.server.close()
+    heard.shuttle()
+    return heard
+
+
+def said(events: Any) -> list[tuple[str, str, bytes]]:
+    return [(e.direction, e.epoch, e.raw) for e in events if isinstance(e, MessageSeen)]
+
+
+def in_order(events: Any, direction: str) -> list[tuple[str, bytes]]:
+    return [(epoch, raw) for way, epoch, raw in said(events) if way == direction]
+
+
+def info_of(events: Any) -> ConnectionInfo:
+    (settled,) = [event for event in events if isinstance(event, Settled)]
+    return settled.info
+
+
+def check(heard: Overheard) -> Observation:
+    """The observer saw what the client noted of itself."""
+    observation = observe(heard.stream, heard.keylog)
+    for direction in ("sent", "received"):
+        assert in_order(observation.events, direction) == in_order(heard.notes.events, direction)
+    assert observation.missing == ()
+    assert observation.server_name == "localhost"
+    assert diagnose(observation.events) is None
+    mine, theirs = info_of(observation.events), info_of(heard.notes.events)
+    for name in ("version", "cipher_suite", "group", "alpn", "resumed", "early_data"):
+        assert getattr(mine, name) == getattr(theirs, name), name
+    assert mine.hello_retry == theirs.hello_retry
+    assert mine.local_chain_der == theirs.local_chain_der
+    if not mine.resumed:
+        assert mine.signature_scheme == theirs.signature_scheme
+        assert mine.peer_chain_der == theirs.peer_chain_der
+    records = [e for e in observation.events if isinstance(e, RecordSeen)]
+    noted = [e for e in heard.notes.events if isinstance(e, RecordSeen)]
+    for direction in ("sent", "received"):
+        assert [
+            (e.content_type, e.size, e.content_size) for e in records if e.direction == direction
+        ] == [(e.content_type, e.size, e.content_size) for e in noted if e.direction == direction]
+    return observation
+
+
+SUITES = [*ClientConfig().cipher_suites]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_suite(suite: str, pki: Pki) -> None:
+    version = "TLSv1.2" if "_WITH_" in suite else "TLSv1.3"
+    key_type = "rsa-2048" if "_RSA_" in suite else "ecdsa-p256"
+    check(
+        conversed(
+            ClientConfig(trust=pki.trust, cipher_suites=[suite], versions=[version], alpn=["h2"]),
+            ServerConfig(credentials=pki.server(key_type=key_type), alpn=["h2"]),
+        )
+    )
+
+
+def test_a_second_hello(pki: Pki) -> None:
+    heard = conversed(
+        ClientConfig(trust=pki.trust, groups=["X25519", "secp384r1"], key_shares=["X25519"]),
+        ServerConfig(credentials=pki.server(), groups=["secp384r1"]),
+    )
+    assert info_of(check(heard).events).hello_retry
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_a_client_certificate(version: str, pki: Pki) -> None:
+    heard = conversed(
+        ClientConfig(trust=pki.trust, credentials=pki.client(), versions=[version]),
+        ServerConfig(credentials=pki.server(), client_auth=ClientAuth.REQUIRED, trust=pki.trust),
+    )
+    assert info_of(check(heard).events).client_signature_scheme is not None
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_a_session_that_is_resumed(version: str, pki: Pki) -> None:
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), versions=[version])
+    server = ServerConfig(credentials=pki.server())
+    check(conversed(client, server))
+    assert info_of(check(conversed(client, server)).events).resumed
+
+
+def early(pki: Pki, *, accepts: bool, knows_early_secret: bool = True) -> Observation:
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    server = ServerConfig(credentials=pki.server(), max_early_data=1000)
+    conversed(client, server)
+    heard = overhear(client, server if accepts else replace(server, max_early_data=0))
+    heard.client.send_early_data(b"first words")
+    heard.shuttle()
+    heard.client.close()
+    heard.shuttle()
+    if knows_early_secret:
+        return check(heard)
+    keylog = KeyLog()
+    lines = (line for line in keylog_lines(heard.notes.events) if "EARLY" not in line)
+    keylog.add("\n".join(lines).encode())
+    return observe(heard.stream, keylog)
+
+
+def test_early_data_that_is_taken(pki: Pki) -> None:
+    observation = early(pki, accepts=True)
+    assert info_of(observation.events).early_data == "accepted"
+    assert "early" in [e.epoch for e in observation.events if isinstance(e, KeysInstalled)]
+
+
+def test_early_data_that_is_refused(pki: Pki) -> None:
+    assert info_of(early(pki, accepts=False).events).early_data == "rejected"
+
+
+def test_early_data_without_their_secret(pki: Pki) -> None:
+    events = early(pki, accepts=False, knows_early_secret=False).events
+    assert info_of(events).early_data == "rejected"
+    assert any(isinstance(e, RecordSeen) and e.epoch == "early" for e in events)
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_without_secrets_the_clear_part_is_told(version: str, pki: Pki) -> None:
+    heard = conversed(
+        ClientConfig(trust=pki.trust, versions=[version]), ServerConfig(credentials=pki.server())
+    )
+    observation = observe(heard.stream, KeyLog())
+    clear = [message for message in said(heard.notes.events) if message[1] == "plaintext"]
+    assert sorted(said(observation.events)) == sorted(clear)
+    assert len(observation.missing) == 1
+    assert "SSLKEYLOGFILE" in observation.missing[0]
+    assert not any(isinstance(event, Settled) for event in observation.events)
+    # It went well, as far as that can be seen.
+    assert diagnose(observation.events) is None
+
+
+def test_the_secrets_of_another_connection(pki: Pki) -> None:
+    config = ClientConfig(trust=pki.trust, versions=["TLSv1.3"])
+    heard, other = (conversed(config, ServerConfig(credentials=pki.server())) for _ in range(2))
+    keylog = KeyLog()
+    right = next(line.split()[1] for line in keylog_lines(heard.notes.events))
+    for line in keylog_lines(other.notes.events):
+        label, _, secret = line.split()
+        keylog.add(f"{label} {right} {secret}".encode())
+    observation = observe(heard.stream, keylog)
+    assert any("another connection" in sentence for sentence in observation.missing)
+
+
+def failing(client: ClientConfig, server: ServerConfig) -> tuple[Overheard, Observation]:
+    heard = overhear(client, server)
+    with pytest.raises(TLSError):
+        heard.shuttle()
+    for sender, end in ((1, heard.server), (0, heard.client)):
+        heard._say(sender, bytes(end.data_to_send()))
+    return heard, observe(heard.stream, heard.keylog)
+
+
+def test_a_server_that_gives_up_is_seen_from_the_client(pki: Pki) -> None:
+    _, observation = failing(
+        ClientConfig(trust=pki.trust, groups=["secp521r1"]),
+        ServerConfig(credentials=pki.server(), groups=["X25519"]),
+    )
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert diagnosis.fault == "PEER_HANDSHAKE_FAILURE"
+    assert "secp521r1" in diagnosis.cause
+    assert diagnosis.evidence[-1].what == "supported_groups in the client's ClientHello"
+
+
+def test_a_client_that_gives_up_is_seen_from_the_server(pki: Pki) -> None:
+    _, observation = failing(
+        ClientConfig(trust=Pki().trust), ServerConfig(credentials=pki.server())
+    )
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert diagnosis.fault == "PEER_UNKNOWN_CA"
+    assert "trusts" in diagnosis.cause
+    assert [e.direction for e in observation.events if isinstance(e, AlertSeen)] == ["received"]
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_a_server_that_goes_away(how: str, pki: Pki) -> None:
+    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    ending = Ending(heard.pieces[-1].at_ns + 5, 1, how)
+    observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    word = "RESET" if how == "reset" else "CLOSED"
+    assert diagnosis.fault == f"{word}_DURING_HANDSHAKE"
+
+
+def test_a_server_that_answers_in_http(pki: Pki) -> None:
+    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    heard._say(1, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    diagnosis = diagnose(observe(heard.stream, KeyLog()).events)
+    assert diagnosis is not None
+    assert diagnosis.fault == "PLAINTEXT_HTTP"
+    assert diagnosis.evidence[0].octets.startswith(b"HTTP/1.1")
+
+
+def test_what_comes_before_tls(pki: Pki) -> None:
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    before = heard.pieces[0].at_ns
+    preamble = (
+        Piece(before - 30, 1, b"220 mail.test\r\n"),
+        Piece(before - 20, 0, b"STARTTLS\r\n"),
+        Piece(before - 10, 1, b"220 Ready\r\n"),
+    )
+    observation = observe(Stream(0, ENDS, (*preamble, *heard.pieces)), heard.keylog)
+    assert in_order(observation.events, "received") == in_order(heard.notes.events, "received")
+    assert "STARTTLS" in observation.missing[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "plain HTTP"),
+        (b"SSH-2.0-x\r\n", "not TLS"),
+        (b"\x17\x03\x03\x00\x20" + bytes(32), "begins in the middle"),
+        (b"x", "no TLS"),
+    ],
+)
+def test_what_is_no_tls(data: bytes, word: str) -> None:
+    with pytest.raises(CaptureError, match=word):
+        observe(Stream(0, ENDS, (Piece(0, 0, data),)), KeyLog())
+
+
+def test_nothing_was_said() -> None:
+    with pytest.raises(CaptureError, match="Nothing"):
+        observe(Stream(0, ENDS, ()), KeyLog())
+
+
+@pytest.fixture(scope="session")
+def both_versions(pki: Pki) -> list[Overheard]:
+    return [
+        conversed(
+            ClientConfig(trust=pki.trust, versions=[version]),
+            ServerConfig(credentials=pki.server()),
+        )
+        for version in ("TLSv1.2", "TLSv1.3")
+    ]
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_whatever_is_in_a_capture(data: st.DataObject, both_versions: list[Overheard]) -> None:
+    """Bytes that were changed, lost or swapped give a story or a `CaptureError`, no traceback."""
+    heard = data.draw(st.sampled_from(both_versions))
+    pieces = list(heard.pieces)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(pieces) - 1))
+        octets = bytearray(pieces[at].data)
+        if octets:
+            where = data.draw(st.integers(0, len(octets) - 1))
+            octets[where] = data.draw(st.integers(0, 255))
+        kept = data.draw(st.integers(0, len(octets)))
+        pieces[at] = replace(pieces[at], data=bytes(octets[: max(kept, len(octets) - kept)]))
+    try:
+        observation = observe(Stream(0, ENDS, tuple(pieces)), heard.keylog)
+    except CaptureError:
+        return
+    recorder = Recorder()
+    recorder.events = list(observation.events)
+    assert Recorder.from_json(recorder.to_json()).events == recorder.events
+    diagnose(recorder.events)
+
+
+# Key logs
+
+
+def test_a_key_log_with_other_lines() -> None:
+    keylog = KeyLog()
+    keylog.add(b"# a comment\n\nCLIENT_RANDOM zz 00\nUNKNOWN 00 00\nCLIENT_RANDOM 0a 0b\r\nx y\n")
+    assert len(keylog) == 1
+    assert keylog.of(b"\x0a") == {"CLIENT_RANDOM": b"\x0b"}
+    assert keylog.of(b"\x0b") == {}
+
+
+def capture_of(heard: Overheard) -> bytes:
+    trace = Recorder(record_secrets=True, record_wire=True)
+    trace.events = [*heard.notes.events, WireSeen(0, "sent", b"x")]
+    return trace.to_pcapng()
+
+
+def test_secrets_inside_a_capture(both_versions: list[Overheard]) -> None:
+    for heard in both_versions:
+        (inside,) = secrets_inside(capture_of(heard))
+        assert inside.decode().splitlines() == list(keylog_lines(heard.notes.events))
+    assert list(secrets_inside(b"\xd4\xc3\xb2\xa1" + bytes(100))) == []
+
+
+def test_blocks_of_the_other_byte_order() -> None:
+    def block(kind: int, body: bytes) -> bytes:
+        size = (len(body) + 12).to_bytes(4, "big")
+        return kind.to_bytes(4, "big") + size + body + size
+
+    section = block(0x0A0D0D0A, b"\x1a\x2b\x3c\x4d\x00\x01\x00\x00" + b"\xff" * 8)
+    secrets = block(10, b"\x54\x4c\x53\x4b\x00\x00\x00\x05abcd\n\0\0\0")
+    assert list(secrets_inside(section + secrets)) == [b"abcd\n"]
+
+
+@pytest.mark.parametrize("cut", [4, 11, 30, 70])
+def test_a_capture_that_is_cut_off(cut: int, both_versions: list[Overheard]) -> None:
+    with pytest.raises(CaptureError, match="cut off"):
+        list(secrets_inside(capture_of(both_versions[0])[:cut]))
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_in_blocks(data: bytes) -> None:
+    with contextlib.suppress(CaptureError):
+        list(secrets_inside(b"\x0a\x0d\x0d\x0a" + data))

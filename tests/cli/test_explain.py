@@ -1,0 +1,295 @@
+"""`handclasp explain`: traces and captures told, and what cannot be told refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+from tests.pki import Pki
+from tests.required import need_tool
+
+import handclasp
+from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp.trace.pcapng import capture_header, connection_blocks, keylog_lines
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+def recorded(client: ClientConfig, server: ServerConfig) -> Recorder:
+    """A connection over real sockets, whether it succeeds or not."""
+    trace = Recorder(record_secrets=True, record_wire=True)
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        sock.settimeout(20)
+        try:
+            with handclasp.wrap_server(sock, server) as tls:
+                while data := tls.recv(65536):
+                    tls.sendall(data)
+        except OSError:
+            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with handclasp.connect(
+                "127.0.0.1",
+                int(listener.getsockname()[1]),
+                client,
+                server_name="localhost",
+                timeout=20,
+                trace=trace,
+            ) as tls:
+                tls.sendall(b"a question")
+                tls.recv(100)
+                tls.unwrap().close()
+        except TLSError:
+            pass
+        thread.join(20)
+    return trace
+
+
+@pytest.fixture(scope="module")
+def good(pki: Pki) -> Recorder:
+    return recorded(
+        ClientConfig(trust=pki.trust, alpn=["h2"]),
+        ServerConfig(credentials=pki.server(), alpn=["h2"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def bad(pki: Pki) -> Recorder:
+    return recorded(
+        ClientConfig(trust=pki.trust, groups=["secp384r1"]),
+        ServerConfig(credentials=pki.server(), groups=["X25519"]),
+    )
+
+
+@pytest.fixture
+def capture(good: Recorder, tmp_path: Path) -> Path:
+    need_tool("tshark")
+    path = tmp_path / "good.pcapng"
+    path.write_bytes(good.to_pcapng())
+    return path
+
+
+def without_secrets(trace: Recorder) -> Recorder:
+    bare = Recorder(record_wire=True)
+    bare.events = [e for e in trace.events if type(e).__name__ != "SecretDerived"]
+    bare.began_at_ns = trace.began_at_ns
+    return bare
+
+
+def test_a_trace(run: Run, good: Recorder, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    good.save(path)
+    result = run("explain", str(path))
+    assert result.exit_code == 0
+    assert "Hello, I am looking for localhost" in result.stdout
+    assert "Complete in" in result.stdout
+    assert result.stderr == ""
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_a_trace_of_a_failure(run: Run, bad: Recorder, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    bad.save(path)
+    result = run("explain", str(path))
+    assert result.exit_code == 0
+    assert "It failed, seen from the client" in result.stdout
+    assert "none of the groups that were offered: secp384r1" in result.stdout
+    assert "by the server, which sent the alert handshake_failure" in result.stdout
+    assert "On the client: Enable X25519" in result.stdout
+    assert "supported_groups in the client's ClientHello" in result.stdout
+
+
+def test_a_capture_tells_the_same(run: Run, good: Recorder, capture: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    good.save(path)
+    of_trace, of_capture = run("explain", str(path)), run("explain", str(capture))
+    assert of_capture.exit_code == 0
+
+    def told(text: str) -> list[str]:
+        return [line for line in text.splitlines() if " ms" not in line and "====" not in line]
+
+    lines = told(of_trace.stdout)
+    assert [line for line in told(of_capture.stdout) if "|   " in line] == [
+        line for line in lines if "|   " in line
+    ]
+
+
+def test_fields_and_bytes(run: Run, capture: Path) -> None:
+    result = run("explain", str(capture), "-vv")
+    assert "legacy_session_id" in result.stdout
+    assert "EncryptedExtensions" in result.stdout
+
+
+def test_json_is_a_trace(run: Run, capture: Path, tmp_path: Path) -> None:
+    result = run("explain", str(capture), "--json")
+    path = tmp_path / "again.json"
+    path.write_text(result.stdout)
+    again = run("explain", str(path))
+    assert again.exit_code == 0
+    assert again.stdout == run("explain", str(capture)).stdout
+    # What opened the capture is not passed on.
+    assert "CLIENT_TRAFFIC_SECRET_0" not in result.stdout
+
+
+def test_a_page(run: Run, capture: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run("explain", str(capture), "--html", str(page)).exit_code == 0
+    assert "EncryptedExtensions" in page.read_text()
+    assert page.stat().st_mode & 0o077 == 0
+
+
+def test_without_secrets_it_says_what_it_would_take(
+    run: Run, good: Recorder, tmp_path: Path
+) -> None:
+    need_tool("tshark")
+    path, keylog = tmp_path / "bare.pcapng", tmp_path / "keys.log"
+    path.write_bytes(without_secrets(good).to_pcapng())
+    result = run("explain", str(path))
+    assert result.exit_code == 0
+    assert "Hello, I am looking for localhost" in result.stdout
+    assert "SSLKEYLOGFILE" in result.stdout
+    assert "the first encrypted words" not in result.stdout.lower()
+    keylog.write_text("\n".join(keylog_lines(good.events)))
+    result = run("explain", str(path), "--keylog", str(keylog))
+    assert "the first encrypted words" in result.stdout.lower()
+    assert "SSLKEYLOGFILE" not in result.stdout
+
+
+def test_one_of_several_connections(
+    run: Run, good: Recorder, bad: Recorder, tmp_path: Path
+) -> None:
+    need_tool("tshark")
+    path = tmp_path / "both.pcapng"
+    blocks = [connection_blocks(trace.events, trace.began_at_ns) for trace in (bad, good)]
+    path.write_bytes(capture_header() + b"".join(blocks))
+    listed = run("explain", str(path), "--list")
+    assert listed.stdout.count("TLS localhost") == 2
+    rows = json.loads(run("explain", str(path), "--list", "--json").stdout)
+    assert [(row["stream"], row["tls"], row["server_name"]) for row in rows] == [
+        (0, True, "localhost"),
+        (1, True, "localhost"),
+    ]
+    first, second = (run("explain", str(path), "--stream", number) for number in "01")
+    assert "handshake_failure" in first.stdout
+    assert "Complete in" in second.stdout
+    default = run("explain", str(path))
+    assert default.stdout == first.stdout
+    assert "--stream N" in default.stderr
+    assert run("explain", str(path), "--stream", "7").exit_code == 2
+
+
+def pcap_of(capture: bytes) -> bytes:
+    """The packets of one of our captures in the older format, times in microseconds."""
+    packets, at = b"", 0
+    while at < len(capture):
+        kind, length = struct.unpack("<II", capture[at : at + 8])
+        if kind == 6:
+            high, low, size = struct.unpack("<III", capture[at + 12 : at + 24])
+            moment = (high << 32 | low) // 1000
+            packets += struct.pack("<IIII", moment // 10**6, moment % 10**6, size, size)
+            packets += capture[at + 28 : at + 28 + size]
+        at += length
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1) + packets
+
+
+def test_the_older_format(run: Run, good: Recorder, tmp_path: Path) -> None:
+    need_tool("tshark")
+    path, keylog = tmp_path / "old.pcap", tmp_path / "keys.log"
+    path.write_bytes(pcap_of(good.to_pcapng()))
+    keylog.write_text("\n".join(keylog_lines(good.events)))
+    result = run("explain", str(path), "--keylog", str(keylog))
+    assert result.exit_code == 0, result.output
+    assert "Complete in" in result.stdout
+
+
+def sentence(run: Run, exit_code: int, *arguments: str) -> str:
+    result = run("explain", *arguments)
+    assert result.exit_code == exit_code, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x00\xff", b'{"format": "x"}', b"[" * 5000])
+def test_what_is_neither(run: Run, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert "not a trace" in sentence(run, 1, str(path))
+
+
+def test_wrong_arguments(run: Run, good: Recorder, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    good.save(path)
+    assert "no file" in sentence(run, 2, str(tmp_path / "none"))
+    assert "for captures" in sentence(run, 2, str(path), "--keylog", str(path))
+    assert "for captures" in sentence(run, 2, str(path), "--stream", "1")
+    assert ".html" in sentence(run, 2, str(path), "--html", "page.txt")
+    assert "Cannot write" in run("explain", str(path), "--html", "/nowhere/x.html").stderr
+
+
+def test_a_key_log_that_is_none(run: Run, good: Recorder, tmp_path: Path) -> None:
+    need_tool("tshark")
+    path, keylog = tmp_path / "bare.pcapng", tmp_path / "keys.log"
+    path.write_bytes(without_secrets(good).to_pcapng())
+    keylog.write_text("nothing of the kind\n")
+    assert "no line of a key log" in sentence(run, 2, str(path), "--keylog", str(keylog))
+
+
+@pytest.mark.parametrize("cut", [5, 20, 60, 300, 3000])
+def test_captures_that_are_cut_off(run: Run, capture: Path, cut: int) -> None:
+    capture.write_bytes(capture.read_bytes()[:cut])
+    assert "cut off" in sentence(run, 1, str(capture))
+
+
+def test_captures_with_garbage_inside(run: Run, capture: Path) -> None:
+    whole = bytearray(capture.read_bytes())
+    for at in range(400, len(whole), 97):
+        whole[at] ^= 0xFF
+    capture.write_bytes(whole)
+    assert run("explain", str(capture)).exit_code in (0, 1)
+
+
+def test_a_capture_without_tls(run: Run, tmp_path: Path) -> None:
+    need_tool("tshark")
+    trace = Recorder(record_wire=True)
+    trace.wire("sent", b"GET / HTTP/1.1\r\n\r\n")
+    path = tmp_path / "http.pcapng"
+    path.write_bytes(trace.to_pcapng())
+    assert "plain HTTP" in sentence(run, 1, str(path))
+    path.write_bytes(capture_header())
+    assert "no TCP connection" in sentence(run, 1, str(path))
+
+
+def test_without_tshark(run: Run, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "apt install tshark" in sentence(run, 1, str(capture))
+
+
+def test_a_capture_with_a_gap(run: Run, good: Recorder, tmp_path: Path) -> None:
+    """A packet is taken out, as where a capture could not keep up."""
+    need_tool("tshark")
+    capture, kept, at, packets = good.to_pcapng(), b"", 0, 0
+    while at < len(capture):
+        kind, length = struct.unpack("<II", capture[at : at + 8])
+        packets += kind == 6
+        if not (kind == 6 and packets == 6):  # The first of the server's answer.
+            kept += capture[at : at + length]
+        at += length
+    path = tmp_path / "gap.pcapng"
+    path.write_bytes(kept)
+    assert "missing in the capture" in sentence(run, 1, str(path))
