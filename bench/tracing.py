@@ -2,6 +2,8 @@
 
 That it costs nothing where it is off is measured against this library without its hooks: a copy
 in which every `trace is not None` is plainly false, so that the compiler drops what it guards.
+What stays in the copy is a field that is None in each secret, and one call around each operation
+with public keys: a microsecond of a handshake.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A trace hears who talks with whom, where there are addresses to tell."""
+"""A trace hears who talks with whom, and all the rest, whoever carries the bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ import pytest
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig
 from handclasp.adapters.ends import note_ends
-from handclasp.trace.events import TransportSeen
+from handclasp.trace.events import (
+    Began,
+    DecisionTaken,
+    KeysInstalled,
+    KeyStep,
+    MessageSeen,
+    RecordSeen,
+    Settled,
+    TransportSeen,
+    WorkDone,
+)
+from handclasp.trace.facts import facts_of
 
 
 def ends_of(trace: Recorder) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -38,6 +49,19 @@ def test_over_sockets(client_config: ClientConfig, server_config: ServerConfig) 
         thread.join(20)
     assert ends_of(mine) == (here, ("127.0.0.1", port))
     assert ends_of(theirs) == (("127.0.0.1", port), here)
+    hears_all(mine, "client")
+    hears_all(theirs, "server")
+
+
+def hears_all(trace: Recorder, role: str) -> None:
+    """Messages, records, choices, keys and costs, up to a handshake that is complete."""
+    kinds = {type(event) for event in trace.events}
+    assert kinds >= {
+        MessageSeen, RecordSeen, DecisionTaken, KeyStep, WorkDone, KeysInstalled, Settled,
+    }  # fmt: skip
+    assert isinstance(trace.events[0], Began)
+    assert trace.events[0].role == role
+    assert facts_of(trace.events).round_trips == 1
 
 
 def test_under_asyncio(client_config: ClientConfig, server_config: ServerConfig) -> None:
@@ -65,6 +89,8 @@ def test_under_asyncio(client_config: ClientConfig, server_config: ServerConfig)
     port, here = asyncio.run(main())
     assert ends_of(mine) == (here, ("127.0.0.1", port))
     assert ends_of(theirs) == (("127.0.0.1", port), here)
+    hears_all(mine, "client")
+    hears_all(theirs, "server")
 
 
 @pytest.mark.parametrize(
