@@ -97,6 +97,18 @@ class TestBroken:
         assert explanation.accepted
         assert [path.held for path in explanation.paths] == [True, False]
 
+    def test_a_stranger_that_nobody_can_read_spoils_no_good_path(self) -> None:
+        """Found by the fuzzer: a namesake of the root, signed with an algorithm nobody knows."""
+        ecdsa, unknown = (bytes.fromhex("06082a8648ce3d0403" + end) for end in ("02", "61"))
+        (root,) = der_of(ROOT.certificate)
+        namesake = x509.load_der_x509_certificate(root.replace(ecdsa, unknown))
+        upper = ROOT.intermediate()
+        chain = [upper.issue(Leaf(), P256), upper.certificate, namesake]
+        verify_server_chain(der_of(*chain), ROOT.trust, "localhost", NOW)
+        explanation = explained(chain)
+        assert explanation.accepted
+        assert not all(path.held for path in explanation.paths)
+
     def test_a_hostile_maze_has_an_end(self) -> None:
         mazes = [ROOT.intermediate("a"), ROOT.intermediate("a")]
         for _ in range(4):

@@ -110,11 +110,11 @@ class _MutantDialogue(Dialogue):
     wire: Wire
 
     def send_raw(self, raw: bytes) -> None:
-        for first, *pieces in self.script.change(raw, self.wire):
-            super().send_raw(first)
-            for piece in pieces:
-                self.wire.end_record()
+        for pieces in self.script.change(raw, self.wire):
+            for piece in filter(None, pieces):
                 super().send_raw(piece)
+                if len(pieces) > 1:
+                    self.wire.end_record()
 
 
 class _Mutant:

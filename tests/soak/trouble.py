@@ -55,7 +55,7 @@ class TroubleProxy:
         chance = self._chance
         try:
             while data := await reader.read(1 << chance.randrange(15)):
-                while data:
+                while data and not writer.is_closing():
                     size = chance.choice((1, 2, 5, 6, 100, 1448, 9000))
                     writer.write(data[:size])
                     data = data[size:]

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA224
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -396,7 +397,10 @@ def _signature_algorithm(certificate: x509.Certificate, issuer: x509.Certificate
 
 
 def _weak_hash(certificate: x509.Certificate) -> str:
-    algorithm = certificate.signature_hash_algorithm
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""  # It is told by `signature_problem`, which does not know it, either.
     weak = isinstance(algorithm, MD5 | SHA1 | SHA224)
     return f"signed with {algorithm.name.upper()}" if algorithm and weak else ""
 
