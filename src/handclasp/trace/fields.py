@@ -230,19 +230,12 @@ def _complete(noted: Noted) -> None:
 
 
 def _fill(noted: Noted) -> None:
-    """Make up for the bytes between the parts and after them."""
-    filled: list[Noted] = []
-    at = noted.start
-    for part in noted.parts:
-        if part.start == part.end:
-            continue  # The message ends in front of it.
-        if part.start > at:
-            filled.append(Noted(UNREAD, at, part.start))
-        filled.append(part)
-        at = part.end
+    """Make up for the bytes after the parts; between them the codec leaves nothing out."""
+    # Where the message ends in front of a part, that has no bytes.
+    noted.parts = [part for part in noted.parts if part.start < part.end]
+    at = noted.parts[-1].end if noted.parts else noted.start
     if at < noted.end:
-        filled.append(Noted(UNREAD, at, noted.end))
-    noted.parts = filled
+        noted.parts.append(Noted(UNREAD, at, noted.end))
 
 
 def _gather(noted: Noted) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from itertools import pairwise
 
 from tests.trace.conftest import Recorded
 from tests.vectors.client_hellos import client_hello
 
-from handclasp.trace.facts import facts_of
+from handclasp.trace.events import MessageSeen
+from handclasp.trace.facts import certificate_within_message, facts_of
 from handclasp.trace.page.conversation import MOST_BYTES, flights_of, taken_apart
 from handclasp.wire.codecs import write_message
-from handclasp.wire.messages import Certificate, CertificateEntry
+from handclasp.wire.messages import Certificate, CertificateEntry, CompressedCertificate
 
 
 def test_pieces_follow_one_another_and_make_up_the_message() -> None:
@@ -53,3 +55,13 @@ def test_a_compressed_certificate_is_unpacked_as_well(plain: Recorded) -> None:
     assert inside.caption
     (chain,) = [field for field in inside.field.parts if field.name == "certificate_list"]
     assert chain.size > packed.field.size / 2
+
+
+def test_what_claims_to_be_huge_is_not_unpacked() -> None:
+    """A peer's certificate that was refused for its size is in the trace all the same."""
+    body = write_message(Certificate(b"", (CertificateEntry(bytes(2**18), {}),)))[4:]
+    packed = CompressedCertificate(1, len(body), zlib.compress(body))
+    event = MessageSeen(0, "received", "handshake", 25, write_message(packed))
+    (flight,) = flights_of([event], facts_of([event]))
+    assert len(flight.items[0].opened) == 1
+    assert certificate_within_message(packed) is None
