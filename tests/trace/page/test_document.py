@@ -21,7 +21,14 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
-from handclasp.trace.events import DecisionTaken, MessageSeen
+from handclasp.trace.events import (
+    AlertSeen,
+    DecisionTaken,
+    KeysInstalled,
+    MessageSeen,
+    RecordSeen,
+    Settled,
+)
 from handclasp.trace.page import page_of
 from handclasp.wire import extensions
 from handclasp.wire.codecs import write_message
@@ -246,6 +253,19 @@ def test_a_message_that_cannot_be_read(plain: Recorded) -> None:
     page = Page(page_of(events, "cut"))
     assert_sound(page)
     assert "not as its definition wants it" in page.words
+
+
+def test_a_page_of_a_capture_claims_no_more_than_was_on_the_wire(plain: Recorded) -> None:
+    seen = (MessageSeen, RecordSeen, KeysInstalled, AlertSeen, Settled)
+    events = [event for event in plain.client.events if isinstance(event, seen)]
+    page = Page(page_of(events, "captured", described))
+    assert_sound(page)
+    assert "which did not run this handshake" in page.words
+    assert "which did not run" not in Page(plain.client.to_html("ran")).words
+    assert "of its reasons nothing goes over the wire" in page.words
+    assert "neither noted them here" in page.words
+    assert "not needed here" not in page.words
+    assert "not checked" not in page.words
 
 
 def test_a_page_to_pass_on_has_no_names(with_secrets: Recorded) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handclasp.trace.events import TraceEvent
+from handclasp.trace.events import Began, TraceEvent
 from handclasp.trace.facts import Facts, facts_of
 from handclasp.trace.page import steps
 from handclasp.trace.page.conversation import anchors_of, flights_of
@@ -57,6 +57,8 @@ def contents_of(
     return {
         "title": title,
         "role": facts.role,
+        # A capture shows what was on the wire, and not what either side thought.
+        "was_there": any(isinstance(event, Began) for event in events),
         "failure": failure_of(events, anchors_of(events, facts)),
         "agreed": _agreement(facts),
         "flights": flights_of(events, facts),

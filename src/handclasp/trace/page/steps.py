@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from handclasp.trace.events import (
+    Began,
     DecisionTaken,
     Failed,
     KeysInstalled,
@@ -188,7 +189,8 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     rows: list[tuple[str, str]] = []
     other = "client" if facts.role == "server" else "server"
     info = facts.info
-    if info is not None and (info.peer_chain_der or info.peer_verified):
+    was_there = any(isinstance(event, Began) for event in events)
+    if was_there and info is not None and (info.peer_chain_der or info.peer_verified):
         verdict = "checked, and trusted" if info.peer_verified else "not checked"
         rows.append((f"the {other}'s certificate", verdict))
         rows += [
