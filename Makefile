@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench fuzz states defences differential judges soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz states defences differential judges soak coverage clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,8 +55,11 @@ interop: peers ## every peer, every feature: prints the table and writes docs/in
 browsers: peers ## Chromium and Firefox against the demo, and captures read by tshark
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m 'browser or capture'
 
-bench: $(READY) ## compare with ssl in one run
+bench: $(READY) ## compare with ssl and others in one run (ARGS="--quick")
 	$(BIN)/python -m bench $(ARGS)
+
+instructions: $(READY) ## count instructions (valgrind), and compare with those recorded
+	$(BIN)/python -m bench.instructions $(ARGS)
 
 fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME seconds (default 60)
 	$(BIN)/python -m pip install --quiet --group fuzz

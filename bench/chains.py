@@ -9,7 +9,6 @@ is known.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +18,10 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder
 from tests.pki import Authority, Leaf, Pki, der_of, key_of_type
 
-from bench.measure import Row
-from handclasp import ClientConfig
 from handclasp.certificates.remembered import CAPACITY
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_server_chain
+from handclasp.cli.benchmarks.measure import Action, Row
 
 Chain = tuple[bytes, ...]
 Verifier = Callable[[Chain, str], object]
@@ -50,30 +48,28 @@ class Servers:
 
     def row(self, what: str) -> Row:
         """Both of them, each with one server after the other."""
-        ours, theirs = (
-            self._in_turn(verifier) for verifier in (self.by_handclasp, self.by_cryptography)
-        )
-        return Row(f"verify {what}", ours, "cryptography", theirs)
+        verifiers = {"handclasp": self.by_handclasp, "cryptography": self.by_cryptography}
+        actions = {whose: self._in_turn(verifier) for whose, verifier in verifiers.items()}
+        return Row("chains", what, actions)
 
-    def _in_turn(self, verifier: Verifier) -> Callable[[], object]:
+    def _in_turn(self, verifier: Verifier) -> Action:
         following = cycle(self.chains.items())
 
-        def verify_next() -> object:
+        def verify_next(_: object) -> object:
             name, chain = next(following)
             return verifier(chain, name)
 
-        return verify_next
+        return Action(verify_next)
 
 
 def rows() -> Iterator[Row]:
-    """Chains of several makes, then what a known chain and a new config cost."""
+    """Chains of several makes, and one that is known."""
     ecdsa, rsa = Pki(), Pki(key_type="rsa-2048")
     between = rsa.intermediate(key_type="rsa-2048")
     yield servers(ecdsa, ecdsa, "ecdsa-p256").row("ECDSA, leaf and root")
     yield servers(ecdsa, ecdsa.intermediate(), "ecdsa-p256").row("ECDSA, and an intermediate")
     yield servers(rsa, between, "rsa-2048").row("RSA, leaf, intermediate and root")
     yield servers(rsa, between, "rsa-2048", 1).row("RSA, a chain that is known")
-    yield Row("a config with the system's authorities", ClientConfig, "ssl", default_context)
 
 
 def servers(root: Pki, issuer: Authority, key_type: str, count: int = CAPACITY + 1) -> Servers:
@@ -82,7 +78,3 @@ def servers(root: Pki, issuer: Authority, key_type: str, count: int = CAPACITY +
     names = [f"www{number}.example.com" for number in range(count)]
     chains = {name: der_of(issuer.issue(Leaf((name,)), key), *issuer.path) for name in names}
     return Servers(chains, TrustStore.from_certificates([root.certificate]), root.now)
-
-
-def default_context() -> object:
-    return ssl.create_default_context()
