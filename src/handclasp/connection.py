@@ -286,11 +286,12 @@ class _Connection(Generic[Config]):
         try:
             post.answer_if_owed()
             records = self._records
-            if isinstance(data, bytes):
-                if records.send_one(data):
-                    return
-            else:
+            if not isinstance(data, bytes):
                 data = memoryview(data).cast("B")
+                if len(data) <= records.fragment_size:
+                    data = bytes(data)
+            if isinstance(data, bytes) and records.send_one(data):
+                return
             room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
             if len(data) <= room:
                 records.send_application_data(data)

@@ -89,8 +89,7 @@ class Protection13:
             ProtocolError: as `open_record`.
         """
         # Little is faster to copy than to view.
-        is_short = len(data) <= _SHORT and isinstance(data, bytes)
-        view: Buffer = data if is_short else memoryview(data)
+        view: Buffer = bytes(data) if len(data) <= _SHORT else memoryview(data)
         at, end = 0, len(view)
         while end - at >= HEADER_SIZE:
             body = at + HEADER_SIZE
