@@ -57,13 +57,13 @@ def _full(stacks: Sequence[Stack], setup: Setup) -> Row:
         if setup.group == "X25519MLKEM768":
             target = min(target, _HYBRID_TARGET)
     name = f"{setup.version[3:]} full, {setup.identity.key_type}, {setup.group}"
-    return Row("handshakes", name, actions, _primitives(setup), target)
+    return Row("handshakes", name, actions, _primitives(setup), target, in_this_thread=True)
 
 
 def _resumed(stacks: Sequence[Stack], setup: Setup) -> Row:
     actions = _actions(stacks, setup)
     name = f"{setup.version[3:]} resumed, {setup.group}"
-    return Row("handshakes", name, actions, None, _RESUMED_TARGET)
+    return Row("handshakes", name, actions, None, _RESUMED_TARGET, in_this_thread=True)
 
 
 def _actions(stacks: Sequence[Stack], setup: Setup, only: str = "") -> dict[str, Action]:

@@ -155,7 +155,9 @@ def _files(identity: Identity) -> list[str]:
 
 
 def _python(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
+    # Compiled once, as after an installation, whatever this shell says.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)  # noqa: S603
 
 
 def _tell(arguments: list[str]) -> dict[str, Any]:

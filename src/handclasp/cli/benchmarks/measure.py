@@ -37,6 +37,8 @@ class Row:
         actions: by the stack's name; "handclasp" and "ssl" are compared.
         floor: the bare primitive calls that nothing can do without, if there is such a thing.
         target: how many times as fast as `ssl` this should be, where a target was set.
+        in_this_thread: whether all work is done here, so that its processor time can be taken:
+            other load on the machine then counts for nothing.
     """
 
     section: str
@@ -44,6 +46,7 @@ class Row:
     actions: Mapping[str, Action]
     floor: Action | None = None
     target: float | None = None
+    in_this_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
     for name in order:  # What is imported and cached once is no part of it.
         for _ in range(3):
             actions[name].run(actions[name].prepare())
+    clock = time.thread_time if row.in_this_thread else time.perf_counter
     deadline = time.perf_counter() + seconds
     gc.collect()
     done = 0
@@ -106,9 +110,9 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
         for name in order:
             action = actions[name]
             given = action.prepare()
-            started = time.perf_counter()
+            started = clock()
             action.run(given)
-            times[name].append((time.perf_counter() - started) * 1e6)
+            times[name].append((clock() - started) * 1e6)
         order.append(order.pop(0))
         done += 1
     return Measured(
