@@ -247,3 +247,18 @@ def test_what_is_no_trace_is_a_wrong_argument(
             assert result.exit_code == 2
             assert result.stderr.count("\n") == 1
             assert path in result.stderr
+
+
+def test_explain_gives_the_fields_as_json(run: Run, two: tuple[str, str]) -> None:
+    shown = json.loads(run("explain", two[0], "--json").stdout)
+    (hello,) = [e for e in shown["events"] if e["event"] == "message" and e["message_type"] == 1]
+    tree = hello["fields"]
+    assert (tree["name"], tree["start"], tree["end"]) == ("ClientHello", 0, len(hello["raw"]) // 2)
+    assert tree["section"] == "RFC 8446 section 4.1.2"
+
+
+def test_explain_unfolds_as_connect_does(run: Run, two: tuple[str, str]) -> None:
+    for detail in ("-v", "-vv"):
+        told = run("explain", two[1], detail).stdout
+        assert "What was chosen, and why" in told
+        assert max(map(len, told.splitlines())) <= 80

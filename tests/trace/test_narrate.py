@@ -173,3 +173,17 @@ def test_rubbish_inside_extensions_never_raises(plain: Recorded) -> None:
                 events[index] = replace(event, raw=bytes(raw))
                 if position % 7 == 0:
                     assert narrate(events).isascii()
+
+
+def test_a_server_that_got_no_hello_is_a_server(pki: Pki) -> None:
+    recorder = Recorder()
+    server = ServerConnection(ServerConfig(credentials=pki.server()), trace=recorder)
+    with pytest.raises(TLSError):
+        server.receive_data(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert facts_of(recorder.events).role == "server"
+    text = narrate(recorder.events)
+    assert "It begins with: GET / HTTP/1.1..Host: localhost" in " ".join(
+        text.replace("|", " ").split()
+    )
+    lines = [line.strip("| ") for line in text.splitlines()]
+    assert next(line for line in lines if line.startswith(("--", "<-"))).endswith(">")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from tests.flows.test_resumption import World
@@ -158,3 +159,36 @@ def test_early_data_are_told(pki: Pki) -> None:
     assert connection.info is not None
     assert connection.info.early_data in ("accepted", "rejected")
     assert narrate(again.client.trace.events, detail=2).isascii()
+
+
+def test_a_long_conversation_is_told_in_short(plain: Recorded) -> None:
+    """Thousands of turns take no time to tell, and leave the handshake in sight."""
+    last = plain.client.events[-1].at_ns
+    turns = [
+        RecordSeen(last + number, ("sent", "received")[number % 2], "application", 23, 122, 100)
+        for number in range(1, 20_001)
+    ]
+    began = time.process_time()
+    text = narrate([*plain.client.events, *turns])
+    assert time.process_time() - began < 5
+    assert text.count("application data") < 10
+    assert len(text.splitlines()) < 80
+    drawn = text.count("  application data  ")
+    rest = 20_000 + 1 - drawn
+    assert f"Not drawn: {rest:,} more turns of application data, {100 * rest:,} bytes." in " ".join(
+        text.split()
+    )
+
+
+def test_data_in_many_records_are_one_turn(plain: Recorded) -> None:
+    last = plain.client.events[-1].at_ns
+    for direction in ("sent", "received"):
+        records = [
+            RecordSeen(last + number, direction, "application", 23, 122, 100)
+            for number in range(1, 6)
+        ]
+        text = narrate([*plain.client.events, *records])
+        assert re.search(r"application data +500 bytes", text)
+        sizes = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes in", text)]
+        all_records = [e for e in [*plain.client.events, *records] if isinstance(e, RecordSeen)]
+        assert sum(sizes) == sum(e.size for e in all_records if e.content_type != 20)

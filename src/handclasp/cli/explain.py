@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.inputs import read_file
+from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 
@@ -44,8 +45,13 @@ class _Told:
 @click.option("--stream", type=click.IntRange(0), help="Which TCP connection of a capture.")
 @click.option("--list", "lists", is_flag=True, help="List the TCP connections of a capture.")
 @click.option("--html", metavar="FILE", help="Write a page with every byte of it.")
-@click.option("--json", "as_json", is_flag=True, help="Print the trace as one JSON object.")
-@click.option("--verbose", "-v", count=True, help="Unfold fields (-v) and bytes (-vv).")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the trace as one JSON object, each message with the tree of its fields.",
+)
+@verbose_option
 def command(
     file: str,
     keylog: str | None,
@@ -76,7 +82,7 @@ def command(
     if html is not None:
         _write_page(told, html)
     if as_json:
-        print(told.recorder.to_json())
+        print(told.recorder.to_json(fields=True))
     else:
         _tell(told, verbose)
 
@@ -210,12 +216,10 @@ def _name_and_kind(path: Path, found: Found, read: Any) -> tuple[str | None, boo
 def _tell(told: _Told, verbose: int) -> None:
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
-    from handclasp.trace.events import Failed
     from handclasp.trace.facts import role_of
-    from handclasp.trace.narrate import narrate
 
     events = told.recorder.events
-    click.echo(narrate([e for e in events if not isinstance(e, Failed)], detail=verbose))
+    click.echo(story_text(events, verbose))
     for sentence in told.missing:
         print_paragraph("Not seen", sentence)
     diagnosis = diagnose(events)

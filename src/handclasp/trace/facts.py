@@ -11,6 +11,7 @@ from handclasp.errors import ProtocolError
 from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
     AlertSeen,
+    Began,
     MessageSeen,
     QuestionAnswered,
     RecordSeen,
@@ -141,7 +142,10 @@ def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
 
 
 def role_of(events: Sequence[TraceEvent]) -> str:
-    """Which side recorded: a client sends the first hello, a server receives it."""
+    """Which side recorded, as it says; else: a client sends the first hello, a server gets it."""
+    for event in events:
+        if isinstance(event, Began):
+            return event.role
     first = next(_messages(events), None)
     return "server" if first is not None and first.direction == "received" else "client"
 

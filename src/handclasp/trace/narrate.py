@@ -7,6 +7,7 @@ A sequence diagram: time goes down, an arrow is a flight, `-` what anyone on the
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -49,6 +50,8 @@ from handclasp.wire.iana import (
 
 _MARGIN = "  "
 _UNFOLDED = " " * 12
+_MOST_DATA = 6
+"""Turns of application data that are drawn: the story is the handshake's."""
 
 
 def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> str:
@@ -64,7 +67,8 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
     canvas = _Canvas(max(width, 60))
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
-    for flight in _flights(events, facts):
+    flights, more = _worth_drawing(_flights(events, facts))
+    for flight in flights:
         for event in flight.events:
             moment = (event.at_ns - began) / 1e6
             lines += _lines(canvas, event, facts, moment)
@@ -72,7 +76,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
                 lines += canvas.unfolded(event, with_bytes=detail > 1)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
-    lines += ["", *canvas.paragraph(_ending(facts))]
+    lines += ["", *canvas.paragraph(_ending(facts)), *canvas.paragraph(more)]
     lines += _failure(canvas, events)
     if detail:
         for title, told in _behind(events, canvas.width):
@@ -170,25 +174,52 @@ def _flights(events: Sequence[TraceEvent], facts: Facts) -> list[_Flight]:
             shown, key=lambda each: (each.to_server, each.protected)
         )
     ]
+    ways: dict[tuple[bool, bool], list[_Flight]] = {}
+    for flight in flights:
+        ways.setdefault((flight.to_server, flight.protected), []).append(flight)
     for record in events:
-        if isinstance(record, RecordSeen):
-            flight = _flight_of(record, flights, facts)
-            if flight is not None:
-                flight.records += 1
-                flight.size += record.size
+        if isinstance(record, RecordSeen) and not _is_silent(record, facts):
+            way = ((record.direction == "sent") == (facts.role == "client"),
+                   record.epoch != "plaintext")  # fmt: skip
+            carried = _flight_of(record, ways.get(way, []))
+            if carried is not None:
+                carried.records += 1
+                carried.size += record.size
     return flights
 
 
-def _flight_of(record: RecordSeen, flights: Sequence[_Flight], facts: Facts) -> _Flight | None:
+def _is_silent(record: RecordSeen, facts: Facts) -> bool:
+    """In TLS 1.3 a change_cipher_spec carries nothing of what is told."""
+    return record.content_type == ContentType.CHANGE_CIPHER_SPEC and facts.version != "TLSv1.2"
+
+
+def _flight_of(record: RecordSeen, own: Sequence[_Flight]) -> _Flight | None:
     """A record leaves after what it holds was made, and comes before that is read."""
-    sent = record.direction == "sent"
-    way = (sent == (facts.role == "client"), record.epoch != "plaintext")
-    own = [each for each in flights if (each.to_server, each.protected) == way]
-    if record.content_type == ContentType.CHANGE_CIPHER_SPEC and facts.version != "TLSv1.2":
-        return None  # It carries nothing of what is told.
-    if sent:
-        return next((each for each in reversed(own) if each.events[0].at_ns <= record.at_ns), None)
-    return next((each for each in own if each.events[-1].at_ns >= record.at_ns), None)
+    if record.direction == "sent":
+        place = bisect_right(own, record.at_ns, key=lambda each: each.events[0].at_ns) - 1
+        return own[place] if place >= 0 else None
+    place = bisect_left(own, record.at_ns, key=_end)
+    return own[place] if place < len(own) else None
+
+
+def _end(flight: _Flight) -> int:
+    last = flight.events[-1]
+    return last.until_ns if isinstance(last, _Data) else last.at_ns
+
+
+def _worth_drawing(flights: Sequence[_Flight]) -> tuple[list[_Flight], str]:
+    """All flights but later ones of data alone, and a sentence on those."""
+    drawn: list[_Flight] = []
+    left: list[_Flight] = []
+    seen = 0
+    for flight in flights:
+        of_data = all(isinstance(event, _Data) for event in flight.events)
+        seen += of_data
+        (left if of_data and seen > _MOST_DATA else drawn).append(flight)
+    size = sum(e.size for flight in left for e in flight.events if isinstance(e, _Data))
+    plural = "" if len(left) == 1 else "s"
+    told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    return drawn, told if left else ""
 
 
 def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
@@ -200,7 +231,8 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
         if isinstance(event, BytesRefused):
             shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
         if isinstance(event, RecordSeen) and event.content_type == ContentType.APPLICATION_DATA:
-            data = _Data(event.at_ns, event.epoch, 1, event.content_size or 0)
+            moment = event.at_ns
+            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0)
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Shown(data, to_server, protected=True))
     shown.sort(key=lambda each: each.event.at_ns)
@@ -210,6 +242,7 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
         if last is not None and isinstance(each.event, _Data) and last.to_server == each.to_server:
             before = last.event
             if isinstance(before, _Data) and before.epoch == each.event.epoch:
+                before.until_ns = each.event.until_ns
                 before.records += 1
                 before.size += each.event.size
                 continue
@@ -222,6 +255,7 @@ class _Data:
     """Application data in one direction, of any number of records; `size` without overhead."""
 
     at_ns: int
+    until_ns: int
     epoch: str
     records: int
     size: int
