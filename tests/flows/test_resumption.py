@@ -25,6 +25,8 @@ from handclasp import (
 )
 from handclasp.certificates.verify import vouch_for
 from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.trace.events import MessageSeen
+from handclasp.wire.iana import HandshakeType
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
 versions = pytest.mark.parametrize("version", VERSIONS)
@@ -272,6 +274,8 @@ def test_a_server_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     pair = Pair(replace(world.client, policy=policy), world.server).run()
     assert isinstance(pair.client.error, ProtocolError)
     assert pair.client.error.fault_member is Fault.PIN_MISMATCH
+    seen = {event.raw[0] for event in pair.client.trace.events if isinstance(event, MessageSeen)}
+    assert seen & {HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE}
 
 
 @versions

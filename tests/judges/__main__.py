@@ -1,5 +1,7 @@
 """`python -m tests.judges`: sslyze, testssl.sh and sslscan on `handclasp serve`, nothing but OK.
 
+And CPython's own test_ssl, whose clients meet our server; see `cpython`.
+
 sslyze checks Mozilla's "intermediate" configuration against the server as it is, and "modern"
 against `--tls13`; it lives in an environment of its own, as it is linked with an OpenSSL of its
 own. testssl.sh and sslscan come from Debian. A judge that is not installed is told, and makes the
@@ -39,7 +41,7 @@ GOOD = ("OK", "INFO", "DEBUG")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.judges")
-    parser.add_argument("judges", nargs="*", default=["sslyze", "sslscan", "testssl"])
+    parser.add_argument("judges", nargs="*", default=["sslyze", "sslscan", "testssl", "cpython"])
     options = parser.parse_args()
     verdicts: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -53,6 +55,8 @@ def main() -> int:
                 verdicts["sslscan"] = sslscan(port)
             if "testssl" in options.judges:
                 verdicts["testssl.sh"] = testssl(port, folder)
+    if "cpython" in options.judges:
+        verdicts["CPython's test_ssl"] = cpython()
     for name, problems in verdicts.items():
         print(f"{name}: {'nothing but OK' if not problems else ''}")
         for problem in problems:
@@ -126,6 +130,12 @@ def testssl(port: int, folder: Path) -> list[str]:
         if each["severity"] not in GOOD and each["id"] not in ABOUT_THE_CERTIFICATE
     ]
     return problems if len(judged) > 50 else [*problems, f"only {len(judged)} findings"]
+
+
+def cpython() -> list[str]:
+    done = run(sys.executable, "-m", "tests.judges.cpython")
+    print(done.stdout.strip().splitlines()[-1:] or done.stderr[-500:])
+    return [] if done.returncode == 0 else done.stderr.splitlines()[-20:]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
