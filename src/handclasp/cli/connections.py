@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 MOST_REMEMBERED = 200
 _MOST_PATHS = 8
+_LONGEST_PATH = 200
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Connection:
     """One connection, from its handshake on.
 
@@ -47,11 +49,23 @@ class Connection:
     paths: list[str] = field(default_factory=list[str])
     is_open: bool = True
 
+    @cached_property
     def fingerprints(self) -> tuple[Ja3, Ja4] | None:
         """Of the first ClientHello; None if there was none to be read."""
         from handclasp.trace.fingerprints import fingerprints_of
 
         return fingerprints_of(self.recorder.events)
+
+    @cached_property
+    def took(self) -> str:
+        """Time and bytes of the handshake, which is over by the time that anybody asks."""
+        from handclasp.trace.facts import facts_of
+
+        facts = facts_of(self.recorder.events)
+        if facts.handshake_ns is None:
+            return "-"
+        size = facts.handshake_sent + facts.handshake_received
+        return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
 
 
 class Connections:
@@ -100,7 +114,7 @@ class Connections:
             known = any(each.browser == browser for each in self._all) if browser else False
             connection.browser = browser if known else secrets.token_urlsafe(18)
             if len(connection.paths) < _MOST_PATHS:
-                connection.paths.append(path)
+                connection.paths.append(path[:_LONGEST_PATH])
             self._note_change()
             return connection.browser
 
@@ -159,7 +173,7 @@ def _row(connection: Connection, *, is_this: bool) -> dict[str, object]:
         "outcome": _outcome(connection),
         "kind": _kind(connection),
         "detail": _detail(connection),
-        "took": _took(connection),
+        "took": connection.took,
         "link": f"/connections/{connection.number}",
         "this": is_this,
         "open": connection.is_open,
@@ -187,16 +201,6 @@ def _detail(connection: Connection) -> str:
     return f"{info.version}, {info.cipher_suite}, {group}"
 
 
-def _took(connection: Connection) -> str:
-    from handclasp.trace.facts import facts_of
-
-    facts = facts_of(connection.recorder.events)
-    if facts.handshake_ns is None:
-        return "-"
-    size = facts.handshake_sent + facts.handshake_received
-    return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
-
-
 def _suites(connection: Connection) -> str:
-    found = connection.fingerprints()
+    found = connection.fingerprints
     return found[1].suites if found is not None else ""

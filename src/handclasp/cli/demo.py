@@ -330,8 +330,8 @@ def _show_browser(url: str, authority: Path, *, open_it: bool) -> None:
     """Show the page until Ctrl-C, which may come at any moment."""
     port = int(url.rstrip("/").rpartition(":")[2])
     try:
-        _say(f"Now your browser: {url} tells the same,")
-        _say("and about its own connection.")
+        _say(f"Now your browser: {url} shows it its own handshakes,")
+        _say("live and byte by byte.")
         _say("It warns you unless it trusts the authority that this demo made.\n")
         _say(trust_advice(authority, port))
         _say("\nCtrl-C ends it.")

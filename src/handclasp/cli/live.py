@@ -209,7 +209,7 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
         "rows": rows_of(own, connection),
         "verdict": _verdict(info) if info is not None else "",
         "key_fingerprint": site.fingerprint(tls) if tls is not None else "",
-        "fingerprints": connection.fingerprints(),
+        "fingerprints": connection.fingerprints,
     }
     return Renderer("handclasp.cli").render("live.html", {**contents, **live}, **_ASSETS)
 
