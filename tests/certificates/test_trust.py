@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,15 @@ def test_with_added_leaves_the_first_alone(pki: Pki) -> None:
         assert both.anchors == {pki.certificate, other.certificate}
         assert pki.trust.anchors == {pki.certificate}
         assert both.remembered is not pki.trust.remembered
+
+
+def test_what_is_prepared_is_not_loaded_later(pki: Pki) -> None:
+    program = (
+        "import sys; from handclasp import TrustStore; "
+        "store = TrustStore.from_pem(sys.stdin.buffer.read()); "
+        "assert 'handclasp.certificates.judgement' not in sys.modules; "
+        "assert store.prepare() is store; "
+        "before = set(sys.modules); store.store; import handclasp.certificates.judgement; "
+        "assert set(sys.modules) == before"
+    )
+    subprocess.run([sys.executable, "-c", program], input=pki.ca_pem, check=True, timeout=60)

@@ -155,6 +155,18 @@ class TrustStore:
             self._store = Store(list(self.anchors))
         return self._store
 
+    def prepare(self) -> TrustStore:
+        """Parse the anchors and load what judges chains now, and not in the first handshake.
+
+        For whoever measures, or cannot wait; gives the store itself.
+        """
+        from importlib import import_module
+
+        import_module("handclasp.certificates.judgement")
+        if self.anchors:  # There is no store of nothing.
+            _ = self.store
+        return self
+
     def path_builder(self, max_intermediates: int) -> PolicyBuilder:
         """What cryptography's verifiers are built with, but for the time and the subject."""
         builder = self._builders.get(max_intermediates)

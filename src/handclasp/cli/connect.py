@@ -297,6 +297,8 @@ def _connected(attempt: _Attempt) -> TLSSocket:
     """Name, address, TCP and TLS, each with the time that it took. Raises `OSError`."""
     import handclasp
 
+    if attempt.trust is not None:
+        attempt.trust.prepare()  # What is measured is the handshake, and not the loading of code.
     began = time.perf_counter_ns()
     try:
         found = socket.getaddrinfo(attempt.host, attempt.port, type=socket.SOCK_STREAM)
