@@ -138,7 +138,7 @@ def _offers(situation: Situation) -> Iterator[tuple[bool, Cause]]:
             if is_narrow
             else "The server takes none of the cipher suites that were offered, which are those "
             "with forward secrecy and authenticated encryption; old servers know others only.",
-            fix_peer="Allow one of the suites that this side offers.",
+            fix_peer="Allow one of the suites that the client offers.",
         ),
     )
     yield (
@@ -146,7 +146,7 @@ def _offers(situation: Situation) -> Iterator[tuple[bool, Cause]]:
         _cause(
             Fault.NO_SHARED_GROUP,
             f"The server takes none of the groups that were offered: {_listed(situation.groups)}.",
-            fix_peer="Allow one of the groups that this side offers.",
+            fix_peer="Allow one of the groups that the client offers.",
         ),
     )
     yield (

@@ -50,11 +50,13 @@ def ours(
             settings["trust"] = pki.trust
         theirs = ServerConfig(credentials=pki.server(key_type=key_type), **settings)
         mine = ClientConfig(trust=pki.trust, credentials=pki.client(), **client)
-        if comes_back:
-            mine = replace(mine, sessions=SessionStore(), early_data=True)
-            _connection(mine, theirs, None)
         trace = Recorder(record_secrets=True, record_wire=True)
-        _connection(mine, theirs, trace, early_data=b"early" if comes_back else None)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            if comes_back:
+                mine = replace(mine, sessions=SessionStore(), early_data=True)
+                _connection(listener, mine, theirs, None)
+            early_data = b"early" if comes_back else None
+            _connection(listener, mine, theirs, trace, early_data)
         return _kept(trace, directory)
 
     return take
@@ -67,6 +69,7 @@ def _kept(trace: Recorder, directory: Path) -> Taken:
 
 
 def _connection(
+    listener: socket.socket,
     client: ClientConfig,
     server: ServerConfig,
     trace: Recorder | None,
@@ -79,23 +82,22 @@ def _connection(
             while data := tls.recv(65536):
                 tls.sendall(data)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with handclasp.connect(
-            "127.0.0.1",
-            int(listener.getsockname()[1]),
-            client,
-            server_name="localhost",
-            timeout=SECONDS,
-            trace=trace,
-            early_data=early_data,
-        ) as tls:
-            tls.sendall(b"a question")
-            tls.recv(100)
-            if tls.info.version == "TLSv1.3":
-                tls.update_keys()
-        thread.join(SECONDS)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with handclasp.connect(
+        "127.0.0.1",
+        int(listener.getsockname()[1]),
+        client,
+        server_name="localhost",
+        timeout=SECONDS,
+        trace=trace,
+        early_data=early_data,
+    ) as tls:
+        tls.sendall(b"a question")
+        tls.recv(100)
+        if tls.info.version == "TLSv1.3":
+            tls.update_keys()
+    thread.join(SECONDS)
 
 
 def _openssl_server(pki: Pki, directory: Path, key_type: str, *flags: str) -> tuple[list[str], str]:

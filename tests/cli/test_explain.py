@@ -162,6 +162,8 @@ def test_without_secrets_it_says_what_it_would_take(
     assert result.exit_code == 0
     assert "Hello, I am looking for localhost" in result.stdout
     assert "SSLKEYLOGFILE" in result.stdout
+    assert "something encrypted" in result.stdout
+    assert "is hidden in what could not be opened" in result.stdout
     assert "the first encrypted words" not in result.stdout.lower()
     keylog.write_text("\n".join(keylog_lines(good.events)))
     result = run("explain", str(path), "--keylog", str(keylog))

@@ -117,8 +117,8 @@ class _Side:
     epoch: str = "plaintext"
     protection: Protection | None = None
     secret: TrafficSecret | None = None
-    is_blind: bool = False
-    """Protected from here on, under keys that are not known."""
+    blind: str = ""
+    """Protected from here on under keys that are not known, and why not."""
     is_lost: bool = False
     """It cannot be followed any more."""
     finished: bool = False
@@ -224,7 +224,9 @@ class _Observer:
 
     def _record(self, side: _Side, header: bytes, body: bytes) -> None:
         kind, size = header[0], HEADER_SIZE + len(body)
-        if side.is_blind:
+        if side.blind:
+            if kind != ContentType.CHANGE_CIPHER_SPEC:
+                self._miss(side.blind)
             if kind == ContentType.CHANGE_CIPHER_SPEC:
                 self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, 1))
             else:
@@ -372,18 +374,18 @@ class _Observer:
         side.epoch = epoch
         suite = CIPHER_SUITES_BY_CODE.get(self._suite_code)
         secret = self._secrets.get(label)
+        side.protection = None
         if suite is None:
-            self._miss(f"{cipher_suite_name(self._suite_code)} is not known here.")
+            side.blind = f"{cipher_suite_name(self._suite_code)} is not known here."
         elif secret is None:
-            self._miss(_NEEDS_A_KEY_LOG)
+            side.blind = _NEEDS_A_KEY_LOG
         elif len(secret) == suite.hash_size:
             side.secret = TrafficSecret(suite, Secret(secret))
             side.protection = Protection13(side.secret.keys())
             self._note(side.role, KeysInstalled(self._at, "", epoch, suite.name))
             return
         else:
-            self._miss(f"The secret {label} in the key log has a wrong size.")
-        side.protection, side.is_blind = None, True
+            side.blind = f"The secret {label} in the key log has a wrong size."
 
     def _change_cipher_spec(self, side: _Side) -> None:
         """From here on this end's records are protected (RFC 5246 section 7.1)."""
@@ -392,20 +394,18 @@ class _Observer:
         master = self._secrets.get("CLIENT_RANDOM")
         if self._version != "TLSv1.2" or suite is None:
             name = cipher_suite_name(self._suite_code)
-            self._miss(
+            side.blind = (
                 f"What {self._version or 'this version'} protects with {name} cannot be opened "
                 "here: only AEAD suites of TLS 1.2 and 1.3 can."
             )
         elif master is None:
-            self._miss(_NEEDS_A_KEY_LOG)
+            side.blind = _NEEDS_A_KEY_LOG
         else:
             randoms = Randoms(self._randoms[CLIENT], self._randoms[SERVER])
             block = MasterSecret12(suite, randoms, Secret(master), extended=True).key_block()
             keys = block.client if side.role == CLIENT else block.server
             side.protection = Protection12(keys, suite)
             self._note(side.role, KeysInstalled(self._at, "", "application", suite.name))
-            return
-        side.is_blind = True
 
     def _miss(self, sentence: str) -> None:
         if sentence not in self._missing:
@@ -557,7 +557,7 @@ class _Observer:
 
     def _may_be_complete(self) -> bool:
         """Whether, as far as can be seen without keys, both ends came as far as sending data."""
-        return any(side.is_blind for side in self._sides.values()) and all(
+        return any(side.blind for side in self._sides.values()) and all(
             any(
                 isinstance(event, RecordSeen)
                 and role == who

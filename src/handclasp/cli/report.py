@@ -6,6 +6,7 @@ reaches a terminal.
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -238,5 +239,4 @@ def _evidence(found: Evidence) -> str:
 
 def _fixes(fix: str) -> Iterator[str]:
     """The catalogue joins the advice for both ends into one text."""
-    before, marker, after = fix.partition("On this end:")
-    yield from filter(None, (before.strip(), f"{marker}{after}".strip()))
+    yield from filter(None, map(str.strip, re.split(r"(?=On (?:this|the other) end:)", fix)))

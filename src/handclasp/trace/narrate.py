@@ -76,7 +76,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
                 lines += canvas.unfolded(event, with_bytes=detail > 1)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
-    lines += ["", *canvas.paragraph(_ending(facts)), *canvas.paragraph(more)]
+    lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
     lines += _failure(canvas, events)
     if detail:
         for title, told in _behind(events, canvas.width):
@@ -230,9 +230,11 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
     for event in events:
         if isinstance(event, BytesRefused):
             shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
-        if isinstance(event, RecordSeen) and event.content_type == ContentType.APPLICATION_DATA:
-            moment = event.at_ns
-            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0)
+        if isinstance(event, RecordSeen) and (
+            event.content_type == ContentType.APPLICATION_DATA or _is_closed(event)
+        ):
+            moment, opened = event.at_ns, not _is_closed(event)
+            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened)
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Shown(data, to_server, protected=True))
     shown.sort(key=lambda each: each.event.at_ns)
@@ -241,7 +243,8 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
         last = together[-1] if together else None
         if last is not None and isinstance(each.event, _Data) and last.to_server == each.to_server:
             before = last.event
-            if isinstance(before, _Data) and before.epoch == each.event.epoch:
+            same = isinstance(before, _Data) and before.opened == each.event.opened
+            if isinstance(before, _Data) and same and before.epoch == each.event.epoch:
                 before.until_ns = each.event.until_ns
                 before.records += 1
                 before.size += each.event.size
@@ -259,6 +262,14 @@ class _Data:
     epoch: str
     records: int
     size: int
+    opened: bool = True
+
+
+def _is_closed(event: TraceEvent) -> bool:
+    """Whether it is a record that could not be opened."""
+    if not isinstance(event, RecordSeen) or event.epoch == "plaintext":
+        return False
+    return event.content_size is None
 
 
 class _Shown(NamedTuple):
@@ -327,7 +338,10 @@ def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
 def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
     if isinstance(event, _Data):
         name = "early data" if event.epoch == "early" else "application data"
-        yield canvas.message(moment, name, f"{event.size:,} bytes")
+        if event.opened:
+            yield canvas.message(moment, name, f"{event.size:,} bytes")
+        else:
+            yield canvas.message(moment, "something encrypted", "not opened")
         return
     if isinstance(event, BytesRefused):
         yield canvas.message(moment, "no TLS", "")
@@ -478,8 +492,11 @@ def _certificate_story(
     )
 
 
-def _ending(facts: Facts) -> str:
+def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
     if facts.info is None or facts.handshake_ns is None:
+        closed = [event for event in events if isinstance(event, RecordSeen) and _is_closed(event)]
+        if len({event.direction for event in closed}) == 2:
+            return "Whether the handshake was completed is hidden in what could not be opened."
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = facts.info.group or "a secret of the client's making"
