@@ -18,6 +18,7 @@ from tests.browser.driven import Driven, driven_chromium
 from tests.browser.driven_firefox import Firefox, driven_firefox
 from tests.children import child
 from tests.trace.conftest import converse
+from tests.trace.page.test_document import failing
 
 from handclasp import ClientConfig, ServerConfig
 from handclasp.certificates import explain
@@ -51,6 +52,7 @@ def main() -> None:
         ca = directory / "authority" / "ca.pem"
         with driven_chromium(directory / "chromium", ca) as chromium:
             _chromium(chromium, page, to)
+            _failure(chromium, authority, directory, to)
             with _demo(directory) as url:
                 _live(chromium, url, to)
         with driven_firefox(directory / "firefox", ca) as firefox:
@@ -91,6 +93,18 @@ def _chromium(browser: Driven, page: str, to: Path) -> None:
         )
         browser.script("window.scrollBy({top: -60, behavior: 'instant'})")
         _store(browser.driver.get_screenshot_as_png(), to / f"{name}.png")
+
+
+def _failure(browser: Driven, authority: LocalAuthority, directory: Path, to: Path) -> None:
+    client, _ = failing(
+        ClientConfig(trust=authority.trust, groups=("X25519",)),
+        ServerConfig(credentials=authority.credentials(["localhost"]), groups=("secp384r1",)),
+    )
+    path = directory / "failure.html"
+    path.write_text(client.to_html("A handshake with localhost", described), "utf-8")
+    browser.resize(1280, 960)
+    browser.open(path.as_uri())
+    _store(browser.driver.get_screenshot_as_png(), to / "failure.png")
 
 
 def _live(browser: Driven, url: str, to: Path) -> None:

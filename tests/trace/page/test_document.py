@@ -30,10 +30,11 @@ from handclasp.trace.events import (
     Settled,
 )
 from handclasp.trace.page import page_of
+from handclasp.trace.page.conversation import MOST_ITEMS
 from handclasp.wire import extensions
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.messages import ClientHello, EncryptedExtensions
+from handclasp.wire.messages import ClientHello, EncryptedExtensions, KeyUpdate
 
 STEPS = [
     "Hello",
@@ -277,6 +278,16 @@ def test_a_page_to_pass_on_has_no_names(with_secrets: Recorded) -> None:
     assert "localhost" in with_secrets.client.to_html("x", described)
     assert "localhost" not in page.document
     assert "test root" not in page.document
+
+
+def test_of_messages_without_end_the_rest_is_counted(plain: Recorded) -> None:
+    update = MessageSeen(0, "received", "application", 24, write_message(KeyUpdate(False)))
+    events = [*plain.client.events, *[update] * 5_000]
+    page = Page(page_of(events, "flood"))
+    assert_sound(page)
+    assert len(page.all("li", "message")) == MOST_ITEMS
+    shown = sum(isinstance(event, MessageSeen | AlertSeen) for event in events)
+    assert f"and {shown - MOST_ITEMS:,} messages more" in page.words
 
 
 # Hostile peers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from handclasp.trace.events import MessageSeen, TraceEvent
 from handclasp.trace.facts import Facts, certificate_within_message, message_of
@@ -38,6 +38,9 @@ _STEPS: dict[int, int] = {
 
 MOST_BYTES = 20_000
 """A message's bytes beyond these are counted and not shown."""
+
+MOST_ITEMS = 300
+"""So many messages and alerts are shown: a peer may send key updates and tickets without end."""
 
 _OPEN_AT_FIRST = ("extensions", "certificate_list")
 
@@ -115,8 +118,13 @@ def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
     return {at[id(shown.event)]: _key(number) for number, shown in _numbered(events, facts)}
 
 
+def left_out_of(events: Sequence[TraceEvent], facts: Facts) -> int:
+    """How many more there are than the page shows."""
+    return max(sum(1 for _ in shown_events(events, facts)) - MOST_ITEMS, 0)
+
+
 def _numbered(events: Sequence[TraceEvent], facts: Facts) -> Iterator[tuple[int, Shown]]:
-    return enumerate(shown_events(events, facts), 1)
+    return enumerate(islice(shown_events(events, facts), MOST_ITEMS), 1)
 
 
 def _key(number: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from handclasp.trace.events import Began, TraceEvent
 from handclasp.trace.facts import Facts, facts_of
 from handclasp.trace.page import steps
-from handclasp.trace.page.conversation import anchors_of, flights_of
+from handclasp.trace.page.conversation import anchors_of, flights_of, left_out_of
 from handclasp.trace.page.costs import costs_of
 from handclasp.trace.page.failure import failure_of
 from handclasp.trace.page.first_record import first_records_of
@@ -62,6 +62,7 @@ def contents_of(
         "failure": failure_of(events, anchors_of(events, facts)),
         "agreed": _agreement(facts),
         "flights": flights_of(events, facts),
+        "left_out": left_out_of(events, facts),
         "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
         "suites_offered": facts.cipher_suites,
         "chains": steps.chains_of(events, facts, describe),
