@@ -95,6 +95,34 @@ def test_why_the_others_were_not_taken(pki: Pki) -> None:
     }
 
 
+def test_a_client_claims_nothing_about_groups_without_a_share(pki: Pki) -> None:
+    server = ServerConfig(credentials=pki.server())
+    groups = ["X25519", "secp256r1", "secp384r1"]
+    pair = Pair(ClientConfig(trust=pki.trust, groups=groups, key_shares=["X25519"]), server).run()
+    assert dict(decisions(pair.client)["group"].refused) == {
+        "secp256r1": "no share was sent for it",
+        "secp384r1": "no share was sent for it",
+    }
+    retried = Pair(
+        ClientConfig(trust=pki.trust, groups=groups, key_shares=["X25519"]),
+        ServerConfig(credentials=pki.server(), groups=["secp384r1"]),
+    ).run()
+    taken = decisions(retried.client)["group"]
+    assert (taken.chosen, taken.why) == (
+        "secp384r1",
+        "the server asked for it by a HelloRetryRequest",
+    )
+    assert {each.name for each in taken.refused} == {"X25519", "secp256r1"}
+
+
+def test_what_is_made_up_is_refused_as_such(pki: Pki) -> None:
+    pair = Pair(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server())).run()
+    for what in ("version", "cipher_suite", "group"):
+        refused = decisions(pair.server)[what].refused
+        (made_up,) = [each for each in refused if each.name.startswith("GREASE")]
+        assert "RFC 8701" in made_up.why
+
+
 @versions
 @pytest.mark.parametrize(
     ("what", "client", "server"),

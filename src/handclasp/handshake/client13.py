@@ -310,9 +310,23 @@ def _agree(
         shared_secret = hs.work("key_agreement", group, share.agree, entry.key_exchange)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
-    hs.note_decision("group", config.groups, tuple(offer.shares), group, "the server chose")
+    _note_group(hs, config, offer, group)
     hs.note_shared_secret("shared_secret", group, shared_secret)
     return group, early.handshake_secret(shared_secret)
+
+
+def _note_group(hs: Dialogue, config: ClientConfig, offer: ClientOffer, group: str) -> None:
+    """A server takes a group without a share only by asking for one; which it could, is unknown."""
+    if hs.trace is None:
+        return
+    groups, refused = config.groups, list[tuple[str, str]]()
+    why = "the server asked for it by a HelloRetryRequest"
+    if not offer.retried:
+        why = "the server chose"
+        refused = [
+            (name, "no share was sent for it") for name in groups if name not in offer.shares
+        ]
+    hs.note_decision("group", groups, groups, group, why, refused)
 
 
 def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSuite) -> Psk | None:

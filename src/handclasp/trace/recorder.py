@@ -398,8 +398,10 @@ def _reasons(
     """Why each of the others was not taken, where that follows from the two lists."""
     accepted = frozenset(acceptable)
     instead = f"{chosen} was taken instead ({why})" if chosen is not None else why
-    return tuple(
-        Refused(name, given.get(name) or (instead if name in accepted else "not accepted"))
-        for name in offered
-        if name != chosen
-    )
+
+    def reason(name: str) -> str:
+        if name.startswith("GREASE"):
+            return "made up, so that nobody may take it (RFC 8701)"
+        return given.get(name) or (instead if name in accepted else "not accepted")
+
+    return tuple(Refused(name, reason(name)) for name in offered if name != chosen)
