@@ -57,7 +57,10 @@ def leaf_key_problem(
     leaf: x509.Certificate, public_key: Any, min_rsa_bits: int = MIN_RSA_BITS
 ) -> str:
     """What keeps a leaf's key from being used, or nothing."""
-    return key_problem(public_key, min_rsa_bits) or _curve_problem(public_key_info(leaf))
+    problem = key_problem(public_key, min_rsa_bits)
+    if problem or not key_kind(public_key).startswith("secp"):
+        return problem
+    return _curve_problem(public_key_info(leaf))
 
 
 def raw_key(spki: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[Any, bool]:
