@@ -295,3 +295,23 @@ def test_a_capture_with_a_gap(run: Run, good: Recorder, tmp_path: Path) -> None:
     path = tmp_path / "gap.pcapng"
     path.write_bytes(kept)
     assert "missing in the capture" in sentence(run, 1, str(path))
+
+
+def test_nothing_of_others_reaches_the_terminal(run: Run, tmp_path: Path) -> None:
+    """A protocol's name with an escape sequence in it, in a hello that a server refuses."""
+    need_tool("tshark")
+    evil = "http\x1b[2Jx\x07"
+    trace = Recorder(record_wire=True)
+    client = handclasp.ClientConnection(
+        ClientConfig(alpn=[evil]), server_name="localhost", trace=trace
+    )
+    client.data_to_send()
+    trace.wire("received", b"\x15\x03\x03\x00\x02\x02\x78")
+    path = tmp_path / "evil.pcapng"
+    path.write_bytes(trace.to_pcapng())
+    for options in ((), ("-v",), ("-vv",), ("--list",)):
+        result = run("explain", str(path), *options)
+        assert result.exit_code == 0
+        assert "\x1b" not in result.output
+        assert "\x07" not in result.output
+    assert "http\\x1b[2Jx\\x07" in run("explain", str(path)).output

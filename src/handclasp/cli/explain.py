@@ -214,19 +214,24 @@ def _name_and_kind(path: Path, found: Found, read: Any) -> tuple[str | None, boo
 
 
 def _tell(told: _Told, verbose: int) -> None:
+    from handclasp.cli.identity import printable
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import role_of
 
     events = told.recorder.events
-    click.echo(story_text(events, verbose))
+    # What others said may hold anything, and a terminal obeys some of it.
+    story = story_text(events, verbose).splitlines()
+    click.echo("\n".join(printable(line, len(line)) for line in story) + "\n")
     for sentence in told.missing:
-        print_paragraph("Not seen", sentence)
+        print_paragraph("Not seen", printable(sentence, len(sentence)))
     diagnosis = diagnose(events)
     if diagnosis is not None:
         role = role_of(events)
         print_story(
-            f"It failed, seen from the {role}", diagnosis.cause, diagnosis_lines(diagnosis, role)
+            f"It failed, seen from the {role}",
+            printable(diagnosis.cause, len(diagnosis.cause)),
+            diagnosis_lines(diagnosis, role),
         )
 
 

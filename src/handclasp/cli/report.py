@@ -125,7 +125,7 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     who = {"local": f"the {role}", "peer": f"the {other}"}
     at_fault = who.get(diagnosis.blame, _AT_FAULT[diagnosis.blame])
     lines = [("found", found), ("at fault", at_fault)]
-    lines += [("or perhaps", cause.sentence) for cause in diagnosis.others]
+    lines += [("or perhaps", printable(cause.sentence, 1000)) for cause in diagnosis.others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     for sentence in _fixes(diagnosis.fix):
         named = sentence.replace("On this end:", f"On the {role}:")
@@ -230,7 +230,7 @@ _AT_FAULT = {
 def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
     if not found.size:
-        return f"{found.what}: {found.says}"
+        return f"{found.what}: {printable(found.says)}"
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more
     where = f"bytes {found.start} to {found.start + found.size - 1}: " if found.start else ""

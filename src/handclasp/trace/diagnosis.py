@@ -208,11 +208,15 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             schemes = extensions.read_signature_algorithms(data)
             return tuple(_known(map(signature_scheme_name, schemes)))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
-            return tuple(
-                name.decode("ascii", "backslashreplace") for name in extensions.read_alpn(data)
-            )
+            return tuple(map(_printable, extensions.read_alpn(data)))
         case _:
-            return extensions.read_server_name(data)
+            name = extensions.read_server_name(data)
+            return None if name is None else _printable(name.encode("utf-8", "backslashreplace"))
+
+
+def _printable(name: bytes) -> str:
+    """A name that somebody made up, which must not reach a terminal as it is."""
+    return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
 
 
 def _known(names: Iterator[str]) -> Iterator[str]:
