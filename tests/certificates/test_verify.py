@@ -361,6 +361,22 @@ class TestProof:
             judge([*pki.server("localhost").chain, b"junk"])
         assert caught.value.fault_member is Fault.BAD_CERTIFICATE
 
+    @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
+    def test_every_name_must_be_readable(
+        self, pki: Pki, judge: Callable[[Sequence[bytes]], VerifiedPeer]
+    ) -> None:
+        """Found by the fuzzer: cryptography reads names late, and a ValueError came out."""
+        (stranger,) = der_of(self_signed()[0])
+        common_name = bytes.fromhex("0603550403")
+        assert common_name + b"\x0c" in stranger
+        broken = stranger.replace(common_name + b"\x0c", common_name + b"\x72")
+        for chain in ([broken], [*pki.server("localhost").chain, broken]):
+            with pytest.raises(CertificateError) as caught:
+                judge(chain)
+            assert caught.value.fault_member is Fault.BAD_CERTIFICATE
+            with pytest.raises(CertificateError):
+                verify_server_chain(chain, pki.trust, "localhost", pki.now)
+
     def test_the_path_holds_what_was_verified_and_nothing_else(self, pki: Pki) -> None:
         chain = pki.server("localhost").chain
         stranger = der_of(self_signed()[0])

@@ -41,7 +41,8 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
     for number, der in enumerate(chain, 1):
         try:
             certificate = x509.load_der_x509_certificate(der)
-            _ = certificate.version
+            # What cryptography would read later, where a path is looked for.
+            _ = certificate.version, certificate.subject, certificate.issuer
         except Exception as error:
             # Whatever a parser raises on a peer's bytes means the same.
             detail = f"certificate {number} of {len(chain)} is not readable DER"
