@@ -55,7 +55,7 @@ def test_a_leaf_with_a_slow_exponent_is_refused() -> None:
     pki = Pki()
     certificate = pki.issue(Leaf(), rsa_key(2048, 2**40 + 1))
     with pytest.raises(CertificateError) as caught:
-        usable_key(certificate)
+        usable_key(certificate, certificate.public_bytes(Encoding.DER))
     assert caught.value.fault_member is Fault.UNSUPPORTED_CERTIFICATE
     assert "exponent" in caught.value.detail
 

@@ -68,7 +68,7 @@ def judge(
     """
     chain = evidence.chain
     leaf, *others = certificates = parse(chain)
-    public_key = usable_key(leaf)
+    public_key = usable_key(leaf, chain[0])
     is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
     if policy.tlsa:
         if matching_leaf(policy.tlsa, leaf) is not None:

@@ -36,8 +36,11 @@ LEAF_KEYS = frozenset(
 """The kinds of key that a signature scheme of TLS 1.3 takes, as `key_kind` names them."""
 
 
-def usable_key(leaf: x509.Certificate, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
+def usable_key(leaf: x509.Certificate, der: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
     """The leaf's key, if TLS 1.3 can use it (RFC 8446 section 4.4.2.2) and it is safe to.
+
+    Args:
+        der: the same leaf as the peer sent it.
 
     Raises:
         CertificateError: it cannot be read, or is of another kind or size.
@@ -47,7 +50,10 @@ def usable_key(leaf: x509.Certificate, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
     except Exception as error:
         detail = f"the key of {subject_of(leaf)} cannot be read"
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail) from error
-    problem = leaf_key_problem(leaf, public_key, min_rsa_bits)
+    if _names_all_curves(der):
+        problem = key_problem(public_key, min_rsa_bits)
+    else:
+        problem = leaf_key_problem(leaf, public_key, min_rsa_bits)
     if problem:
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(leaf)} has {problem}")
     return public_key
@@ -89,6 +95,14 @@ _ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 _ID_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 _OBJECT_IDENTIFIER = b"\x06"
+
+
+def _names_all_curves(der: bytes) -> bool:
+    """Whether a curve is named wherever a certificate has an EC key: so it is in its own key.
+
+    To take that key out of the certificate and look would take far longer.
+    """
+    return der.count(_ID_EC_PUBLIC_KEY) == der.count(_ID_EC_PUBLIC_KEY + _OBJECT_IDENTIFIER)
 
 
 def _curve_problem(spki: bytes) -> str:

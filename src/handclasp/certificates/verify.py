@@ -219,7 +219,7 @@ def _taken(
         public_key, is_pss = raw_key(chain[0], min_rsa_bits)
     else:
         leaf = parse(chain)[0]
-        public_key, is_pss = usable_key(leaf, min_rsa_bits), spki_is_pss(leaf)
+        public_key, is_pss = usable_key(leaf, chain[0], min_rsa_bits), spki_is_pss(leaf)
     return VerifiedPeer(
         chain,
         public_key,
