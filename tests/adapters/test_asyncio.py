@@ -1167,6 +1167,9 @@ class CountingTrace:
     def __init__(self) -> None:
         self.noted: list[str] = []
 
+    def now(self) -> int:
+        return 0
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_args: self.noted.append(name)
 
