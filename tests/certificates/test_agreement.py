@@ -450,5 +450,6 @@ def test_what_both_refuse(changes: tuple[str, ...]) -> None:
 @given(st.lists(st.sampled_from(sorted(CHANGES)), min_size=2, max_size=4))
 @example(["upper own name", "upper permits localhost"])
 @example(["crossed", "stranger trusted too"])
+@example(["for nothing said", "upper unreadable"])
 def test_any_mixture_of_changes(changes: list[str]) -> None:
     scenario_with(*changes).agrees()

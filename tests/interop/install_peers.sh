@@ -110,6 +110,7 @@ Dir::State::status "/dev/null";
 Dir::Cache "$home";
 Acquire::Languages "none";
 APT::Sandbox::User "root";
+DPkg::Lock::Timeout "600";
 END
 }
 

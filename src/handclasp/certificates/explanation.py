@@ -370,14 +370,14 @@ def _broken(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 _TOLD_FIRST = ("key", "readable", "cost of keys", "dates", "names")
 _ON_THE_WAY = len(_TOLD_FIRST)
 _REST_OF_LEAF = _ON_THE_WAY + 1
-_AFTER_THE_PATH = ("common name", "wildcard", "identifiers")
+_AFTER_THE_PATH = {"common name": 1, "wildcard": 2, "issuer readable": 3, "identifiers": 3}
 """The rules of the profile, which the decision asks about in this order once it has a path."""
 
 
 def _rank(finding: Finding, leaf: Sequence[Finding]) -> int:
     """The leaf's key, dates and names, then the way up, then the rest of the leaf."""
     if finding.rule in _AFTER_THE_PATH:
-        return _REST_OF_LEAF + 1 + _AFTER_THE_PATH.index(finding.rule)
+        return _REST_OF_LEAF + _AFTER_THE_PATH[finding.rule]
     if finding not in leaf:
         return _ON_THE_WAY
     return _TOLD_FIRST.index(finding.rule) if finding.rule in _TOLD_FIRST else _REST_OF_LEAF

@@ -119,7 +119,7 @@ def step_findings(
     if not readable.held:
         # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
         excused = not context.web or issuer in context.trust.vetted
-        yield _excused(readable) if excused else readable
+        yield replace(readable, rule="issuer readable", held=None if excused else False)
         return
     yield from _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
     yield _is_authority(issuer, context)
