@@ -129,7 +129,7 @@ def converse(
     trace = Recorder()
     # Nothing to come back with: the story is about one conversation.
     server_config = ServerConfig(credentials=credentials, tickets=0, **settings)
-    client_config = ClientConfig(trust=authority.trust, **settings)
+    client_config = ClientConfig(trust=authority.trust.prepare(), **settings)
     recording, arrived = _shake_hands_and_talk(client_config, server_config, trace)
     stolen, obstacle = read_with_stolen_key(recording, server_config)
     facts, diagram = facts_of(trace.events), narrate(trace.events, _COLUMNS)

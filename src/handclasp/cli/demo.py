@@ -141,7 +141,10 @@ class _Demo:
         self.authority = authority
         self.credentials = credentials
         self.detail = detail
-        self.client_config: ClientConfig = ClientConfig(trust=authority.trust, alpn=("http/1.1",))
+        # What is told is the time of handshakes, and not of loading code.
+        self.client_config: ClientConfig = ClientConfig(
+            trust=authority.trust.prepare(), alpn=("http/1.1",)
+        )
         self.connections = Connections()
         self.page = ""
         self.told = threading.Event()
