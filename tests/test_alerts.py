@@ -99,11 +99,33 @@ def test_versions_that_are_refused(versions: tuple[str, ...], word: str) -> None
 
 
 def test_roles_are_told_apart() -> None:
-    for alert in ("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED"):
+    for alert in (
+        "UNKNOWN_CA",
+        "BAD_CERTIFICATE",
+        "CERTIFICATE_UNKNOWN",
+        "CERTIFICATE_EXPIRED",
+        "UNSUPPORTED_CERTIFICATE",
+        "CERTIFICATE_REVOKED",
+    ):
         number = AlertDescription[alert]
         here = likely_causes(number, replace(WIDE, stage="established", certificate="shown"))
         there = likely_causes(number, SERVER)
         assert here[0].sentence != there[0].sentence, alert
+
+
+def test_an_alert_that_does_not_tell_why_has_several_causes() -> None:
+    """Of a certificate that is not valid yet, OpenSSL says the same as of a wrong name."""
+    assert faults(AlertDescription.BAD_CERTIFICATE, SERVER) == [
+        "CERTIFICATE_NAME_MISMATCH",
+        "CERTIFICATE_NOT_YET_VALID",
+        "CERTIFICATE_UNTRUSTED",
+        "BAD_CERTIFICATE",
+    ]
+    shown = replace(WIDE, stage="established", certificate="shown")
+    assert "CERTIFICATE_NOT_YET_VALID" in faults(AlertDescription.BAD_CERTIFICATE, shown)
+    for certificate in ("withheld", "unasked"):
+        without = replace(shown, certificate=certificate)
+        assert len(faults(AlertDescription.BAD_CERTIFICATE, without)) == 1
 
 
 def test_an_error_takes_over_the_likeliest() -> None:

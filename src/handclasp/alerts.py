@@ -273,14 +273,54 @@ def _unknown_ca(situation: Situation) -> Iterator[Cause]:
 def _bad_certificate(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
+        if situation.certificate == "shown":
+            yield _cause(
+                Fault.CERTIFICATE_NOT_YET_VALID,
+                "Or by the server's clock the certificate is not valid yet.",
+                fix_peer="Check the clock of the server.",
+            )
         return
     yield _cause(
         Fault.CERTIFICATE_NAME_MISMATCH,
-        "The client refuses the certificate: most often, it is for another name than the one "
-        "that the client went to.",
+        "The client refuses the certificate, and this alert does not tell why: most often, the "
+        "certificate is for another name than the one that the client went to.",
         fix_peer="Connect by a name that is in the certificate.",
     )
+    yield _cause(
+        Fault.CERTIFICATE_NOT_YET_VALID,
+        "Or by the client's clock the certificate is not valid yet.",
+        fix_peer="Check the clock of the client.",
+    )
+    yield _cause(
+        Fault.CERTIFICATE_UNTRUSTED,
+        "Or the client does not trust its authority: some clients say bad_certificate of all that "
+        "they refuse.",
+        "Send the certificate with all its intermediates (the full chain).",
+        "Trust the authority that issued the server's certificate.",
+    )
     yield _cause(Fault.BAD_CERTIFICATE, "Or the client holds the certificate to be broken.")
+
+
+def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
+    other = _other(situation)
+    use = "a client" if situation.role == "client" else "a server"
+    yield _cause(
+        Fault.CERTIFICATE_WRONG_PURPOSE,
+        f"The {other} does not take a certificate of this kind: most often, its extended key usage "
+        f"does not name {use}.",
+        f"Show a certificate whose extended key usage and key usage are those of {use}.",
+        f"See what the {other} demands of a certificate.",
+    )
+    yield _cause(
+        Fault.UNSUPPORTED_CERTIFICATE, f"Or the {other} does not take the kind or size of its key."
+    )
+
+
+def _certificate_revoked(situation: Situation) -> Iterator[Cause]:
+    yield _cause(
+        Fault.CERTIFICATE_REVOKED,
+        f"The {_other(situation)} knows that the certificate that this side has shown was revoked.",
+    )
 
 
 def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
@@ -298,7 +338,7 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
 
 
 def _certificate_expired(situation: Situation) -> Iterator[Cause]:
-    other = "server" if situation.role == "client" else "client"
+    other = _other(situation)
     yield _cause(
         Fault.CERTIFICATE_EXPIRED,
         f"By the clock of the {other}, the certificate that this side has shown is not valid now: "
@@ -339,12 +379,18 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.CERTIFICATE_REQUIRED: _certificate_required,
     Alert.UNKNOWN_CA: _unknown_ca,
     Alert.BAD_CERTIFICATE: _bad_certificate,
+    Alert.UNSUPPORTED_CERTIFICATE: _unsupported_certificate,
+    Alert.CERTIFICATE_REVOKED: _certificate_revoked,
     Alert.CERTIFICATE_UNKNOWN: _certificate_unknown,
     Alert.ACCESS_DENIED: _certificate_unknown,
     Alert.CERTIFICATE_EXPIRED: _certificate_expired,
     Alert.BAD_RECORD_MAC: _bad_record_mac,
     Alert.UNEXPECTED_MESSAGE: _unexpected_message,
 }
+
+
+def _other(situation: Situation) -> str:
+    return "server" if situation.role == "client" else "client"
 
 
 def _listed(names: Collection[str], most: int = 4) -> str:

@@ -574,7 +574,7 @@ class Fault(Enum):
         "RFC 5280 6",
         "No path leads from the certificate to a trusted authority.",
         "Send the intermediate certificates too, or get a certificate from a trusted authority.",
-        "If the issuer is yours, trust it: ClientConfig(trust=TrustStore.from_pem(FILE)).",
+        "If the issuer is yours, trust it: trust=TrustStore.from_pem(FILE) in the config.",
     )
     CERTIFICATE_NAME_MISMATCH = Entry(
         Alert.BAD_CERTIFICATE,

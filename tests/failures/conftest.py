@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -225,6 +226,54 @@ def openssl_client(*flags: str) -> Callable[[int], str]:
             check=False,
         )
         return done.stderr.decode()
+
+    return visit
+
+
+def ssl_client(
+    ca: str,
+    said: list[str],
+    *,
+    shown: Files | None = None,
+    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> Callable[[int], None]:
+    """A visit by the `ssl` module, that puts down in `said` what it has to say of the failure.
+
+    Args:
+        shown: its own certificate.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    context.maximum_version = newest
+    if shown is not None:
+        context.load_cert_chain(shown.chain, shown.key)
+
+    def visit(port: int) -> None:
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", port), SECONDS) as sock,
+                context.wrap_socket(sock, server_hostname="localhost") as tls,
+            ):
+                # In TLS 1.3 a server judges the client when that holds the handshake to be over.
+                tls.recv(65536)
+        except ssl.SSLError as error:
+            said.append(str(error))
+
+    return visit
+
+
+def gnutls_client(ca: str, said: list[str]) -> Callable[[int], None]:
+    """A visit by `gnutls-cli`, that puts down in `said` what it writes."""
+
+    def visit(port: int) -> None:
+        command = [need_tool("gnutls-cli"), "--x509cafile", ca, "--verify-hostname", "localhost"]
+        done = subprocess.run(
+            [*command, "-p", str(port), "127.0.0.1"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        said.append((done.stdout + done.stderr).decode())
 
     return visit
 

@@ -16,23 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.failures.conftest import (
     SECONDS,
+    Files,
     Story,
     abort,
     answering,
     client_story,
     files,
+    gnutls_client,
     mangling,
     openssl_client,
     openssl_server,
     saying,
     server_story,
+    ssl_client,
     words,
 )
 from tests.pki import Leaf, Pki
 
-from handclasp import ClientAuth, ClientConfig, ServerConfig
+from handclasp import ClientAuth, ClientConfig, Credentials, ServerConfig
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -232,6 +236,12 @@ AS_SERVER = [
         shown=("legacy_version in the client's ClientHello: TLSv1.2",),
     ),
     Case(
+        "a client of TLS 1.3, and TLS 1.2 wanted",
+        "NO_SHARED_VERSION", "either", ("-tls1_3",), {"versions": ["TLSv1.2"]},
+        cause=("offered: TLSv1.3", "accepted here: TLSv1.2"), fix=("On this end: See which",),
+        shown=("supported_versions in the client's ClientHello: TLSv1.3",),
+    ),
+    Case(
         "a client of TLS 1.0",
         "NO_SHARED_VERSION", "either", ("-tls1", *OLD), cause=("offered: TLSv1.0",),
         shown=("legacy_version in the client's ClientHello: TLSv1.0",),
@@ -244,6 +254,14 @@ AS_SERVER = [
         cause=("share no cipher suite", "TLS_AES_256_GCM_SHA384"),
         fix=("On this end: Allow one of the suites",),
         shown=("cipher_suites in the client's ClientHello: TLS_AES_256_GCM_SHA384",),
+    ),
+    Case(
+        "no shared suite in TLS 1.2",
+        "NO_SHARED_CIPHER_SUITE", "either",
+        ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"),
+        cause=("offered: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "accepted here"),
+        fix=("that go with the certificate's key",),
+        shown=("cipher_suites in the client's ClientHello: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",),
     ),
     Case(
         "no shared group",
@@ -297,7 +315,11 @@ def test_our_server_and_openssl(case: Case, pki: Pki, tmp_path: Path) -> None:
     ca = files(tmp_path, pki).ca
     flags = [ca if flag == "CA" else flag for flag in case.peer]
     config = ServerConfig(credentials=pki.server(), **case.ours)
-    check(case, server_story(config, openssl_client(*flags), talks=True))
+    visit, said = openssl_client(*flags), list[str]()
+    story = server_story(config, lambda port: said.append(visit(port)), talks=True)
+    check(case, story)
+    if story.diagnosis.found_by == "local":
+        words(said[0], (story.diagnosis.alert.replace("_", " "),))
 
 
 # Certificates
@@ -368,75 +390,241 @@ def test_certificates_that_our_client_refuses(
     assert "Certificate" in story.shown
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A certificate that the other end refuses, and what the two ends have to say of it.
+
+    Attributes:
+        fault, blame: as in the diagnosis.
+        told: what `ssl` says on the other end, or the alert that OpenSSL's server sends.
+        leaf: what is in it; None shows none at all.
+        authority: who issued it: "trusted", "unknown", or "middle", which does not come along.
+        cause, fix: words in the cause and in the advice.
+        likely: for an alert of the peer's, the fault that is held to be behind it.
+        others: faults that are named as possible, too.
+    """
+
+    id: str
+    fault: str
+    blame: str
+    told: str
+    leaf: Leaf | None = field(default_factory=Leaf)
+    authority: str = "trusted"
+    cause: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    likely: str | None = None
+    others: tuple[str, ...] = ()
+
+    def files(self, directory: Path, pki: Pki, other_pki: Pki) -> Files | None:
+        if self.leaf is None:
+            return None
+        issuer = {
+            "trusted": pki,
+            "unknown": other_pki,
+            "middle": pki.intermediate("a middle authority"),
+        }[self.authority]
+        with_path = self.authority != "middle"
+        return files(directory, issuer, self.leaf, name="refused", with_path=with_path)
+
+
+EXPIRED = {"not_before": NOW - timedelta(90), "not_after": NOW - timedelta(1)}
+NOT_YET_VALID = {"not_before": NOW + timedelta(1), "not_after": NOW + timedelta(9)}
+
+OURS_REFUSED = [
+    Refused(
+        "expired", "PEER_CERTIFICATE_EXPIRED", "either", "certificate has expired",
+        Leaf(**EXPIRED),
+        cause=("it has expired, or that clock is wrong",),
+        fix=("On this end: Renew the certificate", "On the other end: Check the clock"),
+        likely="CERTIFICATE_EXPIRED",
+    ),
+    Refused(
+        "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "either",
+        "certificate is not yet valid", Leaf(**NOT_YET_VALID),
+        # The alert is that of a wrong name, so this can only be among what else may be.
+        cause=("this alert does not tell why",),
+        likely="CERTIFICATE_NAME_MISMATCH", others=("CERTIFICATE_NOT_YET_VALID",),
+    ),
+    Refused(
+        "of an authority that the client does not know", "PEER_UNKNOWN_CA", "either",
+        "unable to get local issuer certificate", authority="unknown",
+        cause=("it does not know the authority",), fix=("On the other end: Trust the authority",),
+        likely="CERTIFICATE_UNTRUSTED",
+    ),
+    Refused(
+        "without its intermediate", "PEER_UNKNOWN_CA", "either",
+        "unable to get local issuer certificate", authority="middle",
+        cause=("the intermediate certificates were not sent",),
+        fix=("On this end: Send the certificate with all its intermediates",),
+        likely="CERTIFICATE_UNTRUSTED",
+    ),
+    Refused(
+        "for another host", "PEER_BAD_CERTIFICATE", "either",
+        "Hostname mismatch, certificate is not valid for 'localhost'", Leaf(("else.test",)),
+        cause=("for another name",),
+        fix=("covers the name", "On the other end: Connect by a name that is in the certificate"),
+        likely="CERTIFICATE_NAME_MISMATCH",
+    ),
+    Refused(
+        "for another purpose", "PEER_UNSUPPORTED_CERTIFICATE", "local",
+        "unsuitable certificate purpose", Leaf(purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
+        cause=("does not name a server",), fix=("On this end: Show a certificate whose extended",),
+        likely="CERTIFICATE_WRONG_PURPOSE", others=("UNSUPPORTED_CERTIFICATE",),
+    ),
+]  # fmt: skip
+
+
+def _served(shown: Files) -> ServerConfig:
+    return ServerConfig(credentials=Credentials.load(shown.chain, shown.key))
+
+
+@pytest.mark.parametrize("case", OURS_REFUSED, ids=lambda case: case.id)
+def test_certificates_of_our_server_that_clients_refuse(
+    case: Refused, pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    shown = case.files(tmp_path, pki, other_pki)
+    assert shown is not None
+    said: list[str] = []
+    visit = ssl_client(files(tmp_path, pki).ca, said)
+    story = server_story(_served(shown), visit, talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (case.fault, case.blame)
+    assert story.error.causes[0].fault == case.likely
+    assert {cause.fault for cause in story.diagnosis.others} >= set(case.others)
+    words(story.diagnosis.cause, case.cause)
+    words(story.diagnosis.fix, case.fix)
+    words(story.shown, ("the alert that was received: fatal", "the server's Certificate"))
+    words(said[0], (case.told,))
+
+
+def test_a_client_that_has_one_alert_for_every_certificate(
+    pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    """GnuTLS: what it does not say is not made up, and each cause is among the possible ones."""
+    ca = files(tmp_path, pki).ca
+    for case in OURS_REFUSED[1:5]:
+        shown, said = case.files(tmp_path, pki, other_pki), list[str]()
+        assert shown is not None
+        story = server_story(_served(shown), gnutls_client(ca, said), talks=True)
+        assert story.error.alert == "bad_certificate"
+        assert "this alert does not tell why" in story.diagnosis.cause
+        possible = {cause.fault for cause in story.error.causes}
+        assert {case.likely, *case.others} <= possible
+        assert "The certificate is NOT trusted" in said[0]
+
+
+OF_CLIENTS = {"purpose": ExtendedKeyUsageOID.CLIENT_AUTH, "names": (), "common_name": "a client"}
+
+CLIENTS_REFUSED = [
+    Refused(
+        "missing", "CLIENT_CERTIFICATE_MISSING", "peer", "alert certificate required", None,
+        cause=("sent no certificate",), fix=("On the other end: Give the client a certificate",),
+    ),
+    Refused(
+        "expired", "CERTIFICATE_EXPIRED", "either", "alert certificate expired",
+        Leaf(**OF_CLIENTS, **EXPIRED),
+        cause=("CN=a client expired at", "the clock here says"),
+        fix=("On the other end: Renew the certificate", "On this end: Check the clock"),
+    ),
+    Refused(
+        "not valid yet", "CERTIFICATE_NOT_YET_VALID", "either", "alert certificate expired",
+        Leaf(**OF_CLIENTS, **NOT_YET_VALID),
+        cause=("CN=a client is valid from", "the clock here says"), fix=("Check the clock",),
+    ),
+    Refused(
+        "another authority's", "CERTIFICATE_UNTRUSTED", "either", "alert unknown ca",
+        Leaf(**OF_CLIENTS), "unknown",
+        cause=("CN=a client",), fix=("On this end: If the issuer is yours, trust it",),
+    ),
+    Refused(
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", "either", "alert unknown ca",
+        Leaf(**OF_CLIENTS), "middle",
+        cause=("CN=a middle authority", "no intermediate certificate was sent"),
+        fix=("On the other end: Send the intermediate certificates",),
+    ),
+    Refused(
+        "a server's", "CERTIFICATE_WRONG_PURPOSE", "peer", "alert unsupported certificate",
+        cause=("does not allow TLS clients",), fix=("the right key usage and extended key usage",),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("case", CLIENTS_REFUSED, ids=lambda case: case.id)
+def test_client_certificates_that_our_server_refuses(
+    case: Refused, version: ssl.TLSVersion, pki: Pki, other_pki: Pki, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    shown = case.files(tmp_path, pki, other_pki)
+    visit = ssl_client(files(tmp_path, pki).ca, said, shown=shown, newest=version)
+    config = ServerConfig(
+        credentials=pki.server(), client_auth=ClientAuth.REQUIRED, trust=pki.trust
+    )
+    story = server_story(config, visit)
+    # TLS 1.2 has no alert of its own for a certificate that is missing.
+    old = shown is None and version is ssl.TLSVersion.TLSv1_2
+    assert story.diagnosis.fault == case.fault + ("12" if old else "")
+    assert story.diagnosis.blame == case.blame
+    words(story.diagnosis.cause, case.cause)
+    words(story.diagnosis.fix, case.fix)
+    words(story.shown, ("the client's Certificate",))
+    words(said[0], ("alert handshake failure" if old else case.told,))
+
+
+SHOWN_TO_OPENSSL = [
+    Refused(
+        "nothing", "CLIENT_CERTIFICATE_MISSING", "local", "certificate_required", None,
+        cause=("this side has shown none",), fix=("On this end: Give the client a certificate",),
+    ),
+    Refused(
+        "another authority's", "CERTIFICATE_UNTRUSTED", "either", "unknown_ca",
+        Leaf(**OF_CLIENTS), "unknown",
+        cause=("of another authority",), fix=("On the other end: Trust the authority",),
+    ),
+    Refused(
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", "either", "unknown_ca",
+        Leaf(**OF_CLIENTS), "middle",
+        cause=("the intermediate certificates are missing",), fix=("with its intermediates",),
+    ),
+    Refused(
+        "expired", "CERTIFICATE_EXPIRED", "either", "certificate_expired",
+        Leaf(**OF_CLIENTS, **EXPIRED),
+        cause=("By the clock of the server",), fix=("On this end: Renew", "Check the clock"),
+    ),
+    Refused(
+        "to a server whose clock is behind", "CERTIFICATE_UNTRUSTED", "either", "bad_certificate",
+        Leaf(**OF_CLIENTS, **NOT_YET_VALID),
+        cause=("refuses the client certificate",), others=("CERTIFICATE_NOT_YET_VALID",),
+    ),
+    Refused(
+        "a server's", "CERTIFICATE_WRONG_PURPOSE", "local", "unsupported_certificate",
+        cause=("does not name a client",), fix=("On this end: Show a certificate whose",),
+    ),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
-@pytest.mark.parametrize("sent", ["nothing", "another authority's", "expired"])
+@pytest.mark.parametrize("case", SHOWN_TO_OPENSSL, ids=lambda case: case.id)
 def test_client_certificates_with_the_server_of_openssl(
-    sent: str, version: str, pki: Pki, other_pki: Pki, tmp_path: Path
+    case: Refused, version: str, pki: Pki, other_pki: Pki, tmp_path: Path
 ) -> None:
     shown = files(tmp_path, pki)
-    credentials = {
-        "nothing": None,
-        "another authority's": other_pki.client(),
-        "expired": pki.credentials(
-            Leaf(
-                (),
-                "a client",
-                purpose=_client_purpose(),
-                not_before=NOW - timedelta(90),
-                not_after=NOW - timedelta(1),
-            )
-        ),
-    }[sent]
+    theirs = case.files(tmp_path, pki, other_pki)
+    credentials = Credentials.load(theirs.chain, theirs.key) if theirs is not None else None
     flags = ["-Verify", "2", "-verify_return_error", "-CAfile", shown.ca]
     config = ClientConfig(trust=pki.trust, versions=[version], credentials=credentials)
     with openssl_server(tmp_path, *shown.shown, *flags) as port:
         story = client_story(port, config, talks=True)
-    alert, fault, blame, word = {
-        "nothing": (
-            "certificate_required" if version == "TLSv1.3" else "handshake_failure",
-            "CLIENT_CERTIFICATE_MISSING" + ("" if version == "TLSv1.3" else "12"),
-            "local",
-            "this side has shown none",
-        ),
-        "another authority's": ("unknown_ca", "CERTIFICATE_UNTRUSTED", "either", "authority"),
-        "expired": ("certificate_expired", "CERTIFICATE_EXPIRED", "either", "clock of the server"),
-    }[sent]
+    # TLS 1.2 has no alert of its own for a certificate that is missing.
+    old = theirs is None and version == "TLSv1.2"
+    alert = "handshake_failure" if old else case.told
     assert story.error.alert == alert
-    assert story.error.causes[0].fault == fault
-    assert story.diagnosis.blame == blame
-    assert word in story.diagnosis.cause
-    assert f"fatal, {alert}" in story.shown
+    assert story.error.causes[0].fault == case.fault + ("12" if old else "")
+    assert {cause.fault for cause in story.diagnosis.others} >= set(case.others)
+    assert story.diagnosis.blame == case.blame
+    words(story.diagnosis.cause, case.cause)
+    words(story.diagnosis.fix, case.fix)
+    words(story.shown, (f"fatal, {alert}", "the client's Certificate"))
     assert story.diagnosis.after_handshake == (version == "TLSv1.3")
-
-
-def _client_purpose() -> Any:
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    return ExtendedKeyUsageOID.CLIENT_AUTH
-
-
-@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
-@pytest.mark.parametrize("sent", ["nothing", "another authority's"])
-def test_client_certificates_with_our_server(
-    sent: str, version: str, pki: Pki, other_pki: Pki, tmp_path: Path
-) -> None:
-    flags = [{"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}[version], "-CAfile"]
-    flags.append(files(tmp_path, pki).ca)
-    if sent != "nothing":
-        leaf = Leaf((), "a client", purpose=_client_purpose())
-        theirs = files(tmp_path, other_pki, leaf, name="client")
-        flags += ["-cert", theirs.chain, "-key", theirs.key]
-    config = ServerConfig(
-        credentials=pki.server(), client_auth=ClientAuth.REQUIRED, trust=pki.trust
-    )
-    story = server_story(config, openssl_client(*flags))
-    if sent == "nothing":
-        assert story.diagnosis.fault.startswith("CLIENT_CERTIFICATE_MISSING")
-        assert story.diagnosis.blame == "peer"
-        assert "Give the client a certificate" in story.diagnosis.fix
-    else:
-        assert (story.diagnosis.fault, story.diagnosis.blame) == ("CERTIFICATE_UNTRUSTED", "either")
-    assert "the client's Certificate" in story.shown
 
 
 # What is no TLS, or ends before its time
@@ -545,6 +733,25 @@ def test_a_server_that_cuts_the_data_off(pki: Pki, tmp_path: Path) -> None:
     assert "(FIN)" in story.shown
 
 
+def test_a_client_that_cuts_the_data_off(pki: Pki, tmp_path: Path) -> None:
+    context = ssl.create_default_context(cafile=files(tmp_path, pki).ca)
+
+    def visit(port: int) -> None:
+        with (
+            socket.create_connection(("127.0.0.1", port), SECONDS) as sock,
+            context.wrap_socket(sock, server_hostname="localhost") as tls,
+        ):
+            tls.sendall(b"half of it")
+            socket.socket.shutdown(tls, socket.SHUT_RDWR)
+
+    story = server_story(ServerConfig(credentials=pki.server()), visit, talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("TRUNCATED", "peer")
+    words(story.diagnosis.cause, ("without close_notify", "data may be missing"))
+    words(story.diagnosis.fix, ("On the other end: Close TLS before closing the connection",))
+    assert story.diagnosis.after_handshake
+    words(story.shown, ("(FIN)", "record that came last: application_data"))
+
+
 @pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 def test_a_middlebox_that_mangles_what_our_client_reads(
     version: str, pki: Pki, tmp_path: Path
@@ -580,6 +787,20 @@ def test_a_middlebox_that_mangles_what_our_server_reads(pki: Pki, tmp_path: Path
     story = server_story(ServerConfig(credentials=pki.server()), visit)
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
     assert "the record that came last" in story.shown
+
+
+def test_a_middlebox_that_mangles_what_our_server_says(pki: Pki, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def visit(port: int) -> None:
+        with mangling(port, None, 0) as mine:
+            ssl_client(files(tmp_path, pki).ca, said)(mine)
+
+    story = server_story(ServerConfig(credentials=pki.server()), visit, talks=True)
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("PEER_BAD_RECORD_MAC", "network")
+    assert "something on the way has changed it" in story.diagnosis.cause
+    assert "fatal, bad_record_mac" in story.shown
+    words(said[0], ("decryption failed or bad record mac",))
 
 
 def test_a_server_that_never_answers(pki: Pki) -> None:
