@@ -59,8 +59,8 @@ class Fault(Enum):
         Alert.UNEXPECTED_MESSAGE,
         "RFC 8446 5.1",
         "The peer speaks plain HTTP where TLS was expected.",
-        "Use https:// for this address.",
-        "Check the port: this one answers in plain HTTP.",
+        "A client: use https:// for this address. A server: switch TLS on for this port.",
+        "Check the port: plain HTTP is spoken on it.",
     )
     SSLV2_HELLO = Entry(
         Alert.PROTOCOL_VERSION,

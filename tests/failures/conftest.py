@@ -88,6 +88,37 @@ def openssl_server(directory: Path, *flags: str) -> Iterator[int]:
         yield int(process.wait_for(r"ACCEPT 127\.0\.0\.1:(\d+)")[1])
 
 
+_PLAIN_NGINX = """\
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log stderr notice;
+events {{ worker_connections 32; }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  server {{ listen 127.0.0.1:{port}; return 200 "in the clear"; }}
+}}
+"""
+
+
+@contextmanager
+def plain_nginx(directory: Path) -> Iterator[int]:
+    """nginx without TLS; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    config = directory / "nginx.conf"
+    config.write_text(_PLAIN_NGINX.format(directory=directory, port=port))
+    command = [need_tool("nginx"), "-e", "stderr", "-c", str(config)]
+    with child(command, directory) as process:
+        process.wait_for("event method")
+        yield port
+
+
 @contextmanager
 def answering(talk: Callable[[socket.socket], object], connections: int = 1) -> Iterator[int]:
     """A server that speaks no TLS, or breaks it; gives its port."""
@@ -218,14 +249,7 @@ def openssl_client(*flags: str) -> Callable[[int], str]:
 
     def visit(port: int) -> str:
         command = [need_tool("openssl"), "s_client", "-connect", f"127.0.0.1:{port}"]
-        done = subprocess.run(
-            [*command, "-verify_return_error", *flags],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return done.stderr.decode()
+        return _visit([*command, "-verify_return_error", *flags])
 
     return visit
 
@@ -261,19 +285,30 @@ def ssl_client(
     return visit
 
 
+def curl_without_tls(port: int) -> None:
+    """A visit by `curl`, which was told http:// where https:// was meant."""
+    _visit([need_tool("curl"), "--silent", "--noproxy", "*", f"http://127.0.0.1:{port}/"])
+
+
+def ssh_client(port: int) -> None:
+    """A visit by `ssh`, which says its name first."""
+    _visit([need_tool("ssh"), "-F", "none", "-o", "BatchMode=yes", "-p", str(port), "127.0.0.1"])
+
+
+def _visit(command: Sequence[str]) -> str:
+    """What a program writes that is run to its end."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+    )
+    return (done.stdout + done.stderr).decode()
+
+
 def gnutls_client(ca: str, said: list[str]) -> Callable[[int], None]:
     """A visit by `gnutls-cli`, that puts down in `said` what it writes."""
 
     def visit(port: int) -> None:
         command = [need_tool("gnutls-cli"), "--x509cafile", ca, "--verify-hostname", "localhost"]
-        done = subprocess.run(
-            [*command, "-p", str(port), "127.0.0.1"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        said.append((done.stdout + done.stderr).decode())
+        said.append(_visit([*command, "-p", str(port), "127.0.0.1"]))
 
     return visit
 

@@ -24,13 +24,16 @@ from tests.failures.conftest import (
     abort,
     answering,
     client_story,
+    curl_without_tls,
     files,
     gnutls_client,
     mangling,
     openssl_client,
     openssl_server,
+    plain_nginx,
     saying,
     server_story,
+    ssh_client,
     ssl_client,
     words,
 )
@@ -692,11 +695,20 @@ def test_our_client_and_what_is_no_tls(
     assert shown in story.shown
 
 
+def test_our_client_and_nginx_without_tls(pki: Pki, tmp_path: Path) -> None:
+    with plain_nginx(tmp_path) as port:
+        story = client_story(port, ClientConfig(trust=pki.trust))
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("PLAINTEXT_HTTP", "either")
+    words(story.diagnosis.cause, ("plain HTTP",))
+    words(story.diagnosis.fix, ("A server: switch TLS on", "On this end: Check the port"))
+    words(story.shown, ("first bytes that were received",))
+
+
 @pytest.mark.parametrize(
     ("visit", "fault", "cause", "shown"),
     [
-        (saying(b"GET / HTTP/1.1\r\n\r\n"), "PLAINTEXT_HTTP", "plain HTTP", "GET / HTTP/1.1"),
-        (saying(SSH), "NOT_TLS", "not TLS", "SSH-2.0"),
+        (curl_without_tls, "PLAINTEXT_HTTP", "plain HTTP", "GET / HTTP/1.1"),
+        (ssh_client, "NOT_TLS", "not TLS", "SSH-2.0"),
         (saying(SSLV3_HELLO), "NO_SHARED_VERSION", "SSLv3", "legacy_version in the client's"),
         (saying(b""), "CLOSED_DURING_HANDSHAKE", "said nothing at all", "(FIN)"),
         (saying(SSLV3_HELLO[:20]), "CLOSED_DURING_HANDSHAKE", "middle of a record", "(FIN)"),
