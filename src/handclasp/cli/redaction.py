@@ -68,6 +68,7 @@ def _redaction(chosen: Sequence[str], trace: Path) -> Redaction:
     every = "all" in chosen
     if trace.suffix.lower() == CAPTURE_ENDING and (every or "names" in chosen):
         raise WrongArguments(
-            "--redact: no packet of a capture is without names; trace into .json or .html."
+            "--redact: names cannot be taken out of the packets of a capture; "
+            "trace into .json or .html."
         )
     return Redaction(every or "names" in chosen, every or "addresses" in chosen)
