@@ -219,6 +219,23 @@ def test_early_data_that_is_refused(pki: Pki) -> None:
     assert info_of(early(pki, accepts=False).events).early_data == "rejected"
 
 
+def test_early_data_before_a_second_hello(pki: Pki) -> None:
+    """The second hello is in the clear again, and both the client and the observer say so."""
+    client = ClientConfig(
+        trust=pki.trust, sessions=SessionStore(), early_data=True, key_shares=["X25519"]
+    )
+    server = ServerConfig(credentials=pki.server(), max_early_data=1000)
+    conversed(client, server)
+    heard = overhear(client, replace(server, groups=["secp256r1"]))
+    heard.client.send_early_data(b"first words")
+    heard.shuttle()
+    heard.client.close()
+    heard.shuttle()
+    assert info_of(check(heard).events).hello_retry
+    hellos = [epoch for epoch, raw in in_order(heard.notes.events, "sent") if raw[0] == 1]
+    assert hellos == ["plaintext", "plaintext"]
+
+
 def test_early_data_without_their_secret(pki: Pki) -> None:
     events = early(pki, accepts=False, knows_early_secret=False).events
     assert info_of(events).early_data == "rejected"
@@ -371,6 +388,46 @@ def test_whatever_is_in_a_capture(data: st.DataObject, both_versions: list[Overh
     recorder.events = list(observation.events)
     assert Recorder.from_json(recorder.to_json()).events == recorder.events
     diagnose(recorder.events)
+
+
+# What the fuzzer found
+
+
+def in_the_clear(message: bytes) -> bytes:
+    return b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message
+
+
+def test_two_that_finish_without_having_agreed(pki: Pki) -> None:
+    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    for sender in (0, 1):
+        heard._say(sender, in_the_clear(b"\x14\x00\x00\x0c" + bytes(12)))
+    observation = observe(heard.stream, KeyLog())
+    assert len(said(observation.events)) == 3
+    assert not any(isinstance(event, Settled) for event in observation.events)
+
+
+def test_a_message_in_the_clear_is_none_under_the_keys(pki: Pki) -> None:
+    """Anyone on the way can have put it there; the end that gets it does not take it either."""
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    at = next(number for number, piece in enumerate(heard.pieces) if piece.sender == 1)
+    first = heard.pieces[at]
+    size = 5 + int.from_bytes(first.data[3:5], "big")
+    forged = in_the_clear(b"\x08\x00\x00\x02\x00\x00")
+    heard.pieces[at] = replace(first, data=first.data[:size] + forged + first.data[size:])
+    observation = observe(heard.stream, heard.keylog)
+    assert forged[5:] not in [raw for _, _, raw in said(observation.events)]
+    assert "plaintext record" in observation.missing[0]
+
+
+def test_no_message_reaches_across_a_change_of_keys(pki: Pki) -> None:
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    begun = in_the_clear(b"\x01\x00\x00\x10")
+    at = next(number for number, piece in enumerate(heard.pieces) if piece.sender == 1)
+    heard.pieces.insert(at, replace(heard.pieces[0], data=begun, at_ns=heard.pieces[at - 1].at_ns))
+    observation = observe(heard.stream, heard.keylog)
+    assert len(in_order(observation.events, "sent")) == 1
+    assert "the keys change" in observation.missing[0]
 
 
 # Key logs

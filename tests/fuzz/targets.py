@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from tests.fuzz import certificates, connections, parsers
+from tests.fuzz import captures, certificates, connections, parsers
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in (*connections.targets(), *parsers.targets(), *certificates.targets())
+    for target in (
+        *connections.targets(),
+        *parsers.targets(),
+        *certificates.targets(),
+        *captures.targets(),
+    )
 }

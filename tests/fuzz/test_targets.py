@@ -14,6 +14,7 @@ from tests.fuzz.connections import attack_client, attack_server
 from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
+from handclasp.capture import observe
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -140,3 +141,50 @@ def test_a_fault_of_the_parser_is_the_same_for_both_readers(
     monkeypatch.setattr(parsers, "read_as", lambda kind, raw, *opener: differs(raw, *opener))
     with pytest.raises(AssertionError, match="judges otherwise"):
         TARGETS["message"].run(bytes([0]) + bytes(40))
+
+
+def test_an_exception_at_a_capture_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> object:
+        raise StopIteration
+
+    monkeypatch.setattr(observe._Observer, "_info", broken)
+    with pytest.raises(StopIteration):
+        TARGETS["capture"].run(b"\0\0")
+
+
+def test_a_story_that_depends_on_the_cut_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = observe._Observer._records
+
+    def whole_records_only(self: object, side: object) -> None:
+        real(self, side)  # type: ignore[arg-type]
+        side.buffer.clear()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(observe._Observer, "_records", whole_records_only)
+    with pytest.raises(AssertionError, match="cut"):
+        TARGETS["capture"].run(b"\0\x14")
+
+
+def test_a_message_in_the_clear_told_as_opened_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A Finished in the clear, put before the server's second flight.
+    forged = b"\0\0\x05\x08\0\x01"
+    TARGETS["capture"].run(forged)
+    real = observe._Observer._plain_record
+
+    def takes_it(self: object, side: object, kind: int, body: bytes, size: int) -> None:
+        if kind == 22:
+            self._content(side, kind, body)  # type: ignore[attr-defined]
+        else:
+            real(self, side, kind, body, size)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(observe._Observer, "_plain_record", takes_it)
+    with pytest.raises(AssertionError, match="never said"):
+        TARGETS["capture"].run(forged)
+
+
+def test_an_observer_that_misses_a_message_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    TARGETS["overheard"].run(b"\0\0")
+    monkeypatch.setattr(observe._Observer, "_server_hello", lambda self, hello: None)
+    with pytest.raises(AssertionError, match="did not"):
+        TARGETS["overheard"].run(b"\0\0")

@@ -257,6 +257,9 @@ class _Observer:
             if self._version not in (None, "TLSv1.3"):  # There, it is for middleboxes alone.
                 self._change_cipher_spec(side)
             return
+        if kind == ContentType.HANDSHAKE and side.protection is not None:
+            # Neither end takes it, and anyone can have put it there.
+            raise ProtocolError(Fault.UNPROTECTED_RECORD)
         self._content(side, kind, body)
 
     def _early_record(self, side: _Side, body: bytes, size: int) -> None:
@@ -314,7 +317,11 @@ class _Observer:
     def _content(self, side: _Side, kind: int, content: bytes) -> None:
         if kind == ContentType.HANDSHAKE:
             side.reassembly.add(content)
-            while side.reassembly and (raw := side.reassembly.next_message()) is not None:
+            while (
+                side.reassembly
+                and not side.is_lost
+                and (raw := side.reassembly.next_message()) is not None
+            ):
                 self._message(side, raw)
         elif kind == ContentType.ALERT and len(content) == 2:
             self._note(side.role, AlertSeen(self._at, "", content[0], content[1]))
@@ -342,6 +349,7 @@ class _Observer:
             case messages.EndOfEarlyData():
                 self._install(side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
             case messages.KeyUpdate() if side.secret is not None:
+                self._change_keys(side, "application")
                 side.secret = side.secret.next()
                 side.protection = Protection13(side.secret.keys())
             case messages.Finished():
@@ -370,8 +378,16 @@ class _Observer:
 
     # Keys
 
-    def _install(self, side: _Side, epoch: str, label: str) -> None:
+    def _change_keys(self, side: _Side, epoch: str) -> None:
+        """Other keys stand from here on; no message reaches across them (RFC 8446 section 5.1)."""
         side.epoch = epoch
+        if side.reassembly:
+            why = Fault.HANDSHAKE_ACROSS_KEY_CHANGE.sentence
+            self._miss(f"What the {side.role} says cannot be followed any further: {why}")
+            side.is_lost = True
+
+    def _install(self, side: _Side, epoch: str, label: str) -> None:
+        self._change_keys(side, epoch)
         suite = CIPHER_SUITES_BY_CODE.get(self._suite_code)
         secret = self._secrets.get(label)
         side.protection = None
@@ -389,7 +405,7 @@ class _Observer:
 
     def _change_cipher_spec(self, side: _Side) -> None:
         """From here on this end's records are protected (RFC 5246 section 7.1)."""
-        side.epoch = "application"
+        self._change_keys(side, "application")
         suite = CIPHER_SUITES12_BY_CODE.get(self._suite_code)
         master = self._secrets.get("CLIENT_RANDOM")
         if self._version != "TLSv1.2" or suite is None:
@@ -452,7 +468,7 @@ class _Observer:
 
     def _settle(self) -> None:
         """Where both were seen to finish, what they agreed upon."""
-        if not all(side.finished for side in self._sides.values()):
+        if self._version is None or not all(side.finished for side in self._sides.values()):
             return
         last = max(
             index
@@ -529,9 +545,10 @@ class _Observer:
         return not chain and key_exchange_of(answer) != "transport"
 
     def _early_data(self) -> str:
-        if self._extension(CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA) is None:
-            return "none"
         kind = ExtensionType.EARLY_DATA
+        hellos = [each for _, each in self._seen if isinstance(each, messages.ClientHello)]
+        if not any(kind in hello.extensions for hello in hellos):  # A second one never has it.
+            return "none"
         taken = self._extension(SERVER, messages.EncryptedExtensions, kind) is not None
         return "accepted" if taken else "rejected"
 

@@ -44,7 +44,7 @@ async def send_offer(
         return await client13.complete_client_handshake(hs, config, offer, server_hello, resumable)
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
-        hs.records.go_back_to_plaintext()
+        hs.go_back_to_plaintext()
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
     return await client12.complete_client_handshake(hs, config, offer, server_hello, resumable)
 

@@ -240,7 +240,7 @@ async def _retry(
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
     group, cookie = _read_hello_retry_request(config, offer, request)
     if offer.early_data:
-        hs.records.go_back_to_plaintext()
+        hs.go_back_to_plaintext()
     elif config.middlebox_compatibility:
         hs.records.send_change_cipher_spec()
     suite = CIPHER_SUITES_BY_CODE[request.cipher_suite]

@@ -168,6 +168,11 @@ class Dialogue:
         self._send_epoch = epoch
         self.records.install_write(keys, epoch)
 
+    def go_back_to_plaintext(self) -> None:
+        """The early data were refused; what is sent from here on is in the clear again."""
+        self._send_epoch = "plaintext"
+        self.records.go_back_to_plaintext()
+
     def work(
         self,
         operation: str,
