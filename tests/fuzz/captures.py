@@ -172,9 +172,9 @@ def overheard(data: bytes) -> None:
 
 
 def overheard_seeds() -> Iterable[bytes]:
-    for seed in connections.seeds():
-        for mutant in (b"\0", b"\1"):
-            yield mutant + seed[:1] + seed[2:]
+    """A part of those of the connections, for one role or the other: each run takes long."""
+    for number, seed in enumerate(list(connections.seeds())[::5]):
+        yield bytes([number % 2]) + seed[:1] + seed[2:]
 
 
 # Key logs, loose or in a file
