@@ -14,6 +14,8 @@ from http.server import SimpleHTTPRequestHandler
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from handclasp.cli.handler import Handler
+
 if TYPE_CHECKING:
     from handclasp import TLSSocket
     from handclasp.cli.server import Talk
@@ -33,10 +35,7 @@ def serve_directory(directory: str) -> Talk:
     return talk
 
 
-class _FileHandler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    wbufsize = 64 * 1024
+class _FileHandler(Handler, SimpleHTTPRequestHandler):
     _began_early = False
 
     def setup(self) -> None:
@@ -75,15 +74,9 @@ class _FileHandler(SimpleHTTPRequestHandler):
             return None
         return super().send_head()
 
-    def version_string(self) -> str:
-        return "handclasp"
-
     def end_headers(self) -> None:
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """A line per connection is told elsewhere."""
 
 
 class _Stream:

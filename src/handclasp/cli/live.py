@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handclasp.cli.connections import Connection, Connections, rows_of
+from handclasp.cli.handler import Handler
 from handclasp.cli.pages import described
 
 if TYPE_CHECKING:
@@ -51,12 +52,8 @@ class Site(Protocol):
         ...
 
 
-class LiveHandler(BaseHTTPRequestHandler):
+class LiveHandler(Handler, BaseHTTPRequestHandler):
     """HTTP with one browser over one connection."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    wbufsize = 64 * 1024
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -169,12 +166,6 @@ class LiveHandler(BaseHTTPRequestHandler):
             data = b": still here\n\n" if version == before else b"data: " + self._rows() + b"\n\n"
             self.wfile.write(data)
             self.wfile.flush()
-
-    def version_string(self) -> str:
-        return "handclasp"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """Visits are told elsewhere."""
 
 
 def policy() -> str:
