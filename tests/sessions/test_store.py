@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -130,6 +131,26 @@ def test_two_processes_never_get_the_same_session(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["sessions"]
 
 
+def test_a_file_that_is_moved_away_for_a_moment_is_no_error(tmp_path: Path) -> None:
+    """As each process does that changes it."""
+    path, away, done = tmp_path / "sessions", tmp_path / "claimed", Event()
+    SessionStore.file(path).put("key", numbered(1))
+
+    def change() -> None:
+        while not done.is_set():
+            path.rename(away)
+            away.rename(path)
+
+    thread = Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(500):
+            SessionStore.file(path)
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_a_file_that_breaks_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
     store = SessionStore.file(path)
@@ -145,7 +166,8 @@ def test_a_file_that_breaks_is_empty(tmp_path: Path) -> None:
 def test_what_is_no_file_of_sessions_is_left_alone(tmp_path: Path) -> None:
     other = tmp_path / "mine.json"
     other.write_text('{"mine": 1}')
-    for path in (other, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (other, tmp_path, tmp_path / "pipe"):
         with pytest.raises(ConfigurationError, match="name another"):
             SessionStore.file(path)
     assert other.read_text() == '{"mine": 1}'

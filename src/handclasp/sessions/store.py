@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -115,15 +116,23 @@ class FileSessionStore:
             raise ConfigurationError(
                 f"The directory of the session file {self._path} does not exist: make it first."
             )
-        if self._path.exists() and not self._is_ours():
+        if not self._is_free_or_ours():
             raise ConfigurationError(
                 f"{self._path} is no file of sessions that can be read and written: name another."
             )
 
-    def _is_ours(self) -> bool:
-        if not self._path.is_file() or not os.access(self._path, os.R_OK | os.W_OK):
+    def _is_free_or_ours(self) -> bool:
+        """One look at it, by opening it: others may move it away and put it back meanwhile."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0))
+        except FileNotFoundError:
+            return True
+        except OSError:
             return False
-        start = self._path.read_bytes()[:64].split()
+        with open(descriptor, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
+            start = file.read(64).split()
         return not start or start[:2] == [b"{", b'"sessions":']
 
     def put(self, key: str, session: Session) -> None:
