@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from handclasp import ClientConfig, Limits, SessionStore
+from handclasp.adapters.asyncio import DEFAULT_MAX_HANDSHAKES
 from handclasp.sessions.replay import ReplayFilter
 
 
@@ -102,6 +103,12 @@ LIMITS: tuple[Limit, ...] = (
         f"{ClientConfig(verify_peer=False).handshake_timeout:.0f} s",
         "the same under asyncio",
         "adapters/test_asyncio.py::test_a_silent_peer_runs_into_the_handshake_timeout",
+    ),
+    Limit(
+        "start_server(max_handshakes)",
+        f"{DEFAULT_MAX_HANDSHAKES:,}",
+        "handshakes of an asyncio server at once; others wait in the kernel's queue",
+        "adapters/test_accepting.py::test_thousands_who_say_nothing_cost_no_more_than_a_few",
     ),
     Limit(
         "max_early_data",

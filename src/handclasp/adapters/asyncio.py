@@ -7,16 +7,19 @@ nothing until the handshake is complete. Nothing is buffered in between: pausing
 the plain transport, and when the plain transport's buffer is full the application's protocol is
 told, so back-pressure runs through in both directions.
 
-This file holds what is called; the transport and the pump are in `pump`.
+This file holds what is called; the transport and the pump are in `pump`, and how a server takes
+its connections is in `accepting`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
@@ -40,6 +43,9 @@ DEFAULT_LIMIT = 2**16
 
 DEFAULT_CLOSE_TIMEOUT = 5.0
 """Seconds that a closed connection waits for its last bytes to leave and for the peer to close."""
+
+DEFAULT_MAX_HANDSHAKES = 512
+"""More than a core completes in a second, so that honest clients seldom come to be that many."""
 
 
 async def open_connection(
@@ -116,6 +122,7 @@ async def start_server(
     trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
+    max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
     **kwds: Any,
 ) -> TLSServer:
     """Serve TLS; `client_connected_cb(reader, writer)` runs after each complete handshake.
@@ -133,18 +140,18 @@ async def start_server(
         backlog: how many connections the kernel queues.
         trace: called for each connection; gives the `Recorder` that notes what happens there.
         on_handshake_error: called with the exception and the transport, from which
-            `get_extra_info("peername")` tells who it was. By default failures are logged in
-            asyncio's debug mode only, for on the open internet they are everyday life.
+            `get_extra_info("peername")` tells who it was. By default failures are logged only in
+            asyncio's debug mode: on the open internet they are everyday life.
         close_timeout: as for `open_connection`.
+        max_handshakes: how many may be in their handshake at once. Others wait in the kernel's
+            queue, so that those who connect and say nothing cost so much and no more.
         kwds: for `loop.create_server`, such as `reuse_port` or `start_serving`.
 
     Raises:
         OSError: the address cannot be listened on.
         ConfigurationError: a setting that cannot be honoured.
     """
-    _refuse_ssl_arguments(kwds)
-    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("start_server needs a ServerConfig with credentials.")
+    _check_server(config, max_handshakes, kwds)
     loop = asyncio.get_running_loop()
     clients = Clients(on_handshake_error, loop)
 
@@ -159,9 +166,10 @@ async def start_server(
         )
         return pump
 
-    where: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
-    server = await loop.create_server(make_pump, backlog=backlog, **where, **kwds)
-    return TLSServer(server, clients)
+    start = kwds.pop("start_serving", True)
+    listeners = [sock] if sock else await _bind(loop, host=host, port=port, **kwds)
+    acceptor = Acceptor(listeners, backlog, max_handshakes, make_pump, loop)
+    return TLSServer(acceptor, clients, loop, start=start)
 
 
 async def start_tls(
@@ -226,6 +234,15 @@ async def start_tls(
     return streams.on(pump.transport)
 
 
+async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
+    """Sockets as asyncio's own servers bind them, without such a server."""
+    server = await loop.create_server(asyncio.Protocol, start_serving=False, **where)
+    try:
+        return [each.dup() for each in server.sockets]
+    finally:
+        server.close()
+
+
 def _client_of(
     config: ClientConfig,
     server_name: str | None,
@@ -271,18 +288,28 @@ def _note_ends(plain: asyncio.Transport, trace: Trace | None) -> None:
 class TLSServer(asyncio.AbstractServer):
     """What `asyncio.Server` is, for TLS: closing it also ends the handshakes in progress."""
 
-    def __init__(self, server: asyncio.Server, clients: Clients) -> None:
-        self._server = server
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        clients: Clients,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        start: bool,
+    ) -> None:
+        self._acceptor = acceptor
         self._clients = clients
+        self._loop = loop
         self._forever: asyncio.Future[None] | None = None
+        if start:
+            acceptor.start()
 
     def __repr__(self) -> str:
-        return f"<TLSServer {self._server!r}>"
+        return f"<TLSServer sockets={self.sockets!r}>"
 
     @property
-    def sockets(self) -> Iterable[Any]:
+    def sockets(self) -> Sequence[socket]:
         """The sockets that listen; empty once closed."""
-        return self._server.sockets
+        return self._acceptor.listeners
 
     @property
     def handshakes_in_progress(self) -> int:
@@ -291,22 +318,22 @@ class TLSServer(asyncio.AbstractServer):
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that the server runs on."""
-        return self._server.get_loop()
+        return self._loop
 
     def is_serving(self) -> bool:
         """Whether the server accepts connections."""
-        return self._server.is_serving()
+        return self._acceptor.active
 
     async def start_serving(self) -> None:
         """Begin to accept connections, where `start_serving=False` was given."""
-        await self._server.start_serving()
+        self._acceptor.start()
 
     async def serve_forever(self) -> None:
         """Accept connections until cancelled or closed, which both end in `CancelledError`."""
         if self._forever is not None:
             raise ConfigurationError("serve_forever() is running already.")
-        await self._server.start_serving()
-        self._forever = self.get_loop().create_future()
+        self._acceptor.start()
+        self._forever = self._loop.create_future()
         try:
             await self._forever
         finally:
@@ -316,14 +343,16 @@ class TLSServer(asyncio.AbstractServer):
 
     def close(self) -> None:
         """Stop listening and end the handshakes in progress; complete connections live on."""
-        self._server.close()
+        self._acceptor.close()
         self._clients.end_handshakes()
         if self._forever is not None:
             self._forever.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed; from Python 3.12 on, until its connections are, too."""
-        await self._server.wait_closed()
+        await self._acceptor.wait_closed()
+        if sys.version_info >= (3, 12):  # as asyncio's own servers
+            await self._clients.gone.wait()
 
     def close_clients(self) -> None:
         """Close all connections as their `transport.close()` does."""
@@ -400,6 +429,14 @@ def _client_config(config: ClientConfig | None) -> ClientConfig:
     if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("A client needs a ClientConfig.")
     return config
+
+
+def _check_server(config: ServerConfig, max_handshakes: int, kwds: dict[str, Any]) -> None:
+    _refuse_ssl_arguments(kwds)
+    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("start_server needs a ServerConfig with credentials.")
+    if type(max_handshakes) is not int or max_handshakes < 1:
+        raise ConfigurationError("max_handshakes must be a whole number, at least 1.")
 
 
 def _refuse_ssl_arguments(kwds: dict[str, Any]) -> None:

@@ -73,6 +73,8 @@ class TLSTransport(asyncio.Transport):
             return self._pump.early.received
         if name == "early_data_rejected":
             return self._pump.early.undelivered
+        if name == "peername":
+            return self._pump.peername or self._pump.plain.get_extra_info(name, default)
         return self._pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -176,6 +178,8 @@ class Pump(asyncio.BufferedProtocol):
         self._previous = previous
         self.transport = TLSTransport(self)
         self.early = early if early is not None else EarlyData()
+        self.peername: Any = None
+        """Whom a server has accepted: who is gone again already has no name any more."""
         self.application: asyncio.BaseProtocol | None = None
         self.paused_by_application = False
         self._connected = False
@@ -193,9 +197,13 @@ class Pump(asyncio.BufferedProtocol):
 
     # What the functions above call
 
-    async def wait_established(self) -> None:
+    async def wait_decided(self) -> None:
         """Wait for the end of the handshake; when it fails, for that of the transport, too."""
         await self._decided
+
+    async def wait_established(self) -> None:
+        """Wait like `wait_decided`, and raise what made the handshake fail."""
+        await self.wait_decided()
         if self.application is None and self._error is not None:
             raise self._error
 
@@ -518,11 +526,15 @@ class Clients:
         self._established: set[Pump] = set()
         self.in_handshake: set[Pump] = set()
         self.ended = False
+        self.gone = asyncio.Event()
+        """Set while there are none."""
+        self.gone.set()
 
     def all(self) -> list[Pump]:
         return [*self.in_handshake, *self._established]
 
     def add(self, pump: Pump) -> None:
+        self.gone.clear()
         self.in_handshake.add(pump)
 
     def settle(self, pump: Pump) -> None:
@@ -532,6 +544,8 @@ class Clients:
     def discard(self, pump: Pump) -> None:
         self.in_handshake.discard(pump)
         self._established.discard(pump)
+        if not self.in_handshake and not self._established:
+            self.gone.set()
 
     def end_handshakes(self) -> None:
         self.ended = True

@@ -1,0 +1,182 @@
+"""Taking connections from listening sockets, no more at once than there is room for.
+
+A connection costs memory from the moment on that it is taken, and a peer that says nothing keeps
+it until the handshake times out. Hence so many handshakes go on at once and no more: above that,
+nothing is taken, and who comes waits in the kernel's queue, where a connection costs this process
+nothing. Complete connections do not count, since what they may cost is the application's affair.
+
+asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import Any
+
+from handclasp.adapters.pump import Pump
+
+_RETRY_SECONDS = 1.0
+"""How long to wait where the system is short of something, as in asyncio."""
+
+
+class Acceptor:
+    """Takes connections and lets a pump begin on each.
+
+    Where the loop tells that a socket is readable, connections are taken then; a proactor (the
+    loop of Windows) knows no such thing, and is asked for one connection after the other.
+
+    Args:
+        listeners: bound sockets, which belong to the acceptor from here on.
+        backlog: how many connections the kernel queues for each of them.
+        max_handshakes: how many may be in their handshake at once.
+        make_pump: makes the protocol of a connection.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket],
+        backlog: int,
+        max_handshakes: int,
+        make_pump: Callable[[], Pump],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._listeners = tuple(listeners)
+        self._backlog = backlog
+        self._free = max_handshakes
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._make_pump = make_pump
+        self._loop = loop
+        self._watching = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._asking: list[asyncio.Task[None]] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._closed = asyncio.Event()
+
+    @property
+    def listeners(self) -> tuple[socket, ...]:
+        """The sockets; none once closed."""
+        return () if self._closed.is_set() else self._listeners
+
+    @property
+    def active(self) -> bool:
+        """Whether connections are taken, as far as there is room."""
+        return self._started and not self._closed.is_set()
+
+    def start(self) -> None:
+        """Begin to take connections, where that has not begun."""
+        if self._started or self._closed.is_set():
+            return
+        self._started = True
+        for listener in self._listeners:
+            listener.setblocking(False)
+            listener.listen(self._backlog)
+        try:
+            self._watch()
+        except NotImplementedError:
+            self._asking = [
+                self._loop.create_task(self._ask(listener)) for listener in self._listeners
+            ]
+
+    def close(self) -> None:
+        """Take no more. Handshakes that have begun go on."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._look_away()
+        for task in self._asking:
+            task.cancel()
+        for listener in self._listeners:
+            listener.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until it is closed and no handshake goes on."""
+        await self._closed.wait()
+        while tasks := [*self._asking, *self._handshakes]:
+            await asyncio.wait(tasks)
+            self._asking.clear()
+
+    # Where the loop tells
+
+    def _watch(self) -> None:
+        self._retry = None
+        if self._watching or self._closed.is_set():
+            return
+        for listener in self._listeners:
+            self._loop.add_reader(listener, self._accept_some, listener)
+        self._watching = True
+
+    def _look_away(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._watching:
+            self._watching = False
+            for listener in self._listeners:
+                self._loop.remove_reader(listener)
+
+    def _accept_some(self, listener: socket) -> None:
+        """A part of those who wait: connections that are there already get their turn, too."""
+        for _ in range(self._backlog):
+            if not self._free:
+                self._look_away()
+                return
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._tell_loop("A connection could not be accepted", error)
+                self._look_away()
+                self._retry = self._loop.call_later(_RETRY_SECONDS, self._watch)
+                return
+            self._begin(sock, address)
+
+    # Where it has to be asked
+
+    async def _ask(self, listener: socket) -> None:
+        while True:
+            await self._has_room.wait()
+            try:
+                sock, address = await self._loop.sock_accept(listener)
+            except OSError as error:
+                self._tell_loop("A connection could not be accepted", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._begin(sock, address)
+
+    # Handshakes
+
+    def _begin(self, sock: socket, address: Any) -> None:
+        self._free -= 1
+        if self._free <= 0:
+            self._has_room.clear()
+        task = self._loop.create_task(self._shake_hands(sock, address))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, sock: socket, address: Any) -> None:
+        """Keeps the room until the handshake is over, one way or the other."""
+        pump = self._make_pump()
+        pump.peername = address
+        try:
+            await self._loop.connect_accepted_socket(lambda: pump, sock)
+            await pump.wait_decided()
+        except Exception as error:
+            sock.close()
+            self._tell_loop("A connection could not begin", error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._free += 1
+        if self._free > 0:
+            self._has_room.set()
+            if not self._asking and self._retry is None:
+                self._watch()
+
+    def _tell_loop(self, message: str, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": message, "exception": error})

@@ -1,0 +1,266 @@
+"""How a server takes connections: so many handshakes at once, whoever comes and says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.adapters.streams import close, echo, open_local, port_of, run, serving
+
+from handclasp import aio
+from handclasp.adapters import accepting
+from handclasp.config import ClientConfig, ServerConfig
+from handclasp.errors import ConfigurationError, HandshakeTimeoutError
+
+
+class ProactorLike(asyncio.SelectorEventLoop):
+    """A loop that tells nobody when a socket is readable, like that of Windows."""
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=[asyncio.SelectorEventLoop, ProactorLike])
+def either_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The loop that `run` makes is of either kind."""
+
+    class Policy(asyncio.DefaultEventLoopPolicy):
+        _loop_factory = request.param
+
+    asyncio.set_event_loop_policy(Policy())
+    yield
+    asyncio.set_event_loop_policy(None)
+
+
+@contextmanager
+def silent(port: int, number: int) -> Iterator[list[socket.socket]]:
+    """So many clients that connect and say nothing."""
+    found = []
+    try:
+        for _ in range(number):
+            sock = socket.socket()
+            found.append(sock)
+            sock.setblocking(False)
+            with suppress(BlockingIOError):
+                sock.connect(("127.0.0.1", port))
+        yield found
+    finally:
+        for sock in found:
+            sock.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+async def say_hello(port: int, config: ClientConfig) -> None:
+    reader, writer = await open_local(port, config)
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"hello"
+    await close(writer)
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_who_says_nothing_makes_others_wait_for_the_timeout_and_no_longer(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    errors: list[Exception] = []
+
+    async def main() -> None:
+        async with serving(
+            echo,
+            replace(server_config, handshake_timeout=0.3),
+            max_handshakes=4,
+            close_timeout=0.05,
+            on_handshake_error=lambda error, _transport: errors.append(error),
+        ) as port:
+            with silent(port, 8):
+                await asyncio.sleep(0.1)
+                visit = asyncio.ensure_future(say_hello(port, client_config))
+                await asyncio.sleep(0.1)
+                assert not visit.done()
+                assert not errors
+                await visit
+            assert 4 <= len(errors) <= 8
+        assert {type(error) for error in errors} == {HandshakeTimeoutError}
+
+    run(main())
+
+
+def test_thousands_who_say_nothing_cost_no_more_than_a_few(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        server = await aio.start_server(
+            echo, "127.0.0.1", 0, config=server_config, max_handshakes=20, backlog=4000
+        )
+        most = 0
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        with silent(port_of(server), 3000):
+            here, _ = tracemalloc.get_traced_memory()
+            for _ in range(50):
+                await asyncio.sleep(0.002)
+                most = max(most, server.handshakes_in_progress)
+            after, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert before < here
+            assert most == 20
+            assert after - here < 20 * 64 * 1024
+            server.close()
+            await server.wait_closed()
+
+    run(main())
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_complete_connections_do_not_count(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config, max_handshakes=1) as port:
+            pairs = [await open_local(port, client_config) for _ in range(3)]
+            for reader, writer in pairs:
+                writer.write(b"hello")
+                assert await reader.readexactly(5) == b"hello"
+                await close(writer)
+
+    run(main())
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_a_crowd_is_served_to_the_last(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config, max_handshakes=2, backlog=5) as port:
+            await asyncio.gather(*(say_hello(port, client_config) for _ in range(12)))
+
+    run(main())
+
+
+@pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_handshake_that_fails_makes_room(
+    client_config: ClientConfig, server_config: ServerConfig, words: bytes
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config, max_handshakes=1) as port:
+            for _ in range(3):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(words)
+                writer.write_eof()
+                await reader.read()
+                await close(writer)
+            await say_hello(port, client_config)
+
+    run(main())
+
+
+def test_who_has_gone_in_the_queue_still_has_a_name(server_config: ServerConfig) -> None:
+    peers: list[Any] = []
+
+    async def main() -> None:
+        async with serving(
+            echo,
+            server_config,
+            max_handshakes=1,
+            on_handshake_error=lambda _, transport: peers.append(
+                transport.get_extra_info("peername")
+            ),
+        ) as port:
+            with silent(port, 1):
+                await asyncio.sleep(0.05)
+                with socket.create_connection(("127.0.0.1", port)) as sock:
+                    name = sock.getsockname()
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await until(lambda: len(peers) == 2)
+        assert peers[1] == name
+
+    run(main())
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_closing_while_some_wait(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        server = await aio.start_server(
+            echo, "127.0.0.1", 0, config=server_config, max_handshakes=2
+        )
+        (listener,) = server.sockets
+        with silent(port_of(server), 5):
+            await until(lambda: server.handshakes_in_progress == 2)
+            server.close()
+            server.close()
+            await server.wait_closed()
+            assert server.handshakes_in_progress == 0
+            assert not server.sockets
+            assert listener.fileno() == -1
+
+    run(main())
+
+
+def test_a_server_that_never_served(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        server = await aio.start_server(
+            echo, "127.0.0.1", 0, config=server_config, start_serving=False
+        )
+        assert not server.is_serving()
+        server.close()
+        await server.start_serving()
+        assert not server.is_serving()
+        await server.wait_closed()
+
+    run(main())
+
+
+class Listener(socket.socket):
+    """Has no descriptors left at first."""
+
+    refusals = 1
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_a_lack_of_descriptors_passes(
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "_RETRY_SECONDS", 0.05)
+    told: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        listener = Listener()
+        listener.bind(("127.0.0.1", 0))
+        async with await aio.start_server(
+            echo, sock=listener, config=server_config, start_serving=False
+        ) as server:
+            await server.start_serving()
+            await server.start_serving()
+            await say_hello(port_of(server), client_config)
+            server.close_clients()
+
+    run(main())
+    assert [context["exception"].errno for context in told] == [errno.EMFILE]
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, None])
+def test_so_many_as_there_can_be(server_config: ServerConfig, number: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(ConfigurationError, match="max_handshakes"):
+            await aio.start_server(
+                echo, "127.0.0.1", 0, config=server_config, max_handshakes=number
+            )
+
+    run(main())
