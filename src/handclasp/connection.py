@@ -224,9 +224,13 @@ class _Connection(Generic[Config]):
         records, post = self._records, self._post
         try:
             if post is not None:
+                content = records.open_one(data)
+                if content is not None:
+                    post.messages_without_data = 0
+                    return [DataReceived(content)]
                 data = records.open_data(data, self._data)
                 if self._data:
-                    post.note_data()
+                    post.messages_without_data = 0
             if data or records.has_more:
                 self._feed(data)
         except BaseException as error:
@@ -259,8 +263,9 @@ class _Connection(Generic[Config]):
         """Take everything that is queued for the transport; empty if there is nothing."""
         # Here and in `send_data` as in `_ending_on_failure`, which would cost time on these paths.
         try:
-            if self._post is not None and not self._closed:
-                self._post.answer_if_owed()
+            post = self._post
+            if post is not None and post.answer_owed and not self._closed:
+                post.answer_if_owed()
             out = self._records.take()
         except ProtocolError as error:
             self._end(error)
@@ -284,7 +289,8 @@ class _Connection(Generic[Config]):
         if not data:
             return
         try:
-            post.answer_if_owed()
+            if post.answer_owed:
+                post.answer_if_owed()
             records = self._records
             if not isinstance(data, bytes):
                 data = memoryview(data).cast("B")
@@ -499,7 +505,7 @@ class _Connection(Generic[Config]):
             content_type, content = record
             if content_type == _APPLICATION_DATA and self._post is not None:
                 self._data.append(content)
-                self._post.note_data()
+                self._post.messages_without_data = 0
             else:
                 self._receive_record(content_type, content)
 
@@ -538,6 +544,7 @@ class _Connection(Generic[Config]):
             raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
         reaction = post.receive(raw)
         if reaction is Reaction.KEYS_UPDATED:
+            self._update_requested = False
             self._events.append(KeysUpdated())
 
     def _decline(self) -> None:
@@ -662,32 +669,33 @@ class _Connection(Generic[Config]):
             raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
 
     def _take_events(self) -> list[Event]:
-        events, self._events = self._events, []
-        if self._data:
-            self._take_data(events)
-        if not events:
+        events = self._events
+        if events:
+            self._events = []
+        elif not self._data:
             self._raise_failure()
+            return []
+        else:
+            return [self._take_data()]
+        if self._data:
+            at = -1 if isinstance(events[-1], PeerClosed) else len(events)
+            events.insert(at, self._take_data())
         return events
 
-    def _take_data(self, events: list[Event]) -> None:
-        chunks, self._data = self._data, []
+    def _take_data(self) -> DataReceived:
+        chunks = self._data
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        received = DataReceived(data if isinstance(data, bytes) else bytes(data))
-        if events and isinstance(events[-1], PeerClosed):
-            events.insert(-1, received)
-        else:
-            events.append(received)
-        if self._update_requested or self._records.read_key_is_worn:
+        chunks.clear()
+        if self._records.read_key_is_worn:
             self._ask_for_new_keys()
+        return DataReceived(data if isinstance(data, bytes) else bytes(data))
 
     def _ask_for_new_keys(self) -> None:
         """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
         post = self._post
         if self._records.is_tls12 or post is None or self._closed:
             return
-        if not self._records.read_key_is_worn:
-            self._update_requested = False
-        elif not self._update_requested:
+        if not self._update_requested:
             self._update_requested = True
             with suppress(ProtocolError), self._ending_on_failure():
                 post.update_send_keys(request_peer=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,21 @@ class HandshakeCompleted:
     info: ConnectionInfo
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, init=False)
 class DataReceived:
     """Decrypted application data; at most one of these comes out of one `receive_data` call."""
 
     data: bytes
 
+    def __init__(self, data: bytes) -> None:
+        _set_data(self, data)
+
     def __repr__(self) -> str:
         return f"DataReceived({len(self.data)} bytes)"
+
+
+# Where dataclasses look up `object.__setattr__` and the name: there is one for each record.
+_set_data: Callable[[DataReceived, bytes], None] = vars(DataReceived)["data"].__set__
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -882,8 +882,43 @@ def test_a_worn_key_leaves_the_fast_way() -> None:
     assert records.records_left() == RESERVED_RECORDS
 
 
+def reading_data(limits: Limits | None = None) -> RecordLayer:
+    """A layer whose fast ways in are open, as they are once a feed is done."""
+    records = layer(protected=True, limits=limits)
+    assert pull(records, b"") == []
+    return records
+
+
+def test_one_record_is_opened_by_itself() -> None:
+    records = reading_data()
+    assert records.open_one(sealed(b"hello\x17")) == b"hello"
+    assert records.open_one(sealed(b"\1\0\x15", 1)) is None
+    assert pull(records, sealed(b"\1\0\x15", 1)) == [(ALERT, b"\1\0")]
+
+
+def test_new_keys_for_reading_close_the_fast_ways() -> None:
+    records = reading_data()
+    records.install_read(keys_of(), "application")
+    assert records.open_one(sealed(b"hello\x17")) is None
+    records.retain()
+    assert records.open_one(sealed(b"hello\x17")) == b"hello"
+    records.forget_read_keys()
+    assert records.open_one(sealed(b"hello\x17", 1)) is None
+
+
+def test_a_worn_key_for_reading_closes_the_fast_ways() -> None:
+    records = reading_data(Limits(records_per_key=8))
+    for number in range(8):
+        assert records.open_one(sealed(b"x\x17", number)) == b"x"
+    into: list[bytes | bytearray | memoryview] = []
+    late = sealed(b"x\x17", 8)
+    assert records.open_one(late) is None
+    assert records.open_data(late, into) == late
+    assert not into
+
+
 def test_opened_ahead_comes_first() -> None:
-    records = layer(protected=True)
+    records = reading_data()
     into: list[bytes | bytearray | memoryview] = []
     rest = records.open_data(sealed(b"a\x17") + sealed(b"\1\0\x15", 1) + sealed(b"b\x17", 2), into)
     assert into == [b"a"]
@@ -893,10 +928,20 @@ def test_opened_ahead_comes_first() -> None:
 
 
 def test_with_something_retained_nothing_overtakes_it() -> None:
-    records = layer(protected=True)
+    records = reading_data()
     first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
     assert pull(records, first[:9]) == []
     into: list[bytes | bytearray | memoryview] = []
+    assert records.open_one(second) is None
     assert records.open_data(first[9:] + second, into) == first[9:] + second
     assert pull(records, first[9:] + second) == [(APPLICATION_DATA, b"a"), (APPLICATION_DATA, b"b")]
     assert not into
+    assert records.open_one(sealed(b"c\x17", 2)) == b"c"
+
+
+def test_data_do_not_get_into_the_middle_of_a_message() -> None:
+    records = reading_data()
+    records.add_handshake(FINISHED[:5])
+    records.retain()
+    assert records.open_one(sealed(b"a\x17")) is None
+    assert fault_of(pull, records, sealed(b"a\x17")) is Fault.INTERLEAVED_RECORD

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,7 +213,16 @@ class TestOpenData:
         other = bytes.fromhex(header) + bytes(0x4101)
         assert self.opened(first + other) == ([b"a"], len(first), None)
 
-    @pytest.mark.parametrize("inner", [b"\x01\x00\x15", b"\x17", b"x\x17\0\0", b"\x18\0\0\0\0\x16"])
+    @pytest.mark.parametrize("inner", [b"\x17", b"", b"abc\x17", b"abc\0"])
+    def test_what_is_empty_or_too_long_stays_where_it_is(self, inner: bytes) -> None:
+        into: list[bytes | bytearray | memoryview] = []
+        protection = Protection13(keys_of())
+        data = sealed(b"a\x17") + sealed(inner, 1)
+        assert protection.open_data(data, 3, into) == (len(sealed(b"a\x17")), None)
+        assert into == [b"a"]
+        assert protection.sequence == 1
+
+    @pytest.mark.parametrize("inner", [b"\x01\x00\x15", b"x\x17\0\0", b"\x18\0\0\0\0\x16"])
     def test_what_turns_out_to_be_something_else_is_given(self, inner: bytes) -> None:
         data = sealed(b"a\x17") + sealed(inner, 1)
         contents, used, other = self.opened(data + sealed(b"b\x17", 2))
@@ -226,8 +237,58 @@ class TestOpenData:
         assert fault is Fault.BAD_RECORD_MAC
         assert into == [b"a"]
 
-    def test_more_than_the_limit(self) -> None:
-        into: list[bytes | bytearray | memoryview] = []
-        fault = fault_of(Protection13(keys_of()).open_data, sealed(b"abc\x17"), 3, into)
-        assert fault is Fault.RECORD_OVERFLOW
-        assert not into
+    def test_a_worn_counter_stays_where_it_is(self) -> None:
+        protection = Protection13(keys_of())
+        protection.sequence = 2**64 - 1
+        assert protection.open_data(sealed(b"a\x17"), 100, []) == (0, None)
+
+
+class TestOpenOne:
+    """The fastest way: one record of application data and nothing else."""
+
+    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
+    def test_one_whole_record(self, size: int) -> None:
+        protection, content = Protection13(keys_of()), bytes(size)
+        assert protection.open_one(sealed(content + b"\x17"), 2**14 + 1) == content
+        assert protection.sequence == 1
+
+    @pytest.mark.parametrize(
+        "inner", [b"", b"\x17", b"\1\0\x15", b"\x17\0\0", b"x\0\0", b"\0\0\0", b"abc\x17"]
+    )
+    def test_anything_else_inside_is_for_another_way(self, inner: bytes) -> None:
+        protection = Protection13(keys_of())
+        assert protection.open_one(sealed(inner), 3) is None
+        assert protection.sequence == 0  # Nothing was used up.
+
+    @pytest.mark.parametrize("content", [b"x", b"x\0", b"x\x17"])
+    def test_padding_is_taken_off(self, content: bytes) -> None:
+        protection = Protection13(keys_of())
+        assert protection.open_one(sealed(content + b"\x17\0\0"), 100) == content
+
+    def test_more_or_less_than_one_record(self) -> None:
+        protection, record = Protection13(keys_of()), sealed(b"a\x17")
+        for cut in range(len(record)):
+            assert protection.open_one(record[:cut], 100) is None
+        assert protection.open_one(record + b"\x17", 100) is None
+
+    @pytest.mark.parametrize("start", ["16 0303", "15 0303", "17 0203"])
+    def test_another_header(self, start: str) -> None:
+        record = bytes.fromhex(start) + sealed(b"a\x17")[3:]
+        assert Protection13(keys_of()).open_one(record, 100) is None
+
+    def test_a_worn_counter(self) -> None:
+        protection = Protection13(keys_of())
+        protection.sequence = 2**64 - 1
+        assert protection.open_one(sealed(b"a\x17"), 100) is None
+
+    def test_every_byte_is_protected(self) -> None:
+        for at in range(len(sealed(b"some content\x17"))):
+            record = bytearray(sealed(b"some content\x17"))
+            record[at] ^= 1
+            with suppress(ProtocolError):
+                assert Protection13(keys_of()).open_one(bytes(record), 100) is None
+
+    def test_a_damaged_record(self) -> None:
+        record = sealed(b"a\x17", 1)  # Under the wrong sequence number.
+        fault = fault_of(Protection13(keys_of()).open_one, record, 100)
+        assert fault is Fault.BAD_RECORD_MAC

@@ -14,14 +14,19 @@ class Reaction(Enum):
 
 
 class PostHandshake(Protocol):
-    """The messages of an established connection."""
+    """The messages of an established connection.
+
+    Attributes:
+        messages_without_data: how many came in a row; whoever receives application data sets it
+            back to 0, for then they are no flood.
+        answer_owed: whether `answer_if_owed` has something to do.
+    """
+
+    messages_without_data: int
+    answer_owed: bool
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
-        ...
-
-    def note_data(self) -> None:
-        """Application data came."""
         ...
 
     def update_send_keys(self, *, request_peer: bool) -> None:

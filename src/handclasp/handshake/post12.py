@@ -28,12 +28,12 @@ class PostHandshake12:
     """
 
     __slots__ = (
-        "_answer_owed",
         "_decline",
         "_is_client",
         "_limits",
-        "_requests_without_data",
         "_trace",
+        "answer_owed",
+        "messages_without_data",
     )
 
     def __init__(
@@ -48,8 +48,8 @@ class PostHandshake12:
         self._decline = decline
         self._is_client = is_client
         self._trace = trace
-        self._requests_without_data = 0
-        self._answer_owed = False
+        self.messages_without_data = 0
+        self.answer_owed = False
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -60,15 +60,11 @@ class PostHandshake12:
         if raw[0] != wanted:
             raise unexpected(raw, (asks,))
         read_as(asks, raw)
-        self._requests_without_data += 1
-        if self._requests_without_data > self._limits.messages_without_data:
+        self.messages_without_data += 1
+        if self.messages_without_data > self._limits.messages_without_data:
             raise ProtocolError(Fault.RENEGOTIATION, "again and again")
-        self._answer_owed = True
+        self.answer_owed = True
         return Reaction.NONE
-
-    def note_data(self) -> None:
-        """Application data came: the peer does something else than asking."""
-        self._requests_without_data = 0
 
     def update_send_keys(self, *, request_peer: bool) -> None:
         """Raises `ConfigurationError`: TLS 1.2 can change keys only by renegotiation."""
@@ -85,6 +81,6 @@ class PostHandshake12:
 
         Called as in TLS 1.3: a peer that asks and never reads costs one answer, not one each.
         """
-        if self._answer_owed:
-            self._answer_owed = False
+        if self.answer_owed:
+            self.answer_owed = False
             self._decline()

@@ -19,16 +19,16 @@ class PostHandshake13:
     """The two traffic secrets of an established connection, and how they move on."""
 
     __slots__ = (
-        "_answer_owed",
         "_is_client",
         "_issuer",
         "_keeper",
         "_limits",
-        "_messages_without_data",
         "_receive_secret",
         "_records",
         "_send_secret",
         "_trace",
+        "answer_owed",
+        "messages_without_data",
     )
 
     def __init__(
@@ -48,8 +48,8 @@ class PostHandshake13:
         self._trace = trace
         self._keeper = settled.keeper
         self._issuer = settled.issuer
-        self._messages_without_data = 0
-        self._answer_owed = False
+        self.messages_without_data = 0
+        self.answer_owed = False
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -69,10 +69,6 @@ class PostHandshake13:
         allowed = (KeyUpdate, NewSessionTicket) if self._is_client else (KeyUpdate,)
         raise unexpected(raw, allowed)
 
-    def note_data(self) -> None:
-        """Application data came: the peer's KeyUpdates and tickets are no flood."""
-        self._messages_without_data = 0
-
     def update_send_keys(self, *, request_peer: bool) -> None:
         """Send KeyUpdate and go over to the next keys (RFC 8446 section 7.2)."""
         raw = write_message(KeyUpdate(request_peer))
@@ -81,10 +77,10 @@ class PostHandshake13:
         self._records.send_handshake(raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(self._send_secret.keys(), "application")
-        self._answer_owed = False
+        self.answer_owed = False
         if request_peer:
             # The peer must answer this one, so its KeyUpdate is no flood.
-            self._messages_without_data = 0
+            self.messages_without_data = 0
 
     def send_tickets(self, count: int | None = None) -> int:
         """Send so many tickets, or those that are due at once; gives how many there were."""
@@ -110,7 +106,7 @@ class PostHandshake13:
         requests costs one answer at a time (RFC 8446 section 4.6.3 asks for one before the next
         application data).
         """
-        if self._answer_owed:
+        if self.answer_owed:
             self.update_send_keys(request_peer=False)
 
     def _receive_key_update(self, message: object) -> None:
@@ -118,7 +114,7 @@ class PostHandshake13:
         self._receive_secret = self._receive_secret.next()
         self._records.install_read(self._receive_secret.keys(), "application")
         if isinstance(message, KeyUpdate) and message.request_update:
-            self._answer_owed = True
+            self.answer_owed = True
 
     def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):
@@ -127,6 +123,6 @@ class PostHandshake13:
                 self._keeper.keep(message)
 
     def _count_without_data(self, fault: Fault) -> None:
-        self._messages_without_data += 1
-        if self._messages_without_data > self._limits.messages_without_data:
+        self.messages_without_data += 1
+        if self.messages_without_data > self._limits.messages_without_data:
             raise ProtocolError(fault)

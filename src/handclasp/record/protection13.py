@@ -7,6 +7,8 @@ counter cannot wrap, since the layer above changes keys long before (section 5.5
 
 from __future__ import annotations
 
+from struct import Struct
+
 from cryptography.exceptions import InvalidTag
 
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
@@ -14,11 +16,15 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.wire.iana import ContentType
-from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT
+from handclasp.wire.records import HEADER_SIZE
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CONTENT_TYPES = [bytes([kind]) for kind in range(256)]
 _OUTER_HEADER = b"\x17\x03\x03"
+_read_header = Struct(">HxH").unpack
+"""Content type with the major version, and the length."""
+
+_DATA_START = _APPLICATION_DATA << 8 | 3
 _SHORT = 2**13
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
@@ -73,14 +79,43 @@ class Protection13:
         """
         return split_inner_plaintext(self.open(header, ciphertext), limit)
 
+    def open_one(self, data: bytes, limit: int) -> bytes | None:
+        """The content of `data`, if it is one whole record of application data, and not empty.
+
+        None where it is anything else, which is then for `open_data` to open: nothing has been
+        counted. Raises `ProtocolError` (bad_record_mac).
+        """
+        size = len(data) - HEADER_SIZE
+        sequence = self.sequence
+        if not _OVERHEAD < size <= limit + TAG_SIZE or sequence >= _SEQUENCE_END:
+            return None
+        header = data[:HEADER_SIZE]
+        start, announced = _read_header(header)
+        if announced != size or start != _DATA_START:
+            return None
+        # Little is faster to copy than to view.
+        body = data[HEADER_SIZE:] if size <= _SHORT else memoryview(data)[HEADER_SIZE:]
+        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
+        try:
+            inner = self._aead.decrypt(nonce, body, header)
+        except InvalidTag:
+            raise ProtocolError(Fault.BAD_RECORD_MAC) from None
+        if inner[-1] != _APPLICATION_DATA:
+            inner = inner.rstrip(b"\0")  # padding
+            if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
+                return None
+        self.sequence = sequence + 1
+        return inner[:-1]
+
     def open_data(
         self, data: Buffer, limit: int, into: list[Buffer]
     ) -> tuple[int, tuple[int, bytes] | None]:
         """Open the records of application data at the front of `data`, as long as they are whole.
 
         Their contents are appended to `into`. What else may come is for the caller to look at: a
-        record that does not look like one of these is left where it is, and the content of one
-        that turned out to hold something else is given, with its type.
+        record that is not whole, empty, longer than `limit` allows or of another type is left
+        where it is, and the content of one that turned out to hold something else is given, with
+        its type. Nothing is called for each record but the cipher.
 
         Returns:
             How many bytes of `data` were used, and the last record's type and content, or None.
@@ -88,25 +123,33 @@ class Protection13:
         Raises:
             ProtocolError: as `open_record`.
         """
-        # Little is faster to copy than to view.
-        view: Buffer = bytes(data) if len(data) <= _SHORT else memoryview(data)
+        view: Buffer = memoryview(data) if len(data) > _SHORT else bytes(data)
         at, end = 0, len(view)
-        while end - at >= HEADER_SIZE:
+        iv, aead, longest = self._iv, self._aead, limit + TAG_SIZE
+        while end - at > HEADER_SIZE:
             body = at + HEADER_SIZE
-            size = view[at + 3] << 8 | view[at + 4]
+            header = view[at:body]
+            start, size = _read_header(header)
             after = body + size
+            sequence = self.sequence
             if (
-                after > end
-                or size > MAX_CIPHERTEXT
-                or view[at] != _APPLICATION_DATA
-                or view[at + 1] != 3
+                start != _DATA_START
+                or after > end
+                or not _OVERHEAD < size <= longest
+                or sequence >= _SEQUENCE_END
             ):
                 break
-            inner = self.open(view[at:body], view[body:after])
-            at = after
-            if inner[-1] != _APPLICATION_DATA or not 1 < len(inner) <= limit:
-                return at, split_inner_plaintext(inner, limit)
+            self.sequence = sequence + 1
+            nonce = (iv ^ sequence).to_bytes(IV_SIZE, "big")
+            try:
+                inner = aead.decrypt(nonce, view[body:after], header)
+            except InvalidTag:
+                raise ProtocolError(Fault.BAD_RECORD_MAC) from None
+            if inner[-1] != _APPLICATION_DATA:
+                return after, split_inner_plaintext(inner, limit)
+            # What is long is not copied before it is joined with others.
             into.append(inner[:-1] if size <= _SHORT else memoryview(inner)[:-1])
+            at = after
         return at, None
 
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytearray:
