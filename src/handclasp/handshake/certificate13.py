@@ -8,7 +8,6 @@ it wants by extensions: the client in its ClientHello, the server in its Certifi
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from handclasp.certificates.credentials import Credentials
@@ -20,6 +19,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.limits import Limits
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.compression import (
@@ -51,7 +51,7 @@ _MOST_KEPT = 2**13
 """Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asked:
     """What this side asked for, which bounds what may come.
 

@@ -6,7 +6,7 @@ the groups, the schemes and the judgement of certificates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
@@ -43,6 +43,7 @@ from handclasp.handshake.settled import Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.iana import (
@@ -71,7 +72,7 @@ _USUAL_LIFETIME = 7200
 _CERTIFICATE_TYPES = {"RSA": RSA_SIGN, "ECDSA": ECDSA_SIGN}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Agreed:
     """What the server agreed to in its ServerHello."""
 
@@ -86,7 +87,7 @@ class _Agreed:
     sct_list: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Flight:
     """What the server sent up to ServerHelloDone; RSA key transport has no ServerKeyExchange."""
 

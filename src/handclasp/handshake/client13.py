@@ -7,7 +7,6 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientConfig
@@ -53,6 +52,7 @@ from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
 from handclasp.sessions.session import Session, milliseconds
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed, check_answer
 from handclasp.wire.iana import (
@@ -360,7 +360,7 @@ async def _recognise_server(
     return None, shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Agreed:
     """What the server agreed to in EncryptedExtensions."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.values import value
 from handclasp.wire.messages import Finished
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CheckedFinished:
     """Proof that both sides saw the same handshake. Only `receive_expected_finished` makes it."""
 

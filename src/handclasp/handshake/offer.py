@@ -7,7 +7,7 @@ own way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
@@ -18,6 +18,7 @@ from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import Session, milliseconds
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,
@@ -35,7 +36,7 @@ _NULL_COMPRESSION = b"\0"
 _GREASE_SHARE = b"\0"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientOffer:
     """A ClientHello, and the private halves of its key shares by group name.
 
@@ -177,7 +178,7 @@ def offer_after_retry(
     return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Grease:
     """Reserved values for the places where a client may put the unknown (RFC 8701 section 3.1)."""
 
@@ -224,7 +225,7 @@ def _extensions(
     return extensions
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Static:
     """The parts of a hello that are the same in each one of a config.
 

@@ -6,7 +6,7 @@ no way to an established connection around them that would type-check.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig, SharedConfig
@@ -14,9 +14,10 @@ from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.questions import ConfirmPeer, VerifyAgain, VerifyPeer
+from handclasp.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PeerCertificate:
     """What the peer showed of itself; an empty chain says that it has nothing to show."""
 
@@ -27,7 +28,7 @@ class PeerCertificate:
     compression: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuthenticatedPeer:
     """Proof that the peer holds the key of the certificate that was judged before.
 

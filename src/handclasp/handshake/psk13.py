@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
@@ -20,6 +20,7 @@ from handclasp.keys.watch import Watcher
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ExtensionType
@@ -28,7 +29,7 @@ from handclasp.wire.messages import ClientHello
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Psk:
     """A pre-shared key at hand, whichever its origin.
 
@@ -109,7 +110,7 @@ def with_psks(
     return replace(hello, extensions=kept)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CheckedBinder:
     """Proof that the client holds this key. Only `check_binder` makes it."""
 

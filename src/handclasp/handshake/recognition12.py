@@ -5,7 +5,7 @@ Only sessions with the extended master secret are kept, and resumed (RFC 7627 se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
@@ -21,6 +21,7 @@ from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
+from handclasp.values import value
 from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import NewSessionTicket12
@@ -28,7 +29,7 @@ from handclasp.wire.messages12 import NewSessionTicket12
 _ID_SIZE = 32
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KnownSession:
     """A session of before, and the client that showed itself then, judged again.
 
@@ -40,7 +41,7 @@ class KnownSession:
     client: VerifiedPeer | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Gift:
     """What the client gets to come back with: a ticket, a session id, or nothing."""
 

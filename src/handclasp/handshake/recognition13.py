@@ -7,7 +7,7 @@ handshake and never an error. Only a binder that does not hold is one (RFC 8446 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
@@ -22,6 +22,7 @@ from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import TLS13, ExtensionType
 from handclasp.wire.messages import ClientHello
@@ -30,7 +31,7 @@ _MOST_TRIED = 8
 """Identities of one hello that are looked at: each may cost an opened ticket or a question."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PskOffer:
     """What a hello says of pre-shared keys; `before` is the transcript up to it.
 
@@ -42,7 +43,7 @@ class PskOffer:
     before: Transcript = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Candidate:
     """A key that both sides have, if the client proves it."""
 
@@ -50,7 +51,7 @@ class Candidate:
     psk: Psk
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Found:
     """What became of the keys that a client offers: those known here, and why not the others."""
 
@@ -58,7 +59,7 @@ class Found:
     refused: dict[int, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KnownClient:
     """A client that has proved its key; `client` is who it showed itself to be with its ticket."""
 

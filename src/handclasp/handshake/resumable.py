@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -22,11 +21,12 @@ from handclasp.handshake.peer import PeerCertificate
 from handclasp.handshake.questions import VerifyPeer
 from handclasp.sessions.session import Session, milliseconds
 from handclasp.sessions.store import SessionCache
+from handclasp.values import value
 
 _MOST_TRIED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Resumable:
     """What a client may resume, and where to keep what comes: its store, under one key.
 

@@ -5,7 +5,7 @@ Both roles derive the same ones from the same transcript; what a role installs w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.keys.schedule13 import (
@@ -15,9 +15,10 @@ from handclasp.keys.schedule13 import (
     MasterSecret,
     TrafficSecret,
 )
+from handclasp.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TrafficSecrets:
     """The secrets of one epoch, by who sends under them."""
 
@@ -25,7 +26,7 @@ class TrafficSecrets:
     server: TrafficSecret = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApplicationSecrets(TrafficSecrets):
     """The last epoch's, and what the application's own keys come from."""
 

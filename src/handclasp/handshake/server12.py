@@ -6,7 +6,7 @@ suite comes next, with the group and the scheme that it needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ServerConfig
@@ -47,6 +47,7 @@ from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     TLS12,
@@ -73,7 +74,7 @@ _ASSUMED_GROUPS = ("secp256r1",)
 """What a client without supported_groups gets (RFC 8422 section 4 leaves it open)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Offer:
     """A ClientHello with the parts that the server chooses from, read and checked."""
 
@@ -86,7 +87,7 @@ class _Offer:
     extended_master_secret: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Choice:
     """What the server takes from the offer; group and scheme are of ECDHE only."""
 

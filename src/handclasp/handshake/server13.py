@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
@@ -83,6 +83,7 @@ from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
+from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
@@ -120,7 +121,7 @@ _MAY_CHANGE_AFTER_RETRY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Offer:
     """A ClientHello with the parts that the server chooses from, read and checked."""
 
@@ -135,7 +136,7 @@ class _Offer:
     psks: PskOffer | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Choice:
     """What the server takes from the offer; no group means: the pre-shared key alone."""
 
@@ -222,7 +223,7 @@ def _skipped(config: ServerConfig) -> int:
     return max(_SKIPPED_EARLY_DATA, 2 * config.max_early_data)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Identity:
     """Who this side is to this client, and the scheme to sign in."""
 

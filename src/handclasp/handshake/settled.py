@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
@@ -10,9 +10,10 @@ from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret
+from handclasp.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settled13:
     """The result of a TLS 1.3 handshake, for the connection to live on.
 
@@ -33,7 +34,7 @@ class Settled13:
     issuer: TicketIssuer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settled12:
     """The result of a TLS 1.2 handshake; its keys stay the same for good.
 

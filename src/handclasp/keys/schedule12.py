@@ -10,13 +10,14 @@ cannot do so, to the two randoms alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.crypto.prf12 import prf
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.watch import Watcher
+from handclasp.values import value
 
 _SIZE = 48
 """Bytes of the master secret."""
@@ -36,7 +37,7 @@ RESERVED_LABELS = frozenset(
 """Those of the handshake itself, which no exporter may use (RFC 5705 section 4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Randoms:
     """Those of the two hellos, 32 bytes each."""
 
@@ -44,7 +45,7 @@ class Randoms:
     server: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MasterSecret12:
     """The one secret that both sides hold; all keys come from it.
 
@@ -116,7 +117,7 @@ class MasterSecret12:
         return bytes(proof)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyBlock:
     """The keys of a connection, by who sends under them."""
 
@@ -124,7 +125,7 @@ class KeyBlock:
     server: TrafficKeys = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exporter12:
     """What applications take keys of their own from (RFC 5705)."""
 

@@ -16,7 +16,7 @@ on to all that comes out of it, and told of every step.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from handclasp.crypto.hkdf import ExpandKey, hkdf_expand_label, hkdf_extract
@@ -25,11 +25,12 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.watch import Watcher
+from handclasp.values import value
 
 _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TrafficSecret:
     """The secret of one direction and epoch, from which its keys come; `name` is the RFC's."""
 
@@ -196,7 +197,7 @@ class MasterSecret(_Stage):
         return ExporterSecret(self.suite, self.derive("exp master", finished_hash))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExporterSecret:
     """exporter_master_secret, from which applications take keys of their own."""
 
@@ -221,7 +222,7 @@ class ExporterSecret:
         return bytes(hkdf_expand_label(hash_name, derived, "exporter", context_hash, length))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ResumptionSecret:
     """resumption_master_secret, from which the keys of tickets come."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite
+from handclasp.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TrafficKeys:
     """What protects records in one direction of one epoch.
 

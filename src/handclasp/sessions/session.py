@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
+from handclasp.values import value
 
 MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
@@ -23,7 +24,7 @@ def milliseconds(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@value(frozen=True, slots=True, repr=False)
 class Session:
     """A session that a server offered to resume. Never prints its secret.
 

@@ -10,12 +10,13 @@ handshake is a full one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import ID_SIZE, NONCE_SIZE, TicketKey
+from handclasp.values import value
 from handclasp.wire.reader import Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24
 
@@ -31,7 +32,7 @@ MAX_TICKET = 2**14
 """Bytes; a client with a longer chain of certificates gets no ticket."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionState:
     """What a server must know again.
 

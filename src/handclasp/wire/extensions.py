@@ -8,10 +8,11 @@ definition. Who wants to see which bytes hold which field gives an `opener` of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.values import value
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
@@ -22,7 +23,7 @@ UNCOMPRESSED = 0
 """The ECPointFormat that everybody must have (RFC 8422 section 5.1.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyShareEntry:
     """One public value (RFC 8446 section 4.2.8).
 
@@ -36,7 +37,7 @@ class KeyShareEntry:
     key_exchange: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PskIdentity:
     """A pre-shared key that the client names (RFC 8446 section 4.2.11).
 
@@ -50,7 +51,7 @@ class PskIdentity:
     obfuscated_ticket_age: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferedPsks:
     """The pre_shared_key of a ClientHello (RFC 8446 section 4.2.11).
 

@@ -11,11 +11,12 @@ Extensions stay bytes here, in their order; `extensions` knows what is inside ea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.values import value
 from handclasp.wire.iana import HandshakeType, extension_name, handshake_type_name
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
@@ -32,7 +33,7 @@ Extensions: TypeAlias = Mapping[int, bytes]
 """Extension type -> extension_data, in the order of the message."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientHello:
     """The client's first word (RFC 8446 section 4.1.2).
 
@@ -55,7 +56,7 @@ class ClientHello:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerHello:
     """The server's choice, or a HelloRetryRequest in the same form (RFC 8446 section 4.1.3).
 
@@ -83,7 +84,7 @@ class ServerHello:
         return self.random == HELLO_RETRY_REQUEST_RANDOM
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EncryptedExtensions:
     """What the server agrees to, under the first keys (RFC 8446 section 4.3.1).
 
@@ -96,7 +97,7 @@ class EncryptedExtensions:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CertificateRequest:
     """The server asks for a client certificate (RFC 8446 section 4.3.2).
 
@@ -111,7 +112,7 @@ class CertificateRequest:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CertificateEntry:
     """One certificate of the chain, leaf first (RFC 8446 section 4.4.2).
 
@@ -125,7 +126,7 @@ class CertificateEntry:
     extensions: Extensions
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Certificate:
     """Who the sender is (RFC 8446 section 4.4.2).
 
@@ -140,7 +141,7 @@ class Certificate:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CompressedCertificate:
     """A Certificate without its header, compressed (RFC 8879 section 4).
 
@@ -157,7 +158,7 @@ class CompressedCertificate:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CertificateVerify:
     """Proof of the private key (RFC 8446 section 4.4.3).
 
@@ -172,7 +173,7 @@ class CertificateVerify:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Finished:
     """Proof of the whole handshake (RFC 8446 section 4.4.4).
 
@@ -185,14 +186,14 @@ class Finished:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EndOfEarlyData:
     """The end of 0-RTT data (RFC 8446 section 4.5): struct {} EndOfEarlyData;"""
 
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewSessionTicket:
     """A session to come back with (RFC 8446 section 4.6.1).
 
@@ -213,7 +214,7 @@ class NewSessionTicket:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyUpdate:
     """The sender goes over to its next keys (RFC 8446 section 4.6.3).
 

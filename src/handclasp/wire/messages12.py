@@ -6,11 +6,12 @@ ClientHello, ServerHello, CertificateVerify and Finished have the same form in b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.values import value
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE, Codec
 from handclasp.wire.reader import Opener, Reader
@@ -26,14 +27,14 @@ ECDSA_SIGN = 64
 _OCSP = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HelloRequest:
     """The server would like to renegotiate (RFC 5246 section 7.4.1.1): struct {} HelloRequest;"""
 
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Certificate12:
     """Who the sender is (RFC 5246 section 7.4.2).
 
@@ -46,7 +47,7 @@ class Certificate12:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CertificateStatus:
     """The OCSP response for the server's certificate (RFC 6066 section 8).
 
@@ -60,7 +61,7 @@ class CertificateStatus:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerKeyExchange:
     """The server's half of the secret, signed (RFC 8422 section 5.4).
 
@@ -87,7 +88,7 @@ class ServerKeyExchange:
         return write_ecdh_params(self.group, self.point)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CertificateRequest12:
     """The server asks for a client certificate (RFC 5246 section 7.4.4).
 
@@ -104,14 +105,14 @@ class CertificateRequest12:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerHelloDone:
     """The server has said all (RFC 5246 section 7.4.5): struct {} ServerHelloDone;"""
 
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientKeyExchange:
     """The client's half of the secret (RFC 5246 section 7.4.7, RFC 8422 section 5.7).
 
@@ -129,7 +130,7 @@ class ClientKeyExchange:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewSessionTicket12:
     """A session to come back with (RFC 5077 section 3.3); an empty ticket means: none.
 
