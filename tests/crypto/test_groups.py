@@ -197,6 +197,14 @@ RFC_7748 = {
 }
 
 
+@pytest.mark.parametrize("name", CURVES)
+def test_the_systems_entropy_may_be_drawn_by_the_library(name: str) -> None:
+    exchange = GROUPS[name].exchange
+    ours, other = exchange.generate(os.urandom), exchange.generate(os.urandom)
+    assert ours.share != other.share
+    assert ours.agree(other.share) == other.agree(ours.share)
+
+
 @pytest.mark.parametrize("name", RFC_7748)
 def test_the_exchange_of_rfc_7748_section_6(name: str) -> None:
     vector = {key: bytes.fromhex(value) for key, value in RFC_7748[name].items()}

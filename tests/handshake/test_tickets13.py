@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -30,9 +31,9 @@ def issuer(authenticated_at: int = milliseconds(NOW), lifetime: int = 100) -> Ti
 
 
 def keeper(store: SessionStore) -> TicketKeeper:
-    at = milliseconds(NOW)
-    template = Session("TLSv1.3", "TLS_AES_128_GCM_SHA256", Secret(), b"", at, at, 0)
-    return TicketKeeper(template, SECRET, store, "key", lambda: NOW)
+    suite, at = "TLS_AES_128_GCM_SHA256", milliseconds(NOW)
+    make = partial(Session, version="TLSv1.3", cipher_suite=suite, authenticated_at=at)
+    return TicketKeeper(make, SECRET, store, "key", lambda: NOW)
 
 
 def issued(from_: TicketIssuer) -> tuple[NewSessionTicket, SessionState]:

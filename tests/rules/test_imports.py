@@ -16,9 +16,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
-    "wire": ("wire", "errors", "faults"),
+    "values": (),
+    "wire": ("wire", "errors", "faults", "values"),
     "crypto": ("crypto", "wire.iana", "errors"),
-    "keys": ("keys", "crypto", "wire"),
+    "keys": ("keys", "crypto", "wire", "values"),
     "record": (
         "record",
         "keys",
@@ -44,6 +45,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "sessions",
         "trace.hooks",
         "alerts",
+        "values",
     ),
     "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
     "capture": (
@@ -59,7 +61,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
     ),
     "events": ("handshake.questions", "info"),
-    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults"),
+    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults", "values"),
     "config": (
         "wire.compression",
         "certificates",
@@ -169,6 +171,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.authority",
     "certificates.credentials",
     "certificates.watched",
+    "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",
 }

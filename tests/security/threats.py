@@ -1346,7 +1346,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_resumption.py::test_another_trust_store",
                 "handshake/resumable.py",
-                "        trust.fingerprint.hex() if trust is not None else None,\n",
+                "        trust.fingerprint if trust is not None else None,\n",
                 "",
             ),
             without(

@@ -10,6 +10,7 @@ every connection and used once (RFC 8446 section 2: the secrets are one-time).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -151,6 +152,10 @@ class _EllipticCurve(_DiffieHellman):
         self._scalar_size = scalar_size
 
     def generate(self, entropy: Entropy) -> _EllipticCurveShare:
+        if entropy is os.urandom:
+            # The system's entropy is what the library takes by itself, and in half the time: from
+            # a given scalar it computes the public point twice, to check it.
+            return _EllipticCurveShare(ec.generate_private_key(self._curve))
         return _EllipticCurveShare(ec.derive_private_key(self._scalar(entropy), self._curve))
 
     def _scalar(self, entropy: Entropy) -> int:

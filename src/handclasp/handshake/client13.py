@@ -7,11 +7,11 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
-from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -191,15 +191,14 @@ def _keeper(
         return None
     resumption = application.master.resumption_secret(hs.transcript.digest())
     resumed = psk.session if psk is not None else None
-    now = milliseconds(config.clock())
-    template = Session(
+    authenticated_at = (
+        resumed.authenticated_at if resumed is not None else milliseconds(config.clock())
+    )
+    session = partial(
+        Session,
         version=info.version,
         cipher_suite=info.cipher_suite,
-        secret=Secret(),
-        ticket=b"",
-        authenticated_at=resumed.authenticated_at if resumed is not None else now,
-        received_at=now,
-        lifetime=0,
+        authenticated_at=authenticated_at,
         server_name=info.server_name,
         alpn=info.alpn,
         peer_chain=info.peer_chain_der,
@@ -209,7 +208,7 @@ def _keeper(
         local_chain=info.local_chain_der,
         signature_scheme=info.signature_scheme,
     )
-    return TicketKeeper(template, resumption, resumable.store, resumable.key, config.clock)
+    return TicketKeeper(session, resumption, resumable.store, resumable.key, config.clock)
 
 
 def _check_server_hello(

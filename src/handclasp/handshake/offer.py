@@ -55,9 +55,9 @@ class ClientOffer:
     retried: bool = False
 
     @property
-    def answerable(self) -> tuple[int, ...]:
+    def answerable(self) -> frozenset[int]:
         """The extensions that a server may answer: all but GREASE (RFC 8701 section 3.1)."""
-        return tuple([kind for kind in self.hello.extensions if kind not in GREASE_VALUES])
+        return frozenset(self.hello.extensions) - GREASE_VALUES
 
 
 def client_offer(

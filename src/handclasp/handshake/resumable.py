@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import count
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -139,18 +140,22 @@ def _key(
         for callback in (config.verify, config.confirm_peer, config.choose_credentials)
         if callback is not None
     ]
-    parts: list[object] = [
+    return _name_of(
         server_name,
         port,
         config.verify_peer,
-        trust.fingerprint.hex() if trust is not None else None,
+        trust.fingerprint if trust is not None else None,
         config.alpn,
-        [hashlib.sha256(b"".join(each.chain)).hexdigest() for each in config.credential_list],
-        [hashlib.sha256(key).hexdigest() for key in config.raw_public_keys],
-        [psk.identity.hex() for psk in config.psks],
+        tuple([each.chain for each in config.credential_list]),
+        config.raw_public_keys,
+        tuple([psk.identity for psk in config.psks]),
         config.require_extended_master_secret,
-        (THIS_PROCESS, callbacks) if callbacks else (),
-    ]
+        (THIS_PROCESS, *callbacks) if callbacks else (),
+    )
+
+
+@lru_cache(maxsize=256)
+def _name_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()
 
 

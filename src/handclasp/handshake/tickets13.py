@@ -69,10 +69,10 @@ class TicketKeeper:
     """What a client makes of the tickets of one connection: sessions, in its store.
 
     Attributes:
-        template: a session with everything but what each ticket brings.
+        session: makes a session, given what each ticket brings.
     """
 
-    template: Session
+    session: Callable[..., Session]
     resumption: ResumptionSecret = field(repr=False)
     store: SessionCache
     key: str
@@ -87,8 +87,7 @@ class TicketKeeper:
         early = ext.read_max_early_data_size(data) if data is not None else 0
         if message.ticket_lifetime == 0:
             return  # RFC 8446 4.6.1: "the ticket should be discarded immediately".
-        session = replace(
-            self.template,
+        session = self.session(
             secret=self.resumption.psk(message.ticket_nonce),
             ticket=message.ticket,
             received_at=milliseconds(self.clock()),

@@ -525,6 +525,9 @@ class RecordLayer:
 
     def _seal_fragments(self, content_type: ContentType, data: Buffer) -> None:
         size = self._write_limit if self._write is not None else MAX_PLAINTEXT
+        if len(data) <= size:
+            self._seal(content_type, bytes(data))
+            return
         one_by_one = self._padding or self._trace is not None
         if self._write is None or one_by_one or len(data) <= size * _SEAL_ONE_BY_ONE:
             view = memoryview(data)
