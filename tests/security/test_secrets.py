@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "handclasp"
 TOUCHES = (
     "crypto.secret import",
+    "note_shared_secret(",
     ".exchange(",
     ".decapsulate(",
     ".decrypt(",
