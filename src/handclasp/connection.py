@@ -259,6 +259,14 @@ class _Connection(Generic[Config]):
         self._peer_closed = True
         return [PeerClosed()]
 
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `data_to_send` has something to give."""
+        post = self._post
+        return self._records.has_output or (
+            post is not None and post.answer_owed and not self._closed
+        )
+
     def data_to_send(self) -> Buffer:
         """Take everything that is queued for the transport; empty if there is nothing."""
         # Here and in `send_data` as in `_ending_on_failure`, which would cost time on these paths.

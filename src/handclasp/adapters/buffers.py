@@ -9,31 +9,35 @@ READ_SIZE = 128 * 1024
 
 
 class Plaintext:
-    """Decrypted bytes that nobody has read yet. Chunks go out whole where they fit."""
+    """Decrypted bytes that nobody has read yet. Chunks go out whole where they fit.
 
-    __slots__ = ("_at", "_chunks", "_size")
+    Attributes:
+        size: how many bytes there are.
+    """
+
+    __slots__ = ("_at", "_chunks", "size")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._at = 0
-        self._size = 0
+        self.size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     def add(self, data: bytes) -> None:
         if data:
             self._chunks.append(data)
-            self._size += len(data)
+            self.size += len(data)
 
     def take(self, size: int) -> bytes:
         """Up to `size` bytes, of one chunk."""
-        if not size or not self._size:
+        if not size or not self.size:
             return b""
         first, at = self._chunks[0], self._at
         if not at and len(first) <= size:
             self._chunks.popleft()
-            self._size -= len(first)
+            self.size -= len(first)
             return first
         piece = first[at : at + size]
         self._advance(len(piece))
@@ -41,7 +45,7 @@ class Plaintext:
 
     def take_into(self, target: memoryview) -> int:
         """As many bytes of one chunk as fit into `target`."""
-        if not len(target) or not self._size:
+        if not len(target) or not self.size:
             return 0
         with memoryview(self._chunks[0])[self._at : self._at + len(target)] as piece:
             count = len(piece)
@@ -50,7 +54,7 @@ class Plaintext:
         return count
 
     def _advance(self, count: int) -> None:
-        self._size -= count
+        self.size -= count
         self._at += count
         if self._at == len(self._chunks[0]):
             self._chunks.popleft()
@@ -66,15 +70,15 @@ class _BufferPool:
     _KEPT = 4
 
     def __init__(self) -> None:
-        self._free: list[bytearray] = []
+        self._free: list[memoryview] = []
 
-    def take(self) -> bytearray:
+    def take(self) -> memoryview:
         try:
             return self._free.pop()
         except IndexError:
-            return bytearray(READ_SIZE)
+            return memoryview(bytearray(READ_SIZE))
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: memoryview) -> None:
         if len(self._free) < self._KEPT:
             self._free.append(buffer)
 

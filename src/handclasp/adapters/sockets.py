@@ -36,6 +36,7 @@ from handclasp.adapters.polling import wait
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
@@ -201,7 +202,7 @@ class TLSSocket:
         self._write_lock = threading.Lock()
         self._state_lock = threading.Lock()
         self._plaintext = Plaintext()
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[Buffer] = deque()
         self._flush_wanted = False
         self._peer_closed = False
         self._shut = False
@@ -342,6 +343,9 @@ class TLSSocket:
             TLSError: the connection has failed.
         """
         _refuse_flags(flags)
+        if isinstance(data, bytes):
+            self._write(data)
+            return
         with memoryview(data) as view, view.cast("B") as octets:
             self._write(octets)
 
@@ -566,11 +570,12 @@ class TLSSocket:
     def _fill(self) -> None:
         """Wait until there is plaintext or the end of it."""
         self._check_open()
-        if self._plaintext:
+        if self._plaintext.size:
             return
-        self._handshake()
+        if self.connection.info is None:
+            self._handshake()
         deadline = self._deadline()
-        while not self._plaintext and not self._peer_closed:
+        while not self._plaintext.size and not self._peer_closed:
             self._receive(deadline)
 
     def _receive(self, deadline: float | None, size: int = READ_SIZE) -> None:
@@ -583,7 +588,7 @@ class TLSSocket:
                 self._check_open()
                 count = self._sock.recv_into(buffer, size)
                 self._check_open()  # `close` in another thread ends a wait like this one
-                with memoryview(buffer)[:count] as data:
+                with buffer[:count] as data:
                     self._process(data)
                 return
             except BlockingIOError:
@@ -605,10 +610,15 @@ class TLSSocket:
         try:
             with self._state_lock:
                 events = connection.receive_data(data) if data else connection.receive_eof()
+                owes = connection.wants_to_send
             self._read_failure = connection.failure
             if not data:
                 self._peer_closed = True
-            self._note(events)
+            for event in events:
+                if isinstance(event, DataReceived):
+                    self._plaintext.add(event.data)
+                else:
+                    self._note(event)
         except TLSError as error:
             self._read_failure = error
             self._flush()
@@ -619,18 +629,16 @@ class TLSSocket:
                 with self._state_lock:
                     self._read_failure = connection.abort(Fault.INTERNAL_ERROR)
             raise
-        self._flush()
+        if owes or self._unsent:
+            self._flush()
 
-    def _note(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, DataReceived):
-                self._plaintext.add(event.data)
-            elif isinstance(event, PeerClosed):
-                self._peer_closed = True
-            elif isinstance(event, QuestionAsked):
-                self._refuse_question(event)
-            else:
-                self._early.note(event)
+    def _note(self, event: Event) -> None:
+        if isinstance(event, PeerClosed):
+            self._peer_closed = True
+        elif isinstance(event, QuestionAsked):
+            self._refuse_question(event)
+        else:
+            self._early.note(event)
 
     def _refuse_question(self, event: QuestionAsked) -> NoReturn:
         """A blocking socket has nobody who could answer later."""
@@ -675,7 +683,7 @@ class TLSSocket:
 
     # Inside: writing
 
-    def _write(self, octets: memoryview) -> None:
+    def _write(self, octets: bytes | memoryview) -> None:
         self._check_open()
         if self.connection.info is None:
             self.do_handshake()
@@ -684,17 +692,31 @@ class TLSSocket:
         deadline = self._deadline()
         try:
             with self._write_lock:
-                for start in range(0, len(octets), _WRITE_SIZE):
-                    self._check_writable()
-                    with self._state_lock, octets[start : start + _WRITE_SIZE] as chunk:
-                        self.connection.send_data(chunk)
-                    self._collect()
-                    self._push_all(deadline)
+                if len(octets) <= _WRITE_SIZE:
+                    self._seal_and_push(octets, deadline)
+                else:
+                    self._seal_and_push_pieces(octets, deadline)
         except (BrokenPipeError, ConnectionResetError) as error:
             self._raise_what_the_peer_said(error)
         finally:
             if self._flush_wanted:
                 self._flush()
+
+    def _seal_and_push(self, octets: bytes | memoryview, deadline: float | None) -> None:
+        """Under the write lock."""
+        self._check_writable()
+        connection = self.connection
+        with self._state_lock:
+            connection.send_data(octets)
+            data = connection.data_to_send()
+        self._unsent.append(data)
+        self._push_all(deadline)
+
+    def _seal_and_push_pieces(self, octets: bytes | memoryview, deadline: float | None) -> None:
+        with memoryview(octets) as view:
+            for start in range(0, len(view), _WRITE_SIZE):
+                with view[start : start + _WRITE_SIZE] as piece:
+                    self._seal_and_push(piece, deadline)
 
     def _send_by(self, queue: Callable[[Connection], None]) -> None:
         """Let the connection queue something and send it."""
@@ -748,7 +770,7 @@ class TLSSocket:
         with self._state_lock:
             data = self.connection.data_to_send()
         if data and self._write_failure is None:
-            self._unsent.append(memoryview(data))
+            self._unsent.append(data)
 
     def _push(self) -> bool:
         """Send until nothing is left (True) or the transport is full. Under the write lock."""
@@ -760,7 +782,7 @@ class TLSSocket:
             except BlockingIOError:
                 return False
             if count < len(first):
-                unsent[0] = first[count:]
+                unsent[0] = memoryview(first)[count:]
             else:
                 unsent.popleft()
         return True

@@ -349,6 +349,11 @@ class RecordLayer:
         """Bytes of content that fit into one record to this peer."""
         return self._write_limit
 
+    @property
+    def has_output(self) -> bool:
+        """Whether anything is queued."""
+        return bool(self._out or self._handshake_out)
+
     def take(self) -> Buffer:
         """All that is queued, and empty the queue."""
         if self._handshake_out:
