@@ -92,6 +92,25 @@ def test_after_the_handshake(pair: Pair, client_config: ClientConfig) -> None:
     assert pair.client.info.peer_chain[0].version.name == "v3"
 
 
+def test_what_wants_to_be_sent(pair: Pair) -> None:
+    client, server = pair.client.connection, pair.server.connection
+    assert client.wants_to_send  # its hello
+    assert not server.wants_to_send
+    pair.run()
+    assert not client.wants_to_send
+    client.send_data(b"data")
+    assert client.wants_to_send
+    client.update_keys()
+    server.receive_data(client.data_to_send())
+    assert not client.wants_to_send
+    assert server.wants_to_send  # the answer that it owes
+    server.close()
+    server.data_to_send()
+    client.update_keys()
+    server.receive_data(client.data_to_send())
+    assert not server.wants_to_send  # It has closed: no answer any more.
+
+
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client needs nothing but a name; its trust is then that of the system."""
     monkeypatch.setattr(TrustStore, "system", classmethod(lambda cls: "the system's"))

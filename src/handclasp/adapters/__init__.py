@@ -2,6 +2,6 @@
 
 An adapter moves bytes between a transport and a connection, and turns events into what the users
 of that transport expect. It imports the public surface only (connection, config, events, errors,
-faults, info), never a handshake or a record. Start with `sockets`; `asyncio` and the `pump` below
-it do the same for streams.
+faults, info), never a handshake or a record. Start with `sockets` and the `duplex`
+below it; `asyncio` and the `pump` do the same for streams.
 """

@@ -1,45 +1,23 @@
 """TLS over a blocking socket: `connect`, `wrap_client`, `wrap_server` and the `TLSSocket`.
 
-How it works. The plain socket is switched to non-blocking and every wait is a poll of our own, so
-that one thread may read while another writes and neither ever blocks inside the kernel with a
-lock in its hand. Three locks, always taken in this order:
-
-- the read lock: one thread at a time reads from the transport and takes plaintext;
-- the write lock: bytes leave the connection (`data_to_send`) and enter the socket under it only,
-  hence in order. A writer keeps it while it waits for the peer to read;
-- the state lock: around each call into the connection, never kept while waiting.
-
-What a reader has to send (the answer to a KeyUpdate, an alert) it sends without blocking: if the
-socket is full or a writer is at work, the bytes stay queued for whoever comes next. A reader that
-waited for its answer to leave would stop reading, and two such peers would wait for each other
-forever.
+The socket of the standard library is the model of its methods; `duplex` is what moves the bytes.
 """
 
 from __future__ import annotations
 
-import errno
-import inspect
 import io
 import socket
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast, overload
+from typing import IO, TYPE_CHECKING, Literal, cast, overload
 
-from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
+from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
-from handclasp.adapters.polling import wait
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, TLSError
-from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
-from handclasp.faults import Fault
+from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -48,14 +26,6 @@ if TYPE_CHECKING:
     from handclasp.trace.hooks import Trace
 
 __all__ = ["connect", "wrap_client", "wrap_server", "TLSSocket"]
-
-Connection: TypeAlias = ClientConnection | ServerConnection
-
-_WRITE_SIZE = 128 * 1024
-"""Plaintext bytes sealed at once: what `sendall` needs beyond the caller's own data."""
-
-_MAX_DRAINED = 256 * 1024
-"""Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
 
 def connect(
@@ -189,32 +159,18 @@ class TLSSocket:
     def __init__(
         self,
         sock: socket.socket,
-        connection: Connection,
+        connection: ClientConnection | ServerConnection,
         handshake_timeout: float | None,
         early: EarlyData,
     ) -> None:
         self.connection = connection
-        self._early = early
+        self._duplex = Duplex(sock, connection, handshake_timeout, early)
         self._sock = sock
-        self._timeout = sock.gettimeout()
-        self._handshake_timeout = handshake_timeout
-        self._read_lock = threading.Lock()
-        self._write_lock = threading.Lock()
-        self._state_lock = threading.Lock()
-        self._plaintext = Plaintext()
-        self._unsent: deque[Buffer] = deque()
-        self._flush_wanted = False
-        self._peer_closed = False
-        self._shut = False
-        self._read_failure: OSError | ConfigurationError | None = None
-        self._write_failure: BaseException | None = None
-        self._gone = False
         self._files = 0
         self._close_wanted = False
-        sock.setblocking(False)
 
     def __repr__(self) -> str:
-        if self._gone:
+        if self._duplex.closed:
             state = "closed"
         elif (info := self.connection.info) is None:
             state = "handshake not complete"
@@ -234,7 +190,7 @@ class TLSSocket:
         if exc_type is None:
             self.close()
         else:
-            self._release(notify=False)
+            self._duplex.release(notify=False)
 
     @property
     def info(self) -> ConnectionInfo:
@@ -256,7 +212,7 @@ class TLSSocket:
         have sent it to another server as well: act upon it only where that does no harm. Complete
         once the handshake is; b"" where there is none, as always for a client.
         """
-        return self._early.received
+        return self._duplex.early.received
 
     @property
     def early_data_rejected(self) -> bytes:
@@ -266,7 +222,7 @@ class TLSSocket:
         it (`info.early_data` tells); else what was more than the session allows. Nothing of it is
         sent again unless you send it. It is known once the handshake is complete.
         """
-        return self._early.undelivered
+        return self._duplex.early.undelivered
 
     def do_handshake(self) -> None:
         """Complete the handshake, if it is not complete yet.
@@ -278,9 +234,7 @@ class TLSSocket:
             HandshakeTimeoutError: it took too long.
             TLSError: it failed. The alert was sent as far as that was possible.
         """
-        if self.connection.info is None:
-            with self._read_lock:
-                self._handshake()
+        self._duplex.handshake()
 
     # Reading
 
@@ -295,10 +249,7 @@ class TLSSocket:
         _refuse_flags(flags)
         if size < 0:
             raise ValueError("recv needs a size that is not negative.")
-        with self._read_lock:
-            if size:
-                self._fill()
-            return self._plaintext.take(size)
+        return self._duplex.read(size)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         """Read up to `nbytes` bytes (0: as many as fit) into `buffer`; returns how many.
@@ -309,14 +260,12 @@ class TLSSocket:
         with memoryview(buffer) as view, view.cast("B") as octets:
             if nbytes < 0 or nbytes > len(octets):
                 raise ValueError("recv_into needs a size from 0 to that of the buffer.")
-            with self._read_lock, octets[: nbytes or len(octets)] as target:
-                if target:
-                    self._fill()
-                return self._plaintext.take_into(target)
+            with octets[: nbytes or len(octets)] as target:
+                return self._duplex.read_into(target)
 
     def pending(self) -> int:
         """Bytes that `recv` gives without reading from the transport."""
-        return len(self._plaintext)
+        return self._duplex.pending
 
     # Writing
 
@@ -326,8 +275,8 @@ class TLSSocket:
         Raises as `sendall` does.
         """
         _refuse_flags(flags)
-        with memoryview(data) as view, view.cast("B") as octets, octets[:_WRITE_SIZE] as first:
-            self._write(first)
+        with memoryview(data) as view, view.cast("B") as octets, octets[:WRITE_SIZE] as first:
+            self._duplex.write(first)
             return len(first)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
@@ -344,17 +293,17 @@ class TLSSocket:
         """
         _refuse_flags(flags)
         if isinstance(data, bytes):
-            self._write(data)
+            self._duplex.write(data)
             return
         with memoryview(data) as view, view.cast("B") as octets:
-            self._write(octets)
+            self._duplex.write(octets)
 
     def update_keys(self, request_peer: bool = True) -> None:
         """Send under new keys from here on (RFC 8446 section 4.6.3).
 
         `request_peer` asks the peer to do the same. Raises as `sendall` does.
         """
-        self._send_by(lambda connection: connection.update_keys(request_peer=request_peer))
+        self._duplex.send_by(lambda connection: connection.update_keys(request_peer=request_peer))
 
     # Ending
 
@@ -370,10 +319,9 @@ class TLSSocket:
             raise ConfigurationError("TLS cannot close the reading half alone: SHUT_WR or RDWR.")
         if how not in (socket.SHUT_WR, socket.SHUT_RDWR):
             raise ValueError("shutdown needs SHUT_WR or SHUT_RDWR.")
-        self._close_notify()
+        self._duplex.send_by(lambda connection: connection.close())
         if how == socket.SHUT_RDWR:
-            self._shut = True
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._duplex.shut_down()
 
     def shutdown_write(self) -> None:
         """Send close_notify: this side has sent all it has to say. Reading goes on."""
@@ -394,20 +342,7 @@ class TLSSocket:
                 config allows that.
             TLSError, TimeoutError: as for `recv`.
         """
-        deadline = self._deadline()
-        self._close_notify()
-        with self._read_lock:
-            while not self._plaintext and not self._peer_closed:
-                self._receive(deadline, size=1)
-            if self._plaintext:
-                raise ConfigurationError(
-                    f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
-                    'recv() until b"" before ending TLS.'
-                )
-            self._check_open()
-            self._gone = True
-        self._sock.settimeout(self._timeout)
-        return self._sock
+        return self._duplex.end()
 
     def close(self) -> None:
         """Send close_notify if that is possible at once, and close the socket.
@@ -417,7 +352,7 @@ class TLSSocket:
         """
         self._close_wanted = True
         if not self._files:
-            self._release(notify=True)
+            self._duplex.release(notify=True)
 
     # What sockets have besides
 
@@ -457,7 +392,7 @@ class TLSSocket:
         """
         if not set(mode) <= {"r", "w", "b"}:
             raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-        self._check_open()
+        self._duplex.check_open()
         writing = "w" in mode
         reading = "r" in mode or not writing
         raw = SocketFile(self, reading=reading, writing=writing, on_close=self._file_closed)
@@ -482,7 +417,7 @@ class TLSSocket:
     def fileno(self) -> int:
         """The file descriptor, or -1 once closed. Ready to read does not mean that `recv` returns
         at once, nor not ready that it waits: see `pending`."""
-        return -1 if self._gone else self._sock.fileno()
+        return -1 if self._duplex.closed else self._sock.fileno()
 
     def settimeout(self, timeout: float | None) -> None:
         """Seconds for each operation; None waits without end. 0 is refused."""
@@ -490,11 +425,11 @@ class TLSSocket:
             raise ValueError("A timeout is not negative.")
         if timeout == 0:
             raise ConfigurationError(_NON_BLOCKING)
-        self._timeout = timeout
+        self._duplex.timeout = timeout
 
     def gettimeout(self) -> float | None:
         """Seconds for each operation; None: without end."""
-        return self._timeout
+        return self._duplex.timeout
 
     def setblocking(self, flag: bool) -> None:
         """True takes the timeout away; False is refused."""
@@ -522,348 +457,20 @@ class TLSSocket:
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends of this connection know (RFC 8446 section 7.5)."""
-        with self._state_lock:
+        with self._duplex.state_lock:
             return self.connection.export_keying_material(label, context, length)
 
     def channel_binding(
         self, kind: Literal["tls-exporter", "tls-server-end-point"] = "tls-exporter"
     ) -> bytes:
         """Bytes that bind an authentication to this connection (RFC 9266, RFC 5929)."""
-        with self._state_lock:
+        with self._duplex.state_lock:
             return self.connection.channel_binding(kind)
-
-    # Inside: the handshake
-
-    def _handshake(self) -> None:
-        """Under the read lock."""
-        if self.connection.info is not None:
-            return
-        timeouts = [t for t in (self._timeout, self._handshake_timeout) if t is not None]
-        deadline = time.monotonic() + min(timeouts) if timeouts else None
-        try:
-            self._flush()
-            while self.connection.info is None:
-                self._receive(deadline)
-                self._check_progress()
-            with self._write_lock:
-                self._collect()
-                self._push_all(deadline)
-        except TLSError:
-            raise
-        except TimeoutError:
-            with self._state_lock:
-                error = self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
-            self._read_failure = error
-            self._flush()
-            raise error from None
-        finally:
-            if self._flush_wanted:
-                self._flush()
-
-    def _check_progress(self) -> None:
-        if self._peer_closed and self.connection.info is None:
-            with self._state_lock:
-                raise self.connection.abort(Fault.CLOSED_DURING_HANDSHAKE)
-
-    # Inside: reading, under the read lock
-
-    def _fill(self) -> None:
-        """Wait until there is plaintext or the end of it."""
-        self._check_open()
-        if self._plaintext.size:
-            return
-        if self.connection.info is None:
-            self._handshake()
-        deadline = self._deadline()
-        while not self._plaintext.size and not self._peer_closed:
-            self._receive(deadline)
-
-    def _receive(self, deadline: float | None, size: int = READ_SIZE) -> None:
-        """Read from the transport once, waiting for it, and let the connection see it."""
-        if self._read_failure is not None:
-            raise self._read_failure.with_traceback(None)
-        while True:
-            buffer = READ_BUFFERS.take()
-            try:
-                self._check_open()
-                count = self._sock.recv_into(buffer, size)
-                self._check_open()  # `close` in another thread ends a wait like this one
-                with buffer[:count] as data:
-                    self._process(data)
-                return
-            except BlockingIOError:
-                pass
-            except ConnectionResetError as reset:
-                self._note_reset(reset)
-                return
-            finally:
-                READ_BUFFERS.give_back(buffer)
-            self._wait_for_input(deadline)
-
-    def _process(self, data: memoryview) -> None:
-        """Give the connection what arrived (nothing: the end) and send what it has to say."""
-        if not data and self._shut:
-            # This side shut the transport down: that is no truncation by the peer.
-            self._peer_closed = True
-            return
-        connection = self.connection
-        try:
-            with self._state_lock:
-                events = connection.receive_data(data) if data else connection.receive_eof()
-                owes = connection.wants_to_send
-            self._read_failure = connection.failure
-            if not data:
-                self._peer_closed = True
-            for event in events:
-                if isinstance(event, DataReceived):
-                    self._plaintext.add(event.data)
-                else:
-                    self._note(event)
-        except TLSError as error:
-            self._read_failure = error
-            self._flush()
-            raise
-        except BaseException:
-            # An interrupt may have taken plaintext along: the stream must not go on without it.
-            if self._read_failure is None:
-                with self._state_lock:
-                    self._read_failure = connection.abort(Fault.INTERNAL_ERROR)
-            raise
-        if owes or self._unsent:
-            self._flush()
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, PeerClosed):
-            self._peer_closed = True
-        elif isinstance(event, QuestionAsked):
-            self._refuse_question(event)
-        else:
-            self._early.note(event)
-
-    def _refuse_question(self, event: QuestionAsked) -> NoReturn:
-        """A blocking socket has nobody who could answer later."""
-        question = event.question
-        if inspect.iscoroutine(question.pending):
-            question.pending.close()
-        what = "DEFER" if question.pending is None else "an awaitable"
-        error = ConfigurationError(
-            f"The callback for {type(question).__name__} answered with {what}, but a blocking "
-            "socket cannot wait for that. Answer at once, or use handclasp.aio or the connection."
-        )
-        self._read_failure = error
-        with self._state_lock, suppress(TLSError):
-            self.connection.refuse(question, error)
-        self._flush()
-        raise error
-
-    def _note_reset(self, reset: ConnectionResetError) -> None:
-        if self.connection.info is not None:
-            self._read_failure = reset
-            raise reset
-        # Many servers reset where they should send an alert; the catalogue explains it better.
-        try:
-            with self._state_lock:
-                self.connection.receive_eof(reset=True)
-        except TLSError as error:
-            self._read_failure = error
-            raise error from reset
-        self._read_failure = reset
-        raise reset
-
-    def _wait_for_input(self, deadline: float | None) -> None:
-        """Wait until there is something to read, and meanwhile send what a reader owes."""
-        writable = False
-        if self._unsent and self._write_lock.acquire(blocking=False):
-            # No writer is at work who would send this.
-            writable = bool(self._unsent)
-            self._write_lock.release()
-        wait(self._sock, readable=True, writable=writable, deadline=deadline)
-        if writable:
-            self._flush()
-
-    # Inside: writing
-
-    def _write(self, octets: bytes | memoryview) -> None:
-        self._check_open()
-        if self.connection.info is None:
-            self.do_handshake()
-        if not octets:
-            return
-        deadline = self._deadline()
-        try:
-            with self._write_lock:
-                if len(octets) <= _WRITE_SIZE:
-                    self._seal_and_push(octets, deadline)
-                else:
-                    self._seal_and_push_pieces(octets, deadline)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            self._raise_what_the_peer_said(error)
-        finally:
-            if self._flush_wanted:
-                self._flush()
-
-    def _seal_and_push(self, octets: bytes | memoryview, deadline: float | None) -> None:
-        """Under the write lock."""
-        self._check_writable()
-        connection = self.connection
-        with self._state_lock:
-            connection.send_data(octets)
-            data = connection.data_to_send()
-        self._unsent.append(data)
-        self._push_all(deadline)
-
-    def _seal_and_push_pieces(self, octets: bytes | memoryview, deadline: float | None) -> None:
-        with memoryview(octets) as view:
-            for start in range(0, len(view), _WRITE_SIZE):
-                with view[start : start + _WRITE_SIZE] as piece:
-                    self._seal_and_push(piece, deadline)
-
-    def _send_by(self, queue: Callable[[Connection], None]) -> None:
-        """Let the connection queue something and send it."""
-        self._check_open()
-        self.do_handshake()
-        try:
-            with self._write_lock:
-                self._check_writable()
-                with self._state_lock:
-                    queue(self.connection)
-                self._collect()
-                self._push_all(self._deadline())
-        finally:
-            if self._flush_wanted:
-                self._flush()
-
-    def _close_notify(self) -> None:
-        self._send_by(lambda connection: connection.close())
-
-    def _check_writable(self) -> None:
-        failure = self.connection.failure
-        if failure is not None:
-            raise failure.with_traceback(None)
-        if self._write_failure is not None:
-            raise BrokenPipeError(
-                errno.EPIPE, "Nothing more can be sent: an earlier send did not end well."
-            ) from self._write_failure
-
-    def _flush(self) -> None:
-        """Send what is queued as far as that needs no waiting. Never raises, never blocks.
-
-        Whoever wants a flush says so first and tries for the lock then; whoever lets go of the
-        lock looks afterwards whether somebody said so. Hence no wish is lost between the two.
-        """
-        self._flush_wanted = True
-        while self._flush_wanted and self._write_lock.acquire(blocking=False):
-            try:
-                self._flush_wanted = False
-                # What a full transport cannot take stays in the connection, where a flood of
-                # KeyUpdates costs one answer and not one each.
-                if self._push():
-                    self._collect()
-                    self._push()
-            except OSError as error:
-                self._fail_writing(error)
-            finally:
-                self._write_lock.release()
-
-    def _collect(self) -> None:
-        """Take what the connection has queued. Under the write lock."""
-        with self._state_lock:
-            data = self.connection.data_to_send()
-        if data and self._write_failure is None:
-            self._unsent.append(data)
-
-    def _push(self) -> bool:
-        """Send until nothing is left (True) or the transport is full. Under the write lock."""
-        unsent = self._unsent
-        while unsent:
-            first = unsent[0]
-            try:
-                count = self._sock.send(first)
-            except BlockingIOError:
-                return False
-            if count < len(first):
-                unsent[0] = memoryview(first)[count:]
-            else:
-                unsent.popleft()
-        return True
-
-    def _push_all(self, deadline: float | None) -> None:
-        """Send everything, waiting for the peer to read. Under the write lock."""
-        try:
-            while not self._push():
-                wait(self._sock, readable=False, writable=True, deadline=deadline)
-        except BaseException as error:
-            # A record may be half sent, and a KeyboardInterrupt leaves it so as well.
-            self._fail_writing(error)
-            raise
-
-    def _fail_writing(self, error: BaseException) -> None:
-        self._write_failure = error
-        self._unsent.clear()
-
-    def _raise_what_the_peer_said(self, error: OSError) -> NoReturn:
-        """The peer is gone: if it sent an alert before, that tells more than `error` does."""
-        if self._read_lock.acquire(blocking=False):
-            try:
-                while not self._plaintext and not self._peer_closed:
-                    self._receive(time.monotonic())
-            except TLSError as reason:
-                raise reason from error
-            except OSError:
-                pass
-            finally:
-                self._read_lock.release()
-        raise error
-
-    # Inside: the end
-
-    def _deadline(self) -> float | None:
-        return None if self._timeout is None else time.monotonic() + self._timeout
-
-    def _check_open(self) -> None:
-        if self._gone:
-            raise OSError(errno.EBADF, "The TLS socket is closed.")
 
     def _file_closed(self) -> None:
         self._files -= 1
         if self._close_wanted and not self._files:
-            self._release(notify=True)
-
-    def _release(self, *, notify: bool) -> None:
-        """Close the socket, with close_notify if wanted and possible."""
-        if self._gone:
-            return
-        self._close_wanted = True
-        if notify and self._can_notify():
-            with self._state_lock, suppress(ConfigurationError, TLSError):
-                self.connection.close()
-            self._flush()
-        self._gone = True
-        with suppress(OSError):
-            if self._read_lock.locked() or self._write_lock.locked():
-                # Somebody waits in another thread, and would do so on a descriptor that is gone.
-                self._sock.shutdown(socket.SHUT_RDWR)
-            else:
-                self._drain()
-        self._sock.close()
-
-    def _can_notify(self) -> bool:
-        connection = self.connection
-        return connection.established and connection.failure is None and self._write_failure is None
-
-    def _drain(self) -> None:
-        """Throw away what has arrived already, such as tickets that nobody read.
-
-        Where unread bytes are left at the close, the kernel resets the connection, and the
-        reset may overtake what this side sent last.
-        """
-        buffer = READ_BUFFERS.take()
-        try:
-            drained = 0
-            while drained < _MAX_DRAINED and (count := self._sock.recv_into(buffer)):
-                drained += count
-        finally:
-            READ_BUFFERS.give_back(buffer)
+            self._duplex.release(notify=True)
 
 
 _NON_BLOCKING = (
@@ -903,7 +510,7 @@ def _wrap(tls: TLSSocket, handshake: bool) -> TLSSocket:
         try:
             tls.do_handshake()
         except BaseException:
-            tls._release(notify=False)  # pyright: ignore[reportPrivateUsage]
+            tls._duplex.release(notify=False)  # pyright: ignore[reportPrivateUsage]
             raise
     return tls
 
