@@ -1,6 +1,7 @@
 """`python -m tests.judges`: sslyze, testssl.sh and sslscan on `handclasp serve`, nothing but OK.
 
-And CPython's own test_ssl, whose clients meet our server; see `cpython`.
+And CPython's own test_ssl, whose clients meet our server, and whose servers meet our client; see
+`cpython` and `cpython_client`.
 
 sslyze checks Mozilla's "intermediate" configuration against the server as it is, and "modern"
 against `--tls13`; it lives in an environment of its own, as it is linked with an OpenSSL of its
@@ -56,7 +57,8 @@ def main() -> int:
             if "testssl" in options.judges:
                 verdicts["testssl.sh"] = testssl(port, folder)
     if "cpython" in options.judges:
-        verdicts["CPython's test_ssl"] = cpython()
+        verdicts["CPython's test_ssl, our server"] = cpython("cpython")
+        verdicts["CPython's test_ssl, our client"] = cpython("cpython_client")
     for name, problems in verdicts.items():
         print(f"{name}: {'nothing but OK' if not problems else ''}")
         for problem in problems:
@@ -132,8 +134,8 @@ def testssl(port: int, folder: Path) -> list[str]:
     return problems if len(judged) > 50 else [*problems, f"only {len(judged)} findings"]
 
 
-def cpython() -> list[str]:
-    done = run(sys.executable, "-m", "tests.judges.cpython")
+def cpython(module: str) -> list[str]:
+    done = run(sys.executable, "-m", f"tests.judges.{module}")
     print(done.stdout.strip().splitlines()[-1:] or done.stderr[-500:])
     return [] if done.returncode == 0 else done.stderr.splitlines()[-20:]
 
