@@ -26,6 +26,7 @@ READS: dict[str, Callable[[Reader], Any]] = {
     "vector8": lambda reader: reader.vector8("f", 1),
     "vector16": lambda reader: reader.vector16("f", 1),
     "vector24": lambda reader: reader.vector24("f", 1),
+    "pairs": lambda reader: list(reader.pairs("f", "g")),
     "uint16s8": lambda reader: reader.uint16s8("f"),
     "uint16s16": lambda reader: reader.uint16s16("f"),
     "end": lambda reader: reader.end(),
@@ -106,6 +107,25 @@ def test_lists_of_two_byte_values(read: str, width: int) -> None:
     assert "odd" in str(refused(lambda: getattr(Reader(odd, "m"), read)("f")))
     empty = bytes(width)
     refused(lambda: getattr(Reader(empty, "m"), read)("f"))
+
+
+def test_pairs_take_all_that_is_left() -> None:
+    reader = Reader(b"\x09\0\x01\0\0\xff\xfe\0\x02ab", "m", 1)
+    assert list(reader.pairs("kind", "content")) == [(1, b""), (0xFFFE, b"ab")]
+    reader.end()
+    assert list(reader.pairs("kind", "content")) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [(b"\0", "kind"), (b"\0\x01\0", "content"), (b"\0\x01\0\x02a", "content")],
+    ids=["kind", "length", "content"],
+)
+def test_the_pair_that_is_cut_short_is_named(data: bytes, field: str) -> None:
+    whole = b"\0\x02\0\x01z" + data
+    for reader in (Reader(whole, "m"), Reader(whole + b"more", "m", 0, len(whole))):
+        error = refused(lambda reader=reader: list(reader.pairs("kind", "content")))
+        assert error.detail.startswith(f"m.{field}: ")
 
 
 def test_trailing_bytes_are_refused() -> None:

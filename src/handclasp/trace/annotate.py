@@ -6,7 +6,7 @@ range of each. The value that the codec makes of it all is thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -106,6 +106,11 @@ class _AnnotatingReader(Reader):
     def vector24(self, field: str, minimum: int = 0) -> Reader:
         with self._compound(field, repeats=True):
             return super().vector24(field, minimum)
+
+    def pairs(self, kind: str, content: str) -> Iterator[tuple[int, bytes]]:
+        # The base reads each pair in one go.
+        while self.more():
+            yield self.uint16(kind), self.opaque16(content)
 
     def uint16s8(self, field: str) -> tuple[int, ...]:
         with self._compound(field):

@@ -28,6 +28,8 @@ class Place(Flag):
     NST = auto()
     SH12 = auto()
 
+    __hash__ = object.__hash__  # Each is made once, and Enum hashes names in Python.
+
 
 _TABLE: Mapping[int, Place] = {
     Ext.SERVER_NAME: Place.CH | Place.EE | Place.SH12,

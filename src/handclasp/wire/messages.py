@@ -268,13 +268,12 @@ def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
     """`Extension extensions<minimum..2^16-1>` (RFC 8446 section 4.2), each type at most once."""
     vector = reader.vector16("extensions", minimum)
     extensions: dict[int, bytes] = {}
-    while vector.more():
-        extension_type = vector.uint16("extension_type")
+    for extension_type, data in vector.pairs("extension_type", "extension_data"):
         if extension_type in extensions:
             raise ProtocolError(
                 Fault.DUPLICATE_EXTENSION, f"{extension_name(extension_type)} in {reader.path}"
             )
-        extensions[extension_type] = vector.opaque16("extension_data")
+        extensions[extension_type] = data
     return extensions
 
 

@@ -9,6 +9,7 @@ themselves, where it would be shorter to build one upon the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import unpack
 from typing import Protocol
 
@@ -118,6 +119,20 @@ class Reader:
     def uint16s16(self, field: str) -> tuple[int, ...]:
         """A non-empty vector of uint16 whose length takes two bytes."""
         return self._uint16s(field, self._length(field, self.uint16(field), 2, 0xFFFE))
+
+    def pairs(self, kind: str, content: str) -> Iterator[tuple[int, bytes]]:
+        """What is left, as pairs of a uint16 and an `opaque content<0..2^16-1>`."""
+        data, at, end = self._data, self._at, self._end
+        while at < end:
+            body = at + 4
+            after = body + (data[at + 2] << 8 | data[at + 3]) if body <= end else body
+            if after > end:
+                self._at = at
+                yield self.uint16(kind), self.opaque16(content)  # One of them says what is wrong.
+                return
+            yield data[at] << 8 | data[at + 1], data[body:after]
+            at = after
+        self._at = at
 
     def fault(self, field: str, detail: str) -> ProtocolError:
         """The error to raise where `field` does not follow its definition."""
