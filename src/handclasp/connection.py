@@ -68,7 +68,7 @@ from handclasp.handshake.questions import (
 )
 from handclasp.handshake.resumable import find_resumable
 from handclasp.handshake.server import server_handshake
-from handclasp.handshake.settled import Settled, Settled12
+from handclasp.handshake.settled import Forget, Settled, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
@@ -105,6 +105,7 @@ class _Connection(Generic[Config]):
         "_events",
         "_exporter",
         "_failure",
+        "_forget",
         "_info",
         "_is_client",
         "_peer_closed",
@@ -134,6 +135,7 @@ class _Connection(Generic[Config]):
         self._events: list[Event] = []
         self._data: list[Buffer] = []
         self._failure: TLSError | None = None
+        self._forget: Forget | None = None
         self._closed = False
         self._peer_closed = False
         self._update_requested = False
@@ -584,6 +586,7 @@ class _Connection(Generic[Config]):
         limits, is_client = self._config.limits, self._is_client
         if isinstance(settled, Settled12):
             self._tls_unique = settled.tls_unique
+            self._forget = settled.forget
             self._post = PostHandshake12(
                 limits, self._decline, is_client=is_client, trace=self._trace
             )
@@ -763,12 +766,23 @@ class _Connection(Generic[Config]):
         self._post = None
         self._drop_handshake()
         self._records.forget_read_keys()
+        self._forget_session(error)
         # The connection is over now, whatever a trace does below.
         if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
             self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
         if self._trace is not None:
             self._trace.failed(error)
         return error
+
+    def _forget_session(self, error: TLSError) -> None:
+        """RFC 5246 7.2.2: of a failed connection, both sides forget what would resume it.
+
+        That it ended without close_notify is none of these failures (section 7.2.1).
+        """
+        forget, self._forget = self._forget, None
+        if forget is not None and not isinstance(error, TruncationError):
+            with suppress(ProtocolError):
+                forget()
 
     def _drop_handshake(self) -> None:
         driver, self._driver, self._dialogue = self._driver, None, None

@@ -89,6 +89,24 @@ def test_again_and_again(pki: Pki, version: str) -> None:
     assert all(world.meet().client.info.resumed for _ in range(10))
 
 
+@pytest.mark.parametrize("visits", [1, 2])
+@pytest.mark.parametrize("ends", ["bad record", "fatal alert", "truncated"])
+def test_what_failed_is_forgotten_in_tls12(pki: Pki, visits: int, ends: str) -> None:
+    """RFC 5246 section 7.2.2; that close_notify is missing is none of it (section 7.2.1)."""
+    world = World(pki, "TLSv1.2")
+    for _ in range(visits):
+        pair = world.meet()
+    if ends == "truncated":
+        pair.client.receive_eof()
+    elif ends == "fatal alert":
+        pair.server.connection.abort(Fault.INTERNAL_ERROR)
+        pair.client.receive(pair.server.take())
+    else:
+        pair.client.receive(b"\x17\x03\x03\0\x20" + bytes(32))
+    assert pair.client.error is not None
+    assert world.meet().client.info.resumed is (ends == "truncated")
+
+
 @versions
 def test_keys_differ_and_agree(pki: Pki, version: str) -> None:
     world, lines = World(pki, version), list[str]()

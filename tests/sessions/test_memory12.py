@@ -10,7 +10,7 @@ import pytest
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.sessions.test_tickets import state
 
-from handclasp import Credentials, ServerConfig, ServerConnection
+from handclasp import Credentials, ProtocolError, ServerConfig, ServerConnection
 from handclasp.sessions.memory12 import SessionMemory
 
 
@@ -25,10 +25,13 @@ def test_the_least_recently_used_goes_first() -> None:
     assert memory.get(b"1") == first
     assert len(memory) == 2
     assert memory.get(b"") is None
+    for _ in range(2):
+        memory.discard(b"1")
+    assert len(memory) == 1
 
 
-@pytest.mark.parametrize("remembers", [0, 10])
-def test_a_client_that_knows_no_tickets(tmp_path: Path, remembers: int) -> None:
+def world_of(tmp_path: Path, remembers: int) -> tuple[ssl.SSLContext, ServerConfig]:
+    """A client of `ssl` that knows no tickets, and a server."""
     pki, key = Pki(), key_of_type("ecdsa-p256")
     certificate = pki.issue(Leaf(("localhost",)), key.public_key())
     ca = tmp_path / "ca.pem"
@@ -40,14 +43,34 @@ def test_a_client_that_knows_no_tickets(tmp_path: Path, remembers: int) -> None:
     context = ssl.create_default_context(cafile=str(ca))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_TICKET
-    first = shake_hands(context, config, None)
-    second = shake_hands(context, config, first.session)
+    return context, config
+
+
+@pytest.mark.parametrize("remembers", [0, 10])
+def test_a_client_that_knows_no_tickets(tmp_path: Path, remembers: int) -> None:
+    context, config = world_of(tmp_path, remembers)
+    first, _ = shake_hands(context, config, None)
+    second, _ = shake_hands(context, config, first.session)
     assert second.session_reused is bool(remembers)
+
+
+@pytest.mark.parametrize("visits", [1, 2])
+def test_what_failed_is_forgotten(tmp_path: Path, visits: int) -> None:
+    """RFC 5246 section 7.2.2."""
+    world = world_of(tmp_path, 10)
+    client, server = shake_hands(*world, None)
+    for _ in range(visits - 1):
+        client, server = shake_hands(*world, client.session)
+        assert client.session_reused
+    with pytest.raises(ProtocolError):
+        server.receive_data(b"\x17\x03\x03\0\x20" + bytes(32))
+    again, _ = shake_hands(*world, client.session)
+    assert not again.session_reused
 
 
 def shake_hands(
     context: ssl.SSLContext, config: ServerConfig, session: ssl.SSLSession | None
-) -> ssl.SSLObject:
+) -> tuple[ssl.SSLObject, ServerConnection]:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost", session=session)
     server = ServerConnection(config)
@@ -60,4 +83,4 @@ def shake_hands(
     assert server.established
     assert server.info is not None
     assert server.info.resumed is bool(tls.session_reused)
-    return tls
+    return tls, server

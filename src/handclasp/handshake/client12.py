@@ -7,6 +7,7 @@ the groups, the schemes and the judgement of certificates.
 from __future__ import annotations
 
 from dataclasses import field, replace
+from functools import partial
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
@@ -39,7 +40,7 @@ from handclasp.handshake.peer import (
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.resumable import Resumable, shown_in
 from handclasp.handshake.secrets12 import derive_master_secret
-from handclasp.handshake.settled import Settled12
+from handclasp.handshake.settled import Forget, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
@@ -152,8 +153,8 @@ async def complete_client_handshake(
         await _confirm(hs, config, offer, server)
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
-    _keep(config, resumable, agreed, info, master_secret, ticket)
-    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
+    forget = _keep(config, resumable, agreed, info, master_secret, ticket)
+    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
 def _info(
@@ -282,10 +283,10 @@ async def _resume(
         resumed=True,
         local_chain_der=session.local_chain,
     )
-    _keep(config, resumable, agreed, info, master_secret, ticket)
+    forget = _keep(config, resumable, agreed, info, master_secret, ticket)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     exporter = Exporter12(master_secret)
-    return Settled12(info, peer_finished, exporter, peer_finished.verify_data)
+    return Settled12(info, peer_finished, exporter, peer_finished.verify_data, forget)
 
 
 def _keep(
@@ -295,36 +296,39 @@ def _keep(
     info: ConnectionInfo,
     master_secret: MasterSecret12,
     message: NewSessionTicket12 | None,
-) -> None:
+) -> Forget | None:
     """Keep what the server gave to come back with: a ticket, or the id of its own memory."""
     if resumable is None or not master_secret.extended:
-        return
+        return None
     ticket = message.ticket if message is not None else b""
     lifetime = message.ticket_lifetime_hint if message is not None else 0
     session_id = b"" if ticket else agreed.session_id
-    if not ticket and (not session_id or agreed.resumed is not None):
-        return  # Nothing new came; what was resumed is still in the store.
+    if not ticket and agreed.resumed is not None:
+        # Nothing new came; what was resumed is still in the store.
+        return partial(resumable.forget, agreed.resumed)
+    if not ticket and not session_id:
+        return None
     now = milliseconds(config.clock())
-    resumable.keep(
-        Session(
-            version=VERSION,
-            cipher_suite=info.cipher_suite,
-            secret=master_secret.secret,
-            ticket=ticket,
-            authenticated_at=agreed.resumed.authenticated_at if agreed.resumed else now,
-            received_at=now,
-            # RFC 5077 3.3: 0 leaves it to the client.
-            lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
-            session_id=session_id,
-            server_name=info.server_name,
-            alpn=info.alpn,
-            peer_chain=info.peer_chain_der,
-            ocsp_response=info.ocsp_response,
-            sct_list=info.sct_list,
-            local_chain=info.local_chain_der,
-            signature_scheme=info.signature_scheme,
-        )
+    session = Session(
+        version=VERSION,
+        cipher_suite=info.cipher_suite,
+        secret=master_secret.secret,
+        ticket=ticket,
+        authenticated_at=agreed.resumed.authenticated_at if agreed.resumed else now,
+        received_at=now,
+        # RFC 5077 3.3: 0 leaves it to the client.
+        lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
+        session_id=session_id,
+        server_name=info.server_name,
+        alpn=info.alpn,
+        peer_chain=info.peer_chain_der,
+        ocsp_response=info.ocsp_response,
+        sct_list=info.sct_list,
+        local_chain=info.local_chain_der,
+        signature_scheme=info.signature_scheme,
     )
+    resumable.keep(session)
+    return partial(resumable.forget, session, agreed.resumed)
 
 
 def _check_renegotiation_info(data: bytes | None) -> None:

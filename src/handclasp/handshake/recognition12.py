@@ -6,6 +6,7 @@ Only sessions with the extended master secret are kept, and resumed (RFC 7627 se
 from __future__ import annotations
 
 from dataclasses import field
+from functools import partial
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
@@ -16,6 +17,7 @@ from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.recognition13 import refusal_of
+from handclasp.handshake.settled import Forget
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds
@@ -107,10 +109,10 @@ def give_session(
     info: ConnectionInfo,
     master_secret: MasterSecret12,
     resumed: SessionState | None = None,
-) -> None:
+) -> Forget | None:
     """Send the ticket, or remember the session by its id; `resumed` is the one of before."""
     if not gift.ticket and not gift.session_id:
-        return
+        return None
     now = milliseconds(config.clock())
     left = resumed.seconds_left(now) if resumed is not None else config.ticket_lifetime
     state = SessionState(
@@ -135,6 +137,8 @@ def give_session(
     elif config.memory12 is not None and sum(map(len, state.client_chain)) <= MAX_TICKET:
         # What a client pads its certificates with is not kept for it.
         config.memory12.put(gift.session_id, state)
+        return partial(config.memory12.discard, gift.session_id)
+    return None
 
 
 def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:

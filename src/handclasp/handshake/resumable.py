@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -41,9 +41,13 @@ class Resumable:
 
     def refused(self) -> None:
         """The server did not resume the session. Raises `ProtocolError`."""
-        session = self.session
-        if session is not None:
-            _call(lambda: self.store.discard(self.key, session))
+        self.forget(self.session)
+
+    def forget(self, *sessions: Session | None) -> None:
+        """Take sessions out of the store. Raises `ProtocolError`."""
+        for session in sessions:
+            if session is not None:
+                _call(partial(self.store.discard, self.key, session))
 
     def keep(self, session: Session) -> None:
         """Keep a session of TLS 1.2. Raises `ProtocolError`."""

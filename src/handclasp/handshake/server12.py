@@ -7,6 +7,7 @@ suite comes next, with the group and the scheme that it needs.
 from __future__ import annotations
 
 from dataclasses import field
+from functools import partial
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ServerConfig
@@ -151,12 +152,13 @@ async def complete_server_handshake(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
     info = _info(offer, choice, client)
-    give_session(hs, config, choice.gift, info, master_secret)
+    forget = give_session(hs, config, choice.gift, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
     hs.records.send_change_cipher_spec()
     hs.install_write(keys.server, "application")
     hs.send(Finished(own_finished))
-    return Settled12(info, peer_finished, Exporter12(master_secret), peer_finished.verify_data)
+    tls_unique = peer_finished.verify_data
+    return Settled12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
 
 
 def _info(offer: _Offer, choice: _Choice, client: AuthenticatedPeer | None) -> ConnectionInfo:
@@ -427,7 +429,9 @@ async def _resume(
     if client is not None:
         await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
-    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished)
+    memory = config.memory12
+    forget = partial(memory.discard, session_id) if memory is not None else None
+    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
 def _extensions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret
 from handclasp.values import value
+
+Forget = Callable[[], None]
 
 
 @value(frozen=True, slots=True)
@@ -42,12 +45,15 @@ class Settled12:
         info, peer_finished: as in TLS 1.3.
         exporter: for keys that the application takes out.
         tls_unique: the first Finished of the handshake (RFC 5929 section 3).
+        forget: takes the session out of what this side remembers; to be called when the connection
+            fails (RFC 5246 section 7.2.2). Raises `ProtocolError`.
     """
 
     info: ConnectionInfo
     peer_finished: CheckedFinished
     exporter: Exporter12 = field(repr=False)
     tls_unique: bytes = field(repr=False)
+    forget: Forget | None = field(default=None, repr=False)
 
 
 Settled: TypeAlias = Settled13 | Settled12

@@ -33,5 +33,10 @@ class SessionMemory:
                 self._states.move_to_end(session_id)
             return state
 
+    def discard(self, session_id: bytes) -> None:
+        """Forget the session of this id, if there is one."""
+        with self._lock:
+            self._states.pop(session_id, None)
+
     def __len__(self) -> int:
         return len(self._states)
