@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import captures, certificates, connections, parsers
+from tests.fuzz import captures, certificates, connections, parsers, printed
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -12,5 +12,6 @@ TARGETS: dict[str, Target] = {
         *parsers.targets(),
         *certificates.targets(),
         *captures.targets(),
+        *printed.targets(),
     )
 }

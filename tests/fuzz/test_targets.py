@@ -15,6 +15,7 @@ from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
 from handclasp.capture import observe
+from handclasp.cli import tshark
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -188,3 +189,28 @@ def test_an_observer_that_misses_a_message_is_a_finding(monkeypatch: pytest.Monk
     monkeypatch.setattr(observe._Observer, "_server_hello", lambda self, hello: None)
     with pytest.raises(AssertionError, match="did not"):
         TARGETS["overheard"].run(b"\0\0")
+
+
+def test_a_third_end_that_was_printed_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = b"\1" + tshark_says(b"peer: 1\n    timestamp", b"peer: 7\n    timestamp")
+    TARGETS["printed"].run(said)
+    monkeypatch.setattr(tshark, "_number", lambda digits, most=0: int(digits))
+    with pytest.raises(AssertionError, match="said by nobody"):
+        TARGETS["printed"].run(said)
+
+
+def tshark_says(printed: bytes, instead: bytes) -> bytes:
+    """A conversation as tshark prints it, changed in one place."""
+    followed = next(seed for seed in TARGETS["printed"].seeds() if seed.startswith(b"\1"))
+    assert printed in followed
+    return followed[1:].replace(printed, instead, 1)
+
+
+def test_a_conversation_that_comes_out_otherwise_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made_up = b"\2\1\0\0\1\3abc"
+    TARGETS["printed"].run(made_up)
+    monkeypatch.setattr(tshark, "_nanoseconds", lambda moment: 0)
+    with pytest.raises(AssertionError, match="another conversation"):
+        TARGETS["printed"].run(made_up)

@@ -8,7 +8,6 @@ TLS on is read here.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 import shutil
@@ -41,13 +40,18 @@ def conversations(path: Path) -> list[Found]:
     Raises `CaptureError`.
     """
     fields = [part for name in _FIELDS for part in ("-e", name)]
-    printed = _tshark(path, "-Y", "tcp", "-T", "fields", "-E", "separator=|", *fields)
+    return found_in(_tshark(path, "-Y", "tcp", "-T", "fields", "-E", "separator=|", *fields))
+
+
+def found_in(printed: str) -> list[Found]:
+    """The conversations that tshark printed, a packet a line. Raises `CaptureError`."""
     found: dict[int, Found] = {}
     for line in printed.splitlines():
         stream, moment, source, target, source_port, target_port, fin, reset = _split(line)
         try:
-            ends = Address(source, int(source_port)), Address(target, int(target_port))
-            conversation = found.setdefault(int(stream), Found(int(stream), ends))
+            ends = _address(source, source_port), _address(target, target_port)
+            number = _number(stream)
+            conversation = found.setdefault(number, Found(number, ends))
             at_ns = _nanoseconds(moment)
         except ValueError:
             raise CaptureError("tshark printed what is not understood here.") from None
@@ -62,7 +66,11 @@ def conversations(path: Path) -> list[Found]:
 
 def stream_of(path: Path, found: Found) -> Stream:
     """What was said in one of them, put together. Raises `CaptureError`."""
-    printed = _tshark(path, "-q", "-z", f"follow,tcp,yaml,{found.number}")
+    return stream_in(_tshark(path, "-q", "-z", f"follow,tcp,yaml,{found.number}"), found)
+
+
+def stream_in(printed: str, found: Found) -> Stream:
+    """What tshark printed of one of them. Raises `CaptureError`."""
     ends, pieces = _followed(printed)
     by_end = {end: index for index, end in enumerate(ends)}
     endings = tuple(
@@ -84,6 +92,8 @@ _FIELDS = (
     "tcp.flags.reset",
 )
 _TRUE = ("1", "True")
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, which calendars know as the last."""
 _MISSING = re.compile(rb"\[(\d+) bytes missing in capture file\]")
 
 
@@ -96,22 +106,31 @@ def _split(line: str) -> Sequence[str]:
     return (stream, moment, source4 or source6, target4 or target6, *rest)
 
 
+def _number(digits: str, most: int = 2**32 - 1) -> int:
+    """`int`, which would take more than tshark ever prints."""
+    if not (digits.isascii() and digits.isdecimal()) or (number := int(digits)) > most:
+        raise ValueError("not a number that can stand here")
+    return number
+
+
+def _address(host: str, port: str) -> Address:
+    return Address(host, _number(port, 65535))
+
+
 def _nanoseconds(moment: str) -> int:
     seconds, _, fraction = moment.partition(".")
-    return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0") or 0)
+    return _number(seconds, _LAST_SECOND) * 1_000_000_000 + _number(fraction[:9].ljust(9, "0"))
 
 
 def _followed(printed: str) -> tuple[tuple[Address, Address], list[Piece]]:
     """The YAML of `follow`, of which only this much is ever used."""
-    hosts: list[str] = []
-    ports: list[int] = []
+    ends: list[Address] = []
     pieces: list[Piece] = []
     try:
         for block in printed.split("  - p")[1:]:
             values = dict(_pairs(block))
             if "host" in values:
-                hosts.append(values["host"].strip("'\""))
-                ports.append(int(values["port"]))
+                ends.append(_address(values["host"].strip("'\""), values["port"]))
             elif "data" in values:
                 data = base64.b64decode(values["data"], validate=True)
                 missing = _MISSING.match(data)
@@ -119,13 +138,14 @@ def _followed(printed: str) -> tuple[tuple[Address, Address], list[Piece]]:
                     raise CaptureError(
                         f"{int(missing[1]):,} bytes of this connection are missing in the capture."
                     )
-                pieces.append(Piece(_nanoseconds(values["timestamp"]), int(values["peer"]), data))
-        ends = Address(hosts[0], ports[0]), Address(hosts[1], ports[1])
-    except (ValueError, KeyError, IndexError, binascii.Error) as error:
-        if isinstance(error, CaptureError):
-            raise
+                at_ns = _nanoseconds(values["timestamp"])
+                pieces.append(Piece(at_ns, _number(values["peer"], 1), data))
+        client, server = ends
+    except CaptureError:
+        raise
+    except (ValueError, KeyError):
         raise CaptureError("tshark printed what is not understood here.") from None
-    return ends, pieces
+    return (client, server), pieces
 
 
 def _pairs(block: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,156 @@
+"""Target: what tshark prints of a capture, as it is read here.
+
+tshark is trusted, and yet its words are about what strangers sent, in a form that the next version
+of it may change. Nothing but a `CaptureError` comes out, and what is taken is sound: a
+conversation has two ends with a port each, and every piece is said by one of them. What is
+printed as tshark does it comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from tests.fuzz.captures import genuine
+from tests.fuzz.target import Choices, Target
+
+from handclasp import Recorder
+from handclasp.capture.observe import observe
+from handclasp.capture.secrets import KeyLog
+from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.cli.tshark import Found, found_in, stream_in
+from handclasp.trace.narrate import narrate
+
+_ENDS = (Address("192.0.2.1", 49152), Address("2001:db8::1", 443))
+_SECOND = 1_000_000_000
+
+
+def printed(data: bytes) -> None:
+    """The first byte chooses: any list of packets, any conversation, or one that was made up."""
+    choices = Choices(data)
+    kind = choices.byte() % 3
+    if kind == 2:
+        _comes_out_as_it_went_in(_made_up(choices))
+        return
+    text = choices.rest().decode("utf-8", "replace")
+    try:
+        if kind == 0:
+            _check_packets(text, found_in(text))
+        else:
+            _check_stream(stream_in(text, Found(0, _ENDS)))
+    except CaptureError:
+        return
+
+
+def printed_seeds() -> Iterable[bytes]:
+    for heard in genuine()[::3]:
+        whole = Stream(0, _ENDS, heard.pieces)
+        short = Stream(0, _ENDS, tuple(Piece(5, at % 2, b"abc") for at in range(3)))
+        for stream in (whole, short):
+            yield b"\1" + "\n".join(_as_followed(stream)).encode()
+            yield b"\0" + "\n".join(_as_packets(stream)).encode()
+    ended = Stream(3, _ENDS, (), (Ending(7, 0, "end"), Ending(8, 1, "reset")))
+    yield b"\0" + "\n".join(_as_packets(ended)).encode()
+    yield b"\2\1\0\1a\1\2\3bc\0\5\4\1\5"
+    yield b"\2" + bytes(range(60))
+
+
+# What has to hold
+
+
+def _check_packets(text: str, found: list[Found]) -> None:
+    if sum(each.packets for each in found) != len(text.splitlines()):
+        raise AssertionError("a packet that is in no conversation, or in two")
+    if len({each.number for each in found}) != len(found):
+        raise AssertionError("two conversations of one number")
+    for each in found:
+        _check_ends(each.ends)
+        for at_ns, _, how in each.endings:
+            if at_ns < 0 or how not in ("end", "reset"):
+                raise AssertionError("an ending that is none")
+
+
+def _check_stream(stream: Stream) -> None:
+    _check_ends(stream.ends)
+    for said in (*stream.pieces, *stream.endings):
+        if said.sender not in (0, 1) or said.at_ns < 0:
+            raise AssertionError("said by nobody, or never")
+    stream.starts_of_hello()
+    story = Recorder()
+    story.events = list(observe(stream, KeyLog()).events)
+    narrate(story.events)
+    if Recorder.from_json(story.to_json()).events != story.events:
+        raise AssertionError("a story that is not stored as it is")
+
+
+def _check_ends(ends: tuple[Address, Address]) -> None:
+    for end in ends:
+        if not 0 <= end.port < 2**16:
+            raise AssertionError("an end without a port")
+
+
+def _comes_out_as_it_went_in(stream: Stream) -> None:
+    found = found_in("\n".join(_as_packets(stream)))
+    if [each.number for each in found] != [stream.number]:
+        raise AssertionError("another conversation than was printed")
+    if stream_in("\n".join(_as_followed(stream)), found[0]) != stream:
+        raise AssertionError("another conversation than was printed")
+
+
+# As tshark prints it
+
+
+def _made_up(choices: Choices) -> Stream:
+    """A conversation that the choices make."""
+    pieces = list[Piece]()
+    endings = list[Ending]()
+    at_ns = 0
+    number = choices.byte()
+    while choices.more():
+        flags = choices.byte()
+        at_ns += choices.number() * _SECOND // 7
+        if flags & 4:
+            endings.append(Ending(at_ns, flags % 2, "reset" if flags & 2 else "end"))
+        else:
+            said = choices.take(choices.byte())
+            if said and not said.startswith(b"["):  # Which is how tshark tells of gaps.
+                pieces.append(Piece(at_ns, flags % 2, said))
+    return Stream(number, _ENDS, tuple(pieces), tuple(endings))
+
+
+def _as_packets(stream: Stream) -> Iterator[str]:
+    yield _packet(stream, 0, 0, "0|0")
+    for piece in stream.pieces:
+        yield _packet(stream, piece.at_ns, piece.sender, "False|False")
+    for ending in stream.endings:
+        flags = "0|1" if ending.how == "reset" else "1|0"
+        yield _packet(stream, ending.at_ns, ending.sender, flags)
+
+
+def _packet(stream: Stream, at_ns: int, sender: int, flags: str) -> str:
+    places = (stream.ends[sender], stream.ends[1 - sender])
+    hosts = "|".join(f"|{end.host}" if ":" in end.host else f"{end.host}|" for end in places)
+    ports = "|".join(str(end.port) for end in places)
+    return f"{stream.number}|{_moment(at_ns)}|{hosts}|{ports}|{flags}"
+
+
+def _as_followed(stream: Stream) -> Iterator[str]:
+    yield "peers:"
+    for number, end in enumerate(stream.ends):
+        yield f"  - peer: {number}\n    host: {end.host}\n    port: {end.port}"
+    yield "packets:"
+    for number, piece in enumerate(stream.pieces):
+        yield f"  - packet: {number}\n    peer: {piece.sender}"
+        yield f"    timestamp: {_moment(piece.at_ns)}\n    data: !!binary |"
+        for line in base64.encodebytes(piece.data).decode().splitlines():
+            yield f"      {line}"
+
+
+def _moment(at_ns: int) -> str:
+    return f"{at_ns // _SECOND}.{at_ns % _SECOND:09}"
+
+
+@cache
+def targets() -> tuple[Target, ...]:
+    return (Target("printed", printed, printed_seeds),)
