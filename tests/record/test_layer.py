@@ -432,6 +432,90 @@ def test_messages_are_split_and_joined_over_records() -> None:
     assert messages == [FINISHED] * 3
 
 
+HELLO = b"\x01\x00\x00\x28" + bytes(range(40))
+CRUMBS = [plain(HANDSHAKE, HELLO[at : at + 1]) for at in range(len(HELLO))]
+
+
+def read_in_parts(stream: bytes, size: int, limits: Limits | None = None) -> list[object]:
+    """All messages and other records, and the fault at the end, if there is one."""
+    records = layer(limits=limits)
+    seen: list[object] = []
+    try:
+        for at in range(0, len(stream), size):
+            records.feed(stream[at : at + size])
+            while True:
+                message = records.next_message()
+                if message is not None:
+                    seen.append(message)
+                    continue
+                record = records.next_record()
+                if record is None:
+                    break
+                if record[0] == HANDSHAKE:
+                    records.add_handshake(record[1])
+                else:
+                    seen.append(record)
+            records.retain()
+    except ProtocolError as error:
+        seen.append(error.fault_member)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("behind", "then"),
+    [
+        (b"", []),
+        (b"".join(CRUMBS[20:]), [HELLO]),
+        (b"".join(CRUMBS[20:] + CRUMBS), [HELLO, HELLO]),
+        (plain(HANDSHAKE, HELLO[20:] + HELLO + HELLO[:9]), [HELLO, HELLO]),
+        (plain(HANDSHAKE, HELLO[20:]) + plain(ALERT, b"\1\0"), [HELLO, (ALERT, b"\1\0")]),
+        (plain(ALERT, b"\1\0"), [Fault.INTERLEAVED_RECORD]),
+        (CCS, [Fault.INTERLEAVED_RECORD]),
+        (plain(APPLICATION_DATA, b"a"), [Fault.APPLICATION_DATA_TOO_EARLY]),
+        (plain(HANDSHAKE, b""), [Fault.EMPTY_RECORD]),
+        (plain(HANDSHAKE, b"a", b"\4\3"), [Fault.UNEXPECTED_RECORD_TYPE]),
+        (plain(HANDSHAKE, bytes(16385)), [Fault.RECORD_OVERFLOW]),
+        (plain(HANDSHAKE, bytes(5000)), [Fault.HANDSHAKE_TOO_LARGE]),
+        (plain(HANDSHAKE, HELLO[20:])[:-1], []),
+        (plain(HANDSHAKE, b"")[:3], []),
+    ],
+)
+def test_crumbs_of_a_message_mean_the_same_in_any_parts(behind: bytes, then: list[object]) -> None:
+    """In one part they are taken together; byte by byte, each by itself."""
+    stream = b"".join(CRUMBS[:20]) + behind
+    for size in (len(stream), 1, 6, 7, 50):
+        assert read_in_parts(stream, size, Limits(handshake=4096)) == then
+
+
+def test_a_message_that_looks_like_records() -> None:
+    message = b"\x01\x00\x00\x30" + plain(HANDSHAKE, b"a") * 8
+    stream = plain(HANDSHAKE, message[:10]) + plain(HANDSHAKE, message[10:])
+    behind_the_second_header = 20
+    assert read_in_parts(stream, behind_the_second_header) == [message]
+
+
+def test_no_crumbs_in_the_clear_end_a_protected_message() -> None:
+    records = layer(protected=True)
+    ((_, fragment),) = pull(records, sealed(FINISHED[:5] + b"\x16"))
+    records.add_handshake(fragment)
+    assert records.next_message() is None
+    records.feed(plain(HANDSHAKE, FINISHED[5:]))
+    assert records.next_message() is None
+    assert fault_of(records.next_record) is Fault.UNPROTECTED_RECORD
+
+
+def test_crumbs_of_the_next_message_wait_for_their_turn() -> None:
+    records = layer()
+    records.feed(b"".join(CRUMBS * 2))
+    while (message := records.next_message()) is None:
+        record = records.next_record()
+        assert record is not None
+        records.add_handshake(record[1])
+    assert message == HELLO
+    records.install_read(keys_of(), "handshake")
+    assert fault_of(records.next_record) is Fault.UNPROTECTED_RECORD
+
+
 @pytest.mark.parametrize("extra", [b"\x14", FINISHED])
 def test_no_handshake_bytes_stand_before_a_change_of_keys(extra: bytes) -> None:
     records = layer()

@@ -166,9 +166,15 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "fixed",
-        "120 events of the interpreter",
-        "the cost of a record with one byte in it; linear in their number",
+        "10 events of the interpreter",
+        "the cost of a record with one byte of a hello in it; linear in their number",
         "hostile/test_costs.py::test_tiny_records_cost_so_much_per_byte",
+    ),
+    Limit(
+        "fixed",
+        "140 events of the interpreter",
+        "the cost of a read that brings one byte of a hello; linear in their number",
+        "hostile/test_costs.py::test_tiny_reads_cost_so_much_per_byte",
     ),
 )
 

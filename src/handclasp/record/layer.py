@@ -12,6 +12,7 @@ it means nothing and is dropped.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from handclasp.crypto.suites import Buffer, CipherSuite12
@@ -36,6 +37,9 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
+_HEADER = struct.Struct(">BBxH")
+"""Type and major version of a record, and the length of its body."""
+
 _LONGEST_RECORD = HEADER_SIZE + MAX_CIPHERTEXT
 RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
@@ -209,7 +213,13 @@ class RecordLayer:
 
     def next_message(self) -> bytes | None:
         """The next whole handshake message, or None."""
-        return self._reassembly.next_message() if self._reassembly else None
+        reassembly = self._reassembly
+        if not reassembly:
+            return None
+        message = reassembly.next_message()
+        if message is None and self._gather():
+            message = reassembly.next_message()
+        return message
 
     def install_read(self, keys: TrafficKeys, epoch: str) -> None:
         """The peer's next record is under `keys`.
@@ -386,6 +396,32 @@ class RecordLayer:
             return None
         self._at = after
         return header, view[body:after]
+
+    def _gather(self) -> bool:
+        """Add to a message in the making what whole records in the clear hold of it, if anything.
+
+        Each counts as if `next_record` had given it. It could: but a peer may send a record for
+        each byte of a hello, and then a record must cost next to nothing.
+        """
+        missing = self._reassembly.missing
+        if not missing or self._partial or self._read is not None or self._trace is not None:
+            return False
+        view, at, found = self._view, self._at, bytearray()
+        end = len(view)
+        while missing > 0 and at + HEADER_SIZE < end:
+            kind, major, size = _HEADER.unpack_from(view, at)
+            after = at + HEADER_SIZE + size
+            if kind != _HANDSHAKE or major != 3 or not 0 < size <= MAX_PLAINTEXT or after > end:
+                break
+            found += view[at + HEADER_SIZE : after]
+            missing -= size
+            at = after
+        if not found:
+            return False
+        self._at = at
+        self._idle_records = 0
+        self._reassembly.add(found)
+        return True
 
     def _next_retained(self) -> tuple[bytes, Buffer] | None:
         # Only what the first record lacks is copied over; the rest stays where it was fed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.limits import Limits
@@ -33,8 +34,15 @@ class HandshakeReassembly:
         """Whether bytes wait that no message has used yet."""
         return bool(self._buffer)
 
-    def add(self, fragment: bytes) -> None:
-        """Append the content of one handshake record. Raises `ProtocolError`."""
+    @property
+    def missing(self) -> int:
+        """Bytes that the message in the making lacks; 0 while its size is not known."""
+        if not self._checked:
+            return 0
+        return _size_of(self._buffer) - len(self._buffer)
+
+    def add(self, fragment: Buffer) -> None:
+        """Append the content of handshake records. Raises `ProtocolError`."""
         self._remaining -= len(fragment)
         if self._remaining < 0:
             raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, f"over {self._limits.handshake} bytes")
@@ -45,7 +53,7 @@ class HandshakeReassembly:
         buffer = self._buffer
         if len(buffer) < HEADER_SIZE:
             return None
-        size = HEADER_SIZE + (buffer[1] << 16 | buffer[2] << 8 | buffer[3])
+        size = _size_of(buffer)
         if not self._checked:
             self._check_size(buffer[0], size)
             self._checked = True
@@ -76,3 +84,8 @@ class HandshakeReassembly:
                 Fault.HANDSHAKE_MESSAGE_TOO_LARGE,
                 f"{handshake_type_name(message_type)} of {size} bytes, {limit} are accepted",
             )
+
+
+def _size_of(message: bytearray) -> int:
+    """As its header announces it, header and all."""
+    return HEADER_SIZE + (message[1] << 16 | message[2] << 8 | message[3])
