@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
 from handclasp.connection import ClientConnection, ServerConnection
@@ -30,6 +30,7 @@ from handclasp.faults import Fault
 if TYPE_CHECKING:
     from handclasp.handshake.questions import Question
 
+Ts = TypeVarTuple("Ts")
 Connection: TypeAlias = ClientConnection | ServerConnection
 HandshakeErrorCallback: TypeAlias = Callable[[Exception, "TLSTransport"], object]
 
@@ -263,9 +264,11 @@ class Pump(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._error is not None:
             return
-        self._note_waiting_input(nbytes)
+        if self._answers:
+            self._waiting_input += nbytes
+            self.update_reading()
         with _read_buffer()[:nbytes] as data:
-            self._drive(lambda: self.connection.receive_data(data))
+            self._drive(self.connection.receive_data, data)
 
     def eof_received(self) -> bool:
         """True keeps the plain transport open for writing."""
@@ -298,6 +301,10 @@ class Pump(asyncio.BufferedProtocol):
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self.is_closing() or self.connection.failure is not None:
+            return
+        if isinstance(data, bytes) and len(data) <= _WRITE_SIZE:
+            self.connection.send_data(data)
+            self._flush()
             return
         with memoryview(data) as view, view.cast("B") as octets:
             for start in range(0, len(octets), _WRITE_SIZE):
@@ -344,14 +351,14 @@ class Pump(asyncio.BufferedProtocol):
 
     # Inside: the connection's events
 
-    def _drive(self, step: Callable[[], list[Event]]) -> None:
+    def _drive(self, step: Callable[[*Ts], list[Event]], *args: *Ts) -> None:
         """Take one step of the connection, send what it has to say, and pass its events on."""
         try:
-            events = step()
+            events = step(*args)
         except Exception as error:
             self._fail(error)
             return
-        if not self._writing_paused:
+        if self.connection.wants_to_send and not self._writing_paused:
             # Else what there is stays in the connection, where a flood of KeyUpdates costs one
             # answer and not one each, until the peer reads again.
             self._flush()
@@ -407,15 +414,11 @@ class Pump(asyncio.BufferedProtocol):
 
     def _ask(self, question: Question[object]) -> None:
         if question.pending is None:
-            self._drive(
-                lambda: self.connection.refuse(
-                    question,
-                    ConfigurationError(
-                        "DEFER is for those who drive a connection themselves; under asyncio "
-                        "a callback is a coroutine function or returns an awaitable."
-                    ),
-                )
+            error = ConfigurationError(
+                "DEFER is for those who drive a connection themselves; under asyncio "
+                "a callback is a coroutine function or returns an awaitable."
             )
+            self._drive(self.connection.refuse, question, error)
             return
         # The awaitable itself becomes the task, so that a task cancelled before its first step
         # still counts as awaited. It is the task's from here on: nobody else may close it.
@@ -431,19 +434,14 @@ class Pump(asyncio.BufferedProtocol):
             return
         self._waiting_input = 0
         if error is None:
-            self._drive(lambda: self.connection.answer(question, answer.result()))
+            self._drive(self.connection.answer, question, answer.result())
         else:
-            self._drive(lambda: self.connection.refuse(question, error))
+            self._drive(self.connection.refuse, question, error)
         self.update_reading()
 
     def _give_up_answers(self) -> None:
         for answer in list(self._answers):
             answer.cancel()
-
-    def _note_waiting_input(self, size: int) -> None:
-        if self._answers:
-            self._waiting_input += size
-            self.update_reading()
 
     # Inside: the end
 
