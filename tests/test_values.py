@@ -32,3 +32,55 @@ def test_it_says_what_it_is() -> None:
     for options in ({"frozen": False, "slots": True}, {"frozen": True, "slots": False}):
         with pytest.raises(TypeError, match="frozen"):
             value(**options)
+
+
+@value(frozen=True, slots=True)
+class Place(Point):
+    name: str = ""
+
+
+@value(frozen=True, slots=True)
+class Nothing:
+    pass
+
+
+@value(frozen=True, slots=True, repr=False, eq=False)
+class Own:
+    x: int
+
+    def __repr__(self) -> str:
+        return "my own"
+
+
+def test_all_fields_count_and_the_class_does() -> None:
+    assert Place(1, 2, name="a") == Place(1, 2, name="a") != Place(1, 2, name="b")
+    assert Place(1, 2) != Point(1, 2)
+    assert Point(1, 2) != (1, 2)
+    assert Nothing() == Nothing()
+    assert hash(Nothing()) == hash(Nothing())
+    assert Own(1) != Own(1)
+
+
+def test_what_it_shows() -> None:
+    assert repr(Place(1, 2, b"secret", "a")) == "Place(x=1, y=2, name='a')"
+    assert repr(Nothing()) == "Nothing()"
+    assert repr(Own(1)) == "my own"
+
+
+def test_a_method_of_its_own_stays() -> None:
+    @value(frozen=True, slots=True)
+    class Folded:
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Folded) and self.name.lower() == other.name.lower()
+
+        def __hash__(self) -> int:
+            return hash(self.name.lower())
+
+        def __repr__(self) -> str:
+            return self.name
+
+    assert Folded("A") == Folded("a")
+    assert len({Folded("A"), Folded("a")}) == 1
+    assert repr(Folded("A")) == "A"

@@ -51,10 +51,10 @@ from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
-from handclasp.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from handclasp import aio
+    from handclasp.trace.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
 
@@ -108,7 +108,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever does not use asyncio need not wait for it to be imported.
+    # Whoever does not use them need not wait for their import.
     if name == "aio":
         return import_module("handclasp.aio")
+    if name == "Recorder":
+        return import_module("handclasp.trace.recorder").Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,10 +10,10 @@ catalogue that the *other* side found: its advice for "the other end" is meant f
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from handclasp.faults import Blame, Fault
+from handclasp.values import value
 from handclasp.wire.iana import AlertDescription as Alert
 
 Stage = Literal["hello", "handshake", "established"]
@@ -23,7 +23,7 @@ Shown = Literal["shown", "withheld", "unasked"]
 """Whether this side showed a certificate, had none to show, or was not asked for one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Situation:
     """What one side knew when the other gave up.
 
@@ -48,7 +48,7 @@ class Situation:
     certificate: Shown = "unasked"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cause:
     """One thing that the peer may have found.
 

@@ -67,7 +67,6 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.handshake.resumable import find_resumable
-from handclasp.handshake.server import server_handshake
 from handclasp.handshake.settled import Forget, Settled, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
@@ -932,6 +931,8 @@ class ServerConnection(_Connection[ServerConfig]):
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
         if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
+        from handclasp.handshake.server import server_handshake  # Clients need none of it.
+
         super().__init__(config, is_client=False, trace=trace)
         self._begin(None)
         self._start(server_handshake(self._open_dialogue(), config))

@@ -187,8 +187,8 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    for broken in ("open", "tempfile.mkstemp", "os.replace"):
-        monkeypatch.setattr(f"handclasp.sessions.store.{broken}", full, raising=False)
+    for broken in ("handclasp.sessions.store.open", "tempfile.mkstemp", "os.replace"):
+        monkeypatch.setattr(broken, full, raising=False)
         assert store.take("key") is None
         store.put("key", numbered(2))  # Lost, and no harm done.
         monkeypatch.undo()

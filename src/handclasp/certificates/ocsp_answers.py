@@ -5,13 +5,13 @@ Both ends need it: `ocsp` judges what a peer stapled, `staple` looks after what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
+from handclasp.values import value
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -33,7 +33,7 @@ LIFE_WITHOUT_NEXT_UPDATE = timedelta(days=1)
 REPLACE = "staple a newly fetched one"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer:
     """What a response says of one certificate. It is as good as the signature on the response.
 

@@ -6,12 +6,14 @@ import binascii
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from handclasp.certificates.dane import TlsaRecord
-from handclasp.certificates.revocation import RevocationLists
-from handclasp.certificates.transparency import CtLog
 from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from handclasp.certificates.dane import TlsaRecord
+    from handclasp.certificates.revocation import RevocationLists
+    from handclasp.certificates.transparency import CtLog
 
 Profile = Literal["web", "private"]
 StapledOcsp = Literal["check", "require", "ignore"]
@@ -63,14 +65,14 @@ class CertificatePolicy:
     def __post_init__(self) -> None:
         _check_choice("profile", self.profile, ("web", "private"))
         _check_choice("stapled_ocsp", self.stapled_ocsp, ("check", "require", "ignore"))
-        _check_kind("crls", () if self.crls is None else (self.crls,), RevocationLists)
-        for name, kind in (("pins", str), ("ct_logs", CtLog), ("tlsa", TlsaRecord)):
+        for name in ("pins", "ct_logs", "tlsa"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise ConfigurationError(f"{name} must be a list, not one string.")
-            frozen = tuple(cast(Sequence[object], value))
-            _check_kind(name, frozen, kind)
-            object.__setattr__(self, name, frozen)
+            object.__setattr__(self, name, tuple(cast(Sequence[object], value)))
+        if self.crls is not None or self.ct_logs or self.tlsa:
+            self._check_kinds()
+        _check_kind("pins", self.pins, str)
         for pin in self.pins:
             _check_pin(pin)
         if type(self.max_intermediates) is not int or not 0 <= self.max_intermediates <= 16:
@@ -85,6 +87,16 @@ class CertificatePolicy:
             )
         values = [getattr(self, each.name) for each in fields(self) if each.compare]
         object.__setattr__(self, "_hash", hash(tuple(values)))
+
+    def _check_kinds(self) -> None:
+        # Most policies have nothing of the kind, and need not wait for the import.
+        from handclasp.certificates.dane import TlsaRecord
+        from handclasp.certificates.revocation import RevocationLists
+        from handclasp.certificates.transparency import CtLog
+
+        _check_kind("crls", () if self.crls is None else (self.crls,), RevocationLists)
+        _check_kind("ct_logs", self.ct_logs, CtLog)
+        _check_kind("tlsa", self.tlsa, TlsaRecord)
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x448, x25519
 
 from handclasp.crypto.secret import Secret
+from handclasp.values import value
 from handclasp.wire.iana import GroupCode, group_name
 
 Entropy = Callable[[int], bytes]
@@ -52,7 +52,7 @@ class KeyExchange(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Group:
     """A named group and its key exchange.
 
@@ -218,7 +218,7 @@ class _MlKemShare:
             raise BadShare(str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _HybridShare:
     """Two private shares, sent and agreed upon as one (RFC 9954, draft-ietf-tls-ecdhe-mlkem)."""
 
@@ -236,7 +236,7 @@ class _HybridShare:
         return Secret(first + self.second.agree(peer_share[size:]))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Hybrid:
     """Concatenation of two exchanges; each half must hold for the secret to be safe.
 

@@ -8,15 +8,15 @@ they mean the hash alone, and it still has PKCS #1 v1.5 (RFC 5246 section 7.4.1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
+from handclasp.values import value
 from handclasp.wire.iana import SignatureSchemeCode as Code
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SignatureScheme:
     """One entry of the TLS SignatureScheme registry.
 

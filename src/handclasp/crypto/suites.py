@@ -8,11 +8,11 @@ secrecy: it is how the first browsers and servers did it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
+from handclasp.values import value
 from handclasp.wire.iana import CipherSuiteCode
 
 IV_SIZE = 12
@@ -35,7 +35,7 @@ class Aead(Protocol):
     ) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CipherSuite:
     """An AEAD and a hash.
 
@@ -59,7 +59,7 @@ class CipherSuite:
     aead: Callable[[bytes], Aead]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CipherSuite12(CipherSuite):
     """A suite of TLS 1.2, which also says how the secret is agreed upon and proved.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake import client12, client13
+from handclasp.handshake import client13
 from handclasp.handshake.choosing import note_sessions
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offer import ClientOffer, client_offer
@@ -46,6 +46,8 @@ async def send_offer(
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
         hs.go_back_to_plaintext()
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
+    from handclasp.handshake import client12  # Seldom is it needed any more.
+
     return await client12.complete_client_handshake(hs, config, offer, server_hello, resumable)
 
 

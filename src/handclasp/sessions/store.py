@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -163,7 +162,7 @@ class FileSessionStore:
         Those that another one keeps meanwhile may get lost; none is ever there twice.
         """
         try:
-            descriptor, claimed = tempfile.mkstemp(prefix=_PREFIX, dir=self._path.parent)
+            descriptor, claimed = self._new_file()
         except OSError:
             return False
         os.close(descriptor)
@@ -179,6 +178,12 @@ class FileSessionStore:
         with suppress(OSError):
             os.unlink(claimed)
         return is_written
+
+    def _new_file(self) -> tuple[int, str]:
+        """Beside the file of sessions, and for its owner alone."""
+        from tempfile import mkstemp  # It brings much along, and few have a file of sessions.
+
+        return mkstemp(prefix=_PREFIX, dir=self._path.parent)
 
     @staticmethod
     def _read(path: Path) -> OrderedDict[str, list[Session]]:
@@ -197,11 +202,10 @@ class FileSessionStore:
         text = json.dumps({"sessions": content}, indent=1)
         name = ""
         try:
-            # mkstemp makes it for its owner alone, and the replacement is atomic.
-            descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=self._path.parent)
+            descriptor, name = self._new_file()
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(text + "\n")
-            os.replace(name, self._path)
+            os.replace(name, self._path)  # at once, or not at all
         except OSError:
             if name:
                 with suppress(OSError):
