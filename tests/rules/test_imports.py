@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -298,3 +299,21 @@ def test_the_only_dependency_is_cryptography() -> None:
             if isinstance(node, ast.Import):
                 names = {alias.name.partition(".")[0] for alias in node.names}
                 assert not names & OPTIONAL, f"{module.name} needs what is optional"
+
+
+SELDOM = (
+    "asyncio",
+    "tempfile",
+    "cryptography.x509",
+    "handclasp.trace.events",
+    "handclasp.handshake.server",
+    "handclasp.handshake.client12",
+    "handclasp.certificates.transparency",
+)
+
+
+def test_what_few_need_is_not_imported_at_once() -> None:
+    program = "import sys, handclasp; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "handclasp.connection" in done.stdout.split()
+    assert not set(SELDOM) & set(done.stdout.split())
