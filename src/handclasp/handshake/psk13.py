@@ -48,14 +48,23 @@ class Psk:
     session: Session | None = None
     state: SessionState | None = None
     external: PreSharedKey | None = None
+    _stages: dict[str, EarlySecret] = field(
+        default_factory=dict[str, EarlySecret], init=False, repr=False, compare=False
+    )
 
     @property
     def hash_name(self) -> str:
         return self.suite.hash_name
 
     def early_secret(self, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
-        """The first stage of the key schedule with this key, under a suite of its hash."""
-        return EarlySecret.from_psk(suite, self.key, watcher)
+        """The first stage of the key schedule with this key, under a suite of its hash.
+
+        Binder and key schedule start from the same one; a watcher is told of it each time.
+        """
+        stage = self._stages.get(suite.name) if watcher is None else None
+        if stage is None:
+            stage = self._stages[suite.name] = EarlySecret.from_psk(suite, self.key, watcher)
+        return stage
 
     def binder(
         self, transcript: Transcript, partial_hello: bytes, watcher: Watcher | None = None
