@@ -266,11 +266,12 @@ class ClientConfig(SharedConfig):
             raise ConfigurationError(
                 "fallback says that newer versions were left out: name the others in versions."
             )
-        if "TLSv1.3" not in self.versions:
-            # The default is there where this config is a copy of one for TLS 1.3.
-            if self.key_shares not in (None, DEFAULT_KEY_SHARES):
-                raise ConfigurationError("key_shares are of TLS 1.3, which versions leaves out.")
+        if isinstance(self.key_shares, _DefaultKeyShares):
+            # A copy of another config, by `dataclasses.replace`: nobody chose them.
             object.__setattr__(self, "key_shares", None)
+        if "TLSv1.3" not in self.versions:
+            if self.key_shares is not None:
+                raise ConfigurationError("key_shares are of TLS 1.3, which versions leaves out.")
             return
         if self.key_shares is None:
             object.__setattr__(self, "key_shares", _default_key_shares(self.groups))
@@ -541,8 +542,14 @@ def _fit_key_transport(config: SharedConfig) -> None:
         object.__setattr__(config, "cipher_suites", suites)
 
 
-def _default_key_shares(groups: Sequence[str]) -> tuple[str, ...]:
-    return tuple([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
+class _DefaultKeyShares(tuple[str, ...]):
+    """Those that follow from the groups, as against those that somebody named."""
+
+    __slots__ = ()
+
+
+def _default_key_shares(groups: Sequence[str]) -> _DefaultKeyShares:
+    return _DefaultKeyShares([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
 
 
 def _short_repr(config: SharedConfig) -> str:

@@ -126,3 +126,14 @@ def test_key_shares_that_nobody_chose() -> None:
     assert ClientConfig().key_shares == ("X25519MLKEM768", "X25519")
     assert ClientConfig(groups=["secp384r1", "X25519"]).key_shares == ("X25519",)
     assert ClientConfig(groups=["secp384r1", "X448"]).key_shares == ("secp384r1",)
+
+
+def test_a_copy_with_other_groups_has_other_key_shares() -> None:
+    """Unless somebody named them: then they must fit."""
+    plain, named = ClientConfig(), ClientConfig(key_shares=["X25519MLKEM768", "X25519"])
+    assert dataclasses.replace(plain, groups=["X25519", "X448"]).key_shares == ("X25519",)
+    assert dataclasses.replace(plain, versions=["TLSv1.2"]).key_shares is None
+    assert dataclasses.replace(named, alpn=["h2"]).key_shares == named.key_shares
+    for changes in ({"groups": ["X25519"]}, {"versions": ["TLSv1.2"]}):
+        with pytest.raises(ConfigurationError, match="key_shares"):
+            dataclasses.replace(named, **changes)

@@ -80,7 +80,7 @@ def test_every_suite(client_config: ClientConfig, server_config: ServerConfig, s
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_group(client_config: ClientConfig, server_config: ServerConfig, group: str) -> None:
-    client = replace(client_config, groups=[group], key_shares=None)
+    client = replace(client_config, groups=[group])
     pair = Pair(client, server_config).run()
     talk(pair)
     assert pair.client.info.group == pair.server.info.group == group
@@ -131,7 +131,7 @@ def test_a_share_at_once_beats_a_better_group(
 def test_nothing_shared(
     client_config: ClientConfig, server_config: ServerConfig, changes: Any, fault: Fault
 ) -> None:
-    client = replace(client_config, **changes, key_shares=None)
+    client = replace(client_config, **changes)
     pair = Pair(client, replace(server_config, groups=["X25519"])).run()
     refused(pair, fault)
     assert "offered:" in str(pair.server.error)

@@ -238,8 +238,8 @@ def setups() -> tuple[Setup, ...]:
             ),
             ServerConfig(credentials=raw_server, **common),
         ),
-        Setup("TLS 1.2", replace(client, key_shares=None, **only12), server),
-        Setup("TLS 1.2, client certificate", replace(shows, key_shares=None, **only12), asking),
+        Setup("TLS 1.2", replace(client, **only12), server),
+        Setup("TLS 1.2, client certificate", replace(shows, **only12), asking),
         Setup("TLS 1.2 server", client, replace(server, **only12)),
         Setup(
             "key transport",
@@ -257,7 +257,7 @@ def setups() -> tuple[Setup, ...]:
 
 
 def _resuming(client: ClientConfig, server: ServerConfig) -> list[Setup]:
-    old = replace(client, key_shares=None, versions=["TLSv1.2"])
+    old = replace(client, versions=["TLSv1.2"])
     remembering = replace(server, tickets=2, session_memory=64)
     return [
         Setup("resumed", replace(client, sessions=KnownSession(_session(client, server))), server),
@@ -312,7 +312,7 @@ def _remembered(client: ClientConfig, server: ServerConfig, other: ServerConfig)
 
 def _of_tls12(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     """What else there is in TLS 1.2: session ids, tickets, staples with key transport."""
-    old = replace(client, key_shares=None, versions=["TLSv1.2"])
+    old = replace(client, versions=["TLSv1.2"])
     plain = replace(server, credentials=material.server_without_staple(), session_memory=64)
     rsa = _rsa_credentials()
     stapled = rsa.with_staple(material.staple_for(x509.load_der_x509_certificate(rsa.chain[0])))
