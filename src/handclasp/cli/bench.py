@@ -21,19 +21,22 @@ ROW_SECONDS, QUICK_ROW_SECONDS = 3.0, 0.5
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Fewer rows and rounds: half a minute.")
+@click.option("--quick", is_flag=True, help="Fewer rows and rounds: seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--markdown", metavar="FILE", help="Write the tables as Markdown, too.")
-@click.option("--plot", metavar="FILE", help="Write a picture (SVG) of the ratios, too.")
-def command(quick: bool, as_json: bool, markdown: str | None, plot: str | None) -> None:
+@click.option("--plot", metavar="FILE", help="Write a picture (SVG) of all ratios, too.")
+@click.option("--summary-plot", metavar="FILE", help="Write a small picture of a few, too.")
+def command(
+    quick: bool, as_json: bool, markdown: str | None, plot: str | None, summary_plot: str | None
+) -> None:
     """Measure handshakes, records, sockets, memory and servers.
 
     Each stack in turn, in one run, so that only ratios are worth comparing between machines: above
     1, this library is faster than `ssl`. The floor is what the bare cryptography takes.
     """
     from handclasp.cli.benchmarks import report
-    from handclasp.cli.benchmarks.plot import to_svg
-    from handclasp.cli.benchmarks.stacks import installed_stacks
+    from handclasp.cli.benchmarks.installed import installed_stacks
+    from handclasp.cli.benchmarks.plot import every_bar, summary, to_svg
 
     stacks = list(installed_stacks())
     with tempfile.TemporaryDirectory() as directory:
@@ -41,7 +44,9 @@ def command(quick: bool, as_json: bool, markdown: str | None, plot: str | None) 
     if markdown:
         write_file(markdown, report.to_markdown(measured, stacks))
     if plot:
-        write_file(plot, to_svg(measured, "handclasp: how many times as fast as ssl"))
+        write_file(plot, to_svg(every_bar(measured), report.where(stacks)))
+    if summary_plot:
+        write_file(summary_plot, to_svg(summary(measured), report.where(stacks)))
     if as_json:
         click.echo(json.dumps(report.to_json(measured, stacks), indent=2))
     else:
@@ -80,6 +85,7 @@ def _rows(stacks: list[Stack], identities: dict[str, Identity], *, quick: bool) 
 
     ecdsa = identities["ecdsa-p256"]
     yield from handshakes.rows(stacks, identities, quick=quick)
+    yield from handshakes.side_rows(stacks, ecdsa)
     yield from records.rows(stacks, ecdsa, quick=quick)
     yield from streams.rows(Setup(ecdsa))
     if not quick:
@@ -109,8 +115,6 @@ class _Progress:
 
 
 def _print(measured: list[Measured], stacks: list[Stack]) -> None:
-    from itertools import groupby
-
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -119,25 +123,22 @@ def _print(measured: list[Measured], stacks: list[Stack]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=140)
-    told = report.about(stacks)
-    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    console.print(f"{told['cpu']}, {told['cores']} cores, Python {told['python']}: {versions}")
-    for section, group in groupby(measured, key=lambda each: each.section):
-        rows = list(group)
-        names = [stack.name for stack in stacks if any(stack.name in row.median for row in rows)]
-        if any("floor" in row.median for row in rows):
-            names.append("floor")
-        table = Table(title=report.TITLES[section], title_justify="left", box=SIMPLE)
-        table.add_column("", no_wrap=True)
-        for name in (*names, "x ssl", "target"):
-            table.add_column(name, justify="right")
-        for row in rows:
-            style = None if row.ratio is None else "green" if row.ratio >= 1 else "yellow"
-            cells = [report.shown(row, name) for name in names]
-            ratio = f"[{style}]{report.ratio(row)}[/]" if style else ""
-            table.add_row(row.name, *cells, ratio, report.target(row))
+        console = Console(width=160)
+    versions = ", ".join(f"{stack.name} {stack.version}" for stack in stacks)
+    console.print(f"{report.where(stacks)}; {versions}")
+    for told in report.tables(measured, stacks):
+        table = Table(title=told.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        for name in told.head:
+            table.add_column(name, justify="right" if name else "left", no_wrap=True)
+        for cells in told.rows:
+            for column in told.ratios:
+                if cells[column]:
+                    style = "green" if float(cells[column]) >= 1 else "yellow"
+                    cells[column] = f"[{style}]{cells[column]}[/]"
+            table.add_row(*cells)
         console.print(table)
+        for note in told.notes:
+            console.print(f"  {note}", style="dim")
 
 
 def write_file(path: str, text: str) -> None:

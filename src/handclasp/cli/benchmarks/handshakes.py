@@ -2,16 +2,25 @@
 
 Each stack connects with itself. Full handshakes never resume, though tickets are issued and taken;
 resumed ones use each ticket once, the one that the connection before brought. Each connection is
-new, and let go of before the next.
+new, and let go of before the next. What one side takes of it is the sum of its own calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
-from handclasp.cli.benchmarks.measure import Action, Row
-from handclasp.cli.benchmarks.stacks import Factory, Identity, Setup, Stack, handshake
+from handclasp.cli.benchmarks.measure import Action, Clock, Row, Timed
+from handclasp.cli.benchmarks.stacks import (
+    End,
+    Factory,
+    Identity,
+    Setup,
+    Stack,
+    connect_ends,
+    handshake,
+)
 
 KEY_TYPES = ("ecdsa-p256", "rsa-2048", "ed25519")
 GROUPS = ("X25519", "secp256r1", "X25519MLKEM768")
@@ -19,6 +28,11 @@ GROUPS = ("X25519", "secp256r1", "X25519MLKEM768")
 _FULL_TARGETS = {"ecdsa-p256": 1.6, "rsa-2048": 1.35, "ed25519": 1.6}
 _HYBRID_TARGET = 1.15
 _RESUMED_TARGET = 2.0
+_PYOPENSSL_TARGET = 1.1
+"""Of TLS 1.3 and of what is resumed, as there is one for `ssl`."""
+
+Side = Literal["client", "server"]
+T = TypeVar("T")
 
 
 def rows(
@@ -40,6 +54,19 @@ def rows(
         yield _resumed(stacks, setup)
 
 
+def side_rows(stacks: Sequence[Stack], identity: Identity) -> Iterator[Row]:
+    """What the client and the server take of a handshake of TLS 1.3, full and resumed."""
+    for resumes in (False, True):
+        for group in GROUPS[:2]:
+            setup = Setup(identity, group=group, resumes=resumes)
+            factories = _factories(stacks, setup)
+            kind = "resumed" if resumes else f"full, {identity.key_type}"
+            for side in ("client", "server"):
+                actions = {name: OneSide(each, side) for name, each in factories.items()}
+                name = f"{side}, v1.3 {kind}, {group}"
+                yield Row("sides", name, actions, in_this_thread=True)
+
+
 def _of_tls12(identity: Identity, group: str, *, resumes: bool = False) -> Setup:
     kind = "RSA" if identity.key_type.startswith("rsa") else "ECDSA"
     suite = f"TLS_ECDHE_{kind}_WITH_AES_256_GCM_SHA384"
@@ -47,36 +74,44 @@ def _of_tls12(identity: Identity, group: str, *, resumes: bool = False) -> Setup
 
 
 def _full(stacks: Sequence[Stack], setup: Setup) -> Row:
-    actions = _actions(stacks, setup)
+    factories = _factories(stacks, setup)
     if setup.group == "X25519MLKEM768":
         # `ssl` has no such group here: it is compared with its own X25519, as targets say.
-        actions |= _actions(stacks, Setup(setup.identity), only="ssl")
-    target = None
+        library = [stack for stack in stacks if stack.name == "ssl"]
+        factories |= _factories(library, Setup(setup.identity))
+    targets = {}
     if setup.version == "TLSv1.3":
         target = _FULL_TARGETS[setup.identity.key_type]
         if setup.group == "X25519MLKEM768":
             target = min(target, _HYBRID_TARGET)
+        targets = {"ssl": target, "pyOpenSSL": _PYOPENSSL_TARGET}
     name = f"{setup.version[3:]} full, {setup.identity.key_type}, {setup.group}"
-    return Row("handshakes", name, actions, _primitives(setup), target, in_this_thread=True)
+    return _row(name, factories, _primitives(setup), targets)
 
 
 def _resumed(stacks: Sequence[Stack], setup: Setup) -> Row:
-    actions = _actions(stacks, setup)
+    targets = {"ssl": _RESUMED_TARGET, "pyOpenSSL": _PYOPENSSL_TARGET}
     name = f"{setup.version[3:]} resumed, {setup.group}"
-    return Row("handshakes", name, actions, None, _RESUMED_TARGET, in_this_thread=True)
+    return _row(name, _factories(stacks, setup), None, targets)
 
 
-def _actions(stacks: Sequence[Stack], setup: Setup, only: str = "") -> dict[str, Action]:
-    actions: dict[str, Action] = {}
-    for stack in stacks:
-        if not stack.fits(setup) or (only and stack.name != only):
-            continue
-        factory = stack.factory(setup)
+def _row(
+    name: str, factories: dict[str, Factory], floor: Action | None, targets: dict[str, float]
+) -> Row:
+    actions: dict[str, Timed] = {stack: _repeated(each) for stack, each in factories.items()}
+    # A target against what cannot do the row would only confuse.
+    met = {stack: target for stack, target in targets.items() if stack in actions}
+    return Row("handshakes", name, actions, floor, met, in_this_thread=True)
+
+
+def _factories(stacks: Sequence[Stack], setup: Setup) -> dict[str, Factory]:
+    """Of each stack that can do it, with a session where there is something to resume."""
+    factories = {stack.name: stack.factory(setup) for stack in stacks if stack.fits(setup)}
+    for name, factory in factories.items():
         handshake(factory)
-        if setup.resumes and not handshake(factory)[0].is_resumed and stack.name != "pyOpenSSL":
-            raise RuntimeError(f"{stack.name} did not resume")
-        actions[stack.name] = _repeated(factory)
-    return actions
+        if handshake(factory)[0].is_resumed not in (setup.resumes, None):
+            raise RuntimeError(f"{name} did {'not resume' if setup.resumes else 'resume'}")
+    return factories
 
 
 def _repeated(factory: Factory) -> Action:
@@ -84,6 +119,49 @@ def _repeated(factory: Factory) -> Action:
         handshake(factory)  # What it gives is not kept: freeing it is part of the work.
 
     return Action(run)
+
+
+@dataclass(frozen=True, slots=True)
+class OneSide:
+    """Whole handshakes, of which one side counts."""
+
+    factory: Factory
+    side: Side
+
+    def seconds(self, clock: Clock) -> float:
+        ends = {
+            "client": ClockedEnd(self.factory.client, clock),
+            "server": ClockedEnd(self.factory.server, clock),
+        }
+        connect_ends(ends["client"], ends["server"])
+        return ends[self.side].let_go()
+
+
+class ClockedEnd:
+    """An end, and the seconds spent in making it, in its exchanges and in freeing it."""
+
+    def __init__(self, make: Callable[[], End], clock: Clock) -> None:
+        self._clock = clock
+        self._seconds = 0.0
+        self._ends = [self._clocked(make)]
+
+    def exchange(self, data: bytes) -> bytes:
+        return self._clocked(lambda: self._ends[0].exchange(data))
+
+    @property
+    def is_complete(self) -> bool:
+        return self._ends[0].is_complete
+
+    def let_go(self) -> float:
+        """Free the end, and tell the seconds."""
+        self._clocked(self._ends.clear)
+        return self._seconds
+
+    def _clocked(self, call: Callable[[], T]) -> T:
+        started = self._clock()
+        given = call()
+        self._seconds += self._clock() - started
+        return given
 
 
 def _primitives(setup: Setup) -> Action | None:

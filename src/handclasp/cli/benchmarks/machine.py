@@ -71,10 +71,10 @@ def memory(identity: Identity, connections: int = IDLE_CONNECTIONS) -> Measured:
         used[name] = told["bytes"] / 1024
     return Measured(
         "memory",
-        f"an end of an idle connection, of {connections} connections",
+        f"an end of one of {connections} idle connections",
         used,
         used,
-        target=1 / MEMORY_TARGET,
+        targets={"ssl": 1 / MEMORY_TARGET},
         unit="KB",
         rounds=1,
     )
@@ -86,7 +86,7 @@ def throughput(identity: Identity, seconds: float = LOAD_SECONDS) -> Iterator[Me
         rates = {name: _rate(name, workers, identity, seconds) for name in ("handclasp", "ssl")}
         yield Measured(
             "servers",
-            f"full handshakes a second, {workers} process{'es' * (workers - 1)}, {CLIENTS} clients",
+            f"full handshakes a second, {workers} process{'es' * (workers - 1)}",
             rates,
             rates,
             unit="1/s",

@@ -7,13 +7,28 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 MIN_ROUNDS = 30
-"""Measurements of each stack in each row, at least."""
+"""Measurements in each row, at least, of this library and of what it is compared with."""
+FEW_ROUNDS = 5
+"""Measurements of another stack that takes `SLOW` times as long as any of these."""
+SLOW = 3
 
+COMPARED = ("ssl", "pyOpenSSL")
+"""The stacks with which this library is compared, the first of them in every row."""
+
+Clock = Callable[[], float]
 Prepare = Callable[[], Any]
 Run = Callable[[Any], object]
+
+
+class Timed(Protocol):
+    """What one stack does in a row, and what is measured of it."""
+
+    def seconds(self, clock: Clock) -> float:
+        """Do it once, and tell how long it took."""
+        ...
 
 
 def nothing() -> None:
@@ -22,10 +37,16 @@ def nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one stack does in a row. `prepare` is not timed; what it gives is handed to `run`."""
+    """Work all of which counts. `prepare` does not; what it gives is handed to `run`."""
 
     run: Run
     prepare: Prepare = nothing
+
+    def seconds(self, clock: Clock) -> float:
+        given = self.prepare()
+        started = clock()
+        self.run(given)
+        return clock() - started
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +55,42 @@ class Row:
 
     Attributes:
         section, name: where it stands, and what is done.
-        actions: by the stack's name; "handclasp" and "ssl" are compared.
+        actions: by the stack's name; "handclasp" is compared with those of `COMPARED`.
         floor: the bare primitive calls that nothing can do without, if there is such a thing.
-        target: how many times as fast as `ssl` this should be, where a target was set.
+        targets: how many times as fast as one of `COMPARED` this should be, where that was set.
         in_this_thread: whether all work is done here, so that its processor time can be taken:
             other load on the machine then counts for nothing.
     """
 
     section: str
     name: str
-    actions: Mapping[str, Action]
+    actions: Mapping[str, Timed]
     floor: Action | None = None
-    target: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict[str, float])
     in_this_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out for a row, in microseconds by stack; "floor" is among them.
-
-    `ratio` is the time of `ssl` over that of handclasp: above 1, handclasp is faster.
-    """
+    """What came out for a row, in microseconds by stack; "floor" is among them."""
 
     section: str
     name: str
     median: Mapping[str, float]
     best: Mapping[str, float]
-    target: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict[str, float])
     unit: str = "us"
     more_is_better: bool = False
     rounds: int = 0
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def ratio(self) -> float | None:
-        own, other = self.median.get("handclasp"), self.median.get("ssl")
+        """How this library does beside `ssl`."""
+        return self.ratio_to("ssl")
+
+    def ratio_to(self, stack: str) -> float | None:
+        """The time of a stack over that of handclasp: above 1, handclasp is faster."""
+        own, other = self.median.get("handclasp"), self.median.get(stack)
         if not own or not other:
             return None
         return own / other if self.more_is_better else other / own
@@ -81,8 +103,12 @@ class Measured:
             "unit": self.unit,
             "median": {name: round(value, 3) for name, value in self.median.items()},
             "best": {name: round(value, 3) for name, value in self.best.items()},
-            "ratio": None if self.ratio is None else round(self.ratio, 3),
-            "target": self.target,
+            "ratios": {
+                stack: round(ratio, 3)
+                for stack in COMPARED
+                if (ratio := self.ratio_to(stack)) is not None
+            },
+            "targets": dict(self.targets),
             "rounds": self.rounds,
         }
 
@@ -92,34 +118,34 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
 
     Args:
         rounds: how many rounds there are to be.
-        seconds: for the whole row; what is slow gets fewer rounds, `MIN_ROUNDS` at least.
+        seconds: for the whole row; what is slow gets fewer rounds, `MIN_ROUNDS` at least. A stack
+            that is slow beside the others comes after them: it would take their caches away.
     """
     actions = dict(row.actions)
     if row.floor is not None:
         actions["floor"] = row.floor
-    times: dict[str, list[float]] = {name: [] for name in actions}
-    order = list(actions)
-    for name in order:  # What is imported and cached once is no part of it.
-        for _ in range(3):
-            actions[name].run(actions[name].prepare())
     clock = time.thread_time if row.in_this_thread else time.perf_counter
+    # What is imported and cached once is no part of it.
+    first = {name: min(each.seconds(clock) for _ in range(3)) for name, each in actions.items()}
+    limit = SLOW * max(took for name, took in first.items() if name in ("handclasp", *COMPARED))
+    order = [name for name in actions if first[name] <= limit]
+    slow = [name for name in actions if name not in order]
+    times: dict[str, list[float]] = {name: [] for name in actions}
     deadline = time.perf_counter() + seconds
     gc.collect()
     done = 0
     while done < rounds and (done < MIN_ROUNDS or time.perf_counter() < deadline):
         for name in order:
-            action = actions[name]
-            given = action.prepare()
-            started = clock()
-            action.run(given)
-            times[name].append((clock() - started) * 1e6)
+            times[name].append(actions[name].seconds(clock) * 1e6)
         order.append(order.pop(0))
         done += 1
+    for name in slow:
+        times[name] = [actions[name].seconds(clock) * 1e6 for _ in range(FEW_ROUNDS)]
     return Measured(
         row.section,
         row.name,
         {name: statistics.median(values) for name, values in times.items()},
         {name: min(values) for name, values in times.items()},
-        row.target,
+        row.targets,
         rounds=done,
     )

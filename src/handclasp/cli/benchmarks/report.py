@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from handclasp.cli.benchmarks.measure import Measured
+from handclasp.cli.benchmarks.measure import COMPARED, Measured
 from handclasp.cli.benchmarks.stacks import Stack
 
 TITLES = {
     "handshakes": "Handshakes, both ends in memory",
+    "sides": "What one side takes of a handshake",
     "records": "Records, in memory, per side",
     "streams": "Over sockets",
     "start": "To be ready",
@@ -31,9 +33,18 @@ def about(stacks: Sequence[Stack]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {stack.name: stack.version for stack in stacks},
+        "notes": {stack.name: stack.note for stack in stacks if stack.note},
         "cryptography": _openssl_of_cryptography(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
+
+
+def where(stacks: Sequence[Stack]) -> str:
+    """The machine and the interpreter in a line, and what is in it."""
+    told = about(stacks)
+    return (
+        f"{told['cpu']}, {told['cores']} cores, Python {told['python']}, {told['versions']['ssl']}"
+    )
 
 
 def to_json(measured: Sequence[Measured], stacks: Sequence[Stack]) -> dict[str, Any]:
@@ -44,17 +55,51 @@ def to_json(measured: Sequence[Measured], stacks: Sequence[Stack]) -> dict[str, 
 def to_markdown(measured: Sequence[Measured], stacks: Sequence[Stack]) -> str:
     """The tables of the run, a section each."""
     lines: list[str] = []
-    for section, group in groupby(measured, key=lambda each: each.section):
-        rows = list(group)
-        names = [stack.name for stack in stacks if any(stack.name in row.median for row in rows)]
-        head = ["", *names, *(["floor"] if any("floor" in row.median for row in rows) else [])]
-        lines += ["", f"### {TITLES[section]}", ""]
-        lines.append(f"| {' | '.join([*head, 'x ssl', 'target'])} |")
-        lines.append(f"|---|{'---:|' * (len(head) + 1)}")
-        for row in rows:
-            cells = [row.name, *[shown(row, name) for name in head[1:]]]
-            lines.append(f"| {' | '.join([*cells, ratio(row), target(row)])} |")
+    for table in tables(measured, stacks):
+        lines += ["", f"### {table.title}", ""]
+        lines.append(f"| {' | '.join(table.head)} |")
+        lines.append(f"|---|{'---:|' * (len(table.head) - 1)}")
+        lines += [f"| {' | '.join(cells)} |" for cells in table.rows]
+        lines += ["", *table.notes] if table.notes else []
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A section of the run, as text. `ratios` are the columns that have those."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    ratios: list[int]
+    notes: list[str]
+
+
+def tables(measured: Sequence[Measured], stacks: Sequence[Stack]) -> Iterator[Table]:
+    """A table for each section: what each stack took, then what this library is compared with."""
+    for section, group in groupby(measured, key=lambda each: each.section):
+        yield _table(section, list(group), stacks)
+
+
+def _table(section: str, rows: Sequence[Measured], stacks: Sequence[Stack]) -> Table:
+    told = [stack for stack in stacks if any(stack.name in row.median for row in rows)]
+    names = [stack.name for stack in told]
+    if any("floor" in row.median for row in rows):
+        names.append("floor")
+    columns = [("", [row.name for row in rows])]
+    columns += [(name, [shown(row, name) for row in rows]) for name in names]
+    ratios: list[int] = []
+    for other in COMPARED:
+        if other in names:
+            ratios.append(len(columns))
+            columns.append((f"x {other}", [_number(row.ratio_to(other)) for row in rows]))
+            if any(other in row.targets for row in rows):
+                columns.append(("target", [_number(row.targets.get(other)) for row in rows]))
+    head = [title for title, _ in columns]
+    lines = [list(line) for line in zip(*(cells for _, cells in columns), strict=True)]
+    notes = [f"{stack.name} {stack.note}." for stack in told if stack.note]
+    # What a stack leaves out, it leaves out of handshakes.
+    return Table(TITLES[section], head, lines, ratios, [] if section == "records" else notes)
 
 
 def shown(row: Measured, name: str) -> str:
@@ -69,13 +114,8 @@ def shown(row: Measured, name: str) -> str:
     return f"{value:.1f} µs" if value < 100 else f"{value:.0f} µs"
 
 
-def ratio(row: Measured) -> str:
-    """How many times as fast as `ssl`, or how many times less it takes."""
-    return "" if row.ratio is None else f"{row.ratio:.2f}"
-
-
-def target(row: Measured) -> str:
-    return "" if row.target is None else f"{row.target:.2f}"
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _cpu() -> str:

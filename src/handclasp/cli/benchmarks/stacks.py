@@ -8,8 +8,6 @@ cannot be set (`ssl` has no way to choose the suites of TLS 1.3, `rtls` none for
 from __future__ import annotations
 
 import importlib
-import ssl
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +72,8 @@ class Setup:
     resumes: bool = False
 
 
-class End(Protocol):
-    """One end of a connection."""
+class Handshaking(Protocol):
+    """One end of a connection, as far as its handshake needs it."""
 
     def exchange(self, data: bytes) -> bytes:
         """Take what came in, and give what goes out."""
@@ -83,8 +81,15 @@ class End(Protocol):
 
     @property
     def is_complete(self) -> bool: ...
+
+
+class End(Handshaking, Protocol):
+    """One end of a connection."""
+
     @property
-    def is_resumed(self) -> bool: ...
+    def is_resumed(self) -> bool | None:
+        """None where the stack does not tell."""
+        ...
 
     def write(self, data: bytes) -> bytes:
         """What goes out for `data`."""
@@ -103,8 +108,11 @@ class Factory(Protocol):
 
 
 class Stack(Protocol):
+    """A library. `note` says what it leaves out of the work that the others do."""
+
     name: str
     version: str
+    note: str
 
     def fits(self, setup: Setup) -> bool:
         """Whether this stack can agree on just that."""
@@ -120,7 +128,7 @@ def handshake(factory: Factory) -> tuple[End, End]:
     return client, server
 
 
-def connect_ends(client: End, server: End) -> None:
+def connect_ends(client: Handshaking, server: Handshaking) -> None:
     """Carry flights to and fro until both ends are done, tickets included."""
     to_server = client.exchange(b"")
     while to_server:
@@ -130,27 +138,12 @@ def connect_ends(client: End, server: End) -> None:
         raise RuntimeError("the handshake did not complete")
 
 
-def installed_stacks() -> Iterator[Stack]:
-    """This library, `ssl`, and what else can be imported."""
-    yield Handclasp()
-    yield StandardLibrary("ssl", ssl, ssl.OPENSSL_VERSION)
-    for name in ("OpenSSL", "rtls"):
-        try:
-            module = importlib.import_module("OpenSSL.SSL" if name == "OpenSSL" else name)
-        except ImportError:
-            continue
-        if name == "OpenSSL":
-            told = module.SSLeay_version(module.SSLEAY_VERSION).decode()
-            yield PyOpenSsl("pyOpenSSL", module, told)
-        else:
-            yield StandardLibrary(name, module, "rustls")
-
-
 class Handclasp:
     """This library."""
 
     name: str = "handclasp"
     version: str = __version__
+    note: str = ""
 
     def fits(self, setup: Setup) -> bool:
         return True
@@ -240,6 +233,8 @@ class OwnEnd:
 
 class StandardLibrary:
     """`ssl`, and what has its surface."""
+
+    note = ""
 
     def __init__(self, name: str, module: Any, version: str) -> None:
         self.name = name
@@ -341,7 +336,9 @@ class LibraryEnd:
 
 
 class PyOpenSsl:
-    """pyOpenSSL, on the OpenSSL that cryptography brings. It does not check the server's name."""
+    """pyOpenSSL, on the OpenSSL that cryptography brings."""
+
+    note = "does not check the server's name"
 
     def __init__(self, name: str, module: Any, version: str) -> None:
         self.name = name
@@ -362,7 +359,7 @@ class PyOpenSslFactory:
     def __init__(self, module: Any, setup: Setup) -> None:
         self._module = module
         self._resumes = setup.resumes
-        self.session: Any = None
+        self._last: Any = None
         self._client = module.Context(module.TLS_CLIENT_METHOD)
         self._client.get_cert_store().add_cert(_certificate(setup.identity.ca_pem))
         self._client.set_verify(module.VERIFY_PEER)
@@ -386,23 +383,27 @@ class PyOpenSslFactory:
         connection = self._module.Connection(self._client, None)
         connection.set_tlsext_host_name(NAME.encode())
         connection.set_connect_state()
-        if self._resumes and self.session is not None:
-            connection.set_session(self.session)
-        return PyOpenSslEnd(self._module, connection, self)
+        if self._last is not None:
+            # OpenSSL never resumes what ended without a word, as all connections here do.
+            self._last.set_shutdown(self._module.SENT_SHUTDOWN | self._module.RECEIVED_SHUTDOWN)
+            connection.set_session(self._last.get_session())
+        if self._resumes:
+            self._last = connection
+        return PyOpenSslEnd(self._module, connection, reads_tickets=True)
 
     def server(self) -> PyOpenSslEnd:
         connection = self._module.Connection(self._server, None)
         connection.set_accept_state()
-        return PyOpenSslEnd(self._module, connection, None)
+        return PyOpenSslEnd(self._module, connection, reads_tickets=False)
 
 
 class PyOpenSslEnd:
-    def __init__(self, module: Any, connection: Any, client: PyOpenSslFactory | None) -> None:
+    def __init__(self, module: Any, connection: Any, *, reads_tickets: bool) -> None:
         self._wants_read = module.WantReadError
-        self._client = client
+        self._reads_tickets = reads_tickets
         self.connection = connection
         self.is_complete = False
-        self.is_resumed = False
+        self.is_resumed = None
 
     def exchange(self, data: bytes) -> bytes:
         if data:
@@ -411,11 +412,9 @@ class PyOpenSslEnd:
             with suppress(self._wants_read):
                 self.connection.do_handshake()
                 self.is_complete = True
-        elif self._client is not None:
+        elif self._reads_tickets:
             with suppress(self._wants_read):
                 self.connection.recv(1)
-        if self._client is not None and self.is_complete:
-            self._client.session = self.connection.get_session()
         return self._take()
 
     def write(self, data: bytes) -> Any:
