@@ -156,31 +156,31 @@ class Protection13:
         """`content` as records of `fragment_size` bytes each, written in place into one buffer."""
         total = len(content)
         count = -(-total // fragment_size)
+        sequence, iv, aead = self.sequence, self._iv, self._aead
+        if sequence > _SEQUENCE_END - count:
+            raise ProtocolError(Fault.KEY_EXHAUSTED)
+        self.sequence = sequence + count
         sealed = bytearray(total + count * (HEADER_SIZE + _OVERHEAD))
         out = memoryview(sealed)
-        # One buffer for what is sealed, as all but the last record are of one size.
-        inner = memoryview(bytearray(fragment_size + 1))
-        inner[fragment_size] = content_type
-        at = 0
+        # One header and one buffer for what is sealed, as all but the last record are of one size.
+        size, at = 0, 0
+        header, inner = b"", memoryview(bytearray(fragment_size + 1))
         for start in range(0, total, fragment_size):
-            size = min(fragment_size, total - start)
-            if size < fragment_size:
+            piece = content[start : start + fragment_size]
+            if len(piece) != size:
+                size = len(piece)
+                header = _OUTER_HEADER + (size + _OVERHEAD).to_bytes(2, "big")
+                inner = inner[: size + 1]
                 inner[size] = content_type
-            inner[:size] = content[start : start + size]
-            header = _OUTER_HEADER + (size + _OVERHEAD).to_bytes(2, "big")
+            inner[:size] = piece
             body = at + HEADER_SIZE
             after = body + size + _OVERHEAD
             out[at:body] = header
-            self._aead.encrypt_into(self._nonce(), inner[: size + 1], header, out[body:after])
+            nonce = (iv ^ sequence).to_bytes(IV_SIZE, "big")
+            aead.encrypt_into(nonce, inner, header, out[body:after])
+            sequence += 1
             at = after
         return sealed
-
-    def _nonce(self) -> bytes:
-        sequence = self.sequence
-        if sequence >= _SEQUENCE_END:
-            raise ProtocolError(Fault.KEY_EXHAUSTED)
-        self.sequence = sequence + 1
-        return (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
 
 
 def split_inner_plaintext(inner: bytes, limit: int) -> tuple[int, bytes]:
