@@ -32,7 +32,7 @@ from handclasp.errors import (
     TLSError,
     TruncationError,
 )
-from handclasp.events import DataReceived
+from handclasp.events import DataReceived, KeysUpdated
 from handclasp.handshake.questions import DEFER
 
 MEGABYTE = 1024 * 1024
@@ -916,6 +916,27 @@ def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
         connection.send_data(b"done")
         right.sendall(connection.data_to_send())
         assert reader.result() == b"done"
+        client.close()
+
+
+def test_what_a_reader_owes_leaves_with_the_next_read(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """The reader need not wait for it: there is always more to read."""
+    with plain_pair() as (left, right), StuffedSocket(fileno=left.detach()) as sock:
+        hand = Aside(lambda: HandServer(right, server_config).establish())
+        sock.settimeout(20)
+        client = wrap_client(sock, client_config, server_name="localhost")
+        connection = hand.result().connection
+        sock.stuffed = True
+        connection.update_keys(request_peer=True)
+        for data in (b"one", b"two"):
+            connection.send_data(data)
+            right.sendall(connection.data_to_send())
+            select.select([sock], [], [], 20)
+            assert client.recv(10) == data
+            sock.stuffed = False
+        assert connection.receive_data(right.recv(MEGABYTE)) == [KeysUpdated()]
         client.close()
 
 

@@ -169,6 +169,21 @@ def test_empty_data_with_data_between(meet: Meet) -> None:
     assert encounter.run().error is None
 
 
+def test_data_in_a_read_of_its_own_is_between(meet: Meet) -> None:
+    encounter = meet()
+    for _ in range(3):
+        for _ in range(Limits().records_without_progress):
+            encounter.peer.send_data(b"")
+        assert encounter.run().error is None
+        encounter.peer.send_data(b"x")
+        assert encounter.run().error is None
+    for _ in range(3):
+        update(encounter, LIMIT)
+        assert encounter.run().error is None
+        encounter.peer.send_data(b"x")
+        assert encounter.run().error is None
+
+
 def test_change_cipher_spec_flood(server_config: ServerConfig, meet_server: Meet) -> None:
     encounters = (
         Encounter(ServerConnection(server_config), ScriptedClient(order=())),
