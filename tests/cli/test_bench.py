@@ -63,14 +63,14 @@ def test_each_stack_takes_part_in_each_round_and_prepares_untimed() -> None:
     def action(name: str) -> Action:
         return Action(lambda given: told.append(f"{name}{given}"), lambda: len(told))
 
-    row = Row("records", "a row", {"handclasp": action("h"), "ssl": action("s")}, action("f"))
-    result = measure(row, rounds=40, seconds=0.0)
-    assert result.rounds == MIN_ROUNDS
+    actions = {"handclasp": action("h"), "ssl": action("s")}
+    result = measure(Row("records", "a row", actions, action("f"), in_a_row=2), 40, 0.0)
+    assert result.rounds == 2 * MIN_ROUNDS
     assert set(result.median) == {"handclasp", "ssl", "floor"}
     assert all(result.best[name] <= value for name, value in result.median.items())
     rounds = [each[0] for each in told[9:]]
-    assert rounds[:9] == list("hsfsfhfhs")
-    assert len(rounds) == 3 * MIN_ROUNDS
+    assert rounds[:18] == list("hhssffssffhhffhhss")
+    assert len(rounds) == 3 * 2 * MIN_ROUNDS
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Taking:
 
 def test_a_slow_stack_comes_last_and_only_a_few_times() -> None:
     actions = {"handclasp": Taking(1), "ssl": Taking(5), "fast": Taking(14), "slow": Taking(16)}
-    result = measure(Row("records", "a row", actions), rounds=40, seconds=0.0)
+    result = measure(Row("records", "a row", actions, in_a_row=1), rounds=40, seconds=0.0)
     warm = 3
     assert actions["ssl"].times == actions["fast"].times == MIN_ROUNDS + warm
     assert actions["slow"].times == FEW_ROUNDS + warm

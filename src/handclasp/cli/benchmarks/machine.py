@@ -60,6 +60,7 @@ def config_rows() -> Iterator[Row]:
             "ssl": Action(lambda _: _python("import socket, ssl")),
         },
         floor=Action(lambda _: _python("pass")),
+        in_a_row=1,
     )
 
 

@@ -15,6 +15,9 @@ FEW_ROUNDS = 5
 """Measurements of another stack that takes `SLOW` times as long as any of these."""
 SLOW = 3
 
+IN_A_ROW = 5
+"""Measurements of a stack one after the other, in each round."""
+
 COMPARED = ("ssl", "pyOpenSSL")
 """The stacks with which this library is compared, the first of them in every row."""
 
@@ -60,6 +63,8 @@ class Row:
         targets: how many times as fast as one of `COMPARED` this should be, where that was set.
         in_this_thread: whether all work is done here, so that its processor time can be taken:
             other load on the machine then counts for nothing.
+        in_a_row: how often a stack has its turn before the next one: in use, the processor's caches
+            hold what one of them needs, and not what all of them do.
     """
 
     section: str
@@ -68,6 +73,7 @@ class Row:
     floor: Action | None = None
     targets: Mapping[str, float] = field(default_factory=dict[str, float])
     in_this_thread: bool = False
+    in_a_row: int = IN_A_ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ class Measured:
 
 
 def measure(row: Row, rounds: int, seconds: float) -> Measured:
-    """Every stack once a round, the next one first each time.
+    """Every stack a few times each round, the next one first each time.
 
     Args:
         rounds: how many rounds there are to be.
@@ -136,7 +142,7 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
     done = 0
     while done < rounds and (done < MIN_ROUNDS or time.perf_counter() < deadline):
         for name in order:
-            times[name].append(actions[name].seconds(clock) * 1e6)
+            times[name] += [actions[name].seconds(clock) * 1e6 for _ in range(row.in_a_row)]
         order.append(order.pop(0))
         done += 1
     for name in slow:
@@ -147,5 +153,5 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
         {name: statistics.median(values) for name, values in times.items()},
         {name: min(values) for name, values in times.items()},
         row.targets,
-        rounds=done,
+        rounds=done * row.in_a_row,
     )
