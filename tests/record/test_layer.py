@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from array import array
 from collections.abc import Callable
 
 import pytest
@@ -1009,6 +1010,29 @@ def test_opened_ahead_comes_first() -> None:
     assert records.has_more
     assert pull(records, bytes(rest)) == [(ALERT, b"\1\0"), (APPLICATION_DATA, b"b")]
     assert not records.has_more
+
+
+@pytest.mark.parametrize("size", [3, 2**13, 2**14])
+def test_a_buffer_of_other_items_than_bytes_is_read_as_bytes(size: int) -> None:
+    stream = b"".join([sealed(bytes(size) + b"\x17", number) for number in range(8)])
+    records, into = reading_data(), list[bytes | bytearray | memoryview]()
+    end = len(stream) // 4 * 4 - 4
+    rest = records.open_data(memoryview(array("I", stream[:end])), into)
+    assert into == [bytes(size)] * 7
+    assert pull(records, bytes(rest) + stream[end:]) == [(APPLICATION_DATA, bytes(size))]
+
+
+@pytest.mark.parametrize("fast", ["open_one", "open_data"])
+def test_data_of_the_fast_ways_is_progress(fast: str) -> None:
+    records = reading_data(Limits(records_without_progress=2))
+    records.settle()
+    for sequence in range(0, 30, 3):
+        assert pull(records, sealed(b"\x17", sequence) + sealed(b"\x17", sequence + 1)) == []
+        data = sealed(b"x\x17", sequence + 2)
+        if fast == "open_one":
+            assert records.open_one(data) == b"x"
+        else:
+            assert not records.open_data(data, [])
 
 
 def test_with_something_retained_nothing_overtakes_it() -> None:

@@ -152,10 +152,11 @@ class RecordLayer:
         read = self._data_read
         if read is None or read.sequence >= self._worn_read:
             return data
-        used, self._ahead = read.open_data(data, self._read_limit, into)
+        view = memoryview(data).cast("B")
+        used, self._ahead = read.open_data(view, self._read_limit, into)
         if into:
             self._idle_records = 0
-        return b"" if used == len(data) else memoryview(data)[used:]
+        return view[used:]
 
     @property
     def has_more(self) -> bool:
