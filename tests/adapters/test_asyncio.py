@@ -701,6 +701,32 @@ def test_closing_the_server_ends_handshakes_in_progress(server_config: ServerCon
     run(main())
 
 
+def test_a_failure_of_this_side_while_sending_is_told_to_the_peer(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    is_bad = False
+
+    def padding(size: int) -> int:
+        if is_bad:
+            raise ValueError(size)
+        return 0
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with pytest.raises(PeerAlertError, match="internal_error"):
+            await reader.read()
+
+    async def main() -> None:
+        nonlocal is_bad
+        async with serving(hears, server_config) as port:
+            _, writer = await open_local(port, replace(client_config, record_padding=padding))
+            is_bad = True
+            with pytest.raises(ProtocolError, match="record_padding"):
+                writer.write(b"late")
+            await close(writer)
+
+    run(main())
+
+
 def test_serve_forever_ends_when_cancelled_and_when_closed(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:

@@ -14,6 +14,7 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -559,6 +560,26 @@ def test_makefile_modes(pair: tuple[TLSSocket, TLSSocket]) -> None:
 
 
 # The end
+
+
+@pytest.mark.parametrize("sends", [lambda tls: tls.sendall(b"late"), TLSSocket.update_keys])
+def test_a_failure_of_this_side_while_sending_is_told_to_the_peer(
+    client_config: ClientConfig, server_config: ServerConfig, sends: Callable[[TLSSocket], None]
+) -> None:
+    is_bad = False
+
+    def padding(size: int) -> int:
+        if is_bad:
+            raise ValueError(size)
+        return 0
+
+    config = replace(client_config, record_padding=padding)
+    with tls_pair(config, server_config) as (client, server):
+        is_bad = True
+        with pytest.raises(ProtocolError, match="record_padding"):
+            sends(client)
+        with pytest.raises(PeerAlertError, match="internal_error"):
+            server.recv(1)
 
 
 def test_half_close_leaves_the_other_half_open(pair: tuple[TLSSocket, TLSSocket]) -> None:

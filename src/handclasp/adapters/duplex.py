@@ -121,6 +121,9 @@ class Duplex:
                     self._seal_and_push_pieces(octets, deadline)
         except (BrokenPipeError, ConnectionResetError) as error:
             self._raise_what_the_peer_said(error)
+        except TLSError:
+            self._flush_wanted = True  # for the alert
+            raise
         finally:
             if self._flush_wanted:
                 self._flush()
@@ -136,6 +139,9 @@ class Duplex:
                     queue(self.connection)
                 self._collect()
                 self._push_all(self._deadline())
+        except TLSError:
+            self._flush_wanted = True  # for the alert
+            raise
         finally:
             if self._flush_wanted:
                 self._flush()

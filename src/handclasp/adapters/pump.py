@@ -331,7 +331,7 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = True
         if self.connection.failure is None:
             self.connection.close()
-            self._flush()
+        self._flush()
         if self.connection.peer_closed or self.connection.failure is not None:
             self._close_plain(self._close_timeout)
         else:
