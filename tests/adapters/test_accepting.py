@@ -219,6 +219,88 @@ def test_a_server_that_never_served(server_config: ServerConfig) -> None:
     run(main())
 
 
+def test_a_server_that_was_closed_does_not_serve_forever(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        server = await aio.start_server(echo, "127.0.0.1", 0, config=server_config)
+        server.close()
+        with pytest.raises(asyncio.CancelledError):
+            await server.serve_forever()
+
+    run(main())
+
+
+def test_a_server_that_cannot_listen_does_not_seem_to_serve(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        with socket.socket() as first:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            server = await aio.start_server(
+                echo, "127.0.0.1", port, config=server_config, start_serving=False
+            )
+            first.listen()
+            for _ in range(2):
+                with pytest.raises(OSError, match="in use"):
+                    await server.start_serving()
+                assert not server.is_serving()
+        await server.start_serving()
+        assert server.is_serving()
+        server.close()
+
+    run(main())
+
+
+def test_a_socket_that_cannot_listen_is_closed(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            with pytest.raises(OSError, match="not supported"):
+                await aio.start_server(echo, sock=sock, config=server_config)
+            assert sock.fileno() == -1
+
+    run(main())
+
+
+@pytest.mark.usefixtures("either_loop")
+@pytest.mark.parametrize("begun", [True, False])
+def test_handshakes_whose_tasks_are_cancelled_end_and_make_room(
+    server_config: ServerConfig, begun: bool
+) -> None:
+    """As when somebody cancels all tasks of the loop."""
+
+    async def main() -> None:
+        before = asyncio.all_tasks()
+        async with await aio.start_server(
+            echo, "127.0.0.1", 0, config=server_config, max_handshakes=1
+        ) as server:
+            with silent(port_of(server), 1) as (peer,):
+                listening = asyncio.all_tasks() - before
+                if begun:
+                    await until(lambda: server.handshakes_in_progress == 1)
+                else:
+                    await until(lambda: bool(asyncio.all_tasks() - before - listening))
+                for task in asyncio.all_tasks() - before - listening:
+                    task.cancel()
+                peer.setblocking(True)
+                peer.settimeout(10)
+                assert await asyncio.to_thread(_ending, peer) in (b"", None)
+                assert server.handshakes_in_progress == 0
+            with silent(port_of(server), 1):
+                await until(lambda: server.handshakes_in_progress == 1)
+                server.close()
+                await server.wait_closed()
+
+    run(main())
+
+
+def _ending(peer: socket.socket) -> bytes | None:
+    """What comes last; None for a reset."""
+    try:
+        return peer.recv(100)
+    except ConnectionResetError:
+        return None
+
+
 class Listener(socket.socket):
     """Has no descriptors left at first."""
 

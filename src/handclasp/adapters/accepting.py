@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from socket import socket
 from typing import Any
 
@@ -67,13 +68,16 @@ class Acceptor:
         return self._started and not self._closed.is_set()
 
     def start(self) -> None:
-        """Begin to take connections, where that has not begun."""
+        """Begin to take connections, where that has not begun.
+
+        Raises `OSError`: a socket cannot listen. It may be tried again.
+        """
         if self._started or self._closed.is_set():
             return
-        self._started = True
         for listener in self._listeners:
             listener.setblocking(False)
             listener.listen(self._backlog)
+        self._started = True
         try:
             self._watch()
         except NotImplementedError:
@@ -151,27 +155,31 @@ class Acceptor:
     # Handshakes
 
     def _begin(self, sock: socket, address: Any) -> None:
+        pump = self._make_pump()
+        pump.peername = address
         self._free -= 1
         if self._free <= 0:
             self._has_room.clear()
-        task = self._loop.create_task(self._shake_hands(sock, address))
+        task = self._loop.create_task(self._shake_hands(pump, sock))
         self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        task.add_done_callback(partial(self._end, pump, sock))
 
-    async def _shake_hands(self, sock: socket, address: Any) -> None:
+    async def _shake_hands(self, pump: Pump, sock: socket) -> None:
         """Keeps the room until the handshake is over, one way or the other."""
-        pump = self._make_pump()
-        pump.peername = address
         try:
             await self._loop.connect_accepted_socket(lambda: pump, sock)
             await pump.wait_decided()
         except Exception as error:
             sock.close()
             self._tell_loop("A connection could not begin", error)
-        finally:
-            self._end()
 
-    def _end(self) -> None:
+    def _end(self, pump: Pump, sock: socket, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
+        if task.cancelled():
+            # Somebody ends all tasks. What does not count any more must not go on, and this one
+            # may not even have begun.
+            pump.abort()
+            sock.close()
         self._free += 1
         if self._free > 0:
             self._has_room.set()

@@ -301,7 +301,11 @@ class TLSServer(asyncio.AbstractServer):
         self._loop = loop
         self._forever: asyncio.Future[None] | None = None
         if start:
-            acceptor.start()
+            try:
+                acceptor.start()
+            except BaseException:
+                acceptor.close()
+                raise
 
     def __repr__(self) -> str:
         return f"<TLSServer sockets={self.sockets!r}>"
@@ -334,6 +338,8 @@ class TLSServer(asyncio.AbstractServer):
             raise ConfigurationError("serve_forever() is running already.")
         self._acceptor.start()
         self._forever = self._loop.create_future()
+        if not self._acceptor.active:  # closed before, by a signal's handler perhaps
+            self._forever.cancel()
         try:
             await self._forever
         finally:
