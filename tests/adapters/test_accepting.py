@@ -219,6 +219,19 @@ def test_a_server_that_never_served(server_config: ServerConfig) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("either_loop")
+@pytest.mark.parametrize("backlog", [-1, 0, 1])
+def test_a_backlog_of_next_to_nothing_is_served(
+    client_config: ClientConfig, server_config: ServerConfig, backlog: int
+) -> None:
+    async def main() -> None:
+        async with serving(echo, server_config, backlog=backlog) as port:
+            for _ in range(2):
+                await say_hello(port, client_config)
+
+    run(main())
+
+
 def test_a_server_that_was_closed_does_not_serve_forever(server_config: ServerConfig) -> None:
     async def main() -> None:
         server = await aio.start_server(echo, "127.0.0.1", 0, config=server_config)

@@ -124,7 +124,7 @@ class Acceptor:
 
     def _accept_some(self, listener: socket) -> None:
         """A part of those who wait: connections that are there already get their turn, too."""
-        for _ in range(self._backlog):
+        for _ in range(max(1, self._backlog)):
             if not self._free:
                 self._look_away()
                 return
