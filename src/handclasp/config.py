@@ -234,7 +234,8 @@ class ClientConfig(SharedConfig):
         grease: offer reserved values too, so that servers stay tolerant (RFC 8701).
         allow_truncation: take the end of the transport for close_notify. Unsafe unless the
             application protocol knows where its messages end.
-        handshake_timeout: seconds until the adapters give up a handshake; None never.
+        handshake_timeout: seconds until the adapters give up a handshake; None never, so that who
+            says nothing keeps its place for good.
         limits: what the peer may cost.
         clock, entropy: where time and randomness come from; for tests and replays.
     """

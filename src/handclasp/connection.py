@@ -924,7 +924,11 @@ class ClientConnection(_Connection[ClientConfig]):
 
 
 class ServerConnection(_Connection[ServerConfig]):
-    """The server's side of one TLS connection, without any I/O."""
+    """The server's side of one TLS connection, without any I/O.
+
+    The first one imports what servers alone need, so that a process which gives up its file system
+    (chroot) should make one before it does, and let its trust store `prepare`, if it has one.
+    """
 
     __slots__ = ()
 

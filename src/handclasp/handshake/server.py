@@ -8,7 +8,7 @@ from functools import partial
 from handclasp.config import ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake import server13
+from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
@@ -39,8 +39,6 @@ async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
             _READ_BY_NOBODY[kind](data)
     if _choose_version(hs, config, hello) == TLS13:
         return await server13.complete_server_handshake(hs, config, hello)
-    from handclasp.handshake import server12  # Seldom is it needed any more.
-
     return await server12.complete_server_handshake(hs, config, hello)
 
 
