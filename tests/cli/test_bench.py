@@ -14,6 +14,7 @@ from tests.cli.conftest import Run
 from handclasp import ConnectionInfo
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli.benchmarks import handshakes, machine, plot, records, report
+from handclasp.cli.benchmarks.floors import SIDES, floor_of
 from handclasp.cli.benchmarks.handshakes import OneSide
 from handclasp.cli.benchmarks.installed import installed_stacks
 from handclasp.cli.benchmarks.measure import (
@@ -217,3 +218,17 @@ def test_a_file_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
 
     with pytest.raises(bench.WrongArguments, match="Cannot write"):
         bench.write_file(str(tmp_path / "no" / "such" / "file"), "text")
+
+
+@pytest.mark.parametrize("key_type", handshakes.KEY_TYPES)
+def test_every_handshake_has_its_floor(tmp_path: Path, key_type: str) -> None:
+    """But where a resumption agrees on nothing anew."""
+    authority = LocalAuthority.open_or_create(tmp_path)
+    setup = Setup(identity(authority, key_type, tmp_path))
+    for group, side in itertools.product(handshakes.GROUPS, SIDES):
+        floor = floor_of(replace(setup, group=group), [side])
+        assert floor is not None
+        floor.run(None)
+    old = replace(setup, version="TLSv1.2")
+    assert floor_of(old) is not None
+    assert floor_of(replace(old, resumes=True)) is None

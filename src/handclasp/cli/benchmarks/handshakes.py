@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from handclasp.cli.benchmarks.floors import SIDES, Side, floor_of
 from handclasp.cli.benchmarks.measure import Action, Clock, Row, Timed
 from handclasp.cli.benchmarks.stacks import (
     End,
@@ -31,7 +32,6 @@ _RESUMED_TARGET = 2.0
 _PYOPENSSL_TARGET = 1.1
 """Of TLS 1.3 and of what is resumed, as there is one for `ssl`."""
 
-Side = Literal["client", "server"]
 T = TypeVar("T")
 
 
@@ -61,10 +61,10 @@ def side_rows(stacks: Sequence[Stack], identity: Identity) -> Iterator[Row]:
             setup = Setup(identity, group=group, resumes=resumes)
             factories = _factories(stacks, setup)
             kind = "resumed" if resumes else f"full, {identity.key_type}"
-            for side in ("client", "server"):
+            for side in SIDES:
                 actions = {name: OneSide(each, side) for name, each in factories.items()}
                 name = f"{side}, v1.3 {kind}, {group}"
-                yield Row("sides", name, actions, in_this_thread=True)
+                yield Row("sides", name, actions, floor_of(setup, [side]), in_this_thread=True)
 
 
 def _of_tls12(identity: Identity, group: str, *, resumes: bool = False) -> Setup:
@@ -86,13 +86,13 @@ def _full(stacks: Sequence[Stack], setup: Setup) -> Row:
             target = min(target, _HYBRID_TARGET)
         targets = {"ssl": target, "pyOpenSSL": _PYOPENSSL_TARGET}
     name = f"{setup.version[3:]} full, {setup.identity.key_type}, {setup.group}"
-    return _row(name, factories, _primitives(setup), targets)
+    return _row(name, factories, floor_of(setup), targets)
 
 
 def _resumed(stacks: Sequence[Stack], setup: Setup) -> Row:
     targets = {"ssl": _RESUMED_TARGET, "pyOpenSSL": _PYOPENSSL_TARGET}
     name = f"{setup.version[3:]} resumed, {setup.group}"
-    return _row(name, _factories(stacks, setup), None, targets)
+    return _row(name, _factories(stacks, setup), floor_of(setup), targets)
 
 
 def _row(
@@ -162,26 +162,3 @@ class ClockedEnd:
         given = call()
         self._seconds += self._clock() - started
         return given
-
-
-def _primitives(setup: Setup) -> Action | None:
-    """The public-key operations of both ends: what no implementation can do without."""
-    from cryptography.hazmat.primitives.asymmetric import ec, x25519
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    if setup.identity.key_type != "ecdsa-p256" or setup.group != "X25519":
-        return None
-    signer, scheme, content = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.ECDSA(SHA256()),
-        bytes(130),
-    )
-    public = signer.public_key()
-
-    def run(_: Any) -> None:
-        client, server = (x25519.X25519PrivateKey.generate() for _ in range(2))
-        server.exchange(client.public_key())
-        client.exchange(server.public_key())
-        public.verify(signer.sign(content, scheme), content, scheme)
-
-    return Action(run)
