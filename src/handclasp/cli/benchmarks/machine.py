@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,18 @@ def memory(identity: Identity, connections: int = IDLE_CONNECTIONS) -> Measured:
 
 
 def throughput(identity: Identity, seconds: float = LOAD_SECONDS) -> Iterator[Measured]:
-    """Full handshakes a second of a server with one process and with two."""
+    """Full handshakes a second of a server with one process and with two, and what one costs it.
+
+    Where clients and servers share the cores, the rate is as much the clients' as the server's; its
+    own processor time is not.
+    """
     for workers in (1, 2):
-        rates = {name: _rate(name, workers, identity, seconds) for name in ("handclasp", "ssl")}
+        loads = {name: _load_on(name, workers, identity, seconds) for name in ("handclasp", "ssl")}
+        rates = {name: each.done / seconds for name, each in loads.items()}
+        if workers == 1:
+            costs = {name: 1e6 * each.server_seconds / each.done for name, each in loads.items()}
+            name = "a server's processor time for a full handshake"
+            yield Measured("servers", name, costs, costs, rounds=1)
         yield Measured(
             "servers",
             f"full handshakes a second, {workers} process{'es' * (workers - 1)}",
@@ -133,12 +143,20 @@ def _in_threads(work: Callable[[], object], count: int, seconds: float) -> float
     return sum(done) / seconds
 
 
-def _rate(name: str, workers: int, identity: Identity, seconds: float) -> float:
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """Handshakes of all clients, and the server's processor time for them, if it is one process."""
+
+    done: int
+    server_seconds: float
+
+
+def _load_on(name: str, workers: int, identity: Identity, seconds: float) -> _Load:
     command = [sys.executable, "-m", _THIS, "serve", name, str(workers), *_files(identity)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         try:
-            port = json.loads(server.stdout.readline())["port"] if server.stdout else 0
-            arguments = ["load", str(port), str(seconds), str(identity.ca_path)]
+            ready = json.loads(server.stdout.readline()) if server.stdout else {}
+            arguments = ["load", str(ready["port"]), str(seconds), str(identity.ca_path)]
             clients = [
                 subprocess.Popen(  # noqa: S603
                     [sys.executable, "-m", _THIS, *arguments], stdout=subprocess.PIPE, text=True
@@ -147,8 +165,16 @@ def _rate(name: str, workers: int, identity: Identity, seconds: float) -> float:
             ]
             told = [int(json.loads(each.communicate()[0])["done"]) for each in clients]
         finally:
-            server.terminate()
-    return sum(told) / seconds
+            used = _end(server)
+    return _Load(sum(told), used - ready["used"])
+
+
+def _end(server: subprocess.Popen[str]) -> float:
+    """End it; gives its processor time in seconds."""
+    server.terminate()
+    _, status, used = os.wait4(server.pid, 0)
+    server.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime
 
 
 def _files(identity: Identity) -> list[str]:
@@ -209,7 +235,8 @@ def _serve(name: str, workers: int, identity: Identity) -> None:
         listener.listen(128)
         listeners.append(listener)
     accept = _acceptor(name, identity)
-    print(json.dumps({"port": listeners[0].getsockname()[1]}), flush=True)
+    ready = {"port": listeners[0].getsockname()[1], "used": time.process_time()}
+    print(json.dumps(ready), flush=True)
     parent = os.getpid()
     for listener in listeners[1:]:
         if not os.fork():
