@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.exploration.__main__ import PAGE
+from tests.exploration.__main__ import PAGE, explore
 from tests.exploration.explore import MODES, Pause, deliver, messages, pauses
 from tests.exploration.picture import page
 from tests.exploration.rfc import GRAPHS
@@ -35,6 +35,11 @@ def test_only_what_the_rfc_allows_is_accepted(name: str) -> None:
         assert found.accepted is (message in allowed), (str(pause), found)
         if not found.accepted:
             assert found.alert == AlertDescription.UNEXPECTED_MESSAGE, (str(pause), found)
+
+
+def test_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each pause of each setup, as `make states` goes through them."""
+    assert explore() == 0, capsys.readouterr().out
 
 
 def test_every_state_of_the_rfc_is_reached() -> None:

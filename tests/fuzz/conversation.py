@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, Protocol
+from functools import cache, partial
+from typing import Any, Protocol, cast
 
 from cryptography import x509
 from tests.fuzz import material
@@ -298,16 +298,26 @@ class _NoKeys:
         return ()
 
 
-def _remembered(client: ClientConfig, server: ServerConfig, other: ServerConfig) -> Session:
+class _KnownById(KnownSession):
+    """Reminds the server each time, which forgets the session of a connection that failed."""
+
+    def __init__(self, session: Session, server: ServerConfig, state: SessionState) -> None:
+        super().__init__(session)
+        self._remind = partial(cast(Any, server.memory12).put, session.session_id, state)
+
+    def take(self, key: str) -> Session | None:
+        self._remind()
+        return super().take(key)
+
+
+def _remembered(client: ClientConfig, server: ServerConfig, other: ServerConfig) -> _KnownById:
     """A session of these two that the `other` server knows by its id."""
     session = _session(client, server)
     assert server.ticket_keys is not None
     state = open_ticket(session.ticket, server.ticket_keys.keys())
     assert state is not None
-    assert other.memory12 is not None
-    session_id = bytes(range(32))
-    other.memory12.put(session_id, state)
-    return replace(session, ticket=b"", session_id=session_id)
+    by_id = replace(session, ticket=b"", session_id=bytes(range(32)))
+    return _KnownById(by_id, other, state)
 
 
 def _of_tls12(client: ClientConfig, server: ServerConfig) -> list[Setup]:
@@ -336,7 +346,7 @@ def _of_tls12(client: ClientConfig, server: ServerConfig) -> list[Setup]:
         Setup("TLS 1.2, with a ticket", replace(old, sessions=NothingKnown()), plain),
         Setup(
             "TLS 1.2, resumed by id",
-            replace(old, sessions=KnownSession(_remembered(old, plain, remembering))),
+            replace(old, sessions=_remembered(old, plain, remembering)),
             remembering,
         ),
         Setup("key transport, staple and all", shows, transport),
