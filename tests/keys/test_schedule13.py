@@ -212,3 +212,11 @@ def test_no_stage_shows_its_secret(trace_name: str) -> None:
         for secret in secrets:
             assert bytes(secret).hex() not in shown
             assert repr(bytes(secret))[2:-1] not in shown
+
+
+def test_a_secret_at_rest_gives_the_same_keys() -> None:
+    secret = TrafficSecret(AES_128, Secret(bytes(range(32))))
+    keys, proof, later = secret.keys(), secret.verify_data(b"h"), secret.next()
+    secret.rest()
+    assert (secret.keys(), secret.verify_data(b"h")) == (keys, proof)
+    assert secret.next().secret == later.secret

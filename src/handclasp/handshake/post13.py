@@ -43,6 +43,8 @@ class PostHandshake13:
         self._records = records
         self._send_secret: TrafficSecret = settled.send_secret
         self._receive_secret: TrafficSecret = settled.receive_secret
+        for secret in (self._send_secret, self._receive_secret):
+            secret.rest()
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
@@ -77,6 +79,7 @@ class PostHandshake13:
         self._records.send_handshake(raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(self._send_secret.keys(), "application")
+        self._send_secret.rest()
         self.answer_owed = False
         if request_peer:
             # The peer must answer this one, so its KeyUpdate is no flood.
@@ -113,6 +116,7 @@ class PostHandshake13:
         self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
         self._receive_secret = self._receive_secret.next()
         self._records.install_read(self._receive_secret.keys(), "application")
+        self._receive_secret.rest()
         if isinstance(message, KeyUpdate) and message.request_update:
             self.answer_owed = True
 

@@ -16,6 +16,7 @@ on to all that comes out of it, and told of every step.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import field
 from functools import lru_cache
 
 from handclasp.crypto.hkdf import ExpandKey, hkdf_expand_label, hkdf_extract
@@ -41,16 +42,26 @@ class TrafficSecret:
         self.secret = secret
         self.name = name
         self.watcher = watcher
-        self._source = ExpandKey(suite.hash_name, secret)
+        self._source: ExpandKey | None = None
 
     def __repr__(self) -> str:
         return f"TrafficSecret({self.suite.name}, {self.secret!r}, {self.name!r})"
 
+    def rest(self) -> None:
+        """Let go of what was made to expand it: it is a tenth of a connection that waits."""
+        self._source = None
+
+    def _expand_label(self, label: str, length: int) -> Secret:
+        source = self._source
+        if source is None:
+            source = self._source = ExpandKey(self.suite.hash_name, self.secret)
+        return source.expand_label(label, b"", length)
+
     def keys(self) -> TrafficKeys:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
         suite = self.suite
-        key = self._source.expand_label("key", b"", suite.key_size)
-        iv = self._source.expand_label("iv", b"", IV_SIZE)
+        key = self._expand_label("key", suite.key_size)
+        iv = self._expand_label("iv", IV_SIZE)
         if self.watcher is not None:
             sender, inputs = self.name.partition("_")[0], (self.name,)
             self.watcher(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
@@ -60,7 +71,7 @@ class TrafficSecret:
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
         suite = self.suite
-        after = self._source.expand_label("traffic upd", b"", suite.hash_size)
+        after = self._expand_label("traffic upd", suite.hash_size)
         name = _one_later(self.name)
         if self.watcher is not None:
             self.watcher(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
@@ -69,7 +80,7 @@ class TrafficSecret:
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite = self.suite
-        key = self._source.expand_label("finished", b"", suite.hash_size)
+        key = self._expand_label("finished", suite.hash_size)
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.watcher is not None:
             self.watcher(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
@@ -228,19 +239,20 @@ class ExporterSecret:
         return bytes(hkdf_expand_label(hash_name, derived, "exporter", context_hash, length))
 
 
+@value(frozen=True, slots=True)
 class ResumptionSecret:
     """resumption_master_secret, from which the keys of tickets come."""
 
-    __slots__ = ("_source", "suite", "watcher")
-
-    def __init__(self, suite: CipherSuite, secret: Secret, watcher: Watcher | None = None) -> None:
-        self.suite = suite
-        self.watcher = watcher
-        self._source = ExpandKey(suite.hash_name, secret)
+    suite: CipherSuite
+    secret: Secret
+    watcher: Watcher | None = field(default=None, repr=False, compare=False)
 
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
-        key = self._source.expand_label("resumption", ticket_nonce, self.suite.hash_size)
+        suite = self.suite
+        key = hkdf_expand_label(
+            suite.hash_name, self.secret, "resumption", ticket_nonce, suite.hash_size
+        )
         if self.watcher is not None:
             inputs = ("resumption_master_secret",)
             self.watcher(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)
