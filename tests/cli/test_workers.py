@@ -54,6 +54,18 @@ def test_each_worker_serves_and_all_end_on_a_signal(authority: LocalAuthority) -
         wait_until_gone(process.port)
 
 
+def test_each_worker_keeps_to_a_core(authority: LocalAuthority) -> None:
+    """The threads of one take turns, which costs more where each turn is on another core."""
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        workers, deadline = workers_of(process.popen.pid, 2), time.monotonic() + WAIT_SECONDS
+        kept = [os.sched_getaffinity(each) for each in workers]
+        while [len(cores) for cores in kept] != [1, 1]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            kept = [os.sched_getaffinity(each) for each in workers]
+        assert len(kept[0] | kept[1]) == min(2, len(os.sched_getaffinity(process.popen.pid)))
+
+
 @pytest.mark.parametrize("who", ["parent", "worker"])
 def test_if_one_dies_none_is_left(authority: LocalAuthority, who: str) -> None:
     with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
