@@ -1,4 +1,7 @@
-"""Over real sockets: a socket pair, and asyncio streams on the loopback interface."""
+"""Over real sockets: a socket pair, and asyncio streams on the loopback interface.
+
+The floor is the same without TLS.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,12 @@ BULK_TIMES = 16
 def rows(setup: Setup) -> Iterator[Row]:
     """Echoes of 1 KB and 1 MB one way, over both."""
     own, library = OwnFactory(setup), LibraryFactory(ssl, setup)
+    plain = socket.socketpair()
     pairs = {"handclasp": _own_pair(own), "ssl": _library_pair(library)}
     for name, run in (("echo 1 KB", _echo), ("1 MB one way", _bulk)):
         actions = {stack: Action(partial(run, pair)) for stack, pair in pairs.items()}
-        yield Row("streams", f"sockets: {name}", actions)
-    for first, second in pairs.values():
+        yield Row("streams", f"sockets: {name}", actions, Action(partial(run, plain)))
+    for first, second in (*pairs.values(), plain):
         first.close()
         second.close()
     yield from _asyncio_rows(own, library)
@@ -84,6 +88,12 @@ def _asyncio_rows(own: OwnFactory, library: LibraryFactory) -> Iterator[Row]:
     loop = asyncio.new_event_loop()
     try:
         client, server = library.contexts
+        plain = loop.run_until_complete(
+            _streams(
+                lambda talk: asyncio.start_server(talk, "127.0.0.1", 0),
+                lambda port: asyncio.open_connection("127.0.0.1", port),
+            )
+        )
         pairs = {
             "handclasp": loop.run_until_complete(
                 _streams(
@@ -109,8 +119,9 @@ def _asyncio_rows(own: OwnFactory, library: LibraryFactory) -> Iterator[Row]:
                 stack: Action(partial(_run, loop, pair, size, times))
                 for stack, pair in pairs.items()
             }
-            yield Row("streams", f"asyncio: {name}", actions)
-        loop.run_until_complete(_end([writer for _, writer in pairs.values()]))
+            floor = Action(partial(_run, loop, plain, size, times))
+            yield Row("streams", f"asyncio: {name}", actions, floor)
+        loop.run_until_complete(_end([writer for _, writer in (*pairs.values(), plain)]))
     finally:
         loop.close()
 
