@@ -155,7 +155,7 @@ def _load_on(name: str, workers: int, identity: Identity, seconds: float) -> _Lo
     command = [sys.executable, "-m", _THIS, "serve", name, str(workers), *_files(identity)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         try:
-            ready = json.loads(server.stdout.readline()) if server.stdout else {}
+            ready: dict[str, Any] = json.loads(server.stdout.readline()) if server.stdout else {}
             arguments = ["load", str(ready["port"]), str(seconds), str(identity.ca_path)]
             clients = [
                 subprocess.Popen(  # noqa: S603
