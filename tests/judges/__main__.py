@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def write_files(folder: Path) -> None:
-    """A certificate for localhost: testssl.sh wants 60 days from now on, Mozilla at most 90 in all."""
+    """A certificate for localhost: testssl.sh wants 60 days from now, Mozilla at most 90 in all."""
     pki = Pki()
     key = key_of_type("ecdsa-p256")
     leaf = Leaf(("localhost",), not_after=pki.now + timedelta(days=80))
