@@ -1,4 +1,4 @@
-"""Each state once, with every message there is; `make states` does so for every mode and pause."""
+"""Every message at every pause, as `make states` does it, and each state once by itself."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from handclasp.handshake.peer import (
     verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.resumable import Resumable, shown_in
+from handclasp.handshake.resumable import Resumable, maker_of_sessions, shown_in
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Forget, Settled12
 from handclasp.info import ConnectionInfo
@@ -309,23 +309,14 @@ def _keep(
     if not ticket and not session_id:
         return None
     now = milliseconds(config.clock())
-    session = Session(
-        version=VERSION,
-        cipher_suite=info.cipher_suite,
+    authenticated_at = agreed.resumed.authenticated_at if agreed.resumed else now
+    session = maker_of_sessions(info, authenticated_at)(
         secret=master_secret.secret,
         ticket=ticket,
-        authenticated_at=agreed.resumed.authenticated_at if agreed.resumed else now,
         received_at=now,
         # RFC 5077 3.3: 0 leaves it to the client.
         lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
         session_id=session_id,
-        server_name=info.server_name,
-        alpn=info.alpn,
-        peer_chain=info.peer_chain_der,
-        ocsp_response=info.ocsp_response,
-        sct_list=info.sct_list,
-        local_chain=info.local_chain_der,
-        signature_scheme=info.signature_scheme,
     )
     resumable.keep(session)
     return partial(resumable.forget, session, agreed.resumed)

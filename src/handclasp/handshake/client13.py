@@ -7,7 +7,6 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientConfig
@@ -41,7 +40,7 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.resumable import Resumable, shown_in
+from handclasp.handshake.resumable import Resumable, maker_of_sessions, shown_in
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
     derive_application_secrets,
@@ -51,7 +50,7 @@ from handclasp.handshake.settled import Settled13
 from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
-from handclasp.sessions.session import Session, milliseconds
+from handclasp.sessions.session import milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed, check_answer
@@ -194,20 +193,7 @@ def _keeper(
     authenticated_at = (
         resumed.authenticated_at if resumed is not None else milliseconds(config.clock())
     )
-    session = partial(
-        Session,
-        version=info.version,
-        cipher_suite=info.cipher_suite,
-        authenticated_at=authenticated_at,
-        server_name=info.server_name,
-        alpn=info.alpn,
-        peer_chain=info.peer_chain_der,
-        certificate_type=info.peer_certificate_type,
-        ocsp_response=info.ocsp_response,
-        sct_list=info.sct_list,
-        local_chain=info.local_chain_der,
-        signature_scheme=info.signature_scheme,
-    )
+    session = maker_of_sessions(info, authenticated_at)
     return TicketKeeper(session, resumption, resumable.store, resumable.key, config.clock)
 
 

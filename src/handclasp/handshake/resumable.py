@@ -20,6 +20,7 @@ from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.handshake.questions import VerifyPeer
+from handclasp.info import ConnectionInfo
 from handclasp.sessions.session import Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.values import value
@@ -85,6 +86,28 @@ def find_resumable(
         unfit.append(reason)
         Resumable(store, key, session).refused()
     return Resumable(store, key, None, tuple(unfit))
+
+
+def maker_of_sessions(info: ConnectionInfo, authenticated_at: int) -> Callable[..., Session]:
+    """Makes the sessions of a connection, given what each ticket or session id brings.
+
+    Args:
+        authenticated_at: when the server last proved who it is, as in `Session`.
+    """
+    return partial(
+        Session,
+        version=info.version,
+        cipher_suite=info.cipher_suite,
+        authenticated_at=authenticated_at,
+        server_name=info.server_name,
+        alpn=info.alpn,
+        peer_chain=info.peer_chain_der,
+        certificate_type=info.peer_certificate_type,
+        ocsp_response=info.ocsp_response,
+        sct_list=info.sct_list,
+        local_chain=info.local_chain_der,
+        signature_scheme=info.signature_scheme,
+    )
 
 
 def shown_in(session: Session) -> PeerCertificate:
