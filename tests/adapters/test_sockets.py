@@ -909,16 +909,25 @@ class StuffedSocket(socket.socket):
         return super().send(*args)
 
 
-def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
+@contextmanager
+def stuffed_client(
     client_config: ClientConfig, server_config: ServerConfig
-) -> None:
-    """No writer is at work here that would take the answer along."""
+) -> Iterator[tuple[TLSSocket, StuffedSocket, ServerConnection, socket.socket]]:
+    """A client whose socket is stuffed after the handshake, and the server, driven by hand."""
     with plain_pair() as (left, right), StuffedSocket(fileno=left.detach()) as sock:
         hand = Aside(lambda: HandServer(right, server_config).establish())
         sock.settimeout(20)
         client = wrap_client(sock, client_config, server_name="localhost")
         connection = hand.result().connection
         sock.stuffed = True
+        yield client, sock, connection, right
+
+
+def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """No writer is at work here that would take the answer along."""
+    with stuffed_client(client_config, server_config) as (client, sock, connection, right):
         for _ in range(50):
             connection.update_keys(request_peer=True)
             connection.send_data(b"x")
@@ -944,12 +953,7 @@ def test_what_a_reader_owes_leaves_with_the_next_read(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     """The reader need not wait for it: there is always more to read."""
-    with plain_pair() as (left, right), StuffedSocket(fileno=left.detach()) as sock:
-        hand = Aside(lambda: HandServer(right, server_config).establish())
-        sock.settimeout(20)
-        client = wrap_client(sock, client_config, server_name="localhost")
-        connection = hand.result().connection
-        sock.stuffed = True
+    with stuffed_client(client_config, server_config) as (client, sock, connection, right):
         connection.update_keys(request_peer=True)
         for data in (b"one", b"two"):
             connection.send_data(data)
