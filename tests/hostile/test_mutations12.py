@@ -133,6 +133,7 @@ def test_every_byte_of_the_first_flights() -> None:
         for at in range(0, size, step):
 
             def flip(data: bytes, at: int = at) -> bytes:
+                at = min(at, len(data) - 1)  # ECDSA signatures differ in length by some bytes.
                 return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
             pair, changed = run_with(flip, flight)
