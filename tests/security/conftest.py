@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.hostile.conftest import client_config, meet_server, pki, server_config
+from tests.adversarial.conftest import client_config, meet_server, pki, server_config
 
 __all__ = ["client_config", "meet_server", "pki", "server_config"]

@@ -1,6 +1,6 @@
 """What each primitive refuses becomes a fault with its alert, in the manner of Wycheproof's cases.
 
-Key shares have a file of their own: tests/hostile/test_key_shares.py.
+Key shares have a file of their own: tests/adversarial/test_key_shares.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.hostile.conftest import refused
-from tests.hostile.deviations import Change, changed
-from tests.hostile.scripted import CONTEXTS, Encounter, ScriptedServer
+from tests.adversarial.conftest import refused
+from tests.adversarial.deviations import Change, changed
+from tests.adversarial.scripted import CONTEXTS, Encounter, ScriptedServer
 from tests.pki import Pki, key_of_type, self_signed
 
 from handclasp import CertificateError, ClientConfig, Fault, TrustStore

@@ -76,26 +76,26 @@ THREATS: tuple[Threat, ...] = (
         "ClientHello and Finished, in a limited number.",
         (
             without(
-                "hostile/test_order12.py::test_early_keys_of_a_server",
+                "adversarial/test_order12.py::test_early_keys_of_a_server",
                 "handshake/driver.py",
                 "if not self._waits_for_change_cipher_spec:",
             ),
             without(
-                "hostile/test_records.py::test_change_cipher_spec_after_the_handshake",
+                "adversarial/test_records.py::test_change_cipher_spec_after_the_handshake",
                 "record/layer.py",
                 "not self.change_cipher_spec_allowed or",
                 "",
             ),
             without(
-                "hostile/test_floods.py::test_change_cipher_spec_flood",
+                "adversarial/test_floods.py::test_change_cipher_spec_flood",
                 "record/layer.py",
                 'self.note_idle_record("change_cipher_spec")',
                 "pass",
             ),
         ),
         (
-            "hostile/test_order12.py::test_early_keys_of_a_client",
-            "hostile/test_records.py::test_change_cipher_spec_of_other_content",
+            "adversarial/test_order12.py::test_early_keys_of_a_client",
+            "adversarial/test_records.py::test_change_cipher_spec_of_other_content",
         ),
     ),
     Threat(
@@ -105,16 +105,16 @@ THREATS: tuple[Threat, ...] = (
         "come next. Checks return proofs that the next step takes as an argument.",
         (
             without(
-                "hostile/test_order.py::test_server_repeats",
+                "adversarial/test_order.py::test_server_repeats",
                 "handshake/dialogue.py",
                 "        raise unexpected(raw, expected)\n",
                 "        return await self.receive(*expected)\n",
             ),
         ),
         (
-            "hostile/test_order.py::test_server_leaves_out",
-            "hostile/test_order.py::test_client_reorders",
-            "hostile/test_order12.py::test_server_leaves_out",
+            "adversarial/test_order.py::test_server_leaves_out",
+            "adversarial/test_order.py::test_client_reorders",
+            "adversarial/test_order12.py::test_server_leaves_out",
             "exploration/test_graph.py::test_only_what_the_rfc_allows_is_accepted",
         ),
     ),
@@ -125,14 +125,14 @@ THREATS: tuple[Threat, ...] = (
         "under one key is never taken for something under the next.",
         (
             without(
-                "hostile/test_order.py::test_bytes_behind_the_server_hello",
+                "adversarial/test_order.py::test_bytes_behind_the_server_hello",
                 "record/layer.py",
                 "raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)",
                 "pass",
             ),
         ),
         (
-            "hostile/test_order.py::test_bytes_behind_a_key_update",
+            "adversarial/test_order.py::test_bytes_behind_a_key_update",
             "record/test_layer.py::test_no_handshake_bytes_stand_before_a_change_of_keys",
         ),
     ),
@@ -142,13 +142,13 @@ THREATS: tuple[Threat, ...] = (
         "While a message is incomplete, only handshake records are taken.",
         (
             without(
-                "hostile/test_records.py::test_record_inside_of_a_message",
+                "adversarial/test_records.py::test_record_inside_of_a_message",
                 "record/layer.py",
                 "raise ProtocolError(Fault.INTERLEAVED_RECORD, _type_name(content_type))",
                 "return opened",
             ),
         ),
-        ("hostile/test_order12.py::test_inside_of_a_message_of_a_client",),
+        ("adversarial/test_order12.py::test_inside_of_a_message_of_a_client",),
     ),
     Threat(
         _STATES,
@@ -157,15 +157,15 @@ THREATS: tuple[Threat, ...] = (
         "and gives the proof without which nothing is settled.",
         (
             without(
-                "hostile/test_authentication.py::test_every_byte_of_finished_counts",
+                "adversarial/test_authentication.py::test_every_byte_of_finished_counts",
                 "handshake/finished.py",
                 "if not hmac.compare_digest(message.verify_data, expected):",
             ),
         ),
         (
-            "hostile/test_authentication12.py::test_every_byte_of_finished_counts",
-            "hostile/test_resumption12.py::test_every_byte_of_finished_counts",
-            "hostile/test_authentication.py::test_finished_of_the_other_side",
+            "adversarial/test_authentication12.py::test_every_byte_of_finished_counts",
+            "adversarial/test_resumption12.py::test_every_byte_of_finished_counts",
+            "adversarial/test_authentication.py::test_finished_of_the_other_side",
         ),
     ),
     Threat(
@@ -175,27 +175,27 @@ THREATS: tuple[Threat, ...] = (
         "then the same suite and version, and a share of exactly that group.",
         (
             without(
-                "hostile/test_retry.py::test_request_for_a_group_that_was_not_listed",
+                "adversarial/test_retry.py::test_request_for_a_group_that_was_not_listed",
                 "handshake/client13.py",
                 "if group not in config.groups:",
             ),
             without(
-                "hostile/test_retry.py::test_second_request",
+                "adversarial/test_retry.py::test_second_request",
                 "handshake/client13.py",
                 "raise ProtocolError(Fault.SECOND_HELLO_RETRY_REQUEST)",
                 "pass",
             ),
             without(
-                "hostile/test_hellos.py::test_server_hello_without_key_share",
+                "adversarial/test_hellos.py::test_server_hello_without_key_share",
                 "handshake/client13.py",
                 'raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ServerHello")',
                 "return None, early.handshake_secret(bytes(suite.hash_size))",
             ),
         ),
         (
-            "hostile/test_retry.py::test_group_changed",
-            "hostile/test_retry.py::test_suite_changed",
-            "hostile/test_retry.py::test_more_shares_than_were_asked_for",
+            "adversarial/test_retry.py::test_group_changed",
+            "adversarial/test_retry.py::test_suite_changed",
+            "adversarial/test_retry.py::test_more_shares_than_were_asked_for",
         ),
     ),
     Threat(
@@ -205,7 +205,7 @@ THREATS: tuple[Threat, ...] = (
         "plaintext is unread.",
         (
             Proof(
-                "hostile/test_records.py::test_data_before_any_keys",
+                "adversarial/test_records.py::test_data_before_any_keys",
                 (
                     Edit(
                         "record/layer.py",
@@ -232,7 +232,7 @@ THREATS: tuple[Threat, ...] = (
                 "",
             ),
         ),
-        ("hostile/test_records.py::test_data_never_reaches_the_application",),
+        ("adversarial/test_records.py::test_data_never_reaches_the_application",),
     ),
     Threat(
         _STATES,
@@ -241,13 +241,13 @@ THREATS: tuple[Threat, ...] = (
         "connection. KeyUpdate and NewSessionTicket are all that may come.",
         (
             without(
-                "hostile/test_order.py::test_every_message_after_the_handshake",
+                "adversarial/test_order.py::test_every_message_after_the_handshake",
                 "handshake/post13.py",
                 "raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)",
                 "return Reaction.NONE",
             ),
         ),
-        ("hostile/test_order12.py::test_every_message_after_the_handshake",),
+        ("adversarial/test_order12.py::test_every_message_after_the_handshake",),
     ),
     Threat(
         _DOWNGRADE,
@@ -256,23 +256,23 @@ THREATS: tuple[Threat, ...] = (
         "TLS 1.2, a client refuses the mark, and a fallback that was not needed is refused.",
         (
             without(
-                "hostile/test_hellos12.py::test_sentinel",
+                "adversarial/test_hellos12.py::test_sentinel",
                 "handshake/client.py",
                 'if "TLSv1.3" in config.versions and hello.random[-8:] in _DOWNGRADE_SENTINELS:',
             ),
             without(
-                "hostile/test_hellos12.py::test_downgrade_to_tls12",
+                "adversarial/test_hellos12.py::test_downgrade_to_tls12",
                 "handshake/server12.py",
                 "random = random[: -len(_SENTINEL)] + _SENTINEL",
                 "pass",
             ),
             without(
-                "hostile/test_hellos12.py::test_fallback",
+                "adversarial/test_hellos12.py::test_fallback",
                 "handshake/server.py",
                 "if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:",
             ),
         ),
-        ("hostile/test_hellos12.py::test_downgrade_with_the_sentinel_removed",),
+        ("adversarial/test_hellos12.py::test_downgrade_with_the_sentinel_removed",),
     ),
     Threat(
         _DOWNGRADE,
@@ -282,14 +282,14 @@ THREATS: tuple[Threat, ...] = (
         "off.",
         (
             without(
-                "hostile/test_hellos12.py::test_key_transport_is_off",
+                "adversarial/test_hellos12.py::test_key_transport_is_off",
                 "handshake/client12.py",
                 "if suite is None or suite.name not in config.cipher_suites:",
                 "if suite is None:",
             ),
         ),
         (
-            "hostile/test_order12.py::test_key_exchange_that_key_transport_does_not_have",
+            "adversarial/test_order12.py::test_key_exchange_that_key_transport_does_not_have",
             "flows/test_registry.py::test_nothing_else_can_be_configured",
         ),
     ),
@@ -300,12 +300,12 @@ THREATS: tuple[Threat, ...] = (
         "refused.",
         (
             without(
-                "hostile/test_hellos.py::test_client_hello",
+                "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
                 "if data is not None and hello.legacy_version <= _SSL3:",
             ),
             without(
-                "hostile/test_records.py::test_first_bytes",
+                "adversarial/test_records.py::test_first_bytes",
                 "record/layer.py",
                 "if not 20 <= content_type <= 23 or major != 3:",
             ),
@@ -319,17 +319,17 @@ THREATS: tuple[Threat, ...] = (
         "TLS 1.3 a curve goes with its one hash, and PKCS #1 v1.5 with nothing.",
         (
             without(
-                "hostile/test_authentication.py::test_rsa_pkcs1_signature",
+                "adversarial/test_authentication.py::test_rsa_pkcs1_signature",
                 "handshake/authentication13.py",
                 'if scheme not in signatures.of_versions(tuple(offered), ("TLSv1.3",)):',
             ),
             without(
-                "hostile/test_authentication12.py::test_right_signature_with_sha1",
+                "adversarial/test_authentication12.py::test_right_signature_with_sha1",
                 "handshake/authentication12.py",
                 "if scheme not in offered:",
             ),
             without(
-                "hostile/test_authentication.py::test_certificate_verify",
+                "adversarial/test_authentication.py::test_certificate_verify",
                 "handshake/authentication13.py",
                 "if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):",
             ),
@@ -347,26 +347,26 @@ THREATS: tuple[Threat, ...] = (
         "declined, the RFC 5746 extension is demanded, and who asks without end is refused.",
         (
             without(
-                "hostile/test_hellos.py::test_client_hello",
+                "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server13.py",
                 'if hello.legacy_compression_methods != b"\\0":',
             ),
             without(
-                "hostile/test_hellos12.py::test_server_hello",
+                "adversarial/test_hellos12.py::test_server_hello",
                 "handshake/client12.py",
                 "raise ProtocolError(Fault.SECURE_RENEGOTIATION_MISSING)",
                 "return",
             ),
             without(
-                "hostile/test_renegotiation12.py::test_asking_without_end",
+                "adversarial/test_renegotiation12.py::test_asking_without_end",
                 "handshake/post12.py",
                 "if self.messages_without_data > self._limits.messages_without_data:",
             ),
         ),
         (
-            "hostile/test_renegotiation12.py::test_declined",
-            "hostile/test_renegotiation12.py::test_going_on_all_the_same",
-            "hostile/test_hellos.py::test_encrypted_extensions",
+            "adversarial/test_renegotiation12.py::test_declined",
+            "adversarial/test_renegotiation12.py::test_going_on_all_the_same",
+            "adversarial/test_hellos.py::test_encrypted_extensions",
         ),
     ),
     Threat(
@@ -405,13 +405,13 @@ THREATS: tuple[Threat, ...] = (
         "TLS 1.2 is the oldest version there is.",
         (
             without(
-                "hostile/test_hellos12.py::test_older_server",
+                "adversarial/test_hellos12.py::test_older_server",
                 "handshake/client.py",
                 "if version == TLS12 and name in config.versions:",
                 "if True:",
             ),
         ),
-        ("hostile/test_hellos12.py::test_older_client",),
+        ("adversarial/test_hellos12.py::test_older_client",),
     ),
     Threat(
         _RECORDS,
@@ -453,20 +453,20 @@ THREATS: tuple[Threat, ...] = (
         "connection, each with the alert that its RFC names.",
         (
             without(
-                "hostile/test_records.py::test_content_too_long_inside",
+                "adversarial/test_records.py::test_content_too_long_inside",
                 "record/protection13.py",
                 "if len(inner) > limit:",
             ),
             without(
-                "hostile/test_records.py::test_announced_length_is_enough",
+                "adversarial/test_records.py::test_announced_length_is_enough",
                 "record/layer.py",
                 "if length > limit:",
             ),
         ),
         (
-            "hostile/test_records.py::test_nothing_but_padding",
-            "hostile/test_records.py::test_other_record_type_inside",
-            "hostile/test_records12.py::test_type_changed_on_the_way",
+            "adversarial/test_records.py::test_nothing_but_padding",
+            "adversarial/test_records.py::test_other_record_type_inside",
+            "adversarial/test_records12.py::test_type_changed_on_the_way",
         ),
     ),
     Threat(
@@ -494,7 +494,7 @@ THREATS: tuple[Threat, ...] = (
         "same, and the old key is gone at once.",
         (
             without(
-                "hostile/test_floods.py::test_data_under_the_old_keys",
+                "adversarial/test_floods.py::test_data_under_the_old_keys",
                 "handshake/post13.py",
                 'self._records.install_read(self._receive_secret.keys(), "application")',
                 "pass",
@@ -515,7 +515,7 @@ THREATS: tuple[Threat, ...] = (
         "a good one, and only the wrong Finished shows.",
         (
             without(
-                "hostile/test_key_transport12.py::test_every_bad_one",
+                "adversarial/test_key_transport12.py::test_every_bad_one",
                 "handshake/key_transport12.py",
                 "    return Secret((instead, candidate)[well_formed])\n",
                 "    if not well_formed:\n        hs.install_read(None, None)\n"
@@ -524,8 +524,8 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "flows/test_tls12.py::test_key_transport_is_off",
-            "hostile/test_key_transport12.py::test_the_same_calls",
-            "hostile/test_key_transport12.py::test_every_failure_of_a_signer",
+            "adversarial/test_key_transport12.py::test_the_same_calls",
+            "adversarial/test_key_transport12.py::test_every_failure_of_a_signer",
         ),
     ),
     Threat(
@@ -555,14 +555,14 @@ THREATS: tuple[Threat, ...] = (
                 "if len(peer_share) != self._point_size or peer_share[0] != 4:",
             ),
             without(
-                "hostile/test_key_shares.py::test_of_a_server",
+                "adversarial/test_key_shares.py::test_of_a_server",
                 "handshake/client13.py",
                 "    except BadShare as error:\n",
                 "    except KeyError as error:\n",
             ),
         ),
         (
-            "hostile/test_key_shares.py::test_of_a_client",
+            "adversarial/test_key_shares.py::test_of_a_client",
             "crypto/test_groups.py::test_points_of_small_order_are_refused",
             "crypto/test_groups.py::test_unreduced_ml_kem_keys_are_refused",
             "flows/test_one_time.py::test_nothing_ever_repeats",
@@ -588,7 +588,7 @@ THREATS: tuple[Threat, ...] = (
         "without it (an explicit setting) there are no channel bindings and no sessions.",
         (
             without(
-                "hostile/test_hellos12.py::test_without_the_extended_master_secret",
+                "adversarial/test_hellos12.py::test_without_the_extended_master_secret",
                 "handshake/client12.py",
                 "if not extended and (config.require_extended_master_secret or resumed is not "
                 "None):",
@@ -599,7 +599,7 @@ THREATS: tuple[Threat, ...] = (
                 "if isinstance(exporter, Exporter12) and not exporter.master_secret.extended:",
             ),
         ),
-        ("hostile/test_resumption12.py::test_extended_master_secret_lost_on_the_way",),
+        ("adversarial/test_resumption12.py::test_extended_master_secret_lost_on_the_way",),
     ),
     Threat(
         _EXCHANGE,
@@ -623,18 +623,18 @@ THREATS: tuple[Threat, ...] = (
         "the handshake; an identity that is not known means a full one.",
         (
             without(
-                "hostile/test_resumption.py::test_a_binder_with_a_wrong_bit",
+                "adversarial/test_resumption.py::test_a_binder_with_a_wrong_bit",
                 "handshake/psk13.py",
                 "if not hmac.compare_digest(offered.binders[index], expected):",
             ),
             without(
-                "hostile/test_resumption.py::test_not_the_last_extension",
+                "adversarial/test_resumption.py::test_not_the_last_extension",
                 "handshake/recognition13.py",
                 "if data is not None and next(reversed(list(extensions))) != "
                 "ExtensionType.PRE_SHARED_KEY:",
             ),
             without(
-                "hostile/test_resumption.py::test_more_binders_than_keys",
+                "adversarial/test_resumption.py::test_more_binders_than_keys",
                 "wire/extensions.py",
                 "if len(binders) != len(identities):",
             ),
@@ -664,7 +664,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "sessions/test_tickets.py::test_no_bytes_raise",
             "flows/test_resumption.py::test_a_proof_of_identity_does_not_last_for_ever",
-            "hostile/test_resumption.py::test_changed_tickets_mean_a_full_handshake",
+            "adversarial/test_resumption.py::test_changed_tickets_mean_a_full_handshake",
         ),
     ),
     Threat(
@@ -702,7 +702,7 @@ THREATS: tuple[Threat, ...] = (
                 "",
             ),
             without(
-                "hostile/test_resumption.py::test_a_key_of_another_hash",
+                "adversarial/test_resumption.py::test_a_key_of_another_hash",
                 "handshake/client13.py",
                 "if psk.hash_name != suite.hash_name:",
             ),
@@ -722,7 +722,7 @@ THREATS: tuple[Threat, ...] = (
                 "return True",
             ),
             without(
-                "hostile/test_resumption.py::test_too_much_early_data",
+                "adversarial/test_resumption.py::test_too_much_early_data",
                 "connection.py",
                 "if self._early_size > self._max_early_data():",
             ),
@@ -736,7 +736,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "flows/test_zero_rtt.py::test_off_unless_both_want_it",
             "sessions/test_replay.py::test_each_flight_counts_once",
-            "hostile/test_early_data.py::test_early_data_without_end",
+            "adversarial/test_early_data.py::test_early_data_without_end",
         ),
     ),
     Threat(
@@ -746,22 +746,22 @@ THREATS: tuple[Threat, ...] = (
         "signature must follow. A verdict is an exception or a proof, not a flag to look at.",
         (
             without(
-                "hostile/test_authentication.py::test_no_certificate_of_a_client",
+                "adversarial/test_authentication.py::test_no_certificate_of_a_client",
                 "handshake/server13.py",
                 "        if config.client_auth is ClientAuth.REQUIRED:\n",
                 "        if False:\n",
             ),
             without(
-                "hostile/test_authentication.py::test_no_certificate_of_a_server",
+                "adversarial/test_authentication.py::test_no_certificate_of_a_server",
                 "handshake/client13.py",
                 "raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)",
                 "pass",
             ),
         ),
         (
-            "hostile/test_authentication.py::test_no_certificate_but_a_signature",
-            "hostile/test_authentication12.py::test_no_certificate_of_a_client",
-            "hostile/test_certificates.py::test_a_raw_key_without_its_proof",
+            "adversarial/test_authentication.py::test_no_certificate_but_a_signature",
+            "adversarial/test_authentication12.py::test_no_certificate_of_a_client",
+            "adversarial/test_certificates.py::test_a_raw_key_without_its_proof",
         ),
     ),
     Threat(
@@ -776,7 +776,7 @@ THREATS: tuple[Threat, ...] = (
                 "if server_name is None and _needs_a_name(config):",
             ),
             without(
-                "hostile/test_authentication.py::test_server_of_another_name",
+                "adversarial/test_authentication.py::test_server_of_another_name",
                 "certificates/path.py",
                 "build_server_verifier(_subject(name))",
                 'build_server_verifier(x509.DNSName("example.org"))',
@@ -815,14 +815,14 @@ THREATS: tuple[Threat, ...] = (
         "handshake. must-staple is honoured; lists and stricter policies can be set.",
         (
             without(
-                "hostile/test_certificates.py::test_a_revoked_certificate_with_the_proof_of_it",
+                "adversarial/test_certificates.py::test_a_revoked_certificate_with_the_proof_of_it",
                 "certificates/ocsp.py",
                 'if answer.status == "revoked":',
             ),
         ),
         (
-            "hostile/test_certificates.py::test_must_staple_without_a_staple",
-            "hostile/test_certificates.py::test_a_staple_about_somebody_else",
+            "adversarial/test_certificates.py::test_must_staple_without_a_staple",
+            "adversarial/test_certificates.py::test_a_staple_about_somebody_else",
             "certificates/test_crl.py::TestAnswers::test_on_the_list",
         ),
     ),
@@ -838,7 +838,7 @@ THREATS: tuple[Threat, ...] = (
                 "if usage is not None and not usage.digital_signature:",
             ),
             without(
-                "hostile/test_authentication12.py::test_key_that_must_not_encipher",
+                "adversarial/test_authentication12.py::test_key_that_must_not_encipher",
                 "handshake/key_transport12.py",
                 "if not usage.key_encipherment:",
             ),
@@ -858,7 +858,7 @@ THREATS: tuple[Threat, ...] = (
                 "return None",
             ),
             without(
-                "hostile/test_hellos.py::test_encrypted_extensions",
+                "adversarial/test_hellos.py::test_encrypted_extensions",
                 "handshake/negotiate.py",
                 "if name not in offered:",
             ),
@@ -877,7 +877,7 @@ THREATS: tuple[Threat, ...] = (
         "the clear. Its extension is refused wherever a peer answers with it.",
         (
             without(
-                "hostile/test_hellos.py::test_encrypted_extensions",
+                "adversarial/test_hellos.py::test_encrypted_extensions",
                 "wire/allowed.py",
                 'raise ProtocolError(Fault.UNSOLICITED_EXTENSION, f"{extension_name(kind)} in '
                 '{place.name}")',
@@ -892,7 +892,7 @@ THREATS: tuple[Threat, ...] = (
         "keys are refused, and a signature that does not hold ends the handshake.",
         (
             without(
-                "hostile/test_authentication.py::test_certificate_verify",
+                "adversarial/test_authentication.py::test_certificate_verify",
                 "handshake/authentication13.py",
                 "if not verify(hs, scheme, peer.public_key, message.signature, content):",
             ),
@@ -912,7 +912,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "security/test_primitives.py::test_explicit_curves_are_no_keys",
             "security/test_primitives.py::test_signatures_that_are_none",
-            "hostile/test_authentication12.py::test_signature_of_a_server",
+            "adversarial/test_authentication12.py::test_signature_of_a_server",
         ),
     ),
     Threat(
@@ -922,14 +922,14 @@ THREATS: tuple[Threat, ...] = (
         "themselves to the channel by tls-exporter. There is no opportunistic TLS.",
         (
             without(
-                "hostile/test_authentication.py::test_context_of_the_other_role",
+                "adversarial/test_authentication.py::test_context_of_the_other_role",
                 "handshake/authentication13.py",
                 'CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\\0"',
                 "CLIENT_CONTEXT: Final = SERVER_CONTEXT",
             ),
         ),
         (
-            "hostile/test_authentication.py::test_signature_of_another_handshake",
+            "adversarial/test_authentication.py::test_signature_of_another_handshake",
             "flows/test_data.py::test_channel_bindings",
         ),
     ),
@@ -940,7 +940,7 @@ THREATS: tuple[Threat, ...] = (
         "this side sends; a reader never waits for the peer to read.",
         (
             without(
-                "hostile/test_floods.py::test_key_update_flood",
+                "adversarial/test_floods.py::test_key_update_flood",
                 "handshake/post13.py",
                 "self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)",
                 "pass",
@@ -965,33 +965,33 @@ THREATS: tuple[Threat, ...] = (
         "Each is counted, and only data set the counts back.",
         (
             without(
-                "hostile/test_floods.py::test_empty_data_flood",
+                "adversarial/test_floods.py::test_empty_data_flood",
                 "record/layer.py",
                 "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)",
                 "pass",
             ),
             without(
-                "hostile/test_floods.py::test_ticket_flood",
+                "adversarial/test_floods.py::test_ticket_flood",
                 "handshake/post13.py",
                 "self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
                 "pass",
             ),
             without(
-                "hostile/test_renegotiation12.py"
+                "adversarial/test_renegotiation12.py"
                 "::test_a_peer_that_asks_and_never_reads_costs_no_memory",
                 "handshake/post12.py",
                 "        self.answer_owed = True\n",
                 "        self._decline()\n",
             ),
             without(
-                "hostile/test_floods.py::test_user_canceled_flood",
+                "adversarial/test_floods.py::test_user_canceled_flood",
                 "connection.py",
                 "if self._cancellations > self._config.limits.records_without_progress:",
             ),
         ),
         (
-            "hostile/test_renegotiation12.py::test_warning_flood",
-            "hostile/test_renegotiation12.py::test_asking_without_end",
+            "adversarial/test_renegotiation12.py::test_warning_flood",
+            "adversarial/test_renegotiation12.py::test_asking_without_end",
         ),
     ),
     Threat(
@@ -1001,12 +1001,12 @@ THREATS: tuple[Threat, ...] = (
         "Buffers grow by what came. The time of a handshake is limited, however it dribbles.",
         (
             without(
-                "hostile/test_records.py::test_message_announces_too_much",
+                "adversarial/test_records.py::test_message_announces_too_much",
                 "record/reassembly.py",
                 "if size > limit + HEADER_SIZE:",
             ),
             without(
-                "hostile/test_records.py::test_handshake_too_large",
+                "adversarial/test_records.py::test_handshake_too_large",
                 "record/reassembly.py",
                 "if self._remaining < 0:",
             ),
@@ -1020,7 +1020,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "adapters/test_sockets.py"
             "::test_a_dribbling_server_does_not_stretch_the_handshake_timeout",
-            "hostile/test_costs.py::test_memory_is_what_came_and_a_little_more",
+            "adversarial/test_costs.py::test_memory_is_what_came_and_a_little_more",
         ),
     ),
     Threat(
@@ -1031,12 +1031,12 @@ THREATS: tuple[Threat, ...] = (
         "its bytes are copied a bounded number of times.",
         (
             without(
-                "hostile/test_costs.py::test_tiny_records_cost_so_much_per_byte",
+                "adversarial/test_costs.py::test_tiny_records_cost_so_much_per_byte",
                 "record/layer.py",
                 "if message is None and self._gather():",
             ),
             without(
-                "hostile/test_costs.py::test_tiny_reads_cost_so_much_per_byte",
+                "adversarial/test_costs.py::test_tiny_reads_cost_so_much_per_byte",
                 "record/layer.py",
                 "            self._partial += found\n",
                 "            self._partial += found\n"
@@ -1044,9 +1044,9 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "hostile/test_costs.py::test_tiny_records_cost_not_many_times_as_much_as_large_ones",
+            "adversarial/test_costs.py::test_tiny_records_cost_not_many_times_as_much_as_large_ones",
             "record/test_layer.py::test_one_byte_at_a_time_costs_no_more_than_its_bytes",
-            "hostile/test_floods.py::test_tiny_fragments_end_too",
+            "adversarial/test_floods.py::test_tiny_fragments_end_too",
         ),
     ),
     Threat(
@@ -1061,17 +1061,17 @@ THREATS: tuple[Threat, ...] = (
                 "if extension_type in extensions:",
             ),
             without(
-                "hostile/test_hellos.py::test_too_many_extensions_of_a_client",
+                "adversarial/test_hellos.py::test_too_many_extensions_of_a_client",
                 "wire/allowed.py",
                 "if len(extensions) > limit:",
             ),
             without(
-                "hostile/test_hellos.py::test_too_many_key_shares",
+                "adversarial/test_hellos.py::test_too_many_key_shares",
                 "handshake/server13.py",
                 "if len(entries) > config.limits.list_entries:",
             ),
             without(
-                "hostile/test_costs.py::test_so_many_identities_are_looked_at",
+                "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
                 "handshake/recognition13.py",
                 "enumerate(identities[:_MOST_TRIED])",
                 "enumerate(identities)",
@@ -1085,7 +1085,7 @@ THREATS: tuple[Threat, ...] = (
         "paths and signatures; cryptography from 50 on, as older ones can be hung by a chain.",
         (
             without(
-                "hostile/test_authentication.py::test_fewer_certificates_are_accepted",
+                "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
                 "handshake/certificate13.py",
                 "if len(entries) > asked.limits.certificates:",
             ),
@@ -1108,7 +1108,7 @@ THREATS: tuple[Threat, ...] = (
         "inflated.",
         (
             without(
-                "hostile/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
+                "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
                 "handshake/certificate13.py",
                 "if length > asked.limits.certificate:",
             ),
@@ -1150,14 +1150,14 @@ THREATS: tuple[Threat, ...] = (
         "of every role and at every byte of a flight.",
         (
             without(
-                "hostile/test_records.py::test_close_notify_in_the_handshake",
+                "adversarial/test_records.py::test_close_notify_in_the_handshake",
                 "connection.py",
                 "                raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)\n",
                 "                return\n",
             ),
         ),
         (
-            "hostile/test_records.py::test_end_of_the_transport_at_every_pause",
+            "adversarial/test_records.py::test_end_of_the_transport_at_every_pause",
             "adapters/test_sockets.py"
             "::test_the_end_of_the_transport_at_any_byte_of_the_flight_ends_the_handshake",
         ),
@@ -1171,7 +1171,7 @@ THREATS: tuple[Threat, ...] = (
         "limit connections before TLS: TCP has proved the address.",
         (
             without(
-                "hostile/test_costs.py::test_a_bad_hello_costs_no_key",
+                "adversarial/test_costs.py::test_a_bad_hello_costs_no_key",
                 "handshake/server13.py",
                 "if name not in listed or name in shares:",
             ),
@@ -1200,7 +1200,7 @@ THREATS: tuple[Threat, ...] = (
                 "if after > self._end:",
             ),
             without(
-                "hostile/test_hellos.py::test_client_hello",
+                "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
                 "_READ_BY_NOBODY[kind](data)",
                 "pass",
@@ -1237,7 +1237,7 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "hostile/test_mutations.py::test_one_changed_byte",
+            "adversarial/test_mutations.py::test_one_changed_byte",
             "crypto/test_signatures.py::test_no_signature_bytes_make_verify_raise",
             "rules/test_source.py::test_nothing_is_asserted",
             "fuzz/test_targets.py::test_seeds",
@@ -1287,7 +1287,7 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "flows/test_negotiation.py::test_grease_in_every_place",
-            "hostile/test_good_peers.py::test_other_flights_of_a_client",
+            "adversarial/test_good_peers.py::test_other_flights_of_a_client",
         ),
     ),
     Threat(
@@ -1306,7 +1306,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "record/test_protection13.py::test_the_alert_says_no_more_than_bad_record_mac",
             "security/test_secrets.py::test_every_place_is_listed",
-            "hostile/test_key_transport12.py::test_one_draw_and_one_decryption",
+            "adversarial/test_key_transport12.py::test_one_draw_and_one_decryption",
         ),
     ),
     Threat(

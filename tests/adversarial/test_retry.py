@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import changed, with_extension, without_extension
-from tests.hostile.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import changed, with_extension, without_extension
+from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, ServerConfig

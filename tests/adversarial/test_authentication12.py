@@ -16,10 +16,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import Change, changed, handshake_message
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import (
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import Change, changed, handshake_message
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import (
     CLOSING,
     ECDSA_SUITE,
     KEY_TRANSPORT_SUITE,

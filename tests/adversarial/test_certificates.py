@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import with_extension
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import with_extension
 from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type, key_pem
 
 from handclasp import (

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses, refused
-from tests.hostile.deviations import Change, handshake_message
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import Record, ScriptedClient12, ScriptedServer12
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
+from tests.adversarial.deviations import Change, handshake_message
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import Record, ScriptedClient12, ScriptedServer12
 from tests.pki import Pki
 
 from handclasp import (

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import Change, changed, cut_by, longer_by, with_extension
-from tests.hostile.scripted import CONTEXTS, SCHEMES, Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import Change, changed, cut_by, longer_by, with_extension
+from tests.adversarial.scripted import CONTEXTS, SCHEMES, Encounter, ScriptedClient, ScriptedServer
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type
 
 from handclasp import (

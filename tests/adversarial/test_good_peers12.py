@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 from cryptography import x509
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
 from tests.pki import Pki
 
 from handclasp import ClientAuth, ClientConfig, DataReceived, ServerConfig

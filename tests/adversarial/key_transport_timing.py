@@ -1,6 +1,6 @@
 """How long our server takes over good and bad ciphertexts: the figures of docs/decisions/0014.
 
-`python -m tests.hostile.key_transport_timing`. It is no test, as Python cannot promise constant
+`python -m tests.adversarial.key_transport_timing`. It is no test, as Python cannot promise constant
 time, and a busy machine shows anything.
 """
 
@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 
-from tests.hostile.test_key_transport12 import BAD, GOOD, STEPS, Server
+from tests.adversarial.test_key_transport12 import BAD, GOOD, STEPS, Server
 from tests.pki import Pki
 
 ROUNDS = 400

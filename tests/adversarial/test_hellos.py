@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import (
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import (
     Change,
     changed,
     cut_by,
@@ -17,7 +17,7 @@ from tests.hostile.deviations import (
     with_extension_twice,
     without_extension,
 )
-from tests.hostile.scripted import ScriptedServer
+from tests.adversarial.scripted import ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, Limits, ServerConfig

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses, refused
-from tests.hostile.scripted import Encounter, ScriptedClient
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
+from tests.adversarial.scripted import Encounter, ScriptedClient
 from tests.pki import Pki, key_of_type
 
 from handclasp import (

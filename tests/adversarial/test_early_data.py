@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.adversarial.conftest import refused
+from tests.adversarial.scripted import Encounter, ScriptedClient
 from tests.flows.pair import Pair
-from tests.hostile.conftest import refused
-from tests.hostile.scripted import Encounter, ScriptedClient
 from tests.pki import Pki
 
 from handclasp import (

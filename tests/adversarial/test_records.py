@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.hostile.conftest import refused
-from tests.hostile.deviations import handshake_message
-from tests.hostile.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.conftest import refused
+from tests.adversarial.deviations import handshake_message
+from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import (

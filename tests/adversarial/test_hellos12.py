@@ -9,9 +9,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import (
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import (
     Change,
     changed,
     cut_by,
@@ -20,8 +19,9 @@ from tests.hostile.deviations import (
     with_extension_twice,
     without_extension,
 )
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
+from tests.flows.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, Limits, ProtocolError, ServerConfig

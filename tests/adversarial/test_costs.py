@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from tests.hostile.scripted import ScriptedClient
+from tests.adversarial.scripted import ScriptedClient
 from tests.pki import Pki
 
 from handclasp import (

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.adversarial.conftest import ClientRefuses
+from tests.adversarial.scripted import ScriptedServer
 from tests.flows.pair import Pair, split_records
-from tests.hostile.conftest import ClientRefuses
-from tests.hostile.scripted import ScriptedServer
 from tests.pki import Pki
 
 from handclasp import (

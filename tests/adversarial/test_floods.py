@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.hostile.conftest import refused
-from tests.hostile.deviations import changed, cut_by, handshake_message, longer_by
-from tests.hostile.scripted import Encounter, ScriptedClient
+from tests.adversarial.conftest import refused
+from tests.adversarial.deviations import changed, cut_by, handshake_message, longer_by
+from tests.adversarial.scripted import Encounter, ScriptedClient
 from tests.pki import Pki
 
 from handclasp import DataReceived, Fault, Limits, PeerClosed, ServerConfig, ServerConnection

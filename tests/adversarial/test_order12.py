@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.hostile.conftest import ClientRefuses, ServerRefuses, refused
-from tests.hostile.deviations import Change, handshake_message
-from tests.hostile.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
-from tests.hostile.scripted12 import (
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
+from tests.adversarial.deviations import Change, handshake_message
+from tests.adversarial.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.scripted12 import (
     CHANGE_CIPHER_SPEC,
     CLOSING,
     KEY_TRANSPORT_SUITE,

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.hostile.conftest import refused
-from tests.hostile.deviations import handshake_message
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import CLOSING, KEY_TRANSPORT_SUITE, Record, ScriptedClient12
+from tests.adversarial.conftest import refused
+from tests.adversarial.deviations import handshake_message
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import CLOSING, KEY_TRANSPORT_SUITE, Record, ScriptedClient12
 from tests.pki import Pki, key_of_type
 
 from handclasp import Fault, Recorder, ServerConfig, ServerConnection, TLSError

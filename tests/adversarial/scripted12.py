@@ -19,7 +19,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
-from tests.hostile.scripted import SCHEMES, ScriptedPeer
+from tests.adversarial.scripted import SCHEMES, ScriptedPeer
 
 from handclasp import Credentials
 from handclasp.certificates.credentials import LocalSigner

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses, refused
-from tests.hostile.deviations import followed_by, handshake_message
-from tests.hostile.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
+from tests.adversarial.deviations import followed_by, handshake_message
+from tests.adversarial.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ServerConfig, ServerConnection

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from tests.hostile.conftest import refused
-from tests.hostile.deviations import with_extension
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import (
+from tests.adversarial.conftest import refused
+from tests.adversarial.deviations import with_extension
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import (
     CHACHA_SUITE,
     CLOSING,
     ECDSA_SUITE,

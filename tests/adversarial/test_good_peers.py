@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.hostile.deviations import changed, with_extension
-from tests.hostile.scripted import Encounter, ScriptedServer
+from tests.adversarial.deviations import changed, with_extension
+from tests.adversarial.scripted import Encounter, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, DataReceived, ServerConfig

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import Change, changed, with_extension, without_extension
+from tests.adversarial.scripted import Encounter
+from tests.adversarial.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
 from tests.flows.pair import Pair
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import Change, changed, with_extension, without_extension
-from tests.hostile.scripted import Encounter
-from tests.hostile.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
 from tests.pki import Pki
 
 from handclasp import ClientAuth, ClientConfig, DataReceived, Fault, ProtocolError, ServerConfig

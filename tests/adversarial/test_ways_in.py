@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
-from tests.hostile.deviations import with_extension
-from tests.hostile.scripted import ScriptedClient, ScriptedServer
+from tests.adversarial.deviations import with_extension
+from tests.adversarial.scripted import ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.hostile.conftest import ClientRefuses, ServerRefuses
-from tests.hostile.deviations import with_extension
-from tests.hostile.scripted import ScriptedServer
+from tests.adversarial.conftest import ClientRefuses, ServerRefuses
+from tests.adversarial.deviations import with_extension
+from tests.adversarial.scripted import ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ProtocolError, ServerConfig

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.hostile.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import (
