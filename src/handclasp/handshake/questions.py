@@ -29,9 +29,15 @@ DEFER: Final = _Defer()
 
 @dataclass(eq=False, slots=True)
 class Question(Generic[Answer]):
-    """The base of all questions; `pending` is the awaitable that will give the answer, if any."""
+    """The base of all questions.
+
+    Attributes:
+        pending: the awaitable that will give the answer, if any.
+        answered_later: whether the answer was not given at once, but by an awaitable or `DEFER`.
+    """
 
     pending: Awaitable[Any] | None = field(default=None, init=False, repr=False)
+    answered_later: bool = field(default=False, init=False, repr=False)
 
 
 @dataclass(eq=False, slots=True)
