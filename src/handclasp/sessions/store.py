@@ -13,16 +13,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from handclasp.errors import ConfigurationError
-from handclasp.private_files import NotPrivateError, read_private
+from handclasp.private_files import read_private
 from handclasp.process import this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
 
 _PREFIX = ".sessions-"
-_HEADER = b"handclasp sessions 3"
+_BUFFER = 2**17
+"""Bytes written at a time."""
+
+_HEADER = b"handclasp sessions 3\n"
 _OLD_HEADER = [b"{", b'"sessions":']
 _NAME_SIZE = 64
 
@@ -251,65 +254,69 @@ class FileSessionStore:
         Those that another one keeps meanwhile may get lost; none is ever there twice. What is not
         our own is not read, and goes back to where it was.
         """
-        try:
-            descriptor, claimed = self._new_file()
-        except OSError:
-            return False
-        os.close(descriptor)
-        is_written = False
-        with suppress(OSError):
-            with suppress(FileNotFoundError):
-                os.replace(self._path, claimed)
-            with suppress(NotPrivateError):
-                lines = self._lines_in(read_private(claimed))
-                change(lines)
-                is_written = self._write(lines)
-            if not is_written:
-                os.replace(claimed, self._path)
-        with suppress(OSError):
-            os.unlink(claimed)
-        return is_written
-
-    def _new_file(self) -> tuple[int, str]:
-        """Beside the file of sessions, and for its owner alone."""
         from tempfile import mkstemp  # It brings much along, and few have a file of sessions.
 
-        return mkstemp(prefix=_PREFIX, dir=self._path.parent)
-
-    def _lines_in(self, data: bytes) -> _Lines:
-        lines: _Lines = BoundedEntries(_size_in_file, self._capacity, self._max_bytes)
-        first, *others = data.split(b"\n")
-        if first == _HEADER:
-            for line in others:
-                if line[_NAME_SIZE : _NAME_SIZE + 1] == b"\t":
-                    lines.add(line[:_NAME_SIZE], line)
-        return lines
-
-    def _write(self, lines: _Lines) -> bool:
-        held = [line for entries in lines.held.values() for line in entries]
-        name = ""
         try:
-            descriptor, name = self._new_file()
-            with open(descriptor, "wb") as file:
-                file.write(b"\n".join([_HEADER, *held, b""]))
-            os.replace(name, self._path)  # at once, or not at all
+            # Beside the file of sessions, and for its owner alone.
+            descriptor, draft = mkstemp(prefix=_PREFIX, dir=self._path.parent)
         except OSError:
-            if name:
-                with suppress(OSError):
-                    os.unlink(name)
+            return False
+        # A name that nothing has: what another file is moved over has to be on the disk first.
+        claimed = f"{draft}-old"
+        try:
+            with _file_of(descriptor) as file:
+                is_moved = self._move_away(claimed)
+                lines = self._lines_in(read_private(claimed) if is_moved else b"")
+                change(lines)
+                file.write(_HEADER)
+                file.writelines(line for entries in lines.held.values() for line in entries)
+            os.replace(draft, self._path)  # at once, or not at all
+        except OSError:
+            with suppress(OSError):
+                os.replace(claimed, self._path)
+            with suppress(OSError):
+                os.unlink(draft)
+            return False
+        if is_moved:
+            with suppress(OSError):
+                os.unlink(claimed)
+        return True
+
+    def _move_away(self, claimed: str) -> bool:
+        """Move the file to a name that nobody else knows; gives whether there was one."""
+        try:
+            os.replace(self._path, claimed)
+        except FileNotFoundError:
             return False
         return True
+
+    def _lines_in(self, data: bytes) -> _Lines:
+        """The lines of a file, none of them copied."""
+        lines: _Lines = BoundedEntries(len, self._capacity, self._max_bytes)
+        if not data.startswith(_HEADER):
+            return lines
+        view, start = memoryview(data), len(_HEADER)
+        while end := data.find(b"\n", start) + 1:
+            if data[start + _NAME_SIZE : start + _NAME_SIZE + 1] == b"\t":
+                lines.add(data[start : start + _NAME_SIZE], view[start:end])
+            start = end
+        return lines
 
     def __repr__(self) -> str:
         return f"FileSessionStore({str(self._path)!r})"
 
 
-_Lines = BoundedEntries[bytes, bytes]
-"""The lines of a file of sessions by the names that stand for their keys."""
+def _file_of(descriptor: int) -> BinaryIO:
+    try:
+        return open(descriptor, "wb", buffering=_BUFFER)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
-def _size_in_file(line: bytes) -> int:
-    return len(line) + 1
+_Line = bytes | memoryview
+_Lines = BoundedEntries[bytes, _Line]
+"""The lines of a file of sessions, with their ends, by the names that stand for their keys."""
 
 
 def _name_of(key: str) -> bytes:
@@ -318,13 +325,13 @@ def _name_of(key: str) -> bytes:
 
 
 def _line_of(name: bytes, session: Session) -> bytes:
-    return name + b"\t" + session_to_text(session).encode("ascii")
+    return name + b"\t" + session_to_text(session).encode("ascii") + b"\n"
 
 
-def _session_in(line: bytes) -> Session | None:
+def _session_in(line: _Line) -> Session | None:
     """The session in a line, if it is one."""
     try:
-        return Session.from_json(json.loads(line[_NAME_SIZE + 1 :]))
+        return Session.from_json(json.loads(bytes(line[_NAME_SIZE + 1 :])))
     except (ValueError, RecursionError, ConfigurationError):
         return None
 
