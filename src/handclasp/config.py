@@ -417,6 +417,9 @@ def _binding(config: ServerConfig) -> bytes:
         config.client_auth.value.encode("ascii"),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
+        # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
+        # of another server, under the same ticket keys, must not be another way in.
+        b"" if config.credentials or config.choose_credentials is not None else b"psks only",
         *[protocol.encode("ascii") for protocol in config.alpn],
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])

@@ -19,7 +19,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "info": (),
     "values": (),
     "process": (),
-    "private_files": (),
+    "trusted_files": (),
     "wire": ("wire", "errors", "faults", "values"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
@@ -42,7 +42,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "values",
         "process",
-        "private_files",
+        "trusted_files",
     ),
     "handshake": (
         "handshake",
@@ -84,7 +84,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "values",
         "process",
-        "private_files",
+        "trusted_files",
     ),
     "config": (
         "wire.compression",

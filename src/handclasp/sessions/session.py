@@ -173,8 +173,9 @@ def _from_json(value: Any, name: str) -> Any:
     if value is None and name in _OPTIONAL:
         return None
     if name == "requested":
+        requested = _of_type(value, dict)
         values = {
-            each.name: _from_json(value[each.name], each.name)
+            each.name: _from_json(requested[each.name], each.name)
             for each in fields(RequestedCertificate)
         }
         return RequestedCertificate(**values)

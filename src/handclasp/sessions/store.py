@@ -16,10 +16,10 @@ from threading import Lock
 from typing import BinaryIO, Protocol
 
 from handclasp.errors import ConfigurationError
-from handclasp.private_files import read_private
 from handclasp.process import this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
+from handclasp.trusted_files import read_trusted
 
 _PREFIX = ".sessions-"
 _BUFFER = 2**17
@@ -31,7 +31,7 @@ _NAME_SIZE = 64
 
 _DEFAULT_CAPACITY = 256
 _DEFAULT_BYTES = 2**22
-_DEFAULT_FILE_BYTES = 2**20
+DEFAULT_FILE_BYTES = 2**20
 """Each use reads and writes it as a whole, which takes about a millisecond for so many."""
 
 
@@ -81,7 +81,7 @@ class SessionStore:
     def file(
         path: str | os.PathLike[str],
         capacity: int = _DEFAULT_CAPACITY,
-        max_bytes: int = _DEFAULT_FILE_BYTES,
+        max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> FileSessionStore:
         """A store that outlives the process. Raises `ConfigurationError`."""
         return FileSessionStore(path, capacity, max_bytes)
@@ -172,7 +172,7 @@ class FileSessionStore:
         self,
         path: str | os.PathLike[str],
         capacity: int = _DEFAULT_CAPACITY,
-        max_bytes: int = _DEFAULT_FILE_BYTES,
+        max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> None:
         check_bounds(capacity, max_bytes)
         self._path = Path(path)
@@ -192,7 +192,7 @@ class FileSessionStore:
     def _why_not_ours(self) -> str | None:
         """One look at it, by opening it: others may move it away and put it back meanwhile."""
         try:
-            data = read_private(self._path)
+            data = read_trusted(self._path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -243,7 +243,7 @@ class FileSessionStore:
     def _data(self) -> bytes:
         """What the file holds now; nothing where it is missing, or is not our own."""
         try:
-            return read_private(self._path)
+            return read_trusted(self._path)
         except OSError:
             return b""
 
@@ -266,7 +266,7 @@ class FileSessionStore:
         try:
             with _file_of(descriptor) as file:
                 is_moved = self._move_away(claimed)
-                lines = self._lines_in(read_private(claimed) if is_moved else b"")
+                lines = self._lines_in(read_trusted(claimed) if is_moved else b"")
                 change(lines)
                 file.write(_HEADER)
                 file.writelines(line for entries in lines.held.values() for line in entries)

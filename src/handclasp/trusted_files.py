@@ -30,14 +30,14 @@ _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
 """What O_NOFOLLOW gives for a symbolic link: the second on FreeBSD."""
 
 
-class NotPrivateError(PermissionError):
+class UntrustedFileError(PermissionError):
     """The file is not this user's own. `strerror` says why, in words that go behind a colon."""
 
     def __init__(self, why: str, path: str) -> None:
         super().__init__(errno.EACCES, why, path)
 
 
-def read_private(path: str | os.PathLike[str], *, may_be_linked: bool = False) -> bytes:
+def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -> bytes:
     """All that a file of this user's own holds.
 
     One that is empty has nothing to hide and says nothing, so that its mode does not matter.
@@ -46,16 +46,19 @@ def read_private(path: str | os.PathLike[str], *, may_be_linked: bool = False) -
         may_be_linked: whether hard links to it are allowed, as some backups make them.
 
     Raises:
-        NotPrivateError: others can read, write or replace it, or it is no regular file.
+        UntrustedFileError: others can read, write or replace it, or it is no regular file.
         OSError: it is not there, or cannot be read.
     """
     descriptor = _open(os.fspath(path))
-    with open(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        why = _why_not_private(state, may_be_linked=may_be_linked)
+    state = os.fstat(descriptor)
+    why = _why_not_ours(state, may_be_linked=may_be_linked)
+    if why is not None or not state.st_size:
+        os.close(descriptor)
         if why is not None:
-            raise NotPrivateError(why, os.fspath(path))
-        return file.read() if state.st_size else b""
+            raise UntrustedFileError(why, os.fspath(path))
+        return b""
+    with open(descriptor, "rb") as file:
+        return file.read()
 
 
 def _open(path: str) -> int:
@@ -64,23 +67,23 @@ def _open(path: str) -> int:
     try:
         if os.name != "posix":
             if stat.S_ISLNK(os.lstat(path).st_mode):
-                raise NotPrivateError("it is a symbolic link", path)
+                raise UntrustedFileError("it is a symbolic link", path)
             return os.open(path, _FLAGS)
         place = os.open(directory or os.curdir, _DIRECTORY_FLAGS)
         try:
             why = _why_replaceable(os.fstat(place))
             if why is not None:
-                raise NotPrivateError(why, path)
+                raise UntrustedFileError(why, path)
             return os.open(name or os.curdir, _FLAGS, dir_fd=place)
         finally:
             os.close(place)
     except OSError as error:
         if error.errno in _LINK_ERRORS:
-            raise NotPrivateError("it is a symbolic link", path) from None
+            raise UntrustedFileError("it is a symbolic link", path) from None
         raise
 
 
-def _why_not_private(state: os.stat_result, *, may_be_linked: bool) -> str | None:
+def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
     """Why this open file is not this user's own; None where it is."""
     if not stat.S_ISREG(state.st_mode):
         return "it is no regular file"
