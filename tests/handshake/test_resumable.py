@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from tests.flows.pair import Pair, split_records
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.security.test_forks import told_by_child
 
 from handclasp import (
     CertificatePolicy,
@@ -173,6 +175,24 @@ def test_what_is_kept_is_the_same(pki: Pki) -> None:
 def test_what_cannot_be_known_again_is_another_each_time(pki: Pki) -> None:
     slotted = Slotted()
     assert confirming(pki, slotted) != confirming(pki, slotted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_in_a_forked_child_it_is_another(pki: Pki) -> None:
+    """What children call their first callback is not what their siblings do."""
+
+    def confirm(_: object) -> bool:
+        return True
+
+    def key() -> bytes:
+        return confirming(pki, confirm).encode()
+
+    keys = [key(), told_by_child(key), told_by_child(key)]
+    assert len(set(keys)) == 3
+    assert key() == keys[0]
+    # What is not bound to a process is known in all of them.
+    assert told_by_child(lambda: key_of(pki).encode()) == key_of(pki).encode()
 
 
 def test_numbers_of_callbacks_that_are_gone_are_not_kept(pki: Pki) -> None:

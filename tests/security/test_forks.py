@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -16,11 +17,15 @@ pytestmark = [
 ]
 
 
+WAIT_SECONDS = 20
+
+
 def told_by_child(work: Callable[[], bytes]) -> bytes:
     """What `work()` gives in a forked child."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(WAIT_SECONDS)  # It may wait for a lock that nobody in it can give back.
         try:
             os.write(write, work())
         finally:

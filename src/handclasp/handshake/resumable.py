@@ -181,9 +181,10 @@ def _why_unfit(
     if session.signature_scheme not in (None, *config.signature_schemes):
         return "the server signed in a scheme that is not accepted any more"
     reason = _why_not_the_server(config, session, server_name, verify)
-    if reason is None and _would_show(config, session, choose) != session.local_chain:
-        return _OF_ANOTHER_CLIENT
-    return reason
+    if reason is not None:
+        return reason
+    is_same = _would_show(config, session, choose) == session.local_chain
+    return None if is_same else _OF_ANOTHER_CLIENT
 
 
 def _why_not_the_server(
