@@ -8,6 +8,7 @@ its first callback is another one's own. So whatever is bound to a process is bo
 from __future__ import annotations
 
 import os
+from threading import Lock
 
 _NAME_SIZE = 16
 
@@ -38,3 +39,35 @@ def this_process() -> bytes:
         # A fork by foreign code, which does not tell Python of it.
         _this.renew()
     return _this.name
+
+
+class ProcessLock:
+    """A lock between the threads of one process, which is free in a forked child.
+
+    A fork copies a lock as it is, and of the threads only the one that forks: what another one held
+    then, nobody in the child could ever give back.
+    """
+
+    __slots__ = ("_lock", "_process")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process = this_process()
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take it; gives whether it was free, which without `blocking` it need not be."""
+        process = this_process()
+        if self._process != process:
+            self._lock = Lock()
+            self._process = process
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

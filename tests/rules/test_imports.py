@@ -61,7 +61,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "values",
         "process",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "process"),
     "capture": (
         "capture",
         "trace",

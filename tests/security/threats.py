@@ -1457,7 +1457,8 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "What a fork copies, used by two processes",
         "Each process has a name of its own, which a fork changes: callbacks of two processes are "
-        "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4).",
+        "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4). "
+        "A lock that a thread of the parent held is free there.",
         (
             without(
                 "handshake/test_resumable.py::test_in_a_forked_child_it_is_another",
@@ -1491,12 +1492,18 @@ THREATS: tuple[Threat, ...] = (
                 "if memory.process != this_process():",
             ),
             without(
+                "security/test_forks.py::test_a_lock_that_is_held_at_the_fork_is_free_in_the_child",
+                "process.py",
+                "if self._process != process:",
+            ),
+            without(
                 "test_process.py::test_a_child_with_the_number_of_an_ancestor",
                 "process.py",
                 'if hasattr(os, "register_at_fork"):',
             ),
         ),
         (
+            "security/test_forks.py::test_credentials_are_read_again_in_a_child",
             "test_process.py::test_no_two_processes_have_the_same",
             "test_process.py::test_a_fork_that_python_is_not_told_of",
             "sessions/test_store.py::test_forked_children_share_a_file_and_no_session",

@@ -115,12 +115,12 @@ def test_so_many_bytes_and_no_more(make: Make) -> None:
 
 def test_one_server_does_not_push_out_the_others(make: Make) -> None:
     store = make(max_bytes=2**18)
-    for number in range(8):
-        store.put(f"{number}", numbered(number, peer_chain=(bytes(8_000),)))
+    for number in range(20):
+        store.put(f"{number}", numbered(number, peer_chain=(bytes(7_500),)))
     for number in range(100):
-        store.put("loud", session(ticket=b"%d" % number + bytes(9_000)))
+        store.put("loud", session(ticket=b"%d" % number + bytes(11_500)))
     assert held_bytes(store) < 2**18
-    assert all(store.take(f"{number}") is not None for number in range(8))
+    assert all(store.take(f"{number}") is not None for number in range(20))
     assert store.take("loud") is not None
 
 

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import BinaryIO, Protocol
 
 from handclasp.errors import ConfigurationError
-from handclasp.process import this_process
+from handclasp.process import ProcessLock, this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
 from handclasp.trusted_files import read_trusted
@@ -178,7 +178,7 @@ class FileSessionStore:
         self._path = Path(path)
         self._capacity = capacity
         self._max_bytes = max_bytes
-        self._owned_lock = this_process(), Lock()
+        self._lock = ProcessLock()
         if not self._path.parent.is_dir():
             raise ConfigurationError(
                 f"The directory of the session file {self._path} does not exist: make it first."
@@ -230,15 +230,6 @@ class FileSessionStore:
         with self._lock:
             if line in self._data():
                 self._change(lambda lines: lines.remove(name, line))
-
-    @property
-    def _lock(self) -> Lock:
-        """That of this process: a fork may have copied one that another thread held."""
-        process, lock = self._owned_lock
-        if process != this_process():
-            lock = Lock()
-            self._owned_lock = this_process(), lock
-        return lock
 
     def _data(self) -> bytes:
         """What the file holds now; nothing where it is missing, or is not our own."""
