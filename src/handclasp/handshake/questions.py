@@ -44,6 +44,10 @@ class Question(Generic[Answer]):
 class ChooseCredentials(Question[Credentials | None]):
     """Which certificate should this side show?
 
+    A client with `sessions` asks it once more before it offers one in which the server had asked:
+    as the server did then, and before this connection begins. Only an answer at once counts there,
+    and the session is offered if it is the same as it was.
+
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).
         signature_schemes: what the peer accepts in the version agreed upon, in its order.

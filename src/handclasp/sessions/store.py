@@ -45,8 +45,8 @@ class SessionCache(Protocol):
     def take(self, key: str) -> Session | None:
         """The newest session under this key, if there is one.
 
-        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice. One
-        of TLS 1.2 stays until `discard`.
+        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice, nor
+        to two processes after a fork. One of TLS 1.2 stays until `discard`.
         """
         ...
 
