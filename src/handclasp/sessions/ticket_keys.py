@@ -11,10 +11,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, Protocol
 
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
 
 KEY_SIZE = 32
 ID_SIZE = 8
@@ -75,7 +75,7 @@ class TicketKeys:
         self._rotation = rotation
         self._lifetime = lifetime
         self._clock = clock
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self._keys: tuple[TicketKey, ...] = ()
 
     def keys(self) -> Sequence[TicketKey]:
