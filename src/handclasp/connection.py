@@ -979,10 +979,8 @@ class ServerConnection(_Connection[ServerConfig]):
         return _answer_or(None, lambda: verify(asked), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
-        guard, memory = self._config.replay_guard, self._config.replay_memory
-        if guard is None or (
-            memory is not None and not memory.is_first(question.token, question.ticket_created_at)
-        ):
+        guard = self._config.replay_guard
+        if guard is None:
             return False
         return _answer_or(
             False, lambda: guard.is_first(question.token, question.ticket_created_at), bool
