@@ -146,7 +146,11 @@ class FromAFile(TicketKeys):
         return [TicketKey(b"the name", bytes(range(32)), 0, 2**40)]
 
 
-@pytest.mark.parametrize("source", [Source(), Source(TicketKeys()), FromAFile()], ids=str)
+@pytest.mark.parametrize(
+    "source",
+    [Source(), Source(TicketKeys()), FromAFile()],
+    ids=["own keys", "wrapped", "subclass"],
+)
 @pytest.mark.parametrize("guard", [None, ReplayFilter()], ids=["none", "of this process"])
 def test_keys_from_elsewhere_need_a_guard_that_is_as_wide(
     pki: Pki, source: Any, guard: ReplayFilter | None
