@@ -423,7 +423,9 @@ def _choose_replay_guard(config: ServerConfig) -> None:
     """
     keys, guard = config.ticket_keys, config.replay_guard
     # A class of its own may have its keys from anywhere.
-    memory = keys.replay_filter if type(keys) is TicketKeys else None
+    memory: ReplayFilter | None = None
+    if isinstance(keys, TicketKeys) and type(keys) is TicketKeys:
+        memory = keys.replay_filter
     if memory is None and (guard is None or isinstance(guard, ReplayFilter)):
         raise ConfigurationError(
             "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
