@@ -215,10 +215,8 @@ class ClientConfig(SharedConfig):
             them can send them again, and they are not forward secret. `verify` and `confirm_peer`
             have no say before they leave, so with either it needs `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
-            about the server only afterwards, and `choose_credentials` not at all: the data go to
-            the server that they accepted when the session was made, in the name of the client that
-            it was made with. Without it, no early data go out under a session in which the client
-            showed what `choose_credentials` chose.
+            about the server only afterwards: the data go to the server that they accepted when the
+            session was made.
         psks: external pre-shared keys to offer, best first (TLS 1.3). Where the server takes none,
             it must show a certificate; without a server name to expect, that is refused.
         allow_psk_ke: also offer to use a pre-shared key without a key exchange. UNSAFE: whoever
@@ -466,12 +464,9 @@ def _check_early_data_callbacks(config: ClientConfig) -> None:
             "early_data_before_callbacks=True if the server that it accepted when the session was "
             "made may get them, or leave one of them out."
         )
-    if config.early_data_before_callbacks and not (
-        config.early_data and (asked or config.choose_credentials is not None)
-    ):
+    if config.early_data_before_callbacks and not (config.early_data and asked):
         raise ConfigurationError(
-            "early_data_before_callbacks needs early_data and a callback: verify, confirm_peer or "
-            "choose_credentials."
+            "early_data_before_callbacks needs early_data, and verify or confirm_peer."
         )
 
 

@@ -468,24 +468,6 @@ def test_the_name_without_a_use(pki: Pki, settings: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("by_name", [False, True])
-def test_early_data_in_the_name_of_a_client_that_was_chosen_then(pki: Pki, by_name: bool) -> None:
-    """The callback is not asked again where a session is resumed; it might name another by now."""
-    alice = pki.client("alice")
-    client = client_of(pki, choose_credentials=lambda _: alice, early_data_before_callbacks=by_name)
-    server = server_of(pki, client_auth=ClientAuth.REQUIRED, trust=pki.trust)
-    meet(client, server)
-    limit = ClientConnection(client, server_name="localhost").early_data_limit
-    assert limit == (1000 if by_name else 0)
-
-
-def test_nobody_was_chosen_so_nobody_is_named(pki: Pki) -> None:
-    client = client_of(pki, choose_credentials=lambda _: None)
-    server = server_of(pki)
-    meet(client, server)
-    assert ClientConnection(client, server_name="localhost").early_data_limit == 1000
-
-
 @callbacks
 def test_a_server_that_the_callback_refuses_gets_no_data(
     pki: Pki, callback: dict[str, Any]

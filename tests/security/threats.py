@@ -885,13 +885,6 @@ THREATS: tuple[Threat, ...] = (
                 "config.py",
                 "if config.early_data and asked and not config.early_data_before_callbacks:",
             ),
-            without(
-                "adversarial/test_replays.py"
-                "::test_early_data_in_the_name_of_a_client_that_was_chosen_then",
-                "handshake/offer.py",
-                "            or not session.local_chain\n",
-                "            or True\n",
-            ),
         ),
         ("flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",),
     ),

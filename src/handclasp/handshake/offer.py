@@ -136,8 +136,7 @@ def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
 def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
     """Whether this session allows it in the very way in which it was agreed upon.
 
-    RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same. What
-    `choose_credentials` chose then is not asked for again, so early data in its name need a word.
+    RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
     """
     return (
         config.early_data
@@ -146,11 +145,6 @@ def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
         and session.max_early_data > 0
         and session.cipher_suite in config.cipher_suites
         and (session.alpn is None or session.alpn in config.alpn)
-        and (
-            config.choose_credentials is None
-            or not session.local_chain
-            or config.early_data_before_callbacks
-        )
     )
 
 
