@@ -712,6 +712,9 @@ class _Connection(Generic[Config]):
 
     def _send_over_many_keys(self, post: PostHandshake, data: memoryview) -> None:
         records = self._records
+        if records.is_tls12:
+            # There is no KeyUpdate: the connection ends before the key has sealed too much.
+            raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
         while data:
             room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
             if room <= 0:
@@ -796,7 +799,9 @@ class _Connection(Generic[Config]):
             self._records.send_alert(alert)
         except ProtocolError:
             # The padding policy failed, and the record layer has dropped it: once more without.
-            self._records.send_alert(alert)
+            # Where the key can seal nothing more, the peer sees the end of the transport.
+            with suppress(ProtocolError):
+                self._records.send_alert(alert)
 
 
 class ClientConnection(_Connection[ClientConfig]):
@@ -869,9 +874,12 @@ class ClientConnection(_Connection[ClientConfig]):
     @property
     def early_data_limit(self) -> int:
         """Bytes that `send_early_data` still takes: 0 without a session for them, and later."""
-        if self._records.write_epoch != "early" or self._failure is not None:
+        records = self._records
+        if records.write_epoch != "early" or self._failure is not None:
             return 0
-        return self._early_limit - self._early_size
+        # The key of early data cannot be updated (RFC 9846 section 5.5).
+        room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
+        return max(0, min(self._early_limit - self._early_size, room))
 
     def send_early_data(self, data: Buffer) -> None:
         """Queue data before the handshake is complete (0-RTT). Follow it by `data_to_send`.

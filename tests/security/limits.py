@@ -91,8 +91,9 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "Limits.records_per_key",
         _default("records_per_key"),
-        "records under one key before it is changed",
-        "flows/test_data.py::test_keys_change_before_their_limit",
+        "records under one key before it is changed, or a connection of TLS 1.2 ends; the AEAD's "
+        "own limit where that is smaller",
+        "adversarial/test_key_limits.py::test_the_smaller_of_both_holds",
     ),
     Limit(
         "handshake_timeout",

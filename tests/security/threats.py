@@ -490,9 +490,60 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _RECORDS,
         "Keys used for too long, or after KeyUpdate",
-        "A key is changed before it has protected what its AEAD bears, the peer is asked to do the "
-        "same, and the old key is gone at once.",
+        "A key is changed before it has protected what its AEAD bears, whatever a setting allows; "
+        "the peer is asked to do the same, and the old key is gone at once. Where a key cannot be "
+        "changed (TLS 1.2, early data) nothing more is sent. A key that seals tickets seals none "
+        "itself: each has one derived for it.",
         (
+            without(
+                "adversarial/test_key_limits.py::test_the_smaller_of_both_holds",
+                "record/layer.py",
+                "return limit if own is None else min(own, limit)",
+                "return own or limit",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_no_suite_allows_more_than_its_cipher_bears",
+                "crypto/suites.py",
+                "record_limit=2**48 if is_chacha else 2**24,",
+                "record_limit=2**63,",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_a_connection_of_tls12_ends_with_its_keys",
+                "connection.py",
+                "if records.is_tls12:",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_early_data_do_not_wear_their_key_out",
+                "connection.py",
+                "return max(0, min(self._early_limit - self._early_size, room))",
+                "return self._early_limit - self._early_size",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_tickets_do_not_wear_a_key_out",
+                "record/layer.py",
+                "        self._check_key_lasts(len(data))\n",
+                "",
+            ),
+            without(
+                "adversarial/test_key_limits.py"
+                "::test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out",
+                "record/layer.py",
+                "        self._check_key_lasts(len(alert))\n",
+                "",
+            ),
+            without(
+                "adversarial/test_key_limits.py"
+                "::test_refused_early_data_are_so_many_guesses_and_no_more",
+                "record/layer.py",
+                "max(HEADER_SIZE, budget >> 20)",
+                "HEADER_SIZE",
+            ),
+            without(
+                "crypto/test_derived_key_aead.py::test_each_nonce_and_each_use_has_its_own_key",
+                "crypto/derived_key_aead.py",
+                "expand_label(self._label, nonce, KEY_SIZE)",
+                'expand_label(self._label, b"", KEY_SIZE)',
+            ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
                 "handshake/post13.py",
@@ -506,7 +557,11 @@ THREATS: tuple[Threat, ...] = (
                 "if True:",
             ),
         ),
-        ("flows/test_data.py::test_the_peer_is_asked_for_new_keys",),
+        (
+            "flows/test_data.py::test_the_peer_is_asked_for_new_keys",
+            "adversarial/test_key_limits.py::test_keys_change_before_what_the_cipher_bears",
+            "adversarial/test_key_limits.py::test_the_other_side_may_go_on",
+        ),
     ),
     Threat(
         _EXCHANGE,
@@ -645,8 +700,13 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "Forged tickets, ticket keys that are known or old (CVE-2020-13777)",
         "Tickets are sealed under random keys that change by themselves, and end after seven days "
-        "at the latest. What cannot be opened is no ticket, and no error.",
+        "at the latest. What cannot be opened is no ticket, and no error. A key of zeros raises.",
         (
+            without(
+                "sessions/test_ticket_keys.py::test_no_key_of_zeros",
+                "sessions/ticket_keys.py",
+                "if not any(self.key):",
+            ),
             without(
                 "sessions/test_tickets.py::test_any_changed_bit_is_noticed",
                 "sessions/tickets.py",
@@ -720,13 +780,38 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "Early data, replayed or confused with other data",
         "Off, and apart from other data by calls and events of their own. Each ticket once, within "
-        "seconds of its age, up to a size; not after a retry, nor for another protocol or suite.",
+        "seconds of its age, up to a size; not after a retry, nor for another protocol or suite. "
+        "The memory belongs to the ticket keys, whichever configs share them; for keys that others "
+        "may have, a memory of one process raises.",
         (
+            without(
+                "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
+                "config.py",
+                "        memory = keys.replay_filter\n",
+                "        memory = ReplayFilter(remembers_from=0.0)\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_two_filters_that_do_not_know_of_each_other",
+                "handshake/recognition13.py",
+                "if is_first and memory is not None:",
+            ),
+            without(
+                "adversarial/test_replays.py"
+                "::test_keys_from_elsewhere_need_a_guard_that_is_as_wide",
+                "config.py",
+                "if memory is None and (guard is None or isinstance(guard, ReplayFilter)):",
+            ),
+            without(
+                "adversarial/test_replays.py::test_forked_processes_take_none",
+                "sessions/replay.py",
+                " or os.getpid() != self._process",
+                "",
+            ),
             without(
                 "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
                 "handshake/recognition13.py",
-                "return await hs.ask(CheckReplay(known.replay_token, state.created_at / 1000))",
-                "return True",
+                "await hs.ask(CheckReplay(token, created_at))",
+                "True",
             ),
             without(
                 "adversarial/test_resumption.py::test_too_much_early_data",
@@ -745,6 +830,70 @@ THREATS: tuple[Threat, ...] = (
             "sessions/test_replay.py::test_each_flight_counts_once",
             "adversarial/test_early_data.py::test_early_data_without_end",
         ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A recorded first flight that makes the application act upon a client that is not there",
+        "confirm_peer is asked after Finished, which no recording can make. Early data of a client "
+        "that it has to confirm are refused, or by a setting asked about first, as replayable. "
+        "What is asked before, about certificates and keys, says that nothing is proved yet.",
+        (
+            without(
+                "adversarial/test_replays.py"
+                "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
+                "handshake/recognition13.py",
+                "        client = await verify_client_again(hs, state.client_chain)\n",
+                "        client = await verify_client_again(hs, state.client_chain)\n"
+                "        await hs.ask(ConfirmPeer(client, False, None))\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_it_is_asked_after_the_clients_finished",
+                "handshake/server12.py",
+                "    hs.transcript.forget_messages()\n",
+                "    await confirm_peer(hs, config, verified, peer_is_server=False, "
+                "server_name=None)\n"
+                "    hs.transcript.forget_messages()\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_what_it_says_counts_after_finished",
+                "handshake/server13.py",
+                "    await confirm_peer(hs, config, verified, peer_is_server=False, "
+                "server_name=None)\n",
+                "",
+            ),
+            without(
+                "adversarial/test_replays.py"
+                "::test_early_data_of_a_client_that_is_to_be_confirmed_are_refused",
+                "handshake/recognition13.py",
+                "        or (confirms and not config.confirm_early_data)\n",
+                "",
+            ),
+            without(
+                "adversarial/test_replays.py::test_there_a_no_refuses_the_data_and_not_the_client",
+                "handshake/recognition13.py",
+                "if is_first and confirms and client is not None:",
+            ),
+        ),
+        (
+            "adversarial/test_replays.py"
+            "::test_by_name_it_is_asked_before_early_data_and_told_what_is_not_known",
+            "adversarial/test_replays.py::test_what_is_asked_before_the_proof",
+            "adversarial/test_resumption12.py::test_somebody_who_overheard_the_name",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "Early data for a server that the client would refuse by now",
+        "The certificates of before are judged again before anything is sent. Callbacks that have "
+        "no say before that raise when the config is built, unless a setting allows it by name.",
+        (
+            without(
+                "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
+                "config.py",
+                "if config.early_data and asked and not config.early_data_before_callbacks:",
+            ),
+        ),
+        ("flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",),
     ),
     Threat(
         _IDENTITY,
@@ -1562,8 +1711,27 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "Secrets in key logs, pickles, logs, traces",
         "A key log is opened where the config names one, never by the environment. Secrets do not "
-        "print, and do not pickle; traces hold none unless asked to.",
+        "print, and do not pickle; traces hold none unless asked to. Every class and every object "
+        "of a handshake is looked at for one that holds a secret as plain bytes.",
         (
+            without(
+                "security/test_secrets.py::test_what_says_bytes_holds_a_secret",
+                "sessions/ticket_keys.py",
+                'object.__setattr__(self, "key", Secret(self.key))',
+                "pass",
+            ),
+            without(
+                "security/test_secrets.py::test_nothing_reachable_holds_a_secret_as_plain_bytes",
+                "keys/schedule13.py",
+                'self.derive("exp master", finished_hash)',
+                'bytes(self.derive("exp master", finished_hash))',
+            ),
+            without(
+                "security/test_secrets.py::test_it_is_given_away_by_no_means",
+                "capture/secrets.py",
+                "[label] = Secret(secret)",
+                "[label] = secret",
+            ),
             without(
                 "crypto/test_secret.py::test_it_is_not_pickled",
                 "crypto/secret.py",

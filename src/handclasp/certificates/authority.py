@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
 from handclasp.trusted_files import UntrustedFileError, read_trusted
@@ -67,6 +68,9 @@ class IssuedCertificate:
 
     chain_pem: bytes = field(repr=False)
     key_pem: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_pem", Secret(self.key_pem))
 
     def credentials(self) -> Credentials:
         """The same, ready for a config."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
@@ -110,15 +111,15 @@ async def complete_client_handshake(
         hs.install_write(handshake.client.keys(), "handshake")
 
     agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk)
-    request, shown, server = (
+    request, shown, verified, server = (
         await _receive_server_authentication(hs, config, offer, agreed.server_certificate_type)
         if psk is None
-        else await _recognise_server(hs, config, offer, psk)
+        else await _recognise_server(hs, offer, psk)
     )
     peer_finished = await receive_finished(hs, handshake.server)
+    await confirm_peer(hs, config, verified, peer_is_server=True, server_name=offer.server_name)
     if resumable is not None and psk is None:
         resumable.refused()
-
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
     hs.install_read(application.server.keys(), "application")
@@ -337,20 +338,19 @@ def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSu
 
 
 async def _recognise_server(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, psk: Psk
-) -> tuple[None, PeerCertificate, AuthenticatedPeer]:
+    hs: Dialogue, offer: ClientOffer, psk: Psk
+) -> tuple[None, PeerCertificate, VerifiedPeer | None, AuthenticatedPeer]:
     """Who holds the key is who it was: what it showed then is judged again.
 
     An external key has no certificates: holding it is all that there is to know.
     """
     shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
     if not shown.chain or psk.session is None:
-        return None, shown, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
-    name = offer.server_name
-    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
-    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
+        return None, shown, None, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+    server = await verify_peer(hs, shown, peer_is_server=True, server_name=offer.server_name)
     scheme = psk.session.signature_scheme
-    return None, shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    authenticated = AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    return None, shown, server, authenticated
 
 
 @value(frozen=True, slots=True)
@@ -431,7 +431,7 @@ def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> 
 
 async def _receive_server_authentication(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer, certificate_type: str
-) -> tuple[CertificateRequest | None, PeerCertificate, AuthenticatedPeer]:
+) -> tuple[CertificateRequest | None, PeerCertificate, VerifiedPeer, AuthenticatedPeer]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
     message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
@@ -458,8 +458,7 @@ async def _receive_server_authentication(
         authenticated.signature_scheme,
         "the server signed",
     )
-    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
-    return request, shown, authenticated
+    return request, shown, server, authenticated
 
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
