@@ -537,9 +537,8 @@ def _chain(root: Node) -> Attempt:
         except CertificateError:
             told = explain(chain, "localhost", trust, material.NOW, **along)
             told.to_json()
-            for path in told.paths:
-                for certificate in path.certificates:
-                    describe(certificate)
+            for certificate in {each for path in told.paths for each in path.certificates}:
+                describe(certificate)
             if staple:
                 describe_staple(staple)
             raise
