@@ -187,20 +187,27 @@ class Search:
         return max(0.0, kept.seconds - self.least) / max(1, kept.size)
 
     def power(self, kept: Kept) -> float:
-        """By which power of its size it costs; 0 where that cannot be said."""
+        """By which power of its size it costs, at least; 0 where that cannot be said.
+
+        A half may be another thing than the whole, and a quarter than the half: both must agree.
+        """
         if kept.seconds < _LEAST:
             return 0.0
-        half = halved(kept.tree)
-        try:
-            attempt = self.target.prepare(half)
-            seconds, outcome = seconds_of(attempt, self._cache)
-            seconds = min(seconds, self.again(half))
-        except Exception:
-            return 0.0
-        if attempt.size > 0.8 * kept.size or outcome != kept.outcome:
-            return 0.0
-        whole = min(kept.seconds, self.again(kept.tree))
-        return math.log(whole / seconds) / math.log(kept.size / max(1, attempt.size))
+        tree, size, seconds = kept.tree, kept.size, min(kept.seconds, self.again(kept.tree))
+        powers = list[float]()
+        for _ in range(2):
+            tree = halved(tree)
+            try:
+                attempt = self.target.prepare(tree)
+                outcome = seconds_of(attempt, self._cache)[1]
+                less = self.again(tree)
+            except Exception:
+                return 0.0
+            if attempt.size > 0.8 * size or outcome != kept.outcome:
+                return 0.0
+            powers.append(math.log(seconds / less) / math.log(size / max(1, attempt.size)))
+            size, seconds = attempt.size, less
+        return min(powers)
 
     def worst(self) -> list[Kept]:
         """By cost in all, then by cost per byte."""
