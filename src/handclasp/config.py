@@ -31,7 +31,8 @@ from handclasp.crypto.suites import (
 from handclasp.errors import ConfigurationError
 from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.limits import Limits
-from handclasp.sessions.memory12 import SessionMemory
+from handclasp.sessions.bounded import LEAST_BYTES
+from handclasp.sessions.memory12 import DEFAULT_BYTES, SessionMemory
 from handclasp.sessions.psk import PreSharedKey, check_keys
 from handclasp.sessions.replay import ReplayFilter, ReplayGuard
 from handclasp.sessions.session import MAX_LIFETIME
@@ -44,9 +45,6 @@ MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
 
 MIN_RECORD_SIZE_LIMIT = 64
-
-THIS_PROCESS = os.urandom(16).hex()
-"""Tells what is bound to this process from what another one left."""
 
 DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
 """All that are spoken here, oldest first."""
@@ -203,7 +201,10 @@ class ClientConfig(SharedConfig):
             question and returns True, an awaitable of it, or DEFER. False or an exception refuses.
             It is asked once the peer has proved that it is there, and not about one that has an
             external pre-shared key and shows no certificate.
-        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable.
+        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable. With
+            `sessions` it is asked once more before one is offered in which the server asked for a
+            certificate, which must be the same still. The answer must come at once for that:
+            where it came by an awaitable or DEFER, no session is kept.
         certificate_compression: in which algorithms certificates may come and go compressed
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
@@ -320,6 +321,9 @@ class ServerConfig(SharedConfig):
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
             must not come back to the wrong one.
         session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
+            They are those of this process: in a forked one, none are known.
+        session_memory_bytes: bytes that these may take, from 262144 on. One that takes more than a
+            sixteenth of it, the client's certificates included, is not remembered.
         find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
             returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
         psks: external pre-shared keys that clients may use; with any, `credentials` may be left
@@ -350,6 +354,7 @@ class ServerConfig(SharedConfig):
     ticket_keys: TicketKeySource | None = field(default=None, repr=False, compare=False)
     session_context: bytes = b""
     session_memory: int = 1024
+    session_memory_bytes: int = DEFAULT_BYTES
     find_psk: FindPskCallback | None = None
     max_early_data: int = 0
     confirm_early_data: bool = False
@@ -396,6 +401,10 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("max_early_data must be a whole number of bytes, 0 for none.")
     if not _is_whole(config.session_memory, 0, 2**24):
         raise ConfigurationError("session_memory must be a whole number of sessions, 0 for none.")
+    if not _is_whole(config.session_memory_bytes, LEAST_BYTES, 2**40):
+        raise ConfigurationError(
+            f"session_memory_bytes must be a whole number of bytes from {LEAST_BYTES} on."
+        )
     if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("session_context must be bytes.")
     if config.max_early_data and "TLSv1.3" not in config.versions:
@@ -409,8 +418,9 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
     if config.max_early_data:
         _choose_replay_guard(config)
-    memory = SessionMemory(config.session_memory) if config.session_memory else None
-    object.__setattr__(config, "memory12", memory if config.tickets else None)
+    count, size = config.session_memory, config.session_memory_bytes
+    memory = SessionMemory(count, size) if count and config.tickets else None
+    object.__setattr__(config, "memory12", memory)
     object.__setattr__(config, "binding", _binding(config))
 
 
@@ -444,6 +454,9 @@ def _binding(config: ServerConfig) -> bytes:
         config.client_auth.value.encode("ascii"),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
+        # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
+        # of another server, under the same ticket keys, must not be another way in.
+        b"" if config.credentials or config.choose_credentials is not None else b"psks only",
         *[protocol.encode("ascii") for protocol in config.alpn],
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])

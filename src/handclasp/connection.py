@@ -847,7 +847,10 @@ class ClientConnection(_Connection[ClientConfig]):
         judges = config.verify_peer and config.verify is None and config.accepts_certificates
         if self._trust is None and judges and server_name is not None:
             self._trust = TrustStore.system()
-        resumable = find_resumable(config, self._server_name, port, self._trust, self._verify)
+        choose = config.choose_credentials or self._choose_credentials
+        resumable = find_resumable(
+            config, self._server_name, port, self._trust, self._verify, choose
+        )
         session = resumable.session if resumable is not None else None
         self._resumable = resumable
         dialogue = self._open_dialogue()

@@ -18,6 +18,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "limits": ("errors",),
     "info": (),
     "values": (),
+    "process": (),
+    "trusted_files": (),
     "wire": ("wire", "errors", "faults", "values"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
@@ -39,6 +41,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "process",
+        "trusted_files",
     ),
     "handshake": (
         "handshake",
@@ -55,8 +59,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.hooks",
         "alerts",
         "values",
+        "process",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "process"),
     "capture": (
         "capture",
         "trace",
@@ -70,7 +75,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
     ),
     "events": ("handshake.questions", "info"),
-    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults", "values"),
+    "sessions": (
+        "sessions",
+        "crypto",
+        "wire.reader",
+        "wire.writer",
+        "errors",
+        "faults",
+        "values",
+        "process",
+        "trusted_files",
+    ),
     "config": (
         "wire.compression",
         "certificates",
@@ -180,6 +195,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.authority",
     "certificates.credentials",
     "certificates.watched",
+    "process",  # Names itself, and draws nothing for a connection.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

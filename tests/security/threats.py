@@ -730,8 +730,9 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _RESUMPTION,
         "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
-        "A ticket is bound to name, ALPN, client authentication, trust and context of its config. "
-        "A client's certificates are judged anew each time.",
+        "A ticket is bound to name, ALPN, client authentication, trust and context of its config, "
+        "and lets nobody in where pre-shared keys are the only way. A client's certificates are "
+        "judged anew each time.",
         (
             without(
                 "flows/test_resumption.py::test_other_circumstances",
@@ -743,6 +744,12 @@ THREATS: tuple[Threat, ...] = (
                 "connection.py",
                 "return _answer_or(None, lambda: verify(asked), VerifiedPeer)",
                 "return accept_unverified(asked.chain)",
+            ),
+            without(
+                "adversarial/test_foreign_sessions.py::test_a_ticket_is_no_way_around_a_key",
+                "config.py",
+                'b"psks only"',
+                'b""',
             ),
         ),
         (
@@ -1272,24 +1279,45 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _SERVICE,
         "Growing caches of sessions (CVE-2024-2511)",
-        "Tickets are the client's to keep. What a server or a client remembers has a capacity.",
+        "Tickets are the client's to keep. What a server or a client remembers is bounded in "
+        "number and in bytes, since the peer decides how large an entry is; and no peer gets more "
+        "than a share of it. In a file of sessions only the lines of one server are understood.",
         (
             without(
                 "sessions/test_store.py::test_so_many_and_no_more",
-                "sessions/store.py",
-                "    while len(sessions) > capacity:\n",
-                "    while False:\n",
+                "sessions/bounded.py",
+                "len(self.held) > self._capacity or ",
+                "",
             ),
             without(
                 "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
-                "sessions/store.py",
-                "    del held[:-_MOST_PER_KEY]\n",
+                "sessions/bounded.py",
+                "len(entries) - first > _MOST_PER_NAME or ",
                 "",
+            ),
+            without(
+                "sessions/test_store.py::test_so_many_bytes_and_no_more",
+                "sessions/bounded.py",
+                " or self.size > self._max_bytes:",
+                ":",
+            ),
+            without(
+                "sessions/test_store.py::test_one_server_does_not_push_out_the_others",
+                "sessions/bounded.py",
+                " or total > self._max_bytes // 8:",
+                ":",
+            ),
+            without(
+                "sessions/test_store.py::test_what_is_too_large_is_not_kept",
+                "sessions/bounded.py",
+                "if self._size_of(entry) > self._max_bytes // 16:",
             ),
         ),
         (
             "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+            "sessions/test_memory12.py::test_so_many_bytes_and_no_more",
             "sessions/test_memory.py::test_a_server_does_not_grow",
+            "sessions/test_store.py::test_only_the_lines_of_the_key_are_understood",
         ),
     ),
     Threat(
@@ -1521,6 +1549,162 @@ THREATS: tuple[Threat, ...] = (
         (
             "flows/test_resumption.py::test_other_credentials",
             "flows/test_resumption.py::test_ports_are_kept_apart",
+            "handshake/test_resumable.py::test_what_a_session_is_bound_to",
+        ),
+    ),
+    Threat(
+        _API,
+        "A session of one client resumed for another (CVE-2025-68121)",
+        "What the server asked for is kept with a session, and asked again before the session is "
+        "offered: by config or callback, the same certificates must be shown as then. Where the "
+        "answer does not come at once, nothing is kept. Callbacks are told apart by what they are, "
+        "not by what they are equal to, and a pre-shared key by its content, not by its name.",
+        (
+            without(
+                "adversarial/test_identities.py::test_the_next_one_who_connects_is_somebody_else",
+                "handshake/resumable.py",
+                "is_same = _would_show(config, session, choose) == session.local_chain",
+                "is_same = True",
+            ),
+            without(
+                "adversarial/test_identities.py::test_early_data_of_another_client",
+                "handshake/resumable.py",
+                "is_same = _would_show(config, session, choose) == session.local_chain",
+                "is_same = True",
+            ),
+            without(
+                "adversarial/test_identities.py"
+                "::test_who_says_later_who_they_are_is_asked_each_time",
+                "handshake/resumable.py",
+                "return question is None or not question.answered_later",
+                "return True",
+            ),
+            without(
+                "adversarial/test_identities.py::test_a_key_that_was_changed_under_the_same_name",
+                "handshake/resumable.py",
+                "tuple([psk.fingerprint for psk in config.psks])",
+                "tuple([psk.identity for psk in config.psks])",
+            ),
+            Proof(
+                "handshake/test_resumable.py::test_what_is_equal_is_not_the_same",
+                (
+                    Edit("handshake/resumable.py", "id(thing)", "hash(thing)"),
+                    Edit("handshake/resumable.py", "known[0]() is thing", "known[0]() == thing"),
+                ),
+            ),
+        ),
+        (
+            "adversarial/test_identities.py::test_nobody_becomes_somebody_and_nobody_again",
+            "adversarial/test_identities.py::test_other_credentials_at_a_careless_store",
+            "adversarial/test_identities.py::test_credentials_that_were_replaced_in_their_files",
+            "adversarial/test_identities.py::test_a_callback_that_no_longer_says_so_at_once",
+            "adversarial/test_identities.py::test_raw_public_keys",
+            "handshake/test_resumable.py::test_what_is_made_again_is_another",
+        ),
+    ),
+    Threat(
+        _API,
+        "What a fork copies, used by two processes",
+        "Each process has a name of its own, which a fork changes: callbacks of two processes are "
+        "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4). "
+        "A lock that a thread of the parent held is free there.",
+        (
+            without(
+                "handshake/test_resumable.py::test_in_a_forked_child_it_is_another",
+                "handshake/resumable.py",
+                "(this_process(), *callbacks) if callbacks else ()",
+                "tuple(callbacks)",
+            ),
+            Proof(
+                "adversarial/test_identities.py::test_siblings_with_callbacks_of_their_own",
+                (
+                    Edit(
+                        "handshake/resumable.py",
+                        "(this_process(), *callbacks) if callbacks else ()",
+                        "tuple(callbacks)",
+                    ),
+                    Edit(
+                        "handshake/resumable.py",
+                        "is_same = _would_show(config, session, choose) == session.local_chain",
+                        "is_same = True",
+                    ),
+                ),
+            ),
+            without(
+                "sessions/test_store.py::test_a_forked_child_has_none_of_what_is_in_memory",
+                "sessions/store.py",
+                "if memory.process != this_process():",
+            ),
+            without(
+                "sessions/test_memory12.py::test_a_forked_child_remembers_none",
+                "sessions/memory12.py",
+                "if memory.process != this_process():",
+            ),
+            without(
+                "security/test_forks.py::test_a_lock_that_is_held_at_the_fork_is_free_in_the_child",
+                "process.py",
+                "if self._process != process:",
+            ),
+            without(
+                "test_process.py::test_a_child_with_the_number_of_an_ancestor",
+                "process.py",
+                'if hasattr(os, "register_at_fork"):',
+            ),
+        ),
+        (
+            "security/test_forks.py::test_credentials_are_read_again_in_a_child",
+            "test_process.py::test_no_two_processes_have_the_same",
+            "test_process.py::test_a_fork_that_python_is_not_told_of",
+            "sessions/test_store.py::test_forked_children_share_a_file_and_no_session",
+        ),
+    ),
+    Threat(
+        _API,
+        "A file of sessions that somebody else wrote",
+        "Whoever writes such a file says which server is which. So it must be a regular file of "
+        "this user's own, without other names, that nobody else can read, write or replace, each "
+        "time that it is read; and a session without certificates must name the pre-shared key "
+        "that proved its server.",
+        (
+            Proof(
+                "adversarial/test_identities.py::test_a_planted_file",
+                (
+                    Edit("trusted_files.py", "if state.st_uid != os.geteuid():", "if False:"),
+                    Edit(
+                        "trusted_files.py",
+                        "if state.st_size and state.st_mode & 0o077:",
+                        "if False:",
+                    ),
+                ),
+            ),
+            without(
+                "test_trusted_files.py::test_what_others_can_read_or_write",
+                "trusted_files.py",
+                "if state.st_size and state.st_mode & 0o077:",
+            ),
+            without(
+                "test_trusted_files.py::test_what_is_no_file_of_its_own",
+                "trusted_files.py",
+                '| getattr(os, "O_NOFOLLOW", 0)',
+                "",
+            ),
+            without(
+                "test_trusted_files.py::test_a_directory_in_which_others_can_rename",
+                "trusted_files.py",
+                "if directory.st_mode & 0o022 and not directory.st_mode & stat.S_ISVTX:",
+            ),
+            without(
+                "adversarial/test_identities.py"
+                "::test_a_session_without_certificates_names_the_key_that_proved_its_server",
+                "handshake/resumable.py",
+                'return None if session.psk_fingerprint in known else "nothing says whose it is"',
+                "return None",
+            ),
+        ),
+        (
+            "sessions/test_session.py::test_what_must_be_there_is_not_null",
+            "sessions/test_session.py::test_one_wrong_field_is_enough",
+            "sessions/test_store.py::test_a_broken_line_is_passed_over",
         ),
     ),
     Threat(

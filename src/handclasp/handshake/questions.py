@@ -29,14 +29,24 @@ DEFER: Final = _Defer()
 
 @dataclass(eq=False, slots=True)
 class Question(Generic[Answer]):
-    """The base of all questions; `pending` is the awaitable that will give the answer, if any."""
+    """The base of all questions.
+
+    Attributes:
+        pending: the awaitable that will give the answer, if any.
+        answered_later: whether the answer was not given at once, but by an awaitable or `DEFER`.
+    """
 
     pending: Awaitable[Any] | None = field(default=None, init=False, repr=False)
+    answered_later: bool = field(default=False, init=False, repr=False)
 
 
 @dataclass(eq=False, slots=True)
 class ChooseCredentials(Question[Credentials | None]):
     """Which certificate should this side show?
+
+    A client with `sessions` asks it once more before it offers one in which the server had asked:
+    as the server did then, and before this connection begins. Only an answer at once counts there,
+    and the session is offered if it is the same as it was.
 
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).

@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Protocol
 
 from handclasp.crypto.derived_key_aead import DerivedKeyAead
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
 from handclasp.sessions.replay import ReplayFilter
 
 KEY_SIZE = 32
@@ -94,7 +94,7 @@ class TicketKeys:
         self._rotation = rotation
         self._lifetime = lifetime
         self._clock = clock
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self._keys: tuple[TicketKey, ...] = ()
         # No ticket is older than the keys, so the filter knows of every flight that came with one.
         self.replay_filter = ReplayFilter(remembers_from=0.0)

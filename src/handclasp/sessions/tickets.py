@@ -28,6 +28,9 @@ _TAG_SIZE = 16
 _CLOCKS_DIFFER = 60_000
 """Milliseconds by which a ticket of another server of the fleet may come from the future."""
 
+_OVERHEAD = 1024
+"""Bytes for the objects of a state, without what a client sent; an estimate."""
+
 BINDING_SIZE = 32
 
 MAX_TICKET = 2**14
@@ -67,6 +70,11 @@ class SessionState:
     binding: bytes
     client_chain: tuple[bytes, ...] = field(default=(), repr=False)
     signature_scheme: str = ""
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes in memory, or a little more; most of them are the client's."""
+        return _OVERHEAD + len(self.server_name) + sum(map(len, self.client_chain))
 
     def is_current(self, now: int) -> bool:
         """Whether it may still be resumed, `now` being in milliseconds since 1970."""

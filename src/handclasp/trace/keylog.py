@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from threading import Lock
 
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
 
 
 def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
@@ -35,7 +35,7 @@ class _KeyLogFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = Lock()
+        self._lock = ProcessLock()
         weakref.finalize(self, os.close, descriptor)
 
     def __call__(self, line: str) -> None:
