@@ -17,6 +17,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
+    "private_files": (),
     "values": (),
     "wire": ("wire", "errors", "faults", "values"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
@@ -39,6 +40,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "private_files",
     ),
     "handshake": (
         "handshake",
@@ -56,7 +58,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "alerts",
         "values",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files"),
     "capture": (
         "capture",
         "trace",
@@ -119,6 +121,7 @@ PUBLIC_MODULES = (
     "capture.observe",
     "capture.secrets",
     "capture.stream",
+    "private_files",
     "trace.diagnosis",
     "trace.diff",
     "trace.events",

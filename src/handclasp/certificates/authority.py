@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
+from handclasp.private_files import draft_private, write_public
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -205,7 +205,7 @@ def _create(place: Path) -> None:
     # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
     key = _new_key("ecdsa-p256")
     certificate = _signed(_authority(key), key)
-    draft = _draft(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
+    draft = draft_private(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
     try:
         os.link(draft, place / KEY_FILE)  # Unlike a rename, this never replaces another's key.
     except FileExistsError:
@@ -222,19 +222,7 @@ def _keep_copy(path: Path, data: bytes) -> None:
             return
     except FileNotFoundError:
         pass
-    draft = _draft(path.parent, data)
-    draft.chmod(0o644)
-    os.replace(draft, path)
-
-
-def _draft(place: Path, data: bytes) -> Path:
-    """A new file, complete and on the disk, that only the owner can read."""
-    descriptor, name = tempfile.mkstemp(dir=place, prefix=".new-")  # mkstemp makes it 0600.
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
+    write_public(path, data)
 
 
 def _authority(key: Any) -> x509.CertificateBuilder:

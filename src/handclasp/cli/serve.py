@@ -216,7 +216,7 @@ def _traces(directory: str | None) -> Path | None:
     if directory is None:
         return None
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise WrongArguments(f"--trace {directory}: {error.strerror or error}.") from None
     return Path(directory)
