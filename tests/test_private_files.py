@@ -203,7 +203,7 @@ def test_a_socket_is_refused(tmp_path: Path, write: Writer) -> None:
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
-        with pytest.raises(OSError):  # noqa: PT011 (systems differ in what they say)
+        with pytest.raises(OSError):
             write(tmp_path / "s", SECRET)
 
 

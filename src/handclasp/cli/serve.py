@@ -87,6 +87,9 @@ EARLY_DATA_BYTES = 16384
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
+    Kept back are hidden files, private keys and key logs under any name, files that only their
+    owner may read, what links lead to outside of DIR, and what this server itself writes.
+
     Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
     Ctrl-C.
     """
@@ -103,12 +106,14 @@ def command(directory: str, **options: Any) -> None:
     traces = _traces(options["trace"]) if capture is None else None
     if options["pages"] and traces is None:
         raise WrongArguments("--pages needs --trace DIR: where are they to go?")
+    if traces is not None and not options["echo"] and traces.samefile(directory):
+        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
     listener = listen(options["host"], options["port"], shared=workers > 1)
     talk: Any = _echo
     if not options["echo"]:
         from handclasp.cli.files import serve_directory
 
-        talk = serve_directory(directory)
+        talk = serve_directory(directory, _private_files(options), _tell_kept_back)
     report = _Report(
         as_json=options["as_json"],
         traces=traces,
@@ -134,6 +139,17 @@ def command(directory: str, **options: Any) -> None:
         server.close()
         if capture is not None:
             capture.close()
+
+
+def _private_files(options: dict[str, Any]) -> list[str]:
+    """What is never given out, though it may lie in the directory that is."""
+    return [options[name] for name in ("key", "keylog", "trace") if options[name] is not None]
+
+
+def _tell_kept_back(path: str, reason: str) -> None:
+    from handclasp.cli.identity import printable
+
+    click.echo(printable(f"Kept back {path}: {reason}."), err=True)
 
 
 def _config(options: dict[str, Any]) -> ServerConfig:
