@@ -120,6 +120,7 @@ PUBLIC_MODULES = (
     "alerts",
     "capture.observe",
     "capture.secrets",
+    "capture.segments",
     "capture.stream",
     "private_files",
     "trace.diagnosis",
