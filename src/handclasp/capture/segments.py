@@ -94,21 +94,22 @@ class _Direction:
     def add(self, segment: Segment) -> list[bytes]:
         """Take in a segment; the bytes that are in order now."""
         first = (segment.sequence + segment.syn) % _NUMBERS
-        if self.next is None or (segment.syn and not self.is_begun):
-            self._begin(first)
-        assert self.next is not None
-        position = self._position(first, self.next)
+        here = self.next
+        if here is None or (segment.syn and not self.is_begun):
+            here = self._begin(first)
+        position = self._position(first, here)
         if segment.size or segment.fin:
             heappush(self.beyond, (position, position + segment.size, segment.data))
         in_order: list[bytes] = []
-        while self.beyond and self.beyond[0][0] <= self.next:
+        while self.beyond and self.beyond[0][0] <= here:
             position, end, data = heappop(self.beyond)
             self.end = max(self.end, end)
-            data = data[self.next - position :]
+            data = data[here - position :]
             if data:
-                self.next += len(data)
-                self.is_begun = True
+                here += len(data)
                 in_order.append(data)
+        self.next = here
+        self.is_begun = self.is_begun or bool(in_order)
         return in_order
 
     def missing(self) -> int:
@@ -119,11 +120,12 @@ class _Direction:
         end = self.beyond[0][0] if self.beyond and was_received else self.end
         return max(0, end - self.next)
 
-    def _begin(self, first: int) -> None:
+    def _begin(self, first: int) -> int:
         self.next = self.end = first
         self.beyond.clear()
         if self.acknowledged is not None:
             self.acknowledged = self._position(self.acknowledged % _NUMBERS, first)
+        return first
 
     @staticmethod
     def _position(number: int, near: int) -> int:
