@@ -95,7 +95,7 @@ def _from_trace(file: str, data: bytes) -> _Told:
     try:
         recorder = Recorder.from_json(data)
     except TraceFormatError as error:
-        raise _failed(f"{file}: {error}") from None
+        raise _CannotTell(f"{file}: {error}") from None
     return _Told(recorder, Path(file).name)
 
 
@@ -117,7 +117,7 @@ def _from_capture(
         chosen = _choose(path, found, stream)
         observation = observe(stream_of(path, chosen), secrets)
     except CaptureError as error:
-        raise _failed(f"{path}: {error}") from None
+        raise _CannotTell(f"{path}: {error}") from None
     recorder = Recorder()
     recorder.events = list(observation.events)
     recorder.began_at_ns = observation.began_at_ns
@@ -233,23 +233,20 @@ def _name_and_kind(stream_or_error: Stream | CaptureError) -> tuple[str | None, 
 
 
 def _tell(told: _Told, verbose: int) -> None:
-    from handclasp.cli.identity import printable
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import role_of
 
     events = told.recorder.events
-    # What others said may hold anything, and a terminal obeys some of it.
-    story = story_text(events, verbose).splitlines()
-    click.echo("\n".join(printable(line, len(line)) for line in story) + "\n")
+    click.echo(story_text(events, verbose).removesuffix("\n") + "\n")
     for sentence in told.missing:
-        print_paragraph("Not seen", printable(sentence, len(sentence)))
+        print_paragraph("Not seen", sentence)
     diagnosis = diagnose(events)
     if diagnosis is not None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            printable(diagnosis.cause, len(diagnosis.cause)),
+            diagnosis.cause,
             diagnosis_lines(diagnosis, role),
         )
 
@@ -268,9 +265,3 @@ class _CannotTell(WrongArguments):
     """The file holds nothing that can be told: exit status 1."""
 
     exit_code = FAILED
-
-
-def _failed(sentence: str) -> _CannotTell:
-    from handclasp.cli.identity import printable
-
-    return _CannotTell(printable(sentence))
