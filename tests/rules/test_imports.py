@@ -112,6 +112,7 @@ PUBLIC_MODULES = (
     "certificates.authority",
     "certificates.dane",
     "certificates.describe",
+    "certificates.key_files",
     "certificates.policy",
     "certificates.revocation",
     "certificates.rules",
@@ -153,11 +154,13 @@ NEVER_BELOW_ADAPTERS = {
 }
 
 # A recorder stamps what it notes, and files of credentials are looked at now and then, each by a
-# clock that can be given; on Windows only `ssl` can read the system's store of authorities.
+# clock that can be given; on Windows only `ssl` can read the system's store of authorities. Loading
+# a key is before any connection, and what is wrong with its file is for people to hear.
 EXCEPTIONS = {
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
     "certificates.watched": {"time"},
+    "certificates.key_files": {"logging"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},

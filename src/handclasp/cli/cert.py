@@ -33,17 +33,28 @@ def command() -> None:
 @click.option("--pem", is_flag=True, help="Print the authority's certificate as PEM.")
 @click.option("--install", is_flag=True, help="Make this user's browsers trust it.")
 @click.option("--uninstall", is_flag=True, help="Take that back.")
+@click.option(
+    "--for",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Make it good for this domain or network as well; * for every name there is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def cert_ca(pem: bool, install: bool, uninstall: bool, as_json: bool) -> None:
+def cert_ca(
+    pem: bool, install: bool, uninstall: bool, names: tuple[str, ...], as_json: bool
+) -> None:
     """The local authority: made if there is none, and how to trust it.
 
-    It lives in $HANDCLASP_HOME, or in this user's data directory.
+    It lives in $HANDCLASP_HOME, or in this user's data directory. It is good for names alone that
+    mean nothing on the internet (localhost, .test, .internal, private addresses and such), so that
+    its key is of no use against others, if it is ever stolen.
     """
     from cryptography import x509
 
     if install and uninstall:
         raise WrongArguments("--install and --uninstall exclude each other.")
-    authority = open_authority()
+    authority = open_authority(names=names)
     path = authority_directory() / "ca.pem"
     if install or uninstall:
         install_authority(path, authority.name, remove=uninstall, as_json=as_json)

@@ -13,7 +13,13 @@ import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
-from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
+from handclasp.cli.inputs import (
+    credentials_of,
+    keylog_of,
+    names_of,
+    trust_of,
+    warn_of_key_file,
+)
 from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -247,6 +253,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
+    warn_of_key_file(options["key"])
     click.echo(f"Listening on {where}", err=on_error)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"
