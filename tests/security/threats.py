@@ -1460,10 +1460,16 @@ THREATS: tuple[Threat, ...] = (
                 'getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | ',
                 'getattr(os, "O_CLOEXEC", 0) | ',
             ),
-            without(
+            Proof(
                 "cli/test_site.py::test_what_may_not_be_seen_is_not_there",
-                "cli/site.py",
-                "if os.path.commonpath((real, self._root)) != self._root:",
+                (
+                    Edit(
+                        "cli/site.py",
+                        "if os.path.commonpath((real, self._root)) != self._root:",
+                        "if False:",
+                    ),
+                    Edit("cli/site.py", 'if name.startswith(".") and not (', "if False and not ("),
+                ),
             ),
             without(
                 "cli/test_site.py::test_the_servers_own_files_are_kept_back",
