@@ -19,6 +19,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "info": (),
     "private_files": (),
     "values": (),
+    "process": (),
+    "trusted_files": (),
     "wire": ("wire", "errors", "faults", "values"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
@@ -41,6 +43,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "values",
         "private_files",
+        "process",
+        "trusted_files",
     ),
     "handshake": (
         "handshake",
@@ -57,8 +61,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.hooks",
         "alerts",
         "values",
+        "process",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files", "process"),
     "capture": (
         "capture",
         "trace",
@@ -72,7 +77,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
     ),
     "events": ("handshake.questions", "info"),
-    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults", "values"),
+    "sessions": (
+        "sessions",
+        "crypto",
+        "wire.reader",
+        "wire.writer",
+        "errors",
+        "faults",
+        "values",
+        "process",
+        "trusted_files",
+    ),
     "config": (
         "wire.compression",
         "certificates",
@@ -187,6 +202,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.authority",
     "certificates.credentials",
     "certificates.watched",
+    "process",  # Names itself, and draws nothing for a connection.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
 from handclasp.private_files import draft_private, write_public
+from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -83,6 +85,9 @@ class IssuedCertificate:
 
     chain_pem: bytes = field(repr=False)
     key_pem: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_pem", Secret(self.key_pem))
 
     def credentials(self) -> Credentials:
         """The same, ready for a config."""
@@ -263,13 +268,14 @@ def _open(place: Path) -> LocalAuthority:
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     key_file = place / KEY_FILE
-    # The mode on Windows says nothing; there the profile directory is private.
-    if os.name == "posix" and key_file.stat().st_mode & 0o077:
+    try:
+        data = read_trusted(key_file, may_be_linked=True)  # As it is while it is created.
+    except UntrustedFileError as error:
         raise ConfigurationError(
-            f"Others can read the authority's key {key_file}: run chmod 600 on it if nobody had "
-            "a reason to look, or else delete it to make a new authority."
-        )
-    data = key_file.read_bytes()
+            f"The authority's key {key_file} may be known to others, or not be yours: "
+            f"{error.strerror}. Mend that if nobody had a reason to look, or else delete it to "
+            "make a new authority."
+        ) from None
     damaged = f"The authority in {key_file} is damaged: delete it to replace it."
     try:
         private_key: Any = load_pem_private_key(data, None)

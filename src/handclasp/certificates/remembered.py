@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from datetime import datetime
-from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
+
+from handclasp.process import ProcessLock
 
 Proof = TypeVar("Proof")
 
@@ -32,7 +33,7 @@ class RememberedChains(Generic[Proof]):
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[Hashable, _Entry[Proof]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def __len__(self) -> int:
         return len(self._entries)

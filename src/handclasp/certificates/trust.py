@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.anchors import certificates_at, every_certificate
@@ -16,6 +15,7 @@ from handclasp.certificates.loading import der_of, read_file
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -47,7 +47,7 @@ class TrustStore:
         self._source = source
         self._load = load
         self._remembered: RememberedChains[Any] = RememberedChains()
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
         self._store: Store | None = None
         self._builders: dict[int, PolicyBuilder] = {}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
 from handclasp.crypto.secret import Secret
@@ -159,7 +160,7 @@ async def complete_server_handshake(
         offer = await _retry(hs, config, offer, choice)
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    known = await _recognise(hs, config, offer, found, choice.suite)
+    known = await _recognise(hs, offer, found, choice.suite)
     _check_way_in(config, choice, known)
     identity = await _choose_identity(hs, config, offer) if known is None else None
 
@@ -184,12 +185,10 @@ async def complete_server_handshake(
     if early is not None:
         await hs.receive(EndOfEarlyData)
         hs.install_read(handshake.client.keys(), "handshake")
-    shown: PeerCertificate | None = None
-    client = known.client if known is not None else None
-    if asked is not None:
-        shown, client = await _receive_client_authentication(hs, config, asked)
+    shown, verified, client = await _receive_client_authentication(hs, config, asked, known)
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client.keys(), "application")
+    await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     early_data = "accepted" if early is not None else "none"
     if early is None and ExtensionType.EARLY_DATA in hello.extensions:
@@ -206,11 +205,11 @@ async def complete_server_handshake(
 
 
 async def _recognise(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found, suite: CipherSuite
+    hs: Dialogue, offer: _Offer, found: Found, suite: CipherSuite
 ) -> KnownClient | None:
     """The client, if it holds a key that is known here."""
     chosen = choose_psk(hs, found, suite, offer.hello, offer.psks)
-    known = await recognise_client(hs, config, found, chosen)
+    known = await recognise_client(hs, found, chosen)
     offered = offer.psks.offered if offer.psks is not None else None
     count = len(offered.identities) if offered is not None else 0
     psk, index = (known.psk, known.index) if known is not None else (None, None)
@@ -711,17 +710,25 @@ def _certificate_request_extensions(config: ServerConfig, client_type: str) -> d
 
 
 async def _receive_client_authentication(
-    hs: Dialogue, config: ServerConfig, asked: Asked
-) -> tuple[PeerCertificate | None, AuthenticatedPeer | None]:
-    """Certificate and CertificateVerify of the client that was asked for them (section 4.4)."""
+    hs: Dialogue, config: ServerConfig, asked: Asked | None, known: KnownClient | None
+) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
+    """Certificate and CertificateVerify, if the client was asked for them (section 4.4).
+
+    For a client that comes back, the session's secret stands for the signature of then: Finished,
+    which is made from it, has to come yet.
+    """
+    if asked is None:
+        client = known.client if known is not None else None
+        if client is None:
+            return None, None, None
+        return None, client, AuthenticatedPeer(client.chain, client.path, client.verified, None)
     shown = read_certificate(await hs.receive(Certificate, CompressedCertificate), asked)
     if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
-        return None, None
+        return None, None, None
     client = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
     authenticated = await receive_certificate_verify(
         hs, client, CLIENT_CONTEXT, config.signature_schemes
     )
-    await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
-    return shown, authenticated
+    return shown, client, authenticated

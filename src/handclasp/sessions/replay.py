@@ -39,12 +39,20 @@ class ReplayFilter:
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.
         clock: seconds since 1970.
+        remembers_from: the age of this filter, in seconds since 1970; None: it begins now. 0 is
+            right only where the ticket keys are made together with the filter, as in `TicketKeys`.
     """
 
-    def __init__(self, capacity: int = 100_000, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        capacity: int = 100_000,
+        *,
+        clock: Callable[[], float] = time.time,
+        remembers_from: float | None = None,
+    ) -> None:
         self._capacity = capacity
         self._clock = clock
-        self._started_at = clock()
+        self._started_at = clock() if remembers_from is None else remembers_from
         self._process = os.getpid()
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._lock = Lock()

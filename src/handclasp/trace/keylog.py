@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from threading import Lock
 
 from handclasp.errors import ConfigurationError
 from handclasp.private_files import append_private
+from handclasp.process import ProcessLock
 
 
 def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
@@ -36,7 +36,7 @@ class _KeyLogFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = Lock()
+        self._lock = ProcessLock()
         weakref.finalize(self, os.close, descriptor)
 
     def __call__(self, line: str) -> None:
