@@ -17,6 +17,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
+    "private_files": (),
     "values": (),
     "process": (),
     "trusted_files": (),
@@ -41,6 +42,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "private_files",
         "process",
         "trusted_files",
     ),
@@ -61,7 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "values",
         "process",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "process"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files", "process"),
     "capture": (
         "capture",
         "trace",
@@ -125,6 +127,7 @@ PUBLIC_MODULES = (
     "certificates.authority",
     "certificates.dane",
     "certificates.describe",
+    "certificates.key_files",
     "certificates.policy",
     "certificates.revocation",
     "certificates.rules",
@@ -133,7 +136,9 @@ PUBLIC_MODULES = (
     "alerts",
     "capture.observe",
     "capture.secrets",
+    "capture.segments",
     "capture.stream",
+    "private_files",
     "trace.diagnosis",
     "trace.diff",
     "trace.events",
@@ -164,11 +169,13 @@ NEVER_BELOW_ADAPTERS = {
 }
 
 # A recorder stamps what it notes, and files of credentials are looked at now and then, each by a
-# clock that can be given; on Windows only `ssl` can read the system's store of authorities.
+# clock that can be given; on Windows only `ssl` can read the system's store of authorities. Loading
+# a key is before any connection, and what is wrong with its file is for people to hear.
 EXCEPTIONS = {
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
     "certificates.watched": {"time"},
+    "certificates.key_files": {"logging"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},

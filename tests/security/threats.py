@@ -66,6 +66,7 @@ _SERVICE = "Denial of service"
 _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
+_FILES = "Files, and the tools around the library"
 
 THREATS: tuple[Threat, ...] = (
     Threat(
@@ -1758,6 +1759,189 @@ THREATS: tuple[Threat, ...] = (
             "test_config.py::test_the_environment_opens_no_key_log",
             "crypto/test_secret.py::test_neither_a_log_nor_an_exception_shows_it",
             "security/test_secrets.py::test_no_secret_shows_anywhere",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "Files with secrets that others can read, or that a link leads elsewhere (CWE-59, CWE-732)",
+        "Traces, pages, captures and keys go into a new file of mode 0600 that then takes the "
+        "name: neither the mode nor the target of what stood there counts. Key logs, which are "
+        "appended to, refuse links and files of others, and make one of their own private.",
+        (
+            without(
+                "test_private_files.py::test_a_link_is_replaced_and_not_followed",
+                "private_files.py",
+                "        os.replace(draft, path)\n    except OSError:\n        draft.unlink",
+                "        Path(path).write_bytes(data)\n    except OSError:\n        draft.unlink",
+            ),
+            without(
+                "adversarial/test_files.py::test_a_key_log_that_everybody_could_read",
+                "private_files.py",
+                "if found.st_mode & 0o077:",
+            ),
+            without(
+                "adversarial/test_files.py::test_nothing_is_written_through_a_link",
+                "private_files.py",
+                'flags |= getattr(os, "O_NOFOLLOW", 0) | ',
+                "flags |= ",
+            ),
+            without(
+                "test_private_files.py::test_what_belongs_to_another_user",
+                "private_files.py",
+                "if found.st_uid != os.geteuid():",
+            ),
+        ),
+        (
+            "adversarial/test_files.py::test_an_old_mode_does_not_stay",
+            "test_private_files.py::test_nothing_is_appended_through_a_link",
+            "test_private_files.py::test_who_has_the_old_file_open_does_not_see_the_new_one",
+            "certificates/test_authority.py::TestKeeping",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A server of files gives out others (links, NUL, its own keys and logs; CWE-22, CWE-59)",
+        "One function of `handclasp serve` decides, on the opened file: it is reached from the "
+        "directory downward without a link, is a regular file, not hidden, not private to its "
+        "owner, not the server's own under any name, and holds no private key and no key log. An "
+        "index and each entry of a listing go through it, too.",
+        (
+            without(
+                "cli/test_site.py::test_a_file_that_becomes_a_link_meanwhile",
+                "cli/site.py",
+                'getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | ',
+                'getattr(os, "O_CLOEXEC", 0) | ',
+            ),
+            Proof(
+                "cli/test_site.py::test_what_may_not_be_seen_is_not_there",
+                (
+                    Edit(
+                        "cli/site.py",
+                        "if os.path.commonpath((real, self._root)) != self._root:",
+                        "if False:",
+                    ),
+                    Edit("cli/site.py", 'if name.startswith(".") and not (', "if False and not ("),
+                ),
+            ),
+            without(
+                "cli/test_site.py::test_the_servers_own_files_are_kept_back",
+                "cli/site.py",
+                "if any(each in private for each in (identity, *map(_identity, above))):",
+            ),
+            without(
+                "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
+                "cli/site.py",
+                'if b"PRIVATE KEY" in data and _KEY.search(data):',
+            ),
+            without(
+                "cli/test_site.py::test_sockets_and_devices_are_not_opened",
+                "cli/site.py",
+                "if not left and not _may_be_opened(os.lstat(name, dir_fd=here).st_mode):",
+            ),
+            without(
+                "cli/test_site.py::test_a_listing_shows_only_what_is_given",
+                "cli/files.py",
+                "            except NotServedError:\n                continue\n            slash",
+                "            except NotServedError:\n"
+                "                found = self._site.open(names)\n            slash",
+            ),
+            without(
+                "cli/test_site.py::test_a_body_is_not_taken_for_a_request",
+                "cli/files.py",
+                "        if self._has_body:",
+                "        if False:",
+            ),
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A peer's bytes taken for a tool's remarks; one bad conversation hides the others",
+        "Captures are read by fields that are numbers, addresses and hexadecimal digits. What is "
+        "missing is told by sequence numbers and by what the other end acknowledged; each "
+        "conversation stands for itself. tshark runs with the dissectors that lead to TCP, and no "
+        "others.",
+        (
+            without(
+                "cli/test_explain.py::test_a_stream_that_is_bad_does_not_end_the_search",
+                "cli/tshark.py",
+                "streams[each.number] = error",
+                "raise",
+            ),
+            without(
+                "capture/test_segments.py::TestHostilePeers::test_segments_that_nobody_received",
+                "capture/segments.py",
+                "if self.beyond and was_received else",
+                "if self.beyond else",
+            ),
+            without(
+                "cli/test_explain.py::test_tshark_dissects_nothing_but_the_way_to_tcp",
+                "cli/tshark.py",
+                "if name not in _NEEDED and not",
+                "if name in () and not",
+            ),
+        ),
+        (
+            "cli/test_explain.py::test_no_words_of_a_peer_end_the_explanation",
+            "capture/test_segments.py::test_no_words_of_a_peer_are_a_remark",
+            "capture/test_segments.py::TestHostilePeers",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "Escape sequences of a stranger's on the terminal (CWE-150)",
+        "What is printed of peers, of certificates and of files has no control characters left.",
+        (
+            without(
+                "cli/test_terminal.py::test_diff",
+                "cli/diff.py",
+                "printable(text, len(text))",
+                "text",
+            ),
+            without(
+                "cli/test_terminal.py::test_explain",
+                "cli/report.py",
+                "return printable(text, len(text))",
+                "return text",
+            ),
+        ),
+        ("cli/test_explain.py::test_nothing_of_others_reaches_the_terminal",),
+    ),
+    Threat(
+        _FILES,
+        "The stolen key of a local authority, trusted by browsers",
+        "A new authority bears name constraints for local names and private addresses, unless "
+        "others are asked for; this library, OpenSSL, Chromium and Firefox hold it to them.",
+        (
+            without(
+                "certificates/test_authority.py::TestBounds"
+                "::test_with_its_key_nobody_is_anybody_else",
+                "certificates/authority.py",
+                "return builder if constraints is None else",
+                "return builder if True else",
+            ),
+        ),
+        (
+            "certificates/test_authority.py::TestBounds::test_it_issues_for_no_others",
+            "browser/test_chromium.py::test_the_authoritys_key_is_of_no_use_against_others",
+            "browser/test_firefox.py::test_the_authoritys_key_is_of_no_use_against_others",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A server's key that every user of the machine can read (CWE-732)",
+        "It is used, since containers know no other users, and a warning of the logger "
+        '"handclasp" says so each time that it is loaded.',
+        (
+            without(
+                "certificates/test_key_files.py::test_it_depends_on_the_mode",
+                "certificates/key_files.py",
+                "elif mode & 0o004:",
+                "elif False:",
+            ),
+        ),
+        (
+            "certificates/test_key_files.py::test_one_that_changes_later",
+            "cli/test_serve.py::test_a_key_that_everybody_can_read",
         ),
     ),
 )

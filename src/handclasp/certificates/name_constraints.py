@@ -55,6 +55,15 @@ def violation(
         return str(error)
 
 
+def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
+    """Whether an authority with these constraints may issue for a DNS name or an address."""
+    permitted = list(constraints.permitted_subtrees or ())
+    try:
+        return not _problem(name, permitted, list(constraints.excluded_subtrees or ()))
+    except _NotComparableError:
+        return False
+
+
 def listed(trees: Iterable[x509.GeneralName] | None, most: int = 4) -> str:
     """The first few constraints, for people."""
     given = list(trees or ())
