@@ -18,7 +18,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "limits": ("errors",),
     "info": (),
     "values": (),
-    "wire": ("wire", "errors", "faults", "values"),
+    "kept": (),
+    "wire": ("wire", "errors", "faults", "values", "kept"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
     "record": (
@@ -39,6 +40,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "kept",
     ),
     "handshake": (
         "handshake",
@@ -96,6 +98,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "record",
         "trace.hooks",
         "wire.iana",
+        "wire.recurring",
         "alerts",
     ),
 }

@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
@@ -154,7 +154,7 @@ class RevocationLists:
 
 
 def _unknown(certificate: x509.Certificate, problems: Sequence[str]) -> str:
-    issuer = shown(certificate.issuer.rfc4514_string() or "(no name)")
+    issuer = issuer_of(certificate) or "(no name)"
     about = f"{subject_of(certificate)}, issued by {issuer}"
     if not problems:
         return f"{about}: there is no list of this issuer"

@@ -24,7 +24,7 @@ from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.path import build_path
@@ -76,16 +76,18 @@ def judge(
             _check_pins([leaf], policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
-    extensions = _readable_extensions(leaf)
-    known = {
-        id(other): _affordable(other, der) for other, der in zip(others, chain[1:], strict=True)
-    }
+    _check_costs(others, chain[1:], trust)
     try:
-        path = build_path(leaf, others, trust, name, now, policy)
+        path = build_path(leaf, others, trust, name, now, policy, chain)
     except Exception as error:
         names = () if name is None else (name,)
-        raise refusal(certificates, Context(trust, names, now, policy), error) from error
-    issuers = [known.get(id(each)) or profile.authority_of(each) for each in path[1:]]
+        raise refusal(certificates, Context(trust, names, now, policy), evidence, error) from error
+    read_all_names(certificates, chain)
+    extensions = _readable_extensions(leaf)
+    ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}
+    issuers = [
+        profile.authority(each, ders.get(id(each)) or encoded(each), trust) for each in path[1:]
+    ]
     profile.check_leaf(path, extensions, policy, is_client=name is None)
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
@@ -94,6 +96,7 @@ def judge(
     ends = _check_policy(evidence, path, name, now, policy, must_staple=must_staple)
     not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
+    profile.keep_authorities(issuers, trust)
     path_der = (chain[0], *[issuer.der for issuer in issuers])
     return Judgement(public_key, is_pss, path_der, (not_before, not_after))
 
@@ -118,13 +121,16 @@ def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
         raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
 
 
-def _affordable(certificate: x509.Certificate, der: bytes) -> profile.Authority:
-    """What is known of an issuer; one that is slow to verify with is refused, needed or not."""
-    known = profile.authority(certificate, der)
-    if known.cost:
-        detail = f"{subject_of(certificate)} has {known.cost}"
-        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
-    return known
+def _check_costs(
+    others: Sequence[x509.Certificate], ders: Sequence[bytes], trust: TrustStore
+) -> None:
+    """An issuer with a key that is slow to verify with is refused, needed or not."""
+    for certificate, der in zip(others, ders, strict=True):
+        if profile.known_authority(der, trust) is None:
+            cost = profile.cost_of(certificate)
+            if cost:
+                detail = f"{subject_of(certificate)} has {cost}"
+                raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
 
 
 def _check_policy(

@@ -32,6 +32,9 @@ _DEFAULT_POLICY = CertificatePolicy()
 _MAX_REMEMBERED = 2**14
 """Bytes of evidence that is worth remembering: the peer may pad it with anything."""
 
+_BESIDES = 2**12
+"""Bytes that the objects of a remembered chain take besides: the proof, its key, and the policy."""
+
 _MADE_HERE = object()
 
 
@@ -199,7 +202,7 @@ def _verify(
         made_by=_MADE_HERE,
     )
     if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
-        trust.remembered.remember(key, proof, *judgement.holds)
+        trust.remembered.remember(key, proof, *judgement.holds, size=evidence.size + _BESIDES)
     return proof
 
 

@@ -36,6 +36,7 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
+from handclasp.wire.recurring import Reading
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
@@ -49,6 +50,9 @@ longer than all the rest of a handshake: it must not be able to have that done a
 
 _MOST_KEPT = 2**13
 """Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
+
+_KEPT_FOR_EACH = 3
+"""Bytes that are kept for each byte of it: the message, how it came, the objects around them."""
 
 
 @value(frozen=True, slots=True)
@@ -66,11 +70,13 @@ class Asked:
     limits: Limits
 
 
-def read_certificate(message: Certificate | CompressedCertificate, asked: Asked) -> PeerCertificate:
+def read_certificate(
+    reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
+) -> PeerCertificate:
     """What a message holds, compressed or not. Raises `ProtocolError`."""
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(message, asked)
+        message, compression = _decompressed(reading, message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
@@ -92,7 +98,9 @@ def read_certificate(message: Certificate | CompressedCertificate, asked: Asked)
     )
 
 
-def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+def _decompressed(
+    reading: Reading, message: CompressedCertificate, asked: Asked
+) -> tuple[Certificate, str]:
     """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
@@ -107,16 +115,13 @@ def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certifi
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
         if len(message.raw) <= _MOST_KEPT and length <= _MOST_KEPT:
-            return _kept_within(message, named[0]), named[0]
+            # A server sends the same message to each client that it has.
+            size = _KEPT_FOR_EACH * (len(message.raw) + length)
+            within = reading.make(certificate_within, message, named[0], size=size)
+            return within, named[0]
         return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
-
-
-@lru_cache(maxsize=128)
-def _kept_within(message: CompressedCertificate, name: str) -> Certificate:
-    """`certificate_within`, kept: a server sends the same message to each client that it has."""
-    return certificate_within(message, name)
 
 
 def send_certificate(
@@ -185,7 +190,6 @@ def _smaller(name: str, raw: bytes) -> bytes:
     return min(raw, write_message(message), key=len)
 
 
-@lru_cache(maxsize=64)
 def asking_extensions(
     *,
     schemes: tuple[str, ...],
@@ -193,7 +197,7 @@ def asking_extensions(
     status_request: bytes | None,
     authorities: TrustStore | None,
 ) -> dict[int, bytes]:
-    """What a ClientHello and a CertificateRequest ask for in common; the same for a whole config.
+    """What a ClientHello and a CertificateRequest ask for in common.
 
     Args:
         status_request: what that extension holds, which differs between the two; None leaves it
