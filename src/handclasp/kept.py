@@ -54,3 +54,36 @@ class Kept(Generic[Key, Value]):
             self._sizes[key] = size
             self._values[key] = value
             self._size += size
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        with self._lock:
+            self._sizes.clear()
+            self._values.clear()
+            self._size = 0
+
+
+class KeptResults:
+    """A pure function of texts and bytes to bytes that keeps its results, of this side's own bytes.
+
+    Of a module only where no peer sends what it is called with.
+    """
+
+    def __init__(self, function: Callable[..., bytes], most_bytes: int) -> None:
+        self._function = function
+        self._kept: Kept[tuple[str | bytes, ...], bytes] = Kept(most_bytes)
+
+    def __call__(self, *given: str | bytes) -> bytes:
+        known = self._kept.get(given)
+        if known is None:
+            known = self._function(*given)
+            self._kept.keep(given, known, sum(map(len, given)) + len(known) + _BESIDES)
+        return known
+
+    def cache_clear(self) -> None:
+        """Forget all results."""
+        self._kept.clear()
+
+
+_BESIDES = 300
+"""Bytes that the objects around a result take."""

@@ -57,6 +57,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.hooks",
         "alerts",
         "values",
+        "kept",
     ),
     "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
     "capture": (

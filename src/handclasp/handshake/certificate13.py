@@ -8,7 +8,7 @@ it wants by extensions: the client in its ClientHello, the server in its Certifi
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from typing import Any
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
@@ -18,6 +18,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import PeerCertificate
+from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
@@ -41,12 +42,15 @@ from handclasp.wire.recurring import Reading
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
 
-_MAX_COMPRESSED = 512
-"""Messages of this side that are kept, written and compressed, each of some kilobytes.
+_MOST_COMPRESSED = 2**21
+"""Bytes of this side's messages that are kept, with what they were compressed to.
 
 The peer chooses among the names, algorithms and extensions of this side, and compressing takes
 longer than all the rest of a handshake: it must not be able to have that done again and again.
 """
+
+_MOST_WRITTEN = 2**20
+"""Bytes of this side's messages, as they are written, that a config keeps."""
 
 _MOST_KEPT = 2**13
 """Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
@@ -140,7 +144,12 @@ def send_certificate(
         hs.send(Certificate(b"", ()))
         return
     along = _leaf_extensions(config, credentials, asked, asked_in)
-    raw = _written(credentials.chain, tuple(along.items()))
+    kept: Kept[Any, bytes] = config.once("written certificates", _nothing_written)
+    key = credentials.chain, *along.items()
+    raw = kept.get(key)
+    if raw is None:
+        raw = _written(credentials.chain, tuple(along.items()))
+        kept.keep(key, raw, 2 * len(raw))
     data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
     if data is not None:
         offered = ext.read_compress_certificate(data)
@@ -151,7 +160,10 @@ def send_certificate(
     hs.send_raw(raw)
 
 
-@lru_cache(maxsize=_MAX_COMPRESSED)
+def _nothing_written(_: object) -> Kept[Any, bytes]:
+    return Kept(_MOST_WRITTEN)
+
+
 def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> bytes:
     """A Certificate message; `along` are the extensions of the leaf."""
     leaf, *others = chain
@@ -181,13 +193,15 @@ def _wants_status(asked: Mapping[int, bytes], asked_in: Place) -> bool:
     return asked_in is Place.CR or ext.read_status_request(data)
 
 
-@lru_cache(maxsize=_MAX_COMPRESSED)
-def _smaller(name: str, raw: bytes) -> bytes:
+def _compressed(name: str, raw: bytes) -> bytes:
     """A Certificate message as CompressedCertificate, if that is any smaller."""
     body = raw[HEADER_SIZE:]
     packed = compress(name, body)
     message = CompressedCertificate(COMPRESSION_ALGORITHMS[name], len(body), packed)
     return min(raw, write_message(message), key=len)
+
+
+_smaller = KeptResults(_compressed, _MOST_COMPRESSED)
 
 
 def asking_extensions(
