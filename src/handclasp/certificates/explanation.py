@@ -18,7 +18,7 @@ from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.names import normal_name, subject_of
-from handclasp.certificates.path import is_signed_by
+from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import check_staple, demands_staple
 from handclasp.certificates.rules import (
@@ -26,6 +26,7 @@ from handclasp.certificates.rules import (
     Finding,
     leaf_findings,
     leaf_key,
+    named_leaf_findings,
     slow_key_findings,
     step_findings,
     wildcard_findings,
@@ -192,10 +193,16 @@ def _walked(
         record = matching_leaf(context.policy.tlsa, leaf)
         if record is not None:
             text = f"{record.usage} {record.selector} {record.matching_type} names this very leaf"
-            findings = (_tlsa(leaf, True, f"the record {text}"), *_pins([leaf], context))
-            return Explanation(
-                (leaf_key(Seen(leaf, evidence.chain[0], context.trust)),), (), findings
+            seen = Seen(leaf, evidence.chain[0], context.trust)
+            own = tuple(named_leaf_findings(seen, context))
+            if seen.all_extensions is None:
+                return Explanation(own, (), ())
+            findings = (
+                _tlsa(leaf, True, f"the record {text}"),
+                *_pins([leaf], context),
+                *_policy_of_named_leaf(leaf, others, context, evidence),
             )
+            return Explanation(own, (), findings)
         anchors = matching_anchors(context.policy.tlsa, others)
         if not anchors:
             findings = (_tlsa(leaf, False, f"no record names {pin_of(leaf)}"),)
@@ -340,15 +347,38 @@ def _quality(path: PathTried) -> tuple[int, bool, int, int]:
 def _policy_findings(
     path: Sequence[x509.Certificate], context: Context, evidence: Evidence
 ) -> Iterator[Finding]:
-    policy, leaf, now = context.policy, path[0], context.now
+    policy, leaf = context.policy, path[0]
     if policy.tlsa:
         yield _tlsa(leaf, True, f"a record names the authority {subject_of(path[-1])}")
     yield from _pins(path, context)
+    crls = policy.crls.check if policy.crls is not None else None
+    yield from _of_others(path, context, evidence, crls)
+
+
+def _policy_of_named_leaf(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+) -> Iterator[Finding]:
+    """What the policy adds where a TLSA record stands for the path."""
+    crls = context.policy.crls
+    path = direct_path(leaf, others, context.trust)
+    yield from _of_others(path, context, evidence, crls.check_named_leaf if crls else None)
+
+
+def _of_others(
+    path: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+    crls: Callable[[Sequence[x509.Certificate], datetime], datetime | None] | None,
+) -> Iterator[Finding]:
+    """What others say of a leaf: its issuer in responses and lists, and logs."""
+    policy, leaf, now = context.policy, path[0], context.now
     if policy.stapled_ocsp != "ignore":
         yield _staple(path, context, evidence)
-    if policy.crls is not None:
-        lists = policy.crls
-        yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: lists.check(path, now))
+    if crls is not None:
+        yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: crls(path, now))
     if policy.ct_logs and context.names:
         yield _timestamps(path, context, evidence)
 

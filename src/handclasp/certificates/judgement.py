@@ -27,7 +27,7 @@ from handclasp.certificates.describe import pin_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
-from handclasp.certificates.path import build_path
+from handclasp.certificates.path import build_path, direct_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.refusal import refusal
 from handclasp.certificates.revocation import check_staple, demands_staple
@@ -72,8 +72,7 @@ def judge(
     is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
     if policy.tlsa:
         if matching_leaf(policy.tlsa, leaf) is not None:
-            # RFC 7671 5.1: the record alone decides, whatever dates and names the leaf has.
-            _check_pins([leaf], policy)
+            _check_named_leaf(evidence, leaf, others, trust, name, now, policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
     _check_costs(others, chain[1:], trust)
@@ -99,6 +98,34 @@ def judge(
     profile.keep_authorities(issuers, trust)
     path_der = (chain[0], *[issuer.der for issuer in issuers])
     return Judgement(public_key, is_pss, path_der, (not_before, not_after))
+
+
+def _check_named_leaf(
+    evidence: Evidence,
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    trust: TrustStore,
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> None:
+    """What is asked of a leaf that a TLSA record of usage 3 names.
+
+    The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
+    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and what the policy asks of
+    it, is asked all the same. Its issuer tells who may speak of it, and need not be trusted.
+    """
+    extensions = _readable_extensions(leaf)
+    profile.check_key_usage(extensions)
+    must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
+    path = direct_path(leaf, others, trust)
+    if policy.pins:
+        _check_pins([leaf], policy)
+    _check_staple(evidence, path, now, policy, must_staple=must_staple)
+    if policy.crls is not None:
+        policy.crls.check_named_leaf(path, now)
+    if policy.ct_logs and name is not None:
+        _check_timestamps(evidence, path, now, policy)
 
 
 def _anchors_by_records(
@@ -146,21 +173,39 @@ def _check_policy(
     ends: list[datetime] = []
     if policy.pins:
         _check_pins(path, policy)
-    if policy.stapled_ocsp != "ignore":
-        if evidence.ocsp_response is not None:
-            ends.append(check_staple(evidence.ocsp_response, path, now))
-        elif must_staple or policy.stapled_ocsp == "require":
-            raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
+    if (end := _check_staple(evidence, path, now, policy, must_staple=must_staple)) is not None:
+        ends.append(end)
     if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
         ends.append(end)
     if policy.ct_logs and name is not None:
-        found = valid_timestamps(
-            path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now
-        )
-        if len(found) < policy.required_timestamps:
-            detail = f"{len(found)} of {policy.required_timestamps} that are required"
-            raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
+        _check_timestamps(evidence, path, now, policy)
     return ends
+
+
+def _check_staple(
+    evidence: Evidence,
+    path: Sequence[x509.Certificate],
+    now: datetime,
+    policy: CertificatePolicy,
+    *,
+    must_staple: bool,
+) -> datetime | None:
+    if policy.stapled_ocsp == "ignore":
+        return None
+    if evidence.ocsp_response is not None:
+        return check_staple(evidence.ocsp_response, path, now)
+    if must_staple or policy.stapled_ocsp == "require":
+        raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
+    return None
+
+
+def _check_timestamps(
+    evidence: Evidence, path: Sequence[x509.Certificate], now: datetime, policy: CertificatePolicy
+) -> None:
+    found = valid_timestamps(path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now)
+    if len(found) < policy.required_timestamps:
+        detail = f"{len(found)} of {policy.required_timestamps} that are required"
+        raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
 
 
 def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -37,9 +38,13 @@ from cryptography.x509.verification import (
 
 from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.evidence import encoded
+from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import ip_address
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
+
+_MOST_ISSUERS = 4
+"""Of one name that are tried on a leaf that needs no path."""
 
 _Names = tuple[bytes, bytes]
 """Issuer and subject of a certificate, as they stand there."""
@@ -79,6 +84,31 @@ def build_path(
             ee_policy=_relaxed_leaf(trust.anchors, policy.profile, is_client=name is None),
         )
         return _verified(relaxed, leaf, intermediates, name)
+
+
+def direct_path(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], trust: TrustStore
+) -> list[x509.Certificate]:
+    """A leaf that needs no path, with its issuer if that is at hand, among anchors or `others`.
+
+    The issuer need not be trusted: its signature on the leaf says that it is the one that may speak
+    of it. Where the leaf issued itself, or nobody is at hand who did, it stands alone.
+    """
+    wanted, subject = issuer_and_subject(encoded(leaf))
+    if wanted == subject:
+        return [leaf]
+    sent = [each for each in others if issuer_and_subject(encoded(each))[1] == wanted]
+    for issuer in islice((*trust.by_subject.get(wanted, ()), *sent), _MOST_ISSUERS):
+        if not _cost_of(issuer) and is_signed_by(leaf, issuer):
+            return [leaf, issuer]
+    return [leaf]
+
+
+def _cost_of(issuer: x509.Certificate) -> str:
+    try:
+        return cost_problem(issuer.public_key())
+    except Exception:
+        return "a key that cannot be read"
 
 
 def _may_lead_to_anchor(

@@ -35,6 +35,8 @@ from handclasp.faults import Fault
 _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
 
+NO_SIGNATURES = "its key usage does not allow digital signatures"
+
 _BESIDES = 600
 """Bytes that the objects of a kept issuer take besides its certificate."""
 
@@ -152,16 +154,23 @@ def check_leaf(
     Raises:
         CertificateError: the leaf is not meant for this use.
     """
-    usage = extensions.get(x509.KeyUsage)
-    if usage is not None and not usage.digital_signature:
-        # RFC 8446 4.4.2.2: the bit MUST be set if the extension is present.
-        detail = "its key usage does not allow digital signatures"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+    check_key_usage(extensions)
     # Who trusts one certificate by itself asks no authority what it is for.
     if x509.ExtendedKeyUsage not in extensions and policy.profile == "web" and len(path) > 1:
         role = "client" if is_client else "server"
         detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
         raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
+def check_key_usage(extensions: Extensions) -> None:
+    """What TLS itself asks of a leaf, however it is judged (RFC 8446 section 4.4.2.2).
+
+    Raises:
+        CertificateError: its key must not be used to sign.
+    """
+    usage = extensions.get(x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES)
 
 
 def check_server_names(

@@ -61,16 +61,19 @@ class RevocationList:
     judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
     def problem_with(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+        self, certificate: x509.Certificate, issuer: x509.Certificate | None, now: datetime
     ) -> str:
-        """Why the list does not speak for a certificate, or nothing; cheap things first."""
+        """Why the list does not speak for a certificate, or nothing; cheap things first.
+
+        Without the issuer, its signature is not looked at.
+        """
         if self.flaw:
             return self.flaw
         if self.this_update > now + CLOCK_SKEW:
             return f"one was made at {minute(self.this_update)}, which is in the future"
         if self.point is not None and not _in_scope(self.point, certificate):
             return "one is for other certificates of this issuer"
-        return self._signature_problem(issuer)
+        return self._signature_problem(issuer) if issuer is not None else ""
 
     def revocation_of(self, certificate: x509.Certificate) -> str:
         """When and why the certificate was revoked, if the list says so; otherwise nothing."""

@@ -319,17 +319,32 @@ def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding
     yield _finding("extensions", certificate, problem, evidence, "RFC 5280 4.2")
 
 
+def named_leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
+    """What is asked of a leaf that a TLSA record names, which excuses path, dates and names."""
+    yield leaf_key(leaf)
+    readable = _readable(leaf)
+    yield readable
+    if readable.held:
+        usage = leaf.extension(x509.KeyUsage)
+        problem = "" if usage is None or usage.digital_signature else profile.NO_SIGNATURES
+        yield _key_usage(leaf, problem)
+
+
+def _key_usage(leaf: Seen, problem: str) -> Finding:
+    evidence = ", ".join(key_usage_of(leaf.certificate) or ()) or "not restricted"
+    fault = Fault.CERTIFICATE_WRONG_PURPOSE
+    return _finding("key usage", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
+
+
 def _leaf_key_usage(leaf: Seen, context: Context) -> Finding:
     usage = leaf.extension(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        problem = "its key usage does not allow digital signatures"
+        problem = profile.NO_SIGNATURES
     elif usage is not None and usage.key_cert_sign and not leaf.is_anchor:
         problem = "its key usage allows it to sign certificates"
     else:
         problem = ""
-    evidence = ", ".join(key_usage_of(leaf.certificate) or ()) or "not restricted"
-    fault = Fault.CERTIFICATE_WRONG_PURPOSE
-    return _finding("key usage", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
+    return _key_usage(leaf, problem)
 
 
 def _leaf_purpose(leaf: Seen, context: Context) -> Finding:
