@@ -1059,6 +1059,7 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
     return verify_raw_public_key(
         question.chain[0],
         config.raw_public_keys,
+        policy=config.policy,
         purpose="server" if question.peer_is_server else "client",
     )
 

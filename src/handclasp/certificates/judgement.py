@@ -118,7 +118,8 @@ def _check_named_leaf(
     extensions = _readable_extensions(leaf)
     profile.check_key_usage(extensions)
     must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
-    path = direct_path(leaf, others, trust)
+    asks_others = policy.crls is not None or policy.ct_logs or evidence.ocsp_response is not None
+    path = direct_path(leaf, others, trust) if asks_others else [leaf]
     if policy.pins:
         _check_pins([leaf], policy)
     _check_staple(evidence, path, now, policy, must_staple=must_staple)

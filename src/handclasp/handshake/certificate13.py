@@ -210,12 +210,13 @@ def asking_extensions(
     compression: tuple[str, ...],
     status_request: bytes | None,
     authorities: TrustStore | None,
+    timestamps: bool = False,
 ) -> dict[int, bytes]:
     """What a ClientHello and a CertificateRequest ask for in common.
 
     Args:
         status_request: what that extension holds, which differs between the two; None leaves it
-            out, and the timestamps with it.
+            out, and, unless they are asked for by themselves, the timestamps with it.
         authorities: whose names to send, unless the list is too long to be of use.
     """
     extensions: dict[int, bytes] = {
@@ -228,6 +229,7 @@ def asking_extensions(
     }
     if status_request is not None:
         extensions[ExtensionType.STATUS_REQUEST] = status_request
+    if status_request is not None or timestamps:
         extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = b""
     if compression:
         extensions[ExtensionType.COMPRESS_CERTIFICATE] = ext.write_compress_certificate(
