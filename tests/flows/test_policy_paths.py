@@ -279,3 +279,15 @@ def test_every_field_of_a_policy_has_a_case() -> None:
     }
     for path in (*PATHS.values(), *OF_CLIENTS.values()):
         assert set(path) <= set(CASES)
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_timestamps_are_asked_for_where_staples_are_not(version: str) -> None:
+    leaf = leaf_for(Case(Fault.TIMESTAMPS_MISSING), SERVER)
+    shown = credentials_for(leaf, raw=False).with_timestamps([b"a timestamp"])
+    server = ServerConfig(credentials=shown, versions=[version])
+    policy = CertificatePolicy(stapled_ocsp="ignore", ct_logs=[LOG])
+    client = ClientConfig(trust=ROOT.trust, versions=[version], policy=policy)
+    error = cast(Any, Pair(client, server).run().client.error)
+    assert error.fault_member is Fault.TIMESTAMPS_MISSING
+    assert error.sct_list == (13).to_bytes(2, "big") + b"\0\x0ba timestamp"

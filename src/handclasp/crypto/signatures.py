@@ -168,7 +168,7 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
 
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `schemes` in which a handshake of one of the `versions` may be signed."""
-    signed = frozenset().union(*[_SIGNED_IN[version] for version in versions])
+    signed: frozenset[str] = frozenset().union(*[_SIGNED_IN[version] for version in versions])
     return tuple([name for name in schemes if name in signed])
 
 
