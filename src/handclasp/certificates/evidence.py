@@ -59,6 +59,9 @@ def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
     It makes an object of each part of a name, and a chain may hold ten thousand of them. Long names
     are read once there is a path, and words go without them.
     """
+    if len(der) <= LONGEST_NAME:
+        _ = certificate.issuer, certificate.subject
+        return
     issuer, subject = issuer_and_subject(der)
     if len(issuer) <= LONGEST_NAME:
         _ = certificate.issuer
