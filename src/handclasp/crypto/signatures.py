@@ -168,7 +168,7 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
 
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `schemes` in which a handshake of one of the `versions` may be signed."""
-    if len(versions) > 1:
+    if len(versions) != 1:
         return tuple([name for name in schemes if any(name in _SIGNED_IN[v] for v in versions)])
     signed = _SIGNED_IN[versions[0]]
     return tuple([name for name in schemes if name in signed])
