@@ -381,14 +381,40 @@ class ServerConfig(SharedConfig):
             _refuse_unused(self, "client_auth is not set", "verify", *_JUDGED_BY)
         elif self.trust is None and self.verify is None and not self.raw_public_keys:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
-        if self.policy.tlsa:
-            raise ConfigurationError("policy: TLSA records are about servers, not clients.")
+        _check_policy_for_clients(self)
         _check_verification(self)
         _prepare_sessions(self)
 
 
 _JUDGED_BY = ("trust", "policy", "raw_public_keys", "confirm_peer")
 """What the verification of the peer goes by, if there is one."""
+
+
+_OF_CERTIFICATES = (
+    "profile",
+    "max_intermediates",
+    "stapled_ocsp",
+    "crls",
+    "ct_logs",
+    "required_timestamps",
+)
+"""What of a policy is about certificates; pins and TLSA records are about keys as well."""
+
+
+def _check_policy_for_clients(config: ServerConfig) -> None:
+    """What of a policy no client can fulfil."""
+    policy = config.policy
+    if policy.tlsa:
+        raise ConfigurationError("policy: TLSA records are about servers, not clients.")
+    if policy.ct_logs:
+        raise ConfigurationError(
+            "policy: transparency logs are about servers' certificates (RFC 6962 3), not clients'."
+        )
+    if policy.stapled_ocsp == "require" and "TLSv1.3" not in config.versions:
+        raise ConfigurationError(
+            'policy: stapled_ocsp="require" needs TLS 1.3, as clients of TLS 1.2 staple nothing '
+            "(RFC 6066 8)."
+        )
 
 
 def _prepare_sessions(config: ServerConfig) -> None:
@@ -466,6 +492,15 @@ def _binding(config: ServerConfig) -> bytes:
 def _check_verification(config: SharedConfig) -> None:
     if config.verify is not None:
         _refuse_unused(config, "A verify callback replaces the verification", *_JUDGED_BY)
+    if not config.accepts_certificates:
+        # RFC 7250 3: a raw key has no issuer, no serial number, no dates and no extensions.
+        default = CertificatePolicy()
+        for name in _OF_CERTIFICATES:
+            if getattr(config.policy, name) != getattr(default, name):
+                raise ConfigurationError(
+                    f"policy: {name} is about certificates, and with raw_public_keys alone there "
+                    "are none: leave it out, or give trust as well."
+                )
 
 
 def _check_early_data_callbacks(config: ClientConfig) -> None:

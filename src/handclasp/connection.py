@@ -74,6 +74,7 @@ from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
+from handclasp.wire.recurring import new_recurring
 
 Config = TypeVar("Config", bound=SharedConfig)
 
@@ -465,7 +466,10 @@ class _Connection(Generic[Config]):
     def _open_dialogue(self) -> Dialogue:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        self._dialogue = Dialogue(self._records, keylog=sink, trace=self._trace)
+        recurring = self._config.once("recurring", new_recurring)
+        self._dialogue = Dialogue(
+            self._records, keylog=sink, trace=self._trace, recurring=recurring
+        )
         return self._dialogue
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
@@ -580,6 +584,7 @@ class _Connection(Generic[Config]):
         self._driver = None
         if self._dialogue is not None:
             self._certificate = self._dialogue.certificate
+            self._dialogue.reading.accepted()
             self._dialogue = None
         self._records.settle()
         limits, is_client = self._config.limits, self._is_client
@@ -1065,6 +1070,7 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
     return verify_raw_public_key(
         question.chain[0],
         config.raw_public_keys,
+        policy=config.policy,
         purpose="server" if question.peer_is_server else "client",
     )
 

@@ -21,7 +21,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "values": (),
     "process": (),
     "trusted_files": (),
-    "wire": ("wire", "errors", "faults", "values"),
+    "kept": ("process",),
+    "wire": ("wire", "errors", "faults", "values", "kept"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
     "record": (
@@ -45,6 +46,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "private_files",
         "process",
         "trusted_files",
+        "kept",
     ),
     "handshake": (
         "handshake",
@@ -62,6 +64,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "alerts",
         "values",
         "process",
+        "kept",
     ),
     "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files", "process"),
     "capture": (
@@ -113,6 +116,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "record",
         "trace.hooks",
         "wire.iana",
+        "wire.recurring",
         "alerts",
     ),
 }

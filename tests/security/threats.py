@@ -1003,6 +1003,52 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _IDENTITY,
+        "A setting that is skipped on one path",
+        "Every setting of a policy on every path (authorities, TLSA records, raw keys, "
+        "verification off, callbacks, resumption, both ends) is honoured, refused with the config, "
+        "or said not to apply, with the RFC's reason.",
+        (
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "certificates/judgement.py",
+                "            _check_named_leaf(evidence,",
+                "            _ = (evidence,",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "handshake/peer.py",
+                "if not peer.may_sign:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "config.py",
+                "if not config.accepts_certificates:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_server",
+                "config.py",
+                "if policy.ct_logs:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
+                "handshake/offer.py",
+                "timestamps=bool(config.policy.ct_logs),",
+                "",
+            ),
+            without(
+                "certificates/test_judgement.py::TestTheRecordOfTheLeaf::test_a_peer_that_leaves_its_issuer_out_gains_nothing",
+                "certificates/crl.py",
+                "if issuer is None and not one.revocation_of(certificate):",
+                "if issuer is None:",
+            ),
+        ),
+        (
+            "flows/test_policy_paths.py::test_every_field_of_a_policy_has_a_case",
+            "flows/test_policy_paths.py::test_a_session_from_before_the_policy_is_not_offered",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
         "Connections moved to another protocol or host (ALPACA)",
         "With ALPN on both sides and nothing in common there is no handshake; a client takes only "
         "what it offered; a server can refuse names that it does not serve.",
@@ -1260,6 +1306,88 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
+        "Refusals that cost more than what was refused",
+        "Where no issuer's name leads to an anchor, no path is looked for; where several "
+        "certificates have one name, signatures must lead down from an anchor first. For the words "
+        "of a refusal each certificate is read once, long names are not, and comparisons, paths "
+        "and signatures are counted. Twice as much of anything is at most twice the work.",
+        (
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_the_verifier_is_not_asked_where_no_name_leads_to_an_anchor",
+                "certificates/path.py",
+                "if not _may_lead_to_anchor(chain, named, trust):",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::test_a_chain_that_only_names_an_anchor_is_not_walked_by_the_verifier",
+                "certificates/path.py",
+                "return len(issuers_of) == len(others) or _is_certified(chain, named, trust)",
+                "return True",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_no_long_name_is_taken_apart",
+                "certificates/names.py",
+                "        if size > LONGEST_NAME:",
+                "        if False:",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_so_many_signatures_are_checked",
+                "certificates/explanation.py",
+                "left = self._checks_left > 0 and self._bytes_left > 0",
+                "left = True",
+            ),
+            Proof(
+                "adversarial/test_refusal_costs.py::test_twice_as_much_is_no_more_than_twice_the_work",
+                (
+                    Edit(
+                        "certificates/name_constraints.py",
+                        "if sum(map(self._work_for, bound)) * constraints.work > _MOST_CHECKS:",
+                        "if False:",
+                    ),
+                    Edit("certificates/name_constraints.py", "if self._left < 0:", "if False:"),
+                ),
+            ),
+        ),
+        (
+            "adversarial/test_refusal_costs.py::TestTheWorstChain::test_it_is_refused_within_so_much_work",
+            "adversarial/test_refusal_costs.py::test_common_names_that_are_all_right_are_no_more_than_twice_the_work",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Memory that strangers fill and nobody gives back",
+        "What is keyed by a peer's bytes belongs to a config, a trust store or a connection, is "
+        "bounded in bytes, and takes in only what was accepted. Every cache of a module stands in "
+        "a table, with its key, bound and reason.",
+        (
+            without(
+                "adversarial/test_memory.py::test_memory_after_strangers",
+                "wire/recurring.py",
+                "self._new.append(((make, given), made, size + _BYTES_BESIDES))",
+                "self._recurring.keep((make, given), made, 0)",
+            ),
+            without(
+                "wire/test_recurring.py::test_what_was_read_in_a_handshake_that_failed_is_not_kept",
+                "wire/recurring.py",
+                "self._new.append(((read, data), made, size))",
+                "self._recurring.keep((read, data), made, size)",
+            ),
+            without(
+                "test_kept.py::test_what_was_kept_first_goes_first",
+                "kept.py",
+                "while self._size + size > self._most:",
+                "while False:",
+            ),
+            without(
+                "certificates/test_remembered.py::test_is_bounded_in_bytes",
+                "certificates/remembered.py",
+                " or self._size > MOST_BYTES",
+                "",
+            ),
+        ),
+        ("rules/test_caches.py::test_every_cache_of_a_module_is_in_the_table",),
+    ),
+    Threat(
+        _SERVICE,
         "Decompression bombs (CVE-2025-66199)",
         "The announced length is judged before anything is inflated, and no more than that is ever "
         "inflated.",
@@ -1380,7 +1508,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
-                "_READ_BY_NOBODY[kind](data)",
+                "hs.reading.read(_READ_BY_NOBODY[kind], data)",
                 "pass",
             ),
             without(

@@ -152,7 +152,7 @@ class LocalAuthority:
         from handclasp.certificates.name_constraints import listed
 
         found = self._constraints
-        return listed(found.permitted_subtrees, most=100) if found is not None else ""
+        return listed(found.permitted_subtrees or (), most=100) if found is not None else ""
 
     @property
     def name(self) -> str:

@@ -440,9 +440,8 @@ async def _receive_server_authentication(
         _check_certificate_request(config, request)
         message = await hs.receive(Certificate, CompressedCertificate)
     compression = config.certificate_compression or ()
-    shown = read_certificate(
-        message, Asked(offer.answerable, certificate_type, compression, config.limits)
-    )
+    asked = Asked(offer.answerable, certificate_type, compression, config.limits)
+    shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     name = offer.server_name

@@ -49,6 +49,17 @@ def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
         raise ProtocolError(Fault.PSK_NOT_TAKEN)
 
 
+def check_may_sign(peer: VerifiedPeer) -> None:
+    """The peer's leaf must not forbid what it is about to be taken at. Raises `CertificateError`.
+
+    RFC 8446 4.4.2.2, RFC 5246 7.4.2: "digitalSignature". Where the peer signs nothing, with RSA key
+    transport, this is not asked.
+    """
+    if not peer.may_sign:
+        detail = "its key usage does not allow digital signatures"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
 async def verify_peer(
     hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
