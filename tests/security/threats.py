@@ -1795,7 +1795,7 @@ THREATS: tuple[Threat, ...] = (
             "adversarial/test_files.py::test_an_old_mode_does_not_stay",
             "test_private_files.py::test_nothing_is_appended_through_a_link",
             "test_private_files.py::test_who_has_the_old_file_open_does_not_see_the_new_one",
-            "certificates/test_authority.py::TestKeeping",
+            "certificates/test_authority.py::TestKeeping::test_only_the_owner_can_read_the_key",
         ),
     ),
     Threat(
@@ -1883,7 +1883,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "cli/test_explain.py::test_no_words_of_a_peer_end_the_explanation",
             "capture/test_segments.py::test_no_words_of_a_peer_are_a_remark",
-            "capture/test_segments.py::TestHostilePeers",
+            "capture/test_segments.py::TestHostilePeers::test_an_end_that_nobody_received",
         ),
     ),
     Threat(
