@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz states defences differential judges soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak coverage clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,9 @@ instructions: $(READY) ## count instructions (valgrind), and compare with those 
 fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME seconds (default 60)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
+
+fuzz-costs: $(READY) ## look for the inputs that cost most, led by cost, for TIME seconds (default 600)
+	$(BIN)/python -W ignore -m tests.fuzz --cost --seconds $(or $(TIME),600)
 
 states: $(READY) ## every message at every pause, against the RFCs' graphs; writes docs/states.md
 	$(BIN)/python -m tests.exploration

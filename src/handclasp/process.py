@@ -48,18 +48,13 @@ class ProcessLock:
     then, nobody in the child could ever give back.
     """
 
-    __slots__ = ("_lock", "_process")
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._process = this_process()
+        self._locks = {this_process(): Lock()}
 
     def acquire(self, blocking: bool = True) -> bool:
         """Take it; gives whether it was free, which without `blocking` it need not be."""
-        process = this_process()
-        if self._process != process:
-            self._lock = Lock()
-            self._process = process
         return self._lock.acquire(blocking)
 
     def release(self) -> None:
@@ -67,7 +62,14 @@ class ProcessLock:
         self._lock.release()
 
     def __enter__(self) -> None:
-        self.acquire()
+        self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    @property
+    def _lock(self) -> Lock:
+        """That of this process. Two threads of a child that ask at once get the same one."""
+        process = this_process()
+        lock = self._locks.get(process)
+        return lock if lock is not None else self._locks.setdefault(process, Lock())

@@ -56,12 +56,8 @@ def scripted(reply: Reply) -> Iterator[str]:
 
     class Handler(BaseRequestHandler):
         def handle(self) -> None:
-            waiting = b""
             while data := self.request.recv(65536):
-                waiting += data
-                names = _NAME.findall(waiting)
-                waiting = b""
-                for name in names:
+                for name in _NAME.findall(data):
                     said = reply(name)
                     if said is None:
                         return

@@ -202,6 +202,7 @@ NO_SECRETS = {
     "ClientConfig.raw_public_keys": "the same",
     "ServerConfig.raw_public_keys": "the same",
     "ConnectionInfo.psk_identity": "goes over the wire in the clear",
+    "Session.psk_fingerprint": "a hash over a key of at least 128 random bits; names it only",
     "TicketKey.key_id": "stands in front of each ticket",
     "KeyShareEntry.key_exchange": "a public value",
     "ClientKeyExchange.exchange_keys": "a public value, or a ciphertext",

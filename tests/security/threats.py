@@ -805,7 +805,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py::test_forked_processes_take_none",
                 "sessions/replay.py",
-                " or os.getpid() != self._process",
+                " or this_process() != self._process",
                 "",
             ),
             without(

@@ -8,12 +8,9 @@ random nonces of that size never meet, so a key that lasts needs no count of wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from handclasp.crypto.hkdf import ExpandKey
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_SIZE = 32
 """Bytes of the key that lasts, and of each one derived from it."""
@@ -47,8 +44,6 @@ class DerivedKeyAead:
         return self._derived(nonce).decrypt(_ONLY_NONCE, data, associated_data)
 
     def _derived(self, nonce: bytes) -> AESGCM:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         if len(nonce) != NONCE_SIZE:
             raise ValueError(f"a nonce of {len(nonce)} bytes, not {NONCE_SIZE}")
         return AESGCM(self._expand_key.expand_label(self._label, nonce, KEY_SIZE))
