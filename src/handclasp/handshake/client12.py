@@ -51,7 +51,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
+    signature_scheme_names,
 )
 from handclasp.wire.messages import Finished, ServerHello
 from handclasp.wire.messages12 import (
@@ -411,12 +411,14 @@ async def _choose_credentials(
     """What to show to a server that asked, and the scheme to sign in."""
     if request is None:
         return None, None
-    offered = [
-        name
-        for name in map(signature_scheme_name, request.supported_signature_algorithms)
-        if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
-    ]
-    question = ChooseCredentials(None, tuple(offered), authorities=request.certificate_authorities)
+    offered = tuple(
+        [
+            name
+            for name in signature_scheme_names(request.supported_signature_algorithms)
+            if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
+        ]
+    )
+    question = ChooseCredentials(None, offered, authorities=request.certificate_authorities)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None or credentials.certificate_type != "X509":

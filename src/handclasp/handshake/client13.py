@@ -31,6 +31,7 @@ from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
+from handclasp.handshake.offered import offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -61,7 +62,6 @@ from handclasp.wire.iana import (
     certificate_type_name,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
     version_name,
 )
 from handclasp.wire.messages import (
@@ -470,14 +470,11 @@ async def _authenticate_client(
     if request is None:
         return None, None
     asked = request.extensions
-    offered = [
-        signature_scheme_name(code)
-        for code in ext.read_signature_algorithms(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    ]
+    offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     question = ChooseCredentials(
         None,
-        tuple(offered),
+        offered,
         authorities=ext.read_certificate_authorities(data) if data is not None else (),
         certificate_types=(certificate_type,),
     )
