@@ -68,6 +68,12 @@ _SIDE = "Side channels"
 _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
 
+_ENDLESS = (
+    Edit("wire/iana.py", "dict.fromkeys(numbers)", "numbers"),
+    Edit("wire/iana.py", "if not room:", "if False:"),
+)
+"""Lists as long as the peer likes, and each value in them as often."""
+
 THREATS: tuple[Threat, ...] = (
     Threat(
         _STATES,
@@ -1279,6 +1285,77 @@ THREATS: tuple[Threat, ...] = (
                 "enumerate(identities[:_MOST_TRIED])",
                 "enumerate(identities)",
             ),
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Lists times lists: work that grows with the square of what was sent",
+        "What a peer offers is read into lists in which each value stands once, no longer than "
+        "what is known here and some more; what people are told of it is as short. A server name "
+        "has at most 255 bytes. For every message, list, role and version, and for what is told "
+        "of each, twice as many entries cost twice as much, counted in lines of Python and in "
+        "comparisons of the peer's values.",
+        (
+            Proof("adversarial/test_doubling.py::test_all_lists_of_a_hello_together", _ENDLESS),
+            Proof(
+                "adversarial/test_doubling.py::test_an_honest_client_does_not_wait_for_such_hellos",
+                _ENDLESS,
+            ),
+            without(
+                "adversarial/test_doubling.py::test_what_is_told_of_each_list",
+                "trace/diff.py",
+                "frozenset(ours), frozenset(theirs)",
+                "ours, theirs",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/page/steps.py",
+                "frozenset(decision.acceptable)",
+                "decision.acceptable",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/redact.py",
+                "if len(self._texts) >= _MOST_REASONS:",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/unfold.py",
+                "yield from names.items()",
+                "yield from [(w, [e.name for e in event.refused if e.why == w]) for w in names]",
+            ),
+            without(
+                "handshake/test_offered.py::"
+                "test_of_what_has_no_name_the_first_are_kept_and_of_what_has_one_all",
+                "wire/iana.py",
+                "if not room:",
+            ),
+            without(
+                "handshake/test_offered.py::test_each_name_stands_once_where_it_came_first",
+                "wire/iana.py",
+                "dict.fromkeys(numbers)",
+                "numbers",
+            ),
+            without(
+                "trace/test_recorder.py::"
+                "test_of_very_many_offers_the_first_are_kept_and_what_could_be_chosen",
+                "trace/recorder.py",
+                "if len(offers) <= _MOST_OFFERS:",
+                "if True:",
+            ),
+            without(
+                "wire/test_extensions.py::test_no_host_name_is_so_long",
+                "wire/extensions.py",
+                "if len(name) > _LONGEST_NAME:",
+            ),
+        ),
+        (
+            "adversarial/test_doubling.py::test_each_list_of_a_hello",
+            "adversarial/test_doubling.py::test_the_longest_hellos",
+            "adversarial/test_doubling.py::test_what_a_server_sends",
+            "adversarial/test_doubling.py::test_what_a_client_sends",
+            "adversarial/test_doubling.py::test_what_comes_afterwards",
+            "adversarial/test_doubling.py::test_a_capture",
         ),
     ),
     Threat(

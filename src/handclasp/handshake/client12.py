@@ -56,7 +56,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
+    signature_scheme_names,
 )
 from handclasp.wire.messages import Finished, ServerHello
 from handclasp.wire.messages12 import (
@@ -416,12 +416,14 @@ def _question_of(request: CertificateRequest12 | None) -> ChooseCredentials | No
     """What the server asks this side for, if it does (RFC 5246 section 7.4.4)."""
     if request is None:
         return None
-    offered = [
-        name
-        for name in map(signature_scheme_name, request.supported_signature_algorithms)
-        if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
-    ]
-    return ChooseCredentials(None, tuple(offered), authorities=request.certificate_authorities)
+    offered = tuple(
+        [
+            name
+            for name in signature_scheme_names(request.supported_signature_algorithms)
+            if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
+        ]
+    )
+    return ChooseCredentials(None, offered, authorities=request.certificate_authorities)
 
 
 async def _choose_credentials(

@@ -32,6 +32,7 @@ from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
+from handclasp.handshake.offered import offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -67,7 +68,6 @@ from handclasp.wire.iana import (
     certificate_type_name,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
     version_name,
 )
 from handclasp.wire.messages import (
@@ -476,14 +476,11 @@ def _question_of(
     if request is None:
         return None
     asked = request.extensions
-    offered = [
-        signature_scheme_name(code)
-        for code in ext.read_signature_algorithms(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    ]
+    offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     return ChooseCredentials(
         None,
-        tuple(offered),
+        offered,
         authorities=ext.read_certificate_authorities(data) if data is not None else (),
         certificate_types=(certificate_type,),
     )

@@ -10,6 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.negotiate import no_overlap
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
 from handclasp.wire import extensions as ext
@@ -70,10 +71,7 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
     chosen = next((name for name in reversed(config.versions) if name in offered), None)
     hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
-        raise ProtocolError(
-            Fault.NO_SHARED_VERSION,
-            f"offered: {', '.join(offered)}; accepted here: {', '.join(config.versions)}",
-        )
+        raise ProtocolError(Fault.NO_SHARED_VERSION, no_overlap(offered, config.versions))
     if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:
         raise ProtocolError(Fault.INAPPROPRIATE_FALLBACK, f"{chosen} or less is offered")
     return VERSIONS_BY_NAME[chosen]

@@ -36,6 +36,13 @@ from handclasp.handshake.negotiate import (
     no_overlap,
     shown,
 )
+from handclasp.handshake.offered import (
+    asked_name,
+    offered_groups,
+    offered_protocols,
+    offered_schemes,
+    suite_names,
+)
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.recognition12 import (
@@ -51,13 +58,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import (
-    TLS12,
-    ExtensionType,
-    cipher_suite_name,
-    group_name,
-    signature_scheme_name,
-)
+from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello, Finished, ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,
@@ -205,20 +206,12 @@ def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
     name = extensions.get(ExtensionType.SERVER_NAME)
     return _Offer(
         hello=hello,
-        cipher_suites=tuple([cipher_suite_name(code) for code in hello.cipher_suites]),
-        groups=(
-            tuple([group_name(code) for code in ext.read_supported_groups(groups)])
-            if groups is not None
-            else _ASSUMED_GROUPS
-        ),
+        cipher_suites=suite_names(hello.cipher_suites),
+        groups=offered_groups(groups) if groups is not None else _ASSUMED_GROUPS,
         # RFC 5246 7.4.1.4.1: without the extension, SHA-1 is meant, which is not spoken here.
-        signature_schemes=(
-            tuple([signature_scheme_name(c) for c in ext.read_signature_algorithms(schemes)])
-            if schemes is not None
-            else ()
-        ),
-        protocols=ext.read_alpn(alpn) if alpn is not None else (),
-        server_name=ext.read_server_name(name) if name is not None else None,
+        signature_schemes=offered_schemes(schemes) if schemes is not None else (),
+        protocols=offered_protocols(alpn) if alpn is not None else (),
+        server_name=asked_name(name) if name is not None else None,
         extended_master_secret=extended,
     )
 

@@ -401,7 +401,8 @@ def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple
     data = extensions.get(kind)
     if data is None:
         return ("X509",)
-    return tuple([certificate_type_name(code) for code in ext.read_certificate_types(data, name)])
+    types = dict.fromkeys(ext.read_certificate_types(data, name))
+    return tuple([certificate_type_name(code) for code in types])
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
+
+_MOST_OFFERS = 256
+"""Offers of one decision that are kept: the message that brought them holds them all."""
 
 _HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_DATA
 
@@ -311,7 +315,7 @@ class Recorder:
         refused: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Something was chosen."""
-        offers, accepted = tuple(offered), tuple(acceptable)
+        offers, accepted = _bounded(offered, acceptable, chosen), tuple(acceptable)
         reasons = _reasons(offers, accepted, chosen, why, dict(refused))
         self._note(DecisionTaken(self._now(), what, offers, accepted, chosen, why, reasons))
 
@@ -394,6 +398,17 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"Recorder({len(self.events)} events)"
+
+
+def _bounded(
+    offered: Sequence[str], acceptable: Sequence[str], chosen: str | None
+) -> tuple[str, ...]:
+    """The offers, each once; of very many only the first, and those that could be chosen."""
+    offers = dict.fromkeys(offered)
+    if len(offers) <= _MOST_OFFERS:
+        return tuple(offers)
+    kept = {*islice(offers, _MOST_OFFERS), *acceptable, chosen}
+    return tuple([name for name in offers if name in kept])
 
 
 def _reasons(
