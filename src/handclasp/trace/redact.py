@@ -199,7 +199,9 @@ class _Labels:
         for event in events:
             if isinstance(event, DecisionTaken) and event.what == "credentials":
                 chosen = (event.chosen,) if event.chosen is not None else ()
-                for name in (*event.offered, *event.acceptable, *chosen):
+                # A trace that somebody made up may refuse what was never offered.
+                refused = [each.name for each in event.refused]
+                for name in (*event.offered, *event.acceptable, *chosen, *refused):
                     self._add(name)
         # Longer names first: one may be the beginning of another.
         self._longest_first = sorted(self._labels, key=len, reverse=True)
