@@ -25,6 +25,8 @@ from handclasp.errors import (
     StateError,
     TLSError,
     TruncationError,
+    WantRead,
+    WantWrite,
 )
 from handclasp.events import (
     DataReceived,
@@ -104,6 +106,8 @@ __all__ = [
     "PeerAlertError",
     "ConfigurationError",
     "StateError",
+    "WantRead",
+    "WantWrite",
     "Fault",
     "Recorder",
 ]

@@ -29,6 +29,11 @@ class SocketFile(io.RawIOBase):
     def mode(self) -> str:
         return "rwb" if self._reading and self._writing else "rb" if self._reading else "wb"
 
+    @property
+    def name(self) -> int:
+        """The file descriptor, as sockets' files have it; -1 once closed."""
+        return -1 if self.closed else self._tls.fileno()
+
     def readable(self) -> bool:
         return self._reading and not self.closed
 
