@@ -32,8 +32,8 @@ class SentAfterClose(BrokenPipeError, StateError):
     It is what the sockets of the standard library raise there, and a `StateError` as well.
     """
 
-    def __init__(self) -> None:
-        super().__init__(errno.EPIPE, "This side has closed: cannot send data any more.")
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EPIPE, message)
 
 
 class WantRead(BlockingIOError):

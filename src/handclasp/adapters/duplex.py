@@ -394,7 +394,7 @@ class Duplex:
         if isinstance(error, (BrokenPipeError, ConnectionResetError)):
             self._raise_what_the_peer_said(error)
         if isinstance(error, StateError) and self.connection.closed:
-            raise SentAfterClose from error
+            raise SentAfterClose(str(error)) from error
         raise error
 
     # The handshake, under the handshake lock and then the read lock
@@ -673,6 +673,7 @@ class Duplex:
         """Send everything, waiting for the peer to read."""
         while not self._push():
             wait(self.sock, readable=False, writable=True, deadline=deadline)
+            self.check_open()
 
     def _push_patiently(self) -> None:
         """Send everything, for as long as the peer goes on reading."""
