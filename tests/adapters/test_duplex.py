@@ -377,9 +377,9 @@ def test_authenticated_data_comes_before_the_error(
         if wrote:
             with suppress(OSError):
                 client.sendall(b"nobody hears this")
-        lines = client.makefile("rb")
-        for _ in range(200):
-            assert lines.readline() in (b"a line\n", b"another\n")
+        with client.makefile("rb") as lines:
+            for _ in range(200):
+                assert lines.readline() in (b"a line\n", b"another\n")
         for _ in range(2):
             with pytest.raises((TruncationError, ConnectionResetError)):
                 client.recv(10)

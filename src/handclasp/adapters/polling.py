@@ -29,14 +29,14 @@ def seconds(timeout: float | None) -> float | None:
     Raises:
         TypeError: neither a number nor None.
         ValueError: it is negative, or not a number (NaN).
-        OverflowError: more than 292 years, such as infinity.
+        OverflowError: more than 292 years, such as infinity, of either sign.
     """
     if timeout is None:
         return None
     value = timeout if isinstance(timeout, float) else float(index(timeout))
     if isnan(value):
         raise ValueError("Invalid value NaN (not a number)")
-    if value >= _LONGEST_TIMEOUT:
+    if abs(value) >= _LONGEST_TIMEOUT:
         raise OverflowError("timeout is too large")
     if value < 0:
         raise ValueError("Timeout value out of range")

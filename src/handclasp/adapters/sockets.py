@@ -5,6 +5,7 @@ The socket of the standard library is the model of its methods; `duplex` is what
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -340,7 +341,7 @@ class TLSSocket:
         _check_sendfile(file, count)
         if self.timeout == 0:
             raise ValueError("non-blocking sockets are not supported")
-        if offset:
+        if offset or file.seekable():
             file.seek(offset)
         sent = 0
         try:
@@ -379,7 +380,7 @@ class TLSSocket:
         if how == socket.SHUT_RD:
             raise ConfigurationError("TLS cannot close the reading half alone: SHUT_WR or RDWR.")
         if how not in (socket.SHUT_WR, socket.SHUT_RDWR):
-            raise ValueError("shutdown needs SHUT_WR or SHUT_RDWR.")
+            raise io.UnsupportedOperation(errno.EINVAL, "shutdown needs SHUT_WR or SHUT_RDWR.")
         if how == socket.SHUT_RDWR:
             self._duplex.shut_down()
         else:
