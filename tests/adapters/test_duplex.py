@@ -244,6 +244,26 @@ def test_close_waits_for_as_long_as_the_peer_goes_on_reading(
         assert hand.connection.peer_closed
 
 
+def test_close_lets_a_peer_go_on_that_waits_to_be_read(pair: tuple[TLSSocket, TLSSocket]) -> None:
+    """An echo server whose client has sent more than both buffers hold, and reads nothing."""
+    client, server = pair
+
+    def echo() -> None:
+        while data := server.recv(65536):
+            server.sendall(data)
+
+    answering = Aside(echo)
+    client.setblocking(False)
+    with pytest.raises(WantWrite):
+        while True:
+            client.send(bytes(100_000))
+            time.sleep(0.001)
+    client.setblocking(True)
+    client.close()
+    with suppress(OSError):  # The client is gone when the rest of the echo comes.
+        answering.result()
+
+
 @pytest.mark.parametrize("timeout", [0.2, 0])
 def test_close_that_gives_up_says_so_and_closes_all_the_same(
     client_config: ClientConfig, server_config: ServerConfig, timeout: float

@@ -676,9 +676,14 @@ class Duplex:
             self.check_open()
 
     def _push_patiently(self) -> None:
-        """Send everything, for as long as the peer goes on reading."""
+        """Send everything, for as long as the peer goes on reading.
+
+        Nobody here reads any more once the socket is to be closed, and a peer that waits for that
+        would not read either: what it sends is thrown away.
+        """
         patience = CLOSE_SECONDS if self.timeout is None else self.timeout
         left, last = _size(self._unsent), time.monotonic()
+        readable = self.closed
         while not self._push():
             now = time.monotonic()
             if (size := _size(self._unsent)) < left:
@@ -690,12 +695,11 @@ class Duplex:
                 )
             # The kernel calls a socket writable only when a third of its buffer is free.
             with suppress(TimeoutError):
-                wait(
-                    self.sock,
-                    readable=False,
-                    writable=True,
-                    deadline=now + min(_TURN_SECONDS, patience),
-                )
+                until = now + min(_TURN_SECONDS, patience)
+                wait(self.sock, readable=readable, writable=True, deadline=until)
+            if readable and self._read_lock.acquire(blocking=False):
+                readable = self._drain()
+                self._read_lock.release()
 
     def _fail_writing(self, error: BaseException) -> None:
         if self._write_failure is None:
@@ -763,17 +767,22 @@ class Duplex:
             for lock in held:
                 lock.release()
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
         """Throw away what has arrived already, such as tickets that nobody read.
 
         Where unread bytes are left at the close, the kernel resets the connection, and the
-        reset may overtake what this side sent last.
+        reset may overtake what this side sent last. Returns whether more may come.
         """
         buffer = READ_BUFFERS.take()
         try:
             drained = 0
             while drained < _MAX_DRAINED and (count := self.sock.recv_into(buffer)):
                 drained += count
+            return drained >= _MAX_DRAINED
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
         finally:
             READ_BUFFERS.give_back(buffer)
 
