@@ -473,6 +473,39 @@ def makefile_timeout(a: End, b: End) -> object:
 
 
 @scenario("socket")
+def makefile_without_blocking(a: End, b: End) -> object:
+    a.setblocking(False)
+    with a.makefile("rwb", buffering=0) as file, a.makefile("rb") as buffered:
+        seen = [file.read(5), buffered.read(5)]
+        b.sendall(b"here")
+        select.select([a], [], [], 10)
+        seen.append(file.read(5))
+        written = file.write(b"abc")
+        for _ in range(100_000):
+            if written is None:
+                break
+            written = file.write(bytes(100_000))
+        return [*seen, written]
+
+
+@scenario("socket")
+def makefile_closed(a: End, b: End) -> object:
+    file = a.makefile("rwb", buffering=0)
+    file.close()
+    file.close()
+    return [
+        first_raised(file.readable),
+        first_raised(file.writable),
+        first_raised(file.seekable),
+        first_raised(file.fileno),
+        first_raised(lambda: file.read(1)),
+        file.name,
+        file.closed,
+        a.fileno() != -1,
+    ]
+
+
+@scenario("socket")
 def makefile_after_close(a: End, b: End) -> object:
     a.close()
     return first_raised(lambda: a.makefile("rb") and None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socketserver
 import ssl
 import threading
@@ -33,7 +34,12 @@ def child(work: Callable[[], None]) -> Iterator[None]:
             status = 0
         finally:
             os._exit(status)
-    yield
+    try:
+        yield
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise
     assert os.waitpid(process, 0)[1] == 0
 
 
