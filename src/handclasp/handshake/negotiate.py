@@ -106,6 +106,21 @@ def choose_signature_scheme(
     return None
 
 
+def choose_scheme_to_show(
+    credentials: Credentials | None,
+    question: ChooseCredentials,
+    acceptable: Sequence[str],
+    version: str,
+) -> str | None:
+    """The scheme in which a client signs that it holds these credentials.
+
+    None where it shows nothing: it has none, or the server can do nothing with them.
+    """
+    if credentials is None or credentials.certificate_type not in question.certificate_types:
+        return None
+    return choose_signature_scheme(credentials, question.signature_schemes, acceptable, version)
+
+
 def choose_server_credentials(
     question: ChooseCredentials,
     candidates: Sequence[Credentials],

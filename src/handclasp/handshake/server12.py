@@ -10,6 +10,7 @@ from dataclasses import field
 from functools import partial
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare, PrivateShare
 from handclasp.crypto.secret import Secret
@@ -140,9 +141,10 @@ async def complete_server_handshake(
     master_secret = derive_master_secret(
         hs, choice.suite, secret, randoms, means=means, extended=extended
     )
+    verified: VerifiedPeer | None = None
     client: AuthenticatedPeer | None = None
     if shown_by_client is not None:
-        client = await _authenticate_client(hs, config, shown_by_client)
+        verified, client = await _authenticate_client(hs, config, shown_by_client)
     hs.transcript.forget_messages()
 
     keys = master_secret.key_block()
@@ -151,6 +153,7 @@ async def complete_server_handshake(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
+    await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(offer, choice, client)
     forget = give_session(hs, config, choice.gift, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
@@ -426,8 +429,7 @@ async def _resume(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
-    if client is not None:
-        await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
+    await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     memory = config.memory12
     forget = partial(memory.discard, session_id) if memory is not None else None
@@ -498,9 +500,7 @@ async def _agree(hs: Dialogue, group: str, share: PrivateShare) -> Secret:
 
 async def _authenticate_client(
     hs: Dialogue, config: ServerConfig, shown_by_client: PeerCertificate
-) -> AuthenticatedPeer:
+) -> tuple[VerifiedPeer, AuthenticatedPeer]:
     """The judgement of the client's certificate, and its proof of the key."""
     peer = await verify_peer(hs, shown_by_client, peer_is_server=False, server_name=None)
-    authenticated = await receive_certificate_verify(hs, peer, config.signature_schemes)
-    await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-    return authenticated
+    return peer, await receive_certificate_verify(hs, peer, config.signature_schemes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
+from handclasp.private_files import write_private
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -157,9 +158,7 @@ class Recorder:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` into a file that only its owner may read. Raises `OSError`."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(self.to_json() + "\n")
+        write_private(path, (self.to_json() + "\n").encode())
 
     def to_html(
         self,
@@ -187,6 +186,15 @@ class Recorder:
 
         before = earlier.events if earlier is not None else None
         return page_of(self.events, title, describe, judgement=judgement, earlier=before)
+
+    def save_pcapng(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_pcapng` into a file that only its owner may read.
+
+        Raises:
+            ConfigurationError: this recorder was made without `record_wire`.
+            OSError: the file cannot be written.
+        """
+        write_private(path, self.to_pcapng())
 
     def to_pcapng(self) -> bytes:
         """The transport's bytes as a capture file, which Wireshark, tshark and others open.
