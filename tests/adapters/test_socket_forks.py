@@ -131,6 +131,20 @@ def test_a_thread_that_waits_in_the_parent_does_not_matter_to_the_child_that_clo
     assert reader.result() == b"hello"
 
 
+def test_a_call_that_goes_on_over_a_fork_is_ended_by_a_close(
+    pair: tuple[TLSSocket, TLSSocket],
+) -> None:
+    client, server = pair
+    reader = Aside(server.recv, 100)
+    time.sleep(0.05)
+    with child(server.close):
+        pass
+    server.close()
+    with pytest.raises(OSError, match="closed"):
+        reader.result()
+    assert client.recv(1) == b""
+
+
 class Echo(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         for line in self.rfile:

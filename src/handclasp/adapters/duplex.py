@@ -281,7 +281,7 @@ class Duplex:
         """Give the file descriptor away, without a word to the peer; -1 where it is closed."""
         if self.closed:
             return -1
-        shared = self._forks != FORKS.count
+        shared = self._is_shared()
         self._note_closed()
         if not shared:  # Else the other process's copy would block, too.
             self.sock.settimeout(self.timeout)
@@ -295,7 +295,7 @@ class Duplex:
         """
         if self.closed:
             return
-        shared = self._forks != FORKS.count
+        shared = self._is_shared()
         self._note_closed()
         try:
             if notify and not shared:
@@ -326,6 +326,14 @@ class Duplex:
         self._ready_for = self._forks
         if self.closed:  # Another thread may have closed it just now.
             self._ready_for = _NOT_READY
+
+    def _is_shared(self) -> bool:
+        """Whether another process may be the one that goes on: see "Forks" above."""
+        if self._forks == FORKS.count:
+            return False
+        # A call that began before the fork goes on in the process that made it.
+        in_use = self._handshaking or self._reading or self._writing
+        return not (in_use and os.getpid() == self._pid)
 
     def _claim(self) -> None:
         """There was a fork, and this process is the one that goes on talking."""
