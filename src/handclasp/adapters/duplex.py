@@ -265,8 +265,14 @@ class Duplex:
             if not self._peer_closed:
                 raise
         with self._turn(self._read_lock, deadline, WantRead):
-            while not self._plaintext and not self._peer_closed:
-                self._receive(deadline, size=1)
+            if self._reading:
+                raise _called_inside_itself()
+            self._reading = True
+            try:
+                while not self._plaintext and not self._peer_closed:
+                    self._receive(deadline, size=1)
+            finally:
+                self._reading = False
             if self._plaintext:
                 raise StateError(
                     f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
