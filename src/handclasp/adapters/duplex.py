@@ -40,8 +40,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn, TypeAlias, TypeVar
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
@@ -264,7 +264,7 @@ class Duplex:
             # The peer is gone; if it has said before that it had finished, nothing is missing.
             if not self._peer_closed:
                 raise
-        with self._turn(self._read_lock, deadline, WantRead):
+        with _Turn(self, self._read_lock, deadline, WantRead):
             if self._reading:
                 raise _called_inside_itself()
             self._reading = True
@@ -360,19 +360,6 @@ class Duplex:
         acquire(lock, deadline, want)
         self.check_open()
 
-    @contextmanager
-    def _turn(
-        self, lock: threading.RLock, deadline: float | None, want: Callable[[], OSError]
-    ) -> Generator[None]:
-        if not lock.acquire(blocking=False):
-            acquire(lock, deadline, want)
-        try:
-            self.check_open()
-            yield
-        finally:
-            with suppress(RuntimeError):  # `_release_all` may have come before.
-                lock.release()
-
     def _leave_reading(self, entered: bool) -> None:
         if entered:
             if self._read_lock.acquire(blocking=False):
@@ -416,12 +403,12 @@ class Duplex:
     def _complete_handshake(self, deadline: float | None) -> None:
         entered = False
         try:
-            with self._turn(self._handshake_lock, deadline, WantRead):
+            with _Turn(self, self._handshake_lock, deadline, WantRead):
                 if self._handshaking:
                     raise _called_inside_itself()
                 entered = self._handshaking = True
                 if not self._established:
-                    with self._turn(self._read_lock, deadline, WantRead):
+                    with _Turn(self, self._read_lock, deadline, WantRead):
                         self._handshake(deadline)
                 self._handshaking = False
         except BaseException:
@@ -442,7 +429,7 @@ class Duplex:
             while self.connection.info is None:
                 self._receive(deadline)
                 self._check_progress()
-            with self._turn(self._write_lock, deadline, WantWrite):
+            with _Turn(self, self._write_lock, deadline, WantWrite):
                 self._collect()
                 self._push_all(deadline)
             self._established = True
@@ -695,6 +682,8 @@ class Duplex:
         Nobody here reads any more once the socket is to be closed, and a peer that waits for that
         would not read either: what it sends is thrown away.
         """
+        if self._push():
+            return
         patience = CLOSE_SECONDS if self.timeout is None else self.timeout
         left, last = _size(self._unsent), time.monotonic()
         readable = self.closed
@@ -765,7 +754,7 @@ class Duplex:
 
     def _close_socket(self) -> None:
         locks = (self._read_lock, self._write_lock)
-        held = [lock for lock in locks if lock.acquire(blocking=False)]
+        held = [lock for lock in locks if lock.acquire(False)]
         try:
             with suppress(OSError):
                 if len(held) == len(locks):
@@ -799,6 +788,35 @@ class Duplex:
             return False
         finally:
             READ_BUFFERS.give_back(buffer)
+
+
+class _Turn:
+    """Holds a lock, for which it waits until the deadline, for a socket that is open."""
+
+    __slots__ = ("_deadline", "_duplex", "_lock", "_want")
+
+    def __init__(
+        self,
+        duplex: Duplex,
+        lock: threading.RLock,
+        deadline: float | None,
+        want: Callable[[], OSError],
+    ) -> None:
+        self._duplex = duplex
+        self._lock = lock
+        self._deadline = deadline
+        self._want = want
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            acquire(self._lock, self._deadline, self._want)
+        if self._duplex.closed:
+            self._lock.release()
+            self._duplex.check_open()
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(RuntimeError):  # `_release_all` may have come before.
+            self._lock.release()
 
 
 def _close(connection: Connection) -> None:
