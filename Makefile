@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak memory coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ judges: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian,
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)
+
+schedules: $(READY) ## COUNT random schedules (default 10000) of threads that share a socket: none stuck
+	$(BIN)/python -m tests.schedules --count $(or $(COUNT),10000)
 
 memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory within 5 MiB of before
 	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)

@@ -22,8 +22,11 @@ from handclasp.errors import (
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
+    WantRead,
+    WantWrite,
 )
 from handclasp.events import (
     DataReceived,
@@ -102,6 +105,9 @@ __all__ = [
     "HandshakeTimeoutError",
     "PeerAlertError",
     "ConfigurationError",
+    "StateError",
+    "WantRead",
+    "WantWrite",
     "Fault",
     "Recorder",
 ]

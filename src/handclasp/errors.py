@@ -6,13 +6,55 @@ as one kind of thing go on working.
 
 from __future__ import annotations
 
+import errno
+
 from handclasp.alerts import Cause, Situation, likely_causes
 from handclasp.faults import Blame, Fault
 from handclasp.wire.iana import AlertDescription, alert_name
 
 
 class ConfigurationError(ValueError):
-    """A setting that cannot be honoured, or a call that the connection's state does not allow."""
+    """A setting or an argument that cannot be honoured."""
+
+
+class StateError(ConfigurationError):
+    """A call at the wrong time: the connection's state does not allow it.
+
+    Examples are sending after this side has closed, and asking for what the handshake agreed upon
+    before it is complete. It is a `ConfigurationError` so that one `except` clause catches every
+    misuse of this library; the connection itself is not harmed.
+    """
+
+
+class SentAfterClose(BrokenPipeError, StateError):
+    """A socket was told to send after it had sent close_notify.
+
+    It is what the sockets of the standard library raise there, and a `StateError` as well.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EPIPE, message)
+
+
+class WantRead(BlockingIOError):
+    """A socket that does not block must be ready to read before the call can go on.
+
+    Wait for that, with a selector, and call again. It is what `ssl.SSLWantReadError` is there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "The TLS socket must be ready to read first.")
+
+
+class WantWrite(BlockingIOError):
+    """A socket that does not block must be ready to write before the call can go on.
+
+    Wait for that, with a selector, and call again, with the same arguments: what was given to
+    `send` or `sendall` may have left in part. It is what `ssl.SSLWantWriteError` is there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "The TLS socket must be ready to write first.")
 
 
 class TLSError(OSError):

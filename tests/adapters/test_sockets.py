@@ -9,7 +9,6 @@ import select
 import socket
 import ssl
 import struct
-import threading
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +17,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.adapters.pairs import (
+    MEGABYTE,
+    Aside,
+    HandServer,
+    plain_pair,
+    read_all,
+    read_exactly,
+    tls_pair,
+)
 from tests.pki import Leaf, Pki, key_of_type
 
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
@@ -36,56 +44,6 @@ from handclasp.errors import (
 from handclasp.events import DataReceived, KeysUpdated
 from handclasp.handshake.questions import DEFER
 
-MEGABYTE = 1024 * 1024
-
-
-class Aside:
-    """A function that runs in a thread; `result` waits for it and raises what it raised."""
-
-    def __init__(self, work: Callable[..., Any], *args: Any) -> None:
-        self._outcome: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(work, args), daemon=True)
-        self._thread.start()
-
-    def _run(self, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        try:
-            self._outcome = work(*args)
-        except BaseException as error:
-            self._error = error
-
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def result(self) -> Any:
-        self._thread.join(30)
-        assert self.done(), "the thread is stuck"
-        if self._error is not None:
-            raise self._error
-        return self._outcome
-
-
-@contextmanager
-def plain_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected TCP sockets with timeouts, so that no test hangs."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        left = socket.create_connection(listener.getsockname(), 20)
-        right, _ = listener.accept()
-    right.settimeout(20)
-    with left, right:
-        yield left, right
-
-
-@contextmanager
-def tls_pair(
-    client_config: ClientConfig, server_config: ServerConfig
-) -> Iterator[tuple[TLSSocket, TLSSocket]]:
-    with plain_pair() as (left, right):
-        server = Aside(wrap_server, right, server_config)
-        client = wrap_client(left, client_config, server_name="localhost")
-        with client, server.result() as accepted:
-            yield client, accepted
-
 
 @pytest.fixture
 def pair(
@@ -93,38 +51,6 @@ def pair(
 ) -> Iterator[tuple[TLSSocket, TLSSocket]]:
     with tls_pair(client_config, server_config) as both:
         yield both
-
-
-class HandServer:
-    """A server driven by hand, to send exactly the bytes that a test wants."""
-
-    def __init__(self, sock: socket.socket, config: ServerConfig) -> None:
-        self.sock = sock
-        self.connection = ServerConnection(config)
-
-    def step(self) -> list[Any]:
-        data = self.sock.recv(65536)
-        events = self.connection.receive_data(data)
-        self.sock.sendall(self.connection.data_to_send())
-        return list(events)
-
-    def establish(self) -> HandServer:
-        while not self.connection.established:
-            self.step()
-        return self
-
-
-def read_all(tls: TLSSocket, size: int = 65536) -> bytes:
-    return b"".join(iter(lambda: tls.recv(size), b""))
-
-
-def read_exactly(tls: TLSSocket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        piece = tls.recv(size - len(data))
-        assert piece, f"the end after {len(data)} of {size} bytes"
-        data += piece
-    return bytes(data)
 
 
 # Connecting
@@ -262,26 +188,16 @@ def test_handshake_false_leaves_the_handshake_to_the_first_operation(
 # What may not be wrapped
 
 
-def test_a_non_blocking_socket_is_refused_and_left_alone(client_config: ClientConfig) -> None:
+def test_a_non_blocking_socket_needs_handshake_false_and_is_left_alone_without(
+    client_config: ClientConfig,
+) -> None:
     with plain_pair() as (left, right):
         left.setblocking(False)
-        with pytest.raises(ConfigurationError, match="ClientConnection"):
+        with pytest.raises(ConfigurationError, match="handshake=False"):
             wrap_client(left, client_config, server_name="localhost")
         right.sendall(b"still open")
         left.settimeout(20)
         assert left.recv(100) == b"still open"
-
-
-def test_settimeout_zero_is_refused(pair: tuple[TLSSocket, TLSSocket]) -> None:
-    client, _ = pair
-    with pytest.raises(ConfigurationError, match="non-blocking"):
-        client.settimeout(0)
-    with pytest.raises(ConfigurationError, match="non-blocking"):
-        client.setblocking(False)
-    with pytest.raises(ValueError):
-        client.settimeout(-1)
-    client.setblocking(True)
-    assert client.gettimeout() is None
 
 
 def test_only_plain_stream_sockets_are_wrapped(

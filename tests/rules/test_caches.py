@@ -28,6 +28,7 @@ OF_MODULES = {
     "adapters.buffers.READ_BUFFERS": Cache(
         "none", "4 buffers of one size", "They are overwritten with each read."
     ),
+    "adapters.forks.FORKS": Cache("none", "one number", "A count of forks, which no peer makes."),
     "certificates.path._for_clients": Cache("none", ONE, "A constant, imported late."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."

@@ -1916,6 +1916,43 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "One connection's keys in two processes, after a fork",
+        "Records of both under the same nonce would give the plaintext away. A process that has "
+        "not used the connection since the fork closes its copy without a record, so that a "
+        "forking server's parent never shares the keys of its child. Only one process can go on.",
+        (
+            without(
+                "adapters/test_socket_forks.py::test_the_parent_closes_and_the_child_goes_on",
+                "adapters/duplex.py",
+                "if notify and not shared:",
+                "if notify:",
+            ),
+        ),
+        (
+            "adapters/test_socket_forks.py::test_the_child_closes_and_the_parent_goes_on",
+            "adapters/test_socket_forks.py::test_a_forking_server_answers",
+        ),
+    ),
+    Threat(
+        _API,
+        "An interrupt that loses bytes, after which the stream goes on without them",
+        "An exception of a signal handler that comes where bytes are on their way ends that "
+        "direction of the connection. While a call waits, none are.",
+        (
+            without(
+                "adapters/test_interrupts.py::test_at_every_line",
+                "adapters/duplex.py",
+                "            if taking:\n",
+                "            if False:\n",
+            ),
+        ),
+        (
+            "adapters/test_interrupts.py::test_between_instructions",
+            "adapters/test_interrupts.py::test_a_signal_while_a_read_waits_harms_nothing",
+        ),
+    ),
+    Threat(
+        _API,
         "Secrets in key logs, pickles, logs, traces",
         "A key log is opened where the config names one, never by the environment. Secrets do not "
         "print, and do not pickle; traces hold none unless asked to. Every class and every object "

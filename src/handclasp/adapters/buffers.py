@@ -30,6 +30,11 @@ class Plaintext:
             self._chunks.append(data)
             self.size += len(data)
 
+    def clear(self) -> None:
+        """Throw everything away."""
+        self._chunks.clear()
+        self._at = self.size = 0
+
     def take(self, size: int) -> bytes:
         """Up to `size` bytes, of one chunk."""
         if not size or not self.size:

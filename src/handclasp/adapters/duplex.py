@@ -1,47 +1,86 @@
-"""A connection and its blocking socket, for a thread that reads and one that writes.
+"""A connection and its socket, for a thread that reads and one that writes.
 
-How it works. The plain socket is switched to non-blocking and every wait is a poll of our own, so
-that one thread may read while another writes and neither ever blocks inside the kernel with a
-lock in its hand. Three locks, always taken in this order:
+The plain socket is switched to non-blocking and every wait is a poll of our own, so that one thread
+may read while another writes. Four locks, always taken in this order:
 
+- the handshake lock: one thread at a time completes the handshake;
 - the read lock: one thread at a time reads from the transport and takes plaintext;
 - the write lock: bytes leave the connection (`data_to_send`) and enter the socket under it only,
   hence in order. A writer keeps it while it waits for the peer to read;
 - the state lock: around each call into the connection, never kept while waiting.
 
+A reader keeps the read lock while it waits for data. Writers never need it: nobody takes the read
+lock before the handshake is complete without the handshake lock, so a writer that waits for the
+handshake waits for that alone. Waiting for a lock counts towards the timeout of the call.
+
 What a reader has to send (the answer to a KeyUpdate, an alert) it sends without blocking: if the
-socket is full or a writer is at work, the bytes stay queued for whoever comes next. A reader that
+socket is full or a writer is at work, the bytes stay queued for the next caller. A reader that
 waited for its answer to leave would stop reading, and two such peers would wait for each other
 forever.
+
+Interrupts. An exception from a signal handler can come between any two steps of a call. While a
+call waits, nothing is lost by that. Anywhere else bytes may have been taken from the transport,
+from the plaintext or from the connection and not have arrived where they belong, so that direction
+of the stream fails for good. The locks are reentrant for the same reason: whatever an interrupted
+call has left locked, `_release_all` can release without knowing how far the call had come. Flags
+refuse the calls that a signal handler or a callback makes while the same thread is inside the same
+direction.
+
+Forks. Both processes have a copy of the connection with the same keys. The first call of a process
+after a fork claims the connection for it; a process that has made none closes its copy without a
+word to the peer, which still talks with the other process.
 """
 
 from __future__ import annotations
 
 import errno
 import inspect
+import os
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, TypeVar
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
-from handclasp.adapters.polling import wait
+from handclasp.adapters.forks import FORKS
+from handclasp.adapters.polling import AT_ONCE, acquire, deadline_after, wait
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import (
+    ConfigurationError,
+    SentAfterClose,
+    StateError,
+    TLSError,
+    WantRead,
+    WantWrite,
+)
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
 
 Connection: TypeAlias = ClientConnection | ServerConnection
+Amount = TypeVar("Amount", int, memoryview)
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 WRITE_SIZE = 128 * 1024
-"""Plaintext bytes sealed at once: what `write` needs beyond the caller's own data."""
+"""Plaintext bytes sealed at once: what `seal_all` needs beyond the caller's own data."""
 
-_MAX_DRAINED = 256 * 1024
+CLOSE_SECONDS = 30.0
+"""How long `release` waits for the peer to take something, where the socket has no timeout."""
+
+_MAX_DRAINED = 16 * 1024 * 1024
 """Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
+
+_TURN_SECONDS = 0.1
+"""How long an end of the connection waits for a call that may be about to leave the write lock."""
+
+_LEAVE_SECONDS = 1.0
+"""How long a close waits for other threads to leave the socket, after it has woken them."""
+
+_NOT_READY = -1
 
 
 class Duplex:
@@ -51,7 +90,7 @@ class Duplex:
         connection: calls that change its state are made under `state_lock`.
         early: the 0-RTT data of this connection.
         sock: the plain socket, which does not block.
-        timeout: seconds for each operation; None: without end.
+        timeout: seconds for each operation; None: without end; 0: never wait.
         closed: whether the socket has been closed, or given back.
     """
 
@@ -67,155 +106,353 @@ class Duplex:
         self.sock = sock
         self.timeout = sock.gettimeout()
         self.closed = False
-        self.state_lock = threading.Lock()
-        self._handshake_timeout = handshake_timeout
-        self._read_lock = threading.Lock()
-        self._write_lock = threading.Lock()
         self._plaintext = Plaintext()
         self._unsent: deque[bytes | bytearray | memoryview] = deque()
+        self._sealed = 0
+        """Bytes of a `send` or `sendall` that were sealed before it raised `WantWrite`."""
         self._flush_wanted = False
         self._peer_closed = False
         self._shut = False
         self._read_failure: OSError | ConfigurationError | None = None
         self._write_failure: BaseException | None = None
+        self._handshake_timeout = handshake_timeout
+        self._handshake_deadline: float | None = None
+        self._established = False
+        self._ready_for = _NOT_READY
+        """`FORKS.count` where a call may go ahead at once."""
+        self._forks = FORKS.count
+        self._pid = os.getpid()
+        self._make_locks()
         sock.setblocking(False)
+
+    def _make_locks(self) -> None:
+        self.state_lock = threading.RLock()
+        self._handshake_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        self._write_lock = threading.RLock()
+        self._handshaking = self._reading = self._writing = False
 
     def handshake(self) -> None:
         """Complete the handshake, if it is not complete yet."""
-        if self.connection.info is None:
-            with self._read_lock:
-                self._handshake()
+        if self._ready_for != FORKS.count:
+            self._get_ready(self._deadline())
 
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; b"" once the peer has closed."""
-        with self._read_lock:
-            if size:
-                self._fill()
-            return self._plaintext.take(size)
+    def read(self, take: Callable[[Amount], Result], amount: Amount) -> Result:
+        """Return `take(amount)` once there is plaintext, or the end of it.
 
-    def read_into(self, target: memoryview) -> int:
-        """Read as many bytes into `target` as fit; gives how many there were."""
-        with self._read_lock:
-            if target:
-                self._fill()
-            return self._plaintext.take_into(target)
+        Args:
+            take: `take_bytes` or `take_into`.
+        """
+        deadline = None if self.timeout is None else deadline_after(self.timeout)
+        if self._ready_for != FORKS.count:
+            self._get_ready(deadline)
+        entered = taking = False
+        try:
+            if not self._read_lock.acquire(False):
+                self._wait_for_turn(self._read_lock, deadline, WantRead)
+            if self._reading:
+                raise _called_inside_itself()
+            entered = self._reading = True
+            if amount and not self._plaintext.size:
+                self._fill(deadline)
+            taking = True
+            result = take(amount)
+            self._reading = False
+            self._read_lock.release()
+            return result
+        except BaseException:
+            if taking:
+                # The caller will never see what was taken.
+                self._fail_reading()
+            self._leave_reading(entered)
+            raise
+
+    def take_bytes(self, size: int) -> bytes:
+        """Take up to `size` bytes of plaintext; for `read`."""
+        return self._plaintext.take(size)
+
+    def take_into(self, target: memoryview) -> int:
+        """Move as much plaintext into `target` as fits; for `read`."""
+        return self._plaintext.take_into(target)
 
     @property
     def pending(self) -> int:
         """Bytes that can be read without the transport."""
         return self._plaintext.size
 
-    def write(self, octets: bytes | memoryview) -> None:
-        """Send all of `octets`."""
-        self.check_open()
-        if self.connection.info is None:
-            self.handshake()
-        if not octets:
-            return
-        deadline = self._deadline()
-        try:
-            with self._write_lock:
-                if len(octets) <= WRITE_SIZE:
-                    self._seal_and_push(octets, deadline)
-                else:
-                    self._seal_and_push_pieces(octets, deadline)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            self._raise_what_the_peer_said(error)
-        except TLSError:
-            self._flush_wanted = True  # for the alert
-            raise
-        finally:
-            if self._flush_wanted:
-                self._flush()
+    def write(self, send: Callable[[Argument, float | None], Result], argument: Argument) -> Result:
+        """Return `send(argument, deadline)`, in a writer's turn.
 
-    def send_by(self, queue: Callable[[Connection], None]) -> None:
-        """Let the connection queue something and send it."""
-        self.check_open()
-        self.handshake()
+        Args:
+            send: `seal_all` or `seal_first`.
+        """
+        deadline = None if self.timeout is None else deadline_after(self.timeout)
+        if self._ready_for != FORKS.count:
+            self._get_ready(deadline)
+        entered = False
         try:
-            with self._write_lock:
-                self._check_writable()
-                with self.state_lock:
-                    queue(self.connection)
-                self._collect()
-                self._push_all(self._deadline())
-        except TLSError:
-            self._flush_wanted = True  # for the alert
-            raise
-        finally:
-            if self._flush_wanted:
-                self._flush()
+            if not self._write_lock.acquire(False):
+                self._wait_for_turn(self._write_lock, deadline, WantWrite)
+            if self._writing:
+                raise _called_inside_itself()
+            entered = self._writing = True
+            result = send(argument, deadline)
+            self._writing = False
+            self._write_lock.release()
+        except BaseException as error:
+            self._leave_writing(entered, error)
+            self._raise_for_caller(error)
+        if self._flush_wanted:
+            self._flush()
+        return result
+
+    def seal_all(self, octets: bytes | memoryview, deadline: float | None) -> None:
+        """Send all of `octets`; for `write`."""
+        if self._unsent or self._sealed or len(octets) > WRITE_SIZE:
+            self._seal_pieces(octets, deadline)
+        elif octets:
+            try:
+                self._seal_and_push(octets, deadline)
+            except WantWrite:
+                self._sealed = len(octets)
+                raise
+
+    def seal_first(self, octets: bytes | memoryview, deadline: float | None) -> int:
+        """Send the first bytes of `octets`, up to `WRITE_SIZE`; gives how many. For `write`."""
+        size = self._resume(octets, deadline)
+        if not size and octets:
+            with memoryview(octets)[:WRITE_SIZE] as first:
+                size = self._sealed = len(first)
+                self._seal_and_push(first, deadline)
+            self._sealed = 0
+        return size
+
+    def send_by(self, queue: Callable[[Connection], None], *, later: bool = False) -> None:
+        """Let the connection queue something, and send it.
+
+        Args:
+            later: a socket that does not block may leave it for the next call to send.
+        """
+        self.write(self._send_soon if later else self._send_queued, queue)
+
+    def _send_soon(self, queue: Callable[[Connection], None], deadline: float | None) -> None:
+        with suppress(WantWrite):
+            self._send_queued(queue, deadline)
+
+    def _send_queued(self, queue: Callable[[Connection], None], deadline: float | None) -> None:
+        self._check_writable()
+        with self.state_lock:
+            queue(self.connection)
+        self._collect()
+        self._push_all(deadline)
 
     def shut_down(self) -> None:
-        """Shut down the transport, both ways."""
-        self._shut = True
-        self.sock.shutdown(socket.SHUT_RDWR)
+        """End both halves: close_notify if possible, then the end of the transport."""
+        self.check_open()
+        try:
+            self._say_goodbye()
+        finally:
+            self._shut = True
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> socket.socket:
         """Wait for the peer's close_notify, and give the plain socket back."""
         deadline = self._deadline()
-        self.send_by(lambda connection: connection.close())
-        with self._read_lock:
-            while not self._plaintext and not self._peer_closed:
-                self._receive(deadline, size=1)
+        try:
+            self.send_by(_close)
+        except (BrokenPipeError, ConnectionResetError):
+            # The peer is gone; if it has said before that it had finished, nothing is missing.
+            if not self._peer_closed:
+                raise
+        with _Turn(self, self._read_lock, deadline, WantRead):
+            if self._reading:
+                raise _called_inside_itself()
+            self._reading = True
+            try:
+                while not self._plaintext and not self._peer_closed:
+                    self._receive(deadline, size=1)
+            finally:
+                self._reading = False
             if self._plaintext:
-                raise ConfigurationError(
+                raise StateError(
                     f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
                     'recv() until b"" before ending TLS.'
                 )
             self.check_open()
-            self.closed = True
+            self._note_closed()
         self.sock.settimeout(self.timeout)
         return self.sock
 
+    def detach(self) -> int:
+        """Give the file descriptor away, without a word to the peer; -1 where it is closed."""
+        if self.closed:
+            return -1
+        shared = self._is_shared()
+        self._note_closed()
+        if not shared:  # Else the other process's copy would block, too.
+            self.sock.settimeout(self.timeout)
+        return self.sock.detach()
+
     def release(self, *, notify: bool) -> None:
-        """Close the socket, with close_notify if wanted and possible."""
+        """Close the socket, with close_notify if wanted and possible.
+
+        Waits for the peer as long as it goes on reading. Raises `TimeoutError` where it does not;
+        the socket is closed then as well.
+        """
         if self.closed:
             return
-        if notify and self._can_notify():
-            with self.state_lock, suppress(ConfigurationError, TLSError):
-                self.connection.close()
-            self._flush()
-        self.closed = True
-        with suppress(OSError):
-            if self._read_lock.locked() or self._write_lock.locked():
-                # Somebody waits in another thread, and would do so on a descriptor that is gone.
-                self.sock.shutdown(socket.SHUT_RDWR)
+        shared = self._is_shared()
+        self._note_closed()
+        try:
+            if notify and not shared:
+                self._say_goodbye()
+        finally:
+            if shared:
+                self.sock.close()
             else:
-                self._drain()
-        self.sock.close()
+                self._close_socket()
 
     def check_open(self) -> None:
         """Raises `OSError` once the socket is closed."""
         if self.closed:
             raise OSError(errno.EBADF, "The TLS socket is closed.")
 
-    # The handshake, under the read lock
+    # Turns
 
-    def _handshake(self) -> None:
-        if self.connection.info is not None:
+    def _deadline(self) -> float | None:
+        return None if self.timeout is None else deadline_after(self.timeout)
+
+    def _get_ready(self, deadline: float | None) -> None:
+        """Whatever a call needs before it may go ahead, apart from its turn."""
+        self.check_open()
+        if self._forks != FORKS.count:
+            self._claim()
+        if not self._established:
+            self._complete_handshake(deadline)
+        self._ready_for = self._forks
+        if self.closed:  # Another thread may have closed it just now.
+            self._ready_for = _NOT_READY
+
+    def _is_shared(self) -> bool:
+        """Whether another process may be the one that goes on: see "Forks" above."""
+        if self._forks == FORKS.count:
+            return False
+        # A call that began before the fork goes on in the process that made it.
+        in_use = self._handshaking or self._reading or self._writing
+        return not (in_use and os.getpid() == self._pid)
+
+    def _claim(self) -> None:
+        """There was a fork, and this process is the one that goes on talking."""
+        self._forks = FORKS.count
+        if os.getpid() == self._pid:
             return
-        timeouts = [t for t in (self.timeout, self._handshake_timeout) if t is not None]
-        deadline = time.monotonic() + min(timeouts) if timeouts else None
+        self._pid = os.getpid()
+        interrupted = self._handshaking or self._reading or self._writing
+        self._make_locks()  # Threads that held them do not exist here.
+        if interrupted:
+            error = OSError(errno.EBADF, "Another thread was using this socket at the fork.")
+            self._read_failure = error
+            self._fail_writing(error)
+
+    def _wait_for_turn(
+        self, lock: threading.RLock, deadline: float | None, want: Callable[[], OSError]
+    ) -> None:
+        acquire(lock, deadline, want)
+        self.check_open()
+
+    def _leave_reading(self, entered: bool) -> None:
+        if entered:
+            if self._read_lock.acquire(blocking=False):
+                self._reading = False
+                _release_all(self._read_lock)
+            _release_all(self.state_lock)
+        else:
+            with suppress(RuntimeError):  # Its turn had not come.
+                self._read_lock.release()
+        if self._flush_wanted:
+            self._flush()
+
+    def _leave_writing(self, entered: bool, error: BaseException) -> None:
+        if entered:
+            if self._write_lock.acquire(blocking=False):
+                self._writing = False
+                if not isinstance(error, (StateError, TLSError, WantWrite)):
+                    # A record may be half sent, or sealed and lost.
+                    self._fail_writing(error)
+                _release_all(self._write_lock)
+            _release_all(self.state_lock)
+        else:
+            with suppress(RuntimeError):
+                self._write_lock.release()
+        if self._flush_wanted or isinstance(error, TLSError):  # for the alert
+            self._flush()
+
+    def _raise_for_caller(self, error: BaseException) -> NoReturn:
+        """Raise what a caller of `write` should see of `error`."""
+        if self.closed and isinstance(error, (ConnectionError, StateError)):
+            # Another thread has closed the socket meanwhile.
+            raise OSError(errno.EBADF, "The TLS socket is closed.") from error
+        if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+            self._raise_what_the_peer_said(error)
+        if isinstance(error, StateError) and self.connection.closed:
+            raise SentAfterClose(str(error)) from error
+        raise error
+
+    # The handshake, under the handshake lock and then the read lock
+
+    def _complete_handshake(self, deadline: float | None) -> None:
+        entered = False
+        try:
+            with _Turn(self, self._handshake_lock, deadline, WantRead):
+                if self._handshaking:
+                    raise _called_inside_itself()
+                entered = self._handshaking = True
+                if not self._established:
+                    with _Turn(self, self._read_lock, deadline, WantRead):
+                        self._handshake(deadline)
+                self._handshaking = False
+        except BaseException:
+            if entered:
+                self._handshaking = False
+                _release_all(self.state_lock)
+            raise
+
+    def _handshake(self, deadline: float | None) -> None:
+        limit = self._handshake_deadline
+        if limit is None and self._handshake_timeout is not None:
+            limit = self._handshake_deadline = time.monotonic() + self._handshake_timeout
+        deadline = (
+            limit if deadline is None else deadline if limit is None else min(limit, deadline)
+        )
         try:
             self._flush()
             while self.connection.info is None:
                 self._receive(deadline)
                 self._check_progress()
-            with self._write_lock:
+            with _Turn(self, self._write_lock, deadline, WantWrite):
                 self._collect()
                 self._push_all(deadline)
+            self._established = True
         except TLSError:
             raise
+        except BlockingIOError:
+            if limit is not None and time.monotonic() >= limit:
+                self._time_out()
+            raise
         except TimeoutError:
-            with self.state_lock:
-                error = self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
-            self._read_failure = error
-            self._flush()
-            raise error from None
+            self._time_out()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            self._raise_what_the_peer_said(error)
         finally:
             if self._flush_wanted:
                 self._flush()
+
+    def _time_out(self) -> NoReturn:
+        with self.state_lock:
+            error = self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
+        self._read_failure = error
+        self._flush()
+        raise error from None
 
     def _check_progress(self) -> None:
         if self._peer_closed and self.connection.info is None:
@@ -224,14 +461,10 @@ class Duplex:
 
     # Reading, under the read lock
 
-    def _fill(self) -> None:
+    def _fill(self, deadline: float | None) -> None:
         """Wait until there is plaintext or the end of it."""
-        self.check_open()
-        if self._plaintext.size:
-            return
-        if self.connection.info is None:
-            self._handshake()
-        deadline = self._deadline()
+        if self.closed:
+            self.check_open()
         while not self._plaintext.size and not self._peer_closed:
             self._receive(deadline)
 
@@ -242,17 +475,17 @@ class Duplex:
         while True:
             buffer = READ_BUFFERS.take()
             try:
-                self.check_open()
                 count = self.sock.recv_into(buffer, size)
-                self.check_open()  # `close` in another thread ends a wait like this one
+                if self.closed:  # in another thread, which ends a wait like this one
+                    self.check_open()
                 with buffer[:count] as data:
                     self._process(data)
                 return
             except BlockingIOError:
                 pass
-            except ConnectionResetError as reset:
-                self._note_reset(reset)
-                return
+            except BaseException as error:
+                self._note_read_error(error)
+                raise
             finally:
                 READ_BUFFERS.give_back(buffer)
             self._wait_for_input(deadline)
@@ -264,28 +497,17 @@ class Duplex:
             self._peer_closed = True
             return
         connection = self.connection
-        try:
-            with self.state_lock:
-                events = connection.receive_data(data) if data else connection.receive_eof()
-                owes = connection.wants_to_send
-            self._read_failure = connection.failure
-            if not data:
-                self._peer_closed = True
-            for event in events:
-                if isinstance(event, DataReceived):
-                    self._plaintext.add(event.data)
-                else:
-                    self._note(event)
-        except TLSError as error:
-            self._read_failure = error
-            self._flush()
-            raise
-        except BaseException:
-            # An interrupt may have taken plaintext along: the stream must not go on without it.
-            if self._read_failure is None:
-                with self.state_lock:
-                    self._read_failure = connection.abort(Fault.INTERNAL_ERROR)
-            raise
+        with self.state_lock:
+            events = connection.receive_data(data) if data else connection.receive_eof()
+            owes = connection.wants_to_send
+        self._read_failure = connection.failure
+        if not data:
+            self._peer_closed = True
+        for event in events:
+            if isinstance(event, DataReceived):
+                self._plaintext.add(event.data)
+            else:
+                self._note(event)
         if owes or self._unsent:
             self._flush()
 
@@ -313,10 +535,19 @@ class Duplex:
         self._flush()
         raise error
 
-    def _note_reset(self, reset: ConnectionResetError) -> None:
-        if self.connection.info is not None:
-            self._read_failure = reset
-            raise reset
+    def _note_read_error(self, error: BaseException) -> None:
+        """Reading has failed while bytes were on their way: nothing is read any more."""
+        if self._read_failure is not None or self.closed:
+            return
+        if isinstance(error, ConnectionResetError) and self.connection.info is None:
+            self._explain_reset(error)
+        if isinstance(error, TLSError) or (isinstance(error, OSError) and error.errno is not None):
+            self._read_failure = error
+            self._flush()
+        else:
+            self._fail_reading()
+
+    def _explain_reset(self, reset: ConnectionResetError) -> None:
         # Many servers reset where they should send an alert; the catalogue explains it better.
         try:
             with self.state_lock:
@@ -324,36 +555,63 @@ class Duplex:
         except TLSError as error:
             self._read_failure = error
             raise error from reset
-        self._read_failure = reset
-        raise reset
+
+    def _fail_reading(self) -> None:
+        """An interrupt may have taken bytes along: the stream must not go on without them."""
+        self._plaintext.clear()
+        with self.state_lock:
+            self._read_failure = self.connection.abort(Fault.INTERNAL_ERROR)
+        self._flush_wanted = True
 
     def _wait_for_input(self, deadline: float | None) -> None:
         """Wait until there is something to read, and meanwhile send what a reader owes."""
-        writable = False
-        if self._unsent and self._write_lock.acquire(blocking=False):
-            # No writer is at work who would send this.
-            writable = bool(self._unsent)
-            self._write_lock.release()
+        # Where a writer is at work, it sends that as well.
+        writable = bool(self._unsent) and not self._writing
+        if deadline == AT_ONCE and writable and not self._established:
+            raise WantWrite
         wait(self.sock, readable=True, writable=writable, deadline=deadline)
         if writable:
             self._flush()
 
     # Writing, under the write lock
 
+    def _seal_pieces(self, octets: bytes | memoryview, deadline: float | None) -> None:
+        start = self._resume(octets, deadline)
+        with memoryview(octets) as view:
+            for at in range(start, len(view), WRITE_SIZE):
+                with view[at : at + WRITE_SIZE] as piece:
+                    self._sealed = at + len(piece)
+                    self._seal_and_push(piece, deadline)
+        self._sealed = 0
+
+    def _resume(self, octets: bytes | memoryview, deadline: float | None) -> int:
+        """How many bytes of `octets` an earlier call with the same ones has sealed, all sent now.
+
+        0 but for a call that is made again after `WantWrite`.
+        """
+        if self._unsent:
+            self._push_all(deadline)
+        if self._sealed > len(octets):
+            raise StateError(
+                f"The call that raised WantWrite must be made again with the same data: "
+                f"{self._sealed} bytes of it have left, and these are {len(octets)}."
+            )
+        size, self._sealed = self._sealed, 0
+        return size
+
     def _seal_and_push(self, octets: bytes | memoryview, deadline: float | None) -> None:
-        self._check_writable()
+        if self._write_failure is not None:
+            self._check_writable()
         connection = self.connection
-        with self.state_lock:
-            connection.send_data(octets)
-            data = connection.data_to_send()
+        try:
+            with self.state_lock:
+                connection.send_data(octets)
+                data = connection.data_to_send()
+        except (StateError, TLSError):
+            self._sealed = 0
+            raise
         self._unsent.append(data)
         self._push_all(deadline)
-
-    def _seal_and_push_pieces(self, octets: bytes | memoryview, deadline: float | None) -> None:
-        with memoryview(octets) as view:
-            for start in range(0, len(view), WRITE_SIZE):
-                with view[start : start + WRITE_SIZE] as piece:
-                    self._seal_and_push(piece, deadline)
 
     def _check_writable(self) -> None:
         failure = self.connection.failure
@@ -367,22 +625,28 @@ class Duplex:
     def _flush(self) -> None:
         """Send what is queued as far as that needs no waiting. Never raises, never blocks.
 
-        Whoever wants a flush says so first and tries for the lock then; whoever lets go of the
+        A caller that wants a flush says so first and tries for the lock then; whoever releases the
         lock looks afterwards whether somebody said so. Hence no wish is lost between the two.
         """
         self._flush_wanted = True
-        while self._flush_wanted and self._write_lock.acquire(blocking=False):
-            try:
+        try:
+            while self._flush_wanted and not self._writing and self._write_lock.acquire(False):
+                self._writing = True
                 self._flush_wanted = False
                 # What a full transport cannot take stays in the connection, where a flood of
                 # KeyUpdates costs one answer and not one each.
-                if self._push():
-                    self._collect()
-                    self._push()
-            except OSError as error:
-                self._fail_writing(error)
-            finally:
+                try:
+                    if self._push():
+                        self._collect()
+                        self._push()
+                except OSError as error:
+                    self._fail_writing(error)
+                self._writing = False
                 self._write_lock.release()
+        except BaseException as error:
+            self._flush_wanted = False
+            self._leave_writing(True, error)
+            raise
 
     def _collect(self) -> None:
         """Take what the connection has queued."""
@@ -408,23 +672,49 @@ class Duplex:
 
     def _push_all(self, deadline: float | None) -> None:
         """Send everything, waiting for the peer to read."""
-        try:
-            while not self._push():
-                wait(self.sock, readable=False, writable=True, deadline=deadline)
-        except BaseException as error:
-            # A record may be half sent, and a KeyboardInterrupt leaves it so as well.
-            self._fail_writing(error)
-            raise
+        while not self._push():
+            wait(self.sock, readable=False, writable=True, deadline=deadline)
+            self.check_open()
+
+    def _push_patiently(self) -> None:
+        """Send everything, for as long as the peer goes on reading.
+
+        Nobody here reads any more once the socket is to be closed, and a peer that waits for that
+        would not read either: what it sends is thrown away.
+        """
+        if self._push():
+            return
+        patience = CLOSE_SECONDS if self.timeout is None else self.timeout
+        left, last = _size(self._unsent), time.monotonic()
+        readable = self.closed
+        while not self._push():
+            now = time.monotonic()
+            if (size := _size(self._unsent)) < left:
+                left, last = size, now
+            elif now - last >= patience:
+                raise TimeoutError(
+                    f"timed out: the last {left} bytes could not be sent, as the peer has read "
+                    f"nothing for {patience:g} s. It sees the connection cut off."
+                )
+            # The kernel calls a socket writable only when a third of its buffer is free.
+            with suppress(TimeoutError):
+                until = now + min(_TURN_SECONDS, patience)
+                wait(self.sock, readable=readable, writable=True, deadline=until)
+            if readable and self._read_lock.acquire(blocking=False):
+                readable = self._drain()
+                self._read_lock.release()
 
     def _fail_writing(self, error: BaseException) -> None:
-        self._write_failure = error
+        if self._write_failure is None:
+            self._write_failure = error
         self._unsent.clear()
+        self._sealed = 0
 
     def _raise_what_the_peer_said(self, error: OSError) -> NoReturn:
         """The peer is gone: if it sent an alert before, that tells more than `error` does."""
         if self._read_lock.acquire(blocking=False):
             try:
-                while not self._plaintext and not self._peer_closed:
+                while not self._reading and not self._plaintext and not self._peer_closed:
                     self._receive(time.monotonic())
             except TLSError as reason:
                 raise reason from error
@@ -436,23 +726,115 @@ class Duplex:
 
     # The end
 
-    def _deadline(self) -> float | None:
-        return None if self.timeout is None else time.monotonic() + self.timeout
+    def _note_closed(self) -> None:
+        self.closed = True
+        self._ready_for = _NOT_READY
 
-    def _can_notify(self) -> bool:
-        connection = self.connection
-        return connection.established and connection.failure is None and self._write_failure is None
+    def _say_goodbye(self) -> None:
+        """Send close_notify, and what is queued before it, unless a writer is at work.
 
-    def _drain(self) -> None:
+        Such a writer may wait for the peer; its record would be cut in two by anything else.
+        Raises `TimeoutError` where the peer does not read.
+        """
+        failed = self.connection.failure is not None or self._write_failure is not None
+        if not self._established or failed:
+            return
+        if not self._write_lock.acquire(timeout=_TURN_SECONDS):
+            return
+        try:
+            if not self._writing:  # Else this is a signal handler, and its own thread writes.
+                with self.state_lock:
+                    self.connection.close()
+                self._collect()
+                self._push_patiently()
+        except (TLSError, BrokenPipeError, ConnectionResetError):
+            pass  # The connection has failed, or the peer is gone: there is nobody to tell.
+        finally:
+            self._write_lock.release()
+
+    def _close_socket(self) -> None:
+        locks = (self._read_lock, self._write_lock)
+        held = [lock for lock in locks if lock.acquire(False)]
+        try:
+            with suppress(OSError):
+                if len(held) == len(locks):
+                    self._drain()
+                else:
+                    # Others would go on waiting on a descriptor that is gone, or is another
+                    # file's by then.
+                    self.sock.shutdown(socket.SHUT_RDWR)
+            others = [lock for lock in locks if lock not in held]
+            held += [lock for lock in others if lock.acquire(timeout=_LEAVE_SECONDS)]
+            self.sock.close()
+        finally:
+            for lock in held:
+                lock.release()
+
+    def _drain(self) -> bool:
         """Throw away what has arrived already, such as tickets that nobody read.
 
         Where unread bytes are left at the close, the kernel resets the connection, and the
-        reset may overtake what this side sent last.
+        reset may overtake what this side sent last. Returns whether more may come.
         """
         buffer = READ_BUFFERS.take()
         try:
             drained = 0
             while drained < _MAX_DRAINED and (count := self.sock.recv_into(buffer)):
                 drained += count
+            return drained >= _MAX_DRAINED
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
         finally:
             READ_BUFFERS.give_back(buffer)
+
+
+class _Turn:
+    """Holds a lock, for which it waits until the deadline, for a socket that is open."""
+
+    __slots__ = ("_deadline", "_duplex", "_lock", "_want")
+
+    def __init__(
+        self,
+        duplex: Duplex,
+        lock: threading.RLock,
+        deadline: float | None,
+        want: Callable[[], OSError],
+    ) -> None:
+        self._duplex = duplex
+        self._lock = lock
+        self._deadline = deadline
+        self._want = want
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            acquire(self._lock, self._deadline, self._want)
+        if self._duplex.closed:
+            self._lock.release()
+            self._duplex.check_open()
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(RuntimeError):  # `_release_all` may have come before.
+            self._lock.release()
+
+
+def _close(connection: Connection) -> None:
+    connection.close()
+
+
+def _size(chunks: deque[bytes | bytearray | memoryview]) -> int:
+    return sum(len(chunk) for chunk in chunks)
+
+
+def _release_all(lock: threading.RLock) -> None:
+    """Release a lock as often as this thread has acquired it; never that of another thread."""
+    with suppress(RuntimeError):
+        while True:
+            lock.release()
+
+
+def _called_inside_itself() -> StateError:
+    return StateError(
+        "A callback or a signal handler has called a TLSSocket that this very thread is inside of."
+    )

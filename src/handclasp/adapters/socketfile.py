@@ -29,16 +29,29 @@ class SocketFile(io.RawIOBase):
     def mode(self) -> str:
         return "rwb" if self._reading and self._writing else "rb" if self._reading else "wb"
 
+    @property
+    def name(self) -> int:
+        """The file descriptor, as sockets' files have it; -1 once closed."""
+        return -1 if self.closed else self._tls.fileno()
+
     def readable(self) -> bool:
-        return self._reading and not self.closed
+        self._refuse_if_closed()
+        return self._reading
 
     def writable(self) -> bool:
-        return self._writing and not self.closed
+        self._refuse_if_closed()
+        return self._writing
+
+    def seekable(self) -> bool:
+        self._refuse_if_closed()
+        return False
 
     def fileno(self) -> int:
+        self._refuse_if_closed()
         return self._tls.fileno()
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        """None where a socket that does not block has nothing yet, as `io.RawIOBase` says."""
         if not self.readable():
             raise io.UnsupportedOperation("The file is not open for reading.")
         if self._timed_out:
@@ -49,11 +62,21 @@ class SocketFile(io.RawIOBase):
         except TimeoutError:
             self._timed_out = True
             raise
+        except BlockingIOError:
+            return None
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int | None:
+        """None where a socket that does not block takes no more, as `io.RawIOBase` says."""
         if not self.writable():
             raise io.UnsupportedOperation("The file is not open for writing.")
-        return self._tls.send(data)
+        try:
+            return self._tls.send(data)
+        except BlockingIOError:
+            return None
+
+    def _refuse_if_closed(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
 
     def close(self) -> None:
         if not self.closed:

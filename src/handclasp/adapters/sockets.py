@@ -1,23 +1,27 @@
-"""TLS over a blocking socket: `connect`, `wrap_client`, `wrap_server` and the `TLSSocket`.
+"""TLS over a socket: `connect`, `wrap_client`, `wrap_server` and the `TLSSocket`.
 
 The socket of the standard library is the model of its methods; `duplex` is what moves the bytes.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import socket
 from contextlib import suppress
+from operator import index
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Literal, cast, overload
+from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
 
-from handclasp.adapters.duplex import WRITE_SIZE, Duplex
+from handclasp.adapters.duplex import Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
+from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from handclasp.trace.hooks import Trace
 
 __all__ = ["connect", "wrap_client", "wrap_server", "TLSSocket"]
+
+_FILE_CHUNK = 128 * 1024
+"""Bytes of a file that `sendfile` reads at once."""
 
 
 def connect(
@@ -95,13 +102,14 @@ def wrap_client(
     handshake fails it is closed, after the alert was sent as far as that is possible.
 
     Args:
-        sock: connected, of type SOCK_STREAM and blocking (with or without a timeout).
+        sock: connected, of type SOCK_STREAM. One that does not block needs `handshake=False`.
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
         port: where the server listens: with `config.sessions`, the sessions of each port are
             kept apart.
         trace: notes what happens; see `Recorder`.
-        handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`.
+        handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`,
+            in whichever thread.
         early_data: bytes to send before the handshake is complete (0-RTT), as far as a session
             of a `config` with `early_data=True` allows. Whoever records them can send them to the
             server again, so they must be fit to be done twice. None are ever sent a second time
@@ -112,7 +120,7 @@ def wrap_client(
         ConfigurationError: see above.
     """
     config = _client_config(config)
-    _check_socket(sock)
+    _check_socket(sock, handshake)
     early = EarlyData(config, early_data)
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
     _note_ends(sock, trace)
@@ -135,18 +143,19 @@ def wrap_server(
     """
     if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("wrap_server needs a ServerConfig with credentials.")
-    _check_socket(sock)
+    _check_socket(sock, handshake)
     connection = ServerConnection(config, trace=trace)
     _note_ends(sock, trace)
     return _wrap(TLSSocket(sock, connection, config.handshake_timeout, EarlyData()), handshake)
 
 
 class TLSSocket:
-    """A TLS connection over a blocking socket, with the methods that sockets have.
+    """A TLS connection over a socket, with the methods that sockets have.
 
     `connect`, `wrap_client` and `wrap_server` make it. One thread may read while another writes;
     several readers or several writers take turns, a `sendall` as a whole. Timeouts are those of
-    sockets: seconds for one call of `recv`, `sendall` and so on.
+    sockets: seconds for one call of `recv`, `sendall` and so on, waiting for a turn included.
+    docs/sockets.md compares every method with those of `socket` and `ssl`.
 
     A `with` block ends with `close()`. If it ends with an exception, no close_notify is sent: the
     peer then sees that the data was cut off, and does not take half of a message for the whole.
@@ -197,11 +206,11 @@ class TLSSocket:
         """What the handshake agreed upon.
 
         Raises:
-            ConfigurationError: the handshake is not complete (after `handshake=False` only).
+            StateError: the handshake is not complete (after `handshake=False` only).
         """
         info = self.connection.info
         if info is None:
-            raise ConfigurationError("The handshake is not complete: call do_handshake() first.")
+            raise StateError("The handshake is not complete: call do_handshake() first.")
         return info
 
     @property
@@ -233,38 +242,49 @@ class TLSSocket:
         Raises:
             HandshakeTimeoutError: it took too long.
             TLSError: it failed. The alert was sent as far as that was possible.
+            WantRead, WantWrite: the socket does not block, and the handshake waits for the peer.
         """
         self._duplex.handshake()
 
     # Reading
 
-    def recv(self, size: int, flags: int = 0) -> bytes:
+    def recv(self, size: int = 1024, flags: int = 0) -> bytes:
         """Read up to `size` bytes; b"" once the peer has closed (RFC 8446 section 6.1).
 
         Raises:
             TruncationError: the transport ended without close_notify.
             TLSError: the connection failed.
             TimeoutError: nothing came within the timeout. Reading may go on later.
+            WantRead, WantWrite: the socket does not block, and nothing has come yet.
         """
-        _refuse_flags(flags)
-        if size < 0:
-            raise ValueError("recv needs a size that is not negative.")
-        return self._duplex.read(size)
+        if flags or type(size) is not int or size < 0:
+            size = _checked_size("recv", size, flags)
+        duplex = self._duplex
+        return duplex.read(duplex.take_bytes, size)
 
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Read up to `nbytes` bytes (0: as many as fit) into `buffer`; returns how many.
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = 0, flags: int = 0) -> int:
+        """Read up to `nbytes` bytes (0 or None: as many as fit) into `buffer`; returns how many.
 
         Raises as `recv` does.
         """
-        _refuse_flags(flags)
-        with memoryview(buffer) as view, view.cast("B") as octets:
-            if nbytes < 0 or nbytes > len(octets):
-                raise ValueError("recv_into needs a size from 0 to that of the buffer.")
-            with octets[: nbytes or len(octets)] as target:
-                return self._duplex.read_into(target)
+        nbytes = _checked_size("recv_into", nbytes or 0, flags)
+        target = _writable_octets(buffer)
+        if nbytes > len(target):
+            raise ValueError("buffer too small for requested bytes")
+        if nbytes:
+            target = target[:nbytes]
+        duplex = self._duplex
+        try:
+            return duplex.read(duplex.take_into, target)
+        except BaseException:
+            target.release()  # The traceback would keep the caller from resizing the buffer.
+            raise
 
     def pending(self) -> int:
-        """Bytes that `recv` gives without reading from the transport."""
+        """Bytes that `recv` gives without reading from the transport.
+
+        A selector does not know of them: ask here before waiting for one.
+        """
         return self._duplex.pending
 
     # Writing
@@ -272,12 +292,15 @@ class TLSSocket:
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Send the first bytes of `data`, up to 128 KiB; returns how many.
 
-        Raises as `sendall` does.
+        Raises as `sendall` does. With a socket that does not block, what is returned has left to
+        the operating system. After `WantWrite`, call again with the same data.
         """
-        _refuse_flags(flags)
-        with memoryview(data) as view, view.cast("B") as octets, octets[:WRITE_SIZE] as first:
-            self._duplex.write(first)
-            return len(first)
+        _refuse_flags("send", flags)
+        duplex = self._duplex
+        if isinstance(data, bytes):
+            return duplex.write(duplex.seal_first, data)
+        with _octets(data) as octets:
+            return duplex.write(duplex.seal_first, octets)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send all of `data`.
@@ -287,23 +310,61 @@ class TLSSocket:
         Raises:
             TimeoutError: the peer did not read in time. A record may have left in part, so
                 nothing more can be sent on this connection; it can be read from and closed.
-            ConfigurationError: this side has closed its half already.
+            WantWrite: the socket does not block, and the transport is full. A part may have left;
+                call again with the same data, which goes on where this call has stopped.
+            OSError: the socket has been closed, perhaps by another thread just now.
+            StateError: this side has closed its half already. It is a `BrokenPipeError`, too.
             PeerAlertError: the peer gave up, and said why before its end of the transport closed.
             TLSError: the connection has failed.
         """
-        _refuse_flags(flags)
+        if flags:
+            _refuse_flags("sendall", flags)
+        duplex = self._duplex
         if isinstance(data, bytes):
-            self._duplex.write(data)
+            duplex.write(duplex.seal_all, data)
             return
-        with memoryview(data) as view, view.cast("B") as octets:
-            self._duplex.write(octets)
+        with _octets(data) as octets:
+            duplex.write(duplex.seal_all, octets)
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Send `file` from `offset` on, `count` bytes at most (None: to its end).
+
+        Returns how many bytes were sent; the file's position is behind them then, also where an
+        exception ends it. The file is opened in binary mode.
+
+        Raises:
+            ValueError: the file is in text mode, `count` is not positive, or the socket does not
+                block.
+            TypeError: `count` is not a whole number.
+            OSError: as `sendall` does.
+        """
+        _check_sendfile(file, count)
+        if self.timeout == 0:
+            raise ValueError("non-blocking sockets are not supported")
+        if offset or file.seekable():
+            file.seek(offset)
+        sent = 0
+        try:
+            while count is None or sent < count:
+                data = file.read(_FILE_CHUNK if count is None else min(_FILE_CHUNK, count - sent))
+                if not data:
+                    break
+                self.sendall(data)
+                sent += len(data)
+            return sent
+        finally:
+            if sent and hasattr(file, "seek"):
+                file.seek(offset + sent)
 
     def update_keys(self, request_peer: bool = True) -> None:
         """Send under new keys from here on (RFC 8446 section 4.6.3).
 
-        `request_peer` asks the peer to do the same. Raises as `sendall` does.
+        `request_peer` asks the peer to do the same. Raises as `sendall` does, but never
+        `WantWrite`: what the transport does not take at once leaves with the next call.
         """
-        self._duplex.send_by(lambda connection: connection.update_keys(request_peer=request_peer))
+        self._duplex.send_by(
+            lambda connection: connection.update_keys(request_peer=request_peer), later=True
+        )
 
     # Ending
 
@@ -313,15 +374,17 @@ class TLSSocket:
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
         down, too, which wakes a thread that waits in `recv`. SHUT_RD alone means nothing in TLS.
 
-        Raises as `sendall` does, and ConfigurationError for SHUT_RD.
+        Raises as `sendall` does, and ConfigurationError for SHUT_RD. What SHUT_RDWR could not
+        send is lost.
         """
         if how == socket.SHUT_RD:
             raise ConfigurationError("TLS cannot close the reading half alone: SHUT_WR or RDWR.")
         if how not in (socket.SHUT_WR, socket.SHUT_RDWR):
-            raise ValueError("shutdown needs SHUT_WR or SHUT_RDWR.")
-        self._duplex.send_by(lambda connection: connection.close())
+            raise io.UnsupportedOperation(errno.EINVAL, "shutdown needs SHUT_WR or SHUT_RDWR.")
         if how == socket.SHUT_RDWR:
             self._duplex.shut_down()
+        else:
+            self._duplex.send_by(lambda connection: connection.close())
 
     def shutdown_write(self) -> None:
         """Send close_notify: this side has sent all it has to say. Reading goes on."""
@@ -336,7 +399,7 @@ class TLSSocket:
         `connection.unread_after_close` holds that.
 
         Raises:
-            ConfigurationError: there is data that was never read, or that comes before the peer's
+            StateError: there is data that was never read, or that comes before the peer's
                 close_notify. It is not lost: `recv` until b"", then call `unwrap()` again.
             TruncationError: the peer ended the transport without close_notify, unless the
                 config allows that.
@@ -345,14 +408,31 @@ class TLSSocket:
         return self._duplex.end()
 
     def close(self) -> None:
-        """Send close_notify if that is possible at once, and close the socket.
+        """Send close_notify and close the socket.
 
-        Does not wait for the peer; `unwrap()` does. While a file from `makefile` is open, closing
-        waits for it, as with sockets.
+        Where the transport is full, this waits for as long as the peer goes on reading. Once the
+        peer has read nothing for the timeout of the socket (30 s without one, at once for a socket
+        that does not block), it gives up. The peer does not have to answer; `unwrap()` waits for
+        that. While a file from `makefile` is open, closing waits for it, as with sockets.
+
+        After a fork, a process that has not used the socket since closes its own copy only, and
+        sends nothing: the other process may be using the connection.
+
+        Raises:
+            TimeoutError: the peer did not read the last bytes, such as the close_notify. The socket
+                is closed all the same.
         """
         self._close_wanted = True
         if not self._files:
             self._duplex.release(notify=True)
+
+    def detach(self) -> int:
+        """Return the file descriptor, and be closed without closing that. -1 if closed already.
+
+        The peer is told nothing, and what was not read is lost.
+        """
+        self._close_wanted = True
+        return self._duplex.detach()
 
     # What sockets have besides
 
@@ -419,41 +499,92 @@ class TLSSocket:
         at once, nor not ready that it waits: see `pending`."""
         return -1 if self._duplex.closed else self._sock.fileno()
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The address family of the plain socket."""
+        return self._sock.family
+
+    @property
+    def type(self) -> socket.SocketKind:
+        """SOCK_STREAM."""
+        return self._sock.type
+
+    @property
+    def proto(self) -> int:
+        """The protocol of the plain socket."""
+        return self._sock.proto
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for each operation; None: without end; 0: never wait."""
+        return self._duplex.timeout
+
     def settimeout(self, timeout: float | None) -> None:
-        """Seconds for each operation; None waits without end. 0 is refused."""
-        if timeout is not None and timeout < 0:
-            raise ValueError("A timeout is not negative.")
-        if timeout == 0:
-            raise ConfigurationError(_NON_BLOCKING)
+        """Set the seconds for each operation. None waits without end.
+
+        0 makes the socket non-blocking: a call that would have to wait raises `WantRead` or
+        `WantWrite`. The seconds include waiting for other threads that use the socket.
+
+        Raises `TypeError`, `ValueError` and `OverflowError` as sockets do.
+        """
+        timeout = seconds(timeout)
+        self._duplex.check_open()
         self._duplex.timeout = timeout
 
     def gettimeout(self) -> float | None:
-        """Seconds for each operation; None: without end."""
+        """The seconds for each operation; None: without end; 0: never wait."""
         return self._duplex.timeout
 
     def setblocking(self, flag: bool) -> None:
-        """True takes the timeout away; False is refused."""
+        """True is `settimeout(None)`, False is `settimeout(0)`."""
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
-        """True, always."""
-        return True
+        """False where the timeout is 0."""
+        return self._duplex.timeout != 0
+
+    def get_inheritable(self) -> bool:
+        """Whether child processes inherit the file descriptor."""
+        return os.get_inheritable(self._open_descriptor())
+
+    def set_inheritable(self, inheritable: bool) -> None:
+        """Let child processes inherit the file descriptor, or not."""
+        os.set_inheritable(self._open_descriptor(), inheritable)
+
+    def dup(self) -> NoReturn:
+        """Raise `NotImplementedError`, as `ssl.SSLSocket` does: keys cannot be in two places."""
+        raise NotImplementedError("A TLSSocket cannot be duplicated.")
 
     def getpeername(self) -> object:
         """The address of the peer."""
+        self._duplex.check_open()
         return self._sock.getpeername()
 
     def getsockname(self) -> object:
         """The address of this side."""
+        self._duplex.check_open()
         return self._sock.getsockname()
 
-    def getsockopt(self, level: int, option: int) -> int:
+    def getsockopt(self, level: int, option: int, buflen: int | None = None) -> int | bytes:
         """An option of the plain socket."""
-        return self._sock.getsockopt(level, option)
+        self._duplex.check_open()
+        if buflen is None:
+            return self._sock.getsockopt(level, option)
+        return self._sock.getsockopt(level, option, buflen)
 
-    def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
+    def setsockopt(
+        self,
+        level: int,
+        option: int,
+        value: int | ReadableBuffer | None,
+        optlen: int | None = None,
+    ) -> None:
         """Set an option of the plain socket."""
-        self._sock.setsockopt(level, option, value)
+        self._duplex.check_open()
+        if optlen is None:
+            self._sock.setsockopt(level, option, value)  # type: ignore[arg-type]
+        else:
+            self._sock.setsockopt(level, option, None, optlen)
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends of this connection know (RFC 8446 section 7.5)."""
@@ -467,16 +598,14 @@ class TLSSocket:
         with self._duplex.state_lock:
             return self.connection.channel_binding(kind)
 
+    def _open_descriptor(self) -> int:
+        self._duplex.check_open()
+        return self._sock.fileno()
+
     def _file_closed(self) -> None:
         self._files -= 1
         if self._close_wanted and not self._files:
             self._duplex.release(notify=True)
-
-
-_NON_BLOCKING = (
-    "The socket is non-blocking, and a TLSSocket has no way to say that it wants to read or write. "
-    "Give it a timeout, or use ClientConnection or ServerConnection with your own loop."
-)
 
 
 def _client_config(config: ClientConfig | None) -> ClientConfig:
@@ -487,7 +616,7 @@ def _client_config(config: ClientConfig | None) -> ClientConfig:
     return config
 
 
-def _check_socket(sock: socket.socket) -> None:
+def _check_socket(sock: socket.socket, handshake: bool) -> None:
     # The family `ssl` has its own subclass, on which poll tells nothing about its plaintext.
     if not isinstance(sock, socket.socket) or hasattr(sock, "unwrap"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
@@ -495,8 +624,11 @@ def _check_socket(sock: socket.socket) -> None:
         )
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
-    if sock.gettimeout() == 0:
-        raise ConfigurationError(_NON_BLOCKING)
+    if handshake and sock.gettimeout() == 0:
+        raise ConfigurationError(
+            "A non-blocking socket cannot complete the handshake at once: pass handshake=False, "
+            "and call do_handshake() until it raises neither WantRead nor WantWrite."
+        )
 
 
 def _note_ends(sock: socket.socket, trace: Trace | None) -> None:
@@ -515,6 +647,40 @@ def _wrap(tls: TLSSocket, handshake: bool) -> TLSSocket:
     return tls
 
 
-def _refuse_flags(flags: int) -> None:
+def _refuse_flags(what: str, flags: int) -> None:
     if flags:
-        raise ValueError("Flags for recv and send mean nothing in TLS.")
+        raise ValueError(f"non-zero flags not allowed in calls to {what}(): TLS has none")
+
+
+def _checked_size(what: str, size: int, flags: int) -> int:
+    _refuse_flags(what, flags)
+    size = index(size)
+    if size < 0:
+        raise ValueError(f"negative buffersize in {what}")
+    return size
+
+
+def _octets(data: ReadableBuffer) -> memoryview:
+    """A view of the bytes of `data`. Raises `TypeError` and `BufferError` as sockets do."""
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _writable_octets(buffer: WriteableBuffer) -> memoryview:
+    """A view to write to, of the bytes of `buffer`. Raises `TypeError` as sockets do."""
+    view = memoryview(buffer)
+    if view.readonly or not view.c_contiguous:
+        raise TypeError(f"recv_into() needs a read-write bytes-like object, not {buffer!r:.60}")
+    return view.cast("B") if view.nbytes else memoryview(bytearray())
+
+
+def _check_sendfile(file: IO[bytes], count: int | None) -> None:
+    if "b" not in getattr(file, "mode", "b"):
+        raise ValueError("files should be opened in binary mode")
+    if count is not None:
+        if not isinstance(count, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"count must be a positive integer (got {count!r})")
+        if count <= 0:
+            raise ValueError(f"count must be a positive integer (got {count!r})")

@@ -1,0 +1,588 @@
+"""What programs do with sockets, to be done with those of the standard library and with ours.
+
+Each scenario takes the two ends of a connection and gives what it saw. docs/sockets.md names the
+scenario that stands behind each of its rows.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import io
+import select
+import selectors
+import socket
+import ssl
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from handclasp import WantRead, WantWrite
+
+End = Any
+"""A `socket.socket`, an `ssl.SSLSocket` or a `TLSSocket`."""
+
+SCENARIOS: dict[str, Callable[[End, End], object]] = {}
+STANDARD: dict[str, str] = {}
+"""For each scenario, the kind of socket that it is compared with."""
+
+
+def scenario(standard: str) -> Callable[[Callable[[End, End], object]], Any]:
+    def note(function: Callable[[End, End], object]) -> Callable[[End, End], object]:
+        SCENARIOS[function.__name__] = function
+        STANDARD[function.__name__] = standard
+        return function
+
+    return note
+
+
+def first_raised(call: Callable[[], object]) -> str:
+    """The class of the standard library that programs catch the exception of `call` by."""
+    try:
+        return f"nothing, but {call()!r}"
+    except Exception as error:
+        for kind in (
+            *(BlockingIOError, TimeoutError, BrokenPipeError, OSError),
+            *(NotImplementedError, OverflowError, ValueError, BufferError, TypeError),
+        ):
+            if isinstance(error, kind):
+                return kind.__name__
+        return type(error).__name__
+
+
+def exactly(end: End, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = end.recv(size - len(data))
+        assert piece
+        data += piece
+    return data
+
+
+# Reading
+
+
+@scenario("socket")
+def recv(a: End, b: End) -> object:
+    b.sendall(b"abcdefghij")
+    return [a.recv(0), exactly(a, 3), a.recv(100), first_raised(lambda: a.recv(-1))]
+
+
+@scenario("socket")
+def recv_types(a: End, b: End) -> object:
+    a.settimeout(0.05)
+    return [first_raised(lambda size=size: a.recv(size)) for size in ("1", 1.5, None, -1, True)]
+
+
+@scenario("ssl")
+def recv_default(a: End, b: End) -> object:
+    b.sendall(bytes(2000))
+    return len(a.recv())
+
+
+@scenario("ssl")
+def flags(a: End, b: End) -> object:
+    peek = socket.MSG_PEEK
+    return [
+        first_raised(lambda: a.recv(1, peek)),
+        first_raised(lambda: a.recv_into(bytearray(1), 1, peek)),
+        first_raised(lambda: a.send(b"x", peek)),
+        first_raised(lambda: a.sendall(b"x", peek)),
+    ]
+
+
+@scenario("socket")
+def recv_flags(a: End, b: End) -> object:
+    b.sendall(b"xy")
+    return first_raised(lambda: a.recv(2, socket.MSG_PEEK))
+
+
+@scenario("socket")
+def recv_into(a: End, b: End) -> object:
+    b.sendall(b"abcdefghij")
+    buffer = bytearray(8)
+    words = array.array("H", [0, 0])
+    return [
+        a.recv_into(buffer, 2),
+        a.recv_into(memoryview(buffer)[2:], 3),
+        a.recv_into(words),
+        a.recv_into(buffer[5:0]),
+        bytes(buffer),
+        words.tobytes(),
+    ]
+
+
+@scenario("socket")
+def recv_into_refuses(a: End, b: End) -> object:
+    """At once, and not when the data has come; nothing is lost by it."""
+    buffer = bytearray(4)
+    refusals = [
+        first_raised(lambda: a.recv_into(b"constant")),
+        first_raised(lambda: a.recv_into(memoryview(b"constant"))),
+        first_raised(lambda: a.recv_into(memoryview(buffer)[::2])),
+        first_raised(lambda: a.recv_into(buffer, -1)),
+        first_raised(lambda: a.recv_into(buffer, 5)),
+        first_raised(lambda: a.recv_into("text")),
+    ]
+    a.settimeout(0.05)
+    try:
+        a.recv_into(buffer)
+    except TimeoutError:
+        buffer += b"a buffer that is free again"
+    a.settimeout(20)
+    b.sendall(b"whole")
+    return [*refusals, exactly(a, 5)]
+
+
+@scenario("ssl")
+def recv_into_none(a: End, b: End) -> object:
+    b.sendall(b"abc")
+    return a.recv_into(bytearray(3), None)
+
+
+@scenario("ssl")
+def pending(a: End, b: End) -> object:
+    b.sendall(b"abcdefghij")
+    return [a.pending(), exactly(a, 4), a.pending(), exactly(a, 6), a.pending()]
+
+
+@scenario("ssl")
+def datagrams(a: End, b: End) -> object:
+    """Messages, ancillary data and addresses mean nothing in a TLS stream."""
+    address = ("127.0.0.1", 9)
+    calls: list[Callable[[], object]] = [
+        lambda: a.recvfrom(1),
+        lambda: a.recvfrom_into(bytearray(1)),
+        lambda: a.recvmsg(1),
+        lambda: a.recvmsg_into([bytearray(1)]),
+        lambda: a.sendmsg([b"x"]),
+        lambda: a.sendto(b"x", address),
+    ]
+    return {first_raised(call) for call in calls}
+
+
+# Writing
+
+
+@scenario("socket")
+def send(a: End, b: End) -> object:
+    sent = [a.send(b"abc"), a.send(b""), a.send(bytearray(b"de")), a.send(array.array("H", [1]))]
+    return [sent, exactly(b, 7)]
+
+
+@scenario("socket")
+def sendall(a: End, b: End) -> object:
+    for data in (b"abc", b"", bytearray(b"de"), memoryview(b"fg"), array.array("H")):
+        a.sendall(data)
+    return exactly(b, 7)
+
+
+@scenario("socket")
+def send_types(a: End, b: End) -> object:
+    return [
+        first_raised(lambda call=call, data=data: call(data))
+        for call in (a.send, a.sendall)
+        for data in ("text", 5, None, memoryview(b"abcd")[::2])
+    ]
+
+
+@scenario("socket")
+def sendfile(a: End, b: End) -> object:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(range(250)))
+        file.seek(0)
+        sent = [a.sendfile(file, 10, 5), file.tell(), a.sendfile(file, 240), file.tell()]
+        sent += [a.sendfile(file, 1000), a.sendfile(file, count=7)]
+    return [sent, exactly(b, 15)]
+
+
+@scenario("ssl")
+def sendfile_from_memory(a: End, b: End) -> object:
+    file = io.BytesIO(b"0123456789" * 1000)
+    sent = [a.sendfile(file, offset=3), file.tell()]
+    return [sent, exactly(b, 9997)[:3]]
+
+
+@scenario("socket")
+def sendfile_refuses(a: End, b: End) -> object:
+    with tempfile.TemporaryFile("w+") as text, tempfile.TemporaryFile() as file:
+        file.write(b"x")
+        file.flush()
+        refusals = [
+            first_raised(lambda: a.sendfile(text)),
+            first_raised(lambda: a.sendfile(file, 0, 0)),
+            first_raised(lambda: a.sendfile(file, 0, -1)),
+            first_raised(lambda: a.sendfile(file, 0, "1")),
+        ]
+        a.setblocking(False)
+        return [*refusals, first_raised(lambda: a.sendfile(file))]
+
+
+# Time
+
+
+@scenario("socket")
+def timeouts(a: End, b: End) -> object:
+    a.settimeout(0.05)
+    seen = []
+    for call in (lambda: a.recv(1), lambda: a.recv_into(bytearray(1))):
+        began = time.monotonic()
+        try:
+            call()
+        except TimeoutError as error:
+            seen.append((error.args, error.errno, str(error)))
+        assert 0.04 < time.monotonic() - began < 2
+    return seen
+
+
+@scenario("socket")
+def timeout_while_writing(a: End, b: End) -> object:
+    a.settimeout(0.1)
+    return first_raised(lambda: [a.sendall(bytes(1_000_000)) for _ in range(100)])
+
+
+@scenario("socket")
+def settimeout(a: End, b: End) -> object:
+    seen: list[object] = []
+    for value in (
+        *(1, 1.5, 0.0, -0.0, True, None, 1e9, 2**31, 2**33),
+        *(-1, -0.001, float("inf"), float("-inf"), float("nan"), 10**30, "1", b"1", 1j, [1]),
+    ):
+        try:
+            a.settimeout(value)
+            seen.append((a.gettimeout(), a.timeout, type(a.gettimeout()).__name__, a.getblocking()))
+        except Exception as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+@scenario("socket")
+def setblocking(a: End, b: End) -> object:
+    seen = []
+    for value in (True, False, 1, 0):
+        a.setblocking(value)
+        seen.append((a.getblocking(), a.gettimeout(), a.timeout))
+    return seen
+
+
+@scenario("socket")
+def non_blocking(a: End, b: End) -> object:
+    """`BlockingIOError`, with the number that the operating system has for it."""
+    a.setblocking(False)
+    seen = []
+    for call in (lambda: a.recv(1), lambda: a.recv_into(bytearray(1))):
+        try:
+            call()
+        except BlockingIOError as error:
+            seen.append(error.errno == errno.EAGAIN)
+    b.sendall(b"x")
+    select.select([a], [], [], 10)
+    return [seen, a.recv(1), first_raised(lambda: fill(a))]
+
+
+def fill(end: End) -> None:
+    for _ in range(100_000):
+        end.send(bytes(100_000))
+
+
+@scenario("ssl")
+def non_blocking_echo(a: End, b: End) -> object:
+    """One thread, one selector, both ends: as the documentation of `ssl` has it."""
+    reads, writes = (ssl.SSLWantReadError, WantRead), (ssl.SSLWantWriteError, WantWrite)
+    data = bytes(range(256)) * 4000
+    received = bytearray()
+    sent = 0
+    for end in (a, b):
+        end.setblocking(False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(a, selectors.EVENT_WRITE)
+        selector.register(b, selectors.EVENT_READ)
+        while len(received) < len(data):
+            for key, _ in selector.select(10):
+                try:
+                    if key.fileobj is a:
+                        if sent < len(data):
+                            sent += a.send(data[sent : sent + 100_000])
+                        else:
+                            selector.unregister(a)
+                        continue
+                    received += b.recv(70_000)
+                    while b.pending():
+                        received += b.recv(70_000)
+                except reads:
+                    selector.modify(key.fileobj, selectors.EVENT_READ)
+                except writes:
+                    selector.modify(key.fileobj, selectors.EVENT_WRITE)
+    return [sent, received == data]
+
+
+# The end
+
+
+@scenario("socket")
+def half_close(a: End, b: End) -> object:
+    a.sendall(b"question")
+    a.shutdown(socket.SHUT_WR)
+    heard = [exactly(b, 8), b.recv(1), b.recv(1)]
+    b.sendall(b"answer")
+    late = [first_raised(lambda: a.sendall(b"more")), first_raised(lambda: a.send(b"x"))]
+    return [heard, exactly(a, 6), late]
+
+
+@scenario("socket")
+def shutdown_both(a: End, b: End) -> object:
+    a.sendall(b"x")
+    a.shutdown(socket.SHUT_RDWR)
+    return [a.recv(1), exactly(b, 1), b.recv(1)]
+
+
+@scenario("socket")
+def shutdown_reading(a: End, b: End) -> object:
+    return first_raised(lambda: a.shutdown(socket.SHUT_RD))
+
+
+@scenario("socket")
+def shutdown_unknown(a: End, b: End) -> object:
+    return first_raised(lambda: a.shutdown(17))
+
+
+@scenario("socket")
+def close(a: End, b: End) -> object:
+    a.sendall(b"last words")
+    a.close()
+    a.close()
+    seen = [exactly(b, 10), b.recv(1)]
+    for call in (
+        lambda: a.recv(1),
+        lambda: a.recv_into(bytearray(1)),
+        lambda: a.sendall(b"x"),
+        lambda: a.getpeername(),
+        lambda: a.getsockname(),
+        lambda: a.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE),
+        lambda: a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        lambda: a.settimeout(1),
+        lambda: a.shutdown(socket.SHUT_WR),
+    ):
+        try:
+            seen.append(call())
+        except OSError as error:
+            seen.append(error.errno == errno.EBADF)
+    return [*seen, a.fileno(), a.detach()]
+
+
+@scenario("ssl")
+def close_without_a_word(a: End, b: End) -> object:
+    """`ssl` sends no close_notify, and takes none for granted either; here it is part of it."""
+    b.close()
+    return first_raised(lambda: a.recv(1))
+
+
+@scenario("socket")
+def close_with_a_reset(a: End, b: End) -> object:
+    b.sendall(b"data")
+    time.sleep(0.02)
+    plain = socket.socket(fileno=b.detach())
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plain.close()
+    time.sleep(0.02)
+    return [exactly(a, 4), first_raised(lambda: a.recv(1))]
+
+
+@scenario("socket")
+def context_manager(a: End, b: End) -> object:
+    with a as entered:
+        same = entered is a
+        a.sendall(b"x")
+    return [same, a.fileno(), exactly(b, 1), b.recv(1)]
+
+
+@scenario("socket")
+def detach(a: End, b: End) -> object:
+    before = a.fileno()
+    descriptor = a.detach()
+    with socket.socket(fileno=descriptor) as plain:
+        seen = [descriptor == before, a.fileno(), a.detach()]
+        return [*seen, plain.getpeername() == b.getsockname()]
+
+
+@scenario("ssl")
+def unwrap(a: End, b: End) -> object:
+    plain: list[socket.socket] = []
+    other = threading.Thread(target=lambda: plain.append(b.unwrap()))
+    other.start()
+    mine = a.unwrap()
+    other.join(10)
+    with mine, plain[0]:
+        mine.sendall(b"in the clear")
+        return exactly(plain[0], 12)
+
+
+# What else sockets have
+
+
+@scenario("socket")
+def makefile(a: End, b: End) -> object:
+    with a.makefile("rwb") as file, b.makefile("rw", encoding="utf-8", newline="\n") as text:
+        file.write(b"line\n")
+        file.flush()
+        text.write(text.readline().upper() + "two\n")
+        text.flush()
+        lines = [file.readline(), file.readline()]
+    with a.makefile("r") as text:
+        return [lines, text.name == a.fileno(), text.buffer.raw.mode, text.fileno() == a.fileno()]
+
+
+@scenario("socket")
+def makefile_modes(a: End, b: End) -> object:
+    seen: list[object] = []
+    for mode, options in (
+        *(("r", {}), ("w", {}), ("rw", {}), ("rb", {}), ("wb", {}), ("rwb", {}), ("b", {})),
+        *(("rb", {"buffering": 0}), ("wb", {"buffering": 0}), ("rb", {"buffering": 7})),
+        *(("r", {"errors": "replace", "encoding": "ascii", "newline": "\r\n"}),),
+        *(("a", {}), ("x", {}), ("r", {"buffering": 0})),
+    ):
+        try:
+            with a.makefile(mode, **options) as file:
+                raw = file if isinstance(file, io.RawIOBase) else None
+                seen.append((file.readable(), file.writable(), file.seekable(), raw is not None))
+                if raw is not None:
+                    seen.append((raw.name == a.fileno(), raw.mode))
+        except Exception as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+@scenario("socket")
+def makefile_keeps_open(a: End, b: End) -> object:
+    file = a.makefile("rb")
+    a.close()
+    b.sendall(b"a line\n")
+    seen = [file.readline(), a.fileno() != -1]
+    file.close()
+    return [*seen, a.fileno(), file.closed]
+
+
+@scenario("socket")
+def makefile_timeout(a: End, b: End) -> object:
+    a.settimeout(0.05)
+    with a.makefile("rb") as file:
+        return [first_raised(file.readline), first_raised(file.readline)]
+
+
+@scenario("socket")
+def makefile_without_blocking(a: End, b: End) -> object:
+    a.setblocking(False)
+    with a.makefile("rwb", buffering=0) as file, a.makefile("rb") as buffered:
+        seen = [file.read(5), buffered.read(5)]
+        b.sendall(b"here")
+        select.select([a], [], [], 10)
+        seen.append(file.read(5))
+        written = file.write(b"abc")
+        for _ in range(100_000):
+            if written is None:
+                break
+            written = file.write(bytes(100_000))
+        return [*seen, written]
+
+
+@scenario("socket")
+def makefile_closed(a: End, b: End) -> object:
+    file = a.makefile("rwb", buffering=0)
+    file.close()
+    file.close()
+    return [
+        first_raised(file.readable),
+        first_raised(file.writable),
+        first_raised(file.seekable),
+        first_raised(file.fileno),
+        first_raised(lambda: file.read(1)),
+        file.name,
+        file.closed,
+        a.fileno() != -1,
+    ]
+
+
+@scenario("socket")
+def makefile_after_close(a: End, b: End) -> object:
+    a.close()
+    return first_raised(lambda: a.makefile("rb") and None)
+
+
+@scenario("socket")
+def addresses(a: End, b: End) -> object:
+    return [a.getsockname() == b.getpeername(), a.getpeername() == b.getsockname()]
+
+
+@scenario("socket")
+def attributes(a: End, b: End) -> object:
+    return [a.family, a.type, a.proto, a.fileno() > 2, type(a.fileno()).__name__]
+
+
+@scenario("socket")
+def options(a: End, b: End) -> object:
+    level, option = socket.SOL_SOCKET, socket.SO_KEEPALIVE
+    before = a.getsockopt(level, option)
+    a.setsockopt(level, option, 1)
+    a.setsockopt(level, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    packed = a.getsockopt(level, option, 4)
+    wrong = first_raised(lambda: a.setsockopt(9999, 1, 1))
+    return [before, struct.unpack("i", packed)[0] > 0, wrong]
+
+
+@scenario("socket")
+def inheritable(a: End, b: End) -> object:
+    seen = [a.get_inheritable()]
+    a.set_inheritable(True)
+    seen.append(a.get_inheritable())
+    a.set_inheritable(False)
+    return [*seen, a.get_inheritable()]
+
+
+@scenario("ssl")
+def dup(a: End, b: End) -> object:
+    return first_raised(a.dup)
+
+
+@scenario("ssl")
+def selecting(a: End, b: End) -> object:
+    b.sendall(b"xyz")
+    seen = [bool(select.select([a], [], [], 10)[0]), exactly(a, 1)]
+    return [*seen, bool(select.select([a], [], [], 0)[0]), a.pending()]
+
+
+@scenario("ssl")
+def handshake_again(a: End, b: End) -> object:
+    return a.do_handshake()
+
+
+@scenario("ssl")
+def about_the_handshake(a: End, b: End) -> object:
+    """The same facts by the names of `ssl`, or from `info`."""
+    if hasattr(a, "info"):
+        info = a.info
+        cipher, certificate = info.cipher_suite, info.peer_chain_der[0]
+        facts = [info.version, info.alpn, info.server_name, info.resumed]
+    else:
+        cipher, certificate = a.cipher()[0], a.getpeercert(True)
+        facts = [a.version(), a.selected_alpn_protocol(), a.server_hostname, a.session_reused]
+    return [*facts, cipher[:8], b"localhost" in certificate]
+
+
+@scenario("ssl")
+def methods_of_ssl(a: End, b: End) -> object:
+    names = (
+        *("read", "write", "cipher", "shared_ciphers", "compression", "version", "getpeercert"),
+        *("selected_alpn_protocol", "selected_npn_protocol", "get_channel_binding", "context"),
+        *("server_side", "server_hostname", "session", "session_reused"),
+        *("verify_client_post_handshake",),
+    )
+    return {hasattr(a, name) for name in names}
+
+
+@scenario("socket")
+def listening(a: End, b: End) -> object:
+    """A `TLSSocket` is made of a socket that is connected."""
+    return {hasattr(a, name) for name in ("accept", "bind", "listen", "connect", "connect_ex")}
