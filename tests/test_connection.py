@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,6 +25,9 @@ from handclasp import (
     PeerClosed,
     ProtocolError,
     ServerConfig,
+    ServerConnection,
+    Sign,
+    StateError,
     TruncationError,
     TrustStore,
 )
@@ -361,3 +365,43 @@ def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> N
     assert pair.established
     assert pair.server.info.server_name is None
     assert replace(config, alpn=["h2"]).alpn == ("h2",)
+
+
+def test_a_call_at_the_wrong_time_is_a_state_error_and_does_no_harm(
+    pair: Pair, server_config: ServerConfig
+) -> None:
+    client, server = pair.client.connection, pair.server.connection
+    assert isinstance(client, ClientConnection)
+    assert isinstance(server, ServerConnection)
+    question = Sign(server_config.credential_list[0], "ecdsa_secp256r1_sha256", b"")
+    too_early: list[Callable[[], object]] = [
+        lambda: client.send_data(b"x"),
+        client.update_keys,
+        lambda: client.send_early_data(b"x"),
+        lambda: client.export_keying_material("EXPORTER-test", None, 32),
+        client.channel_binding,
+        lambda: client.channel_binding("tls-unique"),
+        lambda: client.channel_binding("tls-server-end-point"),
+        lambda: client.answer(question, b""),
+        lambda: client.refuse(question, ValueError()),
+        server.send_tickets,
+    ]
+    for call in too_early:
+        with pytest.raises(StateError):
+            call()
+    pair.run()
+    for call in (lambda: client.send_early_data(b"x"), lambda: client.answer(question, b"")):
+        with pytest.raises(StateError):
+            call()
+    client.close()
+    for call in (lambda: client.send_data(b"x"), client.update_keys):
+        with pytest.raises(StateError, match="closed"):
+            call()
+    assert client.established
+
+
+def test_a_wrong_setting_is_no_state_error() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        ClientConnection(port="https")  # type: ignore[arg-type]
+    assert not isinstance(refused.value, StateError)
+    assert issubclass(StateError, ConfigurationError)

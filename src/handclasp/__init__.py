@@ -22,6 +22,7 @@ from handclasp.errors import (
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "HandshakeTimeoutError",
     "PeerAlertError",
     "ConfigurationError",
+    "StateError",
     "Fault",
     "Recorder",
 ]

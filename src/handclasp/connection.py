@@ -32,6 +32,7 @@ from handclasp.errors import (
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
 )
@@ -289,7 +290,7 @@ class _Connection(Generic[Config]):
         """Queue application data of any size. Follow it by `data_to_send`.
 
         Raises:
-            ConfigurationError: the handshake is not complete, or this side has closed.
+            StateError: the handshake is not complete, or this side has closed.
             TLSError: the connection has failed.
         """
         post = self._post
@@ -347,7 +348,7 @@ class _Connection(Generic[Config]):
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
 
-        Raises as `receive_data`; `ConfigurationError` where this question is not open.
+        Raises as `receive_data`; `StateError` where this question is not open.
         """
         self._raise_failure()
         driver = self._asking_driver()
@@ -371,7 +372,13 @@ class _Connection(Generic[Config]):
         return self._take_events()
 
     def update_keys(self, request_peer: bool = True) -> None:
-        """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3)."""
+        """Go over to new keys for sending, and ask the peer to do so (RFC 8446 section 4.6.3).
+
+        Raises:
+            StateError: the handshake is not complete, this side has closed, or the version is
+                TLS 1.2, which has no such message.
+            TLSError: the connection has failed.
+        """
         post = self._ready_to_send("update keys")
         with self._ending_on_failure():
             post.update_send_keys(request_peer=request_peer)
@@ -382,14 +389,14 @@ class _Connection(Generic[Config]):
         No context and an empty one are the same in TLS 1.3, and differ in TLS 1.2.
 
         Raises:
-            ConfigurationError: before the handshake is complete, a label that is not ASCII of 1
-                to 249 characters, or a length outside of 1 to 255 hashes. In TLS 1.2 also a label
-                of the handshake's own, and without the extended master secret (RFC 7627 section
-                5.4).
+            StateError: the handshake is not complete.
+            ConfigurationError: a label that is not ASCII of 1 to 249 characters, or a length
+                outside of 1 to 255 hashes. In TLS 1.2 also a label of the handshake's own, and
+                without the extended master secret (RFC 7627 section 5.4).
         """
         exporter = self._exporter
         if exporter is None:
-            raise ConfigurationError("Keying material can be exported after the handshake only.")
+            raise StateError("Keying material can be exported after the handshake only.")
         if not label.isascii() or not 0 < len(label) < 250:
             raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
         if not 0 < length <= exporter.longest:
@@ -409,10 +416,11 @@ class _Connection(Generic[Config]):
         only, "tls-unique" (RFC 5929 section 3).
 
         Raises:
-            ConfigurationError: another type, before the handshake is complete, without the
-                extended master secret where the type needs it (RFC 7627 section 5.4), without a
-                certificate of the server in a handshake that this side remembers, or one whose
-                signature has no hash of its own (RFC 5929 section 4.1 defines none then).
+            StateError: the handshake is not complete.
+            ConfigurationError: another type, without the extended master secret where the type
+                needs it (RFC 7627 section 5.4), without a certificate of the server in a handshake
+                that this side remembers, or one whose signature has no hash of its own (RFC 5929
+                section 4.1 defines none then).
         """
         if binding_type == "tls-unique":
             return self._unique_binding()
@@ -421,7 +429,7 @@ class _Connection(Generic[Config]):
         if binding_type != "tls-server-end-point":
             raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS.")
         if self._info is None:
-            raise ConfigurationError("Channel bindings exist after the handshake only.")
+            raise StateError("Channel bindings exist after the handshake only.")
         info = self._info
         if self._is_client:
             chain, certificate_type = info.peer_chain_der, info.peer_certificate_type
@@ -443,7 +451,7 @@ class _Connection(Generic[Config]):
 
     def _unique_binding(self) -> bytes:
         if self._info is None:
-            raise ConfigurationError("Channel bindings exist after the handshake only.")
+            raise StateError("Channel bindings exist after the handshake only.")
         if self._tls_unique is None:
             # RFC 8446 C.5: "tls-unique" is not defined there.
             raise ConfigurationError("'tls-unique' is not a channel binding of TLS 1.3.")
@@ -723,14 +731,14 @@ class _Connection(Generic[Config]):
     def _ready_to_send(self, what: str) -> PostHandshake:
         self._raise_failure()
         if self._post is None:
-            raise ConfigurationError(f"The handshake is not complete: cannot {what} yet.")
+            raise StateError(f"The handshake is not complete: cannot {what} yet.")
         if self._closed:
-            raise ConfigurationError(f"This side has closed: cannot {what} any more.")
+            raise StateError(f"This side has closed: cannot {what} any more.")
         return self._post
 
     def _asking_driver(self) -> Driver[Settled]:
         if self._driver is None:
-            raise ConfigurationError("No question is open on this connection.")
+            raise StateError("No question is open on this connection.")
         return self._driver
 
     def _raise_failure(self) -> None:
@@ -878,13 +886,15 @@ class ClientConnection(_Connection[ClientConfig]):
         them back; `info.early_data` tells as well.
 
         Raises:
+            StateError: the hello did not offer early data, or the server has answered it already.
             ConfigurationError: more than `early_data_limit`.
             TLSError: the connection has failed.
         """
         self._raise_failure()
         size = memoryview(data).nbytes
         if size > self.early_data_limit:
-            raise ConfigurationError(
+            in_time = self._records.write_epoch == "early"
+            raise (ConfigurationError if in_time else StateError)(
                 f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "
                 "wait for the handshake, and use send_data."
             )
@@ -947,7 +957,7 @@ class ServerConnection(_Connection[ServerConfig]):
         None where the client cannot use them, or the config has `tickets=0`.
 
         Raises:
-            ConfigurationError: the handshake is not complete, or this side has closed.
+            StateError: the handshake is not complete, or this side has closed.
         """
         post = self._ready_to_send("send tickets")
         with self._ending_on_failure():

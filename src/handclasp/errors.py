@@ -12,7 +12,16 @@ from handclasp.wire.iana import AlertDescription, alert_name
 
 
 class ConfigurationError(ValueError):
-    """A setting that cannot be honoured, or a call that the connection's state does not allow."""
+    """A setting or an argument that cannot be honoured."""
+
+
+class StateError(ConfigurationError):
+    """A call at the wrong time: the connection's state does not allow it.
+
+    Examples are sending after this side has closed, and asking for what the handshake agreed upon
+    before it is complete. It is a `ConfigurationError` so that one `except` clause catches every
+    misuse of this library; the connection itself is not harmed.
+    """
 
 
 class TLSError(OSError):

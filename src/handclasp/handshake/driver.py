@@ -8,7 +8,13 @@ from typing import Any, Generic, TypeVar
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
-from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    ProtocolError,
+    StateError,
+    TLSError,
+)
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Receive, ReceiveChangeCipherSpec
 from handclasp.handshake.questions import (
@@ -181,7 +187,7 @@ class Driver(Generic[Result]):
 
     def _close_question(self, question: Question[Any]) -> None:
         if question is not self.question:
-            raise ConfigurationError("This question is not open on this connection.")
+            raise StateError("This question is not open on this connection.")
         self.question = None
 
 

@@ -30,7 +30,7 @@ class PostHandshake(Protocol):
         ...
 
     def update_send_keys(self, *, request_peer: bool) -> None:
-        """Go over to new keys. Raises `ConfigurationError` where the version has no such thing."""
+        """Go over to new keys. Raises `StateError` where the version has no such thing."""
         ...
 
     def send_tickets(self, count: int | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import unexpected
 from handclasp.handshake.post import Reaction
@@ -67,9 +67,9 @@ class PostHandshake12:
         return Reaction.NONE
 
     def update_send_keys(self, *, request_peer: bool) -> None:
-        """Raises `ConfigurationError`: TLS 1.2 can change keys only by renegotiation."""
+        """Raises `StateError`: TLS 1.2 can change keys only by renegotiation."""
         del request_peer
-        raise ConfigurationError("TLS 1.2 cannot change the keys of a connection: open a new one.")
+        raise StateError("TLS 1.2 cannot change the keys of a connection: open a new one.")
 
     def send_tickets(self, count: int | None = None) -> int:
         """None: in TLS 1.2 tickets are part of the handshake."""
