@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from tests.adapters.streams import (
     Callback,
+    HandServer,
     close,
     echo,
     open_local,
@@ -31,7 +32,7 @@ from tests.pki import Leaf, Pki, key_of_type
 from handclasp import aio
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import ClientConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -44,28 +45,6 @@ from handclasp.errors import (
 from handclasp.handshake.questions import DEFER
 
 MEGABYTE = 1024 * 1024
-
-
-class HandServer:
-    """A server driven by hand over plain streams, to send exactly what a test wants."""
-
-    def __init__(self, config: ServerConfig, reader: Any, writer: Any) -> None:
-        self.connection = ServerConnection(config)
-        self.reader, self.writer = reader, writer
-
-    async def step(self) -> list[Any]:
-        data = await self.reader.read(65536)
-        events = self.connection.receive_data(data) if data else self.connection.receive_eof()
-        self.flush()
-        return list(events)
-
-    def flush(self, *more: bytes) -> None:
-        self.writer.write(b"".join([bytes(self.connection.data_to_send()), *more]))
-
-    async def establish(self) -> HandServer:
-        while not self.connection.established:
-            await self.step()
-        return self
 
 
 # The plain use
