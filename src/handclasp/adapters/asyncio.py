@@ -414,7 +414,12 @@ async def _upgrade(
         raise StateError("start_tls on a connection that is closed.")
     pump.prepare()
     await writer.drain()
-    received += _take_unread(reader, plain, may_hold_tls=is_server and go_ahead is None)
+    received += _take_unread(reader, plain)
+    if received and not (is_server and go_ahead is None and looks_like_tls(received)):
+        plain.abort()
+        raise ProtocolError(
+            Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
+        )
     try:
         if go_ahead is not None:
             plain.write(go_ahead)
@@ -732,10 +737,8 @@ def _stream_protocol(limit: int, callback: ClientConnectedCallback) -> asyncio.B
     return TLSStreamReaderProtocol(asyncio.StreamReader(limit, loop), callback, loop=loop)
 
 
-def _take_unread(
-    reader: asyncio.StreamReader, plain: asyncio.WriteTransport, *, may_hold_tls: bool
-) -> bytes:
-    """What the reader holds, if it may be the beginning of TLS; anything else ends the connection.
+def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) -> bytes:
+    """Return what the reader holds; where that is the end, raise.
 
     A read that needs no waiting proves that there is something, or the end.
     """
@@ -750,14 +753,10 @@ def _take_unread(
         return b""
     finally:
         reading.close()
-    if may_hold_tls and looks_like_tls(unread) and not reader.at_eof():
-        return unread
-    plain.abort()
-    if unread:
-        raise ProtocolError(
-            Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
-        )
-    raise ProtocolError(Fault.CLOSED_DURING_HANDSHAKE)
+    if reader.at_eof():
+        plain.abort()
+        raise ProtocolError(Fault.CLOSED_DURING_HANDSHAKE)
+    return unread
 
 
 def _port_number(port: int | str | None, plain: asyncio.Transport) -> int | None:
