@@ -20,7 +20,7 @@ from typing import Any, cast
 from handclasp.adapters.pump import Pump
 from handclasp.adapters.room import Room
 
-_WAIT_SECONDS = 0.05
+_WAIT_SECONDS = 0.005
 """How often to look whether a connection in the room has become old enough to leave it."""
 
 _RETRY_SECONDS = 1.0

@@ -76,7 +76,7 @@ DEFAULT_CLOSE_TIMEOUT = 30.0
 DEFAULT_MAX_HANDSHAKES = 512
 """More than a core completes in a second, so that honest clients seldom come to be that many."""
 
-DEFAULT_FIRST_BYTE_TIMEOUT = 5.0
+DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
 where its packet was lost."""
 
@@ -208,7 +208,7 @@ async def start_server(
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
-    first_byte_timeout: float | None = DEFAULT_FIRST_BYTE_TIMEOUT,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
     start_serving: bool = True,
     **kwds: Any,
 ) -> TLSServer:
@@ -229,8 +229,8 @@ async def start_server(
         close_timeout: as for `open_connection`.
         max_handshakes: how many may be in their handshake at once. Where more clients connect,
             those that hold a place without using it make room: see docs/asyncio.md.
-        first_byte_timeout: seconds in which a client must have sent something. None: as long as
-            the handshake may take.
+        hello_timeout: seconds in which a client must have sent its hello. None: as long as the
+            handshake may take.
         start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
         kwds: for `loop.create_server`, such as `reuse_port`.
 
@@ -250,7 +250,7 @@ async def start_server(
         on_handshake_error=on_handshake_error,
         close_timeout=close_timeout,
         max_handshakes=max_handshakes,
-        first_byte_timeout=first_byte_timeout,
+        hello_timeout=hello_timeout,
         start_serving=start_serving,
         **kwds,
     )
@@ -290,7 +290,7 @@ async def create_server(
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
-    first_byte_timeout: float | None = DEFAULT_FIRST_BYTE_TIMEOUT,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
     start_serving: bool = True,
     **kwds: Any,
 ) -> TLSServer:
@@ -301,7 +301,7 @@ async def create_server(
     """
     refuse_ssl_arguments(kwds)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, first_byte_timeout
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
     )
     loop = asyncio.get_running_loop()
     if sock is None:
@@ -323,7 +323,7 @@ async def create_unix_server(
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
-    first_byte_timeout: float | None = DEFAULT_FIRST_BYTE_TIMEOUT,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
     start_serving: bool = True,
     cleanup_socket: bool = True,
 ) -> TLSServer:
@@ -335,7 +335,7 @@ async def create_unix_server(
             same, as asyncio does from Python 3.13 on.
     """
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, first_byte_timeout
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
     )
     where = _unix_path_or_sock(path, sock)
     listener = where["sock"] if "path" not in where else bind_unix(where["path"])
@@ -513,7 +513,7 @@ class _Serving:
         on_handshake_error: HandshakeErrorCallback | None,
         close_timeout: float | None,
         max_handshakes: int,
-        first_byte_timeout: float | None,
+        hello_timeout: float | None,
     ) -> None:
         check_server(config, max_handshakes)
         self._config = config
@@ -521,7 +521,7 @@ class _Serving:
         self._on_handshake_error = on_handshake_error
         self._close_timeout = close_seconds(close_timeout)
         self._max_handshakes = max_handshakes
-        self._first_byte_timeout = seconds_or_none("first_byte_timeout", first_byte_timeout)
+        self._hello_timeout = seconds_or_none("hello_timeout", hello_timeout)
 
     def serve(
         self,
@@ -541,7 +541,7 @@ class _Serving:
                 lambda: self._connection(pump.plain),
                 make_application,
                 handshake_timeout=self._config.handshake_timeout,
-                first_byte_timeout=self._first_byte_timeout,
+                hello_timeout=self._hello_timeout,
                 close_timeout=self._close_timeout,
                 clients=clients,
             )

@@ -170,6 +170,7 @@ class Pump(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_aborted",
+        "_answered_at",
         "_answers",
         "_began",
         "_clients",
@@ -179,10 +180,10 @@ class Pump(asyncio.BufferedProtocol):
         "_decided",
         "_eof_written",
         "_error",
-        "_first_byte_timeout",
         "_give",
         "_handshake_timeout",
         "_held",
+        "_hello_timeout",
         "_loop",
         "_make_application",
         "_make_connection",
@@ -191,7 +192,6 @@ class Pump(asyncio.BufferedProtocol):
         "_plain_eof",
         "_plain_paused",
         "_previous",
-        "_silent",
         "_timer",
         "_unsent",
         "_waiting_input",
@@ -216,7 +216,7 @@ class Pump(asyncio.BufferedProtocol):
         make_application: Callable[[], asyncio.BaseProtocol],
         *,
         handshake_timeout: float | None,
-        first_byte_timeout: float | None = None,
+        hello_timeout: float | None = None,
         close_timeout: float | None,
         early: EarlyData | None = None,
         clients: Clients | None = None,
@@ -226,7 +226,7 @@ class Pump(asyncio.BufferedProtocol):
         self._make_connection = make_connection
         self._make_application = make_application
         self._handshake_timeout = handshake_timeout
-        self._first_byte_timeout = first_byte_timeout
+        self._hello_timeout = hello_timeout
         self._close_timeout = close_timeout
         self._clients = clients
         self._previous = previous
@@ -236,7 +236,8 @@ class Pump(asyncio.BufferedProtocol):
         """Whom a server has accepted: who is gone again already has no name any more."""
         self.accepted: socket | None = None
         """A server's socket, as long as the handshake goes on."""
-        self._silent = True
+        self._answered_at: float | None = None
+        """When this side sent its part of the handshake, which a server does after the hello."""
         self._began: float = 0.0
         self.application: asyncio.BaseProtocol | None = None
         self._give: Callable[[bytes], object] = _drop
@@ -278,13 +279,18 @@ class Pump(asyncio.BufferedProtocol):
             raise self._error
 
     def is_idle(self) -> bool:
-        """Whether the peer has said nothing so far, or has failed; see `Room`."""
-        idle = self._silent or self._closing
+        """Whether the peer has not sent a whole hello so far, or has failed; see `Room`."""
+        idle = self._closing or not self._said_hello()
         return idle and self._connected and not self._has_input()
 
-    def is_waited_for(self) -> bool:
-        """Whether the next step of the handshake is the peer's; see `Room`."""
-        return self._connected and not self._answers and not self._has_input()
+    def seconds_waited_for(self) -> float:
+        """For how long the next step of the handshake has been the peer's; see `Room`."""
+        if not self._connected or self._answered_at is None or self._answers or self._has_input():
+            return 0.0
+        return self._loop.time() - self._answered_at
+
+    def _said_hello(self) -> bool:
+        return self._answered_at is not None or bool(self._answers)
 
     def drop(self, why: str) -> None:
         """Give up a handshake for the sake of others, at once."""
@@ -366,7 +372,6 @@ class Pump(asyncio.BufferedProtocol):
             self._drive(self.connection.receive_data, data)
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._silent = False
         if self._error is not None:
             return
         if self._answers:
@@ -489,6 +494,7 @@ class Pump(asyncio.BufferedProtocol):
         if self.connection.wants_to_send and not self._writing_paused:
             # Else what there is stays in the connection, where a flood of KeyUpdates costs one
             # answer and not one each, until the peer reads again.
+            self._answered_at = self._loop.time()
             self._flush()
         if self.application is None:
             # First: the application may ask as soon as it hears that the handshake is complete.
@@ -735,16 +741,16 @@ class Pump(asyncio.BufferedProtocol):
         self._look_again(timeout)
 
     def _set_handshake_timer(self) -> None:
-        limits = [self._handshake_timeout, self._first_byte_timeout if self._silent else None]
+        limits = [self._handshake_timeout, None if self._said_hello() else self._hello_timeout]
         if (seconds := min((each for each in limits if each is not None), default=None)) is None:
             return
         left = self._began + seconds - self._loop.time()
-        self._timer = self._loop.call_later(left, self._time_out, self._silent)
+        self._timer = self._loop.call_later(left, self._time_out)
 
-    def _time_out(self, was_silent: bool) -> None:
+    def _time_out(self) -> None:
         self._timer = None
-        if was_silent and not self._silent and not self._is_late():
-            self._set_handshake_timer()
+        if self._said_hello() and not self._is_late():
+            self._set_handshake_timer()  # It was the time for the hello, which has come.
             return
         self._fail(self.connection.abort(Fault.HANDSHAKE_TIMEOUT))
 

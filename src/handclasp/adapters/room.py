@@ -6,9 +6,8 @@ that finds no room may take the place of another one:
 
 - of the address that holds most of the places, and never of one that holds fewer than its own:
   so every address gets its share, however many connections another one opens;
-- there, first of the oldest that has said nothing for `SILENT_SECONDS`, or whose handshake has
-  failed already; then of the oldest that has been at its handshake for `SLOW_SECONDS` and has not
-  sent what comes next.
+- there, first of the oldest that has not sent a whole hello in `SILENT_SECONDS`, or whose handshake
+  has failed already; then of the oldest that has not sent what comes next for `SLOW_SECONDS`.
 
 Whoever has sent something that this process has not read yet, or waits for an answer of this side,
 keeps its place: a server that is too slow for its clients turns none of them away.
@@ -23,11 +22,11 @@ from collections.abc import Callable, Hashable, Iterator
 from ipaddress import IPv6Address
 from typing import Any, Protocol
 
-SILENT_SECONDS = 0.25
+SILENT_SECONDS = 0.05
 """The hello leaves right behind the client's side of the TCP handshake: this is many of its times,
 and short enough that those who wait for such a place hardly notice."""
 
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 1.0
 """Several round trips around the world."""
 
 
@@ -35,11 +34,11 @@ class Guest(Protocol):
     """A connection in its handshake."""
 
     def is_idle(self) -> bool:
-        """Whether it has said nothing so far, or has failed; and has nothing to be read."""
+        """Whether it has sent no whole hello, or has failed; and there is nothing to be read."""
         ...
 
-    def is_waited_for(self) -> bool:
-        """Whether the next step is the peer's, and has not been taken."""
+    def seconds_waited_for(self) -> float:
+        """For how long the next step has been the peer's; 0 where it is not."""
         ...
 
 
@@ -86,7 +85,11 @@ class Room:
         ]
         shares.sort(key=len, reverse=True)
         idle = (each for each in self._older_than(shares, SILENT_SECONDS) if each.is_idle())
-        slow = (each for each in self._older_than(shares, SLOW_SECONDS) if each.is_waited_for())
+        slow = (
+            each
+            for each in self._older_than(shares, SLOW_SECONDS)
+            if each.seconds_waited_for() >= SLOW_SECONDS
+        )
         return next(idle, None) or next(slow, None)
 
     def _older_than(self, shares: list[dict[Guest, float]], seconds: float) -> Iterator[Guest]:
