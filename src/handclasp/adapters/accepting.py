@@ -12,6 +12,7 @@ asyncio's own servers take whatever comes and cannot be told to wait, so none of
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from socket import socket
@@ -63,12 +64,18 @@ class Acceptor:
         self._asking: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._started = False
+        self._process = os.getpid()
         self._closed = asyncio.Event()
 
     @property
     def listeners(self) -> tuple[socket, ...]:
         """The sockets; none once closed."""
         return () if self._closed.is_set() else self._listeners
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a copy in a child process."""
+        return self._process != os.getpid()
 
     @property
     def closed(self) -> bool:
@@ -103,6 +110,11 @@ class Acceptor:
         if self._closed.is_set():
             return
         self._closed.set()
+        if self.is_forked:
+            # A fork's copy: the selector is the parent's as well, and goes on watching for it.
+            for listener in self._listeners:
+                listener.close()
+            return
         self._look_away()
         if self._look is not None:
             self._look.cancel()

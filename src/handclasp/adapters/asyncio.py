@@ -604,7 +604,7 @@ def _note_ends(plain: asyncio.Transport, trace: Trace | None) -> None:
         note_ends(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
 
 
-class ServerStateError(StateError, RuntimeError):
+class ServerStateError(RuntimeError, StateError):
     """A call to a server at the wrong time; a `RuntimeError`, as with asyncio's own."""
 
 
@@ -682,7 +682,7 @@ class TLSServer(asyncio.AbstractServer):
         """Stop listening and end the handshakes in progress; complete connections live on."""
         self._acceptor.close()
         cleanup, self._cleanup = self._cleanup, None
-        if cleanup is not None:
+        if cleanup is not None and not self._acceptor.is_forked:
             cleanup()
         self._clients.end_handshakes()
         if self._forever is not None:

@@ -7,8 +7,12 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import socket
+from socket import SOL_SOCKET, socket
 from typing import Any
+
+if sys.platform == "linux":
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
 
 _SO_NWRITE = 0x1024
 """macOS: bytes in the send buffer; the `socket` module has no name for it."""
@@ -29,14 +33,9 @@ def _queued(sock: Any) -> int:
         return 0
     with suppress(OSError, ValueError):  # closed meanwhile, or of a kind that cannot tell
         if sys.platform == "linux":
-            from fcntl import ioctl
-            from termios import TIOCOUTQ
-
             (size,) = struct.unpack("i", ioctl(sock.fileno(), TIOCOUTQ, bytes(4)))
             return int(size)
         if sys.platform == "darwin":
-            from socket import SOL_SOCKET
-
             return int(sock.getsockopt(SOL_SOCKET, _SO_NWRITE))
     return 0
 

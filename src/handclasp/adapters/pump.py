@@ -10,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import threading
+from asyncio.constants import _SendfileMode  # pyright: ignore[reportPrivateUsage]
+from asyncio.transports import _FlowControlMixin  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import is_readable, unsent_bytes
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import ConfigurationError, HandshakeTimeoutError, TLSError
@@ -52,7 +56,7 @@ _MAX_WAITING_INPUT = 64 * 1024
 _log = logging.getLogger("handclasp")
 
 
-class TLSTransport(asyncio.Transport):
+class TLSTransport(_FlowControlMixin):
     """The transport that carries the application's data; made by the functions above.
 
     Write buffer limits and back-pressure are those of the plain transport below, and count
@@ -62,31 +66,47 @@ class TLSTransport(asyncio.Transport):
     _start_tls_compatible = False
     """asyncio's own start_tls cannot be put on top; `handclasp.aio.start_tls` can."""
 
+    _sendfile_compatible = _SendfileMode.FALLBACK
+    """`loop.sendfile` reads the file and writes what it read, as with asyncio's own TLS."""
+
     def __init__(self, pump: Pump) -> None:
-        super().__init__()
+        asyncio.Transport.__init__(self)
         self._pump = pump
+
+    @property
+    def _protocol_paused(self) -> bool:
+        """Asked by `loop.sendfile`: whether the protocol has been told to pause."""
+        return self._pump.pause_told
 
     def __repr__(self) -> str:
         state = "closing" if self.is_closing() else "open"
         return f"<TLSTransport {state} peer={self.get_extra_info('peername')}>"
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """ "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
+        """Tell of the connection and of the plain transport below it.
+
+        "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
         "connection" the sans-IO connection; "early_data" is what a server's client sent before
         the handshake was complete, and "early_data_rejected" what of a client's early data was
-        not delivered. The rest is what the plain transport knows."""
+        not delivered. "cipher", "compression" and "peercert" are as with asyncio's own TLS;
+        "ssl_object" has the methods of an `ssl.SSLObject` that only ask, and "sslcontext" is the
+        config: both show that there is TLS. The rest is what the plain transport knows.
+        """
+        pump = self._pump
+        connection: Connection | None = getattr(pump, "connection", None)
+        if name in TLS_NAMES:
+            return default if connection is None else extra_info(connection, name, default)
         if name == "handclasp":
-            connection = getattr(self._pump, "connection", None)
             return None if connection is None else connection.info
         if name == "connection":
-            return getattr(self._pump, "connection", None)
+            return connection
         if name == "early_data":
-            return self._pump.early.received
+            return pump.early.received
         if name == "early_data_rejected":
-            return self._pump.early.undelivered
-        if name == "peername":
-            return self._pump.peername or self._pump.plain.get_extra_info(name, default)
-        return self._pump.plain.get_extra_info(name, default)
+            return pump.early.undelivered
+        if name == "peername" and pump.peername:
+            return pump.peername
+        return pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Give what arrives to another protocol from here on."""
@@ -188,10 +208,10 @@ class Pump(asyncio.BufferedProtocol):
         "_make_application",
         "_make_connection",
         "_moved_at",
-        "_pause_told",
         "_plain_eof",
         "_plain_paused",
         "_previous",
+        "_process",
         "_timer",
         "_unsent",
         "_waiting_input",
@@ -200,6 +220,7 @@ class Pump(asyncio.BufferedProtocol):
         "application",
         "connection",
         "early",
+        "pause_told",
         "paused_by_application",
         "peername",
         "plain",
@@ -223,6 +244,7 @@ class Pump(asyncio.BufferedProtocol):
         previous: tuple[asyncio.BaseProtocol, asyncio.StreamWriter] | None = None,
     ) -> None:
         self._loop = loop
+        self._process = os.getpid()
         self._make_connection = make_connection
         self._make_application = make_application
         self._handshake_timeout = handshake_timeout
@@ -251,7 +273,7 @@ class Pump(asyncio.BufferedProtocol):
         self._waiting_input = 0
         self._plain_paused = False
         self._writing_paused = False
-        self._pause_told = False
+        self.pause_told = False
         self._unsent: int = 0
         self._moved_at: float = 0.0
         self._eof_written = False
@@ -309,9 +331,19 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = self._aborted = True
         self._held.clear()
         self._aim()
+        if self._is_forked():
+            return
         self._give_up_answers()
         if self._connected:
             self.plain.abort()
+
+    def _is_forked(self) -> bool:
+        """Whether the loop, the keys and the connection are those of the parent process.
+
+        A copy of it that is closed, or collected, must not say goodbye in the parent's name, nor
+        take the socket out of the selector that both share.
+        """
+        return self._process != os.getpid()
 
     # Protocol of the plain transport
 
@@ -398,7 +430,7 @@ class Pump(asyncio.BufferedProtocol):
         self._flush()
         # What was flushed may have filled the transport again.
         if self.application is not None and not self._writing_paused:
-            self._pause_told = False
+            self.pause_told = False
             self.application.resume_writing()
 
     # What the transport calls
@@ -447,6 +479,8 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = True
         self._held.clear()
         self._aim()
+        if self._is_forked():
+            return
         if self.connection.failure is None:
             self.connection.close()
         self._flush()
@@ -539,8 +573,8 @@ class Pump(asyncio.BufferedProtocol):
 
     def _tell_pause(self) -> None:
         """Once: the application may have filled the transport while it was being told of it."""
-        if self._writing_paused and not self._pause_told and self.application is not None:
-            self._pause_told = True
+        if self._writing_paused and not self.pause_told and self.application is not None:
+            self.pause_told = True
             self.application.pause_writing()
 
     def _tell_peer_closed(self) -> None:
@@ -719,19 +753,20 @@ class Pump(asyncio.BufferedProtocol):
         """Give up once nothing moves any more for as long as `close_timeout`."""
         self._stop_timer()
         if self._connected and self._close_timeout is not None:
-            self._unsent = unsent_bytes(self.plain)
-            self._moved_at = self._loop.time()
+            self._unsent = -1  # not known yet: most peers close before anybody has to look
             self._look_again(self._close_timeout)
 
     def _look_again(self, timeout: float) -> None:
-        left = self._moved_at + timeout - self._loop.time()
-        seconds = min(1.0, timeout / _LOOKS, max(left, 0))
+        seconds = min(1.0, timeout / _LOOKS)
         self._timer = self._loop.call_later(seconds, self._check_progress, timeout)
 
     def _check_progress(self, timeout: float) -> None:
         unsent, now = unsent_bytes(self.plain), self._loop.time()
         if unsent != self._unsent:
-            self._unsent, self._moved_at = unsent, now
+            # Where nothing is known to have moved, it stands still since the watch began.
+            began = now - min(1.0, timeout / _LOOKS)
+            self._moved_at = now if self._unsent >= 0 else began
+            self._unsent = unsent
         elif now >= self._moved_at + timeout:
             self._timer = None
             if self._error is None:
@@ -779,7 +814,7 @@ class Pump(asyncio.BufferedProtocol):
         The peer's answer may be in it, or the alert that says why it has gone.
         """
         sock = self.plain.get_extra_info("socket")
-        if sock is None or isinstance(self.plain, TLSTransport):
+        if sock is None or self.plain.get_extra_info("sslcontext") is not None:
             return
         with suppress(OSError), sock.dup() as copy:
             while self._error is None and not self.connection.peer_closed:
