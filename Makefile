@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz states defences differential judges soak coverage clean
+.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak memory coverage clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,9 @@ fuzz: $(READY) ## fuzz every parser and both roles, led by coverage, for TIME se
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60)
 
+fuzz-costs: $(READY) ## look for the inputs that cost most, led by cost, for TIME seconds (default 600)
+	$(BIN)/python -W ignore -m tests.fuzz --cost --seconds $(or $(TIME),600)
+
 states: $(READY) ## every message at every pause, against the RFCs' graphs; writes docs/states.md
 	$(BIN)/python -m tests.exploration
 
@@ -84,6 +87,9 @@ judges: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian,
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)
+
+memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory within 5 MiB of before
+	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist

@@ -9,12 +9,13 @@ catalogue that the *other* side found: its advice for "the other end" is meant f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from handclasp.faults import Blame, Fault
 from handclasp.values import value
 from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.wire.iana import listed
 
 Stage = Literal["hello", "handshake", "established"]
 """Nothing was answered yet; the two were in the middle of it; the handshake was complete."""
@@ -393,9 +394,5 @@ def _other(situation: Situation) -> str:
     return "server" if situation.role == "client" else "client"
 
 
-def _listed(names: Collection[str], most: int = 4) -> str:
-    if not names:
-        return "none"
-    shown = [*names][:most]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(shown) + more
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    return listed(names, most) if names else "none"

@@ -31,7 +31,8 @@ from handclasp.crypto.suites import (
 from handclasp.errors import ConfigurationError
 from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.limits import Limits
-from handclasp.sessions.memory12 import SessionMemory
+from handclasp.sessions.bounded import LEAST_BYTES
+from handclasp.sessions.memory12 import DEFAULT_BYTES, SessionMemory
 from handclasp.sessions.psk import PreSharedKey, check_keys
 from handclasp.sessions.replay import ReplayFilter, ReplayGuard
 from handclasp.sessions.session import MAX_LIFETIME
@@ -44,9 +45,6 @@ MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
 
 MIN_RECORD_SIZE_LIMIT = 64
-
-THIS_PROCESS = os.urandom(16).hex()
-"""Tells what is bound to this process from what another one left."""
 
 DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
 """All that are spoken here, oldest first."""
@@ -196,10 +194,17 @@ class ClientConfig(SharedConfig):
         credentials: what to show if the server asks for a certificate, best first.
         verify_peer: False accepts any certificate: encryption without knowing with whom.
         verify: replaces the verification of the server's chain; gets a `VerifyPeer` question and
-            returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses.
+            returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses. It is
+            asked before the peer has proved that it holds the key, and anybody can send anybody's
+            certificates: what is to be done about a peer belongs into `confirm_peer`.
         confirm_peer: has the last word on a server that was verified: gets a `ConfirmPeer`
             question and returns True, an awaitable of it, or DEFER. False or an exception refuses.
-        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable.
+            It is asked once the peer has proved that it is there, and not about one that has an
+            external pre-shared key and shows no certificate.
+        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable. With
+            `sessions` it is asked once more before one is offered in which the server asked for a
+            certificate, which must be the same still. The answer must come at once for that:
+            where it came by an awaitable or DEFER, no session is kept.
         certificate_compression: in which algorithms certificates may come and go compressed
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
@@ -208,7 +213,11 @@ class ClientConfig(SharedConfig):
             None resumes nothing.
         early_data: offer to send data before the handshake is complete where a session allows it
             (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. Whoever records
-            them can send them again, and they are not forward secret.
+            them can send them again, and they are not forward secret. `verify` and `confirm_peer`
+            have no say before they leave, so with either it needs `early_data_before_callbacks`.
+        early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
+            about the server only afterwards: the data go to the server that they accepted when the
+            session was made.
         psks: external pre-shared keys to offer, best first (TLS 1.3). Where the server takes none,
             it must show a certificate; without a server name to expect, that is refused.
         allow_psk_ke: also offer to use a pre-shared key without a key exchange. UNSAFE: whoever
@@ -246,6 +255,7 @@ class ClientConfig(SharedConfig):
     fallback: bool = False
     sessions: SessionCache | None = field(default=None, repr=False)
     early_data: bool = False
+    early_data_before_callbacks: bool = False
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -260,6 +270,7 @@ class ClientConfig(SharedConfig):
             )
         if self.early_data and "TLSv1.3" not in self.versions:
             raise ConfigurationError("early_data is of TLS 1.3, which versions leaves out.")
+        _check_early_data_callbacks(self)
         for method in ("put", "take", "discard") if self.sessions is not None else ():
             if not callable(getattr(self.sessions, method, None)):
                 raise ConfigurationError(f"sessions must be a SessionStore: it lacks {method}().")
@@ -310,6 +321,9 @@ class ServerConfig(SharedConfig):
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
             must not come back to the wrong one.
         session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
+            They are those of this process: in a forked one, none are known.
+        session_memory_bytes: bytes that these may take, from 262144 on. One that takes more than a
+            sixteenth of it, the client's certificates included, is not remembered.
         find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
             returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
         psks: external pre-shared keys that clients may use; with any, `credentials` may be left
@@ -317,10 +331,15 @@ class ServerConfig(SharedConfig):
             certificate, whatever client_auth says.
         max_early_data: bytes of 0-RTT data to accept, 0 for none. The application is told which
             they are, and must only act upon them where a repetition does no harm.
-        replay_guard: what keeps 0-RTT data from being taken twice; None remembers in this
-            process, which is enough for one process with its own ticket keys. Where keys come from
-            elsewhere, it must be given: `handclasp.redis` has one for a fleet of servers. Forked
-            processes need that, too, and otherwise take no 0-RTT data.
+        confirm_early_data: ask `confirm_peer` about a client with 0-RTT data before these are
+            accepted, when nothing shows yet that it is there (`ConfirmPeer.replayable`), and again
+            after its Finished. False there refuses the data only. Without this setting, 0-RTT data
+            of a client whose certificate `confirm_peer` has to confirm are refused.
+        replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
+            belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
+            with its own keys, however many configs share them. Where keys come from elsewhere, a
+            guard that all servers with these keys ask must be given: `handclasp.redis` has one for
+            a fleet. Forked processes need that, too, and otherwise take no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -335,9 +354,12 @@ class ServerConfig(SharedConfig):
     ticket_keys: TicketKeySource | None = field(default=None, repr=False, compare=False)
     session_context: bytes = b""
     session_memory: int = 1024
+    session_memory_bytes: int = DEFAULT_BYTES
     find_psk: FindPskCallback | None = None
     max_early_data: int = 0
+    confirm_early_data: bool = False
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
+    replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
     memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
 
@@ -359,14 +381,40 @@ class ServerConfig(SharedConfig):
             _refuse_unused(self, "client_auth is not set", "verify", *_JUDGED_BY)
         elif self.trust is None and self.verify is None and not self.raw_public_keys:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
-        if self.policy.tlsa:
-            raise ConfigurationError("policy: TLSA records are about servers, not clients.")
+        _check_policy_for_clients(self)
         _check_verification(self)
         _prepare_sessions(self)
 
 
 _JUDGED_BY = ("trust", "policy", "raw_public_keys", "confirm_peer")
 """What the verification of the peer goes by, if there is one."""
+
+
+_OF_CERTIFICATES = (
+    "profile",
+    "max_intermediates",
+    "stapled_ocsp",
+    "crls",
+    "ct_logs",
+    "required_timestamps",
+)
+"""What of a policy is about certificates; pins and TLSA records are about keys as well."""
+
+
+def _check_policy_for_clients(config: ServerConfig) -> None:
+    """What of a policy no client can fulfil."""
+    policy = config.policy
+    if policy.tlsa:
+        raise ConfigurationError("policy: TLSA records are about servers, not clients.")
+    if policy.ct_logs:
+        raise ConfigurationError(
+            "policy: transparency logs are about servers' certificates (RFC 6962 3), not clients'."
+        )
+    if policy.stapled_ocsp == "require" and "TLSv1.3" not in config.versions:
+        raise ConfigurationError(
+            'policy: stapled_ocsp="require" needs TLS 1.3, as clients of TLS 1.2 staple nothing '
+            "(RFC 6066 8)."
+        )
 
 
 def _prepare_sessions(config: ServerConfig) -> None:
@@ -379,6 +427,10 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("max_early_data must be a whole number of bytes, 0 for none.")
     if not _is_whole(config.session_memory, 0, 2**24):
         raise ConfigurationError("session_memory must be a whole number of sessions, 0 for none.")
+    if not _is_whole(config.session_memory_bytes, LEAST_BYTES, 2**40):
+        raise ConfigurationError(
+            f"session_memory_bytes must be a whole number of bytes from {LEAST_BYTES} on."
+        )
     if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("session_context must be bytes.")
     if config.max_early_data and "TLSv1.3" not in config.versions:
@@ -388,16 +440,37 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.tickets and config.ticket_keys is None:
         keys = TicketKeys(lifetime=config.ticket_lifetime)
         object.__setattr__(config, "ticket_keys", keys)
-    if config.max_early_data and config.replay_guard is None:
-        if not isinstance(config.ticket_keys, TicketKeys):
-            raise ConfigurationError(
-                "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
-                "replay_guard that all of them ask, such as handclasp.redis.RedisReplayFilter."
-            )
-        object.__setattr__(config, "replay_guard", ReplayFilter())
-    memory = SessionMemory(config.session_memory) if config.session_memory else None
-    object.__setattr__(config, "memory12", memory if config.tickets else None)
+    if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
+        raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
+    if config.max_early_data:
+        _choose_replay_guard(config)
+    count, size = config.session_memory, config.session_memory_bytes
+    memory = SessionMemory(count, size) if count and config.tickets else None
+    object.__setattr__(config, "memory12", memory)
     object.__setattr__(config, "binding", _binding(config))
+
+
+def _choose_replay_guard(config: ServerConfig) -> None:
+    """The guard is as wide as the keys: whoever opens a ticket must know who took it before.
+
+    Raises `ConfigurationError` where it is known not to be.
+    """
+    keys, guard = config.ticket_keys, config.replay_guard
+    # A class of its own may have its keys from anywhere.
+    memory: ReplayFilter | None = None
+    if isinstance(keys, TicketKeys) and type(keys) is TicketKeys:
+        memory = keys.replay_filter
+    if memory is None and (guard is None or isinstance(guard, ReplayFilter)):
+        raise ConfigurationError(
+            "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
+            "replay_guard that all of them ask, such as handclasp.redis.RedisReplayFilter; what "
+            "one process remembers in a ReplayFilter is not enough."
+        )
+    if guard is None:
+        object.__setattr__(config, "replay_guard", memory)
+    elif isinstance(guard, ReplayFilter) and guard is not memory:
+        # Other configs with these keys may have other filters; the keys' own knows of them all.
+        object.__setattr__(config, "replay_memory", memory)
 
 
 def _binding(config: ServerConfig) -> bytes:
@@ -407,6 +480,9 @@ def _binding(config: ServerConfig) -> bytes:
         config.client_auth.value.encode("ascii"),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
+        # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
+        # of another server, under the same ticket keys, must not be another way in.
+        b"" if config.credentials or config.choose_credentials is not None else b"psks only",
         *[protocol.encode("ascii") for protocol in config.alpn],
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
@@ -416,6 +492,30 @@ def _binding(config: ServerConfig) -> bytes:
 def _check_verification(config: SharedConfig) -> None:
     if config.verify is not None:
         _refuse_unused(config, "A verify callback replaces the verification", *_JUDGED_BY)
+    if not config.accepts_certificates:
+        # RFC 7250 3: a raw key has no issuer, no serial number, no dates and no extensions.
+        default = CertificatePolicy()
+        for name in _OF_CERTIFICATES:
+            if getattr(config.policy, name) != getattr(default, name):
+                raise ConfigurationError(
+                    f"policy: {name} is about certificates, and with raw_public_keys alone there "
+                    "are none: leave it out, or give trust as well."
+                )
+
+
+def _check_early_data_callbacks(config: ClientConfig) -> None:
+    """Early data leave before a callback can refuse the server: only by a setting of that name."""
+    asked = [name for name in ("verify", "confirm_peer") if getattr(config, name) is not None]
+    if config.early_data and asked and not config.early_data_before_callbacks:
+        raise ConfigurationError(
+            f"early_data would be sent before {asked[0]} is asked about the server: say "
+            "early_data_before_callbacks=True if the server that it accepted when the session was "
+            "made may get them, or leave one of them out."
+        )
+    if config.early_data_before_callbacks and not (config.early_data and asked):
+        raise ConfigurationError(
+            "early_data_before_callbacks needs early_data, and verify or confirm_peer."
+        )
 
 
 def _refuse_unused(config: SharedConfig, why: str, *names: str) -> None:

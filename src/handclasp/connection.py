@@ -75,6 +75,7 @@ from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
+from handclasp.wire.recurring import new_recurring
 
 Config = TypeVar("Config", bound=SharedConfig)
 
@@ -473,7 +474,10 @@ class _Connection(Generic[Config]):
     def _open_dialogue(self) -> Dialogue:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        self._dialogue = Dialogue(self._records, keylog=sink, trace=self._trace)
+        recurring = self._config.once("recurring", new_recurring)
+        self._dialogue = Dialogue(
+            self._records, keylog=sink, trace=self._trace, recurring=recurring
+        )
         return self._dialogue
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
@@ -588,6 +592,7 @@ class _Connection(Generic[Config]):
         self._driver = None
         if self._dialogue is not None:
             self._certificate = self._dialogue.certificate
+            self._dialogue.reading.accepted()
             self._dialogue = None
         self._records.settle()
         limits, is_client = self._config.limits, self._is_client
@@ -720,6 +725,9 @@ class _Connection(Generic[Config]):
 
     def _send_over_many_keys(self, post: PostHandshake, data: memoryview) -> None:
         records = self._records
+        if records.is_tls12:
+            # There is no KeyUpdate: the connection ends before the key has sealed too much.
+            raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
         while data:
             room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
             if room <= 0:
@@ -804,7 +812,9 @@ class _Connection(Generic[Config]):
             self._records.send_alert(alert)
         except ProtocolError:
             # The padding policy failed, and the record layer has dropped it: once more without.
-            self._records.send_alert(alert)
+            # Where the key can seal nothing more, the peer sees the end of the transport.
+            with suppress(ProtocolError):
+                self._records.send_alert(alert)
 
 
 class ClientConnection(_Connection[ClientConfig]):
@@ -850,7 +860,10 @@ class ClientConnection(_Connection[ClientConfig]):
         judges = config.verify_peer and config.verify is None and config.accepts_certificates
         if self._trust is None and judges and server_name is not None:
             self._trust = TrustStore.system()
-        resumable = find_resumable(config, self._server_name, port, self._trust, self._verify)
+        choose = config.choose_credentials or self._choose_credentials
+        resumable = find_resumable(
+            config, self._server_name, port, self._trust, self._verify, choose
+        )
         session = resumable.session if resumable is not None else None
         self._resumable = resumable
         dialogue = self._open_dialogue()
@@ -874,9 +887,12 @@ class ClientConnection(_Connection[ClientConfig]):
     @property
     def early_data_limit(self) -> int:
         """Bytes that `send_early_data` still takes: 0 without a session for them, and later."""
-        if self._records.write_epoch != "early" or self._failure is not None:
+        records = self._records
+        if records.write_epoch != "early" or self._failure is not None:
             return 0
-        return self._early_limit - self._early_size
+        # The key of early data cannot be updated (RFC 9846 section 5.5).
+        room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
+        return max(0, min(self._early_limit - self._early_size, room))
 
     def send_early_data(self, data: Buffer) -> None:
         """Queue data before the handshake is complete (0-RTT). Follow it by `data_to_send`.
@@ -1064,6 +1080,7 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
     return verify_raw_public_key(
         question.chain[0],
         config.raw_public_keys,
+        policy=config.policy,
         purpose="server" if question.peer_is_server else "client",
     )
 

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 
+class _WithCertificates:
+    """Chains as they were parsed: no value of their own, and gone with the connection's facts."""
+
+    __slots__ = ("_parsed",)
+
+    _parsed: dict[tuple[bytes, ...], tuple[x509.Certificate, ...]]
+
+    def _certificates(self, chain: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
+        from cryptography import x509
+
+        try:
+            parsed = self._parsed
+        except AttributeError:
+            parsed = {}
+            object.__setattr__(self, "_parsed", parsed)
+        if chain not in parsed:
+            parsed[chain] = tuple([x509.load_der_x509_certificate(der) for der in chain])
+        return parsed[chain]
+
+
 @dataclass(frozen=True, slots=True)
-class ConnectionInfo:
+class ConnectionInfo(_WithCertificates):
     """What the handshake agreed upon. Names are the IANA strings.
 
     Attributes:
@@ -70,7 +89,9 @@ class ConnectionInfo:
 
         Empty for a raw public key.
         """
-        return _parsed(self.peer_chain_der) if self.peer_certificate_type == "X509" else ()
+        return (
+            self._certificates(self.peer_chain_der) if self.peer_certificate_type == "X509" else ()
+        )
 
     @property
     def verified_chain(self) -> tuple[x509.Certificate, ...]:
@@ -78,16 +99,17 @@ class ConnectionInfo:
 
         Empty for a raw public key.
         """
-        return _parsed(self.verified_chain_der) if self.peer_certificate_type == "X509" else ()
+        return (
+            self._certificates(self.verified_chain_der)
+            if self.peer_certificate_type == "X509"
+            else ()
+        )
 
     @property
     def local_chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates that this side sent, leaf first, parsed when asked for."""
-        return _parsed(self.local_chain_der) if self.local_certificate_type == "X509" else ()
-
-
-@lru_cache(maxsize=64)
-def _parsed(chain: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
-    from cryptography import x509
-
-    return tuple(x509.load_der_x509_certificate(der) for der in chain)
+        return (
+            self._certificates(self.local_chain_der)
+            if self.local_certificate_type == "X509"
+            else ()
+        )

@@ -135,6 +135,19 @@ def test_a_server_that_no_longer_takes_clients_without_certificates(pki: Pki, ve
     )
 
 
+def test_a_ticket_is_no_way_around_a_key(pki: Pki) -> None:
+    """Where there is no certificate, "there is no other way in" than a pre-shared key."""
+    world = World(pki, "TLSv1.3")
+    world.meet()
+    key = PreSharedKey(b"a client", bytes(32))
+    shared = {"credentials": None, "ticket_keys": world.server.ticket_keys}
+    for way in ({"psks": [key]}, {"find_psk": lambda _: None}):
+        pair = Pair(world.client, replace(world.server, **shared, **way)).run()
+        assert isinstance(pair.server.error, ProtocolError)
+        assert pair.server.error.fault_member is Fault.UNKNOWN_PSK_IDENTITY
+    assert world.meet()
+
+
 def trusts_more(pki: Pki) -> dict[str, Any]:
     return {"client_auth": ClientAuth.REQUIRED, "trust": pki.trust.with_added(Pki().trust)}
 

@@ -356,11 +356,12 @@ def test_hello_of_a_server(client_refuses: ClientRefuses, deviation: Change, fau
 
 
 def test_extended_master_secret_lost_on_the_way(
-    lenient: Known, client_refuses: ClientRefuses, server_refuses: ServerRefuses
+    known: Known, lenient: Known, client_refuses: ClientRefuses, server_refuses: ServerRefuses
 ) -> None:
     """RFC 7627 5.3: what the session had, it has; both sides "MUST abort"."""
     fault = Fault.EXTENDED_MASTER_SECRET_MISSING
-    client_refuses(fault, config=lenient.client, extended=False)
+    client = replace(lenient.client, credentials=known.client.credentials)
+    client_refuses(fault, config=client, extended=False)
     server_refuses(fault, config=lenient.server, session=lenient.session, extended=False)
 
 

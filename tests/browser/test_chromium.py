@@ -16,6 +16,7 @@ from tests.browser.databases import trust_database
 from tests.browser.site import ONE_AFTER_THE_OTHER, site
 from tests.children import child
 from tests.required import need_tool
+from tests.thief import Thief
 
 from handclasp import PeerAlertError, ServerConfig
 from handclasp.certificates.authority import LocalAuthority
@@ -203,3 +204,15 @@ def test_a_certificate_for_another_name_is_refused(
     assert "Served" not in loaded.document
     assert not server.shown_to
     assert {type(error) for error in server.failures} == {PeerAlertError}
+
+
+def test_the_authoritys_key_is_of_no_use_against_others(
+    browser: Chromium, authority: LocalAuthority, home: Path
+) -> None:
+    """Whoever has stolen it shows a certificate for a bank as well: Chromium honours the bounds."""
+    config = ServerConfig(credentials=Thief.at(home).credentials_for("localhost", "www.bank.com"))
+    with site(config, "<p>Served.</p>") as server:
+        loaded = browser.load(server.url)
+    assert "ERR_CERT" in loaded.complaints
+    assert "Served" not in loaded.document
+    assert not server.shown_to

@@ -20,6 +20,7 @@ from tests.browser.databases import trust_database
 from tests.browser.site import ONE_AFTER_THE_OTHER, Site, site
 from tests.children import Child, child
 from tests.required import need_tool
+from tests.thief import Thief
 
 import handclasp
 from handclasp import ClientConfig, PeerAlertError, ServerConfig
@@ -248,3 +249,14 @@ def test_an_unknown_authority_is_refused_and_the_site_goes_on(
     assert shown(server, picture)
     assert {type(error) for error in server.failures} == {PeerAlertError}
     assert {error.alert for error in server.failures} == {"unknown_ca"}
+
+
+def test_the_authoritys_key_is_of_no_use_against_others(
+    browser: Firefox, authority: LocalAuthority, home: Path
+) -> None:
+    """Whoever has stolen it shows a certificate for a bank as well: Firefox honours the bounds."""
+    config = ServerConfig(credentials=Thief.at(home).credentials_for("localhost", "www.bank.com"))
+    with site(config, PAGE) as server, browser.opened(server.url):
+        server.wait_for_failure()
+    assert not server.shown_to
+    assert {type(error) for error in server.failures} == {PeerAlertError}

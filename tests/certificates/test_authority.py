@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
+from tests.thief import Thief
 
 from handclasp.certificates.authority import (
     CERTIFICATE_FILE,
@@ -26,7 +27,7 @@ from handclasp.certificates.authority import (
     default_directory,
 )
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
-from handclasp.errors import ConfigurationError
+from handclasp.errors import CertificateError, ConfigurationError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes mean something on POSIX only")
 NAMES = ["localhost", "127.0.0.1", "::1", "*.dev.example", "bücher.example"]
@@ -213,6 +214,118 @@ class TestIssuing:
                     side.do_handshake()
                 sink.write(source.read())
         assert near.version() == far.version() == "TLSv1.3"
+
+
+class TestBounds:
+    """A new authority is good for local names alone, and says so to everybody who trusts it."""
+
+    STRANGE = ("www.bank.com", "example.com", "localhost.evil.com", "8.8.8.8", "2606:4700::1111")
+    LOCAL = (
+        "localhost", "app.localhost", "x.test", "*.dev.test", "db.internal", "printer.local",
+        "nas.home.arpa", "x.example", "127.0.0.1", "127.255.0.9", "10.1.2.3", "172.31.0.1",
+        "192.168.1.1", "169.254.9.9", "::1", "fd00::7", "fe80::1",
+    )  # fmt: skip
+
+    def test_local_names(self, authority: LocalAuthority) -> None:
+        chain = authority.credentials(self.LOCAL).chain
+        for name in self.LOCAL:
+            asked = name.replace("*", "some")
+            assert verify_server_chain(chain, authority.trust, asked, datetime.now(UTC)).verified
+
+    @pytest.mark.parametrize("name", [*STRANGE, "*.com", "machine", "internals", "172.32.0.1"])
+    def test_it_issues_for_no_others(self, authority: LocalAuthority, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="not good for") as refused:
+            authority.issue(["localhost", name])
+        assert "cert ca --for" in str(refused.value)
+
+    @pytest.mark.parametrize("name", STRANGE)
+    def test_with_its_key_nobody_is_anybody_else(
+        self, authority: LocalAuthority, tmp_path: Path, name: str
+    ) -> None:
+        home = tmp_path / "ca"
+        trust = LocalAuthority.open_or_create(home).trust
+        for names in ([name], ["localhost", name]):
+            issued = Thief.at(home).issue(names)
+            for asked in names:
+                with pytest.raises(CertificateError):
+                    verify_server_chain(issued.credentials().chain, trust, asked, datetime.now(UTC))
+            assert not openssl_accepts(tmp_path, home, issued.chain_pem, names[0])
+        good = Thief.at(home).issue(["localhost"])
+        assert openssl_accepts(tmp_path, home, good.chain_pem, "localhost")
+
+    @pytest.mark.parametrize("name", ["alice", "Jane Doe", "Zo\u00eb"])
+    def test_people_are_called_as_they_like(
+        self, authority: LocalAuthority, tmp_path: Path, name: str
+    ) -> None:
+        issued = authority.issue([name], purpose="client")
+        chain = issued.credentials().chain
+        assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
+        (tmp_path / CERTIFICATE_FILE).write_bytes(authority.certificate_pem)
+        assert openssl_accepts(tmp_path, tmp_path, issued.chain_pem, None)
+
+    @pytest.mark.parametrize("name", ["alice.example.com", "8.8.8.8", "2606:4700::1111", "::2"])
+    def test_clients_are_not_hosts_of_others(self, authority: LocalAuthority, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="not good for"):
+            authority.issue([name], purpose="client")
+
+    def test_more_names_on_demand(self, tmp_path: Path) -> None:
+        more = ["*.corp.example.com", "203.0.114.0/24", "2606:4700::/32"]
+        home = tmp_path / "ca"
+        authority = LocalAuthority.open_or_create(home, names=more)
+        names = ["a.corp.example.com", "corp.example.com", "203.0.114.9", "2606:4700::1111"]
+        chain = authority.credentials(["localhost", *names]).chain
+        for name in names:
+            assert verify_server_chain(chain, authority.trust, name, datetime.now(UTC)).verified
+        with pytest.raises(ConfigurationError, match="not good for"):
+            authority.issue(["example.com"])
+        assert "corp.example.com" in authority.constraints
+        assert LocalAuthority.open_or_create(home, names=more[:1]).name == authority.name
+        with pytest.raises(ConfigurationError, match=r"(?s)there already.*Delete it"):
+            LocalAuthority.open_or_create(home, names=["example.org"])
+        with pytest.raises(ConfigurationError, match="there already"):
+            LocalAuthority.open_or_create(home, names=["*"])
+
+    def test_every_name_on_demand(self, tmp_path: Path) -> None:
+        authority = LocalAuthority.open_or_create(tmp_path, names=["*"])
+        assert authority.constraints == ""
+        chain = authority.credentials(["www.bank.com", "8.8.8.8"]).chain
+        trust = authority.trust
+        assert verify_server_chain(chain, trust, "www.bank.com", datetime.now(UTC)).verified
+        assert LocalAuthority.open_or_create(tmp_path, names=["x.com"]).name == authority.name
+
+    def test_one_that_was_made_without_bounds_goes_on_working(self, tmp_path: Path) -> None:
+        pki = Pki(now=datetime.now(UTC))
+        (tmp_path / KEY_FILE).touch(mode=0o600)
+        (tmp_path / KEY_FILE).write_bytes(key_pem(pki.key) + pki.pem)
+        authority = LocalAuthority.open_or_create(tmp_path)
+        chain = authority.credentials(["www.bank.com"]).chain
+        now = datetime.now(UTC)
+        assert verify_server_chain(chain, authority.trust, "www.bank.com", now).verified
+        leaf = leaf_of(authority.issue(["alice"], purpose="client").chain_pem)
+        assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+    @pytest.mark.parametrize("names", ["example.com", [""], ["not a name"], ["10.0.0.1/8"], [".."]])
+    def test_bad_names(self, tmp_path: Path, names: Any) -> None:
+        with pytest.raises(ConfigurationError):
+            LocalAuthority.open_or_create(tmp_path / "ca", names=names)
+        assert not (tmp_path / "ca").exists()
+
+
+def openssl_accepts(place: Path, home: Path, leaf: bytes, name: str | None) -> bool:
+    """Whether OpenSSL takes a server's certificate for this name, or a client's."""
+    (place / "leaf.pem").write_bytes(leaf)
+    command = ["openssl", "verify", "-x509_strict", "-CAfile", str(home / CERTIFICATE_FILE)]
+    command += ["-purpose", "sslserver" if name is not None else "sslclient"]
+    if name is not None:
+        is_address = ":" in name or name.replace(".", "").isdigit()
+        command += ["-verify_ip" if is_address else "-verify_hostname", name]
+    try:
+        done = subprocess.run(
+            [*command, "leaf.pem"], cwd=place, capture_output=True, timeout=60, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("the openssl program is not installed")
+    return done.returncode == 0
 
 
 class TestDefaultDirectory:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.pki import DAY, MUST_STAPLE, Leaf, Pki, der_of, key_of_type
+from tests.pki import DAY, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, self_signed
 
-from handclasp.certificates import judgement
+from handclasp.certificates import explain, judgement
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.policy import CertificatePolicy
@@ -201,6 +201,70 @@ class TestTlsaRecords:
         record = TlsaRecord(3, 0, 0, server.chain[0])
         pins = [spki_pin(server.pki.certificate.public_key())]
         server.refused(Fault.PIN_MISMATCH, CertificatePolicy(tlsa=[record], pins=pins))
+
+
+class TestTheRecordOfTheLeaf:
+    """RFC 7671 5.1: it stands for the path, the dates and the names, and for nothing else."""
+
+    def policy(self, server: Server, **more: Any) -> CertificatePolicy:
+        return CertificatePolicy(tlsa=[TlsaRecord(3, 0, 0, server.chain[0])], **more)
+
+    def lists(self, server: Server, *revoked: Any, **rule: Any) -> RevocationLists:
+        blob = server.issuer.crl(revoked).public_bytes(Encoding.DER)
+        return RevocationLists.from_bytes(blob, **rule)
+
+    def agreed(self, server: Server, policy: CertificatePolicy, fault: Fault | None) -> None:
+        """Decision and explanation, without a trust store that knows anybody here."""
+        trust = Pki("other").trust
+        told = explain(server.chain, "localhost", trust, server.now, policy=policy)
+        assert [each.fault for each in told.broken[:1]] == ([] if fault is None else [fault])
+        if fault is None:
+            assert server.accepted(policy).path == server.chain[:1]
+        else:
+            server.refused(fault, policy)
+
+    def test_a_list_that_covers_it(self, server: Server) -> None:
+        self.agreed(server, self.policy(server, crls=self.lists(server)), None)
+
+    def test_a_list_that_it_is_on(self, server: Server) -> None:
+        lists = self.lists(server, server.certificate)
+        self.agreed(server, self.policy(server, crls=lists), Fault.CERTIFICATE_REVOKED)
+
+    @pytest.mark.parametrize("rule", ["refuse", "accept"])
+    def test_a_peer_that_leaves_its_issuer_out_gains_nothing(
+        self, server: Server, rule: str
+    ) -> None:
+        server.chain = server.chain[:1]
+        lists = self.lists(server, server.certificate, without_list=rule)
+        self.agreed(server, self.policy(server, crls=lists), Fault.CERTIFICATE_REVOKED)
+        lists = self.lists(server, without_list=rule)
+        fault = Fault.REVOCATION_UNKNOWN if rule == "refuse" else None
+        self.agreed(server, self.policy(server, crls=lists), fault)
+
+    def test_an_issuer_that_did_not_issue_it_is_none(self, server: Server) -> None:
+        impostor = Pki(server.issuer.certificate.subject.rfc4514_string().removeprefix("CN="))
+        server.chain = (server.chain[0], *der_of(impostor.certificate))
+        lists = RevocationLists.from_bytes(impostor.crl().public_bytes(Encoding.DER))
+        self.agreed(server, self.policy(server, crls=lists), Fault.REVOCATION_UNKNOWN)
+
+    def test_one_that_signed_itself_is_looked_up_as_well(self, server: Server) -> None:
+        server.certificate, *_ = self_signed()
+        lists = self.lists(server)
+        server.chain = der_of(server.certificate)
+        self.agreed(server, self.policy(server), None)
+        self.agreed(server, self.policy(server, crls=lists), Fault.REVOCATION_UNKNOWN)
+
+    def test_a_staple(self, server: Server) -> None:
+        good = server.issuer.ocsp_response(server.certificate)
+        revoked = server.issuer.ocsp_response(server.certificate, "revoked")
+        assert server.accepted(
+            self.policy(server, stapled_ocsp="require"), ocsp_response=good
+        ).verified
+        server.refused(Fault.CERTIFICATE_REVOKED, self.policy(server), ocsp_response=revoked)
+
+    def test_dates_and_names_are_excused(self, now: datetime) -> None:
+        server = Server(Pki(), now, Leaf(("other.example",), not_after=now - DAY / 2))
+        self.agreed(server, self.policy(server, crls=self.lists(server)), None)
 
 
 def test_evidence_that_is_large_is_not_kept(server: Server) -> None:

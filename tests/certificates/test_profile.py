@@ -51,7 +51,7 @@ def check(
     trust = TrustStore.from_certificates(path[-1:])
     if vetted:
         trust = _vetted(path[-1])
-    issuers = [profile.authority(each, *der_of(each)) for each in path[1:]]
+    issuers = [profile.authority(each, *der_of(each), trust) for each in path[1:]]
     profile.check_server_names(path, *der_of(path[0]), name, trust, policy)
     profile.check_issuers(path, issuers, trust, policy)
 
@@ -106,23 +106,26 @@ class TestAuthorities:
         path = [middle.issue(Leaf(), P256), middle.certificate, root.certificate]
         refused(Fault.BAD_CERTIFICATE, path, vetted=True)
 
-    def test_what_is_known_of_an_authority_is_kept(self, pki: Pki) -> None:
+    def test_what_is_known_of_an_authority_is_kept_by_the_store_it_led_to(self, pki: Pki) -> None:
         (der,) = der_of(pki.certificate)
-        known = profile.authority(pki.certificate, der)
-        assert profile.authority(pki.certificate, bytes(bytearray(der))) is known
-        assert known.cost == known.form == ""
+        known = profile.authority(pki.certificate, der, pki.trust)
+        assert profile.known_authority(der, pki.trust) is None
+        profile.keep_authorities([known], pki.trust)
+        assert profile.authority(pki.certificate, bytes(bytearray(der)), pki.trust) is known
+        assert profile.known_authority(der, Pki().trust) is None
+        assert known.form == ""
         assert known.not_after == pki.certificate.not_valid_after_utc
 
     def test_what_is_padded_is_not_kept(self, pki: Pki) -> None:
         padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(2**14))
         large = pki.intermediate(extensions=[padding]).certificate
         (der,) = der_of(large)
-        assert profile.authority(large, der) is not profile.authority(large, der)
+        profile.keep_authorities([profile.authority(large, der, pki.trust)], pki.trust)
+        assert profile.known_authority(der, pki.trust) is None
 
     def test_a_slow_key_is_noticed(self, pki: Pki) -> None:
         slow = rsa.RSAPublicNumbers(65537, (1 << 9000) | 1).public_key()
-        certificate = pki.issue(Leaf(), slow)
-        assert "9001 bits" in profile.authority(certificate, *der_of(certificate)).cost
+        assert "9001 bits" in profile.cost_of(pki.issue(Leaf(), slow))
 
 
 def check_leaf(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from handclasp.certificates.remembered import CAPACITY, RememberedChains
+from handclasp.certificates.remembered import CAPACITY, MOST_BYTES, RememberedChains
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)
 TO = datetime(2026, 2, 1, tzinfo=UTC)
@@ -39,6 +39,18 @@ def test_is_bounded() -> None:
     for number in range(2 * CAPACITY):
         memory.remember(number, number, FROM, TO)
     assert len(memory) == CAPACITY == 256
+
+
+def test_is_bounded_in_bytes() -> None:
+    memory: RememberedChains[int] = RememberedChains()
+    for number in range(CAPACITY):
+        memory.remember(number, number, FROM, TO, size=MOST_BYTES // 4)
+        memory.remember(number, number, FROM, TO, size=MOST_BYTES // 4)
+    assert [memory.recall(number, FROM) for number in range(CAPACITY)][-5:] == [
+        None,
+        *range(CAPACITY - 4, CAPACITY),
+    ]
+    assert len(memory) == 4
 
 
 def test_the_newest_entry_for_a_key_counts() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import struct
+import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run
@@ -16,6 +20,7 @@ from tests.required import need_tool
 
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp.trace.events import TransportSeen, WireSeen
 from handclasp.trace.pcapng import capture_header, connection_blocks, keylog_lines
 
 
@@ -282,19 +287,99 @@ def test_without_tshark(run: Run, capture: Path, monkeypatch: pytest.MonkeyPatch
     assert "apt install tshark" in sentence(run, 1, str(capture))
 
 
-def test_a_capture_with_a_gap(run: Run, good: Recorder, tmp_path: Path) -> None:
+def with_a_gap(capture: bytes) -> bytes:
     """A packet is taken out, as where a capture could not keep up."""
-    need_tool("tshark")
-    capture, kept, at, packets = good.to_pcapng(), b"", 0, 0
+    kept, at, packets = b"", 0, 0
     while at < len(capture):
         kind, length = struct.unpack("<II", capture[at : at + 8])
         packets += kind == 6
         if not (kind == 6 and packets == 6):  # The first of the server's answer.
             kept += capture[at : at + length]
         at += length
+    return kept
+
+
+def test_a_capture_with_a_gap(run: Run, good: Recorder, tmp_path: Path) -> None:
+    need_tool("tshark")
     path = tmp_path / "gap.pcapng"
-    path.write_bytes(kept)
+    path.write_bytes(with_a_gap(good.to_pcapng()))
     assert "missing in the capture" in sentence(run, 1, str(path))
+
+
+def of_port(trace: Recorder, port: int) -> bytes:
+    """The blocks of a connection, from another port of the client."""
+    events = [
+        replace(event, local_port=port) if isinstance(event, TransportSeen) else event
+        for event in trace.events
+    ]
+    return connection_blocks(events, trace.began_at_ns)
+
+
+def test_a_stream_that_is_bad_does_not_end_the_search(
+    run: Run, good: Recorder, bad: Recorder, tmp_path: Path
+) -> None:
+    need_tool("tshark")
+    path = tmp_path / "several.pcapng"
+    blocks = [with_a_gap(of_port(good, port)) for port in range(20001, 20053)]
+    path.write_bytes(capture_header() + b"".join(blocks))
+    told = sentence(run, 1, str(path))
+    assert "None of its 52 TCP connections begins with a ClientHello" in told
+    assert "missing in the capture" in told
+    path.write_bytes(path.read_bytes() + of_port(bad, 20053))
+    result = run("explain", str(path))
+    assert result.exit_code == 0
+    assert "It failed, seen from the client" in result.stdout
+    assert "Connection 52 of 53" in result.stderr
+    listed = json.loads(run("explain", str(path), "--list", "--json").stdout)
+    assert [row["tls"] for row in listed] == [False] * 52 + [True]
+
+
+@pytest.mark.parametrize("words", [b"[5 bytes missing in capture file]", b"[9 bytes missing in c"])
+def test_no_words_of_a_peer_end_the_explanation(
+    run: Run, good: Recorder, tmp_path: Path, words: bytes
+) -> None:
+    """What tshark would write into a conversation, said by the peer before TLS begins."""
+    need_tool("tshark")
+    trace = Recorder(record_wire=True)
+    trace.began_at_ns = good.began_at_ns
+    first = next(at for at, event in enumerate(good.events) if isinstance(event, WireSeen))
+    for direction in ("received", "sent"):
+        said = WireSeen(good.events[first].at_ns, direction, words)
+        trace.events = [*good.events[:first], said, *good.events[first:]]
+        path = tmp_path / "words.pcapng"
+        path.write_bytes(trace.to_pcapng())
+        result = run("explain", str(path))
+        assert result.exit_code == 0, result.stderr
+        assert "Complete in" in result.stdout
+
+
+def test_tshark_dissects_nothing_but_the_way_to_tcp(
+    run: Run, capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, disabled = subprocess.run, list[set[str]]()
+
+    def noted(command: list[str], **options: Any) -> Any:
+        place = Path(options["env"]["WIRESHARK_CONFIG_DIR"])
+        if "-r" in command:
+            disabled.append(set((place / "disabled_protos").read_text().split()))
+        return really(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    assert run("explain", str(capture)).exit_code == 0
+    assert disabled
+    for names in disabled:
+        assert len(names) > 1000
+        assert names >= {"tls", "http", "http2", "dns", "smb", "data"}
+        assert not {"frame", "eth", "ip", "ipv6", "tcp"} & names
+    monkeypatch.undo()
+    # And tshark goes by them.
+    settings = capture.parent / "settings"
+    settings.mkdir()
+    (settings / "disabled_protos").write_text("\n".join(disabled[0]) + "\n")
+    command = ["tshark", "-r", str(capture), "-T", "fields", "-e", "frame.protocols"]
+    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": str(settings)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"eth:ethertype:ip:tcp", "eth:ethertype:ip:tcp:data"}
 
 
 def test_nothing_of_others_reaches_the_terminal(run: Run, tmp_path: Path) -> None:

@@ -343,3 +343,21 @@ def test_arguments_that_do_not_fit_together(run: Run, pair: tuple[str, str], ca:
 def test_a_trace_directory_that_cannot_be(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "--trace" in one_sentence(run, "--trace", str(tmp_path / "file" / "below"))
+
+
+def test_a_key_that_everybody_can_read(tmp_path: Path, pair: tuple[str, str]) -> None:
+    arguments = ("serve", "--echo", "--port", "0", "--cert", pair[0], "--key", pair[1])
+    for mode, is_told in ((0o644, True), (0o600, False)):
+        Path(pair[1]).chmod(mode)
+        popen = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+        )
+        assert popen.stdout is not None
+        popen.stdout.readline()
+        popen.terminate()
+        _, errors = popen.communicate(timeout=30)
+        assert errors.count("can be read by every user") == is_told

@@ -130,6 +130,20 @@ def test_a_file_that_holds_something_else_is_left_alone(run: Run, ca: str, tmp_p
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_file_that_others_could_have_written(
+    run: Run, echo: Process, ca: str, sessions: str
+) -> None:
+    """It would say which server is which."""
+    shown_by(run, echo, ca, "--session", sessions)
+    os.chmod(sessions, 0o660)
+    sentence = one_sentence(run, "connect", f"localhost:{echo.port}", "--session", sessions)
+    assert "no file of sessions" in sentence
+    assert "chmod 600" in sentence
+    os.chmod(sessions, 0o600)
+    assert shown_by(run, echo, ca, "--session", sessions)["resumed"]
+
+
 def test_sessions_with_nowhere_to_go(run: Run, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing" / "sessions.json")
     sentence = one_sentence(run, "connect", "localhost:1", "--session", missing)

@@ -363,9 +363,11 @@ def test_another_callback_in_the_place_of_one_that_is_gone(pki: Pki) -> None:
 
 
 def test_the_same_callback_is_known_again(pki: Pki) -> None:
+    mine = pki.client("somebody")
+
     class Wallet:
         def choose(self, _: object) -> object:
-            return pki.client("somebody")
+            return mine
 
     class Unhashable(Wallet):
         __hash__ = None  # type: ignore[assignment]

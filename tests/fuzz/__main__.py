@@ -6,6 +6,8 @@ now, and grows in `.fuzz/corpus/NAME`, so that the next run goes on where this o
 finding is kept in `.fuzz/findings`, told at the end, and makes the status 1; to see it again:
 
     python -m tests.fuzz --again .fuzz/findings/NAME-crash-...
+
+With `--cost` it is led by cost instead: see `costs`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.fuzz import costs
+from tests.fuzz.spending import spendings
 from tests.fuzz.targets import TARGETS
 
 FOLDER = Path(".fuzz")
@@ -31,9 +35,17 @@ _EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--target", action="append", choices=TARGETS, help="only these")
+    parser.add_argument("--target", action="append", help="only these")
     parser.add_argument("--again", type=Path, help="run the target on this one input")
+    parser.add_argument("--cost", action="store_true", help="look for what costs most")
     options = parser.parse_args()
+    known = spendings() if options.cost else TARGETS
+    if not set(options.target or ()) <= set(known):
+        parser.error(f"--target: one of {', '.join(known)}")
+    if options.cost:
+        if options.again is not None:
+            return costs.again(options.again)
+        return costs.fuzz_costs(options.target or list(known), options.seconds)
     if options.again is not None:
         name = options.again.name.partition("-")[0]
         TARGETS[name].run(options.again.read_bytes())

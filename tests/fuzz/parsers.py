@@ -192,8 +192,8 @@ def ticket(data: bytes) -> None:
     """Tickets of any form, and such as hold any state under the right key."""
     keys = _TICKET_KEYS.keys()
     open_ticket(data, keys)
-    header = _TICKET_HEADER + keys[0].key_id + bytes(12)
-    sealed: bytes = keys[0].aead.encrypt(bytes(12), data, header)
+    header = _TICKET_HEADER + keys[0].key_id + bytes(32)
+    sealed = keys[0].aead.encrypt(bytes(32), data, header)
     state = open_ticket(header + sealed, keys)
     if state is None:
         return
@@ -208,7 +208,7 @@ def ticket_seeds() -> Iterable[bytes]:
     for state in recorded().states:
         whole = seal_ticket(state, keys, bytes)
         assert whole is not None
-        yield keys[0].aead.decrypt(whole[9:21], whole[21:], whole[:21])
+        yield keys[0].aead.decrypt(whole[9:41], whole[41:], whole[:41])
 
 
 def session(data: bytes) -> None:

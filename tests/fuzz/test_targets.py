@@ -15,6 +15,7 @@ from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
 from handclasp.capture import observe
+from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.cli import tshark
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
@@ -192,9 +193,11 @@ def test_an_observer_that_misses_a_message_is_a_finding(monkeypatch: pytest.Monk
 
 
 def test_a_third_end_that_was_printed_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = b"\1" + tshark_says(b"peer: 1\n    timestamp", b"peer: 7\n    timestamp")
+    said = b"\1" + tshark_says(b"|443|49152|0x", b"|444|49152|0x")
     TARGETS["printed"].run(said)
-    monkeypatch.setattr(tshark, "_number", lambda digits, most=0: int(digits))
+    said_by_nobody = Stream(0, (Address("::", 1), Address("::", 2)), (Piece(0, 7, b"x"),))
+    monkeypatch.setattr(tshark, "put_together", lambda *arguments: said_by_nobody)
+    said = b"\1" + tshark_says(b"", b"")
     with pytest.raises(AssertionError, match="said by nobody"):
         TARGETS["printed"].run(said)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from tests.flows.pair import Pair, split_records
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.security.test_forks import told_by_child
 
 from handclasp import (
     CertificatePolicy,
@@ -22,6 +26,7 @@ from handclasp import (
     Session,
     SessionStore,
 )
+from handclasp.handshake.resumable import _NUMBERS
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello, read_message
 
@@ -63,6 +68,7 @@ BOUND: dict[str, Any] = {
     "other credentials": lambda pki: {"credentials": pki.client("somebody else")},
     "raw keys": lambda pki: {"raw_public_keys": [raw_key(pki)]},
     "pre-shared keys": lambda _: {"psks": [KEY]},
+    "another key of the same name": lambda _: {"psks": [PreSharedKey(KEY.identity, b"k" * 32)]},
     "older servers": lambda _: {"require_extended_master_secret": False},
     "verify": lambda _: {"trust": None, "verify": lambda _: None},
     "confirm_peer": lambda _: {"confirm_peer": lambda _: True},
@@ -103,6 +109,99 @@ def test_what_it_is_not_bound_to(pki: Pki, change: dict[str, Any]) -> None:
     assert key_of(pki, **change) == key_of(pki)
 
 
+# Callbacks
+
+
+class Judge:
+    """Judges by what it is, whatever it is equal to."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Judge)
+
+    def __hash__(self) -> int:
+        return 1
+
+    def confirm(self, _: object) -> bool:
+        return True
+
+    def __call__(self, _: object) -> bool:
+        return True
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self, _: object) -> bool:
+        return True
+
+
+def confirming(pki: Pki, callback: Any) -> str:
+    key = key_of(pki, confirm_peer=callback)
+    gc.collect()
+    return key
+
+
+def test_a_bound_method_is_the_same_as_long_as_what_it_is_bound_to(pki: Pki) -> None:
+    judge = Judge()
+    assert confirming(pki, judge.confirm) == confirming(pki, judge.confirm)
+    assert confirming(pki, judge.confirm) != confirming(pki, judge.__call__)
+    assert confirming(pki, Judge().confirm) != confirming(pki, Judge().confirm)
+
+
+def test_what_is_equal_is_not_the_same(pki: Pki) -> None:
+    first, second = Judge(), Judge()
+    assert first == second
+    assert confirming(pki, first) == confirming(pki, first)
+    assert confirming(pki, first) != confirming(pki, second)
+    assert confirming(pki, first.confirm) != confirming(pki, second.confirm)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: lambda _: True, Judge, lambda: partial(Judge.confirm, None), lambda: Judge().confirm],
+    ids=["lambda", "object", "partial", "method"],
+)
+def test_what_is_made_again_is_another(pki: Pki, make: Any) -> None:
+    """Even in the very place of one that is gone."""
+    keys = [confirming(pki, make()) for _ in range(20)]
+    assert len(set(keys)) == 20
+
+
+def test_what_is_kept_is_the_same(pki: Pki) -> None:
+    for callback in (lambda _: True, Judge(), partial(Judge.confirm, None)):
+        assert confirming(pki, callback) == confirming(pki, callback)
+
+
+def test_what_cannot_be_known_again_is_another_each_time(pki: Pki) -> None:
+    slotted = Slotted()
+    assert confirming(pki, slotted) != confirming(pki, slotted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_in_a_forked_child_it_is_another(pki: Pki) -> None:
+    """What children call their first callback is not what their siblings do."""
+
+    def confirm(_: object) -> bool:
+        return True
+
+    def key() -> bytes:
+        return confirming(pki, confirm).encode()
+
+    keys = [key(), told_by_child(key), told_by_child(key)]
+    assert len(set(keys)) == 3
+    assert key() == keys[0]
+    # What is not bound to a process is known in all of them.
+    assert told_by_child(lambda: key_of(pki).encode()) == key_of(pki).encode()
+
+
+def test_numbers_of_callbacks_that_are_gone_are_not_kept(pki: Pki) -> None:
+    before = len(_NUMBERS)
+    for _ in range(50):
+        confirming(pki, lambda _: True)
+    assert len(_NUMBERS) <= before + 1
+
+
 # What is offered
 
 
@@ -136,7 +235,7 @@ OTHER_SUITE = {
 
 
 @versions
-@pytest.mark.parametrize("why", ["policy", "time", "version", "suite"])
+@pytest.mark.parametrize("why", ["policy", "time", "version", "suite", "scheme"])
 def test_it_is_not_offered_where_it_would_not_be_allowed(pki: Pki, version: str, why: str) -> None:
     other = "TLSv1.2" if version == "TLSv1.3" else "TLSv1.3"
     later = datetime.now(UTC) + timedelta(days=8)
@@ -145,6 +244,7 @@ def test_it_is_not_offered_where_it_would_not_be_allowed(pki: Pki, version: str,
         "time": {"clock": lambda: later},
         "version": {"versions": [other]},
         "suite": {"cipher_suites": [OTHER_SUITE[version]]},
+        "scheme": {"signature_schemes": ["ed25519", "rsa_pss_rsae_sha256"]},
     }
     world = World(pki, version)
     assert not world.offers(**changes[why])

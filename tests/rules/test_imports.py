@@ -17,8 +17,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
+    "private_files": (),
     "values": (),
-    "wire": ("wire", "errors", "faults", "values"),
+    "process": (),
+    "trusted_files": (),
+    "kept": ("process",),
+    "wire": ("wire", "errors", "faults", "values", "kept"),
     "crypto": ("crypto", "wire.iana", "errors", "values"),
     "keys": ("keys", "crypto", "wire", "values"),
     "record": (
@@ -39,6 +43,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "private_files",
+        "process",
+        "trusted_files",
+        "kept",
     ),
     "handshake": (
         "handshake",
@@ -55,8 +63,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.hooks",
         "alerts",
         "values",
+        "process",
+        "kept",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts"),
+    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files", "process"),
     "capture": (
         "capture",
         "trace",
@@ -70,7 +80,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
     ),
     "events": ("handshake.questions", "info"),
-    "sessions": ("sessions", "crypto", "wire.reader", "wire.writer", "errors", "faults", "values"),
+    "sessions": (
+        "sessions",
+        "crypto",
+        "wire.reader",
+        "wire.writer",
+        "errors",
+        "faults",
+        "values",
+        "process",
+        "trusted_files",
+    ),
     "config": (
         "wire.compression",
         "certificates",
@@ -96,6 +116,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "record",
         "trace.hooks",
         "wire.iana",
+        "wire.recurring",
         "alerts",
     ),
 }
@@ -110,6 +131,7 @@ PUBLIC_MODULES = (
     "certificates.authority",
     "certificates.dane",
     "certificates.describe",
+    "certificates.key_files",
     "certificates.policy",
     "certificates.revocation",
     "certificates.rules",
@@ -118,7 +140,9 @@ PUBLIC_MODULES = (
     "alerts",
     "capture.observe",
     "capture.secrets",
+    "capture.segments",
     "capture.stream",
+    "private_files",
     "trace.diagnosis",
     "trace.diff",
     "trace.events",
@@ -149,11 +173,13 @@ NEVER_BELOW_ADAPTERS = {
 }
 
 # A recorder stamps what it notes, and files of credentials are looked at now and then, each by a
-# clock that can be given; on Windows only `ssl` can read the system's store of authorities.
+# clock that can be given; on Windows only `ssl` can read the system's store of authorities. Loading
+# a key is before any connection, and what is wrong with its file is for people to hear.
 EXCEPTIONS = {
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
     "certificates.watched": {"time"},
+    "certificates.key_files": {"logging"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},
@@ -180,6 +206,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.authority",
     "certificates.credentials",
     "certificates.watched",
+    "process",  # Names itself, and draws nothing for a connection.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

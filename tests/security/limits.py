@@ -10,7 +10,9 @@ from handclasp.adapters.asyncio import (
     DEFAULT_HELLO_TIMEOUT,
     DEFAULT_MAX_HANDSHAKES,
 )
+from handclasp.sessions.memory12 import DEFAULT_BYTES
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.sessions.store import DEFAULT_FILE_BYTES
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "Limits.records_per_key",
         _default("records_per_key"),
-        "records under one key before it is changed",
-        "flows/test_data.py::test_keys_change_before_their_limit",
+        "records under one key before it is changed, or a connection of TLS 1.2 ends; the AEAD's "
+        "own limit where that is smaller",
+        "adversarial/test_key_limits.py::test_the_smaller_of_both_holds",
     ),
     Limit(
         "handshake_timeout",
@@ -146,10 +149,28 @@ LIMITS: tuple[Limit, ...] = (
         "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
     ),
     Limit(
+        "SessionStore(max_bytes)",
+        f"{SessionStore()._max_bytes:,}; in a file {DEFAULT_FILE_BYTES:,}",
+        "bytes that these sessions take, with the certificates in them",
+        "sessions/test_store.py::test_so_many_bytes_and_no_more",
+    ),
+    Limit(
+        "fixed",
+        "a sixteenth of max_bytes; an eighth",
+        "the largest session that is kept; all those of one server",
+        "sessions/test_store.py::test_one_server_does_not_push_out_the_others",
+    ),
+    Limit(
         "session_memory",
         "1,024",
         "sessions of TLS 1.2 that a server remembers for clients without tickets",
         "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+    ),
+    Limit(
+        "session_memory_bytes",
+        f"{DEFAULT_BYTES:,}",
+        "bytes that these take, with the clients' certificates in them",
+        "sessions/test_memory12.py::test_so_many_bytes_and_no_more",
     ),
     Limit(
         "ReplayFilter(capacity)",

@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import ast
 import base64
+import copy
+import gc
 import hmac
+import importlib
+import inspect
 import logging
+import pickle
+import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
 from tests.fuzz import conversation
 from tests.fuzz.conversation import CHANCE, Setup, carry, setups
 
-from handclasp import ClientConnection, Fault, ProtocolError, Recorder, ServerConnection, TLSError
+import handclasp
+from handclasp import (
+    ClientConnection,
+    Fault,
+    PreSharedKey,
+    ProtocolError,
+    Recorder,
+    ServerConnection,
+    TLSError,
+)
+from handclasp.capture.secrets import KeyLog
+from handclasp.certificates.authority import IssuedCertificate
 from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.handshake.psk13 import EXTERNAL, Psk
+from handclasp.redis.shared_keys import SharedKey
+from handclasp.sessions.ticket_keys import TicketKey
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "handclasp"
@@ -165,6 +188,195 @@ def test_the_search_would_find_one(made: list[Secret]) -> None:
     meet(setups()[0], trace)
     text = trace.to_json()
     assert any(secret.hex() in text for secret in made)
+
+
+# Holding: which values have a secret inside, found by looking at every class and every object
+
+NAMES = re.compile(r"secret|key|psk|password|private|master|exporter", re.IGNORECASE)
+"""What a field with a secret in it is called."""
+
+NO_SECRETS = {
+    "Answer._issuer_key_hash": "the hash of a public key (RFC 6960)",
+    "CtLog.public_key": "of a log, for all to know",
+    "SharedConfig.raw_public_keys": "public keys",
+    "ClientConfig.raw_public_keys": "the same",
+    "ServerConfig.raw_public_keys": "the same",
+    "ConnectionInfo.psk_identity": "goes over the wire in the clear",
+    "Session.psk_fingerprint": "a hash over a key of at least 128 random bits; names it only",
+    "TicketKey.key_id": "stands in front of each ticket",
+    "KeyShareEntry.key_exchange": "a public value",
+    "ClientKeyExchange.exchange_keys": "a public value, or a ciphertext",
+    "_Identity.spki": "a public key",
+    "Identity.key_pem": "made for a benchmark, and handed to other stacks as it is",
+}
+
+MATERIAL = bytes(range(100, 132))
+LOG = b"CLIENT_TRAFFIC_SECRET_0 " + b"00" * 32 + b" " + MATERIAL.hex().encode()
+
+
+def read_log() -> KeyLog:
+    log = KeyLog()
+    log.add(LOG)
+    return log
+
+
+TICKET_KEY = TicketKey(b"its name", MATERIAL, 0, 1)
+SUITE = CIPHER_SUITES["TLS_AES_128_GCM_SHA256"]
+HOLDERS: dict[str, Callable[[], Any]] = {
+    "TicketKey.key": lambda: TicketKey(b"its name", MATERIAL, 0, 1),
+    "PreSharedKey.key": lambda: PreSharedKey(b"a client", MATERIAL),
+    "IssuedCertificate.key_pem": lambda: IssuedCertificate(b"", MATERIAL),
+    "Psk.key": lambda: Psk(b"", 0, PreSharedKey(b"x", MATERIAL).key, SUITE, EXTERNAL),
+}
+"""Fields that say bytes and hold a secret, for each a value with `MATERIAL` in it."""
+
+INSIDE: dict[str, Callable[[], Any]] = {
+    **HOLDERS,
+    "SharedKey": lambda: SharedKey(TICKET_KEY, 0, 1, 1),
+    "KeyLog": read_log,
+    "DerivedKeyAead": lambda: TICKET_KEY.aead,
+    "imported": lambda: PreSharedKey.imported(b"a client", MATERIAL),
+}
+
+
+def classes() -> Iterator[type]:
+    """Every class of the package."""
+    for found in pkgutil.walk_packages(handclasp.__path__, "handclasp."):
+        if not found.name.endswith("__main__"):
+            module = importlib.import_module(found.name)
+            for _, kind in inspect.getmembers(module, inspect.isclass):
+                if kind.__module__ == found.name:
+                    yield kind
+
+
+def fields_of_bytes() -> set[str]:
+    """Those of all classes that are called like a secret, and say that they are plain bytes."""
+    return {
+        f"{kind.__name__}.{name}"
+        for kind in classes()
+        for name, annotation in inspect.get_annotations(kind).items()
+        if NAMES.search(name) and "bytes" in str(annotation)
+    }
+
+
+def test_every_field_that_may_hold_a_secret_is_known() -> None:
+    """A new one is a `Secret`, or makes itself one (`HOLDERS`), or is none (`NO_SECRETS`)."""
+    found = fields_of_bytes()
+    assert found >= set(HOLDERS)
+    assert found - set(HOLDERS) - set(NO_SECRETS) == set()
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_what_says_bytes_holds_a_secret(name: str) -> None:
+    holder = HOLDERS[name]()
+    assert type(getattr(holder, name.partition(".")[2])) is Secret
+
+
+def given_away(holder: Any) -> str:
+    """All that can be made of a value by printing, copying and pickling it."""
+    said = [repr(holder), str(holder), f"{holder}"]
+    for way in (asdict, copy.deepcopy, vars, *[_pickled(number) for number in range(6)]):
+        try:
+            made = way(holder)
+        except TypeError:
+            continue
+        said.append(repr(made))
+    return "\n".join(said)
+
+
+def _pickled(protocol: int) -> Callable[[Any], bytes]:
+    return lambda holder: pickle.dumps(holder, protocol)
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_it_is_given_away_by_no_means(name: str) -> None:
+    text = given_away(INSIDE[name]())
+    for spelling in (*spellings(MATERIAL), repr(MATERIAL), str(list(MATERIAL))):
+        assert spelling not in text
+
+
+NOT_LOOKED_INTO = (ModuleType, type, FunctionType, BuiltinFunctionType, CodeType)
+
+
+def reachable(*roots: object) -> dict[int, tuple[Any, Any]]:
+    """All objects below these, variables of handshakes included, each with what refers to it."""
+    seen: dict[int, tuple[Any, Any]] = {}
+    waiting: list[tuple[Any, Any]] = [(root, None) for root in roots]
+    while waiting:
+        found, parent = waiting.pop()
+        if id(found) not in seen and not isinstance(found, NOT_LOOKED_INTO):
+            seen[id(found)] = found, parent
+            waiting += [(each, found) for each in gc.get_referents(found)]
+    return seen
+
+
+def names_of(found: Any) -> Iterator[tuple[str, Any]]:
+    """The attributes of an object of ours."""
+    slots = [name for kind in type(found).__mro__ for name in getattr(kind, "__slots__", ())]
+    for name in {*slots, *getattr(found, "__dict__", {})}:
+        yield name, getattr(found, name, None)
+
+
+def plain_secrets(seen: dict[int, tuple[Any, Any]], made: list[Secret]) -> set[str]:
+    """Where a secret lies as plain bytes, or an attribute is called like one and is no `Secret`."""
+    secrets = {bytes(secret) for secret in made if len(secret) >= 16 and any(secret)}
+    told: set[str] = set()
+    for found, parent in seen.values():
+        if isinstance(found, bytes | bytearray) and type(found) is not Secret:
+            if bytes(found) in secrets:
+                told.add(f"{len(found)} bytes in {type(parent).__name__}")
+        elif type(found).__module__.startswith("handclasp"):
+            for name, value in names_of(found):
+                if type(value) is bytes and value and NAMES.search(name):
+                    told.add(f"{type(found).__name__}.{name}")
+    return told - set(NO_SECRETS)
+
+
+@pytest.mark.parametrize("setup", setups(), ids=lambda setup: setup.name)
+def test_nothing_reachable_holds_a_secret_as_plain_bytes(made: list[Secret], setup: Setup) -> None:
+    """At every pause of both handshakes, and when they are complete."""
+    CHANCE.start()
+    client = ClientConnection(setup.client, server_name=setup.server_name)
+    server = ServerConnection(setup.server)
+    conversation._send_early(client, setup)
+    moved, kinds = True, dict[str, Any]()
+    while moved:
+        moved = False
+        for sender, receiver in ((client, server), (server, client)):
+            seen = reachable(client, server)
+            assert plain_secrets(seen, made) == set()
+            kinds |= {
+                type(found).__name__: found
+                for found, _ in seen.values()
+                if type(found).__module__.startswith("handclasp")
+            }
+            if data := bytes(sender.data_to_send()):
+                receiver.receive_data(data)
+                moved = True
+    assert client.established
+    assert server.established
+    assert len(kinds) > 25
+    for found in kinds.values():
+        text = given_away_by_pickling(found)
+        for secret in made:
+            if len(secret) >= 16 and any(secret):
+                assert bytes(secret) not in text
+
+
+def given_away_by_pickling(found: object) -> bytes:
+    try:
+        return pickle.dumps(found)
+    except Exception:  # What cannot be pickled says so in many ways.
+        return b""
+
+
+def test_the_walk_would_find_one(made: list[Secret]) -> None:
+    class Careless:
+        def __init__(self) -> None:
+            self.note = bytes(Secret(MATERIAL))
+
+    (told,) = plain_secrets(reachable(Careless()), made)
+    assert told.startswith("32 bytes in ")
 
 
 # Going

@@ -66,6 +66,13 @@ _SERVICE = "Denial of service"
 _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
+_FILES = "Files, and the tools around the library"
+
+_ENDLESS = (
+    Edit("wire/iana.py", "dict.fromkeys(numbers)", "numbers"),
+    Edit("wire/iana.py", "if not room:", "if False:"),
+)
+"""Lists as long as the peer likes, and each value in them as often."""
 
 THREATS: tuple[Threat, ...] = (
     Threat(
@@ -494,9 +501,60 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _RECORDS,
         "Keys used for too long, or after KeyUpdate",
-        "A key is changed before it has protected what its AEAD bears, the peer is asked to do the "
-        "same, and the old key is gone at once.",
+        "A key is changed before it has protected what its AEAD bears, whatever a setting allows; "
+        "the peer is asked to do the same, and the old key is gone at once. Where a key cannot be "
+        "changed (TLS 1.2, early data) nothing more is sent. A key that seals tickets seals none "
+        "itself: each has one derived for it.",
         (
+            without(
+                "adversarial/test_key_limits.py::test_the_smaller_of_both_holds",
+                "record/layer.py",
+                "return limit if own is None else min(own, limit)",
+                "return own or limit",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_no_suite_allows_more_than_its_cipher_bears",
+                "crypto/suites.py",
+                "record_limit=2**48 if is_chacha else 2**24,",
+                "record_limit=2**63,",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_a_connection_of_tls12_ends_with_its_keys",
+                "connection.py",
+                "if records.is_tls12:",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_early_data_do_not_wear_their_key_out",
+                "connection.py",
+                "return max(0, min(self._early_limit - self._early_size, room))",
+                "return self._early_limit - self._early_size",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_tickets_do_not_wear_a_key_out",
+                "record/layer.py",
+                "        self._check_key_lasts(len(data))\n",
+                "",
+            ),
+            without(
+                "adversarial/test_key_limits.py"
+                "::test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out",
+                "record/layer.py",
+                "        self._check_key_lasts(len(alert))\n",
+                "",
+            ),
+            without(
+                "adversarial/test_key_limits.py"
+                "::test_refused_early_data_are_so_many_guesses_and_no_more",
+                "record/layer.py",
+                "max(HEADER_SIZE, budget >> 20)",
+                "HEADER_SIZE",
+            ),
+            without(
+                "crypto/test_derived_key_aead.py::test_each_nonce_and_each_use_has_its_own_key",
+                "crypto/derived_key_aead.py",
+                "expand_label(self._label, nonce, KEY_SIZE)",
+                'expand_label(self._label, b"", KEY_SIZE)',
+            ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
                 "handshake/post13.py",
@@ -510,7 +568,11 @@ THREATS: tuple[Threat, ...] = (
                 "if True:",
             ),
         ),
-        ("flows/test_data.py::test_the_peer_is_asked_for_new_keys",),
+        (
+            "flows/test_data.py::test_the_peer_is_asked_for_new_keys",
+            "adversarial/test_key_limits.py::test_keys_change_before_what_the_cipher_bears",
+            "adversarial/test_key_limits.py::test_the_other_side_may_go_on",
+        ),
     ),
     Threat(
         _EXCHANGE,
@@ -649,8 +711,13 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "Forged tickets, ticket keys that are known or old (CVE-2020-13777)",
         "Tickets are sealed under random keys that change by themselves, and end after seven days "
-        "at the latest. What cannot be opened is no ticket, and no error.",
+        "at the latest. What cannot be opened is no ticket, and no error. A key of zeros raises.",
         (
+            without(
+                "sessions/test_ticket_keys.py::test_no_key_of_zeros",
+                "sessions/ticket_keys.py",
+                "if not any(self.key):",
+            ),
             without(
                 "sessions/test_tickets.py::test_any_changed_bit_is_noticed",
                 "sessions/tickets.py",
@@ -674,8 +741,9 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _RESUMPTION,
         "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
-        "A ticket is bound to name, ALPN, client authentication, trust and context of its config. "
-        "A client's certificates are judged anew each time.",
+        "A ticket is bound to name, ALPN, client authentication, trust and context of its config, "
+        "and lets nobody in where pre-shared keys are the only way. A client's certificates are "
+        "judged anew each time.",
         (
             without(
                 "flows/test_resumption.py::test_other_circumstances",
@@ -687,6 +755,12 @@ THREATS: tuple[Threat, ...] = (
                 "connection.py",
                 "return _answer_or(None, lambda: verify(asked), VerifiedPeer)",
                 "return accept_unverified(asked.chain)",
+            ),
+            without(
+                "adversarial/test_foreign_sessions.py::test_a_ticket_is_no_way_around_a_key",
+                "config.py",
+                'b"psks only"',
+                'b""',
             ),
         ),
         (
@@ -717,13 +791,38 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "Early data, replayed or confused with other data",
         "Off, and apart from other data by calls and events of their own. Each ticket once, within "
-        "seconds of its age, up to a size; not after a retry, nor for another protocol or suite.",
+        "seconds of its age, up to a size; not after a retry, nor for another protocol or suite. "
+        "The memory belongs to the ticket keys, whichever configs share them; for keys that others "
+        "may have, a memory of one process raises.",
         (
+            without(
+                "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
+                "config.py",
+                "        memory = keys.replay_filter\n",
+                "        memory = ReplayFilter(remembers_from=0.0)\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_two_filters_that_do_not_know_of_each_other",
+                "handshake/recognition13.py",
+                "if is_first and memory is not None:",
+            ),
+            without(
+                "adversarial/test_replays.py"
+                "::test_keys_from_elsewhere_need_a_guard_that_is_as_wide",
+                "config.py",
+                "if memory is None and (guard is None or isinstance(guard, ReplayFilter)):",
+            ),
+            without(
+                "adversarial/test_replays.py::test_forked_processes_take_none",
+                "sessions/replay.py",
+                " or this_process() != self._process",
+                "",
+            ),
             without(
                 "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
                 "handshake/recognition13.py",
-                "return await hs.ask(CheckReplay(known.replay_token, state.created_at / 1000))",
-                "return True",
+                "await hs.ask(CheckReplay(token, created_at))",
+                "True",
             ),
             without(
                 "adversarial/test_resumption.py::test_too_much_early_data",
@@ -742,6 +841,70 @@ THREATS: tuple[Threat, ...] = (
             "sessions/test_replay.py::test_each_flight_counts_once",
             "adversarial/test_early_data.py::test_early_data_without_end",
         ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A recorded first flight that makes the application act upon a client that is not there",
+        "confirm_peer is asked after Finished, which no recording can make. Early data of a client "
+        "that it has to confirm are refused, or by a setting asked about first, as replayable. "
+        "What is asked before, about certificates and keys, says that nothing is proved yet.",
+        (
+            without(
+                "adversarial/test_replays.py"
+                "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
+                "handshake/recognition13.py",
+                "        client = await verify_client_again(hs, state.client_chain)\n",
+                "        client = await verify_client_again(hs, state.client_chain)\n"
+                "        await hs.ask(ConfirmPeer(client, False, None))\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_it_is_asked_after_the_clients_finished",
+                "handshake/server12.py",
+                "    hs.transcript.forget_messages()\n",
+                "    await confirm_peer(hs, config, verified, peer_is_server=False, "
+                "server_name=None)\n"
+                "    hs.transcript.forget_messages()\n",
+            ),
+            without(
+                "adversarial/test_replays.py::test_what_it_says_counts_after_finished",
+                "handshake/server13.py",
+                "    await confirm_peer(hs, config, verified, peer_is_server=False, "
+                "server_name=None)\n",
+                "",
+            ),
+            without(
+                "adversarial/test_replays.py"
+                "::test_early_data_of_a_client_that_is_to_be_confirmed_are_refused",
+                "handshake/recognition13.py",
+                "        or (confirms and not config.confirm_early_data)\n",
+                "",
+            ),
+            without(
+                "adversarial/test_replays.py::test_there_a_no_refuses_the_data_and_not_the_client",
+                "handshake/recognition13.py",
+                "if is_first and confirms and client is not None:",
+            ),
+        ),
+        (
+            "adversarial/test_replays.py"
+            "::test_by_name_it_is_asked_before_early_data_and_told_what_is_not_known",
+            "adversarial/test_replays.py::test_what_is_asked_before_the_proof",
+            "adversarial/test_resumption12.py::test_somebody_who_overheard_the_name",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "Early data for a server that the client would refuse by now",
+        "The certificates of before are judged again before anything is sent. Callbacks that have "
+        "no say before that raise when the config is built, unless a setting allows it by name.",
+        (
+            without(
+                "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
+                "config.py",
+                "if config.early_data and asked and not config.early_data_before_callbacks:",
+            ),
+        ),
+        ("flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",),
     ),
     Threat(
         _IDENTITY,
@@ -846,6 +1009,52 @@ THREATS: tuple[Threat, ...] = (
                 "handshake/key_transport12.py",
                 "if not usage.key_encipherment:",
             ),
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A setting that is skipped on one path",
+        "Every setting of a policy on every path (authorities, TLSA records, raw keys, "
+        "verification off, callbacks, resumption, both ends) is honoured, refused with the config, "
+        "or said not to apply, with the RFC's reason.",
+        (
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "certificates/judgement.py",
+                "            _check_named_leaf(evidence,",
+                "            _ = (evidence,",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "handshake/peer.py",
+                "if not peer.may_sign:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_client",
+                "config.py",
+                "if not config.accepts_certificates:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_a_server",
+                "config.py",
+                "if policy.ct_logs:",
+            ),
+            without(
+                "flows/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
+                "handshake/offer.py",
+                "timestamps=bool(config.policy.ct_logs),",
+                "",
+            ),
+            without(
+                "certificates/test_judgement.py::TestTheRecordOfTheLeaf::test_a_peer_that_leaves_its_issuer_out_gains_nothing",
+                "certificates/crl.py",
+                "if issuer is None and not one.revocation_of(certificate):",
+                "if issuer is None:",
+            ),
+        ),
+        (
+            "flows/test_policy_paths.py::test_every_field_of_a_policy_has_a_case",
+            "flows/test_policy_paths.py::test_a_session_from_before_the_policy_is_not_offered",
         ),
     ),
     Threat(
@@ -1084,6 +1293,77 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
+        "Lists times lists: work that grows with the square of what was sent",
+        "What a peer offers is read into lists in which each value stands once, no longer than "
+        "what is known here and some more; what people are told of it is as short. A server name "
+        "has at most 255 bytes. For every message, list, role and version, and for what is told "
+        "of each, twice as many entries cost twice as much, counted in lines of Python and in "
+        "comparisons of the peer's values.",
+        (
+            Proof("adversarial/test_doubling.py::test_all_lists_of_a_hello_together", _ENDLESS),
+            Proof(
+                "adversarial/test_doubling.py::test_an_honest_client_does_not_wait_for_such_hellos",
+                _ENDLESS,
+            ),
+            without(
+                "adversarial/test_doubling.py::test_what_is_told_of_each_list",
+                "trace/diff.py",
+                "frozenset(ours), frozenset(theirs)",
+                "ours, theirs",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/page/steps.py",
+                "frozenset(decision.acceptable)",
+                "decision.acceptable",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/redact.py",
+                "if len(self._texts) >= _MOST_REASONS:",
+            ),
+            without(
+                "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
+                "trace/unfold.py",
+                "yield from names.items()",
+                "yield from [(w, [e.name for e in event.refused if e.why == w]) for w in names]",
+            ),
+            without(
+                "handshake/test_offered.py::"
+                "test_of_what_has_no_name_the_first_are_kept_and_of_what_has_one_all",
+                "wire/iana.py",
+                "if not room:",
+            ),
+            without(
+                "handshake/test_offered.py::test_each_name_stands_once_where_it_came_first",
+                "wire/iana.py",
+                "dict.fromkeys(numbers)",
+                "numbers",
+            ),
+            without(
+                "trace/test_recorder.py::"
+                "test_of_very_many_offers_the_first_are_kept_and_what_could_be_chosen",
+                "trace/recorder.py",
+                "if len(offers) <= _MOST_OFFERS:",
+                "if True:",
+            ),
+            without(
+                "wire/test_extensions.py::test_no_host_name_is_so_long",
+                "wire/extensions.py",
+                "if len(name) > _LONGEST_NAME:",
+            ),
+        ),
+        (
+            "adversarial/test_doubling.py::test_each_list_of_a_hello",
+            "adversarial/test_doubling.py::test_the_longest_hellos",
+            "adversarial/test_doubling.py::test_what_a_server_sends",
+            "adversarial/test_doubling.py::test_what_a_client_sends",
+            "adversarial/test_doubling.py::test_what_comes_afterwards",
+            "adversarial/test_doubling.py::test_a_capture",
+        ),
+    ),
+    Threat(
+        _SERVICE,
         "Chains that never end, huge keys (CVE-2023-29409, RUSTSEC-2023-0052)",
         "Ten certificates, RSA keys of at most 8192 bits with short exponents, a bounded number of "
         "paths and signatures; cryptography from 50 on, as older ones can be hung by a chain.",
@@ -1107,6 +1387,88 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
+        "Refusals that cost more than what was refused",
+        "Where no issuer's name leads to an anchor, no path is looked for; where several "
+        "certificates have one name, signatures must lead down from an anchor first. For the words "
+        "of a refusal each certificate is read once, long names are not, and comparisons, paths "
+        "and signatures are counted. Twice as much of anything is at most twice the work.",
+        (
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_the_verifier_is_not_asked_where_no_name_leads_to_an_anchor",
+                "certificates/path.py",
+                "if not _may_lead_to_anchor(chain, named, trust):",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::test_a_chain_that_only_names_an_anchor_is_not_walked_by_the_verifier",
+                "certificates/path.py",
+                "return len(issuers_of) == len(others) or _is_certified(chain, named, trust)",
+                "return True",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_no_long_name_is_taken_apart",
+                "certificates/names.py",
+                "        if size > LONGEST_NAME:",
+                "        if False:",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestTheWorstChain::test_so_many_signatures_are_checked",
+                "certificates/explanation.py",
+                "left = self._checks_left > 0 and self._bytes_left > 0",
+                "left = True",
+            ),
+            Proof(
+                "adversarial/test_refusal_costs.py::test_twice_as_much_is_no_more_than_twice_the_work",
+                (
+                    Edit(
+                        "certificates/name_constraints.py",
+                        "if sum(map(self._work_for, bound)) * constraints.work > _MOST_CHECKS:",
+                        "if False:",
+                    ),
+                    Edit("certificates/name_constraints.py", "if self._left < 0:", "if False:"),
+                ),
+            ),
+        ),
+        (
+            "adversarial/test_refusal_costs.py::TestTheWorstChain::test_it_is_refused_within_so_much_work",
+            "adversarial/test_refusal_costs.py::test_common_names_that_are_all_right_are_no_more_than_twice_the_work",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Memory that strangers fill and nobody gives back",
+        "What is keyed by a peer's bytes belongs to a config, a trust store or a connection, is "
+        "bounded in bytes, and takes in only what was accepted. Every cache of a module stands in "
+        "a table, with its key, bound and reason.",
+        (
+            without(
+                "adversarial/test_memory.py::test_memory_after_strangers",
+                "wire/recurring.py",
+                "self._new.append(((make, given), made, size + _BYTES_BESIDES))",
+                "self._recurring.keep((make, given), made, 0)",
+            ),
+            without(
+                "wire/test_recurring.py::test_what_was_read_in_a_handshake_that_failed_is_not_kept",
+                "wire/recurring.py",
+                "self._new.append(((read, data), made, size))",
+                "self._recurring.keep((read, data), made, size)",
+            ),
+            without(
+                "test_kept.py::test_what_was_kept_first_goes_first",
+                "kept.py",
+                "while self._size + size > self._most:",
+                "while False:",
+            ),
+            without(
+                "certificates/test_remembered.py::test_is_bounded_in_bytes",
+                "certificates/remembered.py",
+                " or self._size > MOST_BYTES",
+                "",
+            ),
+        ),
+        ("rules/test_caches.py::test_every_cache_of_a_module_is_in_the_table",),
+    ),
+    Threat(
+        _SERVICE,
         "Decompression bombs (CVE-2025-66199)",
         "The announced length is judged before anything is inflated, and no more than that is ever "
         "inflated.",
@@ -1127,24 +1489,45 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _SERVICE,
         "Growing caches of sessions (CVE-2024-2511)",
-        "Tickets are the client's to keep. What a server or a client remembers has a capacity.",
+        "Tickets are the client's to keep. What a server or a client remembers is bounded in "
+        "number and in bytes, since the peer decides how large an entry is; and no peer gets more "
+        "than a share of it. In a file of sessions only the lines of one server are understood.",
         (
             without(
                 "sessions/test_store.py::test_so_many_and_no_more",
-                "sessions/store.py",
-                "    while len(sessions) > capacity:\n",
-                "    while False:\n",
+                "sessions/bounded.py",
+                "len(self.held) > self._capacity or ",
+                "",
             ),
             without(
                 "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
-                "sessions/store.py",
-                "    del held[:-_MOST_PER_KEY]\n",
+                "sessions/bounded.py",
+                "len(entries) - first > _MOST_PER_NAME or ",
                 "",
+            ),
+            without(
+                "sessions/test_store.py::test_so_many_bytes_and_no_more",
+                "sessions/bounded.py",
+                " or self.size > self._max_bytes:",
+                ":",
+            ),
+            without(
+                "sessions/test_store.py::test_one_server_does_not_push_out_the_others",
+                "sessions/bounded.py",
+                " or total > self._max_bytes // 8:",
+                ":",
+            ),
+            without(
+                "sessions/test_store.py::test_what_is_too_large_is_not_kept",
+                "sessions/bounded.py",
+                "if self._size_of(entry) > self._max_bytes // 16:",
             ),
         ),
         (
             "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+            "sessions/test_memory12.py::test_so_many_bytes_and_no_more",
             "sessions/test_memory.py::test_a_server_does_not_grow",
+            "sessions/test_store.py::test_only_the_lines_of_the_key_are_understood",
         ),
     ),
     Threat(
@@ -1228,7 +1611,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
-                "_READ_BY_NOBODY[kind](data)",
+                "hs.reading.read(_READ_BY_NOBODY[kind], data)",
                 "pass",
             ),
             without(
@@ -1398,14 +1781,190 @@ THREATS: tuple[Threat, ...] = (
         (
             "flows/test_resumption.py::test_other_credentials",
             "flows/test_resumption.py::test_ports_are_kept_apart",
+            "handshake/test_resumable.py::test_what_a_session_is_bound_to",
+        ),
+    ),
+    Threat(
+        _API,
+        "A session of one client resumed for another (CVE-2025-68121)",
+        "What the server asked for is kept with a session, and asked again before the session is "
+        "offered: by config or callback, the same certificates must be shown as then. Where the "
+        "answer does not come at once, nothing is kept. Callbacks are told apart by what they are, "
+        "not by what they are equal to, and a pre-shared key by its content, not by its name.",
+        (
+            without(
+                "adversarial/test_identities.py::test_the_next_one_who_connects_is_somebody_else",
+                "handshake/resumable.py",
+                "is_same = _would_show(config, session, choose) == session.local_chain",
+                "is_same = True",
+            ),
+            without(
+                "adversarial/test_identities.py::test_early_data_of_another_client",
+                "handshake/resumable.py",
+                "is_same = _would_show(config, session, choose) == session.local_chain",
+                "is_same = True",
+            ),
+            without(
+                "adversarial/test_identities.py"
+                "::test_who_says_later_who_they_are_is_asked_each_time",
+                "handshake/resumable.py",
+                "return question is None or not question.answered_later",
+                "return True",
+            ),
+            without(
+                "adversarial/test_identities.py::test_a_key_that_was_changed_under_the_same_name",
+                "handshake/resumable.py",
+                "tuple([psk.fingerprint for psk in config.psks])",
+                "tuple([psk.identity for psk in config.psks])",
+            ),
+            Proof(
+                "handshake/test_resumable.py::test_what_is_equal_is_not_the_same",
+                (
+                    Edit("handshake/resumable.py", "id(thing)", "hash(thing)"),
+                    Edit("handshake/resumable.py", "known[0]() is thing", "known[0]() == thing"),
+                ),
+            ),
+        ),
+        (
+            "adversarial/test_identities.py::test_nobody_becomes_somebody_and_nobody_again",
+            "adversarial/test_identities.py::test_other_credentials_at_a_careless_store",
+            "adversarial/test_identities.py::test_credentials_that_were_replaced_in_their_files",
+            "adversarial/test_identities.py::test_a_callback_that_no_longer_says_so_at_once",
+            "adversarial/test_identities.py::test_raw_public_keys",
+            "handshake/test_resumable.py::test_what_is_made_again_is_another",
+        ),
+    ),
+    Threat(
+        _API,
+        "What a fork copies, used by two processes",
+        "Each process has a name of its own, which a fork changes: callbacks of two processes are "
+        "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4). "
+        "A lock that a thread of the parent held is free there.",
+        (
+            without(
+                "handshake/test_resumable.py::test_in_a_forked_child_it_is_another",
+                "handshake/resumable.py",
+                "(this_process(), *callbacks) if callbacks else ()",
+                "tuple(callbacks)",
+            ),
+            Proof(
+                "adversarial/test_identities.py::test_siblings_with_callbacks_of_their_own",
+                (
+                    Edit(
+                        "handshake/resumable.py",
+                        "(this_process(), *callbacks) if callbacks else ()",
+                        "tuple(callbacks)",
+                    ),
+                    Edit(
+                        "handshake/resumable.py",
+                        "is_same = _would_show(config, session, choose) == session.local_chain",
+                        "is_same = True",
+                    ),
+                ),
+            ),
+            without(
+                "sessions/test_store.py::test_a_forked_child_has_none_of_what_is_in_memory",
+                "sessions/store.py",
+                "if memory.process != this_process():",
+            ),
+            without(
+                "sessions/test_memory12.py::test_a_forked_child_remembers_none",
+                "sessions/memory12.py",
+                "if memory.process != this_process():",
+            ),
+            without(
+                "security/test_forks.py::test_a_lock_that_is_held_at_the_fork_is_free_in_the_child",
+                "process.py",
+                "lock = self._locks.get(process)",
+                "lock = next(iter(self._locks.values()))",
+            ),
+            without(
+                "test_process.py::test_a_child_with_the_number_of_an_ancestor",
+                "process.py",
+                'if hasattr(os, "register_at_fork"):',
+            ),
+        ),
+        (
+            "security/test_forks.py::test_credentials_are_read_again_in_a_child",
+            "test_process.py::test_no_two_processes_have_the_same",
+            "test_process.py::test_a_fork_that_python_is_not_told_of",
+            "sessions/test_store.py::test_forked_children_share_a_file_and_no_session",
+        ),
+    ),
+    Threat(
+        _API,
+        "A file of sessions that somebody else wrote",
+        "Whoever writes such a file says which server is which. So it must be a regular file of "
+        "this user's own, without other names, that nobody else can read, write or replace, each "
+        "time that it is read; and a session without certificates must name the pre-shared key "
+        "that proved its server.",
+        (
+            Proof(
+                "adversarial/test_identities.py::test_a_planted_file",
+                (
+                    Edit("trusted_files.py", "if state.st_uid != os.geteuid():", "if False:"),
+                    Edit(
+                        "trusted_files.py",
+                        "if state.st_size and state.st_mode & 0o077:",
+                        "if False:",
+                    ),
+                ),
+            ),
+            without(
+                "test_trusted_files.py::test_what_others_can_read_or_write",
+                "trusted_files.py",
+                "if state.st_size and state.st_mode & 0o077:",
+            ),
+            without(
+                "test_trusted_files.py::test_what_is_no_file_of_its_own",
+                "trusted_files.py",
+                '| getattr(os, "O_NOFOLLOW", 0)',
+                "",
+            ),
+            without(
+                "test_trusted_files.py::test_a_directory_in_which_others_can_rename",
+                "trusted_files.py",
+                "if directory.st_mode & 0o022 and not directory.st_mode & stat.S_ISVTX:",
+            ),
+            without(
+                "adversarial/test_identities.py"
+                "::test_a_session_without_certificates_names_the_key_that_proved_its_server",
+                "handshake/resumable.py",
+                'return None if session.psk_fingerprint in known else "nothing says whose it is"',
+                "return None",
+            ),
+        ),
+        (
+            "sessions/test_session.py::test_what_must_be_there_is_not_null",
+            "sessions/test_session.py::test_one_wrong_field_is_enough",
+            "sessions/test_store.py::test_a_broken_line_is_passed_over",
         ),
     ),
     Threat(
         _API,
         "Secrets in key logs, pickles, logs, traces",
         "A key log is opened where the config names one, never by the environment. Secrets do not "
-        "print, and do not pickle; traces hold none unless asked to.",
+        "print, and do not pickle; traces hold none unless asked to. Every class and every object "
+        "of a handshake is looked at for one that holds a secret as plain bytes.",
         (
+            without(
+                "security/test_secrets.py::test_what_says_bytes_holds_a_secret",
+                "sessions/ticket_keys.py",
+                'object.__setattr__(self, "key", Secret(self.key))',
+                "pass",
+            ),
+            without(
+                "security/test_secrets.py::test_nothing_reachable_holds_a_secret_as_plain_bytes",
+                "keys/schedule13.py",
+                'self.derive("exp master", finished_hash)',
+                'bytes(self.derive("exp master", finished_hash))',
+            ),
+            without(
+                "security/test_secrets.py::test_it_is_given_away_by_no_means",
+                "capture/secrets.py",
+                "[label] = Secret(secret)",
+                "[label] = secret",
+            ),
             without(
                 "crypto/test_secret.py::test_it_is_not_pickled",
                 "crypto/secret.py",
@@ -1432,6 +1991,189 @@ THREATS: tuple[Threat, ...] = (
             "test_config.py::test_the_environment_opens_no_key_log",
             "crypto/test_secret.py::test_neither_a_log_nor_an_exception_shows_it",
             "security/test_secrets.py::test_no_secret_shows_anywhere",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "Files with secrets that others can read, or that a link leads elsewhere (CWE-59, CWE-732)",
+        "Traces, pages, captures and keys go into a new file of mode 0600 that then takes the "
+        "name: neither the mode nor the target of what stood there counts. Key logs, which are "
+        "appended to, refuse links and files of others, and make one of their own private.",
+        (
+            without(
+                "test_private_files.py::test_a_link_is_replaced_and_not_followed",
+                "private_files.py",
+                "        os.replace(draft, path)\n    except OSError:\n        draft.unlink",
+                "        Path(path).write_bytes(data)\n    except OSError:\n        draft.unlink",
+            ),
+            without(
+                "adversarial/test_files.py::test_a_key_log_that_everybody_could_read",
+                "private_files.py",
+                "if found.st_mode & 0o077:",
+            ),
+            without(
+                "adversarial/test_files.py::test_nothing_is_written_through_a_link",
+                "private_files.py",
+                'flags |= getattr(os, "O_NOFOLLOW", 0) | ',
+                "flags |= ",
+            ),
+            without(
+                "test_private_files.py::test_what_belongs_to_another_user",
+                "private_files.py",
+                "if found.st_uid != os.geteuid():",
+            ),
+        ),
+        (
+            "adversarial/test_files.py::test_an_old_mode_does_not_stay",
+            "test_private_files.py::test_nothing_is_appended_through_a_link",
+            "test_private_files.py::test_who_has_the_old_file_open_does_not_see_the_new_one",
+            "certificates/test_authority.py::TestKeeping::test_only_the_owner_can_read_the_key",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A server of files gives out others (links, NUL, its own keys and logs; CWE-22, CWE-59)",
+        "One function of `handclasp serve` decides, on the opened file: it is reached from the "
+        "directory downward without a link, is a regular file, not hidden, not private to its "
+        "owner, not the server's own under any name, and holds no private key and no key log. An "
+        "index and each entry of a listing go through it, too.",
+        (
+            without(
+                "cli/test_site.py::test_a_file_that_becomes_a_link_meanwhile",
+                "cli/site.py",
+                'getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | ',
+                'getattr(os, "O_CLOEXEC", 0) | ',
+            ),
+            Proof(
+                "cli/test_site.py::test_what_may_not_be_seen_is_not_there",
+                (
+                    Edit(
+                        "cli/site.py",
+                        "if os.path.commonpath((real, self._root)) != self._root:",
+                        "if False:",
+                    ),
+                    Edit("cli/site.py", 'if name.startswith(".") and not (', "if False and not ("),
+                ),
+            ),
+            without(
+                "cli/test_site.py::test_the_servers_own_files_are_kept_back",
+                "cli/site.py",
+                "if any(each in private for each in (identity, *map(_identity, above))):",
+            ),
+            without(
+                "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
+                "cli/site.py",
+                'if b"PRIVATE KEY" in data and _KEY.search(data):',
+            ),
+            without(
+                "cli/test_site.py::test_sockets_and_devices_are_not_opened",
+                "cli/site.py",
+                "if not left and not _may_be_opened(os.lstat(name, dir_fd=here).st_mode):",
+            ),
+            without(
+                "cli/test_site.py::test_a_listing_shows_only_what_is_given",
+                "cli/files.py",
+                "            except NotServedError:\n                continue\n            slash",
+                "            except NotServedError:\n"
+                "                found = self._site.open(names)\n            slash",
+            ),
+            without(
+                "cli/test_site.py::test_a_body_is_not_taken_for_a_request",
+                "cli/files.py",
+                "        if self._has_body:",
+                "        if False:",
+            ),
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A peer's bytes taken for a tool's remarks; one bad conversation hides the others",
+        "Captures are read by fields that are numbers, addresses and hexadecimal digits. What is "
+        "missing is told by sequence numbers and by what the other end acknowledged; each "
+        "conversation stands for itself. tshark runs with the dissectors that lead to TCP, and no "
+        "others.",
+        (
+            without(
+                "cli/test_explain.py::test_a_stream_that_is_bad_does_not_end_the_search",
+                "cli/tshark.py",
+                "streams[each.number] = error",
+                "raise",
+            ),
+            without(
+                "capture/test_segments.py::TestHostilePeers::test_segments_that_nobody_received",
+                "capture/segments.py",
+                "if self.beyond and was_received else",
+                "if self.beyond else",
+            ),
+            without(
+                "cli/test_explain.py::test_tshark_dissects_nothing_but_the_way_to_tcp",
+                "cli/tshark.py",
+                "if name not in _NEEDED and not",
+                "if name in () and not",
+            ),
+        ),
+        (
+            "cli/test_explain.py::test_no_words_of_a_peer_end_the_explanation",
+            "capture/test_segments.py::test_no_words_of_a_peer_are_a_remark",
+            "capture/test_segments.py::TestHostilePeers::test_an_end_that_nobody_received",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "Escape sequences of a stranger's on the terminal (CWE-150)",
+        "What is printed of peers, of certificates and of files has no control characters left.",
+        (
+            without(
+                "cli/test_terminal.py::test_diff",
+                "cli/diff.py",
+                "printable(text, len(text))",
+                "text",
+            ),
+            without(
+                "cli/test_terminal.py::test_explain",
+                "cli/report.py",
+                "return printable(text, len(text))",
+                "return text",
+            ),
+        ),
+        ("cli/test_explain.py::test_nothing_of_others_reaches_the_terminal",),
+    ),
+    Threat(
+        _FILES,
+        "The stolen key of a local authority, trusted by browsers",
+        "A new authority bears name constraints for local names and private addresses, unless "
+        "others are asked for; this library, OpenSSL, Chromium and Firefox hold it to them.",
+        (
+            without(
+                "certificates/test_authority.py::TestBounds"
+                "::test_with_its_key_nobody_is_anybody_else",
+                "certificates/authority.py",
+                "return builder if constraints is None else",
+                "return builder if True else",
+            ),
+        ),
+        (
+            "certificates/test_authority.py::TestBounds::test_it_issues_for_no_others",
+            "browser/test_chromium.py::test_the_authoritys_key_is_of_no_use_against_others",
+            "browser/test_firefox.py::test_the_authoritys_key_is_of_no_use_against_others",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "A server's key that every user of the machine can read (CWE-732)",
+        "It is used, since containers know no other users, and a warning of the logger "
+        '"handclasp" says so each time that it is loaded.',
+        (
+            without(
+                "certificates/test_key_files.py::test_it_depends_on_the_mode",
+                "certificates/key_files.py",
+                "elif mode & 0o004:",
+                "elif False:",
+            ),
+        ),
+        (
+            "certificates/test_key_files.py::test_one_that_changes_later",
+            "cli/test_serve.py::test_a_key_that_everybody_can_read",
         ),
     ),
 )

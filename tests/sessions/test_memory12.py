@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.security.test_forks import told_by_child
 from tests.sessions.test_tickets import state
 
-from handclasp import Credentials, ProtocolError, ServerConfig, ServerConnection
+from handclasp import (
+    ConfigurationError,
+    Credentials,
+    PreSharedKey,
+    ProtocolError,
+    ServerConfig,
+    ServerConnection,
+)
 from handclasp.sessions.memory12 import SessionMemory
 
 
@@ -28,6 +38,39 @@ def test_the_least_recently_used_goes_first() -> None:
     for _ in range(2):
         memory.discard(b"1")
     assert len(memory) == 1
+
+
+def test_so_many_bytes_and_no_more() -> None:
+    """What clients show decides how large a session is."""
+    memory = SessionMemory(1000, 2**18)
+    for number in range(100):
+        memory.put(b"%d" % number, state(client_chain=(bytes(8_000),)))
+    assert 20 < len(memory) < 2**18 // 8_000
+    assert memory.get(b"99") is not None
+    memory.put(b"large", state(client_chain=(bytes(2**15),)))
+    assert memory.get(b"large") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_remembers_none() -> None:
+    """What failed in one process is forgotten there, and must not be resumed in another one."""
+    memory = SessionMemory(10)
+    memory.put(b"1", state())
+
+    def work() -> bytes:
+        return b"none" if memory.get(b"1") is None and len(memory) == 0 else b"some"
+
+    with memory._memory.lock:
+        assert told_by_child(work) == b"none"
+    assert memory.get(b"1") == state()
+
+
+@pytest.mark.parametrize("size", [0, 2**18 - 1, "1", None])
+def test_no_bytes(size: Any) -> None:
+    key = PreSharedKey(b"a client", bytes(32))
+    with pytest.raises(ConfigurationError, match="session_memory_bytes"):
+        ServerConfig(psks=[key], session_memory_bytes=size)
 
 
 def world_of(tmp_path: Path, remembers: int) -> tuple[ssl.SSLContext, ServerConfig]:

@@ -79,3 +79,17 @@ def test_keys_do_not_show() -> None:
     assert isinstance(key.key, Secret)
     assert SECRET.hex() not in repr(key)
     assert repr(SECRET) not in repr(key)
+
+
+def test_a_fingerprint_is_of_the_key_and_not_of_its_name() -> None:
+    keys = [
+        PreSharedKey(b"a", bytes(32)),
+        PreSharedKey(b"b", bytes(32)),
+        PreSharedKey(b"a", bytes(31) + b"1"),
+        PreSharedKey(b"a", bytes(33)),
+        PreSharedKey(b"a", bytes(32), "sha384"),
+        PreSharedKey(b"a", bytes(32), is_imported=True),
+    ]
+    assert len({key.fingerprint for key in keys}) == len(keys)
+    assert {len(key.fingerprint) for key in keys} == {32}
+    assert keys[0].fingerprint == PreSharedKey(b"a", bytes(32)).fingerprint

@@ -73,3 +73,14 @@ def test_a_forked_process_takes_none() -> None:
         os._exit(int(guard.is_first(b"a" * 32, 1000)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert guard.is_first(b"a" * 32, 1000)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_process_id_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a namespace of its own a child may be called as its parent is."""
+    guard, parent = ReplayFilter(clock=Clock()), os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent)
+    if (child := os.fork()) == 0:
+        os._exit(int(guard.is_first(b"a" * 32, 1000)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert guard.is_first(b"a" * 32, 1000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
-from handclasp.sessions.session import MAX_LIFETIME, Session, session_to_text
+from handclasp.sessions.session import MAX_LIFETIME, RequestedCertificate, Session, session_to_text
 
 names = st.none() | st.text(max_size=20)
 chains = st.lists(st.binary(max_size=30), max_size=3).map(tuple)
@@ -34,6 +34,14 @@ sessions = st.builds(
     sct_list=st.none() | st.binary(max_size=20),
     local_chain=chains,
     signature_scheme=names,
+    requested=st.none()
+    | st.builds(
+        RequestedCertificate,
+        st.lists(st.text(max_size=20), max_size=3).map(tuple),
+        chains,
+        st.lists(st.text(max_size=20), max_size=2).map(tuple),
+    ),
+    psk_fingerprint=st.binary(max_size=32),
 )
 
 
@@ -76,17 +84,54 @@ def test_anything_else_is_refused(value: Any) -> None:
     ("name", "value"),
     [
         ("format", 1),
+        ("format", 2),
         ("secret", "not base64!"),
         ("received_at", -1),
+        ("received_at", 2**63),
+        ("received_at", True),
         ("lifetime", "long"),
         ("peer_chain", 7),
+        ("peer_chain", "AAAA"),
+        ("peer_chain", {"AAAA": 1}),
+        ("peer_chain", [None]),
         ("version", 3),
+        ("requested", []),
+        ("requested", {"signature_schemes": []}),
+        (
+            "requested",
+            {"signature_schemes": [7], "authorities": [], "certificate_types": ["X509"]},
+        ),
     ],
 )
 def test_one_wrong_field_is_enough(name: str, value: object) -> None:
     stored = session().to_json() | {name: value}
     with pytest.raises(ConfigurationError):
         Session.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["secret", "ticket", "authenticated_at", "received_at", "lifetime", "peer_chain", "version"],
+)
+def test_what_must_be_there_is_not_null(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Session.from_json(session().to_json() | {name: None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, True),
+        ({"ticket": b""}, False),
+        ({"ticket": bytes(2**15)}, True),
+        ({"ticket": bytes(2**15 + 1)}, False),
+        ({"ticket": b"", "session_id": b"id"}, False),
+        ({"ticket": b"", "session_id": b"id", "version": "TLSv1.2"}, True),
+        ({"ticket": b"", "session_id": bytes(33), "version": "TLSv1.2"}, False),
+    ],
+)
+def test_whether_a_hello_has_room_for_it(changes: dict[str, Any], named: bool) -> None:
+    assert session(**changes).can_be_named is named
 
 
 def test_it_is_current_for_its_lifetime() -> None:

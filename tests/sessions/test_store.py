@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
+from tests.security.test_forks import told_by_child
 from tests.sessions.test_session import session
 
 from handclasp.errors import ConfigurationError
-from handclasp.sessions.session import Session
+from handclasp.sessions.session import RequestedCertificate, Session
 from handclasp.sessions.store import FileSessionStore, SessionStore
 
 Make = Callable[..., Any]
@@ -23,7 +27,7 @@ Make = Callable[..., Any]
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     if request.param == "memory":
         return SessionStore
-    return lambda capacity=256: SessionStore.file(tmp_path / "sessions.json", capacity)
+    return partial(SessionStore.file, tmp_path / "sessions.json")
 
 
 def numbered(number: int, **changes: Any) -> Session:
@@ -79,6 +83,95 @@ def test_so_many_and_no_more(make: Make) -> None:
 def test_no_capacity(capacity: Any) -> None:
     with pytest.raises(ConfigurationError):
         SessionStore(capacity)
+
+
+@pytest.mark.parametrize("max_bytes", [0, -1, 2**18 - 1, 2.0**20, None])
+def test_no_bytes(make: Make, max_bytes: Any) -> None:
+    with pytest.raises(ConfigurationError, match="262144"):
+        make(max_bytes=max_bytes)
+    make(max_bytes=2**18)
+
+
+def test_a_capacity_of_nothing_in_a_file(make: Make) -> None:
+    with pytest.raises(ConfigurationError):
+        make(capacity=0)
+
+
+def held_bytes(store: Any) -> int:
+    if isinstance(store, FileSessionStore):
+        return store._path.stat().st_size
+    return sum(each.size for held in store._sessions.values() for each in held)
+
+
+def test_so_many_bytes_and_no_more(make: Make) -> None:
+    """What servers send decides how large a session is, and a count bounds nothing of it."""
+    store = make(max_bytes=2**18)
+    for number in range(100):
+        store.put(f"{number}", numbered(number, peer_chain=(bytes(8_000),)))
+        assert held_bytes(store) <= 2**18 + 100
+    assert store.take("99") == numbered(99, peer_chain=(bytes(8_000),))
+    assert store.take("0") is None
+
+
+def test_one_server_does_not_push_out_the_others(make: Make) -> None:
+    store = make(max_bytes=2**18)
+    for number in range(20):
+        store.put(f"{number}", numbered(number, peer_chain=(bytes(7_500),)))
+    for number in range(100):
+        store.put("loud", session(ticket=b"%d" % number + bytes(11_500)))
+    assert held_bytes(store) < 2**18
+    assert all(store.take(f"{number}") is not None for number in range(20))
+    assert store.take("loud") is not None
+
+
+def test_what_is_too_large_is_not_kept(make: Make) -> None:
+    store = make(max_bytes=2**18)
+    store.put("key", numbered(1))
+    for large in (
+        {"peer_chain": (bytes(2**14),)},
+        {"ticket": bytes(2**14)},
+        {"ocsp_response": bytes(2**14)},
+        {"sct_list": bytes(2**14)},
+        {"requested": RequestedCertificate((), (bytes(2**14),))},
+    ):
+        store.put("key", replace(numbered(2), **large))
+    assert store.take("key") == numbered(1)
+    assert store.take("key") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_none_of_what_is_in_memory() -> None:
+    """RFC 8446 section C.4: a ticket that parent and child show tells that they are one."""
+    store = SessionStore()
+    for key, version in (("a", "TLSv1.3"), ("b", "TLSv1.2")):
+        store.put(key, numbered(1, version=version))
+
+    def work() -> bytes:
+        none = store.take("a") is None and store.take("b") is None and len(store) == 0
+        store.put("a", numbered(2))
+        return b"none" if none and store.take("a") == numbered(2) else b"some"
+
+    # Another thread of the parent may hold the lock at that very moment.
+    with store._memory.lock:
+        assert told_by_child(work) == b"none"
+    assert len(store) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_forked_children_share_a_file_and_no_session(tmp_path: Path) -> None:
+    store = SessionStore.file(tmp_path / "sessions")
+    for number in range(4):
+        store.put("key", numbered(number))
+
+    def work() -> bytes:
+        taken = store.take("key")
+        return taken.ticket if taken is not None else b"none"
+
+    with store._lock:
+        tickets = [told_by_child(work) for _ in range(3)]
+    assert [*tickets, work(), work()] == [b"3", b"2", b"1", b"0", b"none"]
 
 
 def test_many_threads(make: Make) -> None:
@@ -161,6 +254,65 @@ def test_a_file_that_breaks_is_empty(tmp_path: Path) -> None:
         assert store.take("key") is None
     store.put("key", numbered(2))
     assert store.take("key") == numbered(2)
+
+
+def test_a_file_of_an_older_version_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.json"
+    path.write_text('{\n "sessions": {\n  "key": []\n }\n}\n')
+    path.chmod(0o600)
+    store = SessionStore.file(path)
+    assert store.take("key") is None
+    store.put("key", numbered(1))
+    assert path.read_bytes().startswith(b"handclasp sessions 3\n")
+    assert store.take("key") == numbered(1)
+
+
+def test_only_the_lines_of_the_key_are_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are not, whatever they hold: not one of a thousand, and none that is broken."""
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    for number in range(100):
+        store.put(f"{number}", numbered(number))
+    read = 0
+    understand = json.loads
+
+    def counted(text: Any, **options: Any) -> Any:
+        nonlocal read
+        read += 1
+        return understand(text, **options)
+
+    monkeypatch.setattr("json.loads", counted)
+    store.put("more", numbered(1))
+    assert read == 0
+    assert store.take("nothing") is None
+    assert read == 0
+    assert store.take("7") == numbered(7)
+    assert read == 2  # Once to see whether there is one, and once when nobody else can have it.
+
+
+def test_a_broken_line_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    for number in range(2):
+        store.put("key", numbered(number))
+    store.put("other", numbered(9))
+    lines = path.read_bytes().split(b"\n")
+    for broken in (b"{}", b"[" * 100_000, b"\xff", b'{"format": 3}', b""):
+        path.write_bytes(b"\n".join([*lines[:2], lines[2][:65] + broken, *lines[3:]]))
+        assert store.take("key") == numbered(0)
+        assert store.take("key") is None
+        assert store.take("other") == numbered(9)
+
+
+def test_what_is_of_no_use_and_not_there_costs_no_writing(tmp_path: Path) -> None:
+    store = SessionStore.file(tmp_path / "sessions")
+    store.put("key", numbered(1))
+    before = (tmp_path / "sessions").stat().st_ino
+    store.discard("key", numbered(2))
+    assert store.take("other") is None
+    assert (tmp_path / "sessions").stat().st_ino == before
 
 
 def test_what_is_no_file_of_sessions_is_left_alone(tmp_path: Path) -> None:

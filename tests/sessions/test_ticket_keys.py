@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, new_key
 
@@ -105,3 +106,20 @@ def test_keys_do_not_show() -> None:
     assert key.key.hex() not in repr(key)
     assert repr(key.key) not in repr(key)
     assert key.key.hex() not in repr(TicketKeys())
+
+
+def test_no_key_of_zeros() -> None:
+    """CVE-2020-13777: whoever knows the key opens all tickets, and zeros everybody knows."""
+    with pytest.raises(ConfigurationError, match="random"):
+        TicketKey(b"its name", bytes(32), 0, 1)
+
+
+@pytest.mark.parametrize(("id_size", "key_size"), [(8, 0), (8, 16), (8, 33), (0, 32), (9, 32)])
+def test_keys_and_ids_have_their_size(id_size: int, key_size: int) -> None:
+    with pytest.raises(ConfigurationError, match="32 bytes"):
+        TicketKey(b"n" * id_size, b"k" * key_size, 0, 1)
+
+
+def test_a_key_is_a_secret() -> None:
+    assert type(TicketKey(b"its name", b"k" * 32, 0, 1).key) is Secret
+    assert type(new_key(0, 1).key) is Secret

@@ -85,6 +85,16 @@ def test_decisions_and_questions_are_noted(plain: Recorded) -> None:
     assert all(e.elapsed_ns > 0 for e in of_type(plain.server, QuestionAnswered))
 
 
+def test_of_very_many_offers_the_first_are_kept_and_what_could_be_chosen() -> None:
+    recorder = Recorder()
+    offers = [f"offer {number}" for number in range(10_000)] * 2
+    recorder.decision("alpn", offers, ("offer 5000", "h2"), "offer 9999", "the server's order")
+    (decision,) = of_type(recorder, DecisionTaken)
+    assert decision.offered == (*offers[:256], "offer 5000", "offer 9999")
+    assert len(decision.refused) == 257
+    assert decision.shared == ("offer 5000",)
+
+
 def test_time_never_goes_back(plain: Recorded) -> None:
     moments = [event.at_ns for event in plain.client.events]
     assert moments == sorted(moments)

@@ -34,6 +34,7 @@ from handclasp.trace.events import (
     KeyStep,
     MessageSeen,
     RecordSeen,
+    Refused,
     SecretDerived,
     Settled,
     TransportSeen,
@@ -206,6 +207,15 @@ def test_certificates_of_a_decision_get_other_names(full: Recorded) -> None:
     assert decision.offered == ("certificate 1 (secp256r1)", "certificate 2 (secp256r1)")
     assert decision.chosen == "certificate 1 (secp256r1)"
     assert [each.name for each in decision.refused] == ["certificate 2 (secp256r1)"]
+
+
+def test_a_name_that_was_refused_and_never_offered_goes_too() -> None:
+    """As in a trace that somebody made up."""
+    recorder = Recorder()
+    refused = (Refused("secret.example (ECDSA)", "secret.example (ECDSA) is too old"),)
+    recorder.events = [DecisionTaken(1, "credentials", (), (), None, "none will do", refused)]
+    redacted = Recorder.from_json(recorder.to_json()).redacted(names=True)
+    assert "secret.example" not in redacted.to_json()
 
 
 def test_addresses_go_by_choice(full: Recorded) -> None:

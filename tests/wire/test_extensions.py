@@ -250,6 +250,14 @@ def test_no_host_name_holds_such_characters(name: bytes) -> None:
     assert fault_of(ext.read_server_name, data) is Fault.ILLEGAL_VALUE
 
 
+@pytest.mark.parametrize("size", [256, 60_000])
+def test_no_host_name_is_so_long(size: int) -> None:
+    name = b"a." * (size // 2)
+    data = (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + name
+    assert fault_of(ext.read_server_name, data) is Fault.ILLEGAL_VALUE
+    assert ext.read_server_name(ext.write_server_name("a" * 255)) == "a" * 255
+
+
 def test_two_host_names_are_one_too_many() -> None:
     one = b"\0\0\x01a"
     data = (2 * len(one)).to_bytes(2, "big") + one + one

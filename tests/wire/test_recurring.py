@@ -1,50 +1,67 @@
-"""What recurs is read once; what is long, or wrong, each time."""
+"""What recurs is read once; what is long, or wrong, or of a failed handshake, each time."""
 
 from __future__ import annotations
 
 import pytest
 
-from handclasp.wire.recurring import recurring
+from handclasp.wire.recurring import MOST_BYTES, Reading, new_recurring
+
+
+class Reader:
+    """A pure function that notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes | tuple[int, ...]] = []
+
+    def __call__(self, data: bytes | tuple[int, ...]) -> int:
+        self.seen.append(data)
+        return len(data)
 
 
 def test_short_values_are_read_once_and_long_ones_each_time() -> None:
-    seen: list[bytes] = []
-
-    @recurring
-    def read(data: bytes) -> int:
-        seen.append(data)
-        return len(data)
-
+    recurring, read = new_recurring(), Reader()
     short, long = bytes(256), bytes(257)
-    assert [read(short), read(bytes(bytearray(256))), read(long), read(long)] == [
-        256,
-        256,
-        257,
-        257,
-    ]
-    assert seen == [short, long, long]
+    for _ in range(2):
+        reading = Reading(recurring)
+        assert [reading.read(read, data) for data in (short, long)] == [256, 257]
+        reading.accepted()
+    assert read.seen == [short, long, long]
+
+
+def test_what_was_read_in_a_handshake_that_failed_is_not_kept() -> None:
+    recurring, read = new_recurring(), Reader()
+    for _ in range(2):
+        Reading(recurring).read(read, b"x")
+        Reading(recurring).make(read, (1, 2), size=10)
+    assert read.seen == [b"x", (1, 2)] * 2
+    assert len(recurring) == 0
 
 
 def test_what_cannot_be_read_raises_each_time() -> None:
-    @recurring
-    def read(data: bytes) -> int:
+    def read(data: object) -> int:
         raise ValueError(data)
 
+    reading = Reading(new_recurring())
     for _ in range(2):
         with pytest.raises(ValueError):
-            read(b"x")
+            reading.read(read, b"x")
+        reading.accepted()
+
+
+def test_functions_do_not_take_each_other_s_values() -> None:
+    recurring = new_recurring()
+    reading = Reading(recurring)
+    assert reading.read(bytes.hex, b"ab") == "6162"
+    reading.accepted()
+    assert reading.read(bytes.upper, b"ab") == b"AB"
 
 
 def test_it_does_not_grow_without_end() -> None:
-    seen: list[bytes] = []
-
-    @recurring
-    def read(data: bytes) -> None:
-        seen.append(data)
-
-    for number in range(257):
-        read(number.to_bytes(2, "big"))
-    read((256).to_bytes(2, "big"))
-    assert len(seen) == 257
-    read((0).to_bytes(2, "big"))  # The oldest had to go.
-    assert len(seen) == 258
+    recurring, read = new_recurring(), Reader()
+    for number in range(1_000):
+        reading = Reading(recurring)
+        reading.read(read, number.to_bytes(2, "big") + bytes(200))
+        reading.make(read, (number,), size=20_000)
+        reading.accepted()
+        assert recurring.size <= MOST_BYTES
+    assert len(recurring) < 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from handclasp.capture.stream import CaptureError
+from handclasp.crypto.secret import Secret
 from handclasp.trace.pcapng import KEYLOG_LABELS, SECRETS_BLOCK, TLS_SECRETS
 
 Secrets = Mapping[str, bytes]
@@ -33,7 +34,7 @@ class KeyLog:
                 random, secret = (bytes.fromhex(word.decode("ascii")) for word in words[1:])
             except ValueError:
                 continue
-            self._secrets.setdefault(random, {})[label] = secret
+            self._secrets.setdefault(random, {})[label] = Secret(secret)
 
     def of(self, client_random: bytes) -> Secrets:
         """Those of one connection; empty if there are none."""

@@ -1,7 +1,10 @@
 """A certificate authority of one's own, for development and tests on this machine.
 
-Its key lies in a directory that only its owner can read. Whoever holds that key can impersonate
-any server to those who trust the authority, so it must never leave the machine.
+Its key lies in a directory that only its owner can read, and must never leave the machine: whoever
+holds it can impersonate servers to those who trust the authority. So a new authority is good for
+names alone that mean nothing on the internet (`LOCAL_NAMES`, `LOCAL_NETWORKS`) unless others are
+asked for: it says so itself, in name constraints (RFC 5280 section 4.2.1.10), and browsers, OpenSSL
+and this library hold it to that. A stolen key is then of no use against a bank.
 
 The key file holds the certificate too, so that an authority appears at once and whole, even if
 two processes create it at the same time; the certificate file is a copy of it to give away.
@@ -11,18 +14,21 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
+from handclasp.private_files import draft_private, write_public
+from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -49,6 +55,19 @@ KEY_TYPES = (
 MAX_DAYS = 397
 """Browsers refuse server certificates that are valid for longer than 398 days."""
 
+LOCAL_NAMES = ("localhost", "test", "example", "invalid", "internal", "local", "home.arpa")
+"""Domains that nobody owns (RFC 6761, 6762, 8375, and ICANN for "internal"), and all below them."""
+
+LOCAL_NETWORKS = (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
+    "::1/128", "fc00::/7", "fe80::/10", "2001:db8::/32",
+)  # fmt: skip
+"""Networks that are this machine, a private one, or for documentation (RFC 6890)."""
+
+EVERY_NAME = "*"
+"""Among the names that an authority is to be good for: no constraints at all."""
+
 _AUTHORITY_DAYS = 3650
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate must not be from the future for a machine that is slow."""
@@ -66,6 +85,9 @@ class IssuedCertificate:
 
     chain_pem: bytes = field(repr=False)
     key_pem: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_pem", Secret(self.key_pem))
 
     def credentials(self) -> Credentials:
         """The same, ready for a config."""
@@ -86,27 +108,51 @@ class LocalAuthority:
         self._key = private_key
 
     @classmethod
-    def open_or_create(cls, directory: str | os.PathLike[str] | None = None) -> LocalAuthority:
+    def open_or_create(
+        cls, directory: str | os.PathLike[str] | None = None, *, names: Sequence[str] = ()
+    ) -> LocalAuthority:
         """The authority kept in `directory` (`default_directory()` if None), made if need be.
 
         The directory is made for its owner only, and so is the key file. Two processes that
         create at once end up with the same authority.
 
+        Args:
+            names: what it is to be good for besides `LOCAL_NAMES` and `LOCAL_NETWORKS`: domains,
+                with all that is below them, and networks or addresses; `EVERY_NAME` for no
+                constraints at all. One that is there already stays as it is.
+
         Raises:
-            ConfigurationError: the directory holds half an authority or a broken one, others can
-                read its key, or it cannot be written to.
+            ConfigurationError: the directory holds half an authority or a broken one, one that is
+                not good for `names`, others can read its key, or it cannot be written to; or
+                `names` holds something else.
         """
+        wanted = _name_constraints(names)
         place = default_directory() if directory is None else Path(directory)
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not (place / KEY_FILE).exists():
-                _create(place)
-            return _open(place)
+                _create(place, wanted)
+            authority = _open(place)
         except OSError as error:
             raise ConfigurationError(
                 f"Cannot use the directory {place} for a local authority: "
                 f"{error.strerror or error}."
             ) from None
+        if names and not authority._covers(wanted):
+            raise ConfigurationError(
+                f"The authority in {place / KEY_FILE} is there already, and not good for all of "
+                f"these names, but for {authority.constraints or 'every name'}. Delete it to make "
+                "a new one, which every program has to be told to trust again."
+            )
+        return authority
+
+    @property
+    def constraints(self) -> str:
+        """The names that it is good for, for people; empty if that is every name."""
+        from handclasp.certificates.name_constraints import listed
+
+        found = self._constraints
+        return listed(found.permitted_subtrees or (), most=100) if found is not None else ""
 
     @property
     def name(self) -> str:
@@ -136,7 +182,8 @@ class LocalAuthority:
             key_type: one of `KEY_TYPES`.
 
         Raises:
-            ConfigurationError: no name or a bad one, too many days, an unknown key type.
+            ConfigurationError: no name or a bad one, one that this authority is not good for, too
+                many days, an unknown key type.
         """
         from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -145,13 +192,57 @@ class LocalAuthority:
         if not 1 <= days <= MAX_DAYS:
             raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
         key = _new_key(key_type)
-        builder = _leaf(names, purpose, days, key, self._certificate)
+        common_name, alternatives = _names(names, purpose)
+        alternatives = self._permitted(alternatives, purpose)
+        builder = _leaf(common_name, alternatives, purpose, days, key, self._certificate)
         certificate = _signed(builder, self._key)
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
     def credentials(self, names: Sequence[str], *, key_type: str = "ecdsa-p256") -> Credentials:
         """A new certificate for a server, ready for a config. Raises as `issue` does."""
         return self.issue(names, key_type=key_type).credentials()
+
+    @property
+    def _constraints(self) -> x509.NameConstraints | None:
+        """What it is good for; None for every name, as with those that older versions made."""
+        from cryptography import x509
+
+        try:
+            return self._certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+        except x509.ExtensionNotFound:
+            return None
+
+    def _covers(self, wanted: x509.NameConstraints | None) -> bool:
+        """Whether it is good for all that an authority with other constraints would be."""
+        here = self._constraints
+        if here is None or wanted is None:
+            return here is None
+        return set(wanted.permitted_subtrees or ()) <= set(here.permitted_subtrees or ())
+
+    def _permitted(
+        self, alternatives: list[x509.GeneralName], purpose: Purpose
+    ) -> list[x509.GeneralName]:
+        """The names that it may certify; raises for the others.
+
+        What a client is called ("alice") may look like a host's name without a domain, and then
+        is its common name alone.
+        """
+        from handclasp.certificates.name_constraints import permits
+
+        constraints = self._constraints
+        if constraints is None:
+            return alternatives
+        permitted = [name for name in alternatives if permits(constraints, name)]
+        for name in alternatives:
+            is_just_called_so = purpose == "client" and "." not in str(name.value)
+            if name not in permitted and not (is_just_called_so and ":" not in str(name.value)):
+                raise ConfigurationError(
+                    f"This authority is not good for {name.value}, but for local names alone, so "
+                    f"that its key is of no use elsewhere: {self.constraints}. For other names, "
+                    "make one in another directory ($HANDCLASP_HOME), naming them: handclasp cert "
+                    "ca --for NAME, or LocalAuthority.open_or_create(directory, names=[...])."
+                )
+        return permitted
 
     def __repr__(self) -> str:
         return f"LocalAuthority({self._certificate.subject.rfc4514_string()})"
@@ -177,13 +268,14 @@ def _open(place: Path) -> LocalAuthority:
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     key_file = place / KEY_FILE
-    # The mode on Windows says nothing; there the profile directory is private.
-    if os.name == "posix" and key_file.stat().st_mode & 0o077:
+    try:
+        data = read_trusted(key_file, may_be_linked=True)  # As it is while it is created.
+    except UntrustedFileError as error:
         raise ConfigurationError(
-            f"Others can read the authority's key {key_file}: run chmod 600 on it if nobody had "
-            "a reason to look, or else delete it to make a new authority."
-        )
-    data = key_file.read_bytes()
+            f"The authority's key {key_file} may be known to others, or not be yours: "
+            f"{error.strerror}. Mend that if nobody had a reason to look, or else delete it to "
+            "make a new authority."
+        ) from None
     damaged = f"The authority in {key_file} is damaged: delete it to replace it."
     try:
         private_key: Any = load_pem_private_key(data, None)
@@ -199,13 +291,13 @@ def _open(place: Path) -> LocalAuthority:
     return LocalAuthority(certificate_pem, private_key)
 
 
-def _create(place: Path) -> None:
+def _create(place: Path, constraints: x509.NameConstraints | None) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
     key = _new_key("ecdsa-p256")
-    certificate = _signed(_authority(key), key)
-    draft = _draft(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
+    certificate = _signed(_authority(key, constraints), key)
+    draft = draft_private(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
     try:
         os.link(draft, place / KEY_FILE)  # Unlike a rename, this never replaces another's key.
     except FileExistsError:
@@ -222,29 +314,36 @@ def _keep_copy(path: Path, data: bytes) -> None:
             return
     except FileNotFoundError:
         pass
-    draft = _draft(path.parent, data)
-    draft.chmod(0o644)
-    os.replace(draft, path)
+    write_public(path, data)
 
 
-def _draft(place: Path, data: bytes) -> Path:
-    """A new file, complete and on the disk, that only the owner can read."""
-    descriptor, name = tempfile.mkstemp(dir=place, prefix=".new-")  # mkstemp makes it 0600.
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
+def _name_constraints(more: Sequence[str]) -> x509.NameConstraints | None:
+    """What a new authority is to be good for; None for every name. Raises `ConfigurationError`."""
+    from cryptography import x509
+
+    if isinstance(more, str):
+        raise ConfigurationError("names must be a list of names.")
+    trees: dict[x509.GeneralName, None] = {}
+    for name in (*LOCAL_NAMES, *LOCAL_NETWORKS, *more):
+        if name == EVERY_NAME:
+            continue
+        try:
+            trees[x509.IPAddress(ip_network(name))] = None
+        except ValueError:
+            trees[x509.DNSName(normal_name(name.removeprefix("*.")))] = None
+    if EVERY_NAME in more:
+        return None
+    return x509.NameConstraints(list(trees), None)
 
 
-def _authority(key: Any) -> x509.CertificateBuilder:
+def _authority(key: Any, constraints: x509.NameConstraints | None) -> x509.CertificateBuilder:
     from cryptography import x509
 
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     # The number tells authorities apart: two of one name but other keys confuse path builders.
     subject = _common_name(f"handclasp local authority {identifier.digest[:4].hex()}")
     now = datetime.now(UTC)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -257,15 +356,20 @@ def _authority(key: Any) -> x509.CertificateBuilder:
         .add_extension(identifier, critical=False)
         .add_extension(_issuer_identifier(identifier), critical=False)
     )
+    return builder if constraints is None else builder.add_extension(constraints, critical=True)
 
 
 def _leaf(
-    names: Sequence[str], purpose: Purpose, days: int, key: Any, issuer: x509.Certificate
+    common_name: str | None,
+    alternatives: Sequence[x509.GeneralName],
+    purpose: Purpose,
+    days: int,
+    key: Any,
+    issuer: x509.Certificate,
 ) -> x509.CertificateBuilder:
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    common_name, alternatives = _names(names, purpose)
     used_for = (
         ExtendedKeyUsageOID.CLIENT_AUTH if purpose == "client" else ExtendedKeyUsageOID.SERVER_AUTH
     )

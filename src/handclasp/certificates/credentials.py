@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handclasp.certificates import loading
+from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
 from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
 from handclasp.certificates.watched import WatchedCredentials
@@ -162,7 +163,8 @@ class Credentials:
 
         Both may be the same file. The key is PKCS #8, PKCS #1 or SEC 1, and may be encrypted; it
         and a single certificate may be DER as well. Certificates in the wrong order are put right
-        where there is only one right order.
+        where there is only one right order. Where every user of the machine can read the key file,
+        or others can change it, that is a warning of the logger "handclasp".
 
         Raises:
             ConfigurationError: a file is missing or unreadable, or does not hold what it should,
@@ -170,13 +172,15 @@ class Credentials:
         """
         chain_file = f"the certificate file {os.fspath(chain_path)}"
         key_file = f"the key file {os.fspath(key_path)}"
-        return _from_bytes(
+        loaded = _from_bytes(
             loading.read_file(chain_path, chain_file),
             chain_file,
             loading.read_file(key_path, key_file),
             key_file,
             password,
         )
+        warn_if_exposed(key_path, key_file)
+        return loaded
 
     @classmethod
     def watch(
@@ -190,6 +194,8 @@ class Credentials:
         clock: Callable[[], float] = time.monotonic,
     ) -> WatchedCredentials:
         """The same as `load`, and again whenever the files change; a config takes either.
+
+        The modes of the files are looked at each time, too; see `load`.
 
         Args:
             staple: as for `with_staple`, applied anew to what is loaded.
@@ -222,7 +228,9 @@ class Credentials:
         """
         data, what = loading.read_source(source, "PKCS #12")
         private_key, certificates = loading.pkcs12_in(data, what, password)
-        return _from_parts(certificates, what, private_key, what)
+        loaded = _from_parts(certificates, what, private_key, what)
+        warn_if_exposed(source, what)
+        return loaded
 
     @classmethod
     def from_signer(
@@ -260,7 +268,9 @@ class Credentials:
                 f"{loading.capital(what)} declares itself as id-RSASSA-PSS: give its public key to "
                 "raw_public_key_from_signer, with LocalSigner(key, spki_is_pss=True)."
             )
-        return _bare(loading.public_key_info_of(private_key), LocalSigner(private_key))
+        loaded = _bare(loading.public_key_info_of(private_key), LocalSigner(private_key))
+        warn_if_exposed(key, what)
+        return loaded
 
     @classmethod
     def raw_public_key_from_signer(cls, public_key: bytes, signer: Signer) -> Credentials:

@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
@@ -121,12 +121,32 @@ class RevocationLists:
         ends = [self._look_up(*pair, now) for pair in (pairs if self._chain else pairs[:1])]
         return min((end for end in ends if end is not None), default=None)
 
+    def check_named_leaf(self, path: Sequence[x509.Certificate], now: datetime) -> datetime | None:
+        """Look up a leaf that a TLSA record of usage 3 names (RFC 7671 section 5.1).
+
+        The record excuses the path, not the issuer's word on its own certificate. So the leaf alone
+        is looked up, and always is: nothing else was verified, and no user chose it as an anchor.
+
+        Args:
+            path: the leaf, and its issuer where that is known. Where it is not, nothing can check
+                who signed a list. Of such a list only a revocation counts: a peer that leaves its
+                issuer out must gain nothing by it.
+
+        Returns and raises what `check` does.
+        """
+        leaf = path[0]
+        issuer = path[1] if len(path) > 1 else leaf if leaf.issuer == leaf.subject else None
+        return self._look_up(leaf, issuer, now)
+
     def _look_up(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+        self, certificate: x509.Certificate, issuer: x509.Certificate | None, now: datetime
     ) -> datetime | None:
         problems: list[str] = []
         covering: list[RevocationList] = []
         for one in self._of_issuer.get(certificate.issuer, ()):
+            if issuer is None and not one.revocation_of(certificate):
+                problems.append("the issuer was not sent, so nothing can check its list")
+                continue
             problem = one.problem_with(certificate, issuer, now)
             if problem:
                 problems.append(problem)
@@ -154,7 +174,7 @@ class RevocationLists:
 
 
 def _unknown(certificate: x509.Certificate, problems: Sequence[str]) -> str:
-    issuer = shown(certificate.issuer.rfc4514_string() or "(no name)")
+    issuer = issuer_of(certificate) or "(no name)"
     about = f"{subject_of(certificate)}, issued by {issuer}"
     if not problems:
         return f"{about}: there is no list of this issuer"

@@ -163,6 +163,11 @@ def matching_leaf(records: Sequence[TlsaRecord], leaf: x509.Certificate) -> Tlsa
     return next((record for record in _strongest(records, DANE_EE) if record.matches(leaf)), None)
 
 
+def matches_key(records: Sequence[TlsaRecord], spki: bytes) -> bool:
+    """Whether a record of usage 3 is about this raw public key (RFC 7671 section 5.1)."""
+    return any(record.matches_key(spki) for record in _strongest(records, DANE_EE))
+
+
 def matching_anchors(
     records: Sequence[TlsaRecord], others: Sequence[x509.Certificate]
 ) -> list[x509.Certificate]:

@@ -1,4 +1,4 @@
-"""The two things in DER (X.690) that are needed here and that cryptography does not give out.
+"""The few things in DER (X.690) that are needed here and that cryptography does not give out.
 
 Only for DER that cryptography has parsed before: nothing is checked again.
 """
@@ -21,13 +21,35 @@ def public_key_info(certificate: x509.Certificate) -> bytes:
     point as an uncompressed one. Digests over it would then be wrong.
     """
     tbs = certificate.tbs_certificate_bytes
-    at, _ = _content(tbs, 0)
-    if tbs[at] == _VERSION:
-        _, at = _content(tbs, at)
-    for _ in ("serialNumber", "signature", "issuer", "validity", "subject"):
-        _, at = _content(tbs, at)
-    _, end = _content(tbs, at)
+    at, end = _positions(tbs, 0)[4:]
     return tbs[at:end]
+
+
+def key_info_in(certificate: bytes) -> bytes:
+    """The same of a certificate that is given as DER."""
+    at, end = _positions(certificate, _content(certificate, 0)[0])[4:]
+    return certificate[at:end]
+
+
+def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
+    """The names of issuer and subject as they stand in a certificate that is given as DER."""
+    issuer, validity, subject, key, _ = _positions(certificate, _content(certificate, 0)[0])[1:]
+    return certificate[issuer:validity], certificate[subject:key]
+
+
+def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
+    """Where in the TBSCertificate at `tbs` signature, issuer, validity, subject and
+    subjectPublicKeyInfo start, and where the last of them ends.
+    """
+    at, _ = _content(der, tbs)
+    if der[at] == _VERSION:
+        _, at = _content(der, at)
+    _, signature = _content(der, at)  # After the serialNumber.
+    _, issuer = _content(der, signature)
+    _, validity = _content(der, issuer)
+    _, subject = _content(der, validity)
+    _, key = _content(der, subject)
+    return signature, issuer, validity, subject, key, _content(der, key)[1]
 
 
 def octet_string(der: bytes) -> bytes:

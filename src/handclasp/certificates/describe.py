@@ -65,7 +65,12 @@ def pin_of(certificate: x509.Certificate) -> str:
 
     cryptography writes an RSASSA-PSS key anew as rsaEncryption, which has another digest.
     """
-    return b64encode(hashlib.sha256(public_key_info(certificate)).digest()).decode("ascii")
+    return pin_of_info(public_key_info(certificate))
+
+
+def pin_of_info(public_key_info: bytes) -> str:
+    """The same of a SubjectPublicKeyInfo that is given as DER."""
+    return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
 
 
 def _or_none(read: Callable[[], Any]) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from handclasp.certificates.der import issuer_and_subject
+from handclasp.certificates.names import LONGEST_NAME
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
@@ -41,19 +43,63 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
     for number, der in enumerate(chain, 1):
         try:
             certificate = x509.load_der_x509_certificate(der)
-            # What cryptography would read later, where a path is looked for.
-            _ = certificate.version, certificate.subject, certificate.issuer
+            # What cryptography would read later, and fail at.
+            _ = certificate.version
+            _read_short_names(certificate, der)
         except Exception as error:
             # Whatever a parser raises on a peer's bytes means the same.
-            detail = f"certificate {number} of {len(chain)} is not readable DER"
-            raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
+            raise _unreadable(number, chain) from error
         certificates.append(certificate)
     return certificates
 
 
-@lru_cache(maxsize=1024)
+def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
+    """Raises what cryptography raises.
+
+    It makes an object of each part of a name, and a chain may hold ten thousand of them. Long names
+    are read once there is a path, and words go without them.
+    """
+    if len(der) <= LONGEST_NAME:
+        _ = certificate.issuer, certificate.subject
+        return
+    issuer, subject = issuer_and_subject(der)
+    if len(issuer) <= LONGEST_NAME:
+        _ = certificate.issuer
+    if len(subject) <= LONGEST_NAME:
+        _ = certificate.subject
+
+
+def read_all_names(certificates: Sequence[x509.Certificate], chain: Sequence[bytes]) -> None:
+    """Read the names that `parse` left, on a chain that was found good otherwise.
+
+    Raises:
+        CertificateError: one of them cannot be read.
+    """
+    for number, (certificate, der) in enumerate(zip(certificates, chain, strict=True), 1):
+        if len(der) > LONGEST_NAME:
+            try:
+                _ = certificate.subject, certificate.issuer
+            except Exception as error:
+                raise _unreadable(number, chain) from error
+
+
+def _unreadable(number: int, chain: Sequence[bytes]) -> CertificateError:
+    detail = f"certificate {number} of {len(chain)} is not readable DER"
+    return CertificateError(Fault.BAD_CERTIFICATE, detail)
+
+
+def is_self_issued(certificate: x509.Certificate, der: bytes) -> bool:
+    """Whether issuer and subject are one name (RFC 5280 section 3.2)."""
+    issuer, subject = issuer_and_subject(der)
+    if issuer == subject:
+        return True
+    # The same values may be spelled as different kinds of string.
+    longest = max(len(issuer), len(subject))
+    return longest <= LONGEST_NAME and certificate.issuer == certificate.subject
+
+
 def encoded(certificate: x509.Certificate) -> bytes:
-    """The DER of a certificate that comes up again and again, such as an anchor's."""
+    """The DER of a certificate."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)

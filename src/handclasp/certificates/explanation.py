@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from cryptography import x509
 
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, encoded, parse
-from handclasp.certificates.names import normal_name, shown, subject_of
+from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.names import normal_name, subject_of
+from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import check_staple, demands_staple
 from handclasp.certificates.rules import (
@@ -24,10 +26,12 @@ from handclasp.certificates.rules import (
     Finding,
     leaf_findings,
     leaf_key,
+    named_leaf_findings,
     slow_key_findings,
     step_findings,
     wildcard_findings,
 )
+from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError, ConfigurationError
@@ -35,7 +39,13 @@ from handclasp.faults import Fault
 
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
-"""How far a walk goes: a hostile chain can have endlessly many paths."""
+MAX_SIGNED_BYTES = 2**20
+"""How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
+digested anew for each check."""
+
+MAX_CHECKS_OF_A_REFUSAL = 32
+MAX_BYTES_OF_A_REFUSAL = 2**15
+"""The same for the wording of a refusal, which strangers can ask for; one check is always made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +151,28 @@ def explain(
     der = tuple([each if isinstance(each, bytes) else encoded(each) for each in chain])
     wanted = tuple([normal_name(name) for name in given])
     context = Context(trust, wanted, time, policy or CertificatePolicy())
-    return walk(parse(der), context, Evidence(der, ocsp_response, sct_list))
+    certificates = parse(der)
+    explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
+    if explanation.accepted:
+        read_all_names(certificates, der)
+    return explanation
 
 
 def walk(
-    certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
+    certificates: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+    *,
+    is_refused: bool = False,
 ) -> Explanation:
-    """The same on what is parsed already."""
+    """The same on what is parsed already.
+
+    Args:
+        is_refused: whether there is no path, so that the policy played no part, and less is looked
+            at.
+    """
     try:
-        return _walked(certificates, context, evidence)
+        return _walked(certificates, context, evidence, is_refused=is_refused)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
@@ -159,126 +182,154 @@ def walk(
 
 
 def _walked(
-    certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
+    certificates: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+    *,
+    is_refused: bool,
 ) -> Explanation:
     leaf, *others = certificates
     if context.policy.tlsa:
         record = matching_leaf(context.policy.tlsa, leaf)
         if record is not None:
             text = f"{record.usage} {record.selector} {record.matching_type} names this very leaf"
-            findings = (_tlsa(leaf, True, f"the record {text}"), *_pins([leaf], context))
-            return Explanation((leaf_key(leaf),), (), findings)
+            seen = Seen(leaf, evidence.chain[0], context.trust)
+            own = tuple(named_leaf_findings(seen, context))
+            if seen.all_extensions is None:
+                return Explanation(own, (), ())
+            findings = (
+                _tlsa(leaf, True, f"the record {text}"),
+                *_pins([leaf], context),
+                *_policy_of_named_leaf(leaf, others, context, evidence),
+            )
+            return Explanation(own, (), findings)
         anchors = matching_anchors(context.policy.tlsa, others)
         if not anchors:
             findings = (_tlsa(leaf, False, f"no record names {pin_of(leaf)}"),)
-            return Explanation((leaf_key(leaf),), (), findings)
+            return Explanation(
+                (leaf_key(Seen(leaf, evidence.chain[0], context.trust)),), (), findings
+            )
         trust = TrustStore.from_certificates(anchors)
         context = Context(trust, context.names, context.now, context.policy)
-    paths = sorted(_Walk(others, context).paths_from(leaf), key=_quality)
+    walk = _Walk(certificates, evidence.chain, context, is_refused=is_refused)
+    paths = sorted(walk.paths(), key=_quality)
     best = paths[0]
     policy: tuple[Finding, ...] = ()
-    if best.reaches_anchor:
+    if best.reaches_anchor and not is_refused:
         policy = tuple(_policy_findings(best.certificates, context, evidence))
-    findings = (*leaf_findings(leaf, context), *slow_key_findings(others))
+    findings = (*leaf_findings(walk.leaf, context), *slow_key_findings(walk.others))
     return Explanation(findings, tuple(paths), policy)
 
 
 class _Walk:
     """Looks for ways up, within bounds."""
 
-    def __init__(self, others: Sequence[x509.Certificate], context: Context) -> None:
+    def __init__(
+        self,
+        certificates: Sequence[x509.Certificate],
+        chain: Sequence[bytes],
+        context: Context,
+        *,
+        is_refused: bool,
+    ) -> None:
         self._context = context
-        self._others = tuple(dict.fromkeys(others))
-        self._by_subject: dict[x509.Name, list[x509.Certificate]] = {}
-        for candidate in dict.fromkeys([*context.trust.anchors, *self._others]):
-            self._by_subject.setdefault(candidate.subject, []).append(candidate)
-        self._signed: dict[tuple[bytes, bytes], bool | None] = {}
-        self._checks_left = MAX_SIGNATURE_CHECKS
+        self._seen: dict[bytes, Seen] = {}
+        self.leaf, *self.others = map(self._see, certificates, chain)
+        self._by_subject: dict[bytes, list[Seen]] = {}
+        for other in dict.fromkeys(self.others):
+            self._by_subject.setdefault(other.subject_name, []).append(other)
+        self._signed: dict[tuple[Seen, Seen], bool | None] = {}
+        self._issuers_of: dict[Seen, list[Seen]] = {}
+        self._checks_left = MAX_CHECKS_OF_A_REFUSAL if is_refused else MAX_SIGNATURE_CHECKS
+        self._bytes_left = MAX_BYTES_OF_A_REFUSAL if is_refused else MAX_SIGNED_BYTES
 
-    def paths_from(self, leaf: x509.Certificate) -> list[PathTried]:
+    def paths(self) -> list[PathTried]:
         """The ways up, of which there is at least one, if only to say that it ends at once."""
-        found: list[PathTried] = []
-        for path in self._extended((leaf,), ()):
-            found.append(path)
-            if len(found) >= MAX_PATHS:
-                break
-        return found
+        return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
+
+    def _see(self, certificate: x509.Certificate, der: bytes) -> Seen:
+        """The one view of a certificate, however often it comes up."""
+        seen = self._seen.get(der)
+        if seen is None:
+            seen = self._seen[der] = Seen(certificate, der, self._context.trust)
+        return seen
 
     def _extended(
-        self, path: tuple[x509.Certificate, ...], findings: tuple[Finding, ...]
+        self, path: tuple[Seen, ...], findings: tuple[Finding, ...]
     ) -> Iterator[PathTried]:
-        current, anchors = path[-1], self._context.trust.anchors
-        if current in anchors:
+        current = path[-1]
+        if current.is_anchor:
             more = tuple(wildcard_findings(path[0], current, self._context))
-            yield PathTried(path, (*findings, *more), True)
+            yield _tried(path, (*findings, *more), True)
             return
         issuers = [each for each in self._issuers(current) if each not in path]
         if not issuers:
-            yield PathTried(path, (*findings, self._no_issuer(current)), False)
+            yield _tried(path, (*findings, self._no_issuer(current)), False)
         most = self._context.policy.max_intermediates
         for issuer in issuers:
-            if len(path) > most and issuer not in anchors:
+            if len(path) > most and not issuer.is_anchor:
                 evidence = f"more than {most} certificates lead from the leaf to an authority"
-                yield PathTried(path, (*findings, _no_anchor(current, evidence)), False)
+                yield _tried(path, (*findings, _no_anchor(current, evidence)), False)
                 continue
             signed = self._is_signed(current, issuer)
             steps = step_findings(path, issuer, self._context, signed=signed)
             yield from self._extended((*path, issuer), (*findings, *steps))
 
-    def _issuers(self, certificate: x509.Certificate) -> list[x509.Certificate]:
-        candidates = self._by_subject.get(certificate.issuer, ())
-        matching = [candidate for candidate in candidates if candidate != certificate]
+    def _issuers(self, certificate: Seen) -> list[Seen]:
+        found = self._issuers_of.get(certificate)
+        if found is None:
+            found = self._issuers_of[certificate] = self._sorted_issuers(certificate)
+        return found
+
+    def _sorted_issuers(self, certificate: Seen) -> list[Seen]:
+        name = certificate.issuer_name
+        trusted = self._context.trust.by_subject.get(name, ())
+        anchors = [self._see(each, encoded(each)) for each in trusted]
+        candidates = dict.fromkeys([*anchors, *self._by_subject.get(name, ())])
+        matching = [candidate for candidate in candidates if candidate is not certificate]
         # In the verifier's order: those whose key is named, then those without an identifier.
         likely = sorted(matching, key=lambda issuer: _unlikeliness(certificate, issuer))
         # Those that signed it before those that only have the name.
         return sorted(likely, key=lambda issuer: not self._is_signed(certificate, issuer))
 
-    def _is_signed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
+    def _is_signed(self, certificate: Seen, issuer: Seen) -> bool | None:
         """None where so many signatures were checked that this one is not."""
-        key = (encoded(certificate), encoded(issuer))
+        key = certificate, issuer
         if key not in self._signed:
+            left = self._checks_left > 0 and self._bytes_left > 0
             self._checks_left -= 1
-            left = self._checks_left >= 0
-            self._signed[key] = _is_signed(certificate, issuer) if left else None
+            self._bytes_left -= len(certificate.der)
+            self._signed[key] = (
+                is_signed_by(certificate.certificate, issuer.certificate) if left else None
+            )
         return self._signed[key]
 
-    def _no_issuer(self, certificate: x509.Certificate) -> Finding:
-        about = subject_of(certificate)
-        if certificate.subject == certificate.issuer:
+    def _no_issuer(self, certificate: Seen) -> Finding:
+        about = certificate.about
+        if certificate.is_self_issued:
             evidence = f"{about} is self-signed and not among the trusted authorities"
             return _no_anchor(certificate, evidence)
-        issuer = shown(certificate.issuer.rfc4514_string() or "(no name)")
-        sent = "nor was it sent" if self._others else "no intermediate certificate was sent"
+        issuer = certificate.issuer or "(no name)"
+        sent = "nor was it sent" if self.others else "no intermediate certificate was sent"
         evidence = f"the issuer of {about}, {issuer}, is not trusted here, and {sent}"
         return _no_anchor(certificate, evidence)
 
 
-def _no_anchor(certificate: x509.Certificate, evidence: str) -> Finding:
+def _tried(path: Sequence[Seen], findings: tuple[Finding, ...], reaches_anchor: bool) -> PathTried:
+    return PathTried(tuple([each.certificate for each in path]), findings, reaches_anchor)
+
+
+def _no_anchor(certificate: Seen, evidence: str) -> Finding:
     fault = Fault.CERTIFICATE_UNTRUSTED
-    return Finding("anchor", subject_of(certificate), False, evidence, "RFC 5280 6.1", fault)
+    return Finding("anchor", certificate.about, False, evidence, "RFC 5280 6.1", fault)
 
 
-def _unlikeliness(certificate: x509.Certificate, issuer: x509.Certificate) -> int:
-    wanted = _identifier(certificate, x509.AuthorityKeyIdentifier, "key_identifier")
-    own = _identifier(issuer, x509.SubjectKeyIdentifier, "digest")
-    if wanted is None or own is None:
+def _unlikeliness(certificate: Seen, issuer: Seen) -> int:
+    wanted = certificate.extension(x509.AuthorityKeyIdentifier)
+    own = issuer.extension(x509.SubjectKeyIdentifier)
+    if wanted is None or wanted.key_identifier is None or own is None:
         return 1
-    return 0 if wanted == own else 2
-
-
-def _identifier(certificate: x509.Certificate, kind: type[Any], attribute: str) -> Any:
-    try:
-        return getattr(certificate.extensions.get_extension_for_class(kind).value, attribute)
-    except Exception:
-        return None  # It is missing, or the extensions cannot be read, which is told elsewhere.
-
-
-def _is_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except Exception:
-        return False
-    return True
+    return 0 if wanted.key_identifier == own.digest else 2
 
 
 def _quality(path: PathTried) -> tuple[int, bool, int, int]:
@@ -296,15 +347,38 @@ def _quality(path: PathTried) -> tuple[int, bool, int, int]:
 def _policy_findings(
     path: Sequence[x509.Certificate], context: Context, evidence: Evidence
 ) -> Iterator[Finding]:
-    policy, leaf, now = context.policy, path[0], context.now
+    policy, leaf = context.policy, path[0]
     if policy.tlsa:
         yield _tlsa(leaf, True, f"a record names the authority {subject_of(path[-1])}")
     yield from _pins(path, context)
+    crls = policy.crls.check if policy.crls is not None else None
+    yield from _of_others(path, context, evidence, crls)
+
+
+def _policy_of_named_leaf(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+) -> Iterator[Finding]:
+    """What the policy adds where a TLSA record stands for the path."""
+    crls = context.policy.crls
+    path = direct_path(leaf, others, context.trust)
+    yield from _of_others(path, context, evidence, crls.check_named_leaf if crls else None)
+
+
+def _of_others(
+    path: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+    crls: Callable[[Sequence[x509.Certificate], datetime], datetime | None] | None,
+) -> Iterator[Finding]:
+    """What others say of a leaf: its issuer in responses and lists, and logs."""
+    policy, leaf, now = context.policy, path[0], context.now
     if policy.stapled_ocsp != "ignore":
         yield _staple(path, context, evidence)
-    if policy.crls is not None:
-        lists = policy.crls
-        yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: lists.check(path, now))
+    if crls is not None:
+        yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: crls(path, now))
     if policy.ct_logs and context.names:
         yield _timestamps(path, context, evidence)
 

@@ -24,10 +24,10 @@ from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
-from handclasp.certificates.path import build_path
+from handclasp.certificates.path import build_path, direct_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.refusal import refusal
 from handclasp.certificates.revocation import check_staple, demands_staple
@@ -72,20 +72,21 @@ def judge(
     is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
     if policy.tlsa:
         if matching_leaf(policy.tlsa, leaf) is not None:
-            # RFC 7671 5.1: the record alone decides, whatever dates and names the leaf has.
-            _check_pins([leaf], policy)
+            _check_named_leaf(evidence, leaf, others, trust, name, now, policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
-    extensions = _readable_extensions(leaf)
-    known = {
-        id(other): _affordable(other, der) for other, der in zip(others, chain[1:], strict=True)
-    }
+    _check_costs(others, chain[1:], trust)
     try:
-        path = build_path(leaf, others, trust, name, now, policy)
+        path = build_path(leaf, others, trust, name, now, policy, chain)
     except Exception as error:
         names = () if name is None else (name,)
-        raise refusal(certificates, Context(trust, names, now, policy), error) from error
-    issuers = [known.get(id(each)) or profile.authority_of(each) for each in path[1:]]
+        raise refusal(certificates, Context(trust, names, now, policy), evidence, error) from error
+    read_all_names(certificates, chain)
+    extensions = _readable_extensions(leaf)
+    ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}
+    issuers = [
+        profile.authority(each, ders.get(id(each)) or encoded(each), trust) for each in path[1:]
+    ]
     profile.check_leaf(path, extensions, policy, is_client=name is None)
     if name is not None:
         profile.check_server_names(path, chain[0], name, trust, policy)
@@ -94,8 +95,38 @@ def judge(
     ends = _check_policy(evidence, path, name, now, policy, must_staple=must_staple)
     not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
+    profile.keep_authorities(issuers, trust)
     path_der = (chain[0], *[issuer.der for issuer in issuers])
     return Judgement(public_key, is_pss, path_der, (not_before, not_after))
+
+
+def _check_named_leaf(
+    evidence: Evidence,
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    trust: TrustStore,
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> None:
+    """What is asked of a leaf that a TLSA record of usage 3 names.
+
+    The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
+    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and what the policy asks of
+    it, is asked all the same. Its issuer tells who may speak of it, and need not be trusted.
+    """
+    extensions = _readable_extensions(leaf)
+    profile.check_key_usage(extensions)
+    must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
+    asks_others = policy.crls is not None or policy.ct_logs or evidence.ocsp_response is not None
+    path = direct_path(leaf, others, trust) if asks_others else [leaf]
+    if policy.pins:
+        _check_pins([leaf], policy)
+    _check_staple(evidence, path, now, policy, must_staple=must_staple)
+    if policy.crls is not None:
+        policy.crls.check_named_leaf(path, now)
+    if policy.ct_logs and name is not None:
+        _check_timestamps(evidence, path, now, policy)
 
 
 def _anchors_by_records(
@@ -118,13 +149,16 @@ def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
         raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
 
 
-def _affordable(certificate: x509.Certificate, der: bytes) -> profile.Authority:
-    """What is known of an issuer; one that is slow to verify with is refused, needed or not."""
-    known = profile.authority(certificate, der)
-    if known.cost:
-        detail = f"{subject_of(certificate)} has {known.cost}"
-        raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
-    return known
+def _check_costs(
+    others: Sequence[x509.Certificate], ders: Sequence[bytes], trust: TrustStore
+) -> None:
+    """An issuer with a key that is slow to verify with is refused, needed or not."""
+    for certificate, der in zip(others, ders, strict=True):
+        if profile.known_authority(der, trust) is None:
+            cost = profile.cost_of(certificate)
+            if cost:
+                detail = f"{subject_of(certificate)} has {cost}"
+                raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
 
 
 def _check_policy(
@@ -140,21 +174,39 @@ def _check_policy(
     ends: list[datetime] = []
     if policy.pins:
         _check_pins(path, policy)
-    if policy.stapled_ocsp != "ignore":
-        if evidence.ocsp_response is not None:
-            ends.append(check_staple(evidence.ocsp_response, path, now))
-        elif must_staple or policy.stapled_ocsp == "require":
-            raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
+    if (end := _check_staple(evidence, path, now, policy, must_staple=must_staple)) is not None:
+        ends.append(end)
     if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
         ends.append(end)
     if policy.ct_logs and name is not None:
-        found = valid_timestamps(
-            path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now
-        )
-        if len(found) < policy.required_timestamps:
-            detail = f"{len(found)} of {policy.required_timestamps} that are required"
-            raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
+        _check_timestamps(evidence, path, now, policy)
     return ends
+
+
+def _check_staple(
+    evidence: Evidence,
+    path: Sequence[x509.Certificate],
+    now: datetime,
+    policy: CertificatePolicy,
+    *,
+    must_staple: bool,
+) -> datetime | None:
+    if policy.stapled_ocsp == "ignore":
+        return None
+    if evidence.ocsp_response is not None:
+        return check_staple(evidence.ocsp_response, path, now)
+    if must_staple or policy.stapled_ocsp == "require":
+        raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
+    return None
+
+
+def _check_timestamps(
+    evidence: Evidence, path: Sequence[x509.Certificate], now: datetime, policy: CertificatePolicy
+) -> None:
+    found = valid_timestamps(path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now)
+    if len(found) < policy.required_timestamps:
+        detail = f"{len(found)} of {policy.required_timestamps} that are required"
+        raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
 
 
 def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:

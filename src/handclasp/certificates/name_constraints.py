@@ -7,17 +7,25 @@ refuses as soon as a constraint and a name are of the same kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
 from handclasp.certificates.names import shown
+from handclasp.certificates.seen import Seen
 
 _MOST_CHECKS = 2_000
-"""Pairs of a name and a constraint that are looked at: both lists are the peer's, and the walk asks
-for each step of each path."""
+"""Pairs of a name and a constraint that are looked at in one step: both lists are the peer's."""
+
+_MOST_IN_ALL = 8_000
+"""The same on all steps of all paths."""
+
+_MOST_PARTS = 32
+"""Of a directory name that is spelled out."""
+
+_USUAL_LENGTH = 64
+"""Characters of a name; a longer one counts as several."""
 
 
 class TooManyError(Exception):
@@ -32,42 +40,110 @@ class _NotComparableError(Exception):
     """A name or a constraint that the verifier refuses to compare; it says why."""
 
 
-def violation(
-    constraints: x509.Extension[x509.NameConstraints], bound: Sequence[x509.Certificate]
-) -> str:
-    """What of the names in the certificates `bound` an authority may not issue, or nothing.
+class Comparisons:
+    """The comparisons of names and constraints that one walk makes, which are bounded in all."""
 
-    Raises:
-        TooManyError: this is not the place to say so; the verifier goes further.
-    """
-    permitted = list(constraints.value.permitted_subtrees or ())
-    excluded = list(constraints.value.excluded_subtrees or ())
-    has_directory = any(isinstance(tree, x509.DirectoryName) for tree in (*permitted, *excluded))
-    if constraints.critical and has_directory:
-        return "constraints on directory names cannot be judged here, and these are critical"
-    names = [name for certificate in bound for name in _names_of(certificate)]
-    if len(names) * (len(permitted) + len(excluded)) > _MOST_CHECKS:
-        raise TooManyError
+    def __init__(self) -> None:
+        self._left = _MOST_IN_ALL
+        self._constraints: dict[Seen, _Constraints | None] = {}
+        self._work: dict[Seen, int] = {}
+        self._found: dict[tuple[Seen, Seen], str | _NotComparableError] = {}
+
+    def told(self, issuer: Seen) -> str:
+        """The first few constraints of an issuer, for people; empty where it has none."""
+        constraints = self._of(issuer)
+        return constraints.told if constraints is not None else ""
+
+    def violation(self, issuer: Seen, bound: Sequence[Seen]) -> str:
+        """What of the names in the certificates `bound` an authority may not issue, or nothing.
+
+        Raises:
+            TooManyError: this is not the place to say so; the verifier goes further.
+        """
+        constraints = self._of(issuer)
+        if constraints is None:
+            return ""
+        if constraints.has_critical_directory:
+            return "constraints on directory names cannot be judged here, and these are critical"
+        if sum(map(self._work_for, bound)) * constraints.work > _MOST_CHECKS:
+            raise TooManyError
+        try:
+            problems = (self._problem_of(one, issuer, constraints) for one in bound)
+            return next((problem for problem in problems if problem), "")
+        except _NotComparableError as error:
+            return str(error)
+
+    def _of(self, issuer: Seen) -> _Constraints | None:
+        if issuer not in self._constraints:
+            extension = issuer.entry(x509.NameConstraints)
+            self._constraints[issuer] = None if extension is None else _read(extension)
+        return self._constraints[issuer]
+
+    def _work_for(self, one: Seen) -> int:
+        if one not in self._work:
+            self._work[one] = sum(map(_work_of, one.alternatives))
+        return self._work[one]
+
+    def _problem_of(self, one: Seen, issuer: Seen, constraints: _Constraints) -> str:
+        """The same for one certificate, which may be on many paths."""
+        found = self._found.get((one, issuer))
+        if found is None:
+            self._left -= self._work_for(one) * constraints.work
+            if self._left < 0:
+                raise TooManyError
+            trees = constraints.permitted, constraints.excluded
+            try:
+                problems = (_problem(name, *trees) for name in one.alternatives)
+                found = next((problem for problem in problems if problem), "")
+            except _NotComparableError as error:
+                found = error
+            self._found[one, issuer] = found
+        if isinstance(found, _NotComparableError):
+            raise found
+        return found
+
+
+def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
+    """Whether an authority with these constraints may issue for a DNS name or an address."""
+    permitted = list(constraints.permitted_subtrees or ())
     try:
-        problems = (_problem(name, permitted, excluded) for name in names)
-        return next((problem for problem in problems if problem), "")
-    except _NotComparableError as error:
-        return str(error)
+        return not _problem(name, permitted, list(constraints.excluded_subtrees or ()))
+    except _NotComparableError:
+        return False
 
 
-def listed(trees: Iterable[x509.GeneralName] | None, most: int = 4) -> str:
+class _Constraints(NamedTuple):
+    """Those of one authority. `work` counts them, and `told` names the first few."""
+
+    permitted: Sequence[Any]
+    excluded: Sequence[Any]
+    has_critical_directory: bool
+    work: int
+    told: str
+
+
+def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
+    permitted = extension.value.permitted_subtrees or []
+    excluded = extension.value.excluded_subtrees or []
+    trees = [*permitted, *excluded]
+    directory = any(isinstance(tree, x509.DirectoryName) for tree in trees)
+    within = f"all names are within {listed(permitted)}" if permitted else "all names are allowed"
+    told = f"{within}, none in {listed(excluded)}" if excluded else within
+    return _Constraints(
+        permitted, excluded, extension.critical and directory, sum(map(_work_of, trees)), told
+    )
+
+
+def _work_of(name: x509.GeneralName) -> int:
+    """How many names of usual length this one is as long as, for comparing takes longer."""
+    value: object = name.value
+    return 1 + len(value) // _USUAL_LENGTH if isinstance(value, str) else 1
+
+
+def listed(trees: Sequence[x509.GeneralName], most: int = 4) -> str:
     """The first few constraints, for people."""
-    given = list(trees or ())
-    text = ", ".join(_text(tree) for tree in given[:most])
-    return f"{text} and {len(given) - most} more" if len(given) > most else text
-
-
-def _names_of(certificate: x509.Certificate) -> Iterable[x509.GeneralName]:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except Exception:
-        return ()  # There are none, or they cannot be read, which is a rule of its own.
-    return found.value
+    text = ", ".join(_text(tree) for tree in trees[:most])
+    return f"{text} and {len(trees) - most} more" if len(trees) > most else text
 
 
 def _problem(name: x509.GeneralName, permitted: Sequence[Any], excluded: Sequence[Any]) -> str:
@@ -127,16 +203,19 @@ def _check_host(host: str, text: str) -> None:
         raise _NotComparableError(f"{shown(text, 60)!r} is no host's name")
 
 
-@lru_cache(maxsize=1024)
 def _is_host(name: str) -> bool:
     """Whether it is in the preferred name syntax (RFC 5280 4.2.1.6), which knows no underscore."""
-    labels = name.split(".")
-    return len(name) <= 253 and all(
+    if len(name) > 253:
+        return False
+    return all(
         0 < len(label) <= 63 and _LABEL.issuperset(label) and label.strip("-") == label
-        for label in labels
+        for label in name.split(".")
     )
 
 
 def _text(name: x509.GeneralName) -> str:
     value: Any = name.value
-    return shown(value.rfc4514_string() if isinstance(value, x509.Name) else str(value), 60)
+    if not isinstance(value, x509.Name):
+        return shown(str(value), 60)
+    parts = len(value.rdns)
+    return f"a name of {parts} parts" if parts > _MOST_PARTS else shown(value.rfc4514_string(), 60)

@@ -7,19 +7,25 @@ of an IP address. Everything that compares names compares normal names.
 from __future__ import annotations
 
 import ipaddress
-from functools import lru_cache
+import re
 from typing import TYPE_CHECKING
 
+from handclasp.certificates.der import issuer_and_subject
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-_LABEL_BYTES = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
+_DNS_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+_MOST_OF_A_DNS_NAME = 253
 
-@lru_cache(maxsize=1024)
+LONGEST_NAME = 1024
+"""Bytes of a subject or issuer that are read for the sake of words; who is named so uses a tenth of
+them, and a peer may send a hundred times as many."""
+
+
 def normal_name(name: str) -> str:
     """The normal spelling of a DNS name or IP address that a person or a program gave.
 
@@ -112,13 +118,33 @@ def names_in(alternatives: x509.SubjectAlternativeName) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def subject_of(certificate: x509.Certificate) -> str:
-    """The subject, safe to print; the first names where the subject is empty."""
+def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
+    """The subject, safe to print; the first names where the subject is empty.
+
+    `name` is the subject as DER where that is at hand.
+    """
     try:
+        size = len(_names_of(certificate)[1] if name is None else name)
+        if size > LONGEST_NAME:
+            return f"a certificate with a name of {size} bytes"
         text = certificate.subject.rfc4514_string() or ", ".join(certificate_names(certificate)[:3])
     except Exception:
         text = ""  # cryptography reads names late, and the peer wrote them.
     return shown(text or "a certificate without a name")
+
+
+def issuer_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
+    """The issuer, safe to print. Raises what cryptography raises."""
+    size = len(_names_of(certificate)[0] if name is None else name)
+    if size > LONGEST_NAME:
+        return f"a name of {size} bytes"
+    return shown(certificate.issuer.rfc4514_string())
+
+
+def _names_of(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return issuer_and_subject(certificate.public_bytes(Encoding.DER))
 
 
 def shown(text: str, limit: int = 120) -> str:
@@ -126,15 +152,13 @@ def shown(text: str, limit: int = 120) -> str:
 
     Control characters would otherwise reach terminals and logs.
     """
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+    start = text if len(text) <= limit else text[: limit - 3]
+    printable = "".join(character if character.isprintable() else "?" for character in start)
+    return printable if len(text) <= limit else printable + "..."
 
 
 def _is_dns_name(name: str) -> bool:
-    if not 0 < len(name) <= 253:
-        return False
-    labels = name.split(".")
-    return all(0 < len(label) <= 63 and _LABEL_BYTES.issuperset(label) for label in labels)
+    return len(name) <= _MOST_OF_A_DNS_NAME and _DNS_NAME.fullmatch(name) is not None
 
 
 def _to_a_labels(name: str) -> str:

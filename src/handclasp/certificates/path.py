@@ -3,6 +3,10 @@
 cryptography.x509.verification checks each path as RFC 5280 section 6 and the profile of the web
 ask: signatures, dates, names, basic constraints, key usage, name constraints, critical extensions.
 
+Nothing is tried where no path can be: where no issuer's name leads to an anchor, or, if several of
+the certificates have one name, no issuer's signature. The verifier would go from each of those to
+each other one, up to its own limits, which takes a hundred signatures of the peer's choice.
+
 The first try is under its own policy, which runs without calling back. If it refuses, there is a
 second, which allows for what is unusual and no worse for it:
 
@@ -21,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -31,9 +36,18 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from handclasp.certificates.der import issuer_and_subject
+from handclasp.certificates.evidence import encoded
+from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import ip_address
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
+
+_MOST_ISSUERS = 4
+"""Of one name that are tried on a leaf that needs no path."""
+
+_Names = tuple[bytes, bytes]
+"""Issuer and subject of a certificate, as they stand there."""
 
 
 def build_path(
@@ -43,16 +57,22 @@ def build_path(
     name: str | None,
     now: datetime,
     policy: CertificatePolicy,
+    ders: Sequence[bytes] | None = None,
 ) -> list[x509.Certificate]:
     """The verifier's own path, leaf first, anchor last.
 
     Args:
+        ders: leaf and others as DER, where that is at hand.
         name: the normal name of a server, or None for a client.
 
     Raises:
         Exception: there is none. Not only VerificationError: hostile DER shows late, as
             ValueError, TypeError and others, because keys and extensions are read when needed.
     """
+    chain = (leaf, *others)
+    named = [issuer_and_subject(der) for der in ders or map(encoded, chain)]
+    if not _may_lead_to_anchor(chain, named, trust):
+        raise VerificationError("no path leads to an anchor")
     builder = trust.path_builder(policy.max_intermediates).time(now)
     intermediates = list(others)
     try:
@@ -64,6 +84,83 @@ def build_path(
             ee_policy=_relaxed_leaf(trust.anchors, policy.profile, is_client=name is None),
         )
         return _verified(relaxed, leaf, intermediates, name)
+
+
+def direct_path(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], trust: TrustStore
+) -> list[x509.Certificate]:
+    """A leaf that needs no path, with its issuer if that is at hand, among anchors or `others`.
+
+    The issuer need not be trusted: its signature on the leaf says that it is the one that may speak
+    of it. Where the leaf issued itself, or nobody is at hand who did, it stands alone.
+    """
+    wanted, subject = issuer_and_subject(encoded(leaf))
+    if wanted == subject:
+        return [leaf]
+    sent = [each for each in others if issuer_and_subject(encoded(each))[1] == wanted]
+    for issuer in islice((*trust.by_subject.get(wanted, ()), *sent), _MOST_ISSUERS):
+        if not _cost_of(issuer) and is_signed_by(leaf, issuer):
+            return [leaf, issuer]
+    return [leaf]
+
+
+def _cost_of(issuer: x509.Certificate) -> str:
+    try:
+        return cost_problem(issuer.public_key())
+    except Exception:
+        return "a key that cannot be read"
+
+
+def _may_lead_to_anchor(
+    chain: Sequence[x509.Certificate], named: Sequence[_Names], trust: TrustStore
+) -> bool:
+    """Whether the names of issuers lead from the leaf to an anchor."""
+    anchors = trust.by_subject
+    (wanted, subject), *others = named
+    if subject in anchors and chain[0] in trust.anchors:
+        return True
+    issuers_of: dict[bytes, list[bytes]] = {}
+    for issuer, subject in others:
+        issuers_of.setdefault(subject, []).append(issuer)
+    reached, pending = {wanted}, [wanted]
+    while pending:
+        name = pending.pop()
+        if name in anchors:
+            return len(issuers_of) == len(others) or _is_certified(chain, named, trust)
+        further = [issuer for issuer in issuers_of.get(name, ()) if issuer not in reached]
+        reached.update(further)
+        pending.extend(further)
+    return False
+
+
+def _is_certified(
+    chain: Sequence[x509.Certificate], named: Sequence[_Names], trust: TrustStore
+) -> bool:
+    """Whether signatures lead from an anchor to the leaf, each by a key that one led to before.
+
+    So the peer chooses none of the keys, unless an authority gave it one to issue with.
+    """
+    waiting = dict(enumerate(named))
+    certified: list[tuple[bytes, x509.Certificate]] = [
+        (name, anchor)
+        for name in {issuer for issuer, _ in waiting.values()}
+        for anchor in trust.by_subject.get(name, ())
+    ]
+    for name, issuer in certified:  # It grows on the way.
+        for index, (wanted, subject) in tuple(waiting.items()):
+            if wanted == name and is_signed_by(chain[index], issuer):
+                certified.append((subject, chain[index]))
+                del waiting[index]
+    return 0 not in waiting
+
+
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether an issuer's key made the signature, and the names agree."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:
+        return False  # The keys and algorithms of a peer fail in many ways.
+    return True
 
 
 def _verified(

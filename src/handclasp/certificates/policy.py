@@ -43,7 +43,8 @@ class CertificatePolicy:
         required_timestamps: signed certificate timestamps of different logs among `ct_logs` that
             a server's certificate must have.
         tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
-            trusted. If any are given, they take the place of the trust store.
+            trusted. If any are given, they take the place of the trust store. One that names the
+            leaf excuses it from `profile` and `max_intermediates`, and from nothing else here.
 
     Raises:
         ConfigurationError: a value that cannot be honoured.

@@ -4,7 +4,8 @@ They are about form: what a public authority must put into a certificate (RFC 52
 CA/Browser Forum's Baseline Requirements, "BR"). An anchor that a root program admitted
 (`TrustStore.vetted`) is taken as it is, as no server can mend it.
 
-Authorities recur from one connection to the next, so what was found out about each is kept.
+Authorities recur from one connection to the next, so what was found out about each is kept, by the
+trust store that it led to.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from handclasp.certificates.evidence import encoded
+from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
     certificate_names,
@@ -34,6 +34,11 @@ from handclasp.faults import Fault
 
 _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
+
+NO_SIGNATURES = "its key usage does not allow digital signatures"
+
+_BESIDES = 600
+"""Bytes that the objects of a kept issuer take besides its certificate."""
 
 
 Extensions = dict[type[Any], Any]
@@ -51,46 +56,51 @@ class Authority:
 
     Attributes:
         der: the certificate itself.
-        cost: what makes its key too slow to verify with, or nothing.
         form: what the web profile holds against it, or nothing.
         not_before, not_after: from when to when it is valid.
     """
 
     der: bytes
-    cost: str
     form: str
     not_before: datetime
     not_after: datetime
 
 
-def authority(certificate: x509.Certificate, der: bytes) -> Authority:
-    """What is known of an issuer with this certificate. Raises what cryptography raises."""
-    return _kept(der) if len(der) <= _MOST_KEPT else _examined(certificate, der)
+def known_authority(der: bytes, trust: TrustStore) -> Authority | None:
+    """What is known of an issuer that was on a path to an anchor before, if it was."""
+    return trust.issuers.get(der)
 
 
-@lru_cache(maxsize=512)
-def authority_of(certificate: x509.Certificate) -> Authority:
-    """The same of a certificate that comes up again and again, such as an anchor's."""
-    return authority(certificate, encoded(certificate))
+def authority(certificate: x509.Certificate, der: bytes, trust: TrustStore) -> Authority:
+    """What is known of an issuer on a path. Raises what cryptography raises."""
+    return known_authority(der, trust) or examined(certificate, der)
 
 
-@lru_cache(maxsize=512)
-def _kept(der: bytes) -> Authority:
-    return _examined(x509.load_der_x509_certificate(der), der)
+def keep_authorities(issuers: Sequence[Authority], trust: TrustStore) -> None:
+    """Remember the issuers of a chain that was accepted."""
+    for issuer in issuers:
+        if len(issuer.der) <= _MOST_KEPT:
+            trust.issuers.keep(issuer.der, issuer, len(issuer.der) + _BESIDES)
 
 
-def _examined(certificate: x509.Certificate, der: bytes) -> Authority:
-    try:
-        cost = cost_problem(certificate.public_key())
-    except Exception:
-        cost = ""  # Nothing can be verified with this key; the path may do without it.
+def examined(certificate: x509.Certificate, der: bytes) -> Authority:
+    """An issuer as it is seen for the first time. Raises what cryptography raises."""
     not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return Authority(der, cost, _form(certificate), not_before, not_after)
+    return Authority(der, form_of(certificate, der), not_before, not_after)
 
 
-def _form(certificate: x509.Certificate) -> str:
+def cost_of(certificate: x509.Certificate) -> str:
+    """What makes the key of an issuer too slow to verify with, or nothing."""
     try:
-        extensions = extensions_of(certificate)
+        return cost_problem(certificate.public_key())
+    except Exception:
+        return ""  # Nothing can be verified with this key; the path may do without it.
+
+
+def form_of(certificate: x509.Certificate, der: bytes, extensions: Extensions | None = None) -> str:
+    """What the web profile holds against an issuer's certificate, or nothing."""
+    try:
+        extensions = extensions_of(certificate) if extensions is None else extensions
     except Exception:
         return "has extensions that cannot be read"
     identifier = extensions.get(x509.AuthorityKeyIdentifier)
@@ -105,7 +115,7 @@ def _form(certificate: x509.Certificate) -> str:
     if x509.PolicyConstraints in extensions:
         # Critical ones never come this far: the verifier does not know them.
         return "has policyConstraints that are not critical (RFC 5280 4.2.1.11)"
-    if identifier is None and certificate.subject != certificate.issuer:
+    if identifier is None and not is_self_issued(certificate, der):
         return "has no authorityKeyIdentifier and is no root (RFC 5280 4.2.1.1)"
     return ""
 
@@ -144,16 +154,23 @@ def check_leaf(
     Raises:
         CertificateError: the leaf is not meant for this use.
     """
-    usage = extensions.get(x509.KeyUsage)
-    if usage is not None and not usage.digital_signature:
-        # RFC 8446 4.4.2.2: the bit MUST be set if the extension is present.
-        detail = "its key usage does not allow digital signatures"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+    check_key_usage(extensions)
     # Who trusts one certificate by itself asks no authority what it is for.
     if x509.ExtendedKeyUsage not in extensions and policy.profile == "web" and len(path) > 1:
         role = "client" if is_client else "server"
         detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
         raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
+def check_key_usage(extensions: Extensions) -> None:
+    """What TLS itself asks of a leaf, however it is judged (RFC 8446 section 4.4.2.2).
+
+    Raises:
+        CertificateError: its key must not be used to sign.
+    """
+    usage = extensions.get(x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES)
 
 
 def check_server_names(
@@ -187,12 +204,14 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
 
     It is never matched, but programs and people that read it would be told something else.
     """
+    names: frozenset[str] | None = None
     for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         text = str(attribute.value)
         copied = text.lower().removesuffix(".")
         if copied == name or not claims_host(text):
             continue
-        names = certificate_names(leaf)
+        if names is None:
+            names = frozenset(certificate_names(leaf))
         # A wildcard's own domain is no other owner's.
         if copied not in names and f"*.{copied}" not in names:
             detail = f"its common name {shown(text, 60)} is not among its names"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
-from handclasp.certificates.evidence import Evidence
+from handclasp.certificates.evidence import Evidence, is_self_issued
 from handclasp.certificates.explanation import walk
 from handclasp.certificates.names import shown
 from handclasp.certificates.rules import Context
@@ -21,15 +21,17 @@ _MOST_TOLD = 4
 
 
 def refusal(
-    certificates: Sequence[x509.Certificate], context: Context, error: Exception
+    certificates: Sequence[x509.Certificate],
+    context: Context,
+    evidence: Evidence,
+    error: Exception,
 ) -> CertificateError:
     """The error for a chain, leaf first, that the verifier refused with `error`."""
-    explanation = walk(certificates, context, Evidence(()))
-    broken = [finding for finding in explanation.broken if finding not in explanation.policy]
+    explanation = walk(certificates, context, evidence, is_refused=True)
+    broken = explanation.broken
     if not broken:
         return _verifier_says(error)
-    leaf = certificates[0]
-    if broken[0].rule == "anchor" and leaf.subject == leaf.issuer:
+    if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):
         broken = broken[:1]  # Of a stranger's own certificate, nothing else is of interest.
     reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
     detail = f"{reason}; besides: {'; '.join(more)}" if more else reason

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from datetime import datetime
-from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
+
+from handclasp.process import ProcessLock
 
 Proof = TypeVar("Proof")
 
 CAPACITY = 256
 """Chains remembered per trust store; the one used least recently goes first."""
 
+MOST_BYTES = 2**21
+"""Of all of them, by the word of those who gave them."""
+
 
 class _Entry(NamedTuple, Generic[Proof]):
     proof: Proof
     not_before: datetime
     not_after: datetime
+    size: int
 
 
 class RememberedChains(Generic[Proof]):
@@ -27,12 +32,13 @@ class RememberedChains(Generic[Proof]):
     the exact bytes of the chain, the name and the purpose. The time is looked at again each time.
     """
 
-    __slots__ = ("_capacity", "_entries", "_lock")
+    __slots__ = ("_capacity", "_entries", "_lock", "_size")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[Hashable, _Entry[Proof]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ProcessLock()
+        self._size = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -47,10 +53,21 @@ class RememberedChains(Generic[Proof]):
             return entry.proof
 
     def remember(
-        self, key: Hashable, proof: Proof, not_before: datetime, not_after: datetime
+        self,
+        key: Hashable,
+        proof: Proof,
+        not_before: datetime,
+        not_after: datetime,
+        size: int = 0,
     ) -> None:
-        """Keep a proof for as long as it holds; a clock set back does not need it again."""
+        """Keep a proof for as long as it holds; a clock set back does not need it again.
+
+        Args:
+            size: what key and proof take, in bytes.
+        """
         with self._lock:
-            self._entries[key] = _Entry(proof, not_before, not_after)
-            if len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+            former = self._entries.pop(key, None)
+            self._size += size - (former.size if former is not None else 0)
+            self._entries[key] = _Entry(proof, not_before, not_after, size)
+            while len(self._entries) > self._capacity or self._size > MOST_BYTES:
+                self._size -= self._entries.popitem(last=False)[1].size

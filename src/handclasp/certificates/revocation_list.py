@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from handclasp.certificates.key_bounds import key_problem
+from handclasp.certificates.loading import der_of
 from handclasp.certificates.names import shown, subject_of
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.errors import CertificateError, ConfigurationError
@@ -43,7 +45,8 @@ class RevocationList:
         serials: the serial numbers on it, as cryptography would read it from its start each time.
         flaw: why it speaks for no certificate at all, or nothing.
         point: its issuingDistributionPoint, which says for which certificates it speaks.
-        judged: the issuers' certificates that were tried on its signature, and what was wrong.
+        judged: which issuers' certificates were tried on its signature (by their SHA-256), and what
+            was wrong.
             Threads may write here at once: at worst one signature is checked twice.
     """
 
@@ -55,19 +58,22 @@ class RevocationList:
     serials: frozenset[int]
     flaw: str
     point: x509.IssuingDistributionPoint | None
-    judged: dict[x509.Certificate, str] = field(default_factory=dict[Any, str])
+    judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
     def problem_with(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+        self, certificate: x509.Certificate, issuer: x509.Certificate | None, now: datetime
     ) -> str:
-        """Why the list does not speak for a certificate, or nothing; cheap things first."""
+        """Why the list does not speak for a certificate, or nothing; cheap things first.
+
+        Without the issuer, its signature is not looked at.
+        """
         if self.flaw:
             return self.flaw
         if self.this_update > now + CLOCK_SKEW:
             return f"one was made at {minute(self.this_update)}, which is in the future"
         if self.point is not None and not _in_scope(self.point, certificate):
             return "one is for other certificates of this issuer"
-        return self._signature_problem(issuer)
+        return self._signature_problem(issuer) if issuer is not None else ""
 
     def revocation_of(self, certificate: x509.Certificate) -> str:
         """When and why the certificate was revoked, if the list says so; otherwise nothing."""
@@ -86,11 +92,12 @@ class RevocationList:
         return f"on {minute(entry.revocation_date_utc)}; reason: {reason}"
 
     def _signature_problem(self, issuer: x509.Certificate) -> str:
-        known = self.judged.get(issuer)
+        digest = hashlib.sha256(der_of(issuer)).digest()
+        known = self.judged.get(digest)
         if known is None:
             known = _signature_problem(self.crl, issuer)
             if len(self.judged) < _MAX_JUDGED:
-                self.judged[issuer] = known
+                self.judged[digest] = known
         return known
 
 

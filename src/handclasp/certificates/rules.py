@@ -7,9 +7,9 @@ held, by what evidence, and which section asks for it. Nothing here decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from handclasp.certificates import profile
-from handclasp.certificates.der import octet_string, public_key_info
+from handclasp.certificates.der import octet_string
 from handclasp.certificates.describe import (
     extended_key_usage_of,
     key_type_of,
@@ -27,10 +27,11 @@ from handclasp.certificates.describe import (
     signature_algorithm_of,
 )
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, leaf_key_problem
-from handclasp.certificates.name_constraints import TooManyError, listed, violation
-from handclasp.certificates.names import certificate_names, claims_host, covers, shown, subject_of
+from handclasp.certificates.name_constraints import Comparisons, TooManyError
+from handclasp.certificates.names import claims_host, covers, shown
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
+from handclasp.certificates.seen import Seen
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
@@ -60,12 +61,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rules go by: whom to trust, for which names (none: a client), when, how strictly."""
+    """What the rules go by: whom to trust, for which names (none: a client), when, how strictly.
+
+    Of one walk only: `of_issuers`, `of_signatures` and `comparisons` are what was found out on it.
+    """
 
     trust: TrustStore
     names: tuple[str, ...]
     now: datetime
     policy: CertificatePolicy
+    of_issuers: dict[Seen, OfIssuer] = field(default_factory=dict["Seen", "OfIssuer"])
+    of_signatures: dict[tuple[Seen, Seen], tuple[Finding, ...]] = field(
+        default_factory=dict[tuple["Seen", "Seen"], tuple["Finding", ...]]
+    )
+    comparisons: Comparisons = field(default_factory=Comparisons)
 
     @property
     def web(self) -> bool:
@@ -77,7 +86,7 @@ class Context:
         return oids.SERVER_AUTH if self.names else oids.CLIENT_AUTH
 
 
-def leaf_findings(leaf: x509.Certificate, context: Context) -> Iterator[Finding]:
+def leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
     """What is asked of a leaf whatever its path."""
     yield leaf_key(leaf)
     yield dates(leaf, context)
@@ -98,8 +107,8 @@ def leaf_findings(leaf: x509.Certificate, context: Context) -> Iterator[Finding]
 
 
 def step_findings(
-    below: Sequence[x509.Certificate],
-    issuer: x509.Certificate,
+    below: Sequence[Seen],
+    issuer: Seen,
     context: Context,
     *,
     signed: bool | None,
@@ -108,39 +117,64 @@ def step_findings(
 
     `signed` is whether it signed the last of them; None says that nobody has looked.
     """
-    certificate = below[-1]
+    pair = below[-1], issuer
+    signing = context.of_signatures.get(pair)
+    if signing is None:
+        signing = context.of_signatures[pair] = tuple(_of_signature(*pair, signed=signed))
+    yield from signing
+    own = context.of_issuers.get(issuer)
+    if own is None:
+        own = context.of_issuers[issuer] = _of_issuer(issuer, context)
+    yield from own.before
+    if not own.is_readable:
+        return
+    yield _path_length(issuer, below)
+    yield from own.between
+    yield _name_constraints(issuer, below, context)
+    yield from own.after
+
+
+def _of_signature(certificate: Seen, issuer: Seen, *, signed: bool | None) -> Iterator[Finding]:
     algorithm = _signature_algorithm(certificate, issuer)
     yield algorithm
     if algorithm.held:
-        yield _signature(certificate, issuer, context, signed=signed)
-    yield _issuer_key(issuer)
-    yield dates(issuer, context)
+        yield _signature(certificate, issuer, signed=signed)
+
+
+class OfIssuer(NamedTuple):
+    """What is asked of an issuer whatever stands below it, around what depends on that."""
+
+    is_readable: bool
+    before: tuple[Finding, ...]
+    between: tuple[Finding, ...] = ()
+    after: tuple[Finding, ...] = ()
+
+
+def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
+    first = (_issuer_key(issuer), dates(issuer, context))
     readable = _readable(issuer)
     if not readable.held:
         # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
-        excused = not context.web or issuer in context.trust.vetted
-        yield replace(readable, rule="issuer readable", held=None if excused else False)
-        return
-    yield from _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
-    yield _is_authority(issuer, context)
-    yield _path_length(issuer, below)
-    yield _issuer_key_usage(issuer, context)
-    yield _issuer_purpose(issuer, context)
-    yield _name_constraints(issuer, below)
-    if context.web:
-        yield _identifiers(issuer, context)
+        excused = not context.web or issuer.is_vetted
+        told = replace(readable, rule="issuer readable", held=None if excused else False)
+        return OfIssuer(False, (*first, told))
+    form = _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
+    return OfIssuer(
+        True,
+        (*first, *form, _is_authority(issuer, context)),
+        (_issuer_key_usage(issuer, context), _issuer_purpose(issuer, context)),
+        (_identifiers(issuer, context),) if context.web else (),
+    )
 
 
-def wildcard_findings(
-    leaf: x509.Certificate, anchor: x509.Certificate, context: Context
-) -> Iterator[Finding]:
+def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Finding]:
     """What is asked of wildcards, which depends on who vouches for them."""
     if not context.web or not _readable(leaf).held:
         return
-    names = certificate_names(leaf)
-    private = anchor not in context.trust.vetted
+    private = not anchor.is_vetted
     for name in context.names:
-        matching = [] if name in names else [entry for entry in names if covers(entry, name)]
+        exact = name in leaf.name_set
+        matching = [] if exact else [entry for entry in leaf.names if covers(entry, name)]
         if matching:
             pattern = shown(matching[0], 60)
             broken = all(is_public_suffix(entry[2:], private=private) for entry in matching)
@@ -150,10 +184,10 @@ def wildcard_findings(
             yield _finding("wildcard", leaf, problem, evidence, "BR 3.2.2.6", fault)
 
 
-def dates(certificate: x509.Certificate, context: Context) -> Finding:
+def dates(certificate: Seen, context: Context) -> Finding:
     """Whether a certificate is valid at the time."""
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    subject = subject_of(certificate)
+    begin = certificate.certificate.not_valid_before_utc
+    end, subject = certificate.certificate.not_valid_after_utc, certificate.about
     section = "RFC 5280 4.1.2.5"
     now = context.now.replace(microsecond=0)  # Dates in certificates have whole seconds.
     if now > end:
@@ -170,14 +204,14 @@ def dates(certificate: x509.Certificate, context: Context) -> Finding:
 
 def _finding(
     rule: str,
-    certificate: x509.Certificate,
+    certificate: Seen,
     problem: str,
     evidence: str,
     section: str,
     fault: Fault = Fault.BAD_CERTIFICATE,
 ) -> Finding:
     """Held if there is no problem."""
-    about = subject_of(certificate)
+    about = certificate.about
     return Finding(rule, about, not problem, problem or evidence, section, fault)
 
 
@@ -185,49 +219,43 @@ def _excused(finding: Finding) -> Finding:
     return replace(finding, held=None)
 
 
-def _readable(certificate: x509.Certificate) -> Finding:
-    try:
-        evidence = f"{len(certificate.extensions)} extensions"
-        problem = ""
-    except Exception:
-        # cryptography reads them late, and raises ValueError, TypeError and others.
-        problem, evidence = f"the extensions of {subject_of(certificate)} cannot be read", ""
+def _readable(certificate: Seen) -> Finding:
+    extensions, problem = certificate.all_extensions, ""
+    evidence = f"{len(extensions or ())} extensions"
+    if extensions is None:
+        problem = f"the extensions of {certificate.about} cannot be read"
     return _finding("readable", certificate, problem, evidence, "RFC 5280 4.2")
 
 
-def leaf_key(leaf: x509.Certificate) -> Finding:
+def leaf_key(leaf: Seen) -> Finding:
     """Whether TLS 1.3 can use its key, and it is strong enough."""
-    try:
-        key: Any = leaf.public_key()
-    except Exception:
-        problem, evidence = f"the key of {subject_of(leaf)} cannot be read", ""
+    if leaf.key is None:
+        problem, evidence = f"the key of {leaf.about} cannot be read", ""
     else:
-        found = leaf_key_problem(leaf, key)
-        problem, evidence = (f"{subject_of(leaf)} has {found}" if found else ""), _key_text(leaf)
+        found = leaf_key_problem(leaf.certificate, leaf.key)
+        problem, evidence = (f"{leaf.about} has {found}" if found else ""), _key_text(leaf)
     fault = Fault.UNSUPPORTED_CERTIFICATE
     return _finding("key", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
 
 
-def slow_key_findings(others: Sequence[x509.Certificate]) -> Iterator[Finding]:
+def slow_key_findings(others: Sequence[Seen]) -> Iterator[Finding]:
     """Keys that would be slow to verify with are refused wherever they stand in the chain."""
     for other in others:
-        try:
-            problem = cost_problem(other.public_key())
-        except Exception:
-            problem = ""  # Nothing can be verified with this key; the path may do without it.
+        # Nothing can be verified with a key that cannot be read; the path may do without it.
+        problem = cost_problem(other.key) if other.key is not None else ""
         if problem:
-            text = f"{subject_of(other)} has {problem}"
+            text = f"{other.about} has {problem}"
             fault = Fault.UNSUPPORTED_CERTIFICATE
             yield _finding("cost of keys", other, text, "", "RFC 8446 4.4.2.2", fault)
 
 
-def _key_text(certificate: x509.Certificate) -> str:
-    size = getattr(certificate.public_key(), "key_size", None)
-    return key_type_of(certificate) + (f", {size} bits" if size else "")
+def _key_text(certificate: Seen) -> str:
+    size = getattr(certificate.key, "key_size", None)
+    return key_type_of(certificate.certificate) + (f", {size} bits" if size else "")
 
 
-def _names(leaf: x509.Certificate, name: str) -> Finding:
-    own = certificate_names(leaf)
+def _names(leaf: Seen, name: str) -> Finding:
+    own = leaf.names
     section, fault = "RFC 9525 6", Fault.CERTIFICATE_NAME_MISMATCH
     matching = next((pattern for pattern in own if covers(pattern, name)), None)
     problem = ""
@@ -247,6 +275,8 @@ def _names(leaf: x509.Certificate, name: str) -> Finding:
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
+_NO_NAME = b"\x30\x00"
+
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 _UNDERSTOOD = frozenset(
     (
@@ -263,18 +293,18 @@ _UNDERSTOOD = frozenset(
 _NEVER_CRITICAL = frozenset(("1.3.6.1.5.5.7.1.1", "2.5.29.35", "2.5.29.37"))
 
 
-def _form(certificate: x509.Certificate, never_critical: frozenset[str]) -> Iterator[Finding]:
+def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding]:
     """Version, serial number, issuer and extensions, of leaves and authorities alike."""
-    extensions = list(certificate.extensions)
-    version = certificate.version
+    extensions = certificate.all_extensions or ()
+    version = certificate.certificate.version
     problem = "" if version is x509.Version.v3 else f"it is of version {version.name}, not 3"
     yield _finding("version", certificate, problem, "3", "RFC 5280 4.1.2.1")
-    serial = certificate.serial_number
+    serial = certificate.certificate.serial_number
     # 21 bytes pass, as some authorities forget the one that keeps a number positive.
     problem = "" if 0 <= serial < 1 << 167 else "its serial number is negative or too long"
     yield _finding("serial number", certificate, problem, f"{serial:x}"[:40], "RFC 5280 4.1.2.2")
-    problem = "" if list(certificate.issuer) else "it names no issuer"
-    issuer = shown(certificate.issuer.rfc4514_string(), 60)
+    problem = "" if certificate.issuer_name != _NO_NAME else "it names no issuer"
+    issuer = shown(certificate.issuer, 60)
     yield _finding("issuer", certificate, problem, issuer, "RFC 5280 4.1.2.4")
     strange = [e.oid.dotted_string for e in extensions if e.critical]
     unknown = [oid for oid in strange if oid not in _UNDERSTOOD]
@@ -289,61 +319,75 @@ def _form(certificate: x509.Certificate, never_critical: frozenset[str]) -> Iter
     yield _finding("extensions", certificate, problem, evidence, "RFC 5280 4.2")
 
 
-def _leaf_key_usage(leaf: x509.Certificate, context: Context) -> Finding:
-    usage = _extension(leaf, x509.KeyUsage)
-    if usage is not None and not usage.digital_signature:
-        problem = "its key usage does not allow digital signatures"
-    elif usage is not None and usage.key_cert_sign and leaf not in context.trust.anchors:
-        problem = "its key usage allows it to sign certificates"
-    else:
-        problem = ""
-    evidence = ", ".join(key_usage_of(leaf) or ()) or "not restricted"
+def named_leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
+    """What is asked of a leaf that a TLSA record names, which excuses path, dates and names."""
+    yield leaf_key(leaf)
+    readable = _readable(leaf)
+    yield readable
+    if readable.held:
+        usage = leaf.extension(x509.KeyUsage)
+        problem = "" if usage is None or usage.digital_signature else profile.NO_SIGNATURES
+        yield _key_usage(leaf, problem)
+
+
+def _key_usage(leaf: Seen, problem: str) -> Finding:
+    evidence = ", ".join(key_usage_of(leaf.certificate) or ()) or "not restricted"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE
     return _finding("key usage", leaf, problem, evidence, "RFC 8446 4.4.2.2", fault)
 
 
-def _leaf_purpose(leaf: x509.Certificate, context: Context) -> Finding:
+def _leaf_key_usage(leaf: Seen, context: Context) -> Finding:
+    usage = leaf.extension(x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        problem = profile.NO_SIGNATURES
+    elif usage is not None and usage.key_cert_sign and not leaf.is_anchor:
+        problem = "its key usage allows it to sign certificates"
+    else:
+        problem = ""
+    return _key_usage(leaf, problem)
+
+
+def _leaf_purpose(leaf: Seen, context: Context) -> Finding:
     role = "server" if context.names else "client"
-    purposes = _extension(leaf, x509.ExtendedKeyUsage)
+    purposes = leaf.extension(x509.ExtendedKeyUsage)
     problem = ""
     if purposes is None:
-        if context.web and leaf not in context.trust.anchors:
+        if context.web and not leaf.is_anchor:
             problem = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
     elif context.purpose not in purposes:
         anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes
         extra = " (anyExtendedKeyUsage does not count)" if anything else ""
         problem = f"its extended key usage does not allow TLS {role}s{extra}"
-    evidence = ", ".join(extended_key_usage_of(leaf) or ()) or "not restricted"
+    evidence = _purposes_of(leaf) or "not restricted"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE
     return _finding("purpose", leaf, problem, evidence, "RFC 5280 4.2.1.12", fault)
 
 
-def _leaf_is_no_authority(leaf: x509.Certificate, context: Context) -> Finding:
-    constraints = _extension(leaf, x509.BasicConstraints)
-    trusted = leaf in context.trust.anchors
+def _leaf_is_no_authority(leaf: Seen, context: Context) -> Finding:
+    constraints = leaf.extension(x509.BasicConstraints)
+    trusted = leaf.is_anchor
     problem = ""
     if constraints is not None and constraints.ca and not trusted:
         role = "server" if context.names else "client"
         problem = f"it is an authority's certificate and not a {role}'s"
-    elif _extension(leaf, x509.NameConstraints) is not None:
+    elif leaf.extension(x509.NameConstraints) is not None:
         problem = "it has name constraints, which only authorities may have"
     evidence = "is trusted itself" if trusted else "no authority"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE
     return _finding("leaf", leaf, problem, evidence, "RFC 5280 4.2.1.9", fault)
 
 
-def _leaf_issuer_key(leaf: x509.Certificate, context: Context) -> Finding:
-    named = _extension(leaf, x509.AuthorityKeyIdentifier) is not None
-    excused = not context.web or leaf in context.trust.anchors
+def _leaf_issuer_key(leaf: Seen, context: Context) -> Finding:
+    named = leaf.extension(x509.AuthorityKeyIdentifier) is not None
+    excused = not context.web or leaf.is_anchor
     problem = "" if named or excused else "it does not name its issuer's key"
     evidence = "named" if named else "not named"
     return _finding("issuer's key", leaf, problem, evidence, "RFC 5280 4.2.1.1")
 
 
-def _common_name(leaf: x509.Certificate, context: Context) -> Finding:
-    given, problem = "", ""
-    names = certificate_names(leaf)
-    for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+def _common_name(leaf: Seen, context: Context) -> Finding:
+    given, problem, names = "", "", leaf.name_set
+    for attribute in leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         given = str(attribute.value)
         copied = given.lower().removesuffix(".")
         known = copied in names or f"*.{copied}" in names or copied in context.names
@@ -353,19 +397,16 @@ def _common_name(leaf: x509.Certificate, context: Context) -> Finding:
     return _finding("common name", leaf, problem, evidence, "BR 7.1.4.3")
 
 
-def _names_form(leaf: x509.Certificate) -> Finding:
-    evidence = "critical" if not list(leaf.subject) else "not critical"
+def _names_form(leaf: Seen) -> Finding:
+    evidence = "critical" if leaf.subject_name == _NO_NAME else "not critical"
     problem = _criticality_problem(leaf)
     return _finding("names' form", leaf, problem, evidence, "RFC 5280 4.2.1.6")
 
 
-def _criticality_problem(leaf: x509.Certificate) -> str:
+def _criticality_problem(leaf: Seen) -> str:
     """RFC 5280 4.2.1.6: subjectAltName is critical exactly if there is no subject."""
-    try:
-        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ""
-    if extension.critical is (not list(leaf.subject)):
+    extension = leaf.entry(x509.SubjectAlternativeName)
+    if extension is None or extension.critical is (leaf.subject_name == _NO_NAME):
         return ""
     if extension.critical:
         return "its subjectAltName is critical, although it has a subject"
@@ -377,21 +418,23 @@ _AUTHORITY_KEYS = frozenset(
 )
 
 
-def _signature_algorithm(certificate: x509.Certificate, issuer: x509.Certificate) -> Finding:
-    kind = _kind_of(issuer)
+def _signature_algorithm(certificate: Seen, issuer: Seen) -> Finding:
+    kind = issuer.key_kind
     if kind not in _AUTHORITY_KEYS:
         problem = (
-            f"{subject_of(issuer)}: authorities with a key of this kind ({kind or 'unknown'}) are "
+            f"{issuer.about}: authorities with a key of this kind ({kind or 'unknown'}) are "
             "not supported"
         )
     elif _is_spelled_oddly(issuer):
-        problem = f"{subject_of(issuer)}: the algorithm of its key has unusual parameters"
+        problem = f"{issuer.about}: the algorithm of its key has unusual parameters"
     else:
         weak = (
-            _weak_hash(certificate) or signature_problem(certificate) or _salt_problem(certificate)
+            _weak_hash(certificate.certificate)
+            or signature_problem(certificate.certificate)
+            or _salt_problem(certificate.certificate)
         )
-        problem = f"{subject_of(certificate)} is {weak}" if weak else ""
-    evidence = f"{signature_algorithm_of(certificate)}, by a key of the kind {kind}"
+        problem = f"{certificate.about} is {weak}" if weak else ""
+    evidence = f"{signature_algorithm_of(certificate.certificate)}, by a key of the kind {kind}"
     fault, section = Fault.UNSUPPORTED_CERTIFICATE, "RFC 8446 4.2.3"
     return _finding("signature algorithm", certificate, problem, evidence, section, fault)
 
@@ -405,16 +448,14 @@ def _weak_hash(certificate: x509.Certificate) -> str:
     return f"signed with {algorithm.name.upper()}" if algorithm and weak else ""
 
 
-def _is_spelled_oddly(issuer: x509.Certificate) -> bool:
+def _is_spelled_oddly(issuer: Seen) -> bool:
     """Whether its key is not in the one form that the verifier takes (RFC 8017 A.1, RFC 5480 2).
 
     An RSA key for PSS alone is not, and neither is a curve that is spelled out.
     """
-    usual = octet_string(
-        issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    )
+    usual = octet_string(issuer.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     algorithm = usual[: 2 + usual[1]]
-    return not octet_string(public_key_info(issuer)).startswith(algorithm)
+    return not octet_string(issuer.key_info).startswith(algorithm)
 
 
 def _salt_problem(certificate: x509.Certificate) -> str:
@@ -430,134 +471,116 @@ def _salt_problem(certificate: x509.Certificate) -> str:
 
 
 def _signature(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    context: Context,
+    certificate: Seen,
+    issuer: Seen,
     *,
     signed: bool | None,
 ) -> Finding:
     section = "RFC 5280 6.1.3"
     fault = Fault.BAD_CERTIFICATE
     if signed:
-        return _finding("signature", certificate, "", f"made by {subject_of(issuer)}", section)
+        return _finding("signature", certificate, "", f"made by {issuer.about}", section)
     if signed is None:
         problem, fault = "the chain has too many signatures to check", Fault.CERTIFICATE_UNTRUSTED
-    elif issuer in context.trust.anchors:
+    elif issuer.is_anchor:
         problem = (
-            f"{subject_of(certificate)}: an authority of its issuer's name is trusted, but did "
+            f"{certificate.about}: an authority of its issuer's name is trusted, but did "
             "not sign it"
         )
         fault = Fault.CERTIFICATE_UNTRUSTED
     else:
-        problem = f"the signature of {subject_of(issuer)} on {subject_of(certificate)} is wrong"
+        problem = f"the signature of {issuer.about} on {certificate.about} is wrong"
     return _finding("signature", certificate, problem, "", section, fault)
 
 
-def _issuer_key(issuer: x509.Certificate) -> Finding:
-    try:
-        key: Any = issuer.public_key()
-    except Exception:
-        problem = f"the key of {subject_of(issuer)} cannot be read"
+def _issuer_key(issuer: Seen) -> Finding:
+    key = issuer.key
+    if key is None:
+        problem = f"the key of {issuer.about} cannot be read"
         return _finding("key", issuer, problem, "", "RFC 5280 4.1.2.7")
     problem = cost_problem(key)
     # The verifier counts whole bytes, so that a few bits less than 2048 pass.
     if not problem and key_kind(key) == "rsa" and key.key_size < MIN_RSA_BITS - 8:
         problem = f"an RSA key of {key.key_size} bits"
     if problem:
-        problem = f"{subject_of(issuer)} has {problem}"
+        problem = f"{issuer.about} has {problem}"
     fault = Fault.UNSUPPORTED_CERTIFICATE
     return _finding("key", issuer, problem, _key_text(issuer), "RFC 8446 4.4.2.2", fault)
 
 
-def _is_authority(issuer: x509.Certificate, context: Context) -> Finding:
+def _is_authority(issuer: Seen, context: Context) -> Finding:
     problem = ""
-    try:
-        extension = issuer.extensions.get_extension_for_class(x509.BasicConstraints)
-    except x509.ExtensionNotFound:
-        problem = f"{subject_of(issuer)} issued it and is no authority"
-    else:
-        if not extension.value.ca:
-            problem = f"{subject_of(issuer)} issued it and is no authority"
-        elif context.web and not extension.critical:
-            problem = f"basicConstraints of {subject_of(issuer)} are not critical"
+    extension = issuer.entry(x509.BasicConstraints)
+    if extension is None or not extension.value.ca:
+        problem = f"{issuer.about} issued it and is no authority"
+    elif context.web and not extension.critical:
+        problem = f"basicConstraints of {issuer.about} are not critical"
     return _finding("authority", issuer, problem, "may issue", "RFC 5280 4.2.1.9")
 
 
-def _path_length(issuer: x509.Certificate, below: Sequence[x509.Certificate]) -> Finding:
-    constraints = _extension(issuer, x509.BasicConstraints)
+def _path_length(issuer: Seen, below: Sequence[Seen]) -> Finding:
+    constraints = issuer.extension(x509.BasicConstraints)
     most = constraints.path_length if constraints is not None else None
     # Stricter than RFC 5280 4.2.1.9: the verifier counts self-issued certificates, too.
     between = len(below) - 1
     problem = ""
     if most is not None and between > most:
-        problem = (
-            f"{subject_of(issuer)} allows {most} authorities below it, and there are {between}"
-        )
+        problem = f"{issuer.about} allows {most} authorities below it, and there are {between}"
     evidence = "unlimited" if most is None else f"{between} of at most {most} below"
     return _finding("path length", issuer, problem, evidence, "RFC 5280 4.2.1.9")
 
 
-def _issuer_key_usage(issuer: x509.Certificate, context: Context) -> Finding:
-    usage = _extension(issuer, x509.KeyUsage)
+def _issuer_key_usage(issuer: Seen, context: Context) -> Finding:
+    usage = issuer.extension(x509.KeyUsage)
     problem = ""
     if usage is None:
-        if context.web and issuer not in context.trust.anchors:
-            problem = f"{subject_of(issuer)}: an intermediate certificate has no keyUsage"
+        if context.web and not issuer.is_anchor:
+            problem = f"{issuer.about}: an intermediate certificate has no keyUsage"
     elif not usage.key_cert_sign:
-        problem = f"the key usage of {subject_of(issuer)} does not allow it to sign certificates"
-    evidence = ", ".join(key_usage_of(issuer) or ()) or "not restricted"
+        problem = f"the key usage of {issuer.about} does not allow it to sign certificates"
+    evidence = ", ".join(key_usage_of(issuer.certificate) or ()) or "not restricted"
     return _finding("key usage", issuer, problem, evidence, "RFC 5280 4.2.1.3")
 
 
-def _issuer_purpose(issuer: x509.Certificate, context: Context) -> Finding:
-    purposes = _extension(issuer, x509.ExtendedKeyUsage)
+def _issuer_purpose(issuer: Seen, context: Context) -> Finding:
+    purposes = issuer.extension(x509.ExtendedKeyUsage)
     allowed = purposes is None or bool(
         {context.purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes)
     )
     role = "server" if context.names else "client"
-    problem = "" if allowed else f"{subject_of(issuer)} may not issue for TLS {role}s"
-    evidence = ", ".join(extended_key_usage_of(issuer) or ()) or "not restricted"
+    problem = "" if allowed else f"{issuer.about} may not issue for TLS {role}s"
+    evidence = _purposes_of(issuer) or "not restricted"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE
     return _finding("purpose", issuer, problem, evidence, "RFC 5280 4.2.1.12", fault)
 
 
-def _name_constraints(issuer: x509.Certificate, below: Sequence[x509.Certificate]) -> Finding:
+def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> Finding:
     section = "RFC 5280 4.2.1.10"
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints)
-    except x509.ExtensionNotFound:
+    told = context.comparisons.told(issuer)
+    if not told:
         return _excused(_finding("name constraints", issuer, "", "none", section))
     # Self-issued authorities are exempt, the leaf never is.
-    above = [each for each in (*below[1:], issuer) if each.subject != each.issuer]
+    above = [each for each in (*below[1:], issuer) if not each.is_self_issued]
     try:
-        found = violation(constraints, [below[0], *above])
+        found = context.comparisons.violation(issuer, [below[0], *above])
     except TooManyError:
         evidence = "there are too many to look at here; the decision looked at them all"
         return _excused(_finding("name constraints", issuer, "", evidence, section))
-    problem = f"{subject_of(issuer)} may not issue for these names: {found}" if found else ""
-    permitted, excluded = constraints.value.permitted_subtrees, constraints.value.excluded_subtrees
-    within = f"all names are within {listed(permitted)}" if permitted else "all names are allowed"
-    evidence = f"{within}, none in {listed(excluded)}" if excluded else within
-    return _finding("name constraints", issuer, problem, evidence, section)
+    problem = f"{issuer.about} may not issue for these names: {found}" if found else ""
+    return _finding("name constraints", issuer, problem, told, section)
 
 
-def _identifiers(issuer: x509.Certificate, context: Context) -> Finding:
-    form = profile.authority_of(issuer).form
-    excused = issuer in context.trust.vetted
-    problem = f"the authority {subject_of(issuer)} {form}" if form and not excused else ""
+def _identifiers(issuer: Seen, context: Context) -> Finding:
+    kinds = {each.value.__class__: each.value for each in issuer.all_extensions or ()}
+    form = profile.form_of(issuer.certificate, issuer.der, kinds)
+    excused = issuer.is_vetted
+    problem = f"the authority {issuer.about} {form}" if form and not excused else ""
     evidence = f"it {form}, but a root program vetted it" if form else "as they must be"
     return _finding("identifiers", issuer, problem, evidence, "RFC 5280 4.2.1.2")
 
 
-def _kind_of(certificate: x509.Certificate) -> str:
-    try:
-        return key_kind(certificate.public_key())
-    except Exception:
-        return ""
-
-
-def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+def _purposes_of(certificate: Seen, most: int = 8) -> str:
+    """The first few purposes, for people."""
+    found = extended_key_usage_of(certificate.certificate) or []
+    more = [f"and {len(found) - most} more"] if len(found) > most else []
+    return ", ".join([*found[:most], *more])

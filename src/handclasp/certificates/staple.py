@@ -12,7 +12,6 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from handclasp.certificates.names import subject_of
@@ -23,6 +22,7 @@ from handclasp.certificates.ocsp_answers import (
     answers_in,
 )
 from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -52,7 +52,7 @@ class OcspStaple:
         """Use the class methods instead."""
         self._origin = origin
         self._leaf = leaf
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self._held: _Held | None = None
         self._looked: datetime | None = None
         self._look_again: datetime | None = None

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.anchors import certificates_at, every_certificate
+from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.loading import der_of, read_file
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
 from handclasp.errors import ConfigurationError
+from handclasp.kept import Kept
+from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.x509.verification import PolicyBuilder, Store
 
 _Anchors = frozenset["x509.Certificate"]
+
+MOST_OF_ISSUERS = 2**19
+"""Bytes that a store keeps of the issuers on the paths that led to it."""
 
 
 class TrustStore:
@@ -33,7 +38,9 @@ class TrustStore:
 
     __slots__ = (
         "_builders",
+        "_by_subject",
         "_fingerprint",
+        "_issuers",
         "_load",
         "_lock",
         "_parsed",
@@ -47,8 +54,10 @@ class TrustStore:
         self._source = source
         self._load = load
         self._remembered: RememberedChains[Any] = RememberedChains()
-        self._lock = Lock()
+        self._issuers: Kept[bytes, Any] = Kept(MOST_OF_ISSUERS)
+        self._lock = ProcessLock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
+        self._by_subject: Mapping[bytes, Sequence[x509.Certificate]] | None = None
         self._store: Store | None = None
         self._builders: dict[int, PolicyBuilder] = {}
         self._fingerprint: bytes | None = None
@@ -133,6 +142,22 @@ class TrustStore:
         return self._remembered
 
     @property
+    def issuers(self) -> Kept[bytes, Any]:
+        """What is known of issuers on paths that led to an anchor here, by their DER."""
+        return self._issuers
+
+    @property
+    def by_subject(self) -> Mapping[bytes, Sequence[x509.Certificate]]:
+        """The anchors by their names as DER, which is how a certificate names its issuer."""
+        if self._by_subject is None:
+            found: dict[bytes, list[x509.Certificate]] = {}
+            for anchor in self.anchors:
+                _, subject = issuer_and_subject(der_of(anchor))
+                found.setdefault(subject, []).append(anchor)
+            self._by_subject = found
+        return self._by_subject
+
+    @property
     def anchors(self) -> frozenset[x509.Certificate]:
         """The trusted certificates, parsed at the first use."""
         return self._all_and_vetted()[0]
@@ -164,7 +189,7 @@ class TrustStore:
 
         import_module("handclasp.certificates.judgement")
         if self.anchors:  # There is no store of nothing.
-            _ = self.store
+            _ = self.store, self.by_subject
         return self
 
     def path_builder(self, max_intermediates: int) -> PolicyBuilder:

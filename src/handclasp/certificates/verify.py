@@ -13,7 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import spki_is_pss
-from handclasp.certificates.describe import spki_pin
+from handclasp.certificates.dane import matches_key
+from handclasp.certificates.describe import pin_of_info, spki_pin
 from handclasp.certificates.evidence import Evidence, parse
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
@@ -23,6 +24,8 @@ from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from handclasp.certificates.judgement import Judgement
 
 Purpose = Literal["server", "client"]
@@ -31,6 +34,9 @@ _DEFAULT_POLICY = CertificatePolicy()
 
 _MAX_REMEMBERED = 2**14
 """Bytes of evidence that is worth remembering: the peer may pad it with anything."""
+
+_BESIDES = 2**12
+"""Bytes that the objects of a remembered chain take besides: the proof, its key, and the policy."""
 
 _MADE_HERE = object()
 
@@ -49,6 +55,8 @@ class VerifiedPeer:
             raw key. Unlike `chain`, it holds nothing that merely came along. Empty where a
             callback vouched for the peer, or nobody did.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
+        may_sign: False where the leaf's keyUsage keeps its key from signing a handshake, which is
+            asked of every leaf (RFC 8446 section 4.4.2.2), also of one that nobody verified.
         purpose, name: the side that it was judged as, and the normal name that it was judged
             for; None where the judge did not say.
     """
@@ -59,6 +67,7 @@ class VerifiedPeer:
     verified: bool
     path: tuple[bytes, ...] = field(default=(), repr=False)
     certificate_type: str = "X509"
+    may_sign: bool = True
     purpose: Purpose | None = None
     name: str | None = None
     made_by: InitVar[object] = None
@@ -126,12 +135,18 @@ def verify_client_chain(
 
 
 def verify_raw_public_key(
-    public_key_info: bytes, expected: Collection[bytes], *, purpose: Purpose | None = None
+    public_key_info: bytes,
+    expected: Collection[bytes],
+    *,
+    purpose: Purpose | None = None,
+    policy: CertificatePolicy = _DEFAULT_POLICY,
 ) -> VerifiedPeer:
     """Take a peer by its key alone, if that is one of those `expected` (RFC 7250).
 
     Args:
         public_key_info: SubjectPublicKeyInfo as DER; `expected` holds such, too.
+        policy: its pins and TLSA records are about keys, and must agree. All else of it is about
+            certificates, which have issuers, dates and serial numbers: a raw key has none.
 
     Raises:
         CertificateError: it is another key, or one that cannot be used.
@@ -139,6 +154,11 @@ def verify_raw_public_key(
     public_key, is_pss = raw_key(public_key_info)
     if public_key_info not in expected:
         raise CertificateError(Fault.UNKNOWN_RAW_PUBLIC_KEY, f"its pin is {spki_pin(public_key)}")
+    if policy.pins and (pin := pin_of_info(public_key_info)) not in policy.pins:
+        raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {pin}")
+    if policy.tlsa and not matches_key(policy.tlsa, public_key_info):
+        detail = f"{len(policy.tlsa)} records, and its pin is {pin_of_info(public_key_info)}"
+        raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return VerifiedPeer(
         (public_key_info,),
         public_key,
@@ -199,7 +219,7 @@ def _verify(
         made_by=_MADE_HERE,
     )
     if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
-        trust.remembered.remember(key, proof, *judgement.holds)
+        trust.remembered.remember(key, proof, *judgement.holds, size=evidence.size + _BESIDES)
     return proof
 
 
@@ -215,16 +235,30 @@ def _taken(
     chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
 ) -> VerifiedPeer:
     """Without a look at anything but the key."""
+    may_sign = True
     if certificate_type == "RawPublicKey":
         public_key, is_pss = raw_key(chain[0], min_rsa_bits)
     else:
         leaf = parse(chain)[0]
         public_key, is_pss = usable_key(leaf, chain[0], min_rsa_bits), spki_is_pss(leaf)
+        may_sign = _may_sign(leaf)
     return VerifiedPeer(
         chain,
         public_key,
         is_pss,
         verified,
         certificate_type=certificate_type,
+        may_sign=may_sign,
         made_by=_MADE_HERE,
     )
+
+
+def _may_sign(leaf: x509.Certificate) -> bool:
+    """Whether the leaf's keyUsage, if there is one that can be read, allows digital signatures."""
+    from cryptography import x509
+
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except Exception:
+        return True  # There is none, or what stands there restricts nothing that can be told.
+    return bool(usage.digital_signature)

@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from handclasp.certificates.credentials import Credentials
@@ -66,7 +66,7 @@ class WatchedCredentials:
         self._load = load
         self._on_error = on_error
         self._clock = clock
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()

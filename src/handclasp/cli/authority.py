@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,16 @@ def authority_directory() -> Path:
     return Path(given) if given else default_directory()
 
 
-def open_authority(directory: Path | None = None) -> LocalAuthority:
-    """The local authority, made if there is none yet. Raises `WrongArguments`."""
+def open_authority(directory: Path | None = None, names: Sequence[str] = ()) -> LocalAuthority:
+    """The local authority, made if there is none yet. Raises `WrongArguments`.
+
+    Args:
+        names: what it is to be good for besides local names.
+    """
     from handclasp.certificates.authority import LocalAuthority
 
     with configuration_checked():
-        return LocalAuthority.open_or_create(directory or authority_directory())
+        return LocalAuthority.open_or_create(directory or authority_directory(), names=names)
 
 
 def trust_advice(path: Path, port: int | None = None) -> str:

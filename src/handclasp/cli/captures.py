@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from handclasp.private_files import create_private
 
 if TYPE_CHECKING:
     from handclasp import Recorder
@@ -40,8 +41,7 @@ class CaptureFile:
     def __init__(self, path: Path) -> None:
         from handclasp.trace.pcapng import capture_header
 
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._file = open(descriptor, "wb")  # noqa: SIM115 (closed by `close`)
+        self._file = create_private(path)
         self._lock = Lock()
         self._file.write(capture_header())
         self._file.flush()

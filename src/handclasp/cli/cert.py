@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from handclasp.cli.inputs import read_file, trust_of
 from handclasp.cli.install import install as install_authority
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.policy import policy_of, policy_options
+from handclasp.private_files import write_private, write_public
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -32,17 +33,28 @@ def command() -> None:
 @click.option("--pem", is_flag=True, help="Print the authority's certificate as PEM.")
 @click.option("--install", is_flag=True, help="Make this user's browsers trust it.")
 @click.option("--uninstall", is_flag=True, help="Take that back.")
+@click.option(
+    "--for",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Make it good for this domain or network as well; * for every name there is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def cert_ca(pem: bool, install: bool, uninstall: bool, as_json: bool) -> None:
+def cert_ca(
+    pem: bool, install: bool, uninstall: bool, names: tuple[str, ...], as_json: bool
+) -> None:
     """The local authority: made if there is none, and how to trust it.
 
-    It lives in $HANDCLASP_HOME, or in this user's data directory.
+    It lives in $HANDCLASP_HOME, or in this user's data directory. It is good for names alone that
+    mean nothing on the internet (localhost, .test, .internal, private addresses and such), so that
+    its key is of no use against others, if it is ever stolen.
     """
     from cryptography import x509
 
     if install and uninstall:
         raise WrongArguments("--install and --uninstall exclude each other.")
-    authority = open_authority()
+    authority = open_authority(names=names)
     path = authority_directory() / "ca.pem"
     if install or uninstall:
         install_authority(path, authority.name, remove=uninstall, as_json=as_json)
@@ -99,8 +111,8 @@ def cert_issue(
         issued = authority.issue(
             names, purpose="client" if client else "server", days=days, key_type=key_type
         )
-    _write(key, issued.key_pem, 0o600)
-    _write(chain, issued.chain_pem, 0o644)
+    _write(write_private, key, issued.key_pem)
+    _write(write_public, chain, issued.chain_pem)
     if as_json:
         paths = {"chain": str(chain), "key": str(key), "ca": str(authority_directory() / "ca.pem")}
         click.echo(json.dumps({**paths, "names": list(names)}, indent=2))
@@ -251,15 +263,9 @@ _SHOWN_IF_SAID = {
 """What most certificates are silent about, so that silence is not worth a line."""
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """A new file that has its mode from its first byte on."""
-    draft = path.with_name(f".{path.name}.new")
+def _write(write: Callable[[Path, bytes], None], path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(draft, path)
+        write(path, data)
     except OSError as error:
         raise WrongArguments(f"Cannot write {path}: {error.strerror or error}.") from None

@@ -18,6 +18,7 @@ import click
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import CAPTURE_ENDING
 from handclasp.cli.connections import Connections
+from handclasp.cli.identity import printable
 from handclasp.cli.inputs import save_trace, trace_file
 from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
@@ -360,12 +361,12 @@ def _open_browser(url: str) -> None:
 
 def _visit_line(visit: Visit) -> str:
     if visit.error is not None:
-        return f"A visit from port {visit.port} failed: {visit.error}"
+        return printable(f"A visit from port {visit.port} failed: {visit.error}")
     info = visit.info
     if info is None:
         return ""
     told = f"{info.version}, {info.cipher_suite}, {info.group}, {info.alpn or 'no ALPN'}"
-    return f"A visit: {told}" + (", resumed" if info.resumed else "")
+    return printable(f"A visit: {told}" + (", resumed" if info.resumed else ""))
 
 
 def _address(given: object) -> tuple[str, int]:

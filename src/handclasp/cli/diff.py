@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handclasp.cli.identity import printable
 from handclasp.cli.inputs import read_trace
 
 if TYPE_CHECKING:
@@ -60,12 +61,13 @@ def _lines(found: Sequence[Difference], first: str, second: str, width: int) -> 
 
 
 def _difference(difference: Difference, width: int) -> Iterator[str]:
-    yield f"  {difference.what}"
+    yield f"  {printable(difference.what)}"
     for name, value in (("A", difference.first), ("B", difference.second)):
         yield from _wrapped(f"    {name}  ", value or "none", width)
     yield from _wrapped("       ", difference.why, width)
 
 
 def _wrapped(start: str, text: str, width: int) -> list[str]:
-    plain = text.encode("ascii", "backslashreplace").decode("ascii")
+    # Of a peer's words, control characters are not for the terminal either.
+    plain = printable(text, len(text)).encode("ascii", "backslashreplace").decode("ascii")
     return textwrap.wrap(plain, width, initial_indent=start, subsequent_indent=" " * len(start))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 if TYPE_CHECKING:
     from handclasp import Recorder
     from handclasp.capture.secrets import KeyLog
+    from handclasp.capture.stream import CaptureError, Stream
     from handclasp.cli.tshark import Found
 
 _CAPTURE_STARTS = (
@@ -94,7 +95,7 @@ def _from_trace(file: str, data: bytes) -> _Told:
     try:
         recorder = Recorder.from_json(data)
     except TraceFormatError as error:
-        raise _failed(f"{file}: {error}") from None
+        raise _CannotTell(f"{file}: {error}") from None
     return _Told(recorder, Path(file).name)
 
 
@@ -116,7 +117,7 @@ def _from_capture(
         chosen = _choose(path, found, stream)
         observation = observe(stream_of(path, chosen), secrets)
     except CaptureError as error:
-        raise _failed(f"{path}: {error}") from None
+        raise _CannotTell(f"{path}: {error}") from None
     recorder = Recorder()
     recorder.events = list(observation.events)
     recorder.began_at_ns = observation.began_at_ns
@@ -143,7 +144,6 @@ def _secrets(data: bytes, keylog: str | None) -> KeyLog:
 def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
     """The conversation that was asked for, or the first one that is TLS."""
     from handclasp.capture.stream import CaptureError
-    from handclasp.cli.tshark import stream_of
 
     if not found:
         raise CaptureError("There is no TCP connection in this capture.")
@@ -156,8 +156,11 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
         return chosen[0]
     if len(found) == 1:
         return found[0]
-    for conversation in found[:_MOST_TRIED]:
-        if stream_of(path, conversation).starts_of_hello() is not None:
+    unreadable: list[CaptureError] = []
+    for conversation, stream_or_error in _streams(path, found):
+        if isinstance(stream_or_error, CaptureError):
+            unreadable.append(stream_or_error)
+        elif stream_or_error.starts_of_hello() is not None:
             others = len(found) - 1
             plural = "s" if others != 1 else ""
             click.echo(
@@ -166,19 +169,33 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
                 err=True,
             )
             return conversation
-    raise CaptureError(f"None of its {len(found)} TCP connections begins with a ClientHello.")
+    why = f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
+    raise CaptureError(
+        f"None of its {len(found)} TCP connections begins with a ClientHello."
+        + (why if unreadable else "")
+    )
 
 
-_MOST_TRIED = 50
+def _streams(path: Path, found: Sequence[Found]) -> Iterator[tuple[Found, Stream | CaptureError]]:
+    """Each conversation with what was said in it, or why that cannot be told."""
+    from handclasp.cli.tshark import streams_of
+
+    for at in range(0, len(found), _AT_ONCE):
+        some = found[at : at + _AT_ONCE]
+        streams = streams_of(path, some)
+        yield from ((conversation, streams[conversation.number]) for conversation in some)
+
+
+_AT_ONCE = 50
+"""Conversations that are read out of a capture in one go."""
 
 
 def _list(path: Path, found: Sequence[Found], *, as_json: bool) -> None:
     from handclasp.cli.identity import printable
-    from handclasp.cli.tshark import stream_of
 
     rows: list[dict[str, Any]] = []
-    for conversation in found:
-        name, is_tls = _name_and_kind(path, conversation, stream_of)
+    for conversation, stream_or_error in _streams(path, found):
+        name, is_tls = _name_and_kind(stream_or_error)
         rows.append(
             {
                 "stream": conversation.number,
@@ -202,35 +219,34 @@ def _list(path: Path, found: Sequence[Found], *, as_json: bool) -> None:
         )
 
 
-def _name_and_kind(path: Path, found: Found, read: Any) -> tuple[str | None, bool]:
+def _name_and_kind(stream_or_error: Stream | CaptureError) -> tuple[str | None, bool]:
     from handclasp.capture.observe import observe
     from handclasp.capture.secrets import KeyLog
     from handclasp.capture.stream import CaptureError
 
+    if isinstance(stream_or_error, CaptureError):
+        return None, False
     try:
-        return observe(read(path, found), KeyLog()).server_name, True
+        return observe(stream_or_error, KeyLog()).server_name, True
     except CaptureError:
         return None, False
 
 
 def _tell(told: _Told, verbose: int) -> None:
-    from handclasp.cli.identity import printable
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import role_of
 
     events = told.recorder.events
-    # What others said may hold anything, and a terminal obeys some of it.
-    story = story_text(events, verbose).splitlines()
-    click.echo("\n".join(printable(line, len(line)) for line in story) + "\n")
+    click.echo(story_text(events, verbose).removesuffix("\n") + "\n")
     for sentence in told.missing:
-        print_paragraph("Not seen", printable(sentence, len(sentence)))
+        print_paragraph("Not seen", sentence)
     diagnosis = diagnose(events)
     if diagnosis is not None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            printable(diagnosis.cause, len(diagnosis.cause)),
+            diagnosis.cause,
             diagnosis_lines(diagnosis, role),
         )
 
@@ -249,9 +265,3 @@ class _CannotTell(WrongArguments):
     """The file holds nothing that can be told: exit status 1."""
 
     exit_code = FAILED
-
-
-def _failed(sentence: str) -> _CannotTell:
-    from handclasp.cli.identity import printable
-
-    return _CannotTell(printable(sentence))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -65,9 +67,15 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
     if certificate is None or key is None:
         missing = "--cert" if certificate is None else "--key"
         raise WrongArguments(f"--cert and --key belong together: {missing} is missing.")
+    import logging
+
     from handclasp import Credentials
+    from handclasp.certificates.key_files import LOGGER
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
+    logger = logging.getLogger(LOGGER)
+    # `warn_of_key_file` says the same when the arguments are known to be right.
+    was_disabled, logger.disabled = logger.disabled, True
     try:
         return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
@@ -76,6 +84,17 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
         raise WrongArguments(sentence) from None
+    finally:
+        logger.disabled = was_disabled
+
+
+def warn_of_key_file(path: str | None) -> None:
+    """Say on standard error that others can read or change the file of --key, if they can."""
+    from handclasp.certificates.key_files import exposure
+
+    why = exposure(path) if path is not None else None
+    if why is not None:
+        click.echo(f"Warning: the key file {path} {why}.", err=True)
 
 
 def read_file(path: str) -> bytes:

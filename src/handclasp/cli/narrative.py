@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from handclasp.cli.identity import printable
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _NARROWEST, _WIDEST = 60, 100
@@ -26,7 +28,8 @@ def verbose_option(command: Command) -> Command:
 def story_text(events: Sequence[Any], detail: int) -> str:
     """The story of what a recorder noted, as wide as the terminal; empty where nothing was said.
 
-    How a failure came about is left to whoever tells what to change.
+    What others said may hold anything, and a terminal obeys some of it: none of that is in it. How
+    a failure came about is left to whoever tells what to change.
     """
     from handclasp.trace.events import BytesRefused, Failed, MessageSeen
     from handclasp.trace.narrate import narrate
@@ -34,7 +37,8 @@ def story_text(events: Sequence[Any], detail: int) -> str:
     if not any(isinstance(event, MessageSeen | BytesRefused) for event in events):
         return ""
     width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
-    return narrate([e for e in events if not isinstance(e, Failed)], width, detail)
+    story = narrate([e for e in events if not isinstance(e, Failed)], width, detail)
+    return "\n".join(printable(line, len(line)) for line in story.split("\n"))
 
 
 def tell_story(events: Sequence[Any], detail: int) -> None:

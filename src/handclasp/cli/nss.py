@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from handclasp.cli.identity import printable
+
 _DATABASE = "cert9.db"
 _PLACES = (
     ".pki/nssdb",
@@ -121,7 +123,7 @@ def _reason(stderr: str) -> str:
     if "SEC_ERROR_BAD_PASSWORD" in stderr:
         return "it has a master password; import the certificate in the browser's settings"
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return lines[-1] if lines else "certutil failed and did not say why"
+    return printable(lines[-1]) if lines else "certutil failed and did not say why"
 
 
 def _without_spaces(pem: str) -> str:

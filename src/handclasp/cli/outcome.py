@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from handclasp.cli.identity import printable
 from handclasp.errors import ConfigurationError, TLSError
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class WrongArguments(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"handclasp: {self.format_message()}", file=file, err=file is None)
+        # It may repeat what a file says, or what a tool said of it.
+        message = self.format_message()
+        text = printable(message, len(message))
+        click.echo(f"handclasp: {text}", file=file, err=file is None)
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from handclasp.private_files import write_private
 
 if TYPE_CHECKING:
     from handclasp import Recorder
@@ -41,6 +42,4 @@ def described(der: bytes) -> Mapping[str, object] | None:
 
 def write_page(path: Path, page: str) -> None:
     """Into a file that only its owner may read, as all traces are. Raises `OSError`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(page)
+    write_private(path, page.encode())

@@ -152,7 +152,7 @@ def print_paragraph(title: str, telling: str) -> None:
     """A title and a paragraph on standard output, and a blank line."""
     console = _console(sys.stdout)
     _print_title(console, title)
-    for line in textwrap.wrap(telling, min(_width(console), 80) - 3):
+    for line in textwrap.wrap(_clean(telling), min(_width(console), 80) - 3):
         _print(console, f"   {line}")
     _print(console, "")
 
@@ -169,7 +169,7 @@ def _width(console: Console) -> int:
 
 
 def _print_title(console: Console, title: str) -> None:
-    for line in textwrap.wrap(title, _width(console)):
+    for line in textwrap.wrap(_clean(title), _width(console)):
         _print(console, line, style="bold")
 
 
@@ -179,10 +179,16 @@ def _print_table(console: Console, lines: Sequence[Line]) -> None:
 
     margin = max((len(label) for label, _ in lines), default=0) + 5
     for label, value in lines:
-        wrapped = textwrap.wrap(value, _width(console) - margin, break_on_hyphens=False) or [""]
+        columns = _width(console) - margin
+        wrapped = textwrap.wrap(_clean(value), columns, break_on_hyphens=False) or [""]
         console.print(Text.assemble((f"   {label}".ljust(margin), "dim"), wrapped[0]))
         for rest in wrapped[1:]:
             _print(console, " " * margin + rest)
+
+
+def _clean(text: str) -> str:
+    """Without control characters: the words may be those of a peer, or of a stranger's file."""
+    return printable(text, len(text))
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -13,7 +13,13 @@ import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
-from handclasp.cli.inputs import credentials_of, keylog_of, names_of, trust_of
+from handclasp.cli.inputs import (
+    credentials_of,
+    keylog_of,
+    names_of,
+    trust_of,
+    warn_of_key_file,
+)
 from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -87,6 +93,9 @@ EARLY_DATA_BYTES = 16384
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
+    Kept back are hidden files, private keys and key logs under any name, files that only their
+    owner may read, what links lead to outside of DIR, and what this server itself writes.
+
     Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
     Ctrl-C.
     """
@@ -103,12 +112,14 @@ def command(directory: str, **options: Any) -> None:
     traces = _traces(options["trace"]) if capture is None else None
     if options["pages"] and traces is None:
         raise WrongArguments("--pages needs --trace DIR: where are they to go?")
+    if traces is not None and not options["echo"] and traces.samefile(directory):
+        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
     listener = listen(options["host"], options["port"], shared=workers > 1)
     talk: Any = _echo
     if not options["echo"]:
         from handclasp.cli.files import serve_directory
 
-        talk = serve_directory(directory)
+        talk = serve_directory(directory, _private_files(options), _tell_kept_back)
     report = _Report(
         as_json=options["as_json"],
         traces=traces,
@@ -134,6 +145,17 @@ def command(directory: str, **options: Any) -> None:
         server.close()
         if capture is not None:
             capture.close()
+
+
+def _private_files(options: dict[str, Any]) -> list[str]:
+    """What is never given out, though it may lie in the directory that is."""
+    return [options[name] for name in ("key", "keylog", "trace") if options[name] is not None]
+
+
+def _tell_kept_back(path: str, reason: str) -> None:
+    from handclasp.cli.identity import printable
+
+    click.echo(printable(f"Kept back {path}: {reason}."), err=True)
 
 
 def _config(options: dict[str, Any]) -> ServerConfig:
@@ -216,7 +238,7 @@ def _traces(directory: str | None) -> Path | None:
     if directory is None:
         return None
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise WrongArguments(f"--trace {directory}: {error.strerror or error}.") from None
     return Path(directory)
@@ -231,6 +253,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
+    warn_of_key_file(options["key"])
     click.echo(f"Listening on {where}", err=on_error)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"

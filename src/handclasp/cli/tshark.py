@@ -1,22 +1,24 @@
-"""Captures, taken apart into TCP conversations by Wireshark's `tshark`.
+"""Captures, taken apart into TCP segments by Wireshark's `tshark`.
 
-Reading the many kinds of captures, putting IP fragments and TCP segments together, and bearing
-what is broken in them is a trade of its own; tshark has done it for decades. Everything from
-TLS on is read here.
+Reading the many kinds of captures, putting IP fragments together, and bearing what is broken in
+them is a trade of its own; tshark has done it for decades. Its `follow` puts the segments together,
+too, and writes its own remarks on what is missing among the bytes that the peers sent; so that is
+done here (`capture.segments`), as is everything from TLS on.
 """
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.segments import Segment, put_together
+from handclasp.capture.stream import Address, CaptureError, Ending, Stream
 
 SECONDS = 120.0
 """How long tshark may take for a capture."""
@@ -54,7 +56,7 @@ def found_in(printed: str) -> list[Found]:
             conversation = found.setdefault(number, Found(number, ends))
             at_ns = _nanoseconds(moment)
         except ValueError:
-            raise CaptureError("tshark printed what is not understood here.") from None
+            raise CaptureError(_NOT_UNDERSTOOD) from None
         conversation.packets += 1
         if fin in _TRUE or reset in _TRUE:
             how = "reset" if reset in _TRUE else "end"
@@ -66,18 +68,48 @@ def found_in(printed: str) -> list[Found]:
 
 def stream_of(path: Path, found: Found) -> Stream:
     """What was said in one of them, put together. Raises `CaptureError`."""
-    return stream_in(_tshark(path, "-q", "-z", f"follow,tcp,yaml,{found.number}"), found)
+    stream = streams_of(path, [found])[found.number]
+    if isinstance(stream, CaptureError):
+        raise stream
+    return stream
 
 
-def stream_in(printed: str, found: Found) -> Stream:
-    """What tshark printed of one of them. Raises `CaptureError`."""
-    ends, pieces = _followed(printed)
-    by_end = {end: index for index, end in enumerate(ends)}
+def streams_of(path: Path, found: Sequence[Found]) -> dict[int, Stream | CaptureError]:
+    """What was said in several of them, by number; each stands for itself.
+
+    Raises `CaptureError` where tshark cannot read the capture.
+    """
+    wanted = " or ".join(f"tcp.stream == {each.number}" for each in found)
+    fields = [part for name in _SEGMENT_FIELDS for part in ("-e", name)]
+    printed = _tshark(path, "-Y", wanted, "-T", "fields", "-E", "separator=|", *fields)
+    lines: dict[str, list[str]] = {str(each.number): [] for each in found}
+    for line in printed.splitlines():
+        number = line.partition("|")[0]
+        if number in lines:
+            lines[number].append(line)
+    streams: dict[int, Stream | CaptureError] = {}
+    for each in found:
+        try:
+            streams[each.number] = stream_in(lines[str(each.number)], each)
+        except CaptureError as error:
+            streams[each.number] = error
+    return streams
+
+
+def stream_in(lines: Iterable[str], found: Found) -> Stream:
+    """What tshark printed of one of them, a segment a line. Raises `CaptureError`."""
+    by_end = {end: index for index, end in reversed([*enumerate(found.ends)])}
+    try:
+        segments = [_segment(line, by_end) for line in lines]
+    except (ValueError, KeyError):
+        raise CaptureError(_NOT_UNDERSTOOD) from None
     endings = tuple(
         Ending(at_ns, by_end[end], how) for at_ns, end, how in found.endings if end in by_end
     )
-    return Stream(found.number, ends, tuple(pieces), endings)
+    return put_together(found.number, found.ends, segments, endings)
 
+
+_NOT_UNDERSTOOD = "tshark printed what is not understood here."
 
 _FIELDS = (
     "tcp.stream",
@@ -94,16 +126,46 @@ _FIELDS = (
 _TRUE = ("1", "True")
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, which calendars know as the last."""
-_MISSING = re.compile(rb"\[(\d+) bytes missing in capture file\]")
+_SEGMENT_FIELDS = (
+    *_FIELDS[:-2],
+    "tcp.flags",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.len",
+    "tcp.payload",
+)
+"""Numbers, addresses and hexadecimal digits: in no field are a peer's bytes left as they are."""
+
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 
-def _split(line: str) -> Sequence[str]:
+def _split(line: str, fields: Sequence[str] = _FIELDS) -> Sequence[str]:
     """The values of one packet. Inside a tunnel there are several addresses: the last counts."""
     words = [word.rpartition(",")[2] for word in line.split("|")]
-    if len(words) != len(_FIELDS):
-        raise CaptureError("tshark printed what is not understood here.")
+    if len(words) != len(fields):
+        raise CaptureError(_NOT_UNDERSTOOD)
     stream, moment, source4, source6, target4, target6, *rest = words
     return (stream, moment, source4 or source6, target4 or target6, *rest)
+
+
+def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
+    """Raises `ValueError` or `KeyError` for what is none of this conversation."""
+    _, moment, host, _, port, _, digits, sequence, acknowledged, size, payload = _split(
+        line, _SEGMENT_FIELDS
+    )
+    flags = _number(str(int(digits, 16)), 0xFFFF)
+    data = bytes.fromhex(payload)
+    counts = flags & _ACK and not flags & _RST
+    return Segment(
+        at_ns=_nanoseconds(moment),
+        sender=by_end[_address(host, port)],
+        sequence=_number(sequence),
+        acknowledged=_number(acknowledged) if counts else None,
+        syn=bool(flags & _SYN),
+        fin=bool(flags & _FIN),
+        data=data,
+        size=max(_number(size), len(data)),
+    )
 
 
 def _number(digits: str, most: int = 2**32 - 1) -> int:
@@ -122,48 +184,6 @@ def _nanoseconds(moment: str) -> int:
     return _number(seconds, _LAST_SECOND) * 1_000_000_000 + _number(fraction[:9].ljust(9, "0"))
 
 
-def _followed(printed: str) -> tuple[tuple[Address, Address], list[Piece]]:
-    """The YAML of `follow`, of which only this much is ever used."""
-    ends: list[Address] = []
-    pieces: list[Piece] = []
-    try:
-        for block in printed.split("  - p")[1:]:
-            values = dict(_pairs(block))
-            if "host" in values:
-                ends.append(_address(values["host"].strip("'\""), values["port"]))
-            elif "data" in values:
-                data = base64.b64decode(values["data"], validate=True)
-                missing = _MISSING.match(data)
-                if missing is not None:
-                    raise CaptureError(
-                        f"{int(missing[1]):,} bytes of this connection are missing in the capture."
-                    )
-                at_ns = _nanoseconds(values["timestamp"])
-                pieces.append(Piece(at_ns, _number(values["peer"], 1), data))
-        client, server = ends
-    except CaptureError:
-        raise
-    except (ValueError, KeyError):
-        raise CaptureError("tshark printed what is not understood here.") from None
-    return (client, server), pieces
-
-
-def _pairs(block: str) -> Iterator[tuple[str, str]]:
-    """Names and values, one a line; the lines of data follow their name."""
-    data: list[str] | None = None
-    for line in block.splitlines():
-        if data is not None:
-            data.append(line.strip())
-            continue
-        name, separator, value = line.strip().partition(": ")
-        if name == "data" and value.startswith("!!binary"):
-            data = []
-        elif separator:
-            yield name.removeprefix("- "), value.strip()
-    if data is not None:
-        yield "data", "".join(data).strip()
-
-
 def _tshark(path: Path, *arguments: str) -> str:
     program = shutil.which("tshark")
     if program is None:
@@ -171,15 +191,48 @@ def _tshark(path: Path, *arguments: str) -> str:
             "Captures are taken apart by tshark, which is not installed here: it comes with "
             "Wireshark (apt install tshark, brew install wireshark)."
         )
-    command = [program, "-n", "-r", os.fspath(path.absolute()), *_WITHOUT_TLS, *arguments]
+    arguments = ("-n", "-r", os.fspath(path.absolute()), *arguments)
+    try:
+        with TemporaryDirectory(prefix="handclasp-tshark-") as settings:
+            _write_settings(program, Path(settings))
+            return _run(program, Path(settings), *arguments)
+    except OSError as error:
+        raise CaptureError(f"tshark cannot be run: {error.strerror or error}.") from None
+
+
+def _write_settings(program: str, directory: Path) -> None:
+    """Settings for tshark under which it dissects what is needed here, and nothing else.
+
+    Dissectors read what strangers sent, and tshark has thousands of them. None of this user's own
+    settings counts meanwhile.
+    """
+    (directory / "disabled_protos").write_text(_not_needed(program), "utf-8")
+
+
+@lru_cache(maxsize=1)
+def _not_needed(program: str) -> str:
+    """The filter names of the other protocols that it knows, one a line."""
+    with TemporaryDirectory(prefix="handclasp-tshark-") as nothing:
+        lines = _run(program, Path(nothing), "-G", "protocols").splitlines()
+    known = [line.rpartition("\t")[2] for line in lines]
+    # What begins with _ws. is no protocol of the wire.
+    others = [name for name in known if name not in _NEEDED and not name.startswith("_ws.")]
+    return "".join(f"{name}\n" for name in others)
+
+
+def _run(program: str, settings: Path, *arguments: str) -> str:
+    environment = {**os.environ, "WIRESHARK_CONFIG_DIR": os.fspath(settings)}
     try:
         done = subprocess.run(  # noqa: S603 (no shell, and the path cannot be an option)
-            command, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+            [program, *arguments],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         raise CaptureError(f"tshark took more than {SECONDS:.0f} seconds.") from None
-    except OSError as error:
-        raise CaptureError(f"tshark cannot be run: {error.strerror or error}.") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         why = next((line for line in reversed(said) if "root" not in line), "it did not say why")
@@ -187,5 +240,13 @@ def _tshark(path: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-# What it is not asked for, it need not dissect.
-_WITHOUT_TLS = ("--disable-protocol", "tls", "--disable-protocol", "http")
+_LINKS = (
+    "frame", "eth", "ethertype", "sll", "null", "loop", "raw", "ppp", "ppp_hdlc", "chdlc", "vlan",
+    "ieee8021ad", "llc", "pppoe", "pppoes", "mpls", "nflog", "pktap", "pflog",
+)  # fmt: skip
+_IP_AND_TCP = (
+    "ip", "ipv6", "ipv6.fraghdr", "ipv6.hopopts", "ipv6.dstopts", "ipv6.routing", "ah", "tcp",
+)  # fmt: skip
+_TUNNELS = ("gre", "udp", "vxlan", "geneve")
+_NEEDED = frozenset((*_LINKS, *_IP_AND_TCP, *_TUNNELS))
+"""The dissectors that lead to TCP, by their filter names."""

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import NoReturn
 
 
 class Secret(bytes):
-    """A secret value: bytes for the primitives, and silent towards logs, tracebacks and pickles."""
+    """A secret value: bytes for the primitives, and silent towards logs, tracebacks and pickles.
+
+    Two are compared in a time that depends on their lengths alone, wherever that happens: in a
+    dataclass, a list or a dictionary as well.
+    """
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, bytes | bytearray):
+            return hmac.compare_digest(self, other)
+        return NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = bytes.__hash__
 
     def __repr__(self) -> str:
         return f"<Secret of {len(self)} bytes>"

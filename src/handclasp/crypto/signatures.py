@@ -8,7 +8,7 @@ they mean the hash alone, and it still has PKCS #1 v1.5 (RFC 5246 section 7.4.1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
@@ -166,12 +166,20 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
     return same and _fits(known, public_key, spki_is_pss)
 
 
-@lru_cache(maxsize=64)
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `schemes` in which a handshake of one of the `versions` may be signed."""
-    return tuple(
-        [name for name in schemes if not set(versions).isdisjoint(SIGNATURE_SCHEMES[name].versions)]
+    if len(versions) != 1:
+        return tuple([name for name in schemes if any(name in _SIGNED_IN[v] for v in versions)])
+    signed = _SIGNED_IN[versions[0]]
+    return tuple([name for name in schemes if name in signed])
+
+
+_SIGNED_IN: dict[str, frozenset[str]] = {
+    version: frozenset(
+        name for name, known in SIGNATURE_SCHEMES.items() if version in known.versions
     )
+    for version in ("TLSv1.2", "TLSv1.3")
+}
 
 
 _CURVES = frozenset(("secp256r1", "secp384r1", "secp521r1"))

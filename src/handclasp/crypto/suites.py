@@ -102,8 +102,8 @@ def _suite12(code: CipherSuiteCode) -> CipherSuite12:
         hash_name=hash_name,
         hash_size=48 if hash_name == "sha384" else 32,
         key_size=32 if is_256 else 16,
-        # TLS 1.2 has no way to change keys, so the cipher's own limit is for TLS 1.3 to heed.
-        record_limit=2**63,
+        # The same ciphers as in TLS 1.3; but without KeyUpdate the connection ends with its keys.
+        record_limit=2**48 if is_chacha else 2**24,
         aead=ChaCha20Poly1305 if is_chacha else AESGCM,
         key_exchange=key_exchange,
         authentication=authentication or "RSA",

@@ -15,7 +15,7 @@ from handclasp.crypto.suites import CipherSuite12
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer
+from handclasp.handshake.peer import AuthenticatedPeer, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule12 import Randoms
 from handclasp.wire.iana import signature_scheme_name
@@ -87,6 +87,7 @@ def _check(
     scheme = signature_scheme_name(algorithm)
     if scheme not in offered:
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
+    check_may_sign(peer)
     if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss, VERSION):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if not verify(hs, scheme, peer.public_key, signature, content):

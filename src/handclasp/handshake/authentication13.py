@@ -12,7 +12,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
-from handclasp.handshake.peer import AuthenticatedPeer
+from handclasp.handshake.peer import AuthenticatedPeer, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.wire.iana import signature_scheme_name
@@ -32,6 +32,7 @@ async def receive_certificate_verify(
     scheme = signature_scheme_name(message.algorithm)
     if scheme not in signatures.of_versions(tuple(offered), ("TLSv1.3",)):
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
+    check_may_sign(peer)
     if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if not verify(hs, scheme, peer.public_key, message.signature, content):

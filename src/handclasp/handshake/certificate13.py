@@ -8,7 +8,7 @@ it wants by extensions: the client in its ClientHello, the server in its Certifi
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from typing import Any
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
@@ -18,6 +18,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.peer import PeerCertificate
+from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
@@ -36,19 +37,26 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
+from handclasp.wire.recurring import Reading
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
 
-_MAX_COMPRESSED = 512
-"""Messages of this side that are kept, written and compressed, each of some kilobytes.
+_MOST_COMPRESSED = 2**21
+"""Bytes of this side's messages that are kept, with what they were compressed to.
 
 The peer chooses among the names, algorithms and extensions of this side, and compressing takes
 longer than all the rest of a handshake: it must not be able to have that done again and again.
 """
 
+_MOST_WRITTEN = 2**20
+"""Bytes of this side's messages, as they are written, that a config keeps."""
+
 _MOST_KEPT = 2**13
 """Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
+
+_KEPT_FOR_EACH = 3
+"""Bytes that are kept for each byte of it: the message, how it came, the objects around them."""
 
 
 @value(frozen=True, slots=True)
@@ -66,11 +74,13 @@ class Asked:
     limits: Limits
 
 
-def read_certificate(message: Certificate | CompressedCertificate, asked: Asked) -> PeerCertificate:
+def read_certificate(
+    reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
+) -> PeerCertificate:
     """What a message holds, compressed or not. Raises `ProtocolError`."""
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(message, asked)
+        message, compression = _decompressed(reading, message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
@@ -92,7 +102,9 @@ def read_certificate(message: Certificate | CompressedCertificate, asked: Asked)
     )
 
 
-def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+def _decompressed(
+    reading: Reading, message: CompressedCertificate, asked: Asked
+) -> tuple[Certificate, str]:
     """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
@@ -107,16 +119,13 @@ def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certifi
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
         if len(message.raw) <= _MOST_KEPT and length <= _MOST_KEPT:
-            return _kept_within(message, named[0]), named[0]
+            # A server sends the same message to each client that it has.
+            size = _KEPT_FOR_EACH * (len(message.raw) + length)
+            within = reading.make(certificate_within, message, named[0], size=size)
+            return within, named[0]
         return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
-
-
-@lru_cache(maxsize=128)
-def _kept_within(message: CompressedCertificate, name: str) -> Certificate:
-    """`certificate_within`, kept: a server sends the same message to each client that it has."""
-    return certificate_within(message, name)
 
 
 def send_certificate(
@@ -135,7 +144,12 @@ def send_certificate(
         hs.send(Certificate(b"", ()))
         return
     along = _leaf_extensions(config, credentials, asked, asked_in)
-    raw = _written(credentials.chain, tuple(along.items()))
+    kept: Kept[Any, bytes] = config.once("written certificates", _nothing_written)
+    key = credentials.chain, *along.items()
+    raw = kept.get(key)
+    if raw is None:
+        raw = _written(credentials.chain, tuple(along.items()))
+        kept.keep(key, raw, 2 * len(raw))
     data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
     if data is not None:
         offered = ext.read_compress_certificate(data)
@@ -146,7 +160,10 @@ def send_certificate(
     hs.send_raw(raw)
 
 
-@lru_cache(maxsize=_MAX_COMPRESSED)
+def _nothing_written(_: object) -> Kept[Any, bytes]:
+    return Kept(_MOST_WRITTEN)
+
+
 def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> bytes:
     """A Certificate message; `along` are the extensions of the leaf."""
     leaf, *others = chain
@@ -176,8 +193,7 @@ def _wants_status(asked: Mapping[int, bytes], asked_in: Place) -> bool:
     return asked_in is Place.CR or ext.read_status_request(data)
 
 
-@lru_cache(maxsize=_MAX_COMPRESSED)
-def _smaller(name: str, raw: bytes) -> bytes:
+def _compressed(name: str, raw: bytes) -> bytes:
     """A Certificate message as CompressedCertificate, if that is any smaller."""
     body = raw[HEADER_SIZE:]
     packed = compress(name, body)
@@ -185,19 +201,22 @@ def _smaller(name: str, raw: bytes) -> bytes:
     return min(raw, write_message(message), key=len)
 
 
-@lru_cache(maxsize=64)
+_smaller = KeptResults(_compressed, _MOST_COMPRESSED)
+
+
 def asking_extensions(
     *,
     schemes: tuple[str, ...],
     compression: tuple[str, ...],
     status_request: bytes | None,
     authorities: TrustStore | None,
+    timestamps: bool = False,
 ) -> dict[int, bytes]:
-    """What a ClientHello and a CertificateRequest ask for in common; the same for a whole config.
+    """What a ClientHello and a CertificateRequest ask for in common.
 
     Args:
         status_request: what that extension holds, which differs between the two; None leaves it
-            out, and the timestamps with it.
+            out, and, unless they are asked for by themselves, the timestamps with it.
         authorities: whose names to send, unless the list is too long to be of use.
     """
     extensions: dict[int, bytes] = {
@@ -210,6 +229,7 @@ def asking_extensions(
     }
     if status_request is not None:
         extensions[ExtensionType.STATUS_REQUEST] = status_request
+    if status_request is not None or timestamps:
         extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = b""
     if compression:
         extensions[ExtensionType.COMPRESS_CERTIFICATE] = ext.write_compress_certificate(

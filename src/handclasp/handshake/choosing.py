@@ -24,7 +24,7 @@ def decide_application_protocol(
     hs: Dialogue, config: SharedConfig, offered: Sequence[bytes]
 ) -> str | None:
     """The protocol to speak inside. Raises `ProtocolError`."""
-    names = [shown(protocol) for protocol in offered]
+    names = [shown(protocol) for protocol in offered] if hs.trace is not None else ()
     why = "the server's order"
     if not offered or not config.alpn:
         why = f"the {'client' if not offered else 'server'} names none"

@@ -28,7 +28,7 @@ from handclasp.handshake.choosing import note_credentials, note_resumed
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
-from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
+from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
@@ -38,7 +38,12 @@ from handclasp.handshake.peer import (
     verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.resumable import Resumable, maker_of_sessions, shown_in
+from handclasp.handshake.resumable import (
+    Resumable,
+    maker_of_sessions,
+    may_come_back,
+    shown_in,
+)
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.handshake.settled import Forget, Settled12
 from handclasp.info import ConnectionInfo
@@ -51,7 +56,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
+    signature_scheme_names,
 )
 from handclasp.wire.messages import Finished, ServerHello
 from handclasp.wire.messages12 import (
@@ -117,7 +122,8 @@ async def complete_client_handshake(
     flight = await _receive_flight(hs, config, agreed)
     server, authenticated = await _judge_server(hs, config, offer, agreed, flight)
 
-    credentials, scheme = await _choose_credentials(hs, config, flight.request)
+    question = _question_of(flight.request)
+    credentials, scheme = await _choose_credentials(hs, config, question)
     if flight.request is not None:
         hs.send(Certificate12(credentials.chain if credentials is not None else ()))
     message, pre_master_secret, group = _agree(hs, config, server, flight)
@@ -153,7 +159,7 @@ async def complete_client_handshake(
         await _confirm(hs, config, offer, server)
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
-    forget = _keep(config, resumable, agreed, info, master_secret, ticket)
+    forget = _keep(config, resumable, agreed, info, master_secret, ticket, question)
     return Settled12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
@@ -296,9 +302,10 @@ def _keep(
     info: ConnectionInfo,
     master_secret: MasterSecret12,
     message: NewSessionTicket12 | None,
+    question: ChooseCredentials | None = None,
 ) -> Forget | None:
     """Keep what the server gave to come back with: a ticket, or the id of its own memory."""
-    if resumable is None or not master_secret.extended:
+    if resumable is None or not master_secret.extended or not may_come_back(question):
         return None
     ticket = message.ticket if message is not None else b""
     lifetime = message.ticket_lifetime_hint if message is not None else 0
@@ -309,8 +316,8 @@ def _keep(
     if not ticket and not session_id:
         return None
     now = milliseconds(config.clock())
-    authenticated_at = agreed.resumed.authenticated_at if agreed.resumed else now
-    session = maker_of_sessions(info, authenticated_at)(
+    make = maker_of_sessions(info, now, resumed=agreed.resumed, question=question)
+    session = make(
         secret=master_secret.secret,
         ticket=ticket,
         received_at=now,
@@ -405,23 +412,29 @@ async def _confirm(
     await confirm_peer(hs, config, peer, peer_is_server=True, server_name=offer.server_name)
 
 
+def _question_of(request: CertificateRequest12 | None) -> ChooseCredentials | None:
+    """What the server asks this side for, if it does (RFC 5246 section 7.4.4)."""
+    if request is None:
+        return None
+    offered = tuple(
+        [
+            name
+            for name in signature_scheme_names(request.supported_signature_algorithms)
+            if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
+        ]
+    )
+    return ChooseCredentials(None, offered, authorities=request.certificate_authorities)
+
+
 async def _choose_credentials(
-    hs: Dialogue, config: ClientConfig, request: CertificateRequest12 | None
+    hs: Dialogue, config: ClientConfig, question: ChooseCredentials | None
 ) -> tuple[Credentials | None, str | None]:
     """What to show to a server that asked, and the scheme to sign in."""
-    if request is None:
+    if question is None:
         return None, None
-    offered = [
-        name
-        for name in map(signature_scheme_name, request.supported_signature_algorithms)
-        if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
-    ]
-    question = ChooseCredentials(None, tuple(offered), authorities=request.certificate_authorities)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
-    if credentials is None or credentials.certificate_type != "X509":
-        return None, None
-    scheme = choose_signature_scheme(credentials, offered, config.signature_schemes, VERSION)
+    scheme = choose_scheme_to_show(credentials, question, config.signature_schemes, VERSION)
     return (credentials, scheme) if scheme is not None else (None, None)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
@@ -29,8 +30,9 @@ from handclasp.handshake.certificate13 import (
 )
 from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.negotiate import choose_signature_scheme, read_selected_protocol
+from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
+from handclasp.handshake.offered import offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -40,7 +42,12 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.resumable import Resumable, maker_of_sessions, shown_in
+from handclasp.handshake.resumable import (
+    Resumable,
+    maker_of_sessions,
+    may_come_back,
+    shown_in,
+)
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
     derive_application_secrets,
@@ -61,7 +68,6 @@ from handclasp.wire.iana import (
     certificate_type_name,
     cipher_suite_name,
     group_name,
-    signature_scheme_name,
     version_name,
 )
 from handclasp.wire.messages import (
@@ -105,15 +111,15 @@ async def complete_client_handshake(
         hs.install_write(handshake.client.keys(), "handshake")
 
     agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk)
-    request, shown, server = (
+    request, shown, verified, server = (
         await _receive_server_authentication(hs, config, offer, agreed.server_certificate_type)
         if psk is None
-        else await _recognise_server(hs, config, offer, psk)
+        else await _recognise_server(hs, offer, psk)
     )
     peer_finished = await receive_finished(hs, handshake.server)
+    await confirm_peer(hs, config, verified, peer_is_server=True, server_name=offer.server_name)
     if resumable is not None and psk is None:
         resumable.refused()
-
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
     hs.install_read(application.server.keys(), "application")
@@ -121,9 +127,8 @@ async def complete_client_handshake(
         hs.send(EndOfEarlyData())
     if offer.early_data:
         hs.install_write(handshake.client.keys(), "handshake")
-    credentials, own_scheme = await _authenticate_client(
-        hs, config, request, agreed.client_certificate_type
-    )
+    question = _question_of(request, agreed.client_certificate_type)
+    credentials, own_scheme = await _authenticate_client(hs, config, request, question)
     send_finished(hs, handshake.client)
     hs.install_write(application.client.keys(), "application")
 
@@ -136,7 +141,7 @@ async def complete_client_handshake(
         application.client,
         application.server,
         application.exporter,
-        keeper=_keeper(hs, config, psk, info, application, resumable),
+        keeper=_keeper(hs, config, psk, info, application, question, resumable),
     )
 
 
@@ -183,17 +188,21 @@ def _keeper(
     psk: Psk | None,
     info: ConnectionInfo,
     application: ApplicationSecrets,
+    question: ChooseCredentials | None,
     resumable: Resumable | None,
 ) -> TicketKeeper | None:
-    """What will keep the server's tickets, if they are wanted."""
-    if resumable is None:
+    """What will keep the server's tickets, if they are wanted and can be of use."""
+    if resumable is None or not may_come_back(question):
         return None
     resumption = application.master.resumption_secret(hs.transcript.digest())
-    resumed = psk.session if psk is not None else None
-    authenticated_at = (
-        resumed.authenticated_at if resumed is not None else milliseconds(config.clock())
+    external = psk.external if psk is not None else None
+    session = maker_of_sessions(
+        info,
+        milliseconds(config.clock()),
+        resumed=psk.session if psk is not None else None,
+        question=question,
+        psk_fingerprint=external.fingerprint if external is not None else b"",
     )
-    session = maker_of_sessions(info, authenticated_at)
     return TicketKeeper(session, resumption, resumable.store, resumable.key, config.clock)
 
 
@@ -329,20 +338,19 @@ def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSu
 
 
 async def _recognise_server(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, psk: Psk
-) -> tuple[None, PeerCertificate, AuthenticatedPeer]:
+    hs: Dialogue, offer: ClientOffer, psk: Psk
+) -> tuple[None, PeerCertificate, VerifiedPeer | None, AuthenticatedPeer]:
     """Who holds the key is who it was: what it showed then is judged again.
 
     An external key has no certificates: holding it is all that there is to know.
     """
     shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
     if not shown.chain or psk.session is None:
-        return None, shown, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
-    name = offer.server_name
-    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
-    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
+        return None, shown, None, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+    server = await verify_peer(hs, shown, peer_is_server=True, server_name=offer.server_name)
     scheme = psk.session.signature_scheme
-    return None, shown, AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    authenticated = AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    return None, shown, server, authenticated
 
 
 @value(frozen=True, slots=True)
@@ -423,7 +431,7 @@ def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> 
 
 async def _receive_server_authentication(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer, certificate_type: str
-) -> tuple[CertificateRequest | None, PeerCertificate, AuthenticatedPeer]:
+) -> tuple[CertificateRequest | None, PeerCertificate, VerifiedPeer, AuthenticatedPeer]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
     message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
@@ -432,9 +440,8 @@ async def _receive_server_authentication(
         _check_certificate_request(config, request)
         message = await hs.receive(Certificate, CompressedCertificate)
     compression = config.certificate_compression or ()
-    shown = read_certificate(
-        message, Asked(offer.answerable, certificate_type, compression, config.limits)
-    )
+    asked = Asked(offer.answerable, certificate_type, compression, config.limits)
+    shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     name = offer.server_name
@@ -450,8 +457,7 @@ async def _receive_server_authentication(
         authenticated.signature_scheme,
         "the server signed",
     )
-    await confirm_peer(hs, config, server, peer_is_server=True, server_name=name)
-    return request, shown, authenticated
+    return request, shown, server, authenticated
 
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
@@ -463,29 +469,37 @@ def _check_certificate_request(config: ClientConfig, request: CertificateRequest
         raise ProtocolError(Fault.MISSING_EXTENSION, "signature_algorithms in CertificateRequest")
 
 
-async def _authenticate_client(
-    hs: Dialogue, config: ClientConfig, request: CertificateRequest | None, certificate_type: str
-) -> tuple[Credentials | None, str | None]:
-    """Certificate and CertificateVerify, if the server asked; gives what was shown, and how."""
+def _question_of(
+    request: CertificateRequest | None, certificate_type: str
+) -> ChooseCredentials | None:
+    """What the server asks this side for, if it does (RFC 8446 section 4.3.2)."""
     if request is None:
-        return None, None
+        return None
     asked = request.extensions
-    offered = [
-        signature_scheme_name(code)
-        for code in ext.read_signature_algorithms(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    ]
+    offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    question = ChooseCredentials(
+    return ChooseCredentials(
         None,
-        tuple(offered),
+        offered,
         authorities=ext.read_certificate_authorities(data) if data is not None else (),
         certificate_types=(certificate_type,),
     )
+
+
+async def _authenticate_client(
+    hs: Dialogue,
+    config: ClientConfig,
+    request: CertificateRequest | None,
+    question: ChooseCredentials | None,
+) -> tuple[Credentials | None, str | None]:
+    """Certificate and CertificateVerify, if the server asked; gives what was shown, and how."""
+    if request is None or question is None:
+        return None, None
+    asked = request.extensions
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
-    scheme = None
-    if credentials is not None and credentials.certificate_type == certificate_type:
-        scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)
+    schemes = config.signature_schemes
+    scheme = choose_scheme_to_show(credentials, question, schemes, version_name(TLS13))
     if credentials is None or scheme is None:
         send_certificate(hs, config, None, asked, Place.CR)
         return None, None

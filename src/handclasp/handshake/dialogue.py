@@ -21,6 +21,7 @@ from handclasp.keys.watch import Watcher
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.recurring import Reading, Recurring, new_recurring
 
 M = TypeVar("M", bound=AnyMessage)
 N = TypeVar("N", bound=AnyMessage)
@@ -94,6 +95,7 @@ class Dialogue:
         "_send_epoch",
         "certificate",
         "client_random",
+        "reading",
         "records",
         "trace",
         "transcript",
@@ -106,7 +108,9 @@ class Dialogue:
         *,
         keylog: Callable[[str], None] | None = None,
         trace: Trace | None = None,
+        recurring: Recurring | None = None,
     ) -> None:
+        self.reading = Reading(new_recurring() if recurring is None else recurring)
         self.records = records
         self.trace = trace
         self.transcript = Transcript()

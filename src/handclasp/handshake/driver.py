@@ -126,6 +126,7 @@ class Driver(Generic[Result]):
                     return
                 value = self._answer_now(waits_for)
                 if value is DEFER:
+                    waits_for.answered_later = True
                     self.question = waits_for
                     return
         except StopIteration as done:

@@ -25,6 +25,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.wire.extensions import read_alpn
+from handclasp.wire.iana import listed
 
 _MOST_SHOWN = 24
 
@@ -106,6 +107,21 @@ def choose_signature_scheme(
     return None
 
 
+def choose_scheme_to_show(
+    credentials: Credentials | None,
+    question: ChooseCredentials,
+    acceptable: Sequence[str],
+    version: str,
+) -> str | None:
+    """The scheme in which a client signs that it holds these credentials.
+
+    None where it shows nothing: it has none, or the server can do nothing with them.
+    """
+    if credentials is None or credentials.certificate_type not in question.certificate_types:
+        return None
+    return choose_signature_scheme(credentials, question.signature_schemes, acceptable, version)
+
+
 def choose_server_credentials(
     question: ChooseCredentials,
     candidates: Sequence[Credentials],
@@ -175,10 +191,7 @@ def choose_client_credentials(
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
     """Both lists, for people; the peer's is cut short where it is long."""
-    names = ", ".join(offered[:_MOST_SHOWN]) or "nothing"
-    if len(offered) > _MOST_SHOWN:
-        names += f" and {len(offered) - _MOST_SHOWN} more"
-    return f"offered: {names}; accepted here: {', '.join(acceptable)}"
+    return f"offered: {listed(offered, _MOST_SHOWN)}; accepted here: {', '.join(acceptable)}"
 
 
 def shown(protocol: bytes) -> str:

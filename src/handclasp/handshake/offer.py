@@ -250,6 +250,7 @@ def _static(config: ClientConfig) -> _Static:
             compression=_compression(config),
             status_request=ext.write_status_request() if wants_status else None,
             authorities=config.trust if config.send_authorities else None,
+            timestamps=bool(config.policy.ct_logs),
         )
     )
     if config.alpn:

@@ -49,6 +49,17 @@ def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
         raise ProtocolError(Fault.PSK_NOT_TAKEN)
 
 
+def check_may_sign(peer: VerifiedPeer) -> None:
+    """The peer's leaf must not forbid what it is about to be taken at. Raises `CertificateError`.
+
+    RFC 8446 4.4.2.2, RFC 5246 7.4.2: "digitalSignature". Where the peer signs nothing, with RSA key
+    transport, this is not asked.
+    """
+    if not peer.may_sign:
+        detail = "its key usage does not allow digital signatures"
+        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+
+
 async def verify_peer(
     hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
@@ -68,8 +79,9 @@ async def verify_peer(
 async def verify_client_again(hs: Dialogue, chain: tuple[bytes, ...]) -> VerifiedPeer | None:
     """Judge the certificates of a resumed client; None if they do not convince any more.
 
-    That it holds their key it proved when the session was made; that it is this client, it proves
-    by the session's secret. Raises `ProtocolError`.
+    That it holds their key it proved when the session was made; that it is this client, and not
+    somebody who recorded its hello, it proves by Finished, which is yet to come. Raises
+    `ProtocolError`.
     """
     peer = await hs.ask(VerifyAgain(chain))
     return None if peer is None else _checked(peer, PeerCertificate(chain), False, None)
@@ -78,17 +90,18 @@ async def verify_client_again(hs: Dialogue, chain: tuple[bytes, ...]) -> Verifie
 async def confirm_peer(
     hs: Dialogue,
     config: SharedConfig,
-    peer: VerifiedPeer,
+    peer: VerifiedPeer | None,
     *,
     peer_is_server: bool,
     server_name: str | None,
 ) -> None:
-    """The application's last word, after the peer has proved that it holds the key.
+    """The application's last word on the peer, if it showed certificates.
 
-    Anybody can send anybody's certificate: asked before the proof of the key, the application
-    would be told of a peer that may not be there, and might act on it.
+    To be asked after the peer has proved that it is there. Anybody can send anybody's certificate,
+    or a recorded hello: the application would be told of a peer that may be far away, and might
+    act on it.
     """
-    if config.confirm_peer is None:
+    if config.confirm_peer is None or peer is None:
         return
     if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
         raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")

@@ -29,14 +29,24 @@ DEFER: Final = _Defer()
 
 @dataclass(eq=False, slots=True)
 class Question(Generic[Answer]):
-    """The base of all questions; `pending` is the awaitable that will give the answer, if any."""
+    """The base of all questions.
+
+    Attributes:
+        pending: the awaitable that will give the answer, if any.
+        answered_later: whether the answer was not given at once, but by an awaitable or `DEFER`.
+    """
 
     pending: Awaitable[Any] | None = field(default=None, init=False, repr=False)
+    answered_later: bool = field(default=False, init=False, repr=False)
 
 
 @dataclass(eq=False, slots=True)
 class ChooseCredentials(Question[Credentials | None]):
     """Which certificate should this side show?
+
+    A client with `sessions` asks it once more before it offers one in which the server had asked:
+    as the server did then, and before this connection begins. Only an answer at once counts there,
+    and the session is offered if it is the same as it was.
 
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).
@@ -78,7 +88,10 @@ class Decrypt(Question[object]):
 
 @dataclass(eq=False, slots=True)
 class FindPsk(Question[PreSharedKey | None]):
-    """Which external pre-shared key has this identity (RFC 8446 section 4.2.11)? None: no one."""
+    """Which external pre-shared key has this identity (RFC 8446 section 4.2.11)? None: no one.
+
+    Nothing is proved when it is asked: anybody can name an identity, or send a recorded hello.
+    """
 
     identity: bytes
 
@@ -86,6 +99,8 @@ class FindPsk(Question[PreSharedKey | None]):
 @dataclass(eq=False, slots=True)
 class CheckReplay(Question[bool]):
     """Does this first flight with 0-RTT data come for the first time (RFC 8446 section 8)?
+
+    Asked when the binder shows that somebody with the ticket's secret made the flight at some time.
 
     Attributes:
         token: 32 bytes that stand for the flight.
@@ -98,7 +113,11 @@ class CheckReplay(Question[bool]):
 
 @dataclass(eq=False, slots=True)
 class VerifyPeer(Question[VerifiedPeer]):
-    """Is this peer to be trusted?
+    """Are these certificates to be trusted?
+
+    Asked before the peer has proved that it holds their key: what is known then is what they say,
+    not who is there. On a server it is asked once more when a client comes back, whose first flight
+    may be a recording.
 
     Attributes:
         chain: what the peer sent, leaf first, as DER; never empty. A raw public key is one entry,
@@ -123,6 +142,7 @@ class VerifyAgain(Question[VerifiedPeer | None]):
     """Would this client still be trusted, who was when its session was made? None: not any more.
 
     Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
+    Asked before the client's Finished, since it decides how the handshake goes on.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -132,15 +152,25 @@ class VerifyAgain(Question[VerifiedPeer | None]):
 class ConfirmPeer(Question[bool]):
     """This peer was verified: does the application take it? It can refuse, and add nothing.
 
+    Asked when the peer has proved that it is there, which is after its Finished; but in a full
+    handshake of TLS 1.2 about a server that signed, where its Finished comes last, before the
+    client shows anything of itself.
+
     Attributes:
         peer: the verdict so far.
         peer_is_server: which side was judged.
         server_name: the name that the client connects to; None on a server.
+        replayable: the exception, on a server with `confirm_early_data`: the client wants to send
+            0-RTT data, and nothing shows yet that it is there. Known is: somebody with the secret
+            of its ticket made this first flight within seconds of now, and no server with this
+            replay guard has taken it before. Not known is whether this is the client or somebody
+            who recorded it. False refuses the data; the question comes again after Finished.
     """
 
     peer: VerifiedPeer
     peer_is_server: bool
     server_name: str | None
+    replayable: bool = False
 
 
 Answerer = Callable[[Any], Any]

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import field
 
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, confirm_peer, verify_client_again
+from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
-from handclasp.handshake.questions import CheckReplay, FindPsk
+from handclasp.handshake.questions import CheckReplay, ConfirmPeer, FindPsk
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
@@ -61,11 +62,15 @@ class Found:
 
 @value(frozen=True, slots=True)
 class KnownClient:
-    """A client that has proved its key; `client` is who it showed itself to be with its ticket."""
+    """A client that comes back; `client` is who it showed itself to be, judged again.
+
+    The binder shows that somebody with the key made this hello at some time. That this is the
+    client, and not somebody who recorded it, only Finished proves.
+    """
 
     index: int
     psk: Psk
-    client: AuthenticatedPeer | None
+    client: VerifiedPeer | None
     replay_token: bytes = field(repr=False)
 
 
@@ -137,20 +142,18 @@ def choose_psk(
 
 
 async def recognise_client(
-    hs: Dialogue, config: ServerConfig, found: Found, chosen: Candidate | None
+    hs: Dialogue, found: Found, chosen: Candidate | None
 ) -> KnownClient | None:
     """Judge the client's certificates again; if they do not convince any more: not known."""
     if chosen is None:
         return None
     state = chosen.psk.state
-    client: AuthenticatedPeer | None = None
+    client: VerifiedPeer | None = None
     if state is not None and state.client_chain:
-        peer = await verify_client_again(hs, state.client_chain)
-        if peer is None:
+        client = await verify_client_again(hs, state.client_chain)
+        if client is None:
             found.refused[chosen.index] = "the client's certificate does not convince any more"
             return None
-        await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-        client = AuthenticatedPeer(peer.chain, peer.path, peer.verified, None)
     # One ticket, one first flight with early data: stricter than to tell flights apart.
     token = hashlib.sha256(chosen.psk.identity).digest()
     return KnownClient(chosen.index, chosen.psk, client, token)
@@ -159,8 +162,13 @@ async def recognise_client(
 async def takes_early_data(
     hs: Dialogue, config: ServerConfig, known: KnownClient, suite: CipherSuite, alpn: str | None
 ) -> bool:
-    """Whether 0-RTT data may be taken (RFC 8446 sections 4.2.10 and 8)."""
-    state = known.psk.state
+    """Whether 0-RTT data may be taken (RFC 8446 sections 4.2.10 and 8).
+
+    They reach the application before the client's Finished, so whoever has the last word on the
+    client is asked now, and told what is not proved; or none are taken.
+    """
+    state, client = known.psk.state, known.client
+    confirms = client is not None and config.confirm_peer is not None
     if (
         not config.max_early_data
         or state is None
@@ -169,9 +177,16 @@ async def takes_early_data(
         or state.cipher_suite != suite.code
         or state.alpn != (alpn or "")
         or not _is_fresh(known.psk, state, milliseconds(config.clock()))
+        or (confirms and not config.confirm_early_data)
     ):
         return False
-    return await hs.ask(CheckReplay(known.replay_token, state.created_at / 1000))
+    token, created_at, memory = known.replay_token, state.created_at / 1000, config.replay_memory
+    is_first = await hs.ask(CheckReplay(token, created_at))
+    if is_first and memory is not None:
+        is_first = memory.is_first(token, created_at)
+    if is_first and confirms and client is not None:
+        return await hs.ask(ConfirmPeer(client, False, None, replayable=True))
+    return is_first
 
 
 def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:

@@ -1,31 +1,39 @@
 """A client's sessions: which one to offer, and where to keep the next one.
 
-A session is offered only if the connection that it came from would be accepted again: the server's
-certificates are judged anew, by today's clock, trust and policy.
+A session is offered only if the connection that it came from would come about again: the server's
+certificates are judged anew, by today's clock, trust and policy, and what the server asked this
+side for is answered anew, with the very certificates that it was shown then.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import count
+from types import MethodType
 from typing import Any, cast
-from weakref import WeakKeyDictionary
+from weakref import ref
 
+from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
-from handclasp.config import THIS_PROCESS, ClientConfig
+from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.errors import CertificateError, ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.negotiate import choose_scheme_to_show
 from handclasp.handshake.peer import PeerCertificate
-from handclasp.handshake.questions import VerifyPeer
+from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
 from handclasp.info import ConnectionInfo
-from handclasp.sessions.session import Session, milliseconds
+from handclasp.process import this_process
+from handclasp.sessions.session import RequestedCertificate, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.values import value
 
 _MOST_TRIED = 8
+
+_OF_ANOTHER_CLIENT = "this side would not show the same certificate any more"
 
 
 @value(frozen=True, slots=True)
@@ -61,12 +69,14 @@ def find_resumable(
     port: int | None,
     trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
+    choose: Callable[[ChooseCredentials], object],
 ) -> Resumable | None:
     """The newest session that is fit to be offered, out of the config's store.
 
     Args:
         verify: judges a server at once; asked unless the user verifies by a callback, which is
             asked when the server has taken the session.
+        choose: says what this side shows, by a callback or without.
 
     Raises:
         ProtocolError: the store failed.
@@ -76,29 +86,55 @@ def find_resumable(
         return None
     key = _key(config, server_name, port, trust)
     unfit: list[str] = []
+    found: Session | None = None
+    of_others: list[Session] = []
     for _ in range(_MOST_TRIED):
         session = cast("Session | None", _call(lambda: store.take(key)))
         if session is None:
             break
-        reason = _why_unfit(config, session, server_name, verify)
+        reason = _why_unfit(config, session, server_name, verify, choose)
         if reason is None:
-            return Resumable(store, key, session, tuple(unfit))
+            found = session
+            break
         unfit.append(reason)
         Resumable(store, key, session).refused()
-    return Resumable(store, key, None, tuple(unfit))
+        if reason == _OF_ANOTHER_CLIENT:
+            of_others.append(session)
+    for other in reversed(of_others):
+        # It was not used, and may be of use when this side is again who it was.
+        Resumable(store, key, None).keep(other)
+    return Resumable(store, key, found, tuple(unfit))
 
 
-def maker_of_sessions(info: ConnectionInfo, authenticated_at: int) -> Callable[..., Session]:
+def maker_of_sessions(
+    info: ConnectionInfo,
+    now: int,
+    *,
+    resumed: Session | None = None,
+    question: ChooseCredentials | None = None,
+    psk_fingerprint: bytes = b"",
+) -> Callable[..., Session]:
     """Makes the sessions of a connection, given what each ticket or session id brings.
 
     Args:
-        authenticated_at: when the server last proved who it is, as in `Session`.
+        now: in milliseconds since 1970.
+        resumed: the session that the connection itself resumes; both sides proved who they are
+            when that was made.
+        question: what the server asked this side for, if it did.
+        psk_fingerprint: of the external key by which the server proved itself, as in `Session`.
     """
+    requested: RequestedCertificate | None = None
+    if resumed is not None:
+        requested, psk_fingerprint = resumed.requested, resumed.psk_fingerprint
+    elif question is not None:
+        requested = RequestedCertificate(
+            question.signature_schemes, question.authorities, question.certificate_types
+        )
     return partial(
         Session,
         version=info.version,
         cipher_suite=info.cipher_suite,
-        authenticated_at=authenticated_at,
+        authenticated_at=resumed.authenticated_at if resumed is not None else now,
         server_name=info.server_name,
         alpn=info.alpn,
         peer_chain=info.peer_chain_der,
@@ -107,7 +143,18 @@ def maker_of_sessions(info: ConnectionInfo, authenticated_at: int) -> Callable[.
         sct_list=info.sct_list,
         local_chain=info.local_chain_der,
         signature_scheme=info.signature_scheme,
+        requested=requested,
+        psk_fingerprint=psk_fingerprint,
     )
+
+
+def may_come_back(question: ChooseCredentials | None) -> bool:
+    """Whether sessions of a connection are kept in which the server asked this question, or none.
+
+    A hello that resumes a session says who this side is before the server has asked. Where that
+    is not known at once, there is no telling whether it is the same as before.
+    """
+    return question is None or not question.answered_later
 
 
 def shown_in(session: Session) -> PeerCertificate:
@@ -122,13 +169,38 @@ def _why_unfit(
     session: Session,
     server_name: str | None,
     verify: Callable[[VerifyPeer], object],
+    choose: Callable[[ChooseCredentials], object],
 ) -> str | None:
     """Why this session is not to be offered; None where it may be."""
     if not session.is_current(milliseconds(config.clock())):
         return "too old"
+    if not session.can_be_named:
+        return "no hello has room for its name"
     if session.version not in config.versions or not _suite_is_allowed(config, session):
         return "of a version or cipher suite that is not offered any more"
-    if not session.peer_chain or config.verify is not None:
+    if session.signature_scheme not in (None, *config.signature_schemes):
+        return "the server signed in a scheme that is not accepted any more"
+    reason = _why_not_the_server(config, session, server_name, verify)
+    if reason is not None:
+        return reason
+    is_same = _would_show(config, session, choose) == session.local_chain
+    return None if is_same else _OF_ANOTHER_CLIENT
+
+
+def _why_not_the_server(
+    config: ClientConfig,
+    session: Session,
+    server_name: str | None,
+    verify: Callable[[VerifyPeer], object],
+) -> str | None:
+    """Why the server of this session would not be accepted; None where it would be.
+
+    A session says itself how its server proved who it is, so it must name a proof that holds.
+    """
+    if not session.peer_chain:
+        known = {key.fingerprint for key in config.psks}
+        return None if session.psk_fingerprint in known else "nothing says whose it is"
+    if config.verify is not None:
         return None
     shown = shown_in(session)
     question = VerifyPeer(
@@ -141,9 +213,38 @@ def _why_unfit(
     )
     try:
         verify(question)
-    except CertificateError:
+    except (TLSError, ConfigurationError):
         return "its certificate would not be accepted any more"
     return None
+
+
+def _would_show(
+    config: ClientConfig, session: Session, choose: Callable[[ChooseCredentials], object]
+) -> tuple[bytes, ...] | None:
+    """What this side would show now, were the server to ask as it did; None where nobody knows.
+
+    The answer must come at once: the hello goes out now, and early data with it.
+    """
+    requested = session.requested
+    if requested is None:
+        return ()
+    question = ChooseCredentials(
+        None,
+        requested.signature_schemes,
+        authorities=requested.authorities,
+        certificate_types=requested.certificate_types,
+    )
+    try:
+        answer = choose(question)
+    except Exception:
+        return None  # In a full handshake it is asked again, and fails where that can be told.
+    if inspect.iscoroutine(answer):
+        answer.close()
+    if not isinstance(answer, Credentials | None):
+        return None
+    schemes, version = config.signature_schemes, session.version
+    scheme = choose_scheme_to_show(answer, question, schemes, version)
+    return answer.chain if answer is not None and scheme is not None else ()
 
 
 def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
@@ -161,7 +262,10 @@ def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
 def _key(
     config: ClientConfig, server_name: str | None, port: int | None, trust: TrustStore | None
 ) -> str:
-    """Names all that a session is bound to; what has no name elsewhere is bound to this process."""
+    """Names all that a session is bound to; what has no name elsewhere is bound to this process.
+
+    A session's own word is not taken for what it was authenticated with: see `_why_unfit`.
+    """
     callbacks = [
         _number_of(callback)
         for callback in (config.verify, config.confirm_peer, config.choose_credentials)
@@ -175,9 +279,9 @@ def _key(
         config.alpn,
         tuple([each.chain for each in config.credential_list]),
         config.raw_public_keys,
-        tuple([psk.identity for psk in config.psks]),
+        tuple([psk.fingerprint for psk in config.psks]),
         config.require_extended_master_secret,
-        (THIS_PROCESS, *callbacks) if callbacks else (),
+        (this_process(), *callbacks) if callbacks else (),
     )
 
 
@@ -186,16 +290,38 @@ def _name_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()
 
 
-_NUMBERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_NUMBERS: dict[int, tuple[ref[Any], int]] = {}
+"""By the `id` of what has a number; the reference tells whether it is the same thing still."""
+
 _COUNTER = count()
 
 
-def _number_of(callback: object) -> int:
-    """Tells a callback from all others that this process ever has; its `id` may come again."""
+def _number_of(callback: object) -> object:
+    """Tells a callback from all others that this process ever has.
+
+    A bound method is made anew each time that somebody names it: what counts is whose it is, and
+    which. A value that may change, which Python's own rule is not to hash, is another one at every
+    look.
+    """
+    if isinstance(callback, MethodType):
+        return _number_of_thing(callback.__self__), _number_of_thing(callback.__func__)
+    return next(_COUNTER) if type(callback).__hash__ is None else _number_of_thing(callback)
+
+
+def _number_of_thing(thing: object) -> int:
+    """By what it is: two that are equal need not judge alike. Its `id` may come again."""
+    number, place = next(_COUNTER), id(thing)
+
+    def forget(reference: ref[Any]) -> None:
+        known = _NUMBERS.get(place)
+        if known is not None and known[0] is reference:
+            del _NUMBERS[place]
+
     try:
-        return _NUMBERS.setdefault(callback, next(_COUNTER))
+        known = _NUMBERS.setdefault(place, (ref(thing, forget), number))
     except TypeError:
-        return next(_COUNTER)  # It cannot be known again, and so nothing is resumed with it.
+        return number  # It cannot be known again, and so nothing is resumed with it.
+    return known[1] if known[0]() is thing else number
 
 
 def _call(store: Callable[[], object]) -> object:

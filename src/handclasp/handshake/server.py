@@ -10,6 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.negotiate import no_overlap
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
 from handclasp.wire import extensions as ext
@@ -23,7 +24,6 @@ from handclasp.wire.iana import (
     version_name,
 )
 from handclasp.wire.messages import ClientHello
-from handclasp.wire.recurring import recurring
 
 _SSL3 = 0x0300
 
@@ -36,20 +36,20 @@ async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
     for kind in _READ_BY_NOBODY:
         if (data := hello.extensions.get(kind)) is not None:
-            _READ_BY_NOBODY[kind](data)
+            hs.reading.read(_READ_BY_NOBODY[kind], data)
     if _choose_version(hs, config, hello) == TLS13:
         return await server13.complete_server_handshake(hs, config, hello)
     return await server12.complete_server_handshake(hs, config, hello)
 
 
 _READ_BY_NOBODY: Mapping[int, Callable[[bytes], object]] = {
-    ExtensionType.STATUS_REQUEST: recurring(ext.read_status_request),
+    ExtensionType.STATUS_REQUEST: ext.read_status_request,
     ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: partial(
         ext.read_empty, name="signed_certificate_timestamp"
     ),
-    ExtensionType.SIGNATURE_ALGORITHMS_CERT: recurring(ext.read_signature_algorithms),
+    ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.read_signature_algorithms,
     ExtensionType.EXTENDED_MASTER_SECRET: partial(ext.read_empty, name="extended_master_secret"),
-    ExtensionType.EC_POINT_FORMATS: recurring(ext.read_ec_point_formats),
+    ExtensionType.EC_POINT_FORMATS: ext.read_ec_point_formats,
     ExtensionType.RENEGOTIATION_INFO: ext.read_renegotiation_info,
 }
 """What some handshakes have no use for. RFC 8446: "Peers which receive a message which
@@ -64,17 +64,14 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
         raise ProtocolError(Fault.NO_SHARED_VERSION, f"legacy_version {hello.legacy_version:#06x}")
     # supported_versions decides where it is there; before it, legacy_version named the newest.
     offered = (
-        offered_versions(data)
+        hs.reading.read(offered_versions, data)
         if data is not None
         else (version_name(min(hello.legacy_version, TLS12)),)
     )
     chosen = next((name for name in reversed(config.versions) if name in offered), None)
     hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
-        raise ProtocolError(
-            Fault.NO_SHARED_VERSION,
-            f"offered: {', '.join(offered)}; accepted here: {', '.join(config.versions)}",
-        )
+        raise ProtocolError(Fault.NO_SHARED_VERSION, no_overlap(offered, config.versions))
     if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:
         raise ProtocolError(Fault.INAPPROPRIATE_FALLBACK, f"{chosen} or less is offered")
     return VERSIONS_BY_NAME[chosen]

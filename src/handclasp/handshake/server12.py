@@ -10,6 +10,7 @@ from dataclasses import field
 from functools import partial
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare, PrivateShare
 from handclasp.crypto.secret import Secret
@@ -35,6 +36,13 @@ from handclasp.handshake.negotiate import (
     no_overlap,
     shown,
 )
+from handclasp.handshake.offered import (
+    asked_name,
+    offered_groups,
+    offered_protocols,
+    offered_schemes,
+    suite_names,
+)
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.recognition12 import (
@@ -50,13 +58,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import (
-    TLS12,
-    ExtensionType,
-    cipher_suite_name,
-    group_name,
-    signature_scheme_name,
-)
+from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello, Finished, ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,
@@ -140,9 +142,10 @@ async def complete_server_handshake(
     master_secret = derive_master_secret(
         hs, choice.suite, secret, randoms, means=means, extended=extended
     )
+    verified: VerifiedPeer | None = None
     client: AuthenticatedPeer | None = None
     if shown_by_client is not None:
-        client = await _authenticate_client(hs, config, shown_by_client)
+        verified, client = await _authenticate_client(hs, config, shown_by_client)
     hs.transcript.forget_messages()
 
     keys = master_secret.key_block()
@@ -151,6 +154,7 @@ async def complete_server_handshake(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
+    await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(offer, choice, client)
     forget = give_session(hs, config, choice.gift, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
@@ -202,20 +206,12 @@ def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
     name = extensions.get(ExtensionType.SERVER_NAME)
     return _Offer(
         hello=hello,
-        cipher_suites=tuple([cipher_suite_name(code) for code in hello.cipher_suites]),
-        groups=(
-            tuple([group_name(code) for code in ext.read_supported_groups(groups)])
-            if groups is not None
-            else _ASSUMED_GROUPS
-        ),
+        cipher_suites=suite_names(hello.cipher_suites),
+        groups=offered_groups(groups) if groups is not None else _ASSUMED_GROUPS,
         # RFC 5246 7.4.1.4.1: without the extension, SHA-1 is meant, which is not spoken here.
-        signature_schemes=(
-            tuple([signature_scheme_name(c) for c in ext.read_signature_algorithms(schemes)])
-            if schemes is not None
-            else ()
-        ),
-        protocols=ext.read_alpn(alpn) if alpn is not None else (),
-        server_name=ext.read_server_name(name) if name is not None else None,
+        signature_schemes=offered_schemes(schemes) if schemes is not None else (),
+        protocols=offered_protocols(alpn) if alpn is not None else (),
+        server_name=asked_name(name) if name is not None else None,
         extended_master_secret=extended,
     )
 
@@ -426,8 +422,7 @@ async def _resume(
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
-    if client is not None:
-        await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
+    await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     memory = config.memory12
     forget = partial(memory.discard, session_id) if memory is not None else None
@@ -498,9 +493,7 @@ async def _agree(hs: Dialogue, group: str, share: PrivateShare) -> Secret:
 
 async def _authenticate_client(
     hs: Dialogue, config: ServerConfig, shown_by_client: PeerCertificate
-) -> AuthenticatedPeer:
+) -> tuple[VerifiedPeer, AuthenticatedPeer]:
     """The judgement of the client's certificate, and its proof of the key."""
     peer = await verify_peer(hs, shown_by_client, peer_is_server=False, server_name=None)
-    authenticated = await receive_certificate_verify(hs, peer, config.signature_schemes)
-    await confirm_peer(hs, config, peer, peer_is_server=False, server_name=None)
-    return authenticated
+    return peer, await receive_certificate_verify(hs, peer, config.signature_schemes)

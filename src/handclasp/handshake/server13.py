@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
 from handclasp.crypto.secret import Secret
@@ -150,7 +151,7 @@ async def complete_server_handshake(
     hs: Dialogue, config: ServerConfig, hello: ClientHello
 ) -> Settled13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    offer = _read_offer(config, hello, Transcript())
+    offer = _read_offer(hs, config, hello, Transcript())
     found = await find_psks(hs, config, offer.psks, offer.server_name)
     choice = _choose(hs, config, offer, found.candidates)
     needs_retry = choice.group is not None and choice.group not in offer.shares
@@ -159,7 +160,7 @@ async def complete_server_handshake(
         offer = await _retry(hs, config, offer, choice)
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    known = await _recognise(hs, config, offer, found, choice.suite)
+    known = await _recognise(hs, offer, found, choice.suite)
     _check_way_in(config, choice, known)
     identity = await _choose_identity(hs, config, offer) if known is None else None
 
@@ -184,12 +185,10 @@ async def complete_server_handshake(
     if early is not None:
         await hs.receive(EndOfEarlyData)
         hs.install_read(handshake.client.keys(), "handshake")
-    shown: PeerCertificate | None = None
-    client = known.client if known is not None else None
-    if asked is not None:
-        shown, client = await _receive_client_authentication(hs, config, asked)
+    shown, verified, client = await _receive_client_authentication(hs, config, asked, known)
     peer_finished = await receive_finished(hs, handshake.client)
     hs.install_read(application.client.keys(), "application")
+    await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     early_data = "accepted" if early is not None else "none"
     if early is None and ExtensionType.EARLY_DATA in hello.extensions:
@@ -206,11 +205,11 @@ async def complete_server_handshake(
 
 
 async def _recognise(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found, suite: CipherSuite
+    hs: Dialogue, offer: _Offer, found: Found, suite: CipherSuite
 ) -> KnownClient | None:
     """The client, if it holds a key that is known here."""
     chosen = choose_psk(hs, found, suite, offer.hello, offer.psks)
-    known = await recognise_client(hs, config, found, chosen)
+    known = await recognise_client(hs, found, chosen)
     offered = offer.psks.offered if offer.psks is not None else None
     count = len(offered.identities) if offered is not None else 0
     psk, index = (known.psk, known.index) if known is not None else (None, None)
@@ -346,7 +345,9 @@ def _info(
     )
 
 
-def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) -> _Offer:
+def _read_offer(
+    hs: Dialogue, config: ServerConfig, hello: ClientHello, before: Transcript
+) -> _Offer:
     """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2).
 
     `before` is the transcript up to this hello, which the binders of pre-shared keys cover.
@@ -356,8 +357,8 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
     extensions = hello.extensions
     psks = read_psks(hello, before)
-    groups = _names(extensions, ExtensionType.SUPPORTED_GROUPS, offered_groups, psks)
-    schemes = _names(extensions, ExtensionType.SIGNATURE_ALGORITHMS, offered_schemes, psks)
+    groups = _names(hs, extensions, ExtensionType.SUPPORTED_GROUPS, offered_groups, psks)
+    schemes = _names(hs, extensions, ExtensionType.SIGNATURE_ALGORITHMS, offered_schemes, psks)
     # RFC 8446 9.2: supported_groups and key_share come together.
     entries: tuple[ext.KeyShareEntry, ...] = ()
     if groups or ExtensionType.KEY_SHARE in extensions:
@@ -370,8 +371,8 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
         groups=groups,
         shares=_read_shares(config, groups, entries),
         signature_schemes=schemes,
-        protocols=offered_protocols(alpn_data) if alpn_data is not None else (),
-        server_name=asked_name(name_data) if name_data is not None else None,
+        protocols=hs.reading.read(offered_protocols, alpn_data) if alpn_data is not None else (),
+        server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
         server_certificate_types=_read_types(
             extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
         ),
@@ -383,6 +384,7 @@ def _read_offer(config: ServerConfig, hello: ClientHello, before: Transcript) ->
 
 
 def _names(
+    hs: Dialogue,
     extensions: Extensions,
     kind: ExtensionType,
     read: Callable[[bytes], tuple[str, ...]],
@@ -391,7 +393,7 @@ def _names(
     """A list that only a client with a pre-shared key may leave out (RFC 8446 section 9.2)."""
     if psks is not None and kind not in extensions:
         return ()
-    return read(_required(extensions, kind))
+    return hs.reading.read(read, _required(extensions, kind))
 
 
 def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple[str, ...]:
@@ -399,7 +401,8 @@ def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple
     data = extensions.get(kind)
     if data is None:
         return ("X509",)
-    return tuple([certificate_type_name(code) for code in ext.read_certificate_types(data, name)])
+    types = dict.fromkeys(ext.read_certificate_types(data, name))
+    return tuple([certificate_type_name(code) for code in types])
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
@@ -428,7 +431,7 @@ def _read_shares(
 def _choose(
     hs: Dialogue, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
 ) -> _Choice:
-    suites = suite_names(offer.hello.cipher_suites)
+    suites = hs.reading.read(suite_names, offer.hello.cipher_suites)
     order = "the client's order" if config.prefer_client_order else "the server's order"
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order
@@ -488,7 +491,7 @@ async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Cho
     hs.records.skip_early_data(0)
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
     _check_second_hello(offer.hello, hello, cookie)
-    second_offer = _read_offer(config, hello, before)
+    second_offer = _read_offer(hs, config, hello, before)
     if list(second_offer.shares) != [choice.group]:
         raise ProtocolError(
             Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, f"key_share is not for {choice.group} alone"
@@ -699,6 +702,14 @@ def _certificate_type_extensions(
 
 
 def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
+    """What a CertificateRequest asks for; the same in each one of a config."""
+    made: dict[int, bytes] = config.once(
+        f"certificate request {client_type}", lambda config: _asking(config, client_type)
+    )
+    return made
+
+
+def _asking(config: ServerConfig, client_type: str) -> dict[int, bytes]:
     named = config.trust if config.send_authorities and client_type == "X509" else None
     return asking_extensions(
         schemes=of_versions(tuple(config.signature_schemes), ("TLSv1.3",)),
@@ -711,17 +722,26 @@ def _certificate_request_extensions(config: ServerConfig, client_type: str) -> d
 
 
 async def _receive_client_authentication(
-    hs: Dialogue, config: ServerConfig, asked: Asked
-) -> tuple[PeerCertificate | None, AuthenticatedPeer | None]:
-    """Certificate and CertificateVerify of the client that was asked for them (section 4.4)."""
-    shown = read_certificate(await hs.receive(Certificate, CompressedCertificate), asked)
+    hs: Dialogue, config: ServerConfig, asked: Asked | None, known: KnownClient | None
+) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
+    """Certificate and CertificateVerify, if the client was asked for them (section 4.4).
+
+    For a client that comes back, the session's secret stands for the signature of then: Finished,
+    which is made from it, has to come yet.
+    """
+    if asked is None:
+        client = known.client if known is not None else None
+        if client is None:
+            return None, None, None
+        return None, client, AuthenticatedPeer(client.chain, client.path, client.verified, None)
+    message = await hs.receive(Certificate, CompressedCertificate)
+    shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
-        return None, None
+        return None, None, None
     client = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
     authenticated = await receive_certificate_verify(
         hs, client, CLIENT_CONTEXT, config.signature_schemes
     )
-    await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
-    return shown, authenticated
+    return shown, client, authenticated

@@ -58,6 +58,7 @@ class RecordLayer:
         "_data_write",
         "_dropped_change_cipher_spec",
         "_early_data_budget",
+        "_early_data_charge",
         "_first_record",
         "_first_write",
         "_handshake_out",
@@ -76,6 +77,7 @@ class RecordLayer:
         "_worn_read",
         "_worn_write",
         "_write",
+        "_write_end",
         "_write_epoch",
         "_write_limit",
         "change_cipher_spec_allowed",
@@ -98,7 +100,7 @@ class RecordLayer:
         # The same keys, where the fast ways may be taken: `open_one` and `open_data`, `send_one`.
         self._data_read: Protection13 | None = None
         self._data_write: Protection13 | Protection12 | None = None
-        self._worn_read = self._worn_write = 0
+        self._worn_read = self._worn_write = self._write_end = 0
         self._read_epoch = self._write_epoch = "plaintext"
         self._read_limit = MAX_PLAINTEXT + 1
         self._write_limit = MAX_PLAINTEXT
@@ -113,6 +115,7 @@ class RecordLayer:
         self._first_write = is_client
         self._idle_records = 0
         self._early_data_budget = 0
+        self._early_data_charge = HEADER_SIZE
         self._dropped_change_cipher_spec = False
         self.change_cipher_spec_allowed = is_client
         self.is_tls12 = False
@@ -243,9 +246,12 @@ class RecordLayer:
     def skip_early_data(self, budget: int) -> None:
         """Drop early data that this side does not accept (RFC 8446 section 4.2.10).
 
-        Up to `budget` bytes of records that cannot be opened are passed over.
+        Up to `budget` bytes of records that cannot be opened are passed over, but no more than
+        2^20 records: each is a guess at the tag under the handshake key, and AES-CCM bears 2^23.5
+        of them (RFC 9147 section 4.5.3).
         """
         self._early_data_budget = budget
+        self._early_data_charge = max(HEADER_SIZE, budget >> 20)
 
     def settle(self) -> None:
         """The handshake is complete: only protected records from here on."""
@@ -296,8 +302,9 @@ class RecordLayer:
             self._trace.record("sent", "plaintext", _CHANGE_CIPHER_SPEC, size, 1, 0, record)
 
     def send_alert(self, alert: bytes) -> None:
-        """Queue an alert of two bytes."""
+        """Queue an alert of two bytes. Raises `ProtocolError` where the key can seal no more."""
         self._flush_handshake()
+        self._check_key_lasts(len(alert))
         self._seal(ContentType.ALERT, alert)
 
     def send_one(self, data: bytes) -> bool:
@@ -325,6 +332,7 @@ class RecordLayer:
         self._write = write = _protection(keys)
         self._data_write = None if self._padding or self._trace is not None else write
         self._worn_write = self._limit_of(write) - RESERVED_RECORDS
+        self._write_end = write.suite.record_limit
         self._write_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
@@ -376,11 +384,9 @@ class RecordLayer:
         return b"".join(out)
 
     def _limit_of(self, protection: Protection13 | Protection12) -> int:
-        """How many records one key may protect."""
-        limit = protection.suite.record_limit
-        if not self.is_tls12:  # which has no way to change keys
-            limit = self._limits.records_per_key or limit
-        return limit
+        """How many records one key may protect: what the AEAD bears, or less by the config."""
+        limit, own = protection.suite.record_limit, self._limits.records_per_key
+        return limit if own is None else min(own, limit)
 
     # Inbound, inside
 
@@ -545,7 +551,7 @@ class RecordLayer:
 
     def _spend_early_data(self, size: int) -> None:
         # An empty record costs work, too.
-        self._early_data_budget -= max(size, HEADER_SIZE)
+        self._early_data_budget -= max(size, self._early_data_charge)
         if self._early_data_budget <= 0:
             raise ProtocolError(Fault.BAD_RECORD_MAC, "more early data than is passed over")
 
@@ -565,7 +571,14 @@ class RecordLayer:
             self._handshake_out.clear()
             self._seal_fragments(ContentType.HANDSHAKE, messages)
 
+    def _check_key_lasts(self, size: int) -> None:
+        """Whether the key may seal so many bytes more. Raises `ProtocolError` (section 5.5)."""
+        write = self._write
+        if write is not None and size > (self._write_end - write.sequence) * self._write_limit:
+            raise ProtocolError(Fault.KEY_EXHAUSTED)
+
     def _seal_fragments(self, content_type: ContentType, data: Buffer) -> None:
+        self._check_key_lasts(len(data))
         size = self._write_limit if self._write is not None else MAX_PLAINTEXT
         if len(data) <= size:
             self._seal(content_type, bytes(data))

@@ -28,7 +28,7 @@ class Protection12:
         self.sequence = 0
         self._aead = suite.aead(keys.key)
         self._explicit = suite.fixed_iv_size < IV_SIZE
-        self._fixed = bytes(keys.iv)
+        self._fixed = bytes(keys.iv) if self._explicit else b""
         self._iv = int.from_bytes(keys.iv, "big")
 
     def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:

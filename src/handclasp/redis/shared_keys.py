@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handclasp.errors import ConfigurationError
-from handclasp.sessions.ticket_keys import ID_SIZE, KEY_SIZE, NONCE_SIZE, TicketKey, new_key
+from handclasp.sessions.ticket_keys import ID_SIZE, KEY_SIZE, TicketKey, new_key
 
 _PLAIN, _WRAPPED = 1, 2
 _TIME_SIZE = 8
 _HEAD_SIZE = 1 + 3 * _TIME_SIZE
+_NONCE_SIZE = 12
 _TAG_SIZE = 16
 _LATEST = 2**53
 """Milliseconds: what a float holds exactly, and far enough away."""
@@ -74,7 +75,7 @@ class Wrapping:
 
     def seal(self, key: bytes, associated: bytes) -> bytes:
         """The key under a fresh nonce, which stands in front."""
-        nonce = os.urandom(NONCE_SIZE)
+        nonce = os.urandom(_NONCE_SIZE)
         sealed: bytes = self._aead.encrypt(nonce, key, associated)
         return nonce + sealed
 
@@ -83,7 +84,7 @@ class Wrapping:
         from cryptography.exceptions import InvalidTag
 
         try:
-            key: bytes = self._aead.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], associated)
+            key: bytes = self._aead.decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], associated)
         except InvalidTag:
             return None
         return key
@@ -114,7 +115,7 @@ def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -
     """
     key_id, data = _unhex(name), _unhex(value)
     form = _PLAIN if wrapping is None else _WRAPPED
-    body_size = KEY_SIZE if wrapping is None else NONCE_SIZE + KEY_SIZE + _TAG_SIZE
+    body_size = KEY_SIZE if wrapping is None else _NONCE_SIZE + KEY_SIZE + _TAG_SIZE
     if len(key_id) != ID_SIZE or len(data) != _HEAD_SIZE + body_size or data[0] != form:
         return None
     seals_from, seals_until, opens_until = _times(data)
@@ -122,7 +123,7 @@ def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -
         return None
     head, body = data[:_HEAD_SIZE], data[_HEAD_SIZE:]
     key = body if wrapping is None else wrapping.open(body, key_id + head)
-    if key is None:
+    if key is None or not any(key):
         return None
     ticket_key = TicketKey(key_id, key, seals_from / 1000, opens_until / 1000)
     return SharedKey(ticket_key, seals_from, seals_until, opens_until)

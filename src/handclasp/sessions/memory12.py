@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from threading import Lock
 
+from handclasp.process import this_process
+from handclasp.sessions.bounded import BoundedEntries
 from handclasp.sessions.tickets import SessionState
+
+DEFAULT_BYTES = 2**22
 
 
 class SessionMemory:
-    """Bounded; the session used least recently goes first. Safe for threads."""
+    """Bounded; the session used least recently goes first. Safe for threads.
 
-    __slots__ = ("_capacity", "_lock", "_states")
+    In a forked child it is empty: what one process forgets, since its connection failed (RFC 5246
+    section 7.2.2), another one would resume.
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._states: OrderedDict[bytes, SessionState] = OrderedDict()
-        self._lock = Lock()
+    Args:
+        capacity: how many sessions.
+        max_bytes: how many bytes, most of which are clients' certificates.
+    """
+
+    __slots__ = ("_bounds", "_memory")
+
+    def __init__(self, capacity: int, max_bytes: int = DEFAULT_BYTES) -> None:
+        self._bounds = capacity, max_bytes
+        self._memory = _Memory(*self._bounds)
 
     def put(self, session_id: bytes, state: SessionState) -> None:
         """Remember a session."""
-        with self._lock:
-            self._states[session_id] = state
-            while len(self._states) > self._capacity:
-                self._states.popitem(last=False)
+        memory = self._memory_here()
+        with memory.lock:
+            memory.states.put(session_id, state)
 
     def get(self, session_id: bytes) -> SessionState | None:
         """The session of this id."""
-        with self._lock:
-            state = self._states.get(session_id)
-            if state is not None:
-                self._states.move_to_end(session_id)
-            return state
+        memory = self._memory_here()
+        with memory.lock:
+            return memory.states.newest(session_id)
 
     def discard(self, session_id: bytes) -> None:
         """Forget the session of this id, if there is one."""
-        with self._lock:
-            self._states.pop(session_id, None)
+        memory = self._memory_here()
+        with memory.lock:
+            memory.states.forget(session_id)
+
+    def _memory_here(self) -> _Memory:
+        memory = self._memory
+        if memory.process != this_process():
+            memory = self._memory = _Memory(*self._bounds)
+        return memory
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._memory_here().states.held)
+
+
+class _Memory:
+    """Sessions of one process. The lock goes with them: a fork may copy it while it is held."""
+
+    __slots__ = ("lock", "process", "states")
+
+    def __init__(self, capacity: int, max_bytes: int) -> None:
+        self.process = this_process()
+        self.lock = Lock()
+        self.states: BoundedEntries[bytes, SessionState] = BoundedEntries(
+            lambda state: state.size, capacity, max_bytes
+        )

@@ -55,6 +55,13 @@ class PreSharedKey:
             )
         object.__setattr__(self, "key", Secret(self.key))
 
+    @property
+    def fingerprint(self) -> bytes:
+        """32 bytes that name this key, and no other of the same identity, but do not tell it."""
+        kind = f"{self.hash_name} {self.is_imported}".encode("ascii")
+        parts = opaque8(kind), opaque16(self.identity), self.key
+        return hashlib.sha256(b"".join([b"handclasp pre-shared key", *parts])).digest()
+
     @classmethod
     def imported(
         cls,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Protocol
+
+from handclasp.process import this_process
 
 FRESHNESS = 10.0
 """Seconds by which a client's account of its ticket's age may differ from the server's."""
@@ -39,20 +40,28 @@ class ReplayFilter:
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.
         clock: seconds since 1970.
+        remembers_from: the age of this filter, in seconds since 1970; None: it begins now. 0 is
+            right only where the ticket keys are made together with the filter, as in `TicketKeys`.
     """
 
-    def __init__(self, capacity: int = 100_000, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        capacity: int = 100_000,
+        *,
+        clock: Callable[[], float] = time.time,
+        remembers_from: float | None = None,
+    ) -> None:
         self._capacity = capacity
         self._clock = clock
-        self._started_at = clock()
-        self._process = os.getpid()
+        self._started_at = clock() if remembers_from is None else remembers_from
+        self._process = this_process()
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._lock = Lock()
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight was not seen before; False as well if that is not known."""
         now = self._clock()
-        if ticket_created_at < self._started_at or os.getpid() != self._process:
+        if ticket_created_at < self._started_at or this_process() != self._process:
             return False
         with self._lock:
             while self._seen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import field, fields
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,12 +16,31 @@ from handclasp.values import value
 MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
 
-_FORMAT = 2
+_MAX_SESSION_ID = 32
+_MAX_TICKET = 2**15
+"""Bytes: an extension of the hello has room for twice as many, with all that is around them."""
+
+_FORMAT = 3
+_OVERHEAD = 1024
+"""Bytes for the objects around what is counted; an estimate."""
 
 
 def milliseconds(time: datetime) -> int:
     """Since 1970, as sessions and tickets count."""
     return int(time.timestamp() * 1000)
+
+
+@value(frozen=True, slots=True)
+class RequestedCertificate:
+    """What a server asked for when it asked this side for a certificate; see `ChooseCredentials`.
+
+    Attributes:
+        signature_schemes, authorities, certificate_types: as in `ChooseCredentials`.
+    """
+
+    signature_schemes: tuple[str, ...]
+    authorities: tuple[bytes, ...] = field(default=(), repr=False)
+    certificate_types: tuple[str, ...] = ("X509",)
 
 
 @value(frozen=True, slots=True, repr=False)
@@ -46,6 +65,11 @@ class Session:
             judged again when the session is used.
         local_chain: the certificates that this side showed.
         signature_scheme: the scheme in which the server signed.
+        requested: what the server asked for when it asked for a certificate; None where it did not.
+            It is asked again when the session is used, so that a session of one client is not
+            resumed for another.
+        psk_fingerprint: the `PreSharedKey.fingerprint` of the external key by which the server
+            proved itself; empty where it showed a certificate.
     """
 
     version: str
@@ -66,6 +90,29 @@ class Session:
     sct_list: bytes | None = None
     local_chain: tuple[bytes, ...] = ()
     signature_scheme: str | None = None
+    requested: RequestedCertificate | None = None
+    psk_fingerprint: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes in memory, or a little more; most of them are the peer's."""
+        authorities = self.requested.authorities if self.requested is not None else ()
+        parts = (
+            self.ticket,
+            self.session_id,
+            self.ocsp_response or b"",
+            self.sct_list or b"",
+            *self.peer_chain,
+            *self.local_chain,
+            *authorities,
+        )
+        return _OVERHEAD + sum(map(len, parts))
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether a hello can name it: by a ticket, or in TLS 1.2 by an id as well."""
+        fits = len(self.ticket) <= _MAX_TICKET and len(self.session_id) <= _MAX_SESSION_ID
+        return fits and bool(self.ticket or (self.version == "TLSv1.2" and self.session_id))
 
     def is_current(self, now: int) -> bool:
         """Whether it may still be used, `now` being in milliseconds since 1970."""
@@ -104,9 +151,11 @@ def session_to_text(session: Session) -> str:
     return json.dumps(session.to_json(), separators=(",", ":"))
 
 
-_BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list")
-_CHAINS = ("peer_chain", "local_chain")
+_BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list", "psk_fingerprint")
+_CHAINS = ("peer_chain", "local_chain", "authorities")
+_NAMES = ("signature_schemes", "certificate_types")
 _NUMBERS = ("authenticated_at", "received_at", "lifetime", "age_add", "max_early_data")
+_OPTIONAL = ("server_name", "alpn", "ocsp_response", "sct_list", "signature_scheme", "requested")
 
 
 def _to_json(value: object) -> object:
@@ -114,25 +163,45 @@ def _to_json(value: object) -> object:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, tuple):
         return [_to_json(each) for each in cast(tuple[object, ...], value)]
+    if isinstance(value, RequestedCertificate):
+        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
     return value
 
 
 def _from_json(value: Any, name: str) -> Any:
-    if value is None:
+    """A field's value, if it is of the field's kind. Raises `TypeError` or `ValueError`."""
+    if value is None and name in _OPTIONAL:
         return None
+    if name == "requested":
+        requested = _of_type(value, dict)
+        values = {
+            each.name: _from_json(requested[each.name], each.name)
+            for each in fields(RequestedCertificate)
+        }
+        return RequestedCertificate(**values)
     if name in _CHAINS:
-        return tuple([base64.b64decode(each, validate=True) for each in value])
+        return tuple([_bytes(each) for each in _of_type(value, list)])
+    if name in _NAMES:
+        return tuple([_of_type(each, str) for each in _of_type(value, list)])
     if name in _BYTES:
-        decoded = base64.b64decode(value, validate=True)
+        decoded = _bytes(value)
         return Secret(decoded) if name == "secret" else decoded
     if name in _NUMBERS:
         return _whole(value)
-    if not isinstance(value, str):
-        raise ValueError(name)
+    return _of_type(value, str)
+
+
+def _bytes(value: object) -> bytes:
+    return base64.b64decode(_of_type(value, str), validate=True)
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(kind.__name__)
     return value
 
 
 def _whole(value: object) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError("not a whole number")
     return value

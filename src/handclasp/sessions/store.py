@@ -6,22 +6,33 @@ and how the peer is verified. What another config agreed upon is never found.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import stat
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, cast
+from typing import BinaryIO, Protocol
 
 from handclasp.errors import ConfigurationError
-from handclasp.sessions.session import Session
+from handclasp.process import ProcessLock, this_process
+from handclasp.sessions.bounded import BoundedEntries, check_bounds
+from handclasp.sessions.session import Session, session_to_text
+from handclasp.trusted_files import read_trusted
 
 _PREFIX = ".sessions-"
-_MOST_PER_KEY = 8
-"""Sessions kept for one key; servers give away two or so at a time."""
+_BUFFER = 2**17
+"""Bytes written at a time."""
+
+_HEADER = b"handclasp sessions 3\n"
+_OLD_HEADER = [b"{", b'"sessions":']
+_NAME_SIZE = 64
+
+_DEFAULT_CAPACITY = 256
+_DEFAULT_BYTES = 2**22
+DEFAULT_FILE_BYTES = 2**20
+"""Each use reads and writes it as a whole, which takes about a millisecond for so many."""
 
 
 class SessionCache(Protocol):
@@ -34,8 +45,8 @@ class SessionCache(Protocol):
     def take(self, key: str) -> Session | None:
         """The newest session under this key, if there is one.
 
-        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice. One
-        of TLS 1.2 stays until `discard`.
+        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice, nor
+        to two processes after a fork. One of TLS 1.2 stays until `discard`.
         """
         ...
 
@@ -45,48 +56,90 @@ class SessionCache(Protocol):
 
 
 class SessionStore:
-    """A bounded store in memory; the key used least recently goes first.
+    """A bounded store in memory; the key used least recently goes first. Safe for threads.
+
+    In a forked child it is empty: a session that parent and child used would tell a listener that
+    they are one (RFC 8446 section C.4), and one client's would become another's.
 
     Args:
         capacity: how many keys (servers, mostly) to keep sessions for.
+        max_bytes: how many bytes the sessions may take, from 262144 on. A session that takes more
+            than a sixteenth of it, certificates and all, is not kept, and no key gets more than
+            an eighth.
 
     Raises:
-        ConfigurationError: a capacity that is not a whole number from 1 on.
+        ConfigurationError: bounds that are not such numbers.
     """
 
-    def __init__(self, capacity: int = 256) -> None:
-        if type(capacity) is not int or capacity < 1:
-            raise ConfigurationError("The capacity of a session store is a whole number from 1 on.")
+    def __init__(self, capacity: int = _DEFAULT_CAPACITY, max_bytes: int = _DEFAULT_BYTES) -> None:
+        check_bounds(capacity, max_bytes)
         self._capacity = capacity
-        self._sessions: OrderedDict[str, list[Session]] = OrderedDict()
-        self._lock = Lock()
+        self._max_bytes = max_bytes
+        self._memory = self._new_memory()
 
     @staticmethod
-    def file(path: str | os.PathLike[str], capacity: int = 256) -> FileSessionStore:
+    def file(
+        path: str | os.PathLike[str],
+        capacity: int = _DEFAULT_CAPACITY,
+        max_bytes: int = DEFAULT_FILE_BYTES,
+    ) -> FileSessionStore:
         """A store that outlives the process. Raises `ConfigurationError`."""
-        return FileSessionStore(path, capacity)
+        return FileSessionStore(path, capacity, max_bytes)
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
-        with self._lock:
-            _put(self._sessions, key, session, self._capacity)
+        memory = self._memory_here()
+        with memory.lock:
+            memory.sessions.put(key, session)
 
     def take(self, key: str) -> Session | None:
         """The newest session under this key; one of TLS 1.3 is given once."""
-        with self._lock:
-            return _take(self._sessions, key)
+        memory = self._memory_here()
+        with memory.lock:
+            session = memory.sessions.newest(key)
+            if session is not None and session.version != "TLSv1.2":
+                memory.sessions.remove(key, session)
+            return session
 
     def discard(self, key: str, session: Session) -> None:
         """Forget a session that was of no use."""
-        with self._lock:
-            _discard(self._sessions, key, session)
+        memory = self._memory_here()
+        with memory.lock:
+            memory.sessions.remove(key, session)
+
+    @property
+    def _sessions(self) -> Mapping[str, list[Session]]:
+        return self._memory_here().sessions.held
+
+    def _memory_here(self) -> _Memory:
+        memory = self._memory
+        if memory.process != this_process():
+            memory = self._memory = self._new_memory()
+        return memory
+
+    def _new_memory(self) -> _Memory:
+        return _Memory(
+            BoundedEntries(lambda session: session.size, self._capacity, self._max_bytes)
+        )
 
     def __len__(self) -> int:
-        with self._lock:
-            return sum(map(len, self._sessions.values()))
+        memory = self._memory_here()
+        with memory.lock:
+            return sum(map(len, memory.sessions.held.values()))
 
     def __repr__(self) -> str:
         return f"SessionStore({len(self)} sessions)"
+
+
+class _Memory:
+    """Sessions of one process. The lock goes with them: a fork may copy it while it is held."""
+
+    __slots__ = ("lock", "process", "sessions")
+
+    def __init__(self, sessions: BoundedEntries[str, Session]) -> None:
+        self.process = this_process()
+        self.lock = Lock()
+        self.sessions = sessions
 
 
 class FileSessionStore:
@@ -94,157 +147,203 @@ class FileSessionStore:
 
     Several processes may use one file: no session of TLS 1.3 is given to two of them.
 
-    The file holds secrets: whoever reads it can resume the sessions. One that is missing or gets
-    broken counts as empty. Where it cannot be written, sessions are lost, and the connection goes
-    on.
+    The file holds secrets: whoever reads it can resume the sessions; and whoever writes it decides
+    which server this client takes for which. So it must be this user's own, in a directory where
+    nobody else can replace it, each time that it is read. One that is missing or gets broken counts
+    as empty, and so does one of an older version. Where it cannot be written, sessions are lost,
+    and the connection goes on.
+
+    A line is a session: a name that stands for the key, a tab, and JSON. So what is kept for other
+    keys need not be understood to find one's own.
 
     Args:
         path: the file; it is made when the first session is kept.
         capacity: how many keys to keep sessions for.
+        max_bytes: how large the file may get, from 262144 bytes on. A session that takes more than
+            a sixteenth of it is not kept, and no key gets more than an eighth.
 
     Raises:
-        ConfigurationError: its directory does not exist, or it is there and is no such file: what
-            holds something else is not overwritten.
+        ConfigurationError: bounds that are not such numbers; its directory does not exist; or it is
+            there, and is no such file, or others can read, write or replace it. What holds
+            something else is not overwritten.
     """
 
-    def __init__(self, path: str | os.PathLike[str], capacity: int = 256) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        capacity: int = _DEFAULT_CAPACITY,
+        max_bytes: int = DEFAULT_FILE_BYTES,
+    ) -> None:
+        check_bounds(capacity, max_bytes)
         self._path = Path(path)
         self._capacity = capacity
-        self._lock = Lock()
+        self._max_bytes = max_bytes
+        self._lock = ProcessLock()
         if not self._path.parent.is_dir():
             raise ConfigurationError(
                 f"The directory of the session file {self._path} does not exist: make it first."
             )
-        if not self._is_free_or_ours():
+        why = self._why_not_ours()
+        if why is not None:
             raise ConfigurationError(
-                f"{self._path} is no file of sessions that can be read and written: name another."
+                f"{self._path} is no file of sessions to be used here, since {why}: name another."
             )
 
-    def _is_free_or_ours(self) -> bool:
+    def _why_not_ours(self) -> str | None:
         """One look at it, by opening it: others may move it away and put it back meanwhile."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0))
+            data = read_trusted(self._path)
         except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        with open(descriptor, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
-            start = file.read(64).split()
-        return not start or start[:2] == [b"{", b'"sessions":']
+            return None
+        except OSError as error:
+            return f"{error.strerror or error}"
+        is_ours = (
+            not data.strip()
+            or data.startswith(_HEADER)
+            or data.split(maxsplit=2)[:2] == (_OLD_HEADER)
+        )
+        return None if is_ours else "it holds something else"
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
+        name = _name_of(key)
+        line = _line_of(name, session)
         with self._lock:
-            self._change(lambda sessions: _put(sessions, key, session, self._capacity))
+            self._change(lambda lines: lines.put(name, line))
 
     def take(self, key: str) -> Session | None:
         """The newest session under this key; one of TLS 1.3 is given once."""
+        name = _name_of(key)
         with self._lock:
-            session = _take(self._read(self._path), key)
+            session = _newest_in(self._data(), name)
             if session is None or session.version == "TLSv1.2":
                 return session
             taken: list[Session | None] = []
-            is_out = self._change(lambda sessions: taken.append(_take(sessions, key)))
+            is_out = self._change(lambda lines: taken.append(_taken_from(lines, name)))
             # If it cannot be taken out of the file, it must not be used: it might be used twice.
             return taken[0] if is_out else None
 
     def discard(self, key: str, session: Session) -> None:
         """Forget a session that was of no use."""
+        name = _name_of(key)
+        line = _line_of(name, session)
         with self._lock:
-            self._change(lambda sessions: _discard(sessions, key, session))
+            if line in self._data():
+                self._change(lambda lines: lines.remove(name, line))
 
-    def _change(self, change: Callable[[OrderedDict[str, list[Session]]], object]) -> bool:
+    def _data(self) -> bytes:
+        """What the file holds now; nothing where it is missing, or is not our own."""
+        try:
+            return read_trusted(self._path)
+        except OSError:
+            return b""
+
+    def _change(self, change: Callable[[_Lines], object]) -> bool:
         """Change what the file holds; gives whether that was written.
 
         The file is moved away first, so that no other process can take the same sessions out of it.
-        Those that another one keeps meanwhile may get lost; none is ever there twice.
+        Those that another one keeps meanwhile may get lost; none is ever there twice. What is not
+        our own is not read, and goes back to where it was.
         """
-        try:
-            descriptor, claimed = self._new_file()
-        except OSError:
-            return False
-        os.close(descriptor)
-        is_written = False
-        with suppress(OSError):
-            with suppress(FileNotFoundError):
-                os.replace(self._path, claimed)
-            sessions = self._read(Path(claimed))
-            change(sessions)
-            is_written = self._write(sessions)
-            if not is_written:
-                os.replace(claimed, self._path)
-        with suppress(OSError):
-            os.unlink(claimed)
-        return is_written
-
-    def _new_file(self) -> tuple[int, str]:
-        """Beside the file of sessions, and for its owner alone."""
         from tempfile import mkstemp  # It brings much along, and few have a file of sessions.
 
-        return mkstemp(prefix=_PREFIX, dir=self._path.parent)
-
-    @staticmethod
-    def _read(path: Path) -> OrderedDict[str, list[Session]]:
-        sessions: OrderedDict[str, list[Session]] = OrderedDict()
         try:
-            given: object = json.loads(path.read_bytes())
-            stored = cast(dict[str, Any], given)["sessions"]
-            for key, entries in stored.items():
-                sessions[str(key)] = [Session.from_json(entry) for entry in entries]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigurationError):
-            return OrderedDict()
-        return sessions
-
-    def _write(self, sessions: OrderedDict[str, list[Session]]) -> bool:
-        content = {key: [each.to_json() for each in held] for key, held in sessions.items()}
-        text = json.dumps({"sessions": content}, indent=1)
-        name = ""
-        try:
-            descriptor, name = self._new_file()
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(text + "\n")
-            os.replace(name, self._path)  # at once, or not at all
+            # Beside the file of sessions, and for its owner alone.
+            descriptor, draft = mkstemp(prefix=_PREFIX, dir=self._path.parent)
         except OSError:
-            if name:
-                with suppress(OSError):
-                    os.unlink(name)
+            return False
+        # A name that nothing has: what another file is moved over has to be on the disk first.
+        claimed = f"{draft}-old"
+        try:
+            with _file_of(descriptor) as file:
+                is_moved = self._move_away(claimed)
+                lines = self._lines_in(read_trusted(claimed) if is_moved else b"")
+                change(lines)
+                file.write(_HEADER)
+                file.writelines(line for entries in lines.held.values() for line in entries)
+            os.replace(draft, self._path)  # at once, or not at all
+        except OSError:
+            with suppress(OSError):
+                os.replace(claimed, self._path)
+            with suppress(OSError):
+                os.unlink(draft)
+            return False
+        if is_moved:
+            with suppress(OSError):
+                os.unlink(claimed)
+        return True
+
+    def _move_away(self, claimed: str) -> bool:
+        """Move the file to a name that nobody else knows; gives whether there was one."""
+        try:
+            os.replace(self._path, claimed)
+        except FileNotFoundError:
             return False
         return True
+
+    def _lines_in(self, data: bytes) -> _Lines:
+        """The lines of a file, none of them copied."""
+        lines: _Lines = BoundedEntries(len, self._capacity, self._max_bytes)
+        if not data.startswith(_HEADER):
+            return lines
+        view, start = memoryview(data), len(_HEADER)
+        while end := data.find(b"\n", start) + 1:
+            if data[start + _NAME_SIZE : start + _NAME_SIZE + 1] == b"\t":
+                lines.add(data[start : start + _NAME_SIZE], view[start:end])
+            start = end
+        return lines
 
     def __repr__(self) -> str:
         return f"FileSessionStore({str(self._path)!r})"
 
 
-def _put(
-    sessions: OrderedDict[str, list[Session]], key: str, session: Session, capacity: int
-) -> None:
-    held = sessions.setdefault(key, [])
-    held.append(session)
-    del held[:-_MOST_PER_KEY]
-    sessions.move_to_end(key)
-    while len(sessions) > capacity:
-        sessions.popitem(last=False)
+def _file_of(descriptor: int) -> BinaryIO:
+    try:
+        return open(descriptor, "wb", buffering=_BUFFER)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
-def _take(sessions: OrderedDict[str, list[Session]], key: str) -> Session | None:
-    held = sessions.get(key)
-    if not held:
+_Line = bytes | memoryview
+_Lines = BoundedEntries[bytes, _Line]
+"""The lines of a file of sessions, with their ends, by the names that stand for their keys."""
+
+
+def _name_of(key: str) -> bytes:
+    """As long for every key, and without anything that would have to be escaped."""
+    return hashlib.sha256(key.encode("utf-8")).hexdigest().encode("ascii")
+
+
+def _line_of(name: bytes, session: Session) -> bytes:
+    return name + b"\t" + session_to_text(session).encode("ascii") + b"\n"
+
+
+def _session_in(line: _Line) -> Session | None:
+    """The session in a line, if it is one."""
+    try:
+        return Session.from_json(json.loads(bytes(line[_NAME_SIZE + 1 :])))
+    except (ValueError, RecursionError, ConfigurationError):
         return None
-    sessions.move_to_end(key)
-    if held[-1].version == "TLSv1.2":
-        return held[-1]
-    session = held.pop()
-    if not held:
-        del sessions[key]
-    return session
 
 
-def _discard(sessions: OrderedDict[str, list[Session]], key: str, session: Session) -> None:
-    held = sessions.get(key, [])
-    kept = [each for each in held if each != session]
-    if kept:
-        sessions[key] = kept
-    else:
-        sessions.pop(key, None)
+def _newest_in(data: bytes, name: bytes) -> Session | None:
+    """The newest session of this name, of whatever else the file holds."""
+    end = len(data)
+    while (start := data.rfind(b"\n" + name + b"\t", 0, end)) >= 0:
+        stop = data.find(b"\n", start + 1)
+        session = _session_in(data[start + 1 : stop if stop >= 0 else len(data)])
+        if session is not None:
+            return session
+        end = start
+    return None
+
+
+def _taken_from(lines: _Lines, name: bytes) -> Session | None:
+    """The newest session of this name, no longer held; what is broken goes as well."""
+    while (line := lines.newest(name)) is not None:
+        lines.remove(name, line)
+        session = _session_in(line)
+        if session is not None:
+            return session
+    return None

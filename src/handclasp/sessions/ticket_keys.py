@@ -11,14 +11,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
+from handclasp.crypto.derived_key_aead import DerivedKeyAead
+from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
+from handclasp.process import ProcessLock
+from handclasp.sessions.replay import ReplayFilter
 
 KEY_SIZE = 32
 ID_SIZE = 8
-NONCE_SIZE = 12
 
 DEFAULT_ROTATION = 8 * 3600
 """Seconds for which one key seals tickets."""
@@ -26,33 +28,50 @@ DEFAULT_ROTATION = 8 * 3600
 
 @dataclass(frozen=True, slots=True)
 class TicketKey:
-    """One key, and when it is used. Times are in seconds since 1970.
+    """One key, and when it is used. Never prints the key. Times are in seconds since 1970.
 
     Attributes:
         key_id: 8 bytes that stand in front of each of its tickets.
-        key: 32 bytes for AES-256-GCM.
+        key: 32 random bytes, from which each ticket has a key of its own.
         seals_from: from when on it seals tickets, if no newer one does.
         opens_until: until when it opens them.
+
+    Raises:
+        ConfigurationError: an id or a key of another length, or a key of zeros.
     """
 
     key_id: bytes
     key: bytes = field(repr=False)
     seals_from: float
     opens_until: float
-    _aead: Any = field(init=False, repr=False, compare=False, default=None)
+    _aead: DerivedKeyAead | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if len(self.key_id) != ID_SIZE or len(self.key) != KEY_SIZE:
+            raise ConfigurationError("A ticket key has 32 bytes, and its id has 8.")
+        if not any(self.key):
+            # CVE-2020-13777: tickets under a key of zeros are open to everybody.
+            raise ConfigurationError("A ticket key is random: os.urandom(32).")
+        object.__setattr__(self, "key", Secret(self.key))
 
     @property
-    def aead(self) -> Any:
+    def aead(self) -> DerivedKeyAead:
         """The cipher, made once: it is forgotten together with the key."""
-        if self._aead is None:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-            object.__setattr__(self, "_aead", AESGCM(self.key))
-        return self._aead
+        aead = self._aead
+        if aead is None:
+            aead = DerivedKeyAead(self.key, "ticket")
+            object.__setattr__(self, "_aead", aead)
+        return aead
 
 
 class TicketKeys:
     """Ticket keys of one process: random at start, and changed on a schedule. Safe for threads.
+
+    Any number of configs can share them. The memory of first flights with 0-RTT data belongs to the
+    keys, so that what one of these configs has taken, no other one takes again.
+
+    Attributes:
+        replay_filter: that memory, and the default `replay_guard` of each config with these keys.
 
     Args:
         rotation: seconds for which a key seals. It opens for `lifetime` seconds more.
@@ -75,8 +94,10 @@ class TicketKeys:
         self._rotation = rotation
         self._lifetime = lifetime
         self._clock = clock
-        self._lock = Lock()
+        self._lock = ProcessLock()
         self._keys: tuple[TicketKey, ...] = ()
+        # No ticket is older than the keys, so the filter knows of every flight that came with one.
+        self.replay_filter = ReplayFilter(remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
         """All keys that open tickets now, the one that seals first."""

@@ -1,10 +1,11 @@
 """Tickets: a server's memory of a session, sealed and given to the client to keep (RFC 5077).
 
-    opaque ticket = version (1 byte) | key id (8) | nonce (12) | AES-256-GCM(state) | tag (16)
+    opaque ticket = version (1 byte) | key id (8) | nonce (32) | AES-256-GCM(state) | tag (16)
 
-The state is a struct of our own, in TLS's presentation language; version, key id and nonce are
-authenticated with it. Nothing that cannot be opened is an error: it is no ticket of ours, and the
-handshake is a full one.
+Each ticket is sealed under a key of its own, which HKDF-Expand-Label derives from the ticket key
+and the nonce: see `DerivedKeyAead`. The state is a struct of our own, in TLS's presentation
+language; version, key id and nonce are authenticated with it. Nothing that cannot be opened is an
+error: it is no ticket of ours, and the handshake is a full one.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import field
 
+from handclasp.crypto.derived_key_aead import NONCE_SIZE
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.sessions.session import MAX_LIFETIME
-from handclasp.sessions.ticket_keys import ID_SIZE, NONCE_SIZE, TicketKey
+from handclasp.sessions.ticket_keys import ID_SIZE, TicketKey
 from handclasp.values import value
 from handclasp.wire.reader import Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24
 
-_VERSION = 2
+_VERSION = 3
 _HEADER_SIZE = 1 + ID_SIZE
 _TAG_SIZE = 16
 _CLOCKS_DIFFER = 60_000
 """Milliseconds by which a ticket of another server of the fleet may come from the future."""
+
+_OVERHEAD = 1024
+"""Bytes for the objects of a state, without what a client sent; an estimate."""
 
 BINDING_SIZE = 32
 
@@ -66,6 +71,11 @@ class SessionState:
     client_chain: tuple[bytes, ...] = field(default=(), repr=False)
     signature_scheme: str = ""
 
+    @property
+    def size(self) -> int:
+        """The bytes that it takes in memory, or a little more; most of them are the client's."""
+        return _OVERHEAD + len(self.server_name) + sum(map(len, self.client_chain))
+
     def is_current(self, now: int) -> bool:
         """Whether it may still be resumed, `now` being in milliseconds since 1970."""
         age = now - self.created_at
@@ -87,9 +97,8 @@ def seal_ticket(
     if len(plain) > MAX_TICKET - _HEADER_SIZE - NONCE_SIZE - _TAG_SIZE:
         return None
     header = _VERSION.to_bytes(1, "big") + key.key_id
-    # Random nonces collide with a chance of 2^-33 after 2^32 tickets, more than a key ever seals.
     nonce = entropy(NONCE_SIZE)
-    sealed: bytes = key.aead.encrypt(nonce, plain, header + nonce)
+    sealed = key.aead.encrypt(nonce, plain, header + nonce)
     return header + nonce + sealed
 
 

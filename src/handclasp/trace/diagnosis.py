@@ -32,10 +32,11 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
-    cipher_suite_name,
-    group_name,
-    signature_scheme_name,
+    cipher_suite_names,
+    group_names,
+    signature_scheme_names,
     version_name,
+    version_names,
 )
 
 
@@ -184,7 +185,7 @@ def _offer_of(hello: messages.ClientHello) -> _Offer:
     offer = _Offer(
         versions=(version_name(hello.legacy_version),),
         cipher_suites=tuple(
-            name for name in map(cipher_suite_name, hello.cipher_suites) if name.startswith("TLS_")
+            name for name in cipher_suite_names(hello.cipher_suites) if name.startswith("TLS_")
         ),
     )
     for kind, name in _NAMES_OF_EXTENSIONS.items():
@@ -200,13 +201,13 @@ def _offer_of(hello: messages.ClientHello) -> _Offer:
 def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str | None:
     match kind:
         case ExtensionType.SUPPORTED_VERSIONS:
-            names = map(version_name, sorted(extensions.read_supported_versions(data)))
+            names = version_names(sorted(extensions.read_supported_versions(data)))
             return tuple(name for name in names if name.startswith(("TLS", "SSL")))
         case ExtensionType.SUPPORTED_GROUPS:
-            return tuple(_known(map(group_name, extensions.read_supported_groups(data))))
+            return tuple(_known(group_names(extensions.read_supported_groups(data))))
         case ExtensionType.SIGNATURE_ALGORITHMS:
             schemes = extensions.read_signature_algorithms(data)
-            return tuple(_known(map(signature_scheme_name, schemes)))
+            return tuple(_known(signature_scheme_names(schemes)))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
             return tuple(map(_printable, extensions.read_alpn(data)))
         case _:
@@ -219,7 +220,7 @@ def _printable(name: bytes) -> str:
     return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
 
 
-def _known(names: Iterator[str]) -> Iterator[str]:
+def _known(names: Sequence[str]) -> Iterator[str]:
     return (name for name in names if not name.startswith("GREASE"))
 
 

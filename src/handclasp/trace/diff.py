@@ -21,12 +21,13 @@ from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
     ExtensionType,
     alert_name,
-    cipher_suite_name,
+    cipher_suite_names,
     extension_name,
     group_name,
+    group_names,
     handshake_type_name,
-    signature_scheme_name,
-    version_name,
+    signature_scheme_names,
+    version_names,
 )
 
 Weight: TypeAlias = Literal["cause", "matters", "minor"]
@@ -138,8 +139,7 @@ def _offers(first: _Side, second: _Side) -> Iterator[Difference]:
     for what, kind, read in _LISTS:
         yield from _list(what, first.offered(kind, read), second.offered(kind, read))
     suites = [
-        _without_grease(map(cipher_suite_name, side.hello.cipher_suites))
-        for side in (first, second)
+        _without_grease(cipher_suite_names(side.hello.cipher_suites)) for side in (first, second)
     ]
     yield from _list("cipher suites offered", *suites)
     kinds = [
@@ -159,20 +159,20 @@ def _server_names(data: bytes) -> list[str]:
     return [extensions.read_server_name(data) or "none"]
 
 
-def _versions(data: bytes) -> list[str]:
-    return [version_name(code) for code in extensions.read_supported_versions(data)]
+def _versions(data: bytes) -> Sequence[str]:
+    return version_names(extensions.read_supported_versions(data))
 
 
-def _groups(data: bytes) -> list[str]:
-    return [group_name(code) for code in extensions.read_supported_groups(data)]
+def _groups(data: bytes) -> Sequence[str]:
+    return group_names(extensions.read_supported_groups(data))
 
 
 def _shares(data: bytes) -> list[str]:
     return [group_name(entry.group) for entry in extensions.read_key_share_client_hello(data)]
 
 
-def _schemes(data: bytes) -> list[str]:
-    return [signature_scheme_name(code) for code in extensions.read_signature_algorithms(data)]
+def _schemes(data: bytes) -> Sequence[str]:
+    return signature_scheme_names(extensions.read_signature_algorithms(data))
 
 
 def _protocols(data: bytes) -> list[str]:
@@ -338,7 +338,8 @@ def _list(what: str, first: list[str] | None, second: list[str] | None) -> Itera
     if first == second:
         return
     ours, theirs = first or [], second or []
-    only = [name for name in ours if name not in theirs], [n for n in theirs if n not in ours]
+    in_ours, in_theirs = frozenset(ours), frozenset(theirs)
+    only = [n for n in ours if n not in in_theirs], [n for n in theirs if n not in in_ours]
     if not any(only):
         why = "The same, in another order: the first that the other side takes may be another."
         yield Difference(what, ", ".join(ours), ", ".join(theirs), "minor", why)

@@ -105,7 +105,8 @@ class DecisionTaken:
     Attributes:
         what: "version", "cipher_suite", "group", "signature_scheme", "alpn", "credentials",
             "resumption" or "early_data".
-        offered: in the order of whoever offered.
+        offered: in the order of whoever offered, each once; of very many only the first, and
+            those that could be chosen (the message that offered them has them all).
         acceptable: in the order of whoever chose, as far as it is known here.
         chosen: None where nothing was.
         why: the rule that decided, in a few words.

@@ -31,6 +31,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     cipher_suite_name,
+    cipher_suite_names,
     group_name,
     version_name,
 )
@@ -118,7 +119,7 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     return Facts(
         role=role,
         version=version,
-        cipher_suites=tuple(map(cipher_suite_name, hello.cipher_suites)) if hello else (),
+        cipher_suites=cipher_suite_names(hello.cipher_suites) if hello else (),
         key_exchange=key_exchange,
         client_shares=client_shares,
         server_share=server_share,

@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from threading import Lock
 
 from handclasp.errors import ConfigurationError
+from handclasp.private_files import append_private
+from handclasp.process import ProcessLock
 
 
 def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
     """A callable that appends each line that it is given, without a line end, to a file.
 
-    A new file is readable by its owner alone. Lines stay whole even if several threads or
-    processes write at once. The file is closed when the callable is no longer referred to.
+    The file is readable by its owner alone: a new one from the beginning, and one that others
+    could read from here on. Lines stay whole even if several threads or processes write at once.
+    The file is closed when the callable is no longer referred to.
 
     Raises:
-        ConfigurationError: the file cannot be opened for writing.
+        ConfigurationError: the file cannot be opened for writing, is a symbolic link, has another
+            name (a hard link), or belongs to another user.
     """
     try:
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600
-        )
+        descriptor = append_private(path)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot write the key log {os.fspath(path)}: {error.strerror or error}."
@@ -35,7 +36,7 @@ class _KeyLogFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = Lock()
+        self._lock = ProcessLock()
         weakref.finalize(self, os.close, descriptor)
 
     def __call__(self, line: str) -> None:

@@ -6,11 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
+from handclasp.private_files import write_private
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
+
+_MOST_OFFERS = 256
+"""Offers of one decision that are kept: the message that brought them holds them all."""
 
 _HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_DATA
 
@@ -157,9 +162,7 @@ class Recorder:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` into a file that only its owner may read. Raises `OSError`."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(self.to_json() + "\n")
+        write_private(path, (self.to_json() + "\n").encode())
 
     def to_html(
         self,
@@ -187,6 +190,15 @@ class Recorder:
 
         before = earlier.events if earlier is not None else None
         return page_of(self.events, title, describe, judgement=judgement, earlier=before)
+
+    def save_pcapng(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_pcapng` into a file that only its owner may read.
+
+        Raises:
+            ConfigurationError: this recorder was made without `record_wire`.
+            OSError: the file cannot be written.
+        """
+        write_private(path, self.to_pcapng())
 
     def to_pcapng(self) -> bytes:
         """The transport's bytes as a capture file, which Wireshark, tshark and others open.
@@ -303,7 +315,7 @@ class Recorder:
         refused: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Something was chosen."""
-        offers, accepted = tuple(offered), tuple(acceptable)
+        offers, accepted = _bounded(offered, acceptable, chosen), tuple(acceptable)
         reasons = _reasons(offers, accepted, chosen, why, dict(refused))
         self._note(DecisionTaken(self._now(), what, offers, accepted, chosen, why, reasons))
 
@@ -386,6 +398,17 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"Recorder({len(self.events)} events)"
+
+
+def _bounded(
+    offered: Sequence[str], acceptable: Sequence[str], chosen: str | None
+) -> tuple[str, ...]:
+    """The offers, each once; of very many only the first, and those that could be chosen."""
+    offers = dict.fromkeys(offered)
+    if len(offers) <= _MOST_OFFERS:
+        return tuple(offers)
+    kept = {*islice(offers, _MOST_OFFERS), *acceptable, chosen}
+    return tuple([name for name in offers if name in kept])
 
 
 def _reasons(

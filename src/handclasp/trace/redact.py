@@ -8,7 +8,7 @@ which of a few servers was spoken to should not pass on a trace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -49,9 +49,9 @@ def redacted(
         addresses: also without IP addresses, in the transport's place and in that of a server
             name; those in certificates are names.
     """
-    labels = _labels(events) if names else {}
+    labels = _Labels(events) if names else None
     kept = [without for event in events if (without := _without_secrets(event)) is not None]
-    if names:
+    if labels is not None:
         kept = [_without_names(event, labels) for event in kept if not isinstance(event, WireSeen)]
     if addresses:
         kept = [_without_addresses(event) for event in kept]
@@ -73,7 +73,7 @@ def _without_secrets(event: TraceEvent) -> TraceEvent | None:
             return event
 
 
-def _without_names(event: TraceEvent, labels: Mapping[str, str]) -> TraceEvent:
+def _without_names(event: TraceEvent, labels: _Labels) -> TraceEvent:
     match event:
         case Began():
             return replace(event, server_name=_masked(event.server_name))
@@ -186,35 +186,64 @@ def _nameless(info: ConnectionInfo) -> ConnectionInfo:
 # Decisions
 
 
-def _labels(events: Sequence[TraceEvent]) -> dict[str, str]:
+_MOST_REASONS = 64
+"""Different reasons that are read for names; this library gives a handful in one trace."""
+
+
+class _Labels:
     """Another name for each certificate that a decision speaks of; its kind of key stays."""
-    labels: dict[str, str] = {}
-    for event in events:
-        if isinstance(event, DecisionTaken) and event.what == "credentials":
-            chosen = (event.chosen,) if event.chosen is not None else ()
-            for name in (*event.offered, *event.acceptable, *chosen):
-                kind = name[name.rfind(" (") :] if " (" in name else ""
-                labels.setdefault(name, f"certificate {len(labels) + 1}{kind}")
-    return labels
 
-
-def _relabelled(event: DecisionTaken, labels: Mapping[str, str]) -> DecisionTaken:
-    def relabel(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(labels[name] for name in names)
-
-    def in_words(text: str) -> str:
+    def __init__(self, events: Sequence[TraceEvent]) -> None:
+        self._labels: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        for event in events:
+            if isinstance(event, DecisionTaken) and event.what == "credentials":
+                chosen = (event.chosen,) if event.chosen is not None else ()
+                # A trace that somebody made up may refuse what was never offered.
+                refused = [each.name for each in event.refused]
+                for name in (*event.offered, *event.acceptable, *chosen, *refused):
+                    self._add(name)
         # Longer names first: one may be the beginning of another.
-        for name in sorted(labels, key=len, reverse=True):
-            text = text.replace(name, labels[name])
-        return text
+        self._longest_first = sorted(self._labels, key=len, reverse=True)
 
+    def _add(self, name: str) -> None:
+        kind = name[name.rfind(" (") :] if " (" in name else ""
+        self._labels.setdefault(name, f"certificate {len(self._labels) + 1}{kind}")
+
+    def __getitem__(self, name: str) -> str:
+        return self._labels[name]
+
+    def of_all(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The labels of these names."""
+        return tuple([self._labels[name] for name in names])
+
+    def in_words(self, text: str) -> str:
+        """A reason, with labels for the names in it.
+
+        Each is looked through for every name, so a trace that somebody made up of thousands of
+        both gets no more than so many reasons told.
+        """
+        told = self._texts.get(text)
+        if told is None:
+            if len(self._texts) >= _MOST_REASONS:
+                return "a reason that is left out"
+            told = text
+            for name in self._longest_first:
+                told = told.replace(name, self._labels[name])
+            self._texts[text] = told
+        return told
+
+
+def _relabelled(event: DecisionTaken, labels: _Labels) -> DecisionTaken:
     return replace(
         event,
-        offered=relabel(event.offered),
-        acceptable=relabel(event.acceptable),
+        offered=labels.of_all(event.offered),
+        acceptable=labels.of_all(event.acceptable),
         chosen=labels[event.chosen] if event.chosen is not None else None,
-        why=in_words(event.why),
-        refused=tuple(Refused(labels[each.name], in_words(each.why)) for each in event.refused),
+        why=labels.in_words(event.why),
+        refused=tuple(
+            [Refused(labels[each.name], labels.in_words(each.why)) for each in event.refused]
+        ),
     )
 
 

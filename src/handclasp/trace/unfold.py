@@ -75,9 +75,10 @@ def cost_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
 
 def _by_reason(event: DecisionTaken) -> Iterator[tuple[str, list[str]]]:
     """The refused ones, those with the same reason together, in the order of the reasons."""
-    reasons = list(dict.fromkeys(each.why for each in event.refused))
-    for why in reasons:
-        yield why, [each.name for each in event.refused if each.why == why]
+    names: dict[str, list[str]] = {}
+    for each in event.refused:
+        names.setdefault(each.why, []).append(each.name)
+    yield from names.items()
 
 
 def _cost(what: str, nanoseconds: int, width: int) -> str:

@@ -17,6 +17,7 @@ from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 _HOST_NAME = 0
+_LONGEST_NAME = 255
 _OCSP = 1
 
 UNCOMPRESSED = 0
@@ -88,6 +89,9 @@ def read_server_name(data: bytes, opener: Opener = Reader) -> str | None:
 
 
 def _host_name(name: bytes) -> str:
+    if len(name) > _LONGEST_NAME:
+        # It would go into errors, traces and tickets, and no DNS name is as long (RFC 1035 2.3.4).
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"server_name has {len(name)} bytes")
     try:
         text = name.decode("ascii")
     except UnicodeDecodeError:

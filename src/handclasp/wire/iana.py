@@ -7,6 +7,7 @@ normal (RFC 8446 section 9.3) and never an error in itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
 TLS12 = 0x0303
@@ -280,6 +281,41 @@ def extension_name(number: int) -> str:
     return _EXTENSION_NAMES.get(number) or _unnamed(number)
 
 
+MOST_UNNAMED = 128
+"""So many values without a name are kept of one list; clients that want to test a server's
+tolerance send a handful (RFC 8701)."""
+
+
+def version_names(numbers: Iterable[int]) -> tuple[str, ...]:
+    """The names of a peer's list of versions, bounded as `_names_of` says."""
+    return _names_of(numbers, VERSION_NAMES)
+
+
+def cipher_suite_names(numbers: Iterable[int]) -> tuple[str, ...]:
+    """The names of a peer's list of cipher suites, bounded as `_names_of` says."""
+    return _names_of(numbers, _CIPHER_SUITE_NAMES)
+
+
+def group_names(numbers: Iterable[int]) -> tuple[str, ...]:
+    """The names of a peer's list of groups, bounded as `_names_of` says."""
+    return _names_of(numbers, _GROUP_NAMES)
+
+
+def signature_scheme_names(numbers: Iterable[int]) -> tuple[str, ...]:
+    """The names of a peer's list of signature schemes, bounded as `_names_of` says."""
+    return _names_of(numbers, _SIGNATURE_SCHEME_NAMES)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` of the names of a list, and how many more there are, for people."""
+    text = ", ".join(names[:most]) or "nothing"
+    more = len(names) - most
+    if more <= 0:
+        return text
+    # From so many on, `_names_of` may have left some out.
+    return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
+
+
 def alert_name(number: int) -> str:
     """The RFC's name of an alert, or its number."""
     return _ALERT_NAMES.get(number) or f"alert {number}"
@@ -288,6 +324,27 @@ def alert_name(number: int) -> str:
 def handshake_type_name(number: int) -> str:
     """The struct name of a handshake message ("ClientHello"), or its number."""
     return _HANDSHAKE_TYPE_NAMES.get(number) or f"handshake type {number}"
+
+
+def _names_of(numbers: Iterable[int], names: Mapping[int, str]) -> tuple[str, ...]:
+    """The names of a list, in its order: each once, and of those without a name the first few.
+
+    A peer may fill 64 KB with a list, and whoever looks something up in the result for each entry
+    of another list does as many comparisons as the product of both. So the result is no longer
+    than what is known here and `MOST_UNNAMED`, whatever came. No RFC gives a meaning to a value
+    that comes again, and a preference counts where it stands first.
+    """
+    kept: list[str] = []
+    room = MOST_UNNAMED
+    for number in dict.fromkeys(numbers):
+        name = names.get(number)
+        if name is None:
+            if not room:
+                continue
+            room -= 1
+            name = _unnamed(number)
+        kept.append(name)
+    return tuple(kept)
 
 
 def _unnamed(number: int) -> str:

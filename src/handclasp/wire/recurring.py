@@ -1,32 +1,74 @@
 """What peers send again and again is read once.
 
 The lists in a hello come out of a configuration: from the same client, and from every client of the
-same make, they have the same bytes in each connection. Reading them is a pure function, so its
-results can be kept. How much is kept is bounded, in number and in size, as the peer chooses the
-bytes; a list that cannot be read raises each time.
+same make, they have the same bytes in each connection, and so does a server's certificate. Reading
+them is a pure function, so its results can be kept: by the config of this side, within bounds in
+bytes, and only where the handshake was completed. What cannot be read raises each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, wraps
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+from handclasp.kept import Kept
 
 Value = TypeVar("Value")
 
-_MOST_KEPT = 256
-"""Values kept of each kind; the one that was used least recently goes first."""
+Recurring = Kept[tuple[Callable[..., Any], Hashable], Any]
+
+MOST_BYTES = 2**20
+"""Of all that one config keeps."""
 
 _LONGEST = 256
-"""Bytes: nobody has longer lists in every hello."""
+"""Bytes, or numbers: nobody has longer lists in every hello."""
+
+_BYTES_OF_EACH = 110
+"""What a byte or number of a list may become: half a name, or a number and its name."""
+
+_BYTES_BESIDES = 300
 
 
-def recurring(read: Callable[[bytes], Value]) -> Callable[[bytes], Value]:
-    """Keeps what a pure function gives for short bytes. The values must be immutable."""
-    kept = lru_cache(maxsize=_MOST_KEPT)(read)
+def new_recurring(config: object = None) -> Recurring:
+    """What a config keeps, with nothing in it yet."""
+    return Kept(MOST_BYTES)
 
-    @wraps(read)
-    def read_once(data: bytes) -> Value:
-        return kept(data) if len(data) <= _LONGEST else read(data)
 
-    return read_once
+class Reading:
+    """How one connection reads: what is known is taken from there, and what is new noted.
+
+    The values must be immutable.
+    """
+
+    __slots__ = ("_known", "_new", "_recurring")
+
+    def __init__(self, recurring: Recurring) -> None:
+        self._recurring = recurring
+        self._known = recurring.get
+        self._new: list[tuple[Any, Any, int]] = []
+
+    def read(self, read: Callable[[Any], Value], data: bytes | tuple[int, ...]) -> Value:
+        """What the pure function `read` makes of a list."""
+        known = self._known((read, data))
+        if known is not None:
+            return cast(Value, known)
+        made = read(data)
+        if len(data) <= _LONGEST:
+            size = _BYTES_BESIDES + _BYTES_OF_EACH * len(data)
+            self._new.append(((read, data), made, size))
+        return made
+
+    def make(self, make: Callable[..., Value], *given: Hashable, size: int) -> Value:
+        """What the pure function `make` gives; arguments and value take `size` bytes together."""
+        known = self._known((make, given))
+        if known is not None:
+            return cast(Value, known)
+        made = make(*given)
+        self._new.append(((make, given), made, size + _BYTES_BESIDES))
+        return made
+
+    def accepted(self) -> None:
+        """The handshake is complete: what was new in it may come again."""
+        for entry in self._new:
+            self._recurring.keep(*entry)
+        self._new.clear()

@@ -24,6 +24,7 @@ from handclasp import (
     __version__,
 )
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.private_files import write_private
 
 NAME = "localhost"
 SUITE13 = "TLS_AES_256_GCM_SHA384"
@@ -55,7 +56,7 @@ def identity(authority: LocalAuthority, key_type: str, directory: Path) -> Ident
     ca, chain, key = [directory / f"{key_type}.{kind}" for kind in ("ca", "pem", "key")]
     ca.write_bytes(authority.certificate_pem)
     chain.write_bytes(issued.chain_pem)
-    key.write_bytes(issued.key_pem)
+    write_private(key, issued.key_pem)
     return Identity(
         key_type, authority.certificate_pem, issued.chain_pem, issued.key_pem, ca, chain, key
     )

@@ -91,18 +91,19 @@ def choices_of(events: Sequence[TraceEvent], wanted: Sequence[str]) -> tuple[Cho
 
 def _choice(decision: DecisionTaken) -> Choice:
     reasons = {each.name: each.why for each in decision.refused}
+    acceptable = frozenset(decision.acceptable)
     offers: list[Offer] = []
     for name in decision.offered:
-        mark = _mark(name, decision)
+        mark = _mark(name, decision.chosen, acceptable)
         offers.append(Offer(name, mark, reasons.get(name) or _WHY[mark]))
     title = _CHOICES.get(decision.what, decision.what)
     return Choice(title, decision.chosen or "none", decision.why, tuple(offers))
 
 
-def _mark(offer: str, decision: DecisionTaken) -> str:
-    if offer == decision.chosen:
+def _mark(offer: str, chosen: str | None, acceptable: frozenset[str]) -> str:
+    if offer == chosen:
         return "yes"
-    return "may" if offer in decision.acceptable else "no"
+    return "may" if offer in acceptable else "no"
 
 
 # 2: certificate, public key and identity

@@ -1,0 +1,45 @@
+"""Private keys in files that others can read or replace: said aloud, and used all the same.
+
+In containers a key is often readable by everybody, since there is nobody else (Kubernetes mounts
+secrets with mode 0644), so that it is no error; elsewhere it is one that nobody notices until it is
+too late. So a warning goes to the logger "handclasp", which Python prints on standard error unless
+the application says otherwise. A key that a group may read is left alone, as in Debian's
+"ssl-cert". docs/decisions/0024 says how to have such keys refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+LOGGER = "handclasp"
+
+
+def exposure(path: str | os.PathLike[str]) -> str | None:
+    """Who else can read or change a key file, as the end of a sentence; None if nobody can.
+
+    None as well for what is no regular file, and on Windows, where modes say nothing.
+    """
+    try:
+        found = os.stat(path)  # Follows links: certbot and Kubernetes put one there.
+    except OSError:
+        return None
+    mode = stat.S_IMODE(found.st_mode)
+    if os.name != "posix" or not stat.S_ISREG(found.st_mode):
+        return None
+    if mode & 0o022:
+        what = "be changed by other users"
+    elif mode & 0o004:
+        what = "be read by every user"
+    else:
+        return None
+    return f"can {what} of this machine (mode {mode:04o}): run chmod 600 on it"
+
+
+def warn_if_exposed(source: str | os.PathLike[str] | bytes, what: str) -> None:
+    """Log a warning about a key file that others can read or change; `what` is its name."""
+    why = None if isinstance(source, bytes) else exposure(source)
+    if why is not None:
+        import logging  # Nothing else in the package needs it.
+
+        logging.getLogger(LOGGER).warning("%s %s.", what[:1].upper() + what[1:], why)

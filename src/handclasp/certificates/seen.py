@@ -1,0 +1,107 @@
+"""A certificate as the explanation looks at it: each part of it is read once, however often asked.
+
+A walk comes past the same certificate on many paths and with many rules, and whatever a rule reads
+or words takes time that grows with what the peer put there. So all of that stands here, per
+certificate; what depends on a path is a few numbers.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from cryptography import x509
+
+from handclasp.certificates.der import issuer_and_subject, key_info_in
+from handclasp.certificates.evidence import is_self_issued
+from handclasp.certificates.names import issuer_of, names_in, subject_of
+from handclasp.certificates.trust import TrustStore
+from handclasp.crypto.signatures import key_kind
+
+
+class Seen:
+    """One certificate.
+
+    Attributes:
+        issuer_name, subject_name: the names as they stand there, as DER.
+        is_anchor, is_vetted: what it is in the trust store.
+    """
+
+    def __init__(self, certificate: x509.Certificate, der: bytes, trust: TrustStore) -> None:
+        self.certificate = certificate
+        self.der = der
+        self.issuer_name, self.subject_name = issuer_and_subject(self.der)
+        # Few have the name of an anchor, and to compare whole certificates takes longer.
+        self.is_anchor = self.subject_name in trust.by_subject and certificate in trust.anchors
+        self.is_vetted = self.is_anchor and certificate in trust.vetted
+
+    @cached_property
+    def about(self) -> str:
+        """Its subject, safe to print."""
+        return subject_of(self.certificate, self.subject_name)
+
+    @cached_property
+    def issuer(self) -> str:
+        """Its issuer, safe to print. Raises what cryptography raises."""
+        return issuer_of(self.certificate, self.issuer_name)
+
+    @cached_property
+    def is_self_issued(self) -> bool:
+        """Whether issuer and subject are one name."""
+        return is_self_issued(self.certificate, self.der)
+
+    @cached_property
+    def key(self) -> Any:
+        """Its public key; None where it cannot be read."""
+        try:
+            return self.certificate.public_key()
+        except Exception:
+            return None  # cryptography raises one thing or another.
+
+    @cached_property
+    def key_kind(self) -> str:
+        """As `key_kind` names it; empty where the key cannot be read."""
+        return key_kind(self.key)
+
+    @cached_property
+    def key_info(self) -> bytes:
+        """Its SubjectPublicKeyInfo as it stands there."""
+        return key_info_in(self.der)
+
+    @cached_property
+    def all_extensions(self) -> tuple[x509.Extension[Any], ...] | None:
+        """Its extensions; None where they cannot be read."""
+        try:
+            return tuple(self.certificate.extensions)
+        except Exception:
+            # They are read late, and fail with ValueError, TypeError and others.
+            return None
+
+    @cached_property
+    def _by_kind(self) -> dict[type[Any], x509.Extension[Any]]:
+        return {each.value.__class__: each for each in self.all_extensions or ()}
+
+    def entry(self, kind: type[Any]) -> x509.Extension[Any] | None:
+        """An extension of this class, if it is there and can be read."""
+        return self._by_kind.get(kind)
+
+    def extension(self, kind: type[Any]) -> Any:
+        """The value of such an extension, or None."""
+        found = self._by_kind.get(kind)
+        return None if found is None else found.value
+
+    @cached_property
+    def alternatives(self) -> tuple[x509.GeneralName, ...]:
+        """All that its subjectAltName holds."""
+        return tuple(self.extension(x509.SubjectAlternativeName) or ())
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Its DNS names and IP addresses, as `certificate_names` gives them."""
+        found = self.extension(x509.SubjectAlternativeName)
+        return () if found is None else names_in(found)
+
+    @cached_property
+    def name_set(self) -> frozenset[str]:
+        """The same, to look a name up."""
+        return frozenset(self.names)

@@ -1,0 +1,234 @@
+"""Keys that would be used for too long: by a setting, by a version without KeyUpdate, or early.
+
+RFC 8446 section 5.5 bounds the sender. A receiver should not enforce the bound (RFC 9846 section
+5.5): it asks for new keys, where the version has them, and takes what comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.flows.pair import Pair
+from tests.pki import Pki
+from tests.record.records import keys_of, layer, pull
+
+from handclasp import (
+    ClientConfig,
+    ConfigurationError,
+    Fault,
+    Limits,
+    PeerAlertError,
+    ProtocolError,
+    ServerConfig,
+    SessionStore,
+)
+from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
+from handclasp.record.layer import RESERVED_RECORDS
+from handclasp.trace.events import KeysInstalled
+from handclasp.wire.iana import ContentType
+
+MOST = {"GCM": 2**24.5, "CCM": 2**23.5, "CHACHA20": 2**62}
+"""Full records: RFC 8446 section 5.5, RFC 9147 section 4.5.3."""
+
+SUITES = [*CIPHER_SUITES.values(), *CIPHER_SUITES12.values()]
+MAX = 2**14
+
+
+def most(suite: CipherSuite) -> float:
+    return next(MOST[cipher] for cipher in MOST if cipher in suite.name)
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_no_suite_allows_more_than_its_cipher_bears(suite: CipherSuite) -> None:
+    assert 0 < suite.record_limit <= most(suite)
+
+
+@pytest.mark.parametrize("setting", [2**24 + 1, 2**60])
+@pytest.mark.parametrize("suite", CIPHER_SUITES.values(), ids=lambda suite: suite.name)
+def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
+    records = layer(limits=Limits(records_per_key=setting))
+    records.install_write(keys_of(suite), "application")
+    assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
+    records.install_read(keys_of(suite), "application")
+    records._read.sequence = suite.record_limit  # type: ignore[union-attr]
+    assert records.read_key_is_worn
+
+
+def test_and_the_documentation_says_so() -> None:
+    text = " ".join((Limits.__doc__ or "").split())
+    assert "AEAD's own limit (RFC 8446 section 5.5) holds where it is smaller" in text
+
+
+@pytest.fixture
+def large(pki: Pki) -> tuple[ClientConfig, ServerConfig]:
+    """Configs that ask for more than any cipher bears."""
+    limits = Limits(records_per_key=2**60)
+    return (
+        ClientConfig(trust=pki.trust, sessions=SessionStore(), limits=limits),
+        ServerConfig(credentials=pki.server("localhost"), limits=limits),
+    )
+
+
+def used_up(pair: Pair, left: int) -> None:
+    """As if the client had sent so many records that `left` remain, and the server taken them."""
+    sealing: Any = pair.client.connection._records._write
+    opening: Any = pair.server.connection._records._read
+    sealing.sequence = opening.sequence = sealing.suite.record_limit - left
+
+
+def test_keys_change_before_what_the_cipher_bears(large: tuple[ClientConfig, ServerConfig]) -> None:
+    pair = Pair(*large).run()
+    used_up(pair, RESERVED_RECORDS + 2)
+    pair.say(pair.client, bytes(5 * MAX))
+    assert pair.server.data == bytes(5 * MAX)
+    changes = [
+        event
+        for event in pair.client.trace.events
+        if isinstance(event, KeysInstalled) and event.epoch == "application"
+    ]
+    assert [event.direction for event in changes].count("sent") == 2
+
+
+# TLS 1.2 has no KeyUpdate
+
+
+def tls12(pki: Pki, suite: str, **settings: Any) -> Pair:
+    transport = CIPHER_SUITES12[suite].key_exchange == "RSA"
+    is_rsa = CIPHER_SUITES12[suite].authentication == "RSA"
+    shared: dict[str, Any] = {
+        "versions": ["TLSv1.2"],
+        "cipher_suites": [suite],
+        "allow_rsa_key_transport": transport,
+        **settings,
+    }
+    credentials = pki.server("localhost", key_type="rsa-2048" if is_rsa else "ecdsa-p256")
+    client = ClientConfig(trust=pki.trust, **shared)
+    return Pair(client, ServerConfig(credentials=credentials, **shared)).run()
+
+
+def is_exhausted(pair: Pair, received: bytes) -> None:
+    """The client sends nothing more, and the server knows that this was not the end of it."""
+    connection: Any = pair.client.connection
+    for _ in range(2):
+        with pytest.raises(ProtocolError) as caught:
+            connection.send_data(b"one too many")
+        assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    assert not connection.established
+    pair.run()
+    assert pair.server.data == received
+    assert isinstance(pair.server.error, PeerAlertError)
+    assert pair.server.error.alert == "internal_error"
+    write = connection._records._write
+    assert write.sequence <= write.suite.record_limit
+
+
+@pytest.mark.parametrize("suite", CIPHER_SUITES12)
+def test_a_connection_of_tls12_ends_with_its_keys(pki: Pki, suite: str) -> None:
+    pair = tls12(pki, suite)
+    used_up(pair, RESERVED_RECORDS + 2)
+    pair.say(pair.client, b"the last but one, ")
+    pair.say(pair.client, b"the last")
+    is_exhausted(pair, b"the last but one, the last")
+
+
+AES12 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+
+
+def test_nothing_of_what_does_not_fit_is_sent(pki: Pki) -> None:
+    pair = tls12(pki, AES12)
+    used_up(pair, RESERVED_RECORDS + 2)
+    with pytest.raises(ProtocolError) as caught:
+        pair.client.connection.send_data(bytes(2 * MAX + 1))
+    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    is_exhausted(pair, b"")
+
+
+def test_a_setting_ends_a_connection_of_tls12_as_well(pki: Pki) -> None:
+    """It is about records of one key, and no setting is ignored."""
+    pair = tls12(pki, AES12, limits=Limits(records_per_key=10))
+    sent = 0
+    while pair.client.connection._records.records_left() > RESERVED_RECORDS:
+        pair.say(pair.client, b"x")
+        sent += 1
+    assert sent == 10 - RESERVED_RECORDS - 1  # The first was Finished.
+    is_exhausted(pair, b"x" * sent)
+
+
+def test_the_other_side_may_go_on(pki: Pki) -> None:
+    """What a receiver has opened is no reason to end a connection (RFC 9846 section 5.5)."""
+    pair = tls12(pki, AES12)
+    used_up(pair, 0)
+    records = pair.client.connection._records
+    records._write_end = records._worn_write = 2**40  # A peer that does not count.
+    for number in range(3):
+        records._seal(ContentType.APPLICATION_DATA, b"%d" % number)
+    pair.run()
+    assert pair.server.data == b"012"
+    assert pair.server.connection.established
+
+
+def test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out(pki: Pki) -> None:
+    """Each HelloRequest is declined by a warning, which is a record as well."""
+    pair = tls12(pki, AES12)
+    used_up(pair, 2)
+    for _ in range(5):
+        pair.server.connection._records.send_handshake(b"\0\0\0\0")
+        pair.run()
+        pair.say(pair.server, b"data in between")
+    write: Any = pair.client.connection._records._write
+    assert write.sequence == write.suite.record_limit
+    pair.client.connection.close()
+    pair.run()
+    assert write.sequence == write.suite.record_limit
+
+
+# What cannot change its key in TLS 1.3
+
+
+def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
+    """Each call is a record, and nothing updates this key (RFC 9846 section 5.5)."""
+    client = ClientConfig(
+        trust=pki.trust,
+        sessions=SessionStore(),
+        early_data=True,
+        limits=Limits(records_per_key=16),
+    )
+    server = ServerConfig(credentials=pki.server("localhost"), max_early_data=2**32 - 1)
+    Pair(client, server).run()
+    pair = Pair(client, server)
+    connection: Any = pair.client.connection
+    sent = 0
+    while connection.early_data_limit:
+        connection.send_early_data(b"x")
+        sent += 1
+    assert sent == 16 - RESERVED_RECORDS
+    with pytest.raises(ConfigurationError, match="wait for the handshake"):
+        connection.send_early_data(b"x")
+    pair.run()
+    assert pair.established
+    assert pair.server.info.early_data == "accepted"
+
+
+def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig]) -> None:
+    """They are no data, so nothing changes the key for them: the connection ends."""
+    pair = Pair(*large).run()
+    server: Any = pair.server.connection
+    write = server._records._write
+    write.sequence = write.suite.record_limit - 2
+    with pytest.raises(ProtocolError) as caught:
+        for _ in range(5):
+            server.send_tickets(1)
+            server.data_to_send()
+    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    assert write.sequence <= write.suite.record_limit
+
+
+def test_refused_early_data_are_so_many_guesses_and_no_more() -> None:
+    """Whatever a server allows for, each record that does not open is a guess at a tag."""
+    records = layer(protected=True)
+    for allowed in (2**16, 2**24, 2**33):
+        records.skip_early_data(allowed)
+        before = records._early_data_budget
+        pull(records, b"\x17\3\3\0\x20" + bytes(32))
+        assert allowed // (before - records._early_data_budget) <= 2**20

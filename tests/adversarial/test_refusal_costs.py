@@ -1,0 +1,304 @@
+"""What it costs to refuse a stranger's certificates, and to say why: counted, whatever they hold.
+
+Work is every call, line and return of Python, and every call of what is not Python. It is counted
+with twice as much of each thing that a peer can put into a chain, and may be twice as much then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.pki import (
+    DAY,
+    Leaf,
+    Pki,
+    der_of,
+    key_of_type,
+    leaf_builder,
+    name_constraints,
+    sign,
+)
+
+from handclasp import CertificateError
+from handclasp.certificates import explain, explanation, path
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import verify_client_chain, verify_server_chain
+
+EVENTS_OF_A_REFUSAL = 100_000
+"""Of the worst chain of 128 KB: some 5 ms. It was 50 million once."""
+
+SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+KEY = key_of_type("ecdsa-p256", number=90)
+
+
+def work_of(call: Callable[[], object]) -> int:
+    """Calls, lines and returns of Python, and calls of anything else."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "c_call"
+
+    before = sys.gettrace(), sys.getprofile()
+    sys.setprofile(profile)
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+    return count
+
+
+@cache
+def pki() -> Pki:
+    return Pki()
+
+
+@cache
+def now() -> Any:
+    return pki().now
+
+
+def long_name(parts: int, common_name: str = "") -> x509.Name:
+    unit = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
+    last = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
+    return x509.Name([*[unit] * parts, *last])
+
+
+def authority_of(
+    subject: x509.Name, issuer: x509.Name, key: Any = KEY, signed_by: Any = None
+) -> x509.Certificate:
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now() - DAY)
+        .not_valid_after(now() + DAY)
+        .add_extension(x509.BasicConstraints(True, None), critical=True)
+        .add_extension(identifier, critical=False)
+    )
+    return builder.sign(signed_by or key, hashes.SHA256())
+
+
+def self_issued(certificates: int, parts: int = 1, *, same_key: bool = False) -> list[bytes]:
+    """Authorities of one name, each signed by itself; with one key, each by each other, too."""
+    name = long_name(parts)
+    keys = [key_of_type("ecdsa-p256", 90 + (0 if same_key else n)) for n in range(certificates)]
+    return der_of(*[authority_of(name, name, key) for key in keys])
+
+
+def below(leaf: Leaf, *, by: Any = None) -> list[bytes]:
+    """A leaf that the trusted authority issued."""
+    return der_of((by or pki()).issue(leaf, KEY.public_key()))
+
+
+def sans(number: int) -> list[str]:
+    return [f"h{index}.example" for index in range(number)]
+
+
+def oids(number: int) -> list[x509.ObjectIdentifier]:
+    return [x509.ObjectIdentifier(f"1.2.3.{index}") for index in range(number)]
+
+
+def with_names(number: int) -> list[bytes]:
+    return below(Leaf(sans(number)))
+
+
+def with_common_names(number: int) -> list[bytes]:
+    """All of them look like hosts and are among the names."""
+    names = [*sans(number), "localhost"]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in sans(number)])
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(pki().key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(pki().certificate.subject)
+        .public_key(KEY.public_key())
+        .serial_number(7)
+        .not_valid_before(now() - DAY)
+        .not_valid_after(now() + DAY)
+        .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([SERVER]), critical=False)
+        .add_extension(identifier, critical=False)
+    )
+    return der_of(sign(builder, pki().key))
+
+
+def with_purposes(number: int) -> list[bytes]:
+    return below(Leaf(purpose=oids(number)))
+
+
+def with_extensions(number: int) -> list[bytes]:
+    others = [x509.UnrecognizedExtension(oid, b"") for oid in oids(number)]
+    return below(Leaf(("other.example",), extensions=others))
+
+
+def with_policies(number: int) -> list[bytes]:
+    policies = x509.CertificatePolicies([x509.PolicyInformation(oid, None) for oid in oids(number)])
+    return below(Leaf(("other.example",), extensions=[policies]))
+
+
+def with_constraints(number: int) -> list[bytes]:
+    """Names below an authority with constraints, each of which is compared with each."""
+    trees = [f"t{index}.example" for index in range(number)]
+    middle = pki().intermediate(extensions=[name_constraints(excluded=trees)])
+    leaf = middle.issue(Leaf(sans(number)), KEY.public_key())
+    return der_of(leaf, middle.certificate)
+
+
+def with_mail_constraints(number: int) -> list[bytes]:
+    """One long address, and constraints that it must be taken apart for."""
+    address = x509.RFC822Name("x" * 20 * number + "@other.example")
+    trees = x509.NameConstraints(
+        None, [x509.RFC822Name(f"a{index}@t.example") for index in range(number)]
+    )
+    middle = pki().intermediate(extensions=[trees])
+    leaf = middle.issue(Leaf(["other.example", address]), KEY.public_key())
+    return der_of(leaf, middle.certificate)
+
+
+def with_directory_constraints(number: int) -> list[bytes]:
+    names = [x509.DirectoryName(long_name(number)) for _ in range(8)]
+    middle = pki().intermediate(extensions=[x509.NameConstraints(names, None)])
+    leaf = middle.issue(Leaf(("other.example",)), KEY.public_key())
+    return der_of(leaf, middle.certificate)
+
+
+KINDS: dict[str, tuple[Callable[[int], list[bytes]], int]] = {
+    "certificates that sign themselves": (self_issued, 5),
+    "certificates that sign each other": (lambda number: self_issued(number, same_key=True), 5),
+    "parts of names": (lambda number: self_issued(10, number), 260),
+    "names": (with_names, 1_000),
+    "common names": (with_common_names, 200),
+    "purposes": (with_purposes, 1_000),
+    "extensions": (with_extensions, 500),
+    "policies": (with_policies, 1_000),
+    "names and constraints": (with_constraints, 300),
+    "long addresses and constraints": (with_mail_constraints, 200),
+    "parts of constraints": (with_directory_constraints, 200),
+}
+
+
+def refuse(chain: Sequence[bytes], trust: TrustStore) -> CertificateError:
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(chain, trust, "localhost", now())
+    return caught.value
+
+
+def explained(chain: Sequence[bytes], trust: TrustStore) -> None:
+    told = explain(chain, "localhost", trust, now())
+    assert not told.accepted
+    assert told.to_json()
+
+
+@pytest.mark.parametrize("way", [refuse, explained], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_twice_as_much_is_no_more_than_twice_the_work(
+    kind: str, way: Callable[[Sequence[bytes], TrustStore], object]
+) -> None:
+    make, number = KINDS[kind]
+    trust = pki().trust.prepare()
+    once, twice = make(number), make(2 * number)
+    if kind == "common names":
+        trust = Pki("test root").trust.prepare()  # Another one of this name.
+    way(make(1), trust)  # What is imported late is imported now.
+    first, second = (work_of(lambda chain=chain: way(chain, trust)) for chain in (once, twice))
+    assert second < 2.3 * first
+
+
+def test_common_names_that_are_all_right_are_no_more_than_twice_the_work() -> None:
+    def accept(chain: Sequence[bytes]) -> None:
+        assert verify_server_chain(chain, pki().trust, "localhost", now()).verified
+
+    accept(with_common_names(1))
+    first, second = (work_of(lambda n=n: accept(n)) for n in map(with_common_names, (200, 400)))
+    assert second < 2.3 * first
+
+
+class TestTheWorstChain:
+    """Ten authorities of one name of 520 parts: 127 KB, and 3 KB when they are compressed."""
+
+    chain = self_issued(10, 520)
+
+    def test_it_is_refused_within_so_much_work(self) -> None:
+        trust = pki().trust.prepare()
+        for verify in (verify_client_chain, verify_server_chain):
+            name = () if verify is verify_client_chain else ("localhost",)
+
+            def refused() -> CertificateError:
+                with pytest.raises(CertificateError) as caught:
+                    verify(self.chain, trust, *name, now())  # type: ignore[arg-type]  # noqa: B023
+                return caught.value
+
+            refused()
+            assert work_of(refused) < EVENTS_OF_A_REFUSAL
+
+    def test_no_long_name_is_taken_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rendered: list[x509.Name] = []
+        whole = x509.Name.rfc4514_string
+
+        def noting(self: x509.Name, *given: Any) -> str:
+            rendered.append(self)
+            return whole(self, *given)
+
+        monkeypatch.setattr(x509.Name, "rfc4514_string", noting)
+        error = refuse(self.chain, pki().trust)
+        assert "a name of 6" in str(error)
+        assert max([len(name.rdns) for name in rendered], default=0) < 100
+        assert len(rendered) < 20
+
+    def test_the_verifier_is_not_asked_where_no_name_leads_to_an_anchor(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[object] = []
+        monkeypatch.setattr(path, "_verified", lambda *given: asked.append(given))
+        refuse(self.chain, pki().trust)
+        assert asked == []
+
+    @pytest.mark.parametrize("same_key", [True, False])
+    def test_so_many_signatures_are_checked(
+        self, monkeypatch: pytest.MonkeyPatch, same_key: bool
+    ) -> None:
+        checked: list[object] = []
+        check = path.is_signed_by
+
+        def noting(*given: Any) -> bool:
+            checked.append(given)
+            return check(*given)
+
+        monkeypatch.setattr(explanation, "is_signed_by", noting)
+        monkeypatch.setattr(path, "is_signed_by", noting)
+        refuse(self_issued(10, same_key=same_key), pki().trust)
+        assert 0 < len(checked) <= 32
+
+
+def test_a_chain_that_only_names_an_anchor_is_not_walked_by_the_verifier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Authorities that sign each other would take it to its limit, of 128 signatures."""
+    asked: list[object] = []
+    monkeypatch.setattr(path, "_verified", lambda *given: asked.append(given))
+    name = long_name(0, "anybody")
+    root = pki().certificate.subject
+    others = [authority_of(name, issuer) for issuer in (name, name, name, root, root)]
+    leaf = Leaf(extensions=[])
+    builder = leaf_builder(leaf, KEY.public_key(), name, now())
+    refuse(der_of(sign(builder, KEY), *others), pki().trust)
+    assert asked == []

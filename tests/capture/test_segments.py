@@ -1,0 +1,135 @@
+"""What was said is told by sequence numbers, and what is missing as well."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from handclasp.capture.segments import Segment, put_together
+from handclasp.capture.stream import Address, CaptureError, Ending, Piece
+
+ENDS = (Address("192.0.2.1", 49152), Address("192.0.2.2", 443))
+NOTICE = b"[5 bytes missing in capture file]"
+
+
+def segment(sequence: int, data: bytes = b"", sender: int = 0, **more: int | None) -> Segment:
+    at_ns = more.pop("at_ns", 0) or 0
+    size = more.pop("size", None)
+    return Segment(
+        at_ns,
+        sender,
+        sequence % 2**32,
+        more.get("acknowledged"),
+        bool(more.get("syn")),
+        bool(more.get("fin")),
+        data,
+        len(data) if size is None else size,
+    )
+
+
+def acknowledgement(number: int, sender: int = 1) -> Segment:
+    return segment(500, sender=sender, acknowledged=number % 2**32)
+
+
+def said(*segments: Segment, sender: int = 0) -> bytes:
+    pieces = put_together(0, ENDS, segments).pieces
+    return b"".join(piece.data for piece in pieces if piece.sender == sender)
+
+
+@pytest.mark.parametrize("start", [0, 1000, 2**31 - 3, 2**32 - 3])
+def test_in_order_and_not(start: int) -> None:
+    whole = b"0123456789" * 20
+    chance = random.Random(start)
+    for _ in range(50):
+        segments = [segment(start - 1, syn=True)]
+        parts = [(at, whole[at : at + chance.randrange(1, 30)]) for at in range(0, 200, 1)]
+        segments += [segment(start + at, data) for at, data in chance.sample(parts, len(parts))]
+        assert said(*segments, acknowledgement(start + 200)) == whole
+
+
+def test_again_and_again_is_said_once() -> None:
+    assert said(segment(7, b"abc"), segment(7, b"abc"), segment(5, b"__abcd")) == b"abcd"
+
+
+def test_what_came_first_stands() -> None:
+    assert said(segment(0, b"abc"), segment(1, b"XXd"), segment(0, b"XXXX")) == b"abcd"
+
+
+def test_data_in_the_first_segment_of_all() -> None:
+    assert said(segment(9, b"early", syn=True), segment(15, b" bird")) == b"early bird"
+    assert said(segment(9, syn=True), segment(7, syn=True), segment(8, b"abc")) == b"abc"
+
+
+def test_both_ends_keep_their_order_though_clocks_jump() -> None:
+    stream = put_together(
+        3,
+        ENDS,
+        [segment(0, b"a", at_ns=5), segment(0, b"b", 1, at_ns=3), segment(1, b"c", at_ns=9)],
+        (Ending(9, 0, "end"),),
+    )
+    assert stream.pieces == (Piece(5, 0, b"a"), Piece(5, 1, b"b"), Piece(9, 0, b"c"))
+    assert (stream.number, stream.ends, stream.endings) == (3, ENDS, (Ending(9, 0, "end"),))
+
+
+@pytest.mark.parametrize("data", [NOTICE, NOTICE + b"more", b"x" + NOTICE])
+def test_no_words_of_a_peer_are_a_remark(data: bytes) -> None:
+    assert said(segment(0, data), acknowledgement(len(data))) == data
+
+
+class TestMissing:
+    def test_what_was_received_and_not_captured(self) -> None:
+        hole = [segment(0, b"abc"), segment(10, b"def"), acknowledgement(13)]
+        with pytest.raises(CaptureError, match="7 bytes of this connection are missing"):
+            said(*hole)
+        assert said(*hole, segment(3, b"-------")) == b"abc-------def"
+
+    def test_nothing_of_the_other_end(self) -> None:
+        with pytest.raises(CaptureError, match="7 bytes"):
+            said(segment(0, b"abc"), segment(10, b"def"))
+
+    def test_of_both_ends(self) -> None:
+        with pytest.raises(CaptureError, match="3 bytes"):
+            said(
+                segment(0, b"a", acknowledged=0),
+                segment(0, b"a", 1, acknowledged=0),
+                segment(2, b"a", acknowledged=9),
+                segment(3, b"a", 1, acknowledged=9),
+            )
+
+    def test_a_packet_that_was_cut_off(self) -> None:
+        with pytest.raises(CaptureError, match="40 bytes"):
+            said(segment(0, b"abc", size=43), acknowledgement(43))
+        whole = segment(0, b"a" * 43)
+        assert said(segment(0, b"aaa", size=43), whole, acknowledgement(43)) == b"a" * 43
+
+    def test_before_the_end(self) -> None:
+        with pytest.raises(CaptureError, match="7 bytes"):
+            said(segment(0, b"abc"), segment(10, fin=True), acknowledgement(11))
+        assert said(segment(0, b"abc"), segment(3, fin=True), acknowledgement(4)) == b"abc"
+
+
+class TestHostilePeers:
+    """A peer chooses its own segments and acknowledgements; the honest end bears them."""
+
+    def test_segments_that_nobody_received(self) -> None:
+        for position in (100, 2**31 - 1, 2**31 + 5):
+            strange = segment(position, b"outside of the window")
+            assert (
+                said(segment(0, b"abc"), strange, acknowledgement(3), segment(3, b"d")) == b"abcd"
+            )
+            assert said(segment(0, b"abc"), strange, acknowledgement(3)) == b"abc"
+
+    def test_an_end_that_nobody_received(self) -> None:
+        end = segment(900, fin=True)
+        assert said(segment(0, b"abc"), end, acknowledgement(3), segment(3, b"d")) == b"abcd"
+
+    def test_acknowledgements_of_what_was_never_said(self) -> None:
+        for number in (4, 1000, 2**31, 2**32 - 1):
+            liar = acknowledgement(number)
+            assert said(liar, segment(0, b"abc"), liar, segment(3, b"d"), liar) == b"abcd"
+
+    def test_many_segments_cost_no_more_than_they_are(self) -> None:
+        for count in (1000, 2000):
+            segments = [segment(2 * at, b"x") for at in range(count, 0, -1)]
+            assert said(segment(0, b"x"), *segments, acknowledgement(1)) == b"x"

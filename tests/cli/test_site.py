@@ -1,0 +1,537 @@
+"""What `handclasp serve` keeps back, asked for over connections; and what it gives all the same."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import socket
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+from tests.cli.conftest import Process, Run, started
+
+import handclasp
+from handclasp import ClientConfig, Recorder
+from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli import site as site_module
+from handclasp.cli.site import NotServedError, Site
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
+
+SECRET = b"nobody may see this"
+OPEN = b"for everybody\n"
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+LOCKED = BestAvailableEncryption(b"password")
+KEY_LOG_LINE = b"CLIENT_TRAFFIC_SECRET_0 " + b"ab" * 32 + b" " + b"cd" * 32 + b"\n"
+
+
+def _key_files() -> dict[str, bytes]:
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    ed = ed25519.Ed25519PrivateKey.generate()
+    der = Encoding.DER, PrivateFormat.PKCS8
+    escaped = PEM.replace(b"\n", b"\\n")
+    return {
+        "pkcs8.txt": PEM,
+        "after-text.txt": b"some words\n" * 5000 + PEM,
+        "windows.txt": b"\xef\xbb\xbf" + PEM.replace(b"\n", b"\r\n"),
+        "indented.yaml": b"key: |\n" + PEM.replace(b"-----B", b"  -----B").replace(b"\n", b"\n  "),
+        "service.json": b'{"private_key": "' + escaped + b'"}',
+        "one-line.env": b"KEY=" + PEM.replace(b"\n", b" "),
+        "source.py": b'KEY = (\n  "' + PEM.replace(b"\n", b'\\n"\n  "') + b'")\n',
+        "placeholder.pem": b"-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n",
+        "pkcs1.html": rsa_key.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        ),
+        "sec1.jpg": KEY.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        ),
+        "ssh": ed.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+        "locked.pem": KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, LOCKED),
+        "dek-info.pem": rsa_key.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, LOCKED
+        ),
+        "pgp.asc": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ\n",
+        "putty.ppk": b"PuTTY-User-Key-File-3: ssh-ed25519\n",
+        "pkcs8.der": KEY.private_bytes(*der, NoEncryption()),
+        "rsa-pkcs8.der": rsa_key.private_bytes(*der, NoEncryption()),
+        "ed.der": ed.private_bytes(*der, NoEncryption()),
+        "locked.der": KEY.private_bytes(*der, LOCKED),
+        "pkcs1.der": rsa_key.private_bytes(
+            Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        ),
+        "sec1.der": KEY.private_bytes(
+            Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        ),
+        "store.bin": pkcs12.serialize_key_and_certificates(b"n", KEY, None, None, LOCKED),
+        "open-store.bin": pkcs12.serialize_key_and_certificates(
+            b"n", KEY, None, None, NoEncryption()
+        ),
+        "java.jks": b"\xfe\xed\xfe\xed\x00\x00\x00\x02",
+        "secrets.txt": b"# a key log\n" + KEY_LOG_LINE,
+    }
+
+
+KEY_FILES = _key_files()
+GIVEN = {
+    "page.html": OPEN,
+    "a picture.png": b"\x89PNG\0" + PEM[:30],
+    "reader.js": b"const BEGIN = '-----BEGIN PRIVATE KEY-----';\nconst x = BEGIN + body + END;\n",
+    "manual.md": b"The file begins with `-----BEGIN PRIVATE KEY-----` and ends with an END line.\n",
+    "back\\slash": OPEN,
+    "colon:name.txt": OPEN,
+    "caf\u00e9.txt": OPEN,
+    "below/page.html": OPEN,
+    ".well-known/security.txt": OPEN,
+}
+HIDDEN = (".env", ".git/config", ".ssh/id", "below/.hidden", "below/.well-known/x")
+
+
+class Ground:
+    """A directory that is served, and what lies around it."""
+
+    def __init__(self, place: Path) -> None:
+        self.outside = place / "outside"
+        self.site = place / "site"
+        for name, content in GIVEN.items():
+            self.put(name, content)
+        for name in HIDDEN:
+            self.put(name, SECRET)
+        self.outside.mkdir()
+        (self.outside / "secret.txt").write_bytes(SECRET)
+        for name in ("linked", "listed", "looped", "piped", "shut", "inner", "upper"):
+            (self.site / name).mkdir()
+        (self.site / "linked" / "index.html").symlink_to(self.outside / "secret.txt")
+        (self.site / "linked" / "notes.txt").write_bytes(OPEN)
+        (self.site / "looped" / "index.html").symlink_to("index.html")
+        os.mkfifo(self.site / "piped" / "index.htm")
+        (self.site / "inner" / "index.html").symlink_to(self.site / "page.html")
+        (self.site / "upper" / "up").symlink_to("..")
+        (self.site / "out").symlink_to(self.outside)
+        (self.site / "out.txt").symlink_to(self.outside / "secret.txt")
+        (self.site / "in.txt").symlink_to("page.html")
+        (self.site / "in").symlink_to("below")
+        (self.site / "env.txt").symlink_to(".env")
+        (self.site / "git").symlink_to(".git")
+        (self.site / "gone.txt").symlink_to("nowhere")
+        os.mkfifo(self.site / "pipe.txt")
+        (self.site / "mine.txt").write_bytes(SECRET)
+        (self.site / "mine.txt").chmod(0o600)
+        (self.site / "shut" / "page.html").write_bytes(SECRET)
+        (self.site / "shut").chmod(0o700)
+
+    def put(self, name: str, content: bytes) -> Path:
+        path = self.site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(tmp_path_factory.mktemp("ground"))
+
+
+@pytest.fixture
+def served(ground: Ground) -> Iterator[Process]:
+    with started("serve", str(ground.site), "--port", "0") as process:
+        yield process
+
+
+class Visitor:
+    """One connection over which a request is sent."""
+
+    def __init__(self, process: Process, authority: LocalAuthority) -> None:
+        self._port = process.port
+        self._config = ClientConfig(trust=authority.trust, alpn=("http/1.1",))
+
+    def say(self, request: bytes) -> bytes:
+        with handclasp.connect("localhost", self._port, self._config, timeout=20) as tls:
+            tls.sendall(request)
+            return b"".join(iter(lambda: tls.recv(65536), b""))
+
+    def ask(
+        self, path: str | bytes, *headers: str, method: str = "GET"
+    ) -> tuple[int, dict[str, str], bytes]:
+        target = path if isinstance(path, bytes) else path.encode()
+        lines = "".join(f"{line}\r\n" for line in ("Host: localhost", *headers)).encode()
+        answer = self.say(
+            method.encode()
+            + b" "
+            + target
+            + b" HTTP/1.1\r\nConnection: close\r\n"
+            + lines
+            + b"\r\n"
+        )
+        head, _, body = answer.partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        named = dict(line.split(": ", 1) for line in rest)
+        return int(first.split()[1]), named, body
+
+    def status(self, path: str | bytes, *headers: str) -> int:
+        status, _, body = self.ask(path, *headers)
+        assert SECRET not in body
+        assert b"PRIVATE KEY-----\n" not in body or status == 200
+        return status
+
+
+@pytest.fixture
+def visitor(served: Process, authority: LocalAuthority) -> Visitor:
+    return Visitor(served, authority)
+
+
+def names_listed(body: bytes) -> set[str]:
+    return {html.unescape(name) for name in re.findall(r">([^<]+)</a>", body.decode())}
+
+
+def test_what_may_be_seen_is_given(visitor: Visitor) -> None:
+    for name, content in GIVEN.items():
+        path = "/" + "".join(f"%{byte:02x}" for byte in name.encode())
+        assert visitor.ask(path.replace("%2f", "/"))[::2] == (200, content), name
+    for path in (
+        "/in.txt",
+        "/in/page.html",
+        "/inner/",
+        "/upper/up/page.html",
+        "/./below/../page.html",
+    ):
+        assert visitor.ask(path)[::2] == (200, OPEN), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/linked/",  # An index.html that leads out of the directory.
+        "/linked/index.html",
+        "/looped/",
+        "/piped/",
+        "/out.txt",
+        "/out/secret.txt",
+        "/out/",
+        "/upper/up/out/secret.txt",
+        "/gone.txt",
+        *(f"/{name}" for name in HIDDEN),
+        "/.git/",
+        "/.git",
+        "/%2egit/config",
+        "/below/..%2f.env",
+        "/env.txt",
+        "/git/config",
+        "/pipe.txt",
+        "/mine.txt",
+        "/shut/page.html",
+        "/shut/",
+        "/%00",
+        "/page.html%00",
+        "/page.html%00.txt",
+        "/below%00/page.html",
+        "/page.html/",
+        "/page.html/.",
+        "/page.html.",
+        "/page.html/page.html",
+        "/..%2f..%2foutside/secret.txt",
+        "/%2e%2e/outside/secret.txt",
+        "/%252e%252e/outside/secret.txt",
+        "/..\\outside\\secret.txt",
+        "/%5c..%5coutside%5csecret.txt",
+        "//outside/secret.txt",
+        "/" + "n" * 300,
+        "/" + "n/" * 20_000,
+        "/" + "../" * 10_000 + "outside/secret.txt",
+        "/%ff%fe",
+        "/%ed%a0%80",  # A surrogate by itself.
+        b"/\xff\xfe\xed\x9f\x80",
+        "/%",
+        "/%zz",
+        "/c:/windows/system.ini",
+        "/nul",
+        "/page.html::$DATA",
+        "/~root/.profile",
+    ],
+)
+def test_what_may_not_be_seen_is_not_there(visitor: Visitor, path: str | bytes) -> None:
+    assert visitor.status(path) == 404
+
+
+@pytest.mark.parametrize("name", KEY_FILES)
+def test_keys_are_kept_back_whatever_they_are_called(ground: Ground, name: str) -> None:
+    path = ground.put("listed/" + name, KEY_FILES[name])
+    with pytest.raises(NotServedError, match="key") as refused:
+        Site(str(ground.site)).open(("listed", name))
+    assert refused.value.reason is not None
+    path.unlink()
+
+
+def test_a_listing_shows_only_what_is_given(ground: Ground, visitor: Visitor) -> None:
+    key = ground.put("below/key.pem", PEM)
+    kept = ground.put("below/kept.txt", SECRET)
+    kept.chmod(0o600)
+    (ground.site / "below" / "away").symlink_to(ground.outside)
+    try:
+        assert names_listed(visitor.ask("/below/")[2]) == {"page.html"}
+        assert names_listed(visitor.ask("/")[2]) == {
+            "a picture.png", "back\\slash", "below/", "caf\u00e9.txt", "colon:name.txt", "in/",
+            "in.txt", "inner/", "linked/", "listed/", "looped/", "manual.md", "page.html",
+            "piped/", "reader.js", "upper/", ".well-known/",
+        }  # fmt: skip
+    finally:
+        for path in (key, kept, ground.site / "below" / "away"):
+            path.unlink()
+
+
+def test_names_in_a_listing_are_no_markup(ground: Ground, visitor: Visitor) -> None:
+    name = "<script>'\"&\xe9\udcff"
+    path = ground.put(f"listed/{name}", OPEN)
+    try:
+        status, _, body = visitor.ask("/listed/")
+        assert status == 200
+        assert b"<script>" not in body
+        (link,) = re.findall(rb'href="\./([^"]+)"', body)
+        assert visitor.ask(b"/listed/" + link)[::2] == (200, OPEN)
+    finally:
+        path.unlink()
+
+
+def test_a_directory_without_its_slash_is_elsewhere(visitor: Visitor) -> None:
+    for path, expected in (
+        ("/below", "/below/"),
+        ("//below?a=b#c", "/below/?a=b"),
+        ("/%62elow?x=%20\x7f", "/below/?x=%20%7F"),
+        ("///..//below", "/below/"),
+    ):
+        status, headers, _ = visitor.ask(path)
+        assert (status, headers["Location"]) == (301, expected)
+
+
+def test_heads_ranges_and_conditions(visitor: Visitor) -> None:
+    status, headers, body = visitor.ask("/page.html", method="HEAD")
+    assert (status, headers["Content-Length"], body) == (200, str(len(OPEN)), b"")
+    modified = headers["Last-Modified"]
+    assert visitor.ask("/page.html", f"If-Modified-Since: {modified}")[::2] == (304, b"")
+    for condition in (
+        "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT",
+        "If-Modified-Since: yesterday",
+        "If-Modified-Since: Thu, 99 Jan 99999 00:00:00 GMT",
+        "If-None-Match: *",
+        "Range: bytes=0-1",
+        "Range: bytes=5-1,abc",
+        "If-Range: x",
+    ):
+        assert visitor.ask("/page.html", condition)[::2] == (200, OPEN), condition
+    # What is kept back is kept back from every kind of question.
+    for path in ("/.env", "/linked/", "/mine.txt", "/%00"):
+        assert visitor.ask(path, method="HEAD")[0] == 404
+        assert visitor.ask(path, f"If-Modified-Since: {modified}")[0] == 404
+        assert visitor.ask(path, "Range: bytes=0-")[0] == 404
+
+
+def test_a_file_of_any_date(ground: Ground, visitor: Visitor) -> None:
+    path = ground.put("listed/dated.txt", OPEN)
+    try:
+        for moment in (-(10**10), 0, 10**11, 2**40):
+            try:
+                os.utime(path, (moment, moment))
+            except OSError:
+                continue  # Not every file system knows such dates.
+            assert visitor.ask("/listed/dated.txt")[::2] == (200, OPEN)
+            assert visitor.ask("/listed/dated.txt", "If-Modified-Since: x")[0] == 200
+    finally:
+        path.unlink()
+
+
+def test_a_body_is_not_taken_for_a_request(visitor: Visitor) -> None:
+    inner = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(inner)
+    assert visitor.say(head + inner).count(b"HTTP/1.1 ") == 1
+
+
+def test_it_says_why_a_file_is_kept_back(served: Process, visitor: Visitor) -> None:
+    assert visitor.status("/mine.txt?\x1b") == 404
+    line = served.line("Kept back")
+    assert "only its owner may read it" in line
+    assert "\x1b" not in line
+    assert visitor.status("/%00") == 404
+    assert visitor.status("/page.html") == 200
+    served.end(15)
+    while not served.lines.empty():
+        assert "Traceback" not in served.lines.get()
+
+
+@contextmanager
+def with_own_files(ground: Ground, authority: LocalAuthority) -> Generator[Process]:
+    issued = authority.issue(["localhost"])
+    chain, key = ground.put("chain.pem", issued.chain_pem), ground.put("own/server", issued.key_pem)
+    arguments = ["--cert", str(chain), "--key", str(key)]
+    arguments += ["--keylog", str(ground.site / "keys.log")]
+    arguments += ["--trace", str(ground.site / "traces"), "--pages"]
+    with started("serve", str(ground.site), "--port", "0", *arguments) as process:
+        yield process
+
+
+def test_the_servers_own_files_are_kept_back(
+    tmp_path: Path, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = Ground(tmp_path)
+    with with_own_files(ground, authority) as process:
+        visitor = Visitor(process, authority)
+        assert visitor.status("/page.html") == 200
+        process.line("TLSv1.3")
+        while not list((ground.site / "traces").glob("*.html")):
+            assert process.popen.poll() is None
+            time.sleep(0.02)
+        (trace,) = (ground.site / "traces").glob("*.json")
+        # Even where somebody opens them up and gives them other names.
+        (ground.site / "traces").chmod(0o755)
+        for file in (ground.site / "keys.log", trace):
+            file.chmod(0o644)
+        (ground.site / "hard.txt").hardlink_to(ground.site / "keys.log")
+        (ground.site / "hard.json").hardlink_to(trace)
+        (ground.site / "soft.txt").symlink_to(trace)
+        (ground.site / "log.txt").symlink_to("keys.log")
+        for path in (
+            "/keys.log",
+            "/traces",
+            "/traces/",
+            f"/traces/{trace.name}",
+            f"/traces/{trace.stem}.html",
+            "/hard.txt",
+            "/hard.json",
+            "/soft.txt",
+            "/log.txt",
+            "/own/server",
+        ):
+            assert visitor.status(path) == 404, path
+        assert visitor.status("/chain.pem") == 200
+        listed = names_listed(visitor.ask("/")[2])
+        assert "chain.pem" in listed
+        assert not listed & {"keys.log", "traces/", "hard.txt", "hard.json", "soft.txt", "log.txt"}
+
+
+def test_traces_do_not_go_into_the_directory_that_is_served(run: Run, tmp_path: Path) -> None:
+    result = run("serve", str(tmp_path), "--port", "0", "--trace", str(tmp_path))
+    assert result.exit_code == 2
+    assert "this directory is served" in result.stderr
+
+
+def test_a_directory_that_goes_and_comes_back(tmp_path: Path, authority: LocalAuthority) -> None:
+    ground = Ground(tmp_path)
+    with started("serve", str(ground.site), "--port", "0") as process:
+        visitor = Visitor(process, authority)
+        ground.site.rename(tmp_path / "moved")
+        assert visitor.status("/page.html") == visitor.status("/") == 404
+        ground.site.symlink_to(ground.outside)
+        assert visitor.status("/secret.txt") == visitor.status("/") == 404
+        ground.site.unlink()
+        (tmp_path / "moved").rename(ground.site)
+        assert visitor.status("/page.html") == 200
+
+
+@pytest.mark.parametrize("by_directories", [True, False])
+def test_a_file_that_becomes_a_link_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_directories: bool
+) -> None:
+    """Between the look at a name and the opening, somebody puts a link there."""
+    ground = Ground(tmp_path)
+    monkeypatch.setattr(site_module, "_HAS_DIR_FD", by_directories)
+    site = Site(str(ground.site))
+    realpath = os.path.realpath
+
+    def swapped(name: str) -> Any:
+        def then(path: str, **options: Any) -> str:
+            found = realpath(path, **options)
+            with suppress(FileNotFoundError):
+                (ground.site / name).rename(tmp_path / "moved")
+                (ground.site / name).symlink_to(ground.outside)
+            return found
+
+        return then
+
+    (ground.outside / "page.html").write_bytes(SECRET)
+    for name, path in (
+        ("below/page.html", ("below", "page.html")),
+        ("below", ("below", "page.html")),
+    ):
+        monkeypatch.setattr(os.path, "realpath", swapped(name))
+        with pytest.raises(NotServedError):
+            site.open(path)
+        monkeypatch.setattr(os.path, "realpath", realpath)
+        (ground.site / name).unlink()
+        (tmp_path / "moved").rename(ground.site / name)
+
+
+def test_where_only_whole_paths_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = Ground(tmp_path)
+    monkeypatch.setattr(site_module, "_HAS_DIR_FD", False)
+    site = Site(str(ground.site), [ground.put("own/key", PEM), ground.site / "linked"])
+    opened = site.open(("below", "page.html"))
+    assert opened.file is not None
+    assert opened.file.read() == OPEN
+    opened.file.close()
+    assert "page.html" in site.open(("below",)).entries
+    for path in ("own/key", "linked/notes.txt", "out.txt", "pipe.txt", "shut/page.html", ".env"):
+        with pytest.raises(NotServedError):
+            site.open(path.split("/"))
+
+
+def test_names_on_windows() -> None:
+    for name in ("a\\b", "c:", "a.txt::$DATA", "a.txt.", "a.txt "):
+        assert not site_module._is_plain(name, windows=True)  # pyright: ignore[reportPrivateUsage]
+        assert site_module._is_plain(name, windows=False)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_sockets_and_devices_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = Ground(tmp_path)
+    monkeypatch.chdir(ground.site)  # The path of a socket is short.
+    opened: list[str] = []
+    really = os.open
+
+    def noted(path: Any, *arguments: Any, **options: Any) -> int:
+        opened.append(os.path.basename(path))
+        return really(path, *arguments, **options)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        monkeypatch.setattr(os, "open", noted)
+        for name in ("socket", "pipe.txt"):
+            with pytest.raises(NotServedError, match="neither a file nor a directory"):
+                Site(".").open((name,))
+    assert not {"socket", "pipe.txt"} & set(opened)
+
+
+def test_modes_say_nothing_where_every_file_is_private(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    (ground.site / "mine.txt").write_bytes(OPEN)
+    before = os.umask(0o077)
+    try:
+        site = Site(str(ground.site))
+    finally:
+        os.umask(before)
+    opened = site.open(("mine.txt",))
+    assert opened.file is not None
+    opened.file.close()
+
+
+def test_what_this_program_wrote_before_is_kept_back(tmp_path: Path) -> None:
+    """Traces, sessions and key logs are made for their owner alone, which is enough."""
+    ground = Ground(tmp_path)
+    Recorder().save(ground.site / "trace.json")
+    with pytest.raises(NotServedError, match="only its owner"):
+        Site(str(ground.site)).open(("trace.json",))

@@ -1,0 +1,31 @@
+"""Somebody who has got hold of a local authority's key, and issues for whatever names they like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from handclasp import Credentials
+from handclasp.certificates.authority import KEY_FILE, LocalAuthority, Purpose
+
+
+class Thief(LocalAuthority):
+    """The authority, without its scruples."""
+
+    __slots__ = ()
+
+    @classmethod
+    def at(cls, home: Path) -> Thief:
+        data = (home / KEY_FILE).read_bytes()
+        pem = data[data.index(b"-----BEGIN CERTIFICATE") :]
+        return cls(pem, load_pem_private_key(data, None))
+
+    def credentials_for(self, *names: str) -> Credentials:
+        return self.issue(names).credentials()
+
+    def _permitted(
+        self, alternatives: list[x509.GeneralName], purpose: Purpose
+    ) -> list[x509.GeneralName]:
+        return alternatives
