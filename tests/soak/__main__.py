@@ -57,6 +57,7 @@ def certificate_files(folder: Path) -> tuple[Path, Path, Path]:
     certificates = [x509.load_der_x509_certificate(der) for der in pki.server("localhost").chain]
     chain.write_bytes(pem_of(*certificates))
     key.write_bytes(key_pem(key_of_type("ecdsa-p256")))
+    key.chmod(0o600)  # Otherwise the first line of the server is a warning.
     authority.write_bytes(pki.ca_pem)
     return chain, key, authority
 
