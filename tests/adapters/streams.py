@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from handclasp import aio
 from handclasp.config import ClientConfig, ServerConfig
+from handclasp.connection import ServerConnection
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Callback = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -108,3 +111,33 @@ async def plain_serving(callback: Callback) -> AsyncIterator[int]:
         server.close()
         if tasks:
             await asyncio.gather(*tasks)
+
+
+class HandServer:
+    """A server driven by hand over plain streams, to send exactly what a test wants."""
+
+    def __init__(self, config: ServerConfig, reader: Any, writer: Any) -> None:
+        self.connection = ServerConnection(config)
+        self.reader, self.writer = reader, writer
+
+    async def step(self) -> list[Any]:
+        data = await self.reader.read(65536)
+        events = self.connection.receive_data(data) if data else self.connection.receive_eof()
+        self.flush()
+        return list(events)
+
+    def flush(self, *more: bytes) -> None:
+        self.writer.write(b"".join([bytes(self.connection.data_to_send()), *more]))
+
+    async def establish(self) -> HandServer:
+        while not self.connection.established:
+            await self.step()
+        return self
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a plain connection with a TCP reset."""
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    writer.transport.abort()

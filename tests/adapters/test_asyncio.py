@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from tests.adapters.streams import (
     Callback,
+    HandServer,
     close,
     echo,
     open_local,
@@ -31,7 +32,7 @@ from tests.pki import Leaf, Pki, key_of_type
 from handclasp import aio
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import ClientConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -41,31 +42,10 @@ from handclasp.errors import (
     TLSError,
     TruncationError,
 )
+from handclasp.events import DataReceived
 from handclasp.handshake.questions import DEFER
 
 MEGABYTE = 1024 * 1024
-
-
-class HandServer:
-    """A server driven by hand over plain streams, to send exactly what a test wants."""
-
-    def __init__(self, config: ServerConfig, reader: Any, writer: Any) -> None:
-        self.connection = ServerConnection(config)
-        self.reader, self.writer = reader, writer
-
-    async def step(self) -> list[Any]:
-        data = await self.reader.read(65536)
-        events = self.connection.receive_data(data) if data else self.connection.receive_eof()
-        self.flush()
-        return list(events)
-
-    def flush(self, *more: bytes) -> None:
-        self.writer.write(b"".join([bytes(self.connection.data_to_send()), *more]))
-
-    async def establish(self) -> HandServer:
-        while not self.connection.established:
-            await self.step()
-        return self
 
 
 # The plain use
@@ -633,7 +613,83 @@ def test_arguments_that_cannot_be_honoured(
             sock = socket.create_connection(("127.0.0.1", port))
             with pytest.raises(ConfigurationError, match="server_name"):
                 await aio.open_connection(sock=sock, config=client_config)
-            assert sock.fileno() == -1
+            while sock.fileno() != -1:  # some loops take a moment
+                await asyncio.sleep(0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, float("nan"), "5", True])
+@pytest.mark.parametrize("name", ["close_timeout", "hello_timeout"])
+def test_times_that_are_none(
+    client_config: ClientConfig, server_config: ServerConfig, seconds: Any, name: str
+) -> None:
+    async def main() -> None:
+        settings: dict[str, Any] = {name: seconds}
+        with pytest.raises(ConfigurationError, match=name):
+            await aio.start_server(echo, "127.0.0.1", 0, config=server_config, **settings)
+        if name == "close_timeout":
+            with pytest.raises(ConfigurationError, match=name):
+                await aio.open_connection("127.0.0.1", 1, config=client_config, **settings)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"host": "127.0.0.1"}, ConfigurationError),
+        ({"port": 443}, ConfigurationError),
+        ({"reuse_port": True}, ConfigurationError),
+        ({"reuse_address": False}, ConfigurationError),
+        ({"family": socket.AF_INET6}, ConfigurationError),
+        ({"colour": "blue"}, TypeError),
+        ({"limit": 0}, ConfigurationError),
+    ],
+)
+def test_a_server_on_a_socket_refuses_what_it_would_ignore(
+    server_config: ServerConfig, given: dict[str, Any], error: type[Exception]
+) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            with pytest.raises(error):
+                await aio.start_server(echo, sock=sock, config=server_config, **given)
+            assert sock.fileno() >= 0
+
+    run(main())
+
+
+def test_sockets_that_are_no_streams(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            with pytest.raises(ConfigurationError, match="stream"):
+                await aio.start_server(echo, sock=sock, config=server_config)
+            with pytest.raises(ConfigurationError, match="stream"):
+                await aio.open_connection(sock=sock, config=client_config, server_name="x")
+
+    run(main())
+
+
+def test_an_address_and_a_socket_at_once(client_config: ClientConfig) -> None:
+    async def main() -> None:
+        for host, port in (("127.0.0.1", None), (None, 443), ("127.0.0.1", 443)):
+            with socket.socket() as sock, pytest.raises(ConfigurationError, match="together"):
+                await aio.open_connection(host, port, sock=sock, config=client_config)
+
+    run(main())
+
+
+def test_arguments_that_nobody_knows(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        with pytest.raises(TypeError, match="colour"):
+            await aio.open_connection("127.0.0.1", 1, config=client_config, colour="blue")
+        with pytest.raises(TypeError, match="colour"):
+            await aio.start_server(echo, "127.0.0.1", 0, config=server_config, colour="blue")
 
     run(main())
 
@@ -1021,6 +1077,173 @@ def test_start_tls_refuses_injected_plaintext(
                 assert await reader.read() == b"go ahead\n"
             await close(writer)
         assert len(refused) == 1
+
+    run(main())
+
+
+# start_tls of a server whose client has said hello already
+
+
+class QuickClient:
+    """Sends its hello in any pieces, together with whatever is to stand before it."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._client = ClientConnection(config, server_name="localhost")
+        self.hello = bytes(self._client.data_to_send())
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Complete the handshake, give what comes back for five bytes, and say goodbye."""
+        while not self._client.established:
+            self._client.receive_data(await reader.read(65536))
+        self._client.send_data(b"hello")
+        writer.write(bytes(self._client.data_to_send()))
+        while True:
+            for event in self._client.receive_data(await reader.read(65536)):
+                if isinstance(event, DataReceived):
+                    self._client.close()
+                    writer.write(bytes(self._client.data_to_send()))
+                    return event.data
+
+
+@pytest.mark.parametrize("first", [1, 2, 100, None])
+def test_a_hello_between_the_go_ahead_and_start_tls(
+    client_config: ClientConfig, server_config: ServerConfig, first: int | None
+) -> None:
+    sent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        writer.write(b"go ahead\n")
+        await sent.wait()
+        await asyncio.sleep(0.05)
+        reader, writer = await aio.start_tls(reader, writer, server_config)
+        await echo(reader, writer)
+        await close(writer)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n")
+            assert await reader.readline() == b"go ahead\n"
+            client = QuickClient(client_config)
+            writer.write(client.hello[:first])
+            sent.set()
+            await asyncio.sleep(0.1)
+            writer.write(client.hello[first:] if first else b"")
+            assert await client.converse(reader, writer) == b"hello"
+            await close(writer)
+
+    run(main())
+
+
+@pytest.mark.parametrize("reads_too_much", [True, False])
+def test_a_proxy_line_and_a_hello_in_one_segment(
+    client_config: ClientConfig, server_config: ServerConfig, reads_too_much: bool
+) -> None:
+    line = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received = b""
+        if reads_too_much:
+            first = await reader.read(200)
+            assert first.startswith(line)
+            received = first[len(line) :]
+            assert received
+        else:
+            assert await reader.readline() == line
+        reader, writer = await aio.start_tls(reader, writer, server_config, received=received)
+        await echo(reader, writer)
+        await close(writer)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            client = QuickClient(client_config)
+            writer.write(line + client.hello)
+            assert await client.converse(reader, writer) == b"hello"
+            await close(writer)
+
+    run(main())
+
+
+@pytest.mark.parametrize("impatient", [True, False])
+def test_with_the_go_ahead_nothing_that_came_before_it_is_taken(
+    client_config: ClientConfig, server_config: ServerConfig, impatient: bool
+) -> None:
+    refused: list[ProtocolError] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        try:
+            reader, writer = await aio.start_tls(
+                reader, writer, server_config, go_ahead=b"go ahead\n"
+            )
+        except ProtocolError as error:
+            refused.append(error)
+            return
+        await echo(reader, writer)
+        await close(writer)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            client = QuickClient(client_config)
+            writer.write(b"STARTTLS\n" + (client.hello if impatient else b""))
+            if impatient:
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+                assert [error.fault for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+            else:
+                assert await reader.readline() == b"go ahead\n"
+                writer.write(client.hello)
+                assert await client.converse(reader, writer) == b"hello"
+            await close(writer)
+
+    run(main())
+
+
+def test_what_only_seems_to_be_tls_never_reaches_the_application(
+    server_config: ServerConfig,
+) -> None:
+    failures: list[Exception] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        writer.write(b"go ahead\n")
+        try:
+            await aio.start_tls(reader, writer, server_config)
+        except TLSError as error:
+            failures.append(error)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n\x16\x03DELETE everything\n")
+            with suppress(ConnectionResetError):
+                await reader.read()
+            await close(writer)
+        assert len(failures) == 1
+
+    run(main())
+
+
+def test_start_tls_refuses_what_its_role_does_not_have(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with plain_serving(answer_nothing_and_close) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            wrong: list[tuple[Any, dict[str, Any]]] = [
+                (client_config, {"go_ahead": b"220\r\n"}),
+                (client_config, {"received": b"\x16"}),
+                (server_config, {"go_ahead": b"220\r\n", "received": b"\x16"}),
+                (server_config, {"close_timeout": -1}),
+            ]
+            for config, settings in wrong:
+                with pytest.raises(ConfigurationError):
+                    await aio.start_tls(reader, writer, config, **settings)
+            assert not writer.is_closing()
+            await close(writer)
 
     run(main())
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from handclasp import ClientConfig, Limits, SessionStore
-from handclasp.adapters.asyncio import DEFAULT_MAX_HANDSHAKES
+from handclasp.adapters.asyncio import (
+    DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_HELLO_TIMEOUT,
+    DEFAULT_MAX_HANDSHAKES,
+)
 from handclasp.sessions.memory12 import DEFAULT_BYTES
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.store import DEFAULT_FILE_BYTES
@@ -110,8 +114,21 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "start_server(max_handshakes)",
         f"{DEFAULT_MAX_HANDSHAKES:,}",
-        "handshakes of an asyncio server at once; others wait in the kernel's queue",
+        "handshakes of an asyncio server at once; who holds a place and says nothing makes room, "
+        "else others wait in the kernel's queue",
         "adapters/test_accepting.py::test_thousands_who_say_nothing_cost_no_more_than_a_few",
+    ),
+    Limit(
+        "start_server(hello_timeout)",
+        f"{DEFAULT_HELLO_TIMEOUT:.0f} s",
+        "the time in which a client of an asyncio server must send its hello",
+        "adapters/test_accepting.py::test_a_hello_must_come_soon",
+    ),
+    Limit(
+        "close_timeout",
+        f"{DEFAULT_CLOSE_TIMEOUT:.0f} s",
+        "the time without progress after which closing is given up under asyncio",
+        "adapters/test_asyncio_endings.py::test_giving_up_on_a_peer_that_does_not_read_is_an_error",
     ),
     Limit(
         "max_early_data",

@@ -1,9 +1,10 @@
 """Taking connections from listening sockets, no more at once than there is room for.
 
 A connection costs memory from the moment on that it is taken, and a peer that says nothing keeps
-it until the handshake times out. Hence so many handshakes go on at once and no more: above that,
-nothing is taken, and who comes waits in the kernel's queue, where a connection costs this process
-nothing. Complete connections do not count, since what they may cost is the application's affair.
+it until the handshake times out. Hence so many handshakes go on at once and no more. Above that, a
+connection takes the place of another one, if there is one that must make room (see `room`); else it
+waits, and others behind it in the kernel's queue, where a connection costs this process nothing.
+Complete connections do not count, since what they may cost is the application's affair.
 
 asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
 """
@@ -11,12 +12,17 @@ asyncio's own servers take whatever comes and cannot be told to wait, so none of
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from socket import socket
-from typing import Any
+from typing import Any, cast
 
 from handclasp.adapters.pump import Pump
+from handclasp.adapters.room import Room
+
+_WAIT_SECONDS = 0.005
+"""How often to look whether a connection in the room has become old enough to leave it."""
 
 _RETRY_SECONDS = 1.0
 """How long to wait where the system is short of something, as in asyncio."""
@@ -45,9 +51,12 @@ class Acceptor:
     ) -> None:
         self._listeners = tuple(listeners)
         self._backlog = backlog
-        self._free = max_handshakes
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._room = Room(max_handshakes, loop.time)
+        self._next: tuple[socket, Any] | None = None
+        """A connection for which there is no room yet; no other one is taken meanwhile."""
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
+        self._look: asyncio.TimerHandle | None = None
         self._make_pump = make_pump
         self._loop = loop
         self._watching = False
@@ -55,12 +64,23 @@ class Acceptor:
         self._asking: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._started = False
+        self._process = os.getpid()
         self._closed = asyncio.Event()
 
     @property
     def listeners(self) -> tuple[socket, ...]:
         """The sockets; none once closed."""
         return () if self._closed.is_set() else self._listeners
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a copy in a child process."""
+        return self._process != os.getpid()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._closed.is_set()
 
     @property
     def active(self) -> bool:
@@ -90,7 +110,17 @@ class Acceptor:
         if self._closed.is_set():
             return
         self._closed.set()
+        if self.is_forked:
+            # A fork's copy: the selector is the parent's as well, and goes on watching for it.
+            for listener in self._listeners:
+                listener.close()
+            return
         self._look_away()
+        if self._look is not None:
+            self._look.cancel()
+        if self._next is not None:
+            self._next[0].close()
+            self._next = None
         for task in self._asking:
             task.cancel()
         for listener in self._listeners:
@@ -125,7 +155,7 @@ class Acceptor:
     def _accept_some(self, listener: socket) -> None:
         """A part of those who wait: connections that are there already get their turn, too."""
         for _ in range(max(1, self._backlog)):
-            if not self._free:
+            if self._next is not None:
                 self._look_away()
                 return
             try:
@@ -137,29 +167,61 @@ class Acceptor:
                 self._look_away()
                 self._retry = self._loop.call_later(_RETRY_SECONDS, self._watch)
                 return
-            self._begin(sock, address)
+            self._offer(sock, address)
 
     # Where it has to be asked
 
     async def _ask(self, listener: socket) -> None:
         while True:
-            await self._has_room.wait()
+            await self._nobody_waits.wait()
             try:
                 sock, address = await self._loop.sock_accept(listener)
             except OSError as error:
                 self._tell_loop("A connection could not be accepted", error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                self._begin(sock, address)
+                self._offer(sock, address)
+
+    # The room
+
+    def _offer(self, sock: socket, address: Any) -> None:
+        """Let a connection begin, or wait where there is no room for it."""
+        if self._room.is_full and not self._make_room(address):
+            self._next = sock, address
+            self._nobody_waits.clear()
+            self._look = self._loop.call_later(_WAIT_SECONDS, self._try_next)
+        else:
+            self._begin(sock, address)
+
+    def _make_room(self, address: Any) -> bool:
+        """Drop whoever must leave for a connection from this address, if anybody."""
+        guest = self._room.who_makes_room(address)
+        if guest is None:
+            return False
+        self._room.leave(guest)
+        cast(Pump, guest).drop("others needed its place")
+        return True
+
+    def _try_next(self) -> None:
+        """Offer a place once more to the one who waits."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        if self._next is None:
+            return
+        (sock, address), self._next = self._next, None
+        self._offer(sock, address)
+        if self._next is None:
+            self._nobody_waits.set()
+            if self._started and not self._asking and self._retry is None:
+                self._watch()
 
     # Handshakes
 
     def _begin(self, sock: socket, address: Any) -> None:
         pump = self._make_pump()
-        pump.peername = address
-        self._free -= 1
-        if self._free <= 0:
-            self._has_room.clear()
+        pump.peername, pump.accepted = address, sock
+        self._room.enter(pump, address)
         task = self._loop.create_task(self._shake_hands(pump, sock))
         self._handshakes.add(task)
         task.add_done_callback(partial(self._end, pump, sock))
@@ -180,11 +242,9 @@ class Acceptor:
             # may not even have begun.
             pump.abort()
             sock.close()
-        self._free += 1
-        if self._free > 0:
-            self._has_room.set()
-            if not self._asking and self._retry is None:
-                self._watch()
+        self._room.leave(pump)
+        pump.accepted = None
+        self._try_next()
 
     def _tell_loop(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})

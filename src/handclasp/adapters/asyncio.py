@@ -17,22 +17,51 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from handclasp.adapters.accepting import Acceptor
+from handclasp.adapters.arguments import (
+    StrPath,
+    check_limit,
+    check_listener,
+    check_server,
+    check_stream_socket,
+    check_unix,
+    check_upgrade,
+    client_config,
+    close_seconds,
+    looks_like_tls,
+    refuse_ssl_arguments,
+    seconds_or_none,
+)
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
+from handclasp.adapters.streamreader import TLSStreamReaderProtocol
+from handclasp.adapters.unix import bind_unix, removal_of
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from handclasp.trace.hooks import Trace
 
-__all__ = ["open_connection", "start_server", "start_tls", "TLSServer", "TLSTransport"]
+__all__ = [
+    "open_connection",
+    "open_unix_connection",
+    "start_server",
+    "start_unix_server",
+    "start_tls",
+    "create_connection",
+    "create_unix_connection",
+    "create_server",
+    "create_unix_server",
+    "TLSServer",
+    "TLSTransport",
+]
 
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 StreamPair: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 ClientConnectedCallback: TypeAlias = Callable[
     [asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None
@@ -41,11 +70,15 @@ ClientConnectedCallback: TypeAlias = Callable[
 DEFAULT_LIMIT = 2**16
 """Bytes that a StreamReader holds before it pauses the reading, as in asyncio."""
 
-DEFAULT_CLOSE_TIMEOUT = 5.0
-"""Seconds that a closed connection waits for its last bytes to leave and for the peer to close."""
+DEFAULT_CLOSE_TIMEOUT = 30.0
+"""Seconds without progress after which a closing connection is given up, as in asyncio."""
 
 DEFAULT_MAX_HANDSHAKES = 512
 """More than a core completes in a second, so that honest clients seldom come to be that many."""
+
+DEFAULT_HELLO_TIMEOUT = 5.0
+"""Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
+where its packet was lost."""
 
 
 async def open_connection(
@@ -57,26 +90,29 @@ async def open_connection(
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
     trace: Trace | None = None,
-    close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     early_data: bytes | None = None,
     **kwds: Any,
 ) -> StreamPair:
     """Connect to a TLS server; returns once the handshake is complete.
 
     `writer.write_eof()` sends close_notify and leaves reading open; `writer.close()` sends what is
-    left and close_notify, then waits for the peer to close, for at most `close_timeout` seconds.
-    `writer.get_extra_info` knows "handclasp" (the `ConnectionInfo`), "connection" and
-    "early_data_rejected" besides what asyncio gives. When the peer ends the transport without
-    close_notify, reading raises `TruncationError`. A cancelled call leaves nothing open.
+    left and close_notify, then waits for the peer to close. `writer.get_extra_info` knows
+    "handclasp" (the `ConnectionInfo`), "connection", "early_data_rejected" and what `ssl` gives
+    besides what asyncio does; see `TLSTransport.get_extra_info`. When the peer ends the transport
+    without close_notify, reading gives what has arrived and then raises `TruncationError`. A
+    cancelled call leaves nothing open.
 
     Args:
         host, port: where to connect, unless a connected `sock` is given.
         config: how to speak; None takes the safe defaults. Its callbacks may be coroutines.
         server_name: the name that the certificate must cover, if it is not `host`.
         limit: bytes that the reader holds before the peer has to wait.
-        sock: a connected socket; it belongs to the connection from here on.
+        sock: a connected stream socket; it belongs to the connection from here on.
         trace: notes what happens; see `Recorder`.
-        close_timeout: see above.
+        close_timeout: seconds without progress after which closing is given up, so that
+            `writer.wait_closed()` raises `TimeoutError`: while data leaves, for which there may
+            be as much time as it takes, and then until the peer closes. None: without end.
         early_data: what to send before the handshake is complete, as for `wrap_client`;
             "early_data_rejected" is what of it has not been delivered.
         kwds: for `loop.create_connection`, such as `happy_eyeballs_delay` or `local_addr`.
@@ -86,28 +122,77 @@ async def open_connection(
         TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
         ConfigurationError: a setting that cannot be honoured.
     """
-    _refuse_ssl_arguments(kwds)
-    config = _client_config(config)
-    name = host if server_name is None else server_name
-    early = EarlyData(config, early_data)
-    loop = asyncio.get_running_loop()
-    streams = _Streams(limit, loop)
-    pump = Pump(
-        loop,
-        lambda: _client_of(config, name, port, trace, early, pump.plain),
-        lambda: streams.protocol,
-        handshake_timeout=config.handshake_timeout,
-        close_timeout=close_timeout,
-        early=early,
+    streams = _Streams(limit, asyncio.get_running_loop())
+    where = _where_to_connect(host, port, sock)
+    client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
+    transport = await client.connect(lambda: streams.protocol, "create_connection", where | kwds)
+    return streams.on(transport)
+
+
+async def open_unix_connection(
+    path: StrPath | None = None,
+    *,
+    config: ClientConfig | None = None,
+    server_name: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sock: socket | None = None,
+    trace: Trace | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    early_data: bytes | None = None,
+) -> StreamPair:
+    """Connect to a TLS server at a UNIX socket; everything else is as in `open_connection`.
+
+    Args:
+        path: where it listens, unless a connected `sock` is given.
+        server_name: the name that the certificate must cover: a path is none.
+    """
+    streams = _Streams(limit, asyncio.get_running_loop())
+    client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
+    transport = await client.connect(
+        lambda: streams.protocol, "create_unix_connection", _unix_path_or_sock(path, sock)
     )
-    try:
-        where: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
-        await loop.create_connection(lambda: pump, **where, **kwds)
-        await pump.wait_established()
-    except BaseException:
-        pump.abort()
-        raise
-    return streams.on(pump.transport)
+    return streams.on(transport)
+
+
+async def create_connection(
+    protocol_factory: Callable[[], ProtocolT],
+    host: str | None = None,
+    port: int | str | None = None,
+    *,
+    config: ClientConfig | None = None,
+    server_name: str | None = None,
+    sock: socket | None = None,
+    trace: Trace | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    early_data: bytes | None = None,
+    **kwds: Any,
+) -> tuple[TLSTransport, ProtocolT]:
+    """Connect as `loop.create_connection` does, with a protocol instead of streams.
+
+    The factory is called, and then the protocol's `connection_made`, when the handshake is
+    complete; everything else is as in `open_connection`.
+    """
+    where = _where_to_connect(host, port, sock)
+    client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
+    return await _connect_protocol(client, protocol_factory, "create_connection", where | kwds)
+
+
+async def create_unix_connection(
+    protocol_factory: Callable[[], ProtocolT],
+    path: StrPath | None = None,
+    *,
+    config: ClientConfig | None = None,
+    server_name: str | None = None,
+    sock: socket | None = None,
+    trace: Trace | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    early_data: bytes | None = None,
+) -> tuple[TLSTransport, ProtocolT]:
+    """Connect to a UNIX socket with a protocol; see the functions above."""
+    client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
+    return await _connect_protocol(
+        client, protocol_factory, "create_unix_connection", _unix_path_or_sock(path, sock)
+    )
 
 
 async def start_server(
@@ -121,55 +206,141 @@ async def start_server(
     backlog: int = 100,
     trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
-    close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    start_serving: bool = True,
     **kwds: Any,
 ) -> TLSServer:
     """Serve TLS; `client_connected_cb(reader, writer)` runs after each complete handshake.
 
-    A handshake that fails never reaches the callback, and ends its own connection only. Where the
-    config accepts early data, `writer.get_extra_info("early_data")` is what the client sent before
-    the handshake was complete, which the reader does not give again.
+    A handshake that fails never reaches the callback, and ends its own connection only. Of early
+    data, `writer.get_extra_info("early_data")` tells, and the reader does not give them again.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
         host, port: where to listen, unless a bound `sock` is given.
         config: how to speak. Its callbacks may be coroutines: a signing key may be far away.
         limit: bytes that a reader holds before its client has to wait.
-        sock: a bound socket.
-        backlog: how many connections the kernel queues.
+        sock, backlog: a bound stream socket; how many connections the kernel queues.
         trace: called for each connection; gives the `Recorder` that notes what happens there.
-        on_handshake_error: called with the exception and the transport, from which
-            `get_extra_info("peername")` tells who it was. By default failures are logged only in
-            asyncio's debug mode: on the open internet they are everyday life.
+        on_handshake_error: called with the exception and the transport, whose "peername" tells
+            who it was. By default failures are logged only in asyncio's debug mode.
         close_timeout: as for `open_connection`.
-        max_handshakes: how many may be in their handshake at once. Others wait in the kernel's
-            queue, so that those who connect and say nothing cost so much and no more.
-        kwds: for `loop.create_server`, such as `reuse_port` or `start_serving`.
+        max_handshakes: how many may be in their handshake at once. Where more clients connect,
+            those that hold a place without using it make room: see docs/asyncio.md.
+        hello_timeout: seconds in which a client must have sent its hello. None: as long as the
+            handshake may take.
+        start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
+        kwds: for `loop.create_server`, such as `reuse_port`.
 
     Raises:
         OSError: the address cannot be listened on.
         ConfigurationError: a setting that cannot be honoured.
     """
-    _check_server(config, max_handshakes, kwds)
+    check_limit(limit)
+    return await create_server(
+        lambda: _stream_protocol(limit, client_connected_cb),
+        host,
+        port,
+        config=config,
+        sock=sock,
+        backlog=backlog,
+        trace=trace,
+        on_handshake_error=on_handshake_error,
+        close_timeout=close_timeout,
+        max_handshakes=max_handshakes,
+        hello_timeout=hello_timeout,
+        start_serving=start_serving,
+        **kwds,
+    )
+
+
+async def start_unix_server(
+    client_connected_cb: ClientConnectedCallback,
+    path: StrPath | None = None,
+    *,
+    config: ServerConfig,
+    limit: int = DEFAULT_LIMIT,
+    sock: socket | None = None,
+    **kwds: Any,
+) -> TLSServer:
+    """Serve TLS at a UNIX socket.
+
+    Args:
+        path: where to listen, unless a bound `sock` is given. A socket that is there already is
+            replaced.
+        kwds: as for `create_unix_server`.
+    """
+    check_limit(limit)
+    return await create_unix_server(
+        lambda: _stream_protocol(limit, client_connected_cb), path, config=config, sock=sock, **kwds
+    )
+
+
+async def create_server(
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    host: str | Sequence[str] | None = None,
+    port: int | str | None = None,
+    *,
+    config: ServerConfig,
+    sock: socket | None = None,
+    backlog: int = 100,
+    trace: Callable[[], Trace | None] | None = None,
+    on_handshake_error: HandshakeErrorCallback | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    start_serving: bool = True,
+    **kwds: Any,
+) -> TLSServer:
+    """Serve as `loop.create_server` does, with a protocol for each connection.
+
+    The factory is called, and then the protocol's `connection_made`, when a handshake is complete;
+    everything else is as in `start_server`.
+    """
+    refuse_ssl_arguments(kwds)
+    settings = _Serving(
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
+    )
     loop = asyncio.get_running_loop()
-    clients = Clients(on_handshake_error, loop)
+    if sock is None:
+        listeners = await _bind(loop, host=host, port=port, **kwds)
+    else:
+        check_listener(sock, host, port, kwds)
+        listeners = [sock]
+    return settings.serve(protocol_factory, listeners, backlog, start_serving)
 
-    def make_pump() -> Pump:
-        pump = Pump(
-            loop,
-            lambda: _server_of(config, None if trace is None else trace(), pump.plain),
-            lambda: _server_protocol(limit, client_connected_cb, loop),
-            handshake_timeout=config.handshake_timeout,
-            close_timeout=close_timeout,
-            clients=clients,
-        )
-        return pump
 
-    start = kwds.pop("start_serving", True)
-    listeners = [sock] if sock else await _bind(loop, host=host, port=port, **kwds)
-    acceptor = Acceptor(listeners, backlog, max_handshakes, make_pump, loop)
-    return TLSServer(acceptor, clients, loop, start=start)
+async def create_unix_server(
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    path: StrPath | None = None,
+    *,
+    config: ServerConfig,
+    sock: socket | None = None,
+    backlog: int = 100,
+    trace: Callable[[], Trace | None] | None = None,
+    on_handshake_error: HandshakeErrorCallback | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    start_serving: bool = True,
+    cleanup_socket: bool = True,
+) -> TLSServer:
+    """Serve at a UNIX socket, with a protocol for each connection.
+
+    Args:
+        path, sock: as for `start_unix_server`.
+        cleanup_socket: remove the socket's file when the server is closed, if it is still the
+            same, as asyncio does from Python 3.13 on.
+    """
+    settings = _Serving(
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
+    )
+    where = _unix_path_or_sock(path, sock)
+    listener = where["sock"] if "path" not in where else bind_unix(where["path"])
+    cleanup = removal_of(listener) if cleanup_socket else None
+    return settings.serve(protocol_factory, [listener], backlog, start_serving, cleanup)
 
 
 async def start_tls(
@@ -181,7 +352,9 @@ async def start_tls(
     port: int | None = None,
     limit: int = DEFAULT_LIMIT,
     trace: Trace | None = None,
-    close_timeout: float = DEFAULT_CLOSE_TIMEOUT,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    go_ahead: bytes | None = None,
+    received: bytes = b"",
 ) -> StreamPair:
     """Speak TLS on a plain connection from here on; returns a new pair, the old one is spent.
 
@@ -189,16 +362,20 @@ async def start_tls(
     `ServerConfig` the server.
 
     Whoever is on the way may send plaintext just before TLS begins, so that it seems to have come
-    through TLS (the STARTTLS injection). Hence bytes that are in `reader` and unread end the
-    connection.
+    through TLS (the STARTTLS injection, RFC 3207 section 6). Hence nothing that is unread in
+    `reader` is ever given to the application. A server has nothing to say before the client's
+    hello, so to a client anything unread ends the connection. To a server it is how the hello of a
+    client begins that was quick to go ahead; where it is anything else, it ends the connection,
+    too. With `go_ahead` nothing may be unread: what came before it was written is refused.
 
     Args:
-        reader, writer: the plain pair, with nothing unread and nobody reading.
+        reader, writer: the plain pair, with nobody reading.
         config: how to speak, and in which role.
-        server_name: the name that the certificate must cover; for the client.
-        port: where the server listens, so that the sessions of each port are kept apart; for the
-            client.
+        server_name, port: for the client: as for `wrap_client`.
         limit, trace, close_timeout: as for `open_connection`.
+        go_ahead: for a server: what to write before TLS begins, such as b"220 Go ahead\\r\\n".
+        received: for a server: what was read already of the client's hello, such as what came in
+            one segment with a PROXY line.
 
     Raises:
         ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
@@ -206,32 +383,175 @@ async def start_tls(
         ConfigurationError: somebody is reading, or a setting cannot be honoured.
     """
     config = ClientConfig() if config is None else config
-    loop = asyncio.get_running_loop()
+    is_server = isinstance(config, ServerConfig)
+    check_upgrade(is_server, go_ahead, received)
     plain = cast(asyncio.Transport, writer.transport)
-    if plain.is_closing():
-        raise ConfigurationError("start_tls on a connection that is closed.")
-    await writer.drain()
-    _refuse_unread(reader, plain)
-    connection = _connection_of(config, server_name, port, trace, plain)
+    loop = asyncio.get_running_loop()
     streams = _Streams(limit, loop)
     pump = Pump(
         loop,
-        lambda: connection,
+        lambda: _connection_of(config, server_name, port, trace, plain),
         lambda: streams.protocol,
         handshake_timeout=config.handshake_timeout,
-        close_timeout=close_timeout,
+        close_timeout=close_seconds(close_timeout),
         # Both hear of the end, and a StreamWriter that is collected would bring it about.
         previous=(plain.get_protocol(), writer),
     )
+    return streams.on(await _upgrade(pump, reader, writer, plain, is_server, go_ahead, received))
+
+
+async def _upgrade(
+    pump: Pump,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    plain: asyncio.Transport,
+    is_server: bool,
+    go_ahead: bytes | None,
+    received: bytes,
+) -> TLSTransport:
+    """Put the pump on the plain transport, with nothing awaited between the check and that."""
+    if plain.is_closing():
+        raise StateError("start_tls on a connection that is closed.")
+    pump.prepare()
+    await writer.drain()
+    received += _take_unread(reader, plain)
+    if received and not (is_server and go_ahead is None and looks_like_tls(received)):
+        plain.abort()
+        raise ProtocolError(
+            Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
+        )
     try:
+        if go_ahead is not None:
+            plain.write(go_ahead)
         plain.set_protocol(pump)
         pump.connection_made(plain)
+        pump.receive(received)
         plain.resume_reading()
         await pump.wait_established()
     except BaseException:
         pump.abort()
         raise
-    return streams.on(pump.transport)
+    return pump.transport
+
+
+class _Client:
+    """What is known of a connection to be made."""
+
+    def __init__(
+        self,
+        config: ClientConfig | None,
+        host: str | None,
+        server_name: str | None,
+        port: int | str | None,
+        trace: Trace | None,
+        close_timeout: float | None,
+        early_data: bytes | None,
+    ) -> None:
+        self._config = client_config(config)
+        self._name = host if server_name is None else server_name
+        self._port = port
+        self._trace = trace
+        self._close_timeout = close_seconds(close_timeout)
+        self._early = EarlyData(self._config, early_data)
+
+    async def connect(
+        self,
+        make_application: Callable[[], asyncio.BaseProtocol],
+        method: str,
+        where: dict[str, Any],
+    ) -> TLSTransport:
+        """Connect by this method of the loop, and complete the handshake."""
+        refuse_ssl_arguments(where)
+        loop = asyncio.get_running_loop()
+        pump = Pump(
+            loop,
+            lambda: self._connection(pump.plain),
+            make_application,
+            handshake_timeout=self._config.handshake_timeout,
+            close_timeout=self._close_timeout,
+            early=self._early,
+        )
+        try:
+            await getattr(loop, method)(lambda: pump, **where)
+            await pump.wait_established()
+        except BaseException:
+            pump.abort()
+            raise
+        return pump.transport
+
+    def _connection(self, plain: asyncio.Transport) -> ClientConnection:
+        connection = ClientConnection(
+            self._config,
+            server_name=self._name,
+            port=_port_number(self._port, plain),
+            trace=self._trace,
+        )
+        _note_ends(plain, self._trace)
+        self._early.send_on(connection)
+        return connection
+
+
+async def _connect_protocol(
+    client: _Client, factory: Callable[[], ProtocolT], method: str, where: dict[str, Any]
+) -> tuple[TLSTransport, ProtocolT]:
+    made: list[ProtocolT] = []
+
+    def make() -> ProtocolT:
+        made.append(factory())
+        return made[0]
+
+    return await client.connect(make, method, where), made[0]
+
+
+class _Serving:
+    """What the connections of a server have in common; checked at the call."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        trace: Callable[[], Trace | None] | None,
+        on_handshake_error: HandshakeErrorCallback | None,
+        close_timeout: float | None,
+        max_handshakes: int,
+        hello_timeout: float | None,
+    ) -> None:
+        check_server(config, max_handshakes)
+        self._config = config
+        self._trace = trace
+        self._on_handshake_error = on_handshake_error
+        self._close_timeout = close_seconds(close_timeout)
+        self._max_handshakes = max_handshakes
+        self._hello_timeout = seconds_or_none("hello_timeout", hello_timeout)
+
+    def serve(
+        self,
+        make_application: Callable[[], asyncio.BaseProtocol],
+        listeners: Sequence[socket],
+        backlog: int,
+        start: bool,
+        cleanup: Callable[[], None] | None = None,
+    ) -> TLSServer:
+        """A server on these sockets, which are its own from here on."""
+        loop = asyncio.get_running_loop()
+        clients = Clients(self._on_handshake_error, loop)
+
+        def make_pump() -> Pump:
+            pump = Pump(
+                loop,
+                lambda: self._connection(pump.plain),
+                make_application,
+                handshake_timeout=self._config.handshake_timeout,
+                hello_timeout=self._hello_timeout,
+                close_timeout=self._close_timeout,
+                clients=clients,
+            )
+            return pump
+
+        acceptor = Acceptor(listeners, backlog, self._max_handshakes, make_pump, loop)
+        return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
+
+    def _connection(self, plain: asyncio.Transport) -> ServerConnection:
+        return _server_of(self._config, None if self._trace is None else self._trace(), plain)
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
@@ -243,19 +563,18 @@ async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
         server.close()
 
 
-def _client_of(
-    config: ClientConfig,
-    server_name: str | None,
-    port: int | str | None,
-    trace: Trace | None,
-    early: EarlyData,
-    plain: asyncio.Transport,
-) -> ClientConnection:
-    number = _port_number(port, plain)
-    connection = ClientConnection(config, server_name=server_name, port=number, trace=trace)
-    _note_ends(plain, trace)
-    early.send_on(connection)
-    return connection
+def _where_to_connect(
+    host: str | None, port: int | str | None, sock: socket | None
+) -> dict[str, Any]:
+    if sock is None:
+        return {"host": host, "port": port}
+    check_stream_socket(sock, host, port)
+    return {"sock": sock}
+
+
+def _unix_path_or_sock(path: StrPath | None, sock: socket | None) -> dict[str, Any]:
+    check_unix(path, sock)
+    return {"sock": sock} if path is None else {"path": path}
 
 
 def _server_of(
@@ -285,6 +604,10 @@ def _note_ends(plain: asyncio.Transport, trace: Trace | None) -> None:
         note_ends(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
 
 
+class ServerStateError(RuntimeError, StateError):
+    """A call to a server at the wrong time; a `RuntimeError`, as with asyncio's own."""
+
+
 class TLSServer(asyncio.AbstractServer):
     """What `asyncio.Server` is, for TLS: closing it also ends the handshakes in progress."""
 
@@ -295,8 +618,10 @@ class TLSServer(asyncio.AbstractServer):
         loop: asyncio.AbstractEventLoop,
         *,
         start: bool,
+        cleanup: Callable[[], None] | None = None,
     ) -> None:
         self._acceptor = acceptor
+        self._cleanup = cleanup
         self._clients = clients
         self._loop = loop
         self._forever: asyncio.Future[None] | None = None
@@ -304,7 +629,7 @@ class TLSServer(asyncio.AbstractServer):
             try:
                 acceptor.start()
             except BaseException:
-                acceptor.close()
+                self.close()
                 raise
 
     def __repr__(self) -> str:
@@ -329,17 +654,23 @@ class TLSServer(asyncio.AbstractServer):
         return self._acceptor.active
 
     async def start_serving(self) -> None:
-        """Begin to accept connections, where `start_serving=False` was given."""
+        """Begin to accept connections, where `start_serving=False` was given.
+
+        Raises `RuntimeError` where the server is closed.
+        """
+        self._check_open()
         self._acceptor.start()
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled or closed, which both end in `CancelledError`."""
+        """Accept connections until cancelled or closed, which both end in `CancelledError`.
+
+        Raises `RuntimeError` where it is running already, or the server is closed.
+        """
         if self._forever is not None:
-            raise ConfigurationError("serve_forever() is running already.")
+            raise ServerStateError(f"server {self!r} is already being awaited on serve_forever()")
+        self._check_open()
         self._acceptor.start()
         self._forever = self._loop.create_future()
-        if not self._acceptor.active:  # closed before, by a signal's handler perhaps
-            self._forever.cancel()
         try:
             await self._forever
         finally:
@@ -350,9 +681,16 @@ class TLSServer(asyncio.AbstractServer):
     def close(self) -> None:
         """Stop listening and end the handshakes in progress; complete connections live on."""
         self._acceptor.close()
+        cleanup, self._cleanup = self._cleanup, None
+        if cleanup is not None and not self._acceptor.is_forked:
+            cleanup()
         self._clients.end_handshakes()
         if self._forever is not None:
             self._forever.cancel()
+
+    def _check_open(self) -> None:
+        if self._acceptor.closed:
+            raise ServerStateError(f"server {self!r} is closed")
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed; from Python 3.12 on, until its connections are, too."""
@@ -387,35 +725,38 @@ class _Streams:
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._reader = asyncio.StreamReader(limit, loop)
-        self.protocol = asyncio.StreamReaderProtocol(self._reader, loop=loop)
+        self.protocol = TLSStreamReaderProtocol(self._reader, loop=loop)
 
     def on(self, transport: TLSTransport) -> StreamPair:
         writer = asyncio.StreamWriter(transport, self.protocol, self._reader, self._loop)
         return self._reader, writer
 
 
-def _server_protocol(
-    limit: int, callback: ClientConnectedCallback, loop: asyncio.AbstractEventLoop
-) -> asyncio.BaseProtocol:
-    return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit, loop), callback, loop=loop)
+def _stream_protocol(limit: int, callback: ClientConnectedCallback) -> asyncio.BaseProtocol:
+    loop = asyncio.get_running_loop()
+    return TLSStreamReaderProtocol(asyncio.StreamReader(limit, loop), callback, loop=loop)
 
 
-def _refuse_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) -> None:
-    """A read that needs no waiting proves that there is something, or the end."""
-    reading = reader.read(1)
+def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) -> bytes:
+    """Return what the reader holds; where that is the end, raise.
+
+    A read that needs no waiting proves that there is something, or the end.
+    """
+    reading = reader.read(sys.maxsize)
     try:
         reading.send(None)
     except StopIteration as done:
-        plain.abort()
-        if done.value:
-            raise ProtocolError(
-                Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
-            ) from None
-        raise ProtocolError(Fault.CLOSED_DURING_HANDSHAKE) from None
+        unread: bytes = done.value
     except RuntimeError:
         raise ConfigurationError("start_tls while somebody reads from the reader.") from None
+    else:
+        return b""
     finally:
         reading.close()
+    if reader.at_eof():
+        plain.abort()
+        raise ProtocolError(Fault.CLOSED_DURING_HANDSHAKE)
+    return unread
 
 
 def _port_number(port: int | str | None, plain: asyncio.Transport) -> int | None:
@@ -427,25 +768,3 @@ def _port_number(port: int | str | None, plain: asyncio.Transport) -> int | None
     address: Any = plain.get_extra_info("peername")
     # A UNIX socket has a path for an address.
     return None if address is None or isinstance(address, str | bytes) else int(address[1])
-
-
-def _client_config(config: ClientConfig | None) -> ClientConfig:
-    if config is None:
-        return ClientConfig()
-    if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("A client needs a ClientConfig.")
-    return config
-
-
-def _check_server(config: ServerConfig, max_handshakes: int, kwds: dict[str, Any]) -> None:
-    _refuse_ssl_arguments(kwds)
-    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("start_server needs a ServerConfig with credentials.")
-    if type(max_handshakes) is not int or max_handshakes < 1:
-        raise ConfigurationError("max_handshakes must be a whole number, at least 1.")
-
-
-def _refuse_ssl_arguments(kwds: dict[str, Any]) -> None:
-    for name in kwds:
-        if name == "server_hostname" or name.startswith("ssl"):
-            raise ConfigurationError(f"{name} is for the ssl module; here config= says it all.")

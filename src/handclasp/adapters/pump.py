@@ -8,16 +8,22 @@ application's protocol gets once the handshake is complete. See `asyncio` for th
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import threading
+from asyncio.constants import _SendfileMode  # pyright: ignore[reportPrivateUsage]
+from asyncio.transports import _FlowControlMixin  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.extra import TLS_NAMES, extra_info
+from handclasp.adapters.progress import is_readable, unsent_bytes
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import ConfigurationError, HandshakeTimeoutError, TLSError
 from handclasp.events import (
     DataReceived,
     Event,
@@ -28,6 +34,8 @@ from handclasp.events import (
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from handclasp.handshake.questions import Question
 
 Ts = TypeVarTuple("Ts")
@@ -36,13 +44,19 @@ HandshakeErrorCallback: TypeAlias = Callable[[Exception, "TLSTransport"], object
 
 _READ_SIZE = 128 * 1024
 _WRITE_SIZE = 256 * 1024
+_ALERT_SECONDS = 1.0
+"""How long the alert of a failed connection may take to leave."""
+_FAILED_SECONDS = 5.0
+"""How long a server waits for a client whose handshake has failed to read why, and to close."""
+_LOOKS = 8
+"""How often a closing connection is looked at within its timeout; at least once a second."""
 _MAX_WAITING_INPUT = 64 * 1024
 """Bytes read while the handshake waits for an answer. Reading goes on a while, to see a loss."""
 
 _log = logging.getLogger("handclasp")
 
 
-class TLSTransport(asyncio.Transport):
+class TLSTransport(_FlowControlMixin):
     """The transport that carries the application's data; made by the functions above.
 
     Write buffer limits and back-pressure are those of the plain transport below, and count
@@ -52,35 +66,51 @@ class TLSTransport(asyncio.Transport):
     _start_tls_compatible = False
     """asyncio's own start_tls cannot be put on top; `handclasp.aio.start_tls` can."""
 
+    _sendfile_compatible = _SendfileMode.FALLBACK
+    """`loop.sendfile` reads the file and writes what it read, as with asyncio's own TLS."""
+
     def __init__(self, pump: Pump) -> None:
-        super().__init__()
+        asyncio.Transport.__init__(self)
         self._pump = pump
+
+    @property
+    def _protocol_paused(self) -> bool:
+        """Asked by `loop.sendfile`: whether the protocol has been told to pause."""
+        return self._pump.pause_told
 
     def __repr__(self) -> str:
         state = "closing" if self.is_closing() else "open"
         return f"<TLSTransport {state} peer={self.get_extra_info('peername')}>"
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """ "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
+        """Tell of the connection and of the plain transport below it.
+
+        "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
         "connection" the sans-IO connection; "early_data" is what a server's client sent before
         the handshake was complete, and "early_data_rejected" what of a client's early data was
-        not delivered. The rest is what the plain transport knows."""
+        not delivered. "cipher", "compression" and "peercert" are as with asyncio's own TLS;
+        "ssl_object" has the methods of an `ssl.SSLObject` that only ask, and "sslcontext" is the
+        config: both show that there is TLS. The rest is what the plain transport knows.
+        """
+        pump = self._pump
+        connection: Connection | None = getattr(pump, "connection", None)
+        if name in TLS_NAMES:
+            return default if connection is None else extra_info(connection, name, default)
         if name == "handclasp":
-            connection = getattr(self._pump, "connection", None)
             return None if connection is None else connection.info
         if name == "connection":
-            return getattr(self._pump, "connection", None)
+            return connection
         if name == "early_data":
-            return self._pump.early.received
+            return pump.early.received
         if name == "early_data_rejected":
-            return self._pump.early.undelivered
-        if name == "peername":
-            return self._pump.peername or self._pump.plain.get_extra_info(name, default)
-        return self._pump.plain.get_extra_info(name, default)
+            return pump.early.undelivered
+        if name == "peername" and pump.peername:
+            return pump.peername
+        return pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Give what arrives to another protocol from here on."""
-        self._pump.application = protocol
+        self._pump.use(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that gets what arrives."""
@@ -95,13 +125,11 @@ class TLSTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Stop the data, and in time the peer, too."""
-        self._pump.paused_by_application = True
-        self._pump.update_reading()
+        self._pump.pause_reading()
 
     def resume_reading(self) -> None:
         """Let data come again."""
-        self._pump.paused_by_application = False
-        self._pump.update_reading()
+        self._pump.resume_reading()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """How many encrypted bytes may wait before writing is paused, and resumed."""
@@ -136,7 +164,12 @@ class TLSTransport(asyncio.Transport):
         return self._pump.is_closing()
 
     def close(self) -> None:
-        """Send what is left and close_notify; then close when the peer has, or after a while."""
+        """Send what is left and close_notify; then close when the peer has.
+
+        As long as the peer takes something, it may take its time. Where nothing moves for
+        `close_timeout` seconds, the connection is given up, and `connection_lost` gets a
+        `TimeoutError`, which `StreamWriter.wait_closed` raises.
+        """
         self._pump.close()
 
     def abort(self) -> None:
@@ -155,6 +188,45 @@ class Pump(asyncio.BufferedProtocol):
     went wrong; it is told to whoever waits when the plain transport is lost.
     """
 
+    __slots__ = (
+        "_aborted",
+        "_answered_at",
+        "_answers",
+        "_began",
+        "_clients",
+        "_close_timeout",
+        "_closing",
+        "_connected",
+        "_decided",
+        "_eof_written",
+        "_error",
+        "_give",
+        "_handshake_timeout",
+        "_held",
+        "_hello_timeout",
+        "_loop",
+        "_make_application",
+        "_make_connection",
+        "_moved_at",
+        "_plain_eof",
+        "_plain_paused",
+        "_previous",
+        "_process",
+        "_timer",
+        "_unsent",
+        "_waiting_input",
+        "_writing_paused",
+        "accepted",
+        "application",
+        "connection",
+        "early",
+        "pause_told",
+        "paused_by_application",
+        "peername",
+        "plain",
+        "transport",
+    )
+
     plain: asyncio.Transport
     connection: Connection
 
@@ -165,15 +237,18 @@ class Pump(asyncio.BufferedProtocol):
         make_application: Callable[[], asyncio.BaseProtocol],
         *,
         handshake_timeout: float | None,
-        close_timeout: float,
+        hello_timeout: float | None = None,
+        close_timeout: float | None,
         early: EarlyData | None = None,
         clients: Clients | None = None,
         previous: tuple[asyncio.BaseProtocol, asyncio.StreamWriter] | None = None,
     ) -> None:
         self._loop = loop
+        self._process = os.getpid()
         self._make_connection = make_connection
         self._make_application = make_application
         self._handshake_timeout = handshake_timeout
+        self._hello_timeout = hello_timeout
         self._close_timeout = close_timeout
         self._clients = clients
         self._previous = previous
@@ -181,14 +256,26 @@ class Pump(asyncio.BufferedProtocol):
         self.early = early if early is not None else EarlyData()
         self.peername: Any = None
         """Whom a server has accepted: who is gone again already has no name any more."""
+        self.accepted: socket | None = None
+        """A server's socket, as long as the handshake goes on."""
+        self._answered_at: float | None = None
+        """When this side sent its part of the handshake, which a server does after the hello."""
+        self._began: float = 0.0
         self.application: asyncio.BaseProtocol | None = None
+        self._give: Callable[[bytes], object] = _drop
+        """Takes the data that arrives, as long as nothing changes; see `_aim`."""
         self.paused_by_application = False
+        self._held: list[Event] = []
+        """What a paused application has not been told yet."""
         self._connected = False
         self._timer: asyncio.TimerHandle | None = None
         self._answers: set[asyncio.Future[Any]] = set()
         self._waiting_input = 0
         self._plain_paused = False
         self._writing_paused = False
+        self.pause_told = False
+        self._unsent: int = 0
+        self._moved_at: float = 0.0
         self._eof_written = False
         self._closing = False
         self._aborted = False
@@ -197,6 +284,11 @@ class Pump(asyncio.BufferedProtocol):
         self._decided = loop.create_future()
 
     # What the functions above call
+
+    def prepare(self) -> None:
+        """Make the connection, if there is none yet; raises where it cannot be made."""
+        if getattr(self, "connection", None) is None:
+            self.connection = self._make_connection()
 
     async def wait_decided(self) -> None:
         """Wait for the end of the handshake; when it fails, for that of the transport, too."""
@@ -208,12 +300,50 @@ class Pump(asyncio.BufferedProtocol):
         if self.application is None and self._error is not None:
             raise self._error
 
+    def is_idle(self) -> bool:
+        """Whether the peer has not sent a whole hello so far, or has failed; see `Room`."""
+        idle = self._closing or not self._said_hello()
+        return idle and self._connected and not self._has_input()
+
+    def seconds_waited_for(self) -> float:
+        """For how long the next step of the handshake has been the peer's; see `Room`."""
+        if not self._connected or self._answered_at is None or self._answers or self._has_input():
+            return 0.0
+        return self._loop.time() - self._answered_at
+
+    def _said_hello(self) -> bool:
+        return self._answered_at is not None or bool(self._answers)
+
+    def drop(self, why: str) -> None:
+        """Give up a handshake for the sake of others, at once."""
+        if not self._closing:
+            self._closing = True
+            self._give_up_answers()
+            self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
+            self._error = HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, why)
+            self._report(self._error)
+        if self._clients is not None:
+            self._clients.in_handshake.discard(self)
+        self.plain.abort()
+
     def abort(self) -> None:
         """Close at once, in whatever state."""
         self._closing = self._aborted = True
+        self._held.clear()
+        self._aim()
+        if self._is_forked():
+            return
         self._give_up_answers()
         if self._connected:
             self.plain.abort()
+
+    def _is_forked(self) -> bool:
+        """Whether the loop, the keys and the connection are those of the parent process.
+
+        A copy of it that is closed, or collected, must not say goodbye in the parent's name, nor
+        take the socket out of the selector that both share.
+        """
+        return self._process != os.getpid()
 
     # Protocol of the plain transport
 
@@ -225,19 +355,25 @@ class Pump(asyncio.BufferedProtocol):
             if self._clients.ended:
                 self.abort()
         try:
-            self.connection = self._make_connection()
+            self.prepare()
         except Exception as error:
             self._error = error
             self._report(error)
             self.plain.abort()
             return
-        if self._handshake_timeout is not None:
-            self._timer = self._loop.call_later(self._handshake_timeout, self._time_out)
+        self._began = self._loop.time()
+        self._set_handshake_timer()
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connected = False
         unexpected = exc is None and not self._closing
+        if isinstance(exc, ConnectionError) and self.application is not None and not self._closing:
+            if self.connection.peer_closed and not self._writing_paused:
+                # RFC 8446 6.1: the stream was complete. (What this side had yet to send is lost.)
+                exc = None if isinstance(exc, ConnectionResetError) else exc
+            else:
+                self._read_rest()
         self._closing = True
         self._stop_timer()
         self._give_up_answers()
@@ -247,6 +383,7 @@ class Pump(asyncio.BufferedProtocol):
             if unexpected and not self.connection.peer_closed:
                 # Somebody else has closed the plain transport: that is no end of the data.
                 self._error = self._explain_loss(exc)
+            self._deliver_held()
             self.application.connection_lost(self._error or exc)
         else:
             if self._error is None:
@@ -260,6 +397,11 @@ class Pump(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _read_buffer()
+
+    def receive(self, data: bytes) -> None:
+        """Take what arrived before this was the transport's protocol."""
+        if data and self._error is None:
+            self._drive(self.connection.receive_data, data)
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._error is not None:
@@ -281,16 +423,22 @@ class Pump(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        if self.application is not None:
-            self.application.pause_writing()
+        self._tell_pause()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._flush()
-        if self.application is not None:
+        # What was flushed may have filled the transport again.
+        if self.application is not None and not self._writing_paused:
+            self.pause_told = False
             self.application.resume_writing()
 
     # What the transport calls
+
+    def use(self, application: asyncio.BaseProtocol) -> None:
+        """Take this as the application's protocol, of either kind."""
+        self.application = application
+        self._aim()
 
     def is_closing(self) -> bool:
         return self._closing
@@ -329,18 +477,37 @@ class Pump(asyncio.BufferedProtocol):
         if self.is_closing():
             return
         self._closing = True
+        self._held.clear()
+        self._aim()
+        if self._is_forked():
+            return
         if self.connection.failure is None:
             self.connection.close()
         self._flush()
         if self.connection.peer_closed or self.connection.failure is not None:
-            self._close_plain(self._close_timeout)
+            self._close_plain()
         else:
             self._linger()
+
+    def pause_reading(self) -> None:
+        self.paused_by_application = True
+        self._aim()
+        self.update_reading()
+
+    def resume_reading(self) -> None:
+        self.paused_by_application = False
+        if self._held:
+            self._loop.call_soon(self._release)
+        else:
+            self._aim()
+            self.update_reading()
 
     def update_reading(self) -> None:
         """Pause or resume the plain transport, for whichever reason."""
         paused = not self._closing and (
-            self.paused_by_application or self._waiting_input > _MAX_WAITING_INPUT
+            self.paused_by_application
+            or bool(self._held)
+            or self._waiting_input > _MAX_WAITING_INPUT
         )
         if paused != self._plain_paused and self._connected and not self.plain.is_closing():
             self._plain_paused = paused
@@ -361,6 +528,7 @@ class Pump(asyncio.BufferedProtocol):
         if self.connection.wants_to_send and not self._writing_paused:
             # Else what there is stays in the connection, where a flood of KeyUpdates costs one
             # answer and not one each, until the peer reads again.
+            self._answered_at = self._loop.time()
             self._flush()
         if self.application is None:
             # First: the application may ask as soon as it hears that the handshake is complete.
@@ -373,12 +541,16 @@ class Pump(asyncio.BufferedProtocol):
 
     def _note(self, event: Event) -> None:
         if isinstance(event, DataReceived):
-            if self.application is not None and not self._closing:
-                _deliver(self.application, event.data)
+            self._give(event.data)
         elif isinstance(event, HandshakeCompleted):
             self._settle()
         elif isinstance(event, PeerClosed):
-            self._note_peer_closed()
+            if self._closing:
+                self._close_plain()
+            elif self.paused_by_application or self._held:
+                self._held.append(event)
+            else:
+                self._tell_peer_closed()
         elif isinstance(event, QuestionAsked):
             self._ask(event.question)
 
@@ -389,26 +561,109 @@ class Pump(asyncio.BufferedProtocol):
             return
         if self._clients is not None:
             self._clients.settle(self)
-        self.application = self._make_application()
-        self.application.connection_made(self.transport)
-        if self._writing_paused:
-            self.application.pause_writing()
+        try:
+            application = self._make_application()
+        except Exception as error:
+            self._fail(error)
+            return
+        self.use(application)
+        application.connection_made(self.transport)
+        self._tell_pause()
         self._decide()
 
-    def _note_peer_closed(self) -> None:
-        if self._closing:
-            self._close_plain(self._close_timeout)
-        elif isinstance(self.application, (asyncio.Protocol, asyncio.BufferedProtocol)):
-            # As with plain transports: a protocol that returns a false value wants the end.
-            keep_open = self.application.eof_received()
-            if not keep_open:
-                self.close()
+    def _tell_pause(self) -> None:
+        """Once: the application may have filled the transport while it was being told of it."""
+        if self._writing_paused and not self.pause_told and self.application is not None:
+            self.pause_told = True
+            self.application.pause_writing()
+
+    def _tell_peer_closed(self) -> None:
+        # As with plain transports: a protocol that returns a false value wants the end.
+        keep_open = cast(asyncio.Protocol, self.application).eof_received()
+        if not keep_open:
+            self.close()
 
     def _flush(self) -> None:
         """Write what the connection has queued."""
         data = self.connection.data_to_send()
         if data and not self._plain_eof and not self.plain.is_closing():
             self.plain.write(data)
+
+    # Inside: where data goes
+
+    def _aim(self) -> None:
+        """Choose who takes data from here on."""
+        if self._closing or self.application is None:
+            self._give = _drop
+        elif self.paused_by_application or self._held:
+            self._give = self._hold
+        else:
+            self._give = self._taker(self.application)
+
+    def _taker(self, application: asyncio.BaseProtocol) -> Callable[[bytes], object]:
+        if isinstance(application, asyncio.BufferedProtocol):
+            return self._fill_buffers
+        # Whatever has the methods will do: many protocols have no base class.
+        return cast(asyncio.Protocol, application).data_received
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(DataReceived(data))
+
+    def _fill_buffers(self, data: bytes) -> None:
+        """Give data to a BufferedProtocol, as asyncio's transports do."""
+        application = self.application
+        while data and isinstance(application, asyncio.BufferedProtocol):
+            with memoryview(application.get_buffer(len(data))).cast("B") as buffer:
+                size = min(len(buffer), len(data))
+                if not size:
+                    raise RuntimeError("get_buffer() returned an empty buffer")
+                buffer[:size] = data[:size]
+            data = data[size:]
+            application.buffer_updated(size)
+            if self._closing:
+                return
+            if self.paused_by_application and data:
+                self._held.insert(0, DataReceived(data))
+                self._aim()
+                return
+            application = self.application
+        if data and application is not None:  # exchanged on the way
+            self._taker(application)(data)
+
+    def _release(self) -> None:
+        """The application has resumed: tell it what was held, unless it pauses again."""
+        try:
+            while self._held and not self.paused_by_application and not self._closing:
+                self._tell_held()
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {
+                    "message": "The protocol failed to take data",
+                    "exception": error,
+                    "transport": self.transport,
+                    "protocol": self.application,
+                }
+            )
+            self.abort()
+        self._aim()
+        self.update_reading()
+
+    def _deliver_held(self) -> None:
+        """The connection is lost: what has come before goes first, paused or not."""
+        closing, self._closing = self._closing, False
+        try:
+            while self._held:
+                self.paused_by_application = False
+                self._tell_held()
+        finally:
+            self._closing = closing
+
+    def _tell_held(self) -> None:
+        event, application = self._held.pop(0), self.application
+        if isinstance(event, DataReceived) and application is not None:
+            self._taker(application)(event.data)
+        else:
+            self._tell_peer_closed()
 
     # Inside: questions
 
@@ -452,17 +707,19 @@ class Pump(asyncio.BufferedProtocol):
         self._flush()
         if self._closing:
             # Nobody waits for more: what goes wrong now is no news.
-            self._close_plain(self._close_timeout)
+            self._close_plain()
             return
         self._error = error
         self._closing = True
+        self._aim()
         self._give_up_answers()
         self._report(error)
         if self.application is None and self._clients is not None:
             # The client may have sent more than was read: see `close`.
+            self._close_timeout = min(self._close_timeout or _FAILED_SECONDS, _FAILED_SECONDS)
             self._linger()
         else:
-            self._close_plain(min(1.0, self._close_timeout))
+            self._close_after_alert()
 
     def _report(self, error: Exception) -> None:
         """Tell the server of a failed handshake; a client hears from `wait_established`."""
@@ -472,25 +729,74 @@ class Pump(asyncio.BufferedProtocol):
     def _linger(self) -> None:
         """Wait for the peer to close, reading on and dropping what comes, but not forever."""
         self.update_reading()
-        self._abort_after(self._close_timeout)
+        self._watch_progress()
         with suppress(OSError):  # the peer may be gone already
             if self.plain.can_write_eof():
                 self._plain_eof = True
                 self.plain.write_eof()
 
-    def _close_plain(self, timeout: float) -> None:
-        """Close the plain transport once what is written has left, but do not wait forever."""
-        self._abort_after(timeout)
+    def _close_plain(self) -> None:
+        """Close the plain transport once what is written has left."""
+        self._watch_progress()
         self.plain.close()
 
-    def _abort_after(self, timeout: float) -> None:
+    def _close_after_alert(self) -> None:
+        """Close the plain transport of a failed connection, which waits for nobody."""
         self._stop_timer()
         if self._connected:
-            self._timer = self._loop.call_later(timeout, self.plain.abort)
+            timeout = self._close_timeout
+            seconds = _ALERT_SECONDS if timeout is None else min(_ALERT_SECONDS, timeout)
+            self._timer = self._loop.call_later(seconds, self.plain.abort)
+        self.plain.close()
+
+    def _watch_progress(self) -> None:
+        """Give up once nothing moves any more for as long as `close_timeout`."""
+        self._stop_timer()
+        if self._connected and self._close_timeout is not None:
+            self._unsent = -1  # not known yet: most peers close before anybody has to look
+            self._look_again(self._close_timeout)
+
+    def _look_again(self, timeout: float) -> None:
+        seconds = min(1.0, timeout / _LOOKS)
+        self._timer = self._loop.call_later(seconds, self._check_progress, timeout)
+
+    def _check_progress(self, timeout: float) -> None:
+        unsent, now = unsent_bytes(self.plain), self._loop.time()
+        if unsent != self._unsent:
+            # Where nothing is known to have moved, it stands still since the watch began.
+            began = now - min(1.0, timeout / _LOOKS)
+            self._moved_at = now if self._unsent >= 0 else began
+            self._unsent = unsent
+        elif now >= self._moved_at + timeout:
+            self._timer = None
+            if self._error is None:
+                self._error = _given_up(unsent, timeout)
+            self.plain.abort()
+            return
+        self._look_again(timeout)
+
+    def _set_handshake_timer(self) -> None:
+        limits = [self._handshake_timeout, None if self._said_hello() else self._hello_timeout]
+        if (seconds := min((each for each in limits if each is not None), default=None)) is None:
+            return
+        left = self._began + seconds - self._loop.time()
+        self._timer = self._loop.call_later(left, self._time_out)
 
     def _time_out(self) -> None:
         self._timer = None
+        if self._said_hello() and not self._is_late():
+            self._set_handshake_timer()  # It was the time for the hello, which has come.
+            return
         self._fail(self.connection.abort(Fault.HANDSHAKE_TIMEOUT))
+
+    def _is_late(self) -> bool:
+        timeout = self._handshake_timeout
+        return timeout is not None and self._loop.time() >= self._began + timeout
+
+    def _has_input(self) -> bool:
+        """Whether the kernel has something of the peer's, or its end, that was not read yet."""
+        sock = self.accepted
+        return sock is not None and sock.fileno() >= 0 and is_readable(sock)
 
     def _decide(self) -> None:
         """The handshake is over, one way or the other."""
@@ -501,6 +807,22 @@ class Pump(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _read_rest(self) -> None:
+        """Take what the kernel still has of a connection on which writing failed.
+
+        The peer's answer may be in it, or the alert that says why it has gone.
+        """
+        sock = self.plain.get_extra_info("socket")
+        if sock is None or self.plain.get_extra_info("sslcontext") is not None:
+            return
+        with suppress(OSError), sock.dup() as copy:
+            while self._error is None and not self.connection.peer_closed:
+                count = copy.recv_into(_read_buffer())
+                if not count:
+                    return
+                with _read_buffer()[:count] as data:
+                    self._drive(self.connection.receive_data, data)
 
     def _explain_loss(self, exc: Exception | None) -> Exception:
         """What it means that the transport has ended here."""
@@ -584,16 +906,19 @@ def _read_buffer() -> memoryview:
     return _shared.view
 
 
-def _deliver(application: asyncio.BaseProtocol, data: bytes) -> None:
-    """Give data to a protocol of either kind."""
-    if isinstance(application, asyncio.Protocol):
-        application.data_received(data)
-    elif isinstance(application, asyncio.BufferedProtocol):
-        with memoryview(data) as view:
-            at = 0
-            while at < len(view):
-                with memoryview(application.get_buffer(len(view) - at)) as buffer:
-                    size = min(len(buffer), len(view) - at)
-                    buffer[:size] = view[at : at + size]
-                application.buffer_updated(size)
-                at += size
+def _given_up(unsent: int, timeout: float) -> TimeoutError:
+    if unsent:
+        return TimeoutError(
+            errno.ETIMEDOUT,
+            f"Closing was given up: the peer took nothing for {timeout:g} seconds, and {unsent} "
+            "encrypted bytes may not have reached it.",
+        )
+    return TimeoutError(
+        errno.ETIMEDOUT,
+        f"Closing was given up: the peer took everything, but did not close within {timeout:g} "
+        "seconds.",
+    )
+
+
+def _drop(data: bytes) -> None:
+    """Nobody wants it: there is no application yet, or it has closed."""

@@ -1,0 +1,49 @@
+"""What a StreamReader of asyncio's gives where a connection ends badly after good data."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NoReturn
+
+
+class LostStreamReader(asyncio.StreamReader):
+    """A StreamReader whose connection is lost: what has arrived comes first, then the error.
+
+    asyncio's own raises at once, so that it depends on timing whether the last data can be read.
+    What was authenticated is as good as before the loss. A reader becomes one of this class when
+    its connection is lost, so that until then nothing stands between asyncio's code and its data.
+    """
+
+    _failure: Exception
+
+    def exception(self) -> Exception:
+        """Return what ended the connection, whether or not data is left to be read."""
+        return self._failure
+
+    def _wait_for_data(self, func_name: str) -> NoReturn:
+        """Every read of asyncio's calls this where the buffer does not satisfy it."""
+        raise self._failure.with_traceback(None)
+
+
+class TLSStreamReaderProtocol(asyncio.StreamReaderProtocol):
+    """asyncio's protocol for streams, with two differences.
+
+    Data that has arrived can be read after a loss, and after the peer's close_notify this side can
+    write on: asyncio's own closes then, where the extra information says that there is TLS, since
+    its TLS transports cannot close one direction alone.
+    """
+
+    def eof_received(self) -> bool:
+        """Tell the reader, and keep the transport open."""
+        super().eof_received()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the reader and who waits for the end."""
+        reader: Any = getattr(self, "_stream_reader", None)
+        super().connection_lost(exc)  # A read that waits now needs more than there is.
+        if reader is not None and exc is not None:
+            reader._exception = None  # Others may not.
+            if not reader._eof:  # Else the stream was complete before.
+                reader.__class__ = LostStreamReader
+                reader._failure = exc
