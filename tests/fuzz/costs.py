@@ -90,14 +90,21 @@ def seconds_of(attempt: Attempt, cache: Cache) -> tuple[float, str]:
     gc.disable()
     began = time.thread_time()
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
-        outcome = outcome_of(attempt.call)
+        outcome = _outcome_in_time(attempt)
     except _TooLong:
         outcome = "broken off"
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         gc.enable()
     return time.thread_time() - began, outcome
+
+
+def _outcome_in_time(attempt: Attempt) -> str:
+    """Raise `_TooLong` after a while, which may be when the call has just ended."""
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
+        return outcome_of(attempt.call)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def memory_of(attempt: Attempt) -> int:
