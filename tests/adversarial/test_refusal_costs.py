@@ -302,3 +302,17 @@ def test_a_chain_that_only_names_an_anchor_is_not_walked_by_the_verifier(
     builder = leaf_builder(leaf, KEY.public_key(), name, now())
     refuse(der_of(sign(builder, KEY), *others), pki().trust)
     assert asked == []
+
+
+def test_many_authorities_of_one_name_are_not_all_tried_on_many_certificates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A config may allow more certificates than ten, and other programs verify chains as well."""
+    checked: list[object] = []
+    check = path.is_signed_by
+    monkeypatch.setattr(path, "is_signed_by", lambda *given: checked.append(given) or check(*given))
+    above = pki().intermediate()
+    below = [authority_of(above.certificate.subject, above.certificate.subject)] * 40
+    leaf = leaf_builder(Leaf(), KEY.public_key(), above.certificate.subject, now())
+    refuse(der_of(sign(leaf, KEY), *[above.certificate] * 40, *below), pki().trust)
+    assert 41 < len(checked) <= 128

@@ -1405,6 +1405,11 @@ THREATS: tuple[Threat, ...] = (
                 "return True",
             ),
             without(
+                "adversarial/test_refusal_costs.py::test_many_authorities_of_one_name_are_not_all_tried_on_many_certificates",
+                "certificates/path.py",
+                "if checks > _MOST_CHECKS:",
+            ),
+            without(
                 "adversarial/test_refusal_costs.py::TestTheWorstChain::test_no_long_name_is_taken_apart",
                 "certificates/names.py",
                 "        if size > LONGEST_NAME:",

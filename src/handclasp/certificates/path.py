@@ -46,6 +46,9 @@ from handclasp.certificates.trust import TrustStore
 _MOST_ISSUERS = 4
 """Of one name that are tried on a leaf that needs no path."""
 
+_MOST_CHECKS = 128
+"""Signatures that are looked at before the verifier is asked."""
+
 _Names = tuple[bytes, bytes]
 """Issuer and subject of a certificate, as they stand there."""
 
@@ -138,20 +141,29 @@ def _is_certified(
 ) -> bool:
     """Whether signatures lead from an anchor to the leaf, each by a key that one led to before.
 
-    So the peer chooses none of the keys, unless an authority gave it one to issue with.
+    So the peer chooses none of the keys, unless an authority gave it one to issue with. Where
+    there are too many signatures to look at, the verifier decides, which has a bound of its own.
     """
-    waiting = dict(enumerate(named))
-    certified: list[tuple[bytes, x509.Certificate]] = [
-        (name, anchor)
-        for name in {issuer for issuer, _ in waiting.values()}
-        for anchor in trust.by_subject.get(name, ())
-    ]
+    waiting: dict[bytes, list[int]] = {}
+    for index, (wanted, _) in enumerate(named):
+        waiting.setdefault(wanted, []).append(index)
+    certified = [(name, anchor) for name in waiting for anchor in trust.by_subject.get(name, ())]
+    checks = 0
     for name, issuer in certified:  # It grows on the way.
-        for index, (wanted, subject) in tuple(waiting.items()):
-            if wanted == name and is_signed_by(chain[index], issuer):
-                certified.append((subject, chain[index]))
-                del waiting[index]
-    return 0 not in waiting
+        unsigned: list[int] = []
+        for index in waiting.pop(name, ()):
+            checks += 1
+            if checks > _MOST_CHECKS:
+                return True
+            if not is_signed_by(chain[index], issuer):
+                unsigned.append(index)
+            elif index == 0:
+                return True
+            else:
+                certified.append((named[index][1], chain[index]))
+        if unsigned:
+            waiting[name] = unsigned
+    return False
 
 
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
