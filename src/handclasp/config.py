@@ -337,9 +337,10 @@ class ServerConfig(SharedConfig):
             of a client whose certificate `confirm_peer` has to confirm are refused.
         replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
-            with its own keys, however many configs share them. Where keys come from elsewhere, a
-            guard that all servers with these keys ask must be given: `handclasp.redis` has one for
-            a fleet. Forked processes need that, too, and otherwise take no 0-RTT data.
+            with its own keys, however many configs share them; it is asked besides any other guard.
+            Where keys come from elsewhere, a guard that all servers with these keys ask must be
+            given: `handclasp.redis` has one for a fleet. Forked processes need that, too, one and
+            the same for all configs that share the keys, and otherwise take no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -456,20 +457,23 @@ def _choose_replay_guard(config: ServerConfig) -> None:
     Raises `ConfigurationError` where it is known not to be.
     """
     keys, guard = config.ticket_keys, config.replay_guard
-    # A class of its own may have its keys from anywhere.
     memory: ReplayFilter | None = None
-    if isinstance(keys, TicketKeys) and type(keys) is TicketKeys:
-        memory = keys.replay_filter
-    if memory is None and (guard is None or isinstance(guard, ReplayFilter)):
+    if isinstance(keys, TicketKeys):
+        memory = getattr(keys, "replay_filter", None)  # A class of its own may not have made it.
+    # A class of its own may have its keys from anywhere.
+    is_enough = type(keys) is TicketKeys
+    if not is_enough and (guard is None or isinstance(guard, ReplayFilter)):
         raise ConfigurationError(
             "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
             "replay_guard that all of them ask, such as handclasp.redis.RedisReplayFilter; what "
             "one process remembers in a ReplayFilter is not enough."
         )
+    if memory is not None:
+        memory.add_guard(guard if guard is not None else memory)
     if guard is None:
         object.__setattr__(config, "replay_guard", memory)
-    elif isinstance(guard, ReplayFilter) and guard is not memory:
-        # Other configs with these keys may have other filters; the keys' own knows of them all.
+    elif guard is not memory:
+        # Other configs with these keys may have other guards; the keys' own knows of them all.
         object.__setattr__(config, "replay_memory", memory)
 
 

@@ -57,6 +57,8 @@ class ReplayFilter:
         self._process = this_process()
         self._seen: OrderedDict[bytes, float] = OrderedDict()
         self._lock = Lock()
+        self._guard: ReplayGuard | None = None
+        self._guards_differ = False
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight was not seen before; False as well if that is not known."""
@@ -73,6 +75,25 @@ class ReplayFilter:
                 return False
             self._seen[token] = now
             return True
+
+    def add_guard(self, guard: ReplayGuard) -> None:
+        """Note that some config asks `guard` about flights that this filter is asked about, too."""
+        if self._guard is None:
+            self._guard = guard
+        elif self._guard is not guard:
+            self._guards_differ = True
+
+    def confirms(self, guard: ReplayGuard | None, token: bytes, ticket_created_at: float) -> bool:
+        """Whether a flight that another guard has just called a first one is one here as well.
+
+        In a forked process this filter does not know. There the guard's word counts, unless it is
+        a filter of one process, too, or some config has another guard, which this one knows nothing
+        of.
+        """
+        if this_process() != self._process:
+            is_alone = guard is self._guard and not self._guards_differ
+            return is_alone and not isinstance(guard, ReplayFilter)
+        return self.is_first(token, ticket_created_at)
 
     def __len__(self) -> int:
         return len(self._seen)

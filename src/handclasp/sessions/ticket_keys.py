@@ -72,6 +72,7 @@ class TicketKeys:
 
     Attributes:
         replay_filter: that memory, and the default `replay_guard` of each config with these keys.
+            Configs with a guard of their own ask it as well.
 
     Args:
         rotation: seconds for which a key seals. It opens for `lifetime` seconds more.
