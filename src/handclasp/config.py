@@ -307,7 +307,12 @@ class ServerConfig(SharedConfig):
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities when asking for a certificate, so that the
             client can choose one (RFC 8446 section 4.2.4).
-        strict_server_name: refuse names that no credential covers with unrecognized_name.
+        strict_server_name: refuse names that no credential covers with unrecognized_name, whatever
+            session or pre-shared key the client has.
+        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable, or
+            DEFER. None refuses the client with unrecognized_name. It is asked as well about clients
+            that resume a session or have a pre-shared key, and are shown no certificate: only
+            whether the answer is None counts there.
         prefer_client_order: take the client's first suite and group that this side allows,
             instead of this side's first.
         hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
@@ -363,6 +368,11 @@ class ServerConfig(SharedConfig):
     replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
     memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def refuses_names(self) -> bool:
+        """Whether there may be names that this server refuses to be."""
+        return self.strict_server_name or self.choose_credentials is not None
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -487,6 +497,14 @@ def _binding(config: ServerConfig) -> bytes:
         # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
         # of another server, under the same ticket keys, must not be another way in.
         b"" if config.credentials or config.choose_credentials is not None else b"psks only",
+        b"" if config.accepts_certificates else b"raw public keys only",
+        # A client that resumes signs nothing, in whatever scheme it signed when it was asked.
+        *sorted(
+            name.encode("ascii")
+            for name in config.signature_schemes
+            if config.client_auth is not ClientAuth.NONE
+        ),
+        b"alpn",
         *[protocol.encode("ascii") for protocol in config.alpn],
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])

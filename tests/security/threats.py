@@ -738,8 +738,9 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
         "A ticket is bound to name, ALPN, client authentication, trust and context of its config, "
-        "and lets nobody in where pre-shared keys are the only way. A client's certificates are "
-        "judged anew each time.",
+        "and lets nobody in where pre-shared keys are the only way, or where the name is refused. "
+        "A client's certificates are judged anew each time, by the limits and signature schemes of "
+        "now as well.",
         (
             without(
                 "flows/test_resumption.py::test_other_circumstances",
@@ -757,6 +758,18 @@ THREATS: tuple[Threat, ...] = (
                 "config.py",
                 'b"psks only"',
                 'b""',
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
+                "config.py",
+                "            if config.client_auth is not ClientAuth.NONE\n",
+                "            if False\n",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
+                "handshake/recognition13.py",
+                "len(chain) > limits.certificates or ",
+                "",
             ),
         ),
         (
@@ -804,8 +817,7 @@ THREATS: tuple[Threat, ...] = (
                 "elif isinstance(guard, ReplayFilter) and guard is not memory:",
             ),
             without(
-                "adversarial/test_replays.py"
-                "::test_forked_processes_take_it_once_by_a_guard_of_all",
+                "adversarial/test_replays.py::test_forked_processes_take_it_once_by_a_guard_of_all",
                 "sessions/replay.py",
                 "            self._guards_differ = True\n",
                 "            pass\n",
@@ -1070,7 +1082,8 @@ THREATS: tuple[Threat, ...] = (
         _IDENTITY,
         "Connections moved to another protocol or host (ALPACA)",
         "With ALPN on both sides and nothing in common there is no handshake; a client takes only "
-        "what it offered; a server can refuse names that it does not serve.",
+        "what it offered; a server can refuse names that it does not serve, and "
+        "then takes no session and no pre-shared key for them either.",
         (
             without(
                 "flows/test_negotiation.py::test_alpn_without_overlap",
@@ -1089,6 +1102,29 @@ THREATS: tuple[Threat, ...] = (
                 "handshake/negotiate.py",
                 "raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)",
                 "pass",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
+                "handshake/server12.py",
+                "if config.refuses_names:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif False:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_pre_shared_key_is_none_either",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif config.refuses_names and known.psk.external is None:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_early_data_for_such_a_name_reach_nobody",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif False:",
             ),
         ),
     ),

@@ -219,4 +219,7 @@ def refusal_of(state: SessionState, config: ServerConfig, server_name: str | Non
         return "made under other settings"
     if state.server_name != (server_name or ""):
         return "made for another name"
+    chain, limits = state.client_chain, config.limits
+    if chain and (len(chain) > limits.certificates or sum(map(len, chain)) > limits.certificate):
+        return "the client's certificates are more than are accepted now"
     return None
