@@ -1535,8 +1535,9 @@ THREATS: tuple[Threat, ...] = (
         _SERVICE,
         "Growing caches of sessions (CVE-2024-2511)",
         "Tickets are the client's to keep. What a server or a client remembers is bounded in "
-        "number and in bytes, since the peer decides how large an entry is; and no peer gets more "
-        "than a share of it. In a file of sessions only the lines of one server are understood.",
+        "number and in bytes, since the peer decides how large an entry is; lists of short strings "
+        "are kept as one, and each object counts for itself. No peer gets more than a share of it. "
+        "In a file of sessions only the lines of one server are understood.",
         (
             without(
                 "sessions/test_store.py::test_so_many_and_no_more",
@@ -1566,6 +1567,35 @@ THREATS: tuple[Threat, ...] = (
                 "sessions/test_store.py::test_what_is_too_large_is_not_kept",
                 "sessions/bounded.py",
                 "if self._size_of(entry) > self._max_bytes // 16:",
+            ),
+            Proof(
+                "adversarial/test_session_stores.py"
+                "::test_a_session_takes_no_more_memory_than_it_counts_for",
+                (
+                    Edit(
+                        "sessions/session.py",
+                        'b"".join([opaque16(name) for name in authorities])',
+                        "tuple(authorities)",
+                    ),
+                    Edit(
+                        "sessions/session.py",
+                        "return _read_authorities(self._authorities)",
+                        "return self._authorities",
+                    ),
+                ),
+            ),
+            without(
+                "adversarial/test_session_stores.py"
+                "::test_a_session_takes_no_more_memory_than_it_counts_for",
+                "sessions/session.py",
+                "_OVERHEAD + requested + _PER_OBJECT * len(parts)",
+                "_OVERHEAD",
+            ),
+            without(
+                "adversarial/test_session_stores.py"
+                "::test_a_ticket_does_not_cost_what_all_authorities_do",
+                "sessions/store.py",
+                "if session.size > self._max_bytes // 16:",
             ),
         ),
         (
