@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
@@ -449,7 +450,7 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
     if config.tickets and config.ticket_keys is None:
-        keys = TicketKeys(lifetime=config.ticket_lifetime)
+        keys = TicketKeys(lifetime=config.ticket_lifetime, clock=_seconds_of(config.clock))
         object.__setattr__(config, "ticket_keys", keys)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
         raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
@@ -459,6 +460,11 @@ def _prepare_sessions(config: ServerConfig) -> None:
     memory = SessionMemory(count, size) if count and config.tickets else None
     object.__setattr__(config, "memory12", memory)
     object.__setattr__(config, "binding", _binding(config))
+
+
+def _seconds_of(clock: Callable[[], datetime]) -> Callable[[], float]:
+    """The same clock, in seconds since 1970."""
+    return time.time if clock is _utc_now else lambda: clock().timestamp()
 
 
 def _choose_replay_guard(config: ServerConfig) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,32 @@ def test_two_filters_that_do_not_know_of_each_other(pki: Pki) -> None:
     meet(client, configs[0])
     flight = recorded(client)
     assert [taken(config, flight) for config in configs] == [ORDER, b"", b""]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["keys of the config", "keys by name"])
+def test_a_clock_that_is_set_back_takes_nothing_again(pki: Pki, own: bool) -> None:
+    """As by NTP: ahead by half a minute, in which somebody else sends early data, and back."""
+    ahead = [0.0]
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead[0])
+
+    keys = TicketKeys(clock=lambda: clock().timestamp()) if own else None
+    server = server_of(pki, clock=clock, ticket_keys=keys)
+    client, other = [client_of(pki, clock=clock) for _ in range(2)]
+    meet(client, server)
+    flight = recorded(client)
+    assert [taken(server, flight) for _ in range(2)] == [ORDER, b""]
+    ahead[0] = 31.0
+    meet(other, server)
+    assert taken(server, recorded(other)) == ORDER
+    assert taken(server, flight) == b""
+    ahead[0] = 0.0
+    assert taken(server, flight) == b""
+    # The handshake goes on, and early data are taken again when that time is over.
+    ahead[0] = 62.0
+    meet(other, server)
+    assert taken(server, recorded(other)) == ORDER
 
 
 class Subclass(TicketKeys):

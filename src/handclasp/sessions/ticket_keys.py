@@ -98,7 +98,7 @@ class TicketKeys:
         self._lock = ProcessLock()
         self._keys: tuple[TicketKey, ...] = ()
         # No ticket is older than the keys, so the filter knows of every flight that came with one.
-        self.replay_filter = ReplayFilter(remembers_from=0.0)
+        self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
         """All keys that open tickets now, the one that seals first."""
