@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
@@ -307,7 +308,12 @@ class ServerConfig(SharedConfig):
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities when asking for a certificate, so that the
             client can choose one (RFC 8446 section 4.2.4).
-        strict_server_name: refuse names that no credential covers with unrecognized_name.
+        strict_server_name: refuse names that no credential covers with unrecognized_name, whatever
+            session or pre-shared key the client has.
+        choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable, or
+            DEFER. None refuses the client with unrecognized_name. It is asked as well about clients
+            that resume a session or have a pre-shared key, and are shown no certificate: only
+            whether the answer is None counts there.
         prefer_client_order: take the client's first suite and group that this side allows,
             instead of this side's first.
         hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
@@ -337,9 +343,10 @@ class ServerConfig(SharedConfig):
             of a client whose certificate `confirm_peer` has to confirm are refused.
         replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
-            with its own keys, however many configs share them. Where keys come from elsewhere, a
-            guard that all servers with these keys ask must be given: `handclasp.redis` has one for
-            a fleet. Forked processes need that, too, and otherwise take no 0-RTT data.
+            with its own keys, however many configs share them; it is asked besides any other guard.
+            Where keys come from elsewhere, a guard that all servers with these keys ask must be
+            given: `handclasp.redis` has one for a fleet. Forked processes need that, too, one and
+            the same for all configs that share the keys, and otherwise take no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -362,6 +369,11 @@ class ServerConfig(SharedConfig):
     replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
     memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def refuses_names(self) -> bool:
+        """Whether there may be names that this server refuses to be."""
+        return self.strict_server_name or self.choose_credentials is not None
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -438,7 +450,7 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
     if config.tickets and config.ticket_keys is None:
-        keys = TicketKeys(lifetime=config.ticket_lifetime)
+        keys = TicketKeys(lifetime=config.ticket_lifetime, clock=_seconds_of(config.clock))
         object.__setattr__(config, "ticket_keys", keys)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
         raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
@@ -450,26 +462,34 @@ def _prepare_sessions(config: ServerConfig) -> None:
     object.__setattr__(config, "binding", _binding(config))
 
 
+def _seconds_of(clock: Callable[[], datetime]) -> Callable[[], float]:
+    """The same clock, in seconds since 1970."""
+    return time.time if clock is _utc_now else lambda: clock().timestamp()
+
+
 def _choose_replay_guard(config: ServerConfig) -> None:
     """The guard is as wide as the keys: whoever opens a ticket must know who took it before.
 
     Raises `ConfigurationError` where it is known not to be.
     """
     keys, guard = config.ticket_keys, config.replay_guard
-    # A class of its own may have its keys from anywhere.
     memory: ReplayFilter | None = None
-    if isinstance(keys, TicketKeys) and type(keys) is TicketKeys:
-        memory = keys.replay_filter
-    if memory is None and (guard is None or isinstance(guard, ReplayFilter)):
+    if isinstance(keys, TicketKeys):
+        memory = getattr(keys, "replay_filter", None)  # A class of its own may not have made it.
+    # A class of its own may have its keys from anywhere.
+    is_enough = type(keys) is TicketKeys
+    if not is_enough and (guard is None or isinstance(guard, ReplayFilter)):
         raise ConfigurationError(
             "These ticket_keys may be those of other servers as well, so 0-RTT data need a "
             "replay_guard that all of them ask, such as handclasp.redis.RedisReplayFilter; what "
             "one process remembers in a ReplayFilter is not enough."
         )
+    if memory is not None:
+        memory.add_guard(guard if guard is not None else memory)
     if guard is None:
         object.__setattr__(config, "replay_guard", memory)
-    elif isinstance(guard, ReplayFilter) and guard is not memory:
-        # Other configs with these keys may have other filters; the keys' own knows of them all.
+    elif guard is not memory:
+        # Other configs with these keys may have other guards; the keys' own knows of them all.
         object.__setattr__(config, "replay_memory", memory)
 
 
@@ -483,6 +503,14 @@ def _binding(config: ServerConfig) -> bytes:
         # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
         # of another server, under the same ticket keys, must not be another way in.
         b"" if config.credentials or config.choose_credentials is not None else b"psks only",
+        b"" if config.accepts_certificates else b"raw public keys only",
+        # A client that resumes signs nothing, in whatever scheme it signed when it was asked.
+        *sorted(
+            name.encode("ascii")
+            for name in config.signature_schemes
+            if config.client_auth is not ClientAuth.NONE
+        ),
+        b"alpn",
         *[protocol.encode("ascii") for protocol in config.alpn],
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,23 +95,50 @@ def another_host(pki: Pki, first: ServerConfig) -> ServerConfig:
     return replace(first, credentials=credentials, strict_server_name=True)
 
 
+class Guard:
+    """A guard of the application's own, of which the library knows nothing."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+
+    def is_first(self, token: bytes, _: float) -> bool:
+        is_first = token not in self.seen
+        self.seen.add(token)
+        return is_first
+
+
+def with_a_guard_of_its_own(pki: Pki, first: ServerConfig) -> ServerConfig:
+    return server_of(pki, ticket_keys=first.ticket_keys, replay_guard=Guard())
+
+
+def a_copy_with_a_guard_of_its_own(_: Pki, first: ServerConfig) -> ServerConfig:
+    return replace(first, replay_guard=Guard())
+
+
 OTHERS = [
     with_other_credentials,
     a_copy,
     a_copy_without_its_guard,
     with_a_filter_of_its_own,
     another_host,
+    with_a_guard_of_its_own,
+    a_copy_with_a_guard_of_its_own,
 ]
 others = pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.__name__)
 
 
 @others
 @pytest.mark.parametrize("first_to_take", [0, 1])
+@pytest.mark.parametrize("guard", [None, Guard], ids=["default", "guard of its own"])
 def test_configs_with_the_same_keys_take_it_once(
-    pki: Pki, other: Callable[[Pki, ServerConfig], ServerConfig], first_to_take: int
+    pki: Pki,
+    other: Callable[[Pki, ServerConfig], ServerConfig],
+    first_to_take: int,
+    guard: type[Guard] | None,
 ) -> None:
     """All of them are there before the ticket is, so none knows by its age that it is too old."""
-    first = server_of(pki, ticket_keys=TicketKeys())
+    own = guard() if guard is not None else None
+    first = server_of(pki, ticket_keys=TicketKeys(), replay_guard=own)
     configs = [first, other(pki, first)]
     client = client_of(pki)
     meet(client, first)
@@ -126,6 +155,52 @@ def test_two_filters_that_do_not_know_of_each_other(pki: Pki) -> None:
     meet(client, configs[0])
     flight = recorded(client)
     assert [taken(config, flight) for config in configs] == [ORDER, b"", b""]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["keys of the config", "keys by name"])
+def test_a_clock_that_is_set_back_takes_nothing_again(pki: Pki, own: bool) -> None:
+    """As by NTP: ahead by half a minute, in which somebody else sends early data, and back."""
+    ahead = [0.0]
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead[0])
+
+    keys = TicketKeys(clock=lambda: clock().timestamp()) if own else None
+    server = server_of(pki, clock=clock, ticket_keys=keys)
+    client, other = [client_of(pki, clock=clock) for _ in range(2)]
+    meet(client, server)
+    flight = recorded(client)
+    assert [taken(server, flight) for _ in range(2)] == [ORDER, b""]
+    ahead[0] = 31.0
+    meet(other, server)
+    assert taken(server, recorded(other)) == ORDER
+    assert taken(server, flight) == b""
+    ahead[0] = 0.0
+    assert taken(server, flight) == b""
+    # The handshake goes on, and early data are taken again when that time is over.
+    ahead[0] = 62.0
+    meet(other, server)
+    assert taken(server, recorded(other)) == ORDER
+
+
+class Subclass(TicketKeys):
+    """They might be another's, and are not."""
+
+
+@pytest.mark.parametrize("keys", [TicketKeys, Subclass])
+def test_a_guard_that_says_yes_to_everything(pki: Pki, keys: type[TicketKeys]) -> None:
+    """What one process can know, it makes sure of itself."""
+
+    class Careless:
+        def is_first(self, *_: object) -> bool:
+            return True
+
+    shared = keys()
+    configs = [server_of(pki, ticket_keys=shared, replay_guard=Careless()) for _ in range(2)]
+    client = client_of(pki)
+    meet(client, configs[0])
+    flight = recorded(client)
+    assert [taken(config, flight) for config in configs * 2] == [ORDER, b"", b"", b""]
 
 
 class Source:
@@ -200,6 +275,45 @@ def test_forked_processes_take_none(pki: Pki, made_in: str) -> None:
         status.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert status == [0, 0]
     assert taken(parents, flight) == ORDER
+
+
+class OnDisk:
+    """A guard that all processes share: who makes the file first is first."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def is_first(self, token: bytes, _: float) -> bool:
+        try:
+            (self._directory / token.hex()).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("made_in", ["parent", "child"])
+@pytest.mark.parametrize("another", [None, "default", "its own"])
+def test_forked_processes_take_it_once_by_a_guard_of_all(
+    pki: Pki, tmp_path: Path, made_in: str, another: str | None
+) -> None:
+    """Where another config has another guard, nobody knows what that one took."""
+    keys, guard = TicketKeys(), OnDisk(tmp_path)
+    first = server_of(pki, ticket_keys=keys, replay_guard=guard)
+    if another is not None:
+        server_of(pki, ticket_keys=keys, replay_guard=Guard() if another == "its own" else None)
+    client = client_of(pki)
+    meet(client, first)
+    flight = recorded(client)
+    status = []
+    for _ in range(2):
+        if (child := os.fork()) == 0:
+            config = first
+            if made_in == "child":
+                config = server_of(pki, ticket_keys=keys, replay_guard=guard)
+            os._exit(len(taken(config, flight)))
+        status.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    assert status == ([len(ORDER), 0] if another is None else [0, 0])
 
 
 def test_an_external_key_brings_no_early_data(pki: Pki) -> None:

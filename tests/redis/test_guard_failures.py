@@ -22,6 +22,9 @@ TOKEN = b"t" * 32
 REMEMBERS = 2**40 - 60_000
 """Milliseconds: what is left to live for a memory that began a minute ago."""
 
+MARKED = 30_000
+"""Milliseconds: what is left to live for a mark, if Redis's clock is the server's."""
+
 _NAME = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
 
 Reply = Callable[[bytes], bytes | None]
@@ -41,9 +44,9 @@ def saying(**replies: bytes | None) -> Reply:
     return lambda name: said.get(name.decode().upper(), b"+OK\r\n")
 
 
-def executed(memory: bytes, left: int, token: bytes) -> bytes:
-    """The answers of the transaction: to the memory's SET, its PTTL, and the token's SET."""
-    return b"*3\r\n" + memory + b":%d\r\n" % left + token
+def executed(memory: bytes, left: int, token: bytes, token_left: int = MARKED) -> bytes:
+    """The answers of the transaction: SET and PTTL of the memory, SET and PTTL of the token."""
+    return b"*4\r\n" + memory + b":%d\r\n" % left + token + b":%d\r\n" % token_left
 
 
 def to_everything(reply: bytes | None) -> Reply:
@@ -114,7 +117,7 @@ FAILURES: dict[str, Reply] = {
         EXEC=b"-EXECABORT Transaction discarded because of previous errors.\r\n",
     ),
     "closes before the answer": saying(EXEC=None),
-    "closes within the answer": saying(EXEC=b"*3\r\n_\r\n"),
+    "closes within the answer": saying(EXEC=b"*4\r\n_\r\n"),
     "discards the transaction": saying(EXEC=b"_\r\n"),
     "answers too little": saying(EXEC=b"*2\r\n_\r\n:%d\r\n" % REMEMBERS),
     "fails within the transaction": saying(
@@ -123,6 +126,17 @@ FAILURES: dict[str, Reply] = {
     "has forgotten": saying(EXEC=executed(b"+OK\r\n", 2**40, b"+OK\r\n")),
     "has no end to its memory": saying(EXEC=executed(b"_\r\n", -1, b"+OK\r\n")),
     "has no memory": saying(EXEC=executed(b"_\r\n", -2, b"+OK\r\n")),
+    "answers too little of the mark": saying(
+        EXEC=b"*4\r\n_\r\n:%d\r\n$1\r\n1\r\n+OK\r\n" % REMEMBERS
+    ),
+    "has lost the mark": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", -2)),
+    "has no end to the mark": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", -1)),
+    "is ten seconds ahead": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", 20_000)),
+    "is ten seconds behind": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", 40_000)),
+    "is older than 6.2": saying(
+        SET=b"-ERR syntax error\r\n",
+        EXEC=b"-EXECABORT Transaction discarded because of previous errors.\r\n",
+    ),
     "knows the flight": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"_\r\n")),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,6 +51,95 @@ def test_the_first_time_is_the_only_one(remembering: RedisServer, asking: type) 
     # Whichever filter it was.
     assert ask(remembering.url, b"a" * 32) == [False]
     assert ask_on_a_loop(remembering.url, b"b" * 32, b"c" * 32) == [False, True]
+
+
+class Machine:
+    """A server's clock, by the seconds that it is away from Redis's."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+def ask_by(clock: Machine, url: str, token: bytes) -> bool:
+    with RedisReplayFilter(url, timeout=1.0, clock=clock) as guard:
+        return guard.is_first(token, 0.0)
+
+
+def ask_on_a_loop_by(clock: Machine, url: str, token: bytes) -> bool:
+    async def run() -> bool:
+        async with AsyncRedisReplayFilter(url, timeout=1.0, clock=clock) as guard:
+            return await guard.is_first(token, 0.0)
+
+    return asyncio.run(run())
+
+
+by_clocks = pytest.mark.parametrize(
+    "asking_by", [ask_by, ask_on_a_loop_by], ids=["threads", "loop"]
+)
+
+
+@by_clocks
+def test_a_redis_that_is_ahead_has_forgotten_too_early(
+    remembering: RedisServer, asking_by: Callable[[Machine, str, bytes], bool]
+) -> None:
+    """Its clock was set ahead: all marks are gone, and by that clock it is no wonder."""
+    clock, flight = Machine(), b"a" * 32
+    assert asking_by(clock, remembering.url, flight)
+    with remembering.client() as client:
+        clock.ahead = -31.0  # As seen from Redis: it is this one that is ahead.
+        client.delete(f"{MEMORY}:{flight.hex()}")
+        assert not asking_by(clock, remembering.url, flight)
+        assert not asking_by(clock, remembering.url, b"b" * 32)
+        # It is set right again: what came before is forgotten, and may be fresh still.
+        clock.ahead = 0.0
+        assert not asking_by(clock, remembering.url, flight)
+        assert client.pexpire(MEMORY, LONG_AGO)
+        assert asking_by(clock, remembering.url, b"c" * 32)
+
+
+@by_clocks
+@pytest.mark.parametrize(
+    ("ahead", "is_taken"), [(-60, False), (-11, False), (-8, True), (8, True), (11, False)]
+)
+def test_clocks_may_differ_by_less_than_ten_seconds(
+    remembering: RedisServer,
+    asking_by: Callable[[Machine, str, bytes], bool],
+    ahead: float,
+    is_taken: bool,
+) -> None:
+    clock = Machine()
+    clock.ahead = ahead
+    assert asking_by(clock, remembering.url, b"a" * 32) is is_taken
+
+
+def test_what_one_clock_marks_lasts_as_long_as_it_is_fresh_by_another(
+    remembering: RedisServer,
+) -> None:
+    """Set by a server that is almost ten seconds behind, for one that is as much ahead."""
+    clock, flight = Machine(), b"a" * 32
+    clock.ahead = -9.5
+    assert ask_by(clock, remembering.url, flight)
+    with remembering.client() as client:
+        left = client.pttl(f"{MEMORY}:{flight.hex()}")
+    # By the slow one's clock it came ten seconds too early: 20 s are left in which it is fresh.
+    assert left > 1000 * 2 * FRESHNESS
+
+
+@by_clocks
+def test_a_memory_does_not_get_older_by_a_clock_that_is_set_right(
+    redis_server: RedisServer, asking_by: Callable[[Machine, str, bytes], bool]
+) -> None:
+    """Redis is restarted, and is behind: what it begins then would look a minute old later."""
+    clock = Machine()
+    clock.ahead = 60.0
+    assert not asking_by(clock, redis_server.url, b"a" * 32)
+    with redis_server.client() as client:
+        assert not client.exists(MEMORY)
+    clock.ahead = 0.0
+    assert not asking_by(clock, redis_server.url, b"b" * 32)
 
 
 def test_flights_are_remembered_for_as_long_as_they_are_fresh(remembering: RedisServer) -> None:

@@ -742,8 +742,9 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
         "A ticket is bound to name, ALPN, client authentication, trust and context of its config, "
-        "and lets nobody in where pre-shared keys are the only way. A client's certificates are "
-        "judged anew each time.",
+        "and lets nobody in where pre-shared keys are the only way, or where the name is refused. "
+        "A client's certificates are judged anew each time, by the limits and signature schemes of "
+        "now as well.",
         (
             without(
                 "flows/test_resumption.py::test_other_circumstances",
@@ -761,6 +762,18 @@ THREATS: tuple[Threat, ...] = (
                 "config.py",
                 'b"psks only"',
                 'b""',
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
+                "config.py",
+                "            if config.client_auth is not ClientAuth.NONE\n",
+                "            if False\n",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
+                "handshake/recognition13.py",
+                "len(chain) > limits.certificates or ",
+                "",
             ),
         ),
         (
@@ -792,14 +805,28 @@ THREATS: tuple[Threat, ...] = (
         "Early data, replayed or confused with other data",
         "Off, and apart from other data by calls and events of their own. Each ticket once, within "
         "seconds of its age, up to a size; not after a retry, nor for another protocol or suite. "
-        "The memory belongs to the ticket keys, whichever configs share them; for keys that others "
-        "may have, a memory of one process raises.",
+        "The memory belongs to the ticket keys, whichever configs share them, and is asked besides "
+        "any other guard; for keys that others may have, a memory of one process raises. Where a "
+        "clock is set back, what was forgotten is not taken again; and a fleet's memory counts "
+        "only while Redis's clock agrees with the server's.",
         (
             without(
                 "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
                 "config.py",
-                "        memory = keys.replay_filter\n",
-                "        memory = ReplayFilter(remembers_from=0.0)\n",
+                'memory = getattr(keys, "replay_filter", None)',
+                "memory = ReplayFilter(remembers_from=0.0)",
+            ),
+            without(
+                "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
+                "config.py",
+                "elif guard is not memory:",
+                "elif isinstance(guard, ReplayFilter) and guard is not memory:",
+            ),
+            without(
+                "adversarial/test_replays.py::test_forked_processes_take_it_once_by_a_guard_of_all",
+                "sessions/replay.py",
+                "            self._guards_differ = True\n",
+                "            pass\n",
             ),
             without(
                 "adversarial/test_replays.py::test_two_filters_that_do_not_know_of_each_other",
@@ -810,13 +837,38 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_replays.py"
                 "::test_keys_from_elsewhere_need_a_guard_that_is_as_wide",
                 "config.py",
-                "if memory is None and (guard is None or isinstance(guard, ReplayFilter)):",
+                "if not is_enough and (guard is None or isinstance(guard, ReplayFilter)):",
             ),
             without(
                 "adversarial/test_replays.py::test_forked_processes_take_none",
                 "sessions/replay.py",
                 " or this_process() != self._process",
                 "",
+            ),
+            without(
+                "adversarial/test_replays.py::test_a_clock_that_is_set_back_takes_nothing_again",
+                "sessions/replay.py",
+                "                self._note_forgotten(at)\n",
+                "",
+            ),
+            without(
+                "redis/test_replay.py::test_a_redis_that_is_ahead_has_forgotten_too_early",
+                "redis/replay.py",
+                "return bool(was_set) and not _REMEMBERED - _DIFFER < left < _REMEMBERED + _DIFFER",
+                "return False",
+            ),
+            without(
+                "redis/test_replay.py"
+                "::test_a_memory_does_not_get_older_by_a_clock_that_is_set_right",
+                "redis/replay.py",
+                "return client.pexpire(self._memory, 0)",
+                "return client.pexpire(self._memory, _FOREVER)",
+            ),
+            without(
+                "sessions/test_replay.py::test_a_clock_that_was_far_ahead_does_not_stop_it_for_long",
+                "sessions/replay.py",
+                "abs(now - at)",
+                "(now - at)",
             ),
             without(
                 "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
@@ -1061,7 +1113,8 @@ THREATS: tuple[Threat, ...] = (
         _IDENTITY,
         "Connections moved to another protocol or host (ALPACA)",
         "With ALPN on both sides and nothing in common there is no handshake; a client takes only "
-        "what it offered; a server can refuse names that it does not serve.",
+        "what it offered; a server can refuse names that it does not serve, and "
+        "then takes no session and no pre-shared key for them either.",
         (
             without(
                 "flows/test_negotiation.py::test_alpn_without_overlap",
@@ -1080,6 +1133,29 @@ THREATS: tuple[Threat, ...] = (
                 "handshake/negotiate.py",
                 "raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)",
                 "pass",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
+                "handshake/server12.py",
+                "if config.refuses_names:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif False:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_a_pre_shared_key_is_none_either",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif config.refuses_names and known.psk.external is None:",
+            ),
+            without(
+                "adversarial/test_refused_names.py::test_early_data_for_such_a_name_reach_nobody",
+                "handshake/server13.py",
+                "elif config.refuses_names:",
+                "elif False:",
             ),
         ),
     ),
@@ -1495,8 +1571,9 @@ THREATS: tuple[Threat, ...] = (
         _SERVICE,
         "Growing caches of sessions (CVE-2024-2511)",
         "Tickets are the client's to keep. What a server or a client remembers is bounded in "
-        "number and in bytes, since the peer decides how large an entry is; and no peer gets more "
-        "than a share of it. In a file of sessions only the lines of one server are understood.",
+        "number and in bytes, since the peer decides how large an entry is; lists of short strings "
+        "are kept as one, and each object counts for itself. No peer gets more than a share of it. "
+        "In a file of sessions only the lines of one server are understood.",
         (
             without(
                 "sessions/test_store.py::test_so_many_and_no_more",
@@ -1526,6 +1603,35 @@ THREATS: tuple[Threat, ...] = (
                 "sessions/test_store.py::test_what_is_too_large_is_not_kept",
                 "sessions/bounded.py",
                 "if self._size_of(entry) > self._max_bytes // 16:",
+            ),
+            Proof(
+                "adversarial/test_session_stores.py"
+                "::test_a_session_takes_no_more_memory_than_it_counts_for",
+                (
+                    Edit(
+                        "sessions/session.py",
+                        'b"".join([opaque16(name) for name in authorities])',
+                        "tuple(authorities)",
+                    ),
+                    Edit(
+                        "sessions/session.py",
+                        "return _read_authorities(self._authorities)",
+                        "return self._authorities",
+                    ),
+                ),
+            ),
+            without(
+                "adversarial/test_session_stores.py"
+                "::test_a_session_takes_no_more_memory_than_it_counts_for",
+                "sessions/session.py",
+                "_OVERHEAD + requested + _PER_OBJECT * len(parts)",
+                "_OVERHEAD",
+            ),
+            without(
+                "adversarial/test_session_stores.py"
+                "::test_a_ticket_does_not_cost_what_all_authorities_do",
+                "sessions/store.py",
+                "if session.size > self._max_bytes // 16:",
             ),
         ),
         (

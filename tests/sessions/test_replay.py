@@ -43,6 +43,55 @@ def test_it_forgets_what_is_not_fresh_any_more() -> None:
     assert len(guard) == 1
 
 
+@pytest.mark.parametrize("back", [31.0, 45.0, 3600.0])
+def test_what_was_forgotten_is_not_first_when_the_clock_is_set_back(back: float) -> None:
+    """It was set ahead, or simply went on, and is then set back to a time when that was fresh."""
+    clock = Clock()
+    guard = ReplayFilter(clock=clock)
+    assert guard.is_first(b"a" * 32, 1000)
+    clock.now += back
+    assert guard.is_first(b"b" * 32, 1000)
+    clock.now -= back
+    for _ in range(25):
+        assert not guard.is_first(b"a" * 32, 1000)
+        clock.now += 1
+    # It refuses until half a minute after what it forgot, and not for longer.
+    clock.now += 5 if back > 60 else 5 + back
+    assert guard.is_first(b"c" * 32, 1000)
+
+
+def test_a_clock_that_was_far_ahead_does_not_stop_it_for_long() -> None:
+    """Nor does what came at that time fill it."""
+    clock, year = Clock(), 365 * 86400.0
+    guard = ReplayFilter(4, clock=clock)
+    assert guard.is_first(b"a" * 32, 1000)
+    clock.now += year
+    for number in range(4):
+        assert guard.is_first(bytes([number]) * 32, 1000)
+    clock.now -= year - 5
+    assert not guard.is_first(b"a" * 32, 1000)
+    clock.now += 3 * FRESHNESS
+    assert guard.is_first(b"b" * 32, 1000)
+    assert len(guard) == 1
+
+
+def test_what_it_knows_of_the_forgotten_is_bounded() -> None:
+    """However often the clock is set, and however far apart the flights are."""
+    clock = Clock()
+    guard = ReplayFilter(clock=clock)
+    taken: list[tuple[bytes, float]] = []
+    for number in range(200):
+        clock.now += 100.0 if number % 7 else 10_000.0
+        token = number.to_bytes(32, "big")
+        assert guard.is_first(token, 1000)
+        taken.append((token, clock.now))
+    for token, at in taken:
+        clock.now = at
+        assert not guard.is_first(token, 1000)
+    assert len(guard) <= 1
+    assert len(guard._forgotten) <= 8
+
+
 def test_full_is_no() -> None:
     clock = Clock()
     guard = ReplayFilter(2, clock=clock)

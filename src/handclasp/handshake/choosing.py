@@ -6,9 +6,12 @@ It says again, in words, why what was decided came out as it did, where there is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
-from handclasp.config import SharedConfig
+from handclasp.config import ServerConfig, SharedConfig
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_application_protocol, shown
 from handclasp.handshake.psk13 import Psk
@@ -53,6 +56,33 @@ def note_credentials(
         _why_these(config, question, chosen),
         [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason],
     )
+
+
+async def check_name_is_served(
+    hs: Dialogue, config: ServerConfig, question: ChooseCredentials
+) -> None:
+    """Refuse a client that shows no interest in a certificate as one that would get none.
+
+    A session or a pre-shared key stands for the server's certificate, and must not be a way to a
+    name that this config refuses. What else the answer holds is not looked at: nothing is shown.
+    Raises `ProtocolError` (unrecognized_name).
+    """
+    name = question.server_name
+    if config.choose_credentials is not None:
+        if not question.signature_schemes:
+            # RFC 8446 9.2: such a hello need not say. The question is about the name.
+            question = replace(question, signature_schemes=tuple(config.signature_schemes))
+        credentials = await hs.ask(question)
+        note_credentials(hs.trace, config, question, credentials)
+        is_served = credentials is not None
+    else:
+        is_served = (
+            not config.strict_server_name
+            or name is None
+            or any(each.matches(name) for each in config.credential_list)
+        )
+    if not is_served:
+        raise ProtocolError(Fault.UNRECOGNIZED_NAME, name or "no name was given")
 
 
 def note_recognition(

@@ -48,6 +48,11 @@ class ChooseCredentials(Question[Credentials | None]):
     as the server did then, and before this connection begins. Only an answer at once counts there,
     and the session is offered if it is the same as it was.
 
+    A server asks it about clients that resume a session or have a pre-shared key as well, when they
+    have shown that they hold it (TLS 1.3) or named it (TLS 1.2). They are shown no certificate, but
+    None refuses them as it refuses others. Where such a client names no signature schemes, those
+    of the config stand there.
+
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).
         signature_schemes: what the peer accepts in the version agreed upon, in its order.

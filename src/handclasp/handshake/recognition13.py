@@ -183,7 +183,7 @@ async def takes_early_data(
     token, created_at, memory = known.replay_token, state.created_at / 1000, config.replay_memory
     is_first = await hs.ask(CheckReplay(token, created_at))
     if is_first and memory is not None:
-        is_first = memory.is_first(token, created_at)
+        is_first = memory.confirms(config.replay_guard, token, created_at)
     if is_first and confirms and client is not None:
         return await hs.ask(ConfirmPeer(client, False, None, replayable=True))
     return is_first
@@ -219,4 +219,7 @@ def refusal_of(state: SessionState, config: ServerConfig, server_name: str | Non
         return "made under other settings"
     if state.server_name != (server_name or ""):
         return "made for another name"
+    chain, limits = state.client_chain, config.limits
+    if chain and (len(chain) > limits.certificates or sum(map(len, chain)) > limits.certificate):
+        return "the client's certificates are more than are accepted now"
     return None

@@ -6,6 +6,7 @@ suite comes next, with the group and the scheme that it needs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from functools import partial
 
@@ -25,7 +26,11 @@ from handclasp.handshake.authentication12 import (
     sign_server_key_exchange,
 )
 from handclasp.handshake.certificate13 import MAX_AUTHORITIES
-from handclasp.handshake.choosing import decide_application_protocol, note_credentials
+from handclasp.handshake.choosing import (
+    check_name_is_served,
+    decide_application_protocol,
+    note_credentials,
+)
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
@@ -284,12 +289,7 @@ async def _choose_credentials(
         for name in offer.signature_schemes
         if name in SIGNATURE_SCHEMES and _goes_with(name, authentications, offer.groups)
     ]
-    question = ChooseCredentials(
-        offer.server_name,
-        of_versions(tuple(schemes), (VERSION,)),
-        tuple([shown(protocol) for protocol in offer.protocols]),
-        key_transport=key_transport,
-    )
+    question = _question_of(offer, schemes, key_transport=key_transport)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
@@ -302,6 +302,18 @@ async def _choose_credentials(
         detail = no_overlap(offer.signature_schemes, credentials.schemes)
         raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
     return credentials, scheme
+
+
+def _question_of(
+    offer: _Offer, schemes: Sequence[str] | None = None, *, key_transport: bool = False
+) -> ChooseCredentials:
+    """What the client says about its certificate; `schemes` are those of the suites in question."""
+    return ChooseCredentials(
+        offer.server_name,
+        of_versions(tuple(offer.signature_schemes if schemes is None else schemes), (VERSION,)),
+        tuple([shown(protocol) for protocol in offer.protocols]),
+        key_transport=key_transport,
+    )
 
 
 def _check_any_key_fits(
@@ -377,6 +389,8 @@ async def _resume(
     hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownSession
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
+    if config.refuses_names:
+        await check_name_is_served(hs, config, _question_of(offer))
     if not offer.extended_master_secret:
         # RFC 7627 5.3: the session had it, so "the server MUST abort the abbreviated handshake".
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING, "to resume a session that had it")

@@ -34,6 +34,7 @@ from handclasp.handshake.certificate13 import (
     send_certificate,
 )
 from handclasp.handshake.choosing import (
+    check_name_is_served,
     decide_application_protocol,
     note_credentials,
     note_recognition,
@@ -162,7 +163,11 @@ async def complete_server_handshake(
         choice = replace(choice, retried=True)
     known = await _recognise(hs, offer, found, choice.suite)
     _check_way_in(config, choice, known)
-    identity = await _choose_identity(hs, config, offer) if known is None else None
+    identity: _Identity | None = None
+    if known is None:
+        identity = await _choose_identity(hs, config, offer)
+    elif config.refuses_names:
+        await check_name_is_served(hs, config, _question_of(offer))
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
@@ -538,15 +543,21 @@ def _comparable(hello: ClientHello) -> ClientHello:
     return replace(hello, extensions=kept)
 
 
-async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
-    """Which certificate this client gets, and the scheme to sign in."""
+def _question_of(offer: _Offer) -> ChooseCredentials:
+    """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
     authorities = ext.read_certificate_authorities(data) if data is not None else ()
     types = offer.server_certificate_types
-    question = ChooseCredentials(
+    return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
+
+
+async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
+    """Which certificate this client gets, and the scheme to sign in."""
+    types = offer.server_certificate_types
+    question = _question_of(offer)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:

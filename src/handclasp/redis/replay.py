@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 _REMEMBERED = int(1000 * 3 * FRESHNESS)
-"""Milliseconds: twice `FRESHNESS`, and as much again as the clocks of two servers may differ."""
+"""Milliseconds: twice `FRESHNESS`, and as much again as two clocks may differ.
+
+A mark ends at so many after the time of the server that set it, which is at most `FRESHNESS` before
+the time that the client's account of its ticket's age stands for. At no other server is the flight
+fresh for longer than `FRESHNESS` after that time.
+"""
+
+_DIFFER = int(1000 * FRESHNESS)
+"""Milliseconds by which Redis's clock and the server's must not differ: marks end by the former."""
 
 _FOREVER = 2**40
 """Milliseconds, 34 years: what is left of it tells how long ago it was set, by Redis's clock."""
@@ -27,20 +37,38 @@ _FOREVER = 2**40
 class _Names:
     """The commands for one first flight: the same for threads and for asyncio."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, clock: Callable[[], float]) -> None:
         self._memory = f"{check_prefix(prefix)}:flights"
+        self._clock = clock
 
     def ask(self, pipeline: Any, token: bytes) -> None:
+        mark = f"{self._memory}:{token.hex()}"
         # A Redis that lost its memory does not know what was here a moment ago. So it notes since
         # when it remembers, and what comes before that is long enough is refused.
         pipeline.set(self._memory, "1", nx=True, px=_FOREVER)
         pipeline.pttl(self._memory)
-        pipeline.set(f"{self._memory}:{token.hex()}", "1", nx=True, px=_REMEMBERED)
+        # It ends at a time of this server's, and Redis says how far away that is by its own clock.
+        # Were that clock set ahead, marks would end too early: as old as they were, and unnoticed.
+        pipeline.set(mark, "1", nx=True, pxat=int(1000 * self._clock()) + _REMEMBERED)
+        pipeline.pttl(mark)
 
     @staticmethod
     def is_first(answers: Any) -> bool:
-        _, left, was_set = answers
+        _, left, was_set, _ = answers
         return bool(was_set) and 0 < left <= _FOREVER - _REMEMBERED
+
+    @staticmethod
+    def clocks_differ(answers: Any) -> bool:
+        """Whether Redis's clock and this server's are too far apart, by a mark just set."""
+        _, _, was_set, left = answers
+        return bool(was_set) and not _REMEMBERED - _DIFFER < left < _REMEMBERED + _DIFFER
+
+    def begin_again(self, client: Any) -> Any:
+        """Let the memory begin anew at the next flight: what it remembered may have ended.
+
+        That holds when the clocks agree again, too, and nothing else would tell of it then.
+        """
+        return client.pexpire(self._memory, 0)
 
 
 class RedisReplayFilter:
@@ -48,13 +76,16 @@ class RedisReplayFilter:
 
     Each first flight with early data costs one exchange with Redis. Whatever goes wrong with it,
     the early data are refused and the handshake goes on. They are refused as well for 30 seconds
-    after Redis has begun to remember, since a replay of what came before would not be noticed.
+    after Redis has begun to remember, since a replay of what came before would not be noticed. It
+    begins anew when its clock and that of a server which asks differ by ten seconds or more, since
+    what is remembered ends by Redis's. Redis must be 6.2 or newer.
 
     Args:
         client_or_url: where Redis is, or a client of redis-py, whose own time-outs and retries
             then count, and which `close` leaves open.
         prefix: what stands before all names in Redis: the same on all servers of a fleet.
         timeout: seconds for each step of the exchange; with a URL.
+        clock: seconds since 1970: the time by which the config judges tickets.
 
     Raises:
         ConfigurationError: redis-py is missing, or an argument is not as it must be.
@@ -66,9 +97,10 @@ class RedisReplayFilter:
         *,
         prefix: str = "handclasp",
         timeout: float = 0.05,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         check_seconds(timeout=timeout)
-        self._names = _Names(prefix)
+        self._names = _Names(prefix, clock)
         self._client = open_client(client_or_url, timeout)
         self._owned = isinstance(client_or_url, str)
 
@@ -80,7 +112,11 @@ class RedisReplayFilter:
         try:
             with self._client.pipeline(transaction=True) as pipeline:
                 self._names.ask(pipeline, token)
-                return self._names.is_first(pipeline.execute())
+                answers = pipeline.execute()
+            if self._names.clocks_differ(answers):
+                self._names.begin_again(self._client)
+                return False
+            return self._names.is_first(answers)
         except Exception:
             return False
 
@@ -111,6 +147,7 @@ class AsyncRedisReplayFilter:
         client_or_url: where Redis is, or a client of `redis.asyncio`, which `aclose` leaves open.
         prefix: as for `RedisReplayFilter`; filters of both kinds may share one memory.
         timeout: seconds for the whole exchange, with whatever client.
+        clock: as for `RedisReplayFilter`.
 
     Raises:
         ConfigurationError: redis-py is missing, or an argument is not as it must be.
@@ -122,9 +159,10 @@ class AsyncRedisReplayFilter:
         *,
         prefix: str = "handclasp",
         timeout: float = 0.05,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         check_seconds(timeout=timeout)
-        self._names = _Names(prefix)
+        self._names = _Names(prefix, clock)
         self._client = open_asyncio_client(client_or_url, timeout)
         self._owned = isinstance(client_or_url, str)
         self._timeout = timeout
@@ -132,12 +170,14 @@ class AsyncRedisReplayFilter:
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight comes for the first time; False if that is not known."""
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.pipeline(transaction=True) as pipeline,
-            ):
-                self._names.ask(pipeline, token)
-                return self._names.is_first(await pipeline.execute())
+            async with asyncio.timeout(self._timeout):
+                async with self._client.pipeline(transaction=True) as pipeline:
+                    self._names.ask(pipeline, token)
+                    answers = await pipeline.execute()
+                if self._names.clocks_differ(answers):
+                    await self._names.begin_again(self._client)
+                    return False
+                return self._names.is_first(answers)
         except Exception:
             return False
 

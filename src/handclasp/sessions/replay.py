@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 from threading import Lock
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ FRESHNESS = 10.0
 """Seconds by which a client's account of its ticket's age may differ from the server's."""
 
 _REMEMBERED = 3 * FRESHNESS
+
+_MOST_SPANS = 8
+"""Times between which flights were forgotten: one, and another for each time the clock was set."""
 
 
 class ReplayGuard(Protocol):
@@ -33,9 +37,11 @@ class ReplayFilter:
     """First flights seen by this process. Safe for threads.
 
     Older ones than twice `FRESHNESS` need not be remembered, since they are not fresh; they are for
-    thrice as long, should the clock be set. A ticket that is older than this filter may have been
-    used before: its early data are refused. In a process that was forked, all are: what its parent
-    and its siblings take is not known there (`handclasp.redis` has a filter for all of them).
+    thrice as long, should the clock be set. Where it is set back to a time of flights that were
+    forgotten, early data are refused until it has passed that by as much. A ticket that is older
+    than this filter may have been used before: its early data are refused. In a process that was
+    forked, all are: what its parent and its siblings take is not known there (`handclasp.redis` has
+    a filter for all of them).
 
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.
@@ -56,7 +62,10 @@ class ReplayFilter:
         self._started_at = clock() if remembers_from is None else remembers_from
         self._process = this_process()
         self._seen: OrderedDict[bytes, float] = OrderedDict()
+        self._forgotten: list[tuple[float, float]] = []
         self._lock = Lock()
+        self._guard: ReplayGuard | None = None
+        self._guards_differ = False
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight was not seen before; False as well if that is not known."""
@@ -66,13 +75,50 @@ class ReplayFilter:
         with self._lock:
             while self._seen:
                 oldest, at = next(iter(self._seen.items()))
-                if now - at < _REMEMBERED:
+                # One from the future is of a time when the clock was ahead, and not fresh either.
+                if abs(now - at) < _REMEMBERED:
                     break
                 del self._seen[oldest]
+                self._note_forgotten(at)
             if token in self._seen or len(self._seen) >= self._capacity:
                 return False
+            if any(
+                first - _REMEMBERED < now < last + _REMEMBERED for first, last in self._forgotten
+            ):
+                return False  # The clock was set back: what was forgotten may be fresh again.
             self._seen[token] = now
             return True
+
+    def _note_forgotten(self, at: float) -> None:
+        """Add a time to the spans, of which those with the least between them become one."""
+        spans = sorted([*self._forgotten, (at, at)])
+        if len(spans) > 1:
+            gaps = [later[0] - earlier[1] for earlier, later in pairwise(spans)]
+            least = min(gaps)
+            if least < _REMEMBERED or len(spans) > _MOST_SPANS:
+                place = gaps.index(least)
+                earlier, later = spans[place : place + 2]
+                spans[place : place + 2] = [(earlier[0], max(earlier[1], later[1]))]
+        self._forgotten = spans
+
+    def add_guard(self, guard: ReplayGuard) -> None:
+        """Note that some config asks `guard` about flights that this filter is asked about, too."""
+        if self._guard is None:
+            self._guard = guard
+        elif self._guard is not guard:
+            self._guards_differ = True
+
+    def confirms(self, guard: ReplayGuard | None, token: bytes, ticket_created_at: float) -> bool:
+        """Whether a flight that another guard has just called a first one is one here as well.
+
+        In a forked process this filter does not know. There the guard's word counts, unless it is
+        a filter of one process, too, or some config has another guard, which this one knows nothing
+        of.
+        """
+        if this_process() != self._process:
+            is_alone = guard is self._guard and not self._guards_differ
+            return is_alone and not isinstance(guard, ReplayFilter)
+        return self.is_first(token, ticket_created_at)
 
     def __len__(self) -> int:
         return len(self._seen)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
 from handclasp.crypto.secret import Secret
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.values import value
+from handclasp.wire.reader import Reader
+from handclasp.wire.writer import opaque16
 
 MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
@@ -20,9 +22,12 @@ _MAX_SESSION_ID = 32
 _MAX_TICKET = 2**15
 """Bytes: an extension of the hello has room for twice as many, with all that is around them."""
 
-_FORMAT = 3
+_FORMAT = 4
 _OVERHEAD = 1024
 """Bytes for the objects around what is counted; an estimate."""
+
+_PER_OBJECT = 64
+"""Bytes for each string of a list besides those in it: the peer decides how short they are."""
 
 
 def milliseconds(time: datetime) -> int:
@@ -30,17 +35,78 @@ def milliseconds(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-@value(frozen=True, slots=True)
 class RequestedCertificate:
     """What a server asked for when it asked this side for a certificate; see `ChooseCredentials`.
 
+    The names of authorities are kept as the one string that they are on the wire: as objects of
+    their own, short ones would take twenty times as many bytes as the server had to send.
+
     Attributes:
-        signature_schemes, authorities, certificate_types: as in `ChooseCredentials`.
+        signature_schemes, certificate_types: as in `ChooseCredentials`.
+        size: bytes of memory, or a little more.
     """
 
-    signature_schemes: tuple[str, ...]
-    authorities: tuple[bytes, ...] = field(default=(), repr=False)
-    certificate_types: tuple[str, ...] = ("X509",)
+    __slots__ = ("_authorities", "certificate_types", "signature_schemes", "size")
+
+    def __init__(
+        self,
+        signature_schemes: tuple[str, ...],
+        authorities: Iterable[bytes] = (),
+        certificate_types: tuple[str, ...] = ("X509",),
+    ) -> None:
+        self.signature_schemes = signature_schemes
+        self.certificate_types = certificate_types
+        self._authorities = b"".join([opaque16(name) for name in authorities])
+        parts = (*signature_schemes, *certificate_types)
+        self.size = len(self._authorities) + sum([_PER_OBJECT + len(part) for part in parts])
+
+    @property
+    def authorities(self) -> tuple[bytes, ...]:
+        """As in `ChooseCredentials`; read anew at each look."""
+        return _read_authorities(self._authorities)
+
+    def to_json(self) -> dict[str, object]:
+        """All of it, for a store."""
+        return {
+            "signature_schemes": list(self.signature_schemes),
+            "authorities": _to_json(self._authorities),
+            "certificate_types": list(self.certificate_types),
+        }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> RequestedCertificate:
+        """Raises `KeyError`, `TypeError` or `ValueError`."""
+        try:
+            authorities = _read_authorities(_bytes(given["authorities"]))
+        except ProtocolError as error:
+            raise ValueError("authorities") from error
+        return cls(
+            _texts(given["signature_schemes"]), authorities, _texts(given["certificate_types"])
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RequestedCertificate):
+            return NotImplemented
+        return self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    def __repr__(self) -> str:
+        shown = f"signature_schemes={self.signature_schemes!r}"
+        return f"RequestedCertificate({shown}, certificate_types={self.certificate_types!r})"
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.signature_schemes, self._authorities, self.certificate_types
+
+
+def _read_authorities(data: bytes) -> tuple[bytes, ...]:
+    reader = Reader(data, "authorities")
+    names: list[bytes] = []
+    while reader.more():
+        names.append(reader.opaque16("DistinguishedName"))
+    return tuple(names)
 
 
 @value(frozen=True, slots=True, repr=False)
@@ -96,17 +162,18 @@ class Session:
     @property
     def size(self) -> int:
         """The bytes that it takes in memory, or a little more; most of them are the peer's."""
-        authorities = self.requested.authorities if self.requested is not None else ()
         parts = (
             self.ticket,
             self.session_id,
             self.ocsp_response or b"",
             self.sct_list or b"",
+            self.server_name or "",
+            self.alpn or "",
             *self.peer_chain,
             *self.local_chain,
-            *authorities,
         )
-        return _OVERHEAD + sum(map(len, parts))
+        requested = self.requested.size if self.requested is not None else 0
+        return _OVERHEAD + requested + _PER_OBJECT * len(parts) + sum(map(len, parts))
 
     @property
     def can_be_named(self) -> bool:
@@ -152,8 +219,7 @@ def session_to_text(session: Session) -> str:
 
 
 _BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list", "psk_fingerprint")
-_CHAINS = ("peer_chain", "local_chain", "authorities")
-_NAMES = ("signature_schemes", "certificate_types")
+_CHAINS = ("peer_chain", "local_chain")
 _NUMBERS = ("authenticated_at", "received_at", "lifetime", "age_add", "max_early_data")
 _OPTIONAL = ("server_name", "alpn", "ocsp_response", "sct_list", "signature_scheme", "requested")
 
@@ -164,7 +230,7 @@ def _to_json(value: object) -> object:
     if isinstance(value, tuple):
         return [_to_json(each) for each in cast(tuple[object, ...], value)]
     if isinstance(value, RequestedCertificate):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
+        return value.to_json()
     return value
 
 
@@ -173,22 +239,19 @@ def _from_json(value: Any, name: str) -> Any:
     if value is None and name in _OPTIONAL:
         return None
     if name == "requested":
-        requested = _of_type(value, dict)
-        values = {
-            each.name: _from_json(requested[each.name], each.name)
-            for each in fields(RequestedCertificate)
-        }
-        return RequestedCertificate(**values)
+        return RequestedCertificate.from_json(_of_type(value, dict))
     if name in _CHAINS:
         return tuple([_bytes(each) for each in _of_type(value, list)])
-    if name in _NAMES:
-        return tuple([_of_type(each, str) for each in _of_type(value, list)])
     if name in _BYTES:
         decoded = _bytes(value)
         return Secret(decoded) if name == "secret" else decoded
     if name in _NUMBERS:
         return _whole(value)
     return _of_type(value, str)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple([_of_type(each, str) for each in _of_type(value, list)])
 
 
 def _bytes(value: object) -> bytes:

@@ -206,6 +206,8 @@ class FileSessionStore:
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
+        if session.size > self._max_bytes // 16:
+            return  # Its line would be longer still, and take time to write.
         name = _name_of(key)
         line = _line_of(name, session)
         with self._lock:

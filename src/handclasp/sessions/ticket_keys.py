@@ -72,6 +72,7 @@ class TicketKeys:
 
     Attributes:
         replay_filter: that memory, and the default `replay_guard` of each config with these keys.
+            Configs with a guard of their own ask it as well.
 
     Args:
         rotation: seconds for which a key seals. It opens for `lifetime` seconds more.
@@ -97,7 +98,7 @@ class TicketKeys:
         self._lock = ProcessLock()
         self._keys: tuple[TicketKey, ...] = ()
         # No ticket is older than the keys, so the filter knows of every flight that came with one.
-        self.replay_filter = ReplayFilter(remembers_from=0.0)
+        self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
         """All keys that open tickets now, the one that seals first."""

@@ -31,6 +31,9 @@ _CLOCKS_DIFFER = 60_000
 _OVERHEAD = 1024
 """Bytes for the objects of a state, without what a client sent; an estimate."""
 
+_PER_OBJECT = 64
+"""Bytes for each certificate besides those in it."""
+
 BINDING_SIZE = 32
 
 MAX_TICKET = 2**14
@@ -74,7 +77,8 @@ class SessionState:
     @property
     def size(self) -> int:
         """The bytes that it takes in memory, or a little more; most of them are the client's."""
-        return _OVERHEAD + len(self.server_name) + sum(map(len, self.client_chain))
+        chain = self.client_chain
+        return _OVERHEAD + len(self.server_name) + _PER_OBJECT * len(chain) + sum(map(len, chain))
 
     def is_current(self, now: int) -> bool:
         """Whether it may still be resumed, `now` being in milliseconds since 1970."""
