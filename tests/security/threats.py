@@ -975,29 +975,15 @@ THREATS: tuple[Threat, ...] = (
         _IDENTITY,
         "Revoked certificates, and staples about something else (CVE-2026-28755)",
         "A staple is held to its signer, dates and certificate; a revocation in it ends the "
-        "handshake. must-staple is honoured; lists and stricter policies can be set.",
+        "handshake. must-staple is honoured; lists and stricter policies can be set. What stands "
+        "in an issuer's certificate, which a peer may have picked or, around a key that is known "
+        "by itself (TLSA records), have made, never keeps a list from revoking.",
         (
             without(
                 "adversarial/test_certificates.py::test_a_revoked_certificate_with_the_proof_of_it",
                 "certificates/ocsp.py",
                 'if answer.status == "revoked":',
             ),
-        ),
-        (
-            "adversarial/test_certificates.py::test_must_staple_without_a_staple",
-            "adversarial/test_certificates.py::test_a_staple_about_somebody_else",
-            "certificates/test_crl.py::TestAnswers::test_on_the_list",
-        ),
-    ),
-    Threat(
-        _IDENTITY,
-        "An issuer of the peer's own making, or of its choice, that silences a list",
-        "Around a key that is known by itself (TLSA records of usage 3, and of selector 1) a peer "
-        "can write any certificate, and of a cross-signed authority it picks one. So what stands "
-        "there can keep a list from excusing a leaf, and never from revoking it; and where the "
-        "issuer is known by its signature on the leaf alone, which other keys can be made to fit, "
-        "a revocation counts whoever signed the list.",
-        (
             without(
                 "adversarial/test_forged_issuers.py::test_a_revoked_leaf_that_a_record_names",
                 "certificates/revocation_list.py",
@@ -1028,6 +1014,9 @@ THREATS: tuple[Threat, ...] = (
         (
             "adversarial/test_forged_issuers.py::test_what_nobody_vouches_for_excuses_nothing",
             "adversarial/test_forged_issuers.py::test_a_strangers_list_revokes_nothing_on_a_path",
+            "adversarial/test_certificates.py::test_must_staple_without_a_staple",
+            "adversarial/test_certificates.py::test_a_staple_about_somebody_else",
+            "certificates/test_crl.py::TestAnswers::test_on_the_list",
         ),
     ),
     Threat(

@@ -6,7 +6,7 @@ import binascii
 import hashlib
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from handclasp.errors import ConfigurationError
@@ -96,18 +96,16 @@ class CertificatePolicy:
 
     def _made_token(self) -> bytes:
         """A digest of all that is compared, each object of it by what makes two of them equal."""
-        special: dict[str, object] = {
-            "crls": None if self.crls is None else self.crls.number,
-            "ct_logs": [log.log_id for log in self.ct_logs],
-            "tlsa": [
-                (each.usage, each.selector, each.matching_type, each.data) for each in self.tlsa
-            ],
-        }
-        values = [
-            special[each.name] if each.name in special else getattr(self, each.name)
-            for each in fields(self)
-            if each.compare
-        ]
+        values = (
+            self.profile,
+            self.max_intermediates,
+            self.pins,
+            self.stapled_ocsp,
+            None if self.crls is None else self.crls.number,
+            [log.log_id for log in self.ct_logs],
+            self.required_timestamps,
+            [(each.usage, each.selector, each.matching_type, each.data) for each in self.tlsa],
+        )
         return hashlib.sha256(repr(values).encode("utf-8", "backslashreplace")).digest()
 
     def _check_kinds(self) -> None:
