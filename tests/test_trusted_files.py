@@ -131,6 +131,89 @@ def test_a_directory_behind_a_link(file: Path, tmp_path: Path) -> None:
         read_trusted(tmp_path / "link" / "file")
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o720])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_directory_on_the_way(file: Path, tmp_path: Path, mode: int, levels: int) -> None:
+    above = tmp_path / "above"
+    below = above.joinpath(*"ab"[:levels])
+    below.mkdir(mode=0o700, parents=True)
+    file.rename(below / "file")
+    for directory in (below, *below.parents[: levels - 1], above):
+        directory.chmod(0o700)
+    assert read_trusted(below / "file") == b"mine"
+    above.chmod(mode)
+    with pytest.raises(UntrustedFileError, match=f"the directory {above} on the way to it"):
+        read_trusted(below / "file")
+    with pytest.raises(UntrustedFileError):
+        read_trusted(below / "missing")
+    above.chmod(mode | 0o1000)  # Sticky: only the owner of a directory can rename it.
+    assert read_trusted(below / "file") == b"mine"
+
+
+def test_the_way_from_here(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file.parent / "below").mkdir(mode=0o700)
+    monkeypatch.chdir(file.parent / "below")
+    assert read_trusted("../file") == read_trusted("./..//file") == b"mine"
+    assert read_trusted(f"../../{file.parent.name}/file") == b"mine"
+    file.parent.chmod(0o777)
+    (file.parent / "below" / "own").touch(mode=0o600)
+    with pytest.raises(UntrustedFileError, match=f"the directory {file.parent} on the way"):
+        read_trusted("own")
+
+
+@pytest.mark.parametrize("target", ["{place}", "place", "../{top}/place", "other link"])
+def test_links_on_the_way(file: Path, tmp_path: Path, target: str) -> None:
+    (tmp_path / "other link").symlink_to("place")
+    to = target.format(place=file.parent, top=tmp_path.name)
+    (tmp_path / "link").symlink_to(to)
+    assert read_trusted(tmp_path / "link" / "file") == b"mine"
+    assert read_trusted(tmp_path / "link" / "." / "file") == b"mine"
+    assert read_trusted(tmp_path / "link" / ".." / "place" / "file") == b"mine"
+    tmp_path.chmod(0o777)  # Others could make other links of them.
+    with pytest.raises(UntrustedFileError):
+        read_trusted(tmp_path / "link" / "file")
+
+
+def test_a_link_out_of_an_open_directory(file: Path, tmp_path: Path) -> None:
+    """Where it leads to is safe, and it is not: whoever can rename there has another one."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "link").symlink_to(file.parent)
+    shared.chmod(0o777)
+    with pytest.raises(UntrustedFileError, match=f"the directory {shared} on the way to it"):
+        read_trusted(shared / "link" / "file")
+    shared.chmod(0o1777)
+    assert read_trusted(shared / "link" / "file") == b"mine"
+
+
+@needs_root
+def test_somebody_elses_link(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(file.parent)
+    os.lchown(tmp_path / "link", SOMEBODY, -1)
+    tmp_path.chmod(0o1777)
+    with pytest.raises(UntrustedFileError, match="link on the way to it, link, belongs to another"):
+        read_trusted(tmp_path / "link" / "file")
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(UntrustedFileError, match="too many symbolic links"):
+        read_trusted(tmp_path / "one" / "file")
+
+
+def test_a_file_on_the_way(file: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        read_trusted(file / "file")
+
+
+@needs_root
+def test_somebody_elses_directory_on_the_way(file: Path, tmp_path: Path) -> None:
+    os.chown(tmp_path, SOMEBODY, -1)
+    with pytest.raises(UntrustedFileError, match="on the way to it belongs to another user"):
+        read_trusted(file)
+
+
 @needs_root
 @pytest.mark.parametrize("which", ["file", "directory", "sticky directory"])
 def test_what_belongs_to_somebody_else(file: Path, which: str) -> None:
@@ -141,11 +224,15 @@ def test_what_belongs_to_somebody_else(file: Path, which: str) -> None:
         read_trusted(file)
 
 
+def open_above(file: Path) -> None:
+    file.parent.parent.chmod(0o777)
+
+
 def test_no_descriptor_is_left_open(file: Path) -> None:
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("nobody counts descriptors here")
     before = len(os.listdir("/proc/self/fd"))
-    for change in (lambda _: None, hard_link):
+    for change in (lambda _: None, open_above, hard_link):
         change(file)
         for _ in range(5):
             try:

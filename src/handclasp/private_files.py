@@ -87,6 +87,19 @@ def append_private(path: str | os.PathLike[str]) -> int:
     return _ours(descriptor, path)
 
 
+def make_private_directory(path: str | os.PathLike[str]) -> None:
+    """Make a directory of mode 0700 where there is none, and with that mode those that lead to it.
+
+    With the mode that the umask gives, others could rename on the way to it. What is there already
+    stays as it is. Raises `OSError`.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        if place.parent != place:
+            make_private_directory(place.parent)
+        place.mkdir(mode=0o700, exist_ok=True)
+
+
 def draft_private(directory: str | os.PathLike[str], data: bytes) -> Path:
     """Make a new file of mode 0600 with this content, complete and on the disk.
 

@@ -3,7 +3,9 @@
 That a file lies where it is expected says nothing of who wrote it. So it is judged before a byte of
 it is read, and by its open descriptor: a name may stand for another file a moment later. It must be
 a regular file that belongs to this user, that nobody else may read or write, and that has one name
-only; and nobody else may be able to put another file in its place.
+only; and nobody else may be able to put another file in its place, or another directory in the
+place of one on the way to it. So every directory from the root on is judged, also by its open
+descriptor, as is every symbolic link among them.
 
 Windows has neither owners nor modes of this kind: there a profile directory is private, and no more
 is looked at than whether it is a regular file.
@@ -24,10 +26,17 @@ _FLAGS = (
     | getattr(os, "O_BINARY", 0)
 )
 _DIRECTORY_FLAGS = (
-    getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+    # A directory on the way need not be readable.
+    getattr(os, "O_PATH", getattr(os, "O_SEARCH", os.O_RDONLY))
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
 )
 _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
 """What O_NOFOLLOW gives for a symbolic link: the second on FreeBSD."""
+
+_MOST_LINKS = 40
+"""Symbolic links that are followed on the way to a file, as many as Linux follows."""
 
 
 class UntrustedFileError(PermissionError):
@@ -49,7 +58,7 @@ def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -
         UntrustedFileError: others can read, write or replace it, or it is no regular file.
         OSError: it is not there, or cannot be read.
     """
-    descriptor = _open(os.fspath(path))
+    descriptor = _open(os.fsdecode(path))
     state = os.fstat(descriptor)
     why = _why_not_ours(state, may_be_linked=may_be_linked)
     if why is not None or not state.st_size:
@@ -63,17 +72,14 @@ def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -
 
 def _open(path: str) -> int:
     """The file itself, out of a directory in which nobody else can rename anything."""
-    directory, name = os.path.split(path)
     try:
         if os.name != "posix":
             if stat.S_ISLNK(os.lstat(path).st_mode):
                 raise UntrustedFileError("it is a symbolic link", path)
             return os.open(path, _FLAGS)
-        place = os.open(directory or os.curdir, _DIRECTORY_FLAGS)
+        directory, name = os.path.split(path)
+        place = _open_directory(directory, path)
         try:
-            why = _why_replaceable(os.fstat(place))
-            if why is not None:
-                raise UntrustedFileError(why, path)
             return os.open(name or os.curdir, _FLAGS, dir_fd=place)
         finally:
             os.close(place)
@@ -81,6 +87,66 @@ def _open(path: str) -> int:
         if error.errno in _LINK_ERRORS:
             raise UntrustedFileError("it is a symbolic link", path) from None
         raise
+
+
+def _open_directory(directory: str, path: str) -> int:
+    """Open the directory of a file, `path`, on a way that nobody else can change.
+
+    Names are opened one by one, each in the directory before it, which was judged by then.
+    """
+    way = directory if os.path.isabs(directory) else os.path.join(os.getcwd(), directory)
+    ahead = _names_of(way)
+    here, links = _judged(os.open(os.sep, _DIRECTORY_FLAGS), os.sep, path, is_last=not ahead), 0
+    passed: list[str] = []
+    while ahead:
+        name = ahead.pop()
+        try:
+            target = _link_target(name, here, path)
+            if target is None:
+                passed = passed[:-1] if name == os.pardir else [*passed, name]
+                shown = os.sep + os.sep.join(passed)
+                further = os.open(name, _DIRECTORY_FLAGS, dir_fd=here)
+            else:
+                links += 1
+                if links > _MOST_LINKS:
+                    raise UntrustedFileError("the way to it has too many symbolic links", path)
+                ahead += _names_of(target)
+                if not os.path.isabs(target):
+                    continue
+                shown, passed = os.sep, []
+                further = os.open(os.sep, _DIRECTORY_FLAGS)
+        except BaseException:
+            os.close(here)
+            raise
+        os.close(here)
+        here = _judged(further, shown, path, is_last=not ahead)
+    return here
+
+
+def _names_of(way: str) -> list[str]:
+    """The names that a path consists of, the first one last."""
+    return [name for name in reversed(way.split(os.sep)) if name not in ("", os.curdir)]
+
+
+def _link_target(name: str, here: int, path: str) -> str | None:
+    """Where a symbolic link on the way leads to; None where `name` is none."""
+    state = os.stat(name, dir_fd=here, follow_symlinks=False)
+    if not stat.S_ISLNK(state.st_mode):
+        return None
+    # Where everybody may make entries (sticky directories), its owner could make another one of it.
+    if state.st_uid not in (os.geteuid(), 0):
+        raise UntrustedFileError(f"a link on the way to it, {name}, belongs to another user", path)
+    return os.readlink(name, dir_fd=here)
+
+
+def _judged(directory: int, shown: str, path: str, *, is_last: bool) -> int:
+    """The same descriptor of a directory, in which nobody else can rename; else it is closed."""
+    what = "its directory" if is_last else f"the directory {shown} on the way to it"
+    why = _why_replaceable(os.fstat(directory), what)
+    if why is not None:
+        os.close(directory)
+        raise UntrustedFileError(why, path)
+    return directory
 
 
 def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
@@ -98,13 +164,14 @@ def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
     return None
 
 
-def _why_replaceable(directory: os.stat_result) -> str | None:
-    """Why others could put another file in its place; None where they cannot.
+def _why_replaceable(directory: os.stat_result, what: str) -> str | None:
+    """Why others could put something else in the place of what is in a directory; None where they
+    cannot.
 
     With an older copy of the same file, sessions that are for one use would be used again.
     """
     if directory.st_uid not in (os.geteuid(), 0):
-        return "its directory belongs to another user"
+        return f"{what} belongs to another user"
     if directory.st_mode & 0o022 and not directory.st_mode & stat.S_ISVTX:
-        return "others can write to its directory, which chmod go-w would end"
+        return f"others can write to {what} (chmod go-w would end that)"
     return None

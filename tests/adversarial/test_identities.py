@@ -394,6 +394,16 @@ def in_a_directory_of_somebody_else(file: Path) -> None:
     os.chown(file.parent, 12345, -1)
 
 
+def below_an_open_directory(file: Path) -> None:
+    file.parent.parent.chmod(0o777)
+
+
+def below_a_directory_of_somebody_else(file: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a directory away")
+    os.chown(file.parent.parent, 12345, -1)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 @pytest.mark.parametrize(
     "change",
@@ -405,6 +415,8 @@ def in_a_directory_of_somebody_else(file: Path) -> None:
         of_somebody_else,
         in_an_open_directory,
         in_a_directory_of_somebody_else,
+        below_an_open_directory,
+        below_a_directory_of_somebody_else,
     ],
 )
 @pytest.mark.parametrize("opened", ["before", "after"])
@@ -412,7 +424,8 @@ def test_a_planted_file(
     pki: Pki, tmp_path: Path, change: Callable[[Path], None], opened: str
 ) -> None:
     """No session comes out of it, no early data goes to the impostor, and it is not touched."""
-    place = tmp_path / "place"
+    place = tmp_path / "above" / "place"
+    place.parent.mkdir(mode=0o700)
     place.mkdir(mode=0o700)
     file = place / "sessions"
     client, theirs = planted(pki, file)
@@ -432,6 +445,32 @@ def test_a_planted_file(
         assert Pair(config, ServerConfig(credentials=pki.server("localhost"))).run().established
         assert sorted(each.name for each in place.iterdir() if each.name[0] == ".") == []
     assert file.read_bytes() == content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+@pytest.mark.parametrize("opened", ["before", "after"])
+def test_a_directory_that_was_swapped(pki: Pki, tmp_path: Path, opened: str) -> None:
+    """The file is this user's own and private, and so is its directory: it is another one, though.
+
+    Whoever can write one level up has put a link to it in the place of the one that was meant.
+    """
+    above, meant, downloads = tmp_path / "above", tmp_path / "above" / "app", tmp_path / "downloads"
+    for directory in (above, meant, downloads):
+        directory.mkdir(mode=0o700)
+    client, theirs = planted(pki, downloads / "sessions")
+    store = SessionStore.file(meant / "sessions")
+    above.chmod(0o777)
+    meant.rename(above / "app.old")
+    meant.symlink_to(downloads)
+    if opened == "after":
+        with pytest.raises(ConfigurationError, match=f"others can write to the directory {above} "):
+            SessionStore.file(meant / "sessions")
+        return
+    config = replace(client, sessions=store)
+    assert ClientConnection(config, server_name="localhost").early_data_limit == 0
+    error = Pair(config, theirs).run().client.error
+    assert isinstance(error, ProtocolError)
+    assert error.fault_member is Fault.CERTIFICATE_UNTRUSTED
 
 
 def test_what_it_would_have_done(pki: Pki, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.pki import (
     critical,
     der_of,
     key_of_type,
+    key_usage,
     name_constraints,
     named,
     signed_with_sha1,
@@ -38,6 +40,7 @@ from tests.pki import (
 
 from handclasp.certificates import explain
 from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
@@ -83,6 +86,8 @@ class Scenario:
     crls: str = ""
     staple: str = ""
     tlsa: int | None = None
+    tlsa_names_key: bool = False
+    without_list: str = "refuse"
     pin: int | None = None
     sct_list: bytes | None = None
     resign: Callable[[x509.Certificate, Authority], x509.Certificate] | None = None
@@ -126,11 +131,17 @@ class Scenario:
             revoked = {"leaf": path[:1], "lower": path[1:2]}.get(self.crls, [])
             lists = [issuer.crl(revoked) for issuer in issuers[self.crls == "missing" :]]
             blobs = [each.public_bytes(Encoding.DER) for each in lists]
-            policy["crls"] = RevocationLists.from_bytes(*blobs)
+            rule: Any = self.without_list
+            policy["crls"] = RevocationLists.from_bytes(*blobs, without_list=rule)
         if self.tlsa is not None:
             place = self.tlsa
-            der = der_of(path[min(place, 3)])[0] if place >= 0 else der_of(root().certificate)[0]
-            policy["tlsa"] = [TlsaRecord(2 if place else 3, 0, 0, der)]
+            named = path[min(place, 3)] if place >= 0 else root().certificate
+            usage = 2 if place else 3
+            if self.tlsa_names_key:
+                digest = sha256(public_key_info(named)).digest()
+                policy["tlsa"] = [TlsaRecord(usage, 1, 1, digest)]
+            else:
+                policy["tlsa"] = [TlsaRecord(usage, 0, 0, der_of(named)[0])]
         if self.pin is not None:
             keys = [each.public_key() for each in path]
             policy["pins"] = [spki_pin(keys[self.pin] if self.pin >= 0 else SLOW)]
@@ -201,6 +212,30 @@ def crossed(path: list[x509.Certificate]) -> list[x509.Certificate]:
     key = path[1].public_key()
     other = authority_certificate("lower", key, stranger.certificate.subject, stranger.key, NOW)
     return [path[0], other, *path[1:]]
+
+
+WITHOUT_LISTS = critical(key_usage(key_cert_sign=True))
+"""The keyUsage of an authority that may not sign lists."""
+
+
+def with_forged(place: int) -> Arrangement:
+    """A stranger's certificate of an authority's name and key, which may not sign lists."""
+
+    def arrange(path: list[x509.Certificate]) -> list[x509.Certificate]:
+        name = ("", "lower", "upper")[place]
+        stranger, key = root("stranger"), path[place].public_key()
+        forged = authority_certificate(
+            name,
+            key,
+            path[place].issuer,
+            stranger.key,
+            NOW,
+            with_key_usage=False,
+            extensions=[WITHOUT_LISTS],
+        )
+        return [*path[:place], forged, *path[place + 1 :]]
+
+    return arrange
 
 
 def expired_twin(path: list[x509.Certificate]) -> list[x509.Certificate]:
@@ -387,6 +422,9 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
     "slow stranger": arranged(lambda path: [*path, root().issue(Leaf(), SLOW)]),
     "crossed": arranged(crossed),
     "expired twin": arranged(expired_twin),
+    "lower forged": arranged(with_forged(1)),
+    "upper forged": arranged(with_forged(2)),
+    "lower without lists": entry("lower", with_key_usage=False, extensions=[WITHOUT_LISTS]),
     "twice": arranged(lambda path: [*path, *path]),
     "leaf trusted": trusting(lambda path: path[:1]),
     "lower trusted": trusting(lambda path: path[1:2]),
@@ -399,6 +437,8 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
     "staple required": entry("policy", stapled_ocsp="require"),
     "staple ignored": entry("policy", stapled_ocsp="ignore"),
     **{f"crls {kind}": setting("crls", kind) for kind in ("none", "leaf", "lower", "missing")},
+    "without list accepted": setting("without_list", "accept"),
+    "tlsa by key": setting("tlsa_names_key", True),
     **{f"tlsa {place}": setting("tlsa", place) for place in (-1, 0, 1, 2, 3)},
     **{f"pin {place}": setting("pin", place) for place in (-1, 0, 2, 3)},
     "timestamps": entry(
@@ -440,6 +480,12 @@ def test_each_change_alone(change: str) -> None:
         # Extensions that the verifier does not read.
         ("leaf unreadable",),
         ("leaf unreadable", "profile private"),
+        # An issuer that would not have a list speak of what it issued.
+        ("lower without lists", "crls leaf", "without list accepted"),
+        ("lower forged", "tlsa 0", "crls leaf", "without list accepted"),
+        ("lower forged", "tlsa 0", "tlsa by key", "crls leaf", "without list accepted"),
+        ("lower forged", "tlsa 1", "tlsa by key", "crls leaf", "without list accepted"),
+        ("upper forged", "tlsa 2", "tlsa by key", "crls lower", "without list accepted"),
     ],
 )
 def test_what_both_refuse(changes: tuple[str, ...]) -> None:

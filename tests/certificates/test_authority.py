@@ -62,6 +62,20 @@ class TestKeeping:
         assert stat.S_IMODE((place / KEY_FILE).stat().st_mode) == 0o600
 
     @posix
+    @pytest.mark.parametrize("mask", [0, 0o002, 0o022])
+    def test_nobody_else_can_rename_on_the_way(self, tmp_path: Path, mask: int) -> None:
+        place = tmp_path / "some" / "where" / "ca"
+        before = os.umask(mask)
+        try:
+            made = LocalAuthority.open_or_create(place)
+            assert LocalAuthority.open_or_create(place).certificate_pem == made.certificate_pem
+        finally:
+            os.umask(before)
+        place.parent.chmod(0o777)
+        with pytest.raises(ConfigurationError, match=f"the directory {place.parent} on the way"):
+            LocalAuthority.open_or_create(place)
+
+    @posix
     def test_a_key_that_others_can_read_is_refused(self, tmp_path: Path) -> None:
         LocalAuthority.open_or_create(tmp_path)
         (tmp_path / KEY_FILE).chmod(0o644)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -31,6 +32,41 @@ def test_equal_policies_share_what_is_remembered() -> None:
     assert first == second
     assert hash(first) == hash(second)
     assert CertificatePolicy() != first
+    assert first.token == second.token != CertificatePolicy().token
+
+
+def test_no_two_policies_have_one_token() -> None:
+    pki = Pki()
+    blob = pki.crl().public_bytes(Encoding.DER)
+    keys = [each.public_key() for each in (pki.key, Pki().key)]
+    one, other = [
+        CtLog.from_public_key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        for key in keys
+    ]
+    lists = RevocationLists.from_bytes(blob)
+    settings: list[dict[str, Any]] = [
+        {},
+        {"profile": "private"},
+        {"max_intermediates": 7},
+        {"pins": [PIN]},
+        {"pins": [PIN, PIN]},
+        {"stapled_ocsp": "require"},
+        {"stapled_ocsp": "ignore"},
+        {"crls": lists},
+        {"crls": RevocationLists.from_bytes(blob)},
+        {"ct_logs": [one]},
+        {"ct_logs": [other]},
+        {"ct_logs": [one, other]},
+        {"ct_logs": [one, other], "required_timestamps": 2},
+        *({"tlsa": [TlsaRecord(*each, bytes(32))]} for each in ((3, 1, 1), (2, 1, 1), (3, 0, 1))),
+        {"tlsa": [TlsaRecord(3, 1, 2, bytes(64))]},
+        {"tlsa": [TlsaRecord(3, 1, 1, b"1" * 32)]},
+    ]
+    assert {name for each in settings for name in each} == {
+        each.name for each in fields(CertificatePolicy) if each.compare
+    }
+    assert len({CertificatePolicy(**each).token for each in settings}) == len(settings)
+    assert CertificatePolicy(crls=lists).token == CertificatePolicy(crls=lists).token
 
 
 @pytest.mark.parametrize(

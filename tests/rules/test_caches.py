@@ -29,6 +29,7 @@ OF_MODULES = {
         "none", "4 buffers of one size", "They are overwritten with each read."
     ),
     "adapters.forks.FORKS": Cache("none", "one number", "A count of forks, which no peer makes."),
+    "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
     "certificates.path._for_clients": Cache("none", ONE, "A constant, imported late."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."
@@ -87,7 +88,7 @@ OF_MODULES = {
 
 OF_OBJECTS = {
     "certificates.remembered.RememberedChains": Cache(
-        "chain, name and policy",
+        "chain, name and a token of the policy",
         "256 chains and 2 MiB, of at most 16 KiB each",
         "Of a trust store; chains that were accepted.",
     ),

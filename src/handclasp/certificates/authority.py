@@ -27,7 +27,7 @@ from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import ConfigurationError
-from handclasp.private_files import draft_private, write_public
+from handclasp.private_files import draft_private, make_private_directory, write_public
 from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ class LocalAuthority:
 
         Raises:
             ConfigurationError: the directory holds half an authority or a broken one, one that is
-                not good for `names`, others can read its key, or it cannot be written to; or
-                `names` holds something else.
+                not good for `names`, others can read its key or rename a directory on the way to
+                it, or it cannot be written to; or `names` holds something else.
         """
         wanted = _name_constraints(names)
         place = default_directory() if directory is None else Path(directory)
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(place)
             if not (place / KEY_FILE).exists():
                 _create(place, wanted)
             authority = _open(place)

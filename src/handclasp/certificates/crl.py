@@ -3,7 +3,9 @@
 Which list speaks for a certificate:
 
 - It has the name of the certificate's issuer and is signed, with SHA-256 or better, by the key of
-  the next certificate on the path, whose keyUsage, if there is one, allows that (cRLSign).
+  the next certificate on the path. That certificate's keyUsage, if there is one, must allow it
+  (cRLSign) for the list to excuse a certificate, but not to revoke it: which of an authority's
+  certificates is on the path is the peer's choice.
 - Its scope holds the certificate. Lists of user or of authority certificates only are fine; a list
   for one distribution point speaks for the certificates that name that point, and for no others.
 - It is complete: no list of changes (delta CRL), none for some reasons only, and none that speaks
@@ -21,7 +23,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +34,8 @@ from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+_NUMBERS = count()
 
 Check = Literal["chain", "leaf"]
 WithoutList = Literal["refuse", "accept"]
@@ -45,7 +49,10 @@ class RevocationLists:
     equal only if they are the same. To renew the lists, build a new object.
     """
 
-    __slots__ = ("_chain", "_of_issuer", "_refuse")
+    __slots__ = ("_chain", "_of_issuer", "_refuse", "number")
+
+    number: int
+    """Tells these lists from all others that this process ever has."""
 
     def __init__(
         self, lists: Iterable[RevocationList], check: Check, without_list: WithoutList
@@ -62,6 +69,7 @@ class RevocationLists:
         self._of_issuer: dict[x509.Name, list[RevocationList]] = {}
         for one in {one.der: one for one in lists}.values():
             self._of_issuer.setdefault(one.issuer, []).append(one)
+        self.number = next(_NUMBERS)
         self._chain = check == "chain"
         self._refuse = without_list == "refuse"
         if not self._of_issuer:
@@ -118,7 +126,8 @@ class RevocationLists:
         if now.tzinfo is None:
             raise ConfigurationError("The time to judge by must have a time zone.")
         pairs = list(pairwise(path))
-        ends = [self._look_up(*pair, now) for pair in (pairs if self._chain else pairs[:1])]
+        asked = pairs if self._chain else pairs[:1]
+        ends = [self._look_up(*pair, now, is_verified=True) for pair in asked]
         return min((end for end in ends if end is not None), default=None)
 
     def check_named_leaf(self, path: Sequence[x509.Certificate], now: datetime) -> datetime | None:
@@ -130,31 +139,34 @@ class RevocationLists:
         Args:
             path: the leaf, and its issuer where that is known. Where it is not, nothing can check
                 who signed a list. Of such a list only a revocation counts: a peer that leaves its
-                issuer out must gain nothing by it.
+                issuer out must gain nothing by it. Nor must one that sends an issuer of its own
+                making, even around a key that fits: from an ECDSA signature another key can be
+                computed that it is good for, too. So a revocation counts whoever signed the list.
 
         Returns and raises what `check` does.
         """
         leaf = path[0]
         issuer = path[1] if len(path) > 1 else leaf if leaf.issuer == leaf.subject else None
-        return self._look_up(leaf, issuer, now)
+        return self._look_up(leaf, issuer, now, is_verified=False)
 
     def _look_up(
-        self, certificate: x509.Certificate, issuer: x509.Certificate | None, now: datetime
+        self,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate | None,
+        now: datetime,
+        *,
+        is_verified: bool,
     ) -> datetime | None:
         problems: list[str] = []
-        covering: list[RevocationList] = []
+        found: list[tuple[datetime, str, RevocationList]] = []
         for one in self._of_issuer.get(certificate.issuer, ()):
-            if issuer is None and not one.revocation_of(certificate):
-                problems.append("the issuer was not sent, so nothing can check its list")
-                continue
-            problem = one.problem_with(certificate, issuer, now)
+            problem, revocation = one.answer(certificate, issuer, now, is_verified=is_verified)
             if problem:
                 problems.append(problem)
             else:
-                covering.append(one)
-        if covering:
+                found.append((one.this_update, revocation, one))
+        if found:
             # Of two lists of the same time, the one that tells of a revocation counts.
-            found = [(one.this_update, one.revocation_of(certificate), one) for one in covering]
             _, revocation, newest = max(found, key=lambda entry: entry[:2])
             if revocation:
                 detail = f"{subject_of(certificate)}, says the list of its issuer, {revocation}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from handclasp.errors import ConfigurationError
@@ -58,10 +59,15 @@ class CertificatePolicy:
     ct_logs: Sequence[CtLog] = ()
     required_timestamps: int = 1
     tlsa: Sequence[TlsaRecord] = ()
-    _hash: int = field(default=0, init=False, repr=False, compare=False)
+    token: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """What equal policies of this process have in common, and no others.
+
+    It stands for the policy where something is remembered under it: the policy itself would be kept
+    alive there, with lists of megabytes that have long been replaced.
+    """
 
     def __hash__(self) -> int:
-        return self._hash  # Asked for with each chain, and the same each time.
+        return hash(self.token)
 
     def __post_init__(self) -> None:
         _check_choice("profile", self.profile, ("web", "private"))
@@ -86,8 +92,21 @@ class CertificatePolicy:
                 f"required_timestamps is {self.required_timestamps}, but ct_logs holds "
                 f"{len(self.ct_logs)}: each timestamp must be of another log."
             )
-        values = [getattr(self, each.name) for each in fields(self) if each.compare]
-        object.__setattr__(self, "_hash", hash(tuple(values)))
+        object.__setattr__(self, "token", self._made_token())
+
+    def _made_token(self) -> bytes:
+        """A digest of all that is compared, each object of it by what makes two of them equal."""
+        values = (
+            self.profile,
+            self.max_intermediates,
+            self.pins,
+            self.stapled_ocsp,
+            None if self.crls is None else self.crls.number,
+            [log.log_id for log in self.ct_logs],
+            self.required_timestamps,
+            [(each.usage, each.selector, each.matching_type, each.data) for each in self.tlsa],
+        )
+        return hashlib.sha256(repr(values).encode("utf-8", "backslashreplace")).digest()
 
     def _check_kinds(self) -> None:
         # Most policies have nothing of the kind, and need not wait for the import.

@@ -30,6 +30,7 @@ class RememberedChains(Generic[Proof]):
 
     The key must hold everything that the verdict rests upon besides the trust store and the time:
     the exact bytes of the chain, the name and the purpose. The time is looked at again each time.
+    It lives as long as the entry, so what may be large, or be replaced, has a token in it.
     """
 
     __slots__ = ("_capacity", "_entries", "_lock", "_size")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.key_bounds import key_problem
-from handclasp.certificates.loading import der_of
 from handclasp.certificates.names import shown, subject_of
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.errors import CertificateError, ConfigurationError
@@ -26,7 +26,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far in the future thisUpdate may be: authorities sign with the time of their own clock."""
 
 _MAX_JUDGED = 16
-"""Issuers' certificates whose signature on a list is remembered; a peer may know more of them."""
+"""Issuers' keys whose signature on a list is remembered; a peer may know more of them."""
 
 _CRITICAL = b"\x01\x01\xff\x04"
 """TRUE, and then an OCTET STRING: how each critical extension looks in DER, from its flag on."""
@@ -37,6 +37,18 @@ _END = b"-----END X509 CRL-----"
 _Value = TypeVar("_Value", bound="x509.ExtensionType")
 
 
+class Answer(NamedTuple):
+    """What a list says of a certificate.
+
+    Attributes:
+        problem: why it says nothing, or nothing.
+        revocation: when and why the certificate was revoked; empty where it was not.
+    """
+
+    problem: str
+    revocation: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RevocationList:
     """A list with what must be known of it each time.
@@ -45,8 +57,8 @@ class RevocationList:
         serials: the serial numbers on it, as cryptography would read it from its start each time.
         flaw: why it speaks for no certificate at all, or nothing.
         point: its issuingDistributionPoint, which says for which certificates it speaks.
-        judged: which issuers' certificates were tried on its signature (by their SHA-256), and what
-            was wrong.
+        judged: which issuers' keys were tried on its signature (by their SHA-256), and what was
+            wrong.
             Threads may write here at once: at worst one signature is checked twice.
     """
 
@@ -60,39 +72,65 @@ class RevocationList:
     point: x509.IssuingDistributionPoint | None
     judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
-    def problem_with(
-        self, certificate: x509.Certificate, issuer: x509.Certificate | None, now: datetime
-    ) -> str:
-        """Why the list does not speak for a certificate, or nothing; cheap things first.
+    def answer(
+        self,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate | None,
+        now: datetime,
+        *,
+        is_verified: bool,
+    ) -> Answer:
+        """Return what the list says of a certificate; cheap things are looked at first.
 
-        Without the issuer, its signature is not looked at.
+        What the peer says of its issuer can keep a list from excusing a certificate, and never from
+        revoking it. So a revocation counts although the issuer's keyUsage has no cRLSign: an
+        authority may have several certificates, of which the peer picks one, and around a key that
+        is known by itself the peer may write what it likes.
+
+        Args:
+            issuer: the certificate of the issuer, if there is one at hand.
+            is_verified: whether the issuer's key is known to be the one that issued the
+                certificate. Where it is not, a revocation counts whoever signed the list.
         """
         if self.flaw:
-            return self.flaw
+            return Answer(self.flaw)
         if self.this_update > now + CLOCK_SKEW:
-            return f"one was made at {minute(self.this_update)}, which is in the future"
+            return Answer(f"one was made at {minute(self.this_update)}, which is in the future")
         if self.point is not None and not _in_scope(self.point, certificate):
-            return "one is for other certificates of this issuer"
-        return self._signature_problem(issuer) if issuer is not None else ""
+            return Answer("one is for other certificates of this issuer")
+        revocation = self._revocation_of(certificate)
+        if revocation and not is_verified:
+            return Answer("", revocation)
+        if issuer is None:
+            return Answer("the issuer was not sent, so nothing can check its list")
+        problem = self._signature_problem(issuer)
+        if not problem and not revocation:
+            problem = _usage_problem(issuer)
+        return Answer(problem) if problem else Answer("", revocation)
 
-    def revocation_of(self, certificate: x509.Certificate) -> str:
+    def _revocation_of(self, certificate: x509.Certificate) -> str:
         """When and why the certificate was revoked, if the list says so; otherwise nothing."""
         from cryptography import x509
 
         serial = certificate.serial_number
         if serial not in self.serials:
             return ""
-        entry = self.crl.get_revoked_certificate_by_serial_number(serial)
-        if entry is None:
-            return ""
-        code = _extension(entry.extensions, x509.CRLReason)
-        if code is not None and code.reason is x509.ReasonFlags.remove_from_crl:
-            return ""  # It was on hold, and is not any more (RFC 5280 section 5.3.1).
-        reason = code.reason.value if code is not None else "none given"
-        return f"on {minute(entry.revocation_date_utc)}; reason: {reason}"
+        try:
+            entry = self.crl.get_revoked_certificate_by_serial_number(serial)
+            if entry is None:
+                return ""
+            code = _extension(entry.extensions, x509.CRLReason)
+            if code is not None and code.reason is x509.ReasonFlags.remove_from_crl:
+                return ""  # It was on hold, and is not any more (RFC 5280 section 5.3.1).
+            reason = code.reason.value if code is not None else "none given"
+            return f"on {minute(entry.revocation_date_utc)}; reason: {reason}"
+        except Exception:
+            # The rest of an entry is read late, and fails with ValueError, TypeError and others.
+            return "in an entry that cannot be read in full"
 
     def _signature_problem(self, issuer: x509.Certificate) -> str:
-        digest = hashlib.sha256(der_of(issuer)).digest()
+        # By the key alone: a peer can make as many certificates around it as it likes.
+        digest = hashlib.sha256(public_key_info(issuer)).digest()
         known = self.judged.get(digest)
         if known is None:
             known = _signature_problem(self.crl, issuer)
@@ -255,12 +293,16 @@ def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
     return names
 
 
-def _signature_problem(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
+def _usage_problem(issuer: x509.Certificate) -> str:
     from cryptography import x509
 
     usage = _extension(_extensions_of(issuer), x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
         return f"the keyUsage of {subject_of(issuer)} does not allow it to sign lists (cRLSign)"
+    return ""
+
+
+def _signature_problem(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> str:
     weak = signature_problem(crl)
     if weak:
         return f"one is {weak}"

@@ -226,6 +226,8 @@ class TrustStore:
             with self._lock:
                 if self._parsed is None:
                     self._parsed = self._load()
+                    # It may hold the stores that this one was made of, and all that they remember.
+                    self._load = _nothing
         return self._parsed
 
     @classmethod
@@ -243,6 +245,11 @@ def _system(cert_file: str | None, cert_dir: str | None) -> TrustStore:
         return anchors, anchors
 
     return TrustStore(source, all_vetted)
+
+
+def _nothing() -> tuple[_Anchors, _Anchors]:
+    """In the place of what has been loaded."""
+    return frozenset(), frozenset()
 
 
 def _given(data: bytes) -> tuple[x509.Certificate, ...]:

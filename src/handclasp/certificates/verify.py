@@ -36,7 +36,7 @@ _MAX_REMEMBERED = 2**14
 """Bytes of evidence that is worth remembering: the peer may pad it with anything."""
 
 _BESIDES = 2**12
-"""Bytes that the objects of a remembered chain take besides: the proof, its key, and the policy."""
+"""Bytes that the objects of a remembered chain take besides: the proof, and its key."""
 
 _MADE_HERE = object()
 
@@ -198,7 +198,7 @@ def _verify(
 ) -> VerifiedPeer:
     if now.tzinfo is None:
         raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
-    key = (name, evidence, policy)
+    key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
         return known
