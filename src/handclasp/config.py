@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
@@ -464,7 +463,7 @@ def _prepare_sessions(config: ServerConfig) -> None:
 
 def _seconds_of(clock: Callable[[], datetime]) -> Callable[[], float]:
     """The same clock, in seconds since 1970."""
-    return time.time if clock is _utc_now else lambda: clock().timestamp()
+    return lambda: clock().timestamp()
 
 
 def _choose_replay_guard(config: ServerConfig) -> None:
