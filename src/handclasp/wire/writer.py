@@ -28,6 +28,6 @@ def opaque24(data: bytes) -> bytes:
 
 def uint16s(values: Iterable[int]) -> bytes:
     """Two-byte values one after the other, without a length."""
-    if isinstance(values, Uint16s):
+    if type(values) is Uint16s:
         return values.packed
     return b"".join([value.to_bytes(2, "big") for value in values])
