@@ -228,6 +228,17 @@ def test_a_close_always_has_its_record(pki: Pki) -> None:
     assert pair.server.saw(PeerClosed)
 
 
+def test_nor_does_an_alert() -> None:
+    """Whatever went before it."""
+    records = layer(limits=Limits(records_per_key=8))
+    records.install_write(keys_of(SUITES[0]), "application")
+    for _ in range(8):
+        records.send_alert(b"\1\0")
+    with pytest.raises(ProtocolError) as caught:
+        records.send_alert(b"\1\0")
+    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+
+
 # What cannot change its key in TLS 1.3
 
 

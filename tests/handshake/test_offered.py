@@ -20,7 +20,9 @@ def test_names_in_the_client_s_order() -> None:
 
 
 def test_suites_of_a_long_list_too() -> None:
-    assert offered.offered_suites(uint16s((0x1301, 0x1302))) == offered.offered_suites(uint16s((0x1301, 0x1302)))
+    assert offered.offered_suites(uint16s((0x1301, 0x1302))) == offered.offered_suites(
+        uint16s((0x1301, 0x1302))
+    )
     long = tuple(range(0x1000, 0x1000 + MOST_UNNAMED))
     assert offered.offered_suites(uint16s((*long, 0x1301)))[-1] == "TLS_AES_128_GCM_SHA256"
 

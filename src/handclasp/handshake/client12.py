@@ -361,6 +361,7 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
     response: bytes | None = None
     key_exchange: ServerKeyExchange | None = None
+    message: CertificateStatus | CertificateRequest12 | ServerHelloDone
     # RFC 6066 section 8: a server that promised a status may yet leave it out.
     if agreed.suite.key_exchange == "ECDHE":
         if agreed.status_promised:
@@ -372,15 +373,16 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
             key_exchange = await hs.receive(ServerKeyExchange)
         message = await hs.receive(CertificateRequest12, ServerHelloDone)
     elif agreed.status_promised:
-        last = await hs.receive(CertificateStatus, CertificateRequest12, ServerHelloDone)
-        if isinstance(last, CertificateStatus):
-            response, last = last.response, await hs.receive(CertificateRequest12, ServerHelloDone)
-        message = last
+        message = await hs.receive(CertificateStatus, CertificateRequest12, ServerHelloDone)
+        if isinstance(message, CertificateStatus):
+            response = message.response
+            message = await hs.receive(CertificateRequest12, ServerHelloDone)
     else:
         message = await hs.receive(CertificateRequest12, ServerHelloDone)
     question: ChooseCredentials | None = None
     if isinstance(message, CertificateRequest12):
         question = _question_of(config, message)
+        del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
     shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
     return _Flight(shown, key_exchange, question)

@@ -569,8 +569,10 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
     """Which certificate this client gets, and the scheme to sign in."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    names = ext.read_certificate_authorities(data) if data is not None else ()
-    authorities = offered_authorities(names, config.credential_list) if names else ()
+    authorities: tuple[bytes, ...] = ()
+    if data is not None:
+        own = config.credential_list
+        authorities = offered_authorities(ext.read_certificate_authorities(data), own)
     types = offer.server_certificate_types
     question = ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
