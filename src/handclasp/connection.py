@@ -72,7 +72,7 @@ from handclasp.handshake.settled import Forget, Settled, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
-from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
+from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
 from handclasp.wire.recurring import new_recurring
@@ -309,7 +309,7 @@ class _Connection(Generic[Config]):
                     data = bytes(data)
             if isinstance(data, bytes) and records.send_one(data):
                 return
-            room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
+            room = records.room
             if len(data) <= room:
                 records.send_application_data(data)
             else:
@@ -599,8 +599,9 @@ class _Connection(Generic[Config]):
         if isinstance(settled, Settled12):
             self._tls_unique = settled.tls_unique
             self._forget = settled.forget
+            left, decline = self._records.records_left, self._decline
             self._post = PostHandshake12(
-                limits, self._decline, is_client=is_client, trace=self._trace
+                limits, decline, left, is_client=is_client, trace=self._trace
             )
         else:
             self._post = PostHandshake13(
@@ -729,7 +730,7 @@ class _Connection(Generic[Config]):
             # There is no KeyUpdate: the connection ends before the key has sealed too much.
             raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
         while data:
-            room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
+            room = records.room
             if room <= 0:
                 post.update_send_keys(request_peer=False)
                 continue
@@ -891,7 +892,7 @@ class ClientConnection(_Connection[ClientConfig]):
         if records.write_epoch != "early" or self._failure is not None:
             return 0
         # The key of early data cannot be updated (RFC 9846 section 5.5).
-        room = (records.records_left() - RESERVED_RECORDS) * records.fragment_size
+        room = records.room
         return max(0, min(self._early_limit - self._early_size, room))
 
     def send_early_data(self, data: Buffer) -> None:

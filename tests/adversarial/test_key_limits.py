@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
+from tests.flows.pair import End, Pair
 from tests.pki import Pki
 from tests.record.records import keys_of, layer, pull
 
@@ -17,15 +17,17 @@ from handclasp import (
     ClientConfig,
     ConfigurationError,
     Fault,
+    KeysUpdated,
     Limits,
     PeerAlertError,
+    PeerClosed,
     ProtocolError,
     ServerConfig,
     SessionStore,
 )
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.record.layer import RESERVED_RECORDS
-from handclasp.trace.events import KeysInstalled
+from handclasp.trace.events import KeysInstalled, RecordSeen
 from handclasp.wire.iana import ContentType
 
 MOST = {"GCM": 2**24.5, "CCM": 2**23.5, "CHACHA20": 2**62}
@@ -171,16 +173,70 @@ def test_the_other_side_may_go_on(pki: Pki) -> None:
 def test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out(pki: Pki) -> None:
     """Each HelloRequest is declined by a warning, which is a record as well."""
     pair = tls12(pki, AES12)
-    used_up(pair, 2)
-    for _ in range(5):
-        pair.server.connection._records.send_handshake(b"\0\0\0\0")
-        pair.run()
-        pair.say(pair.server, b"data in between")
+    used_up(pair, 3)
+    ask_again_and_again(pair, 2)
+    assert pair.established
     write: Any = pair.client.connection._records._write
+    assert write.sequence == write.suite.record_limit - 1
+    # The last record is for the alert that tells why.
+    ask_again_and_again(pair, 1)
+    ended_with_its_key(pair)
     assert write.sequence == write.suite.record_limit
     pair.client.connection.close()
     pair.run()
     assert write.sequence == write.suite.record_limit
+
+
+def ask_again_and_again(pair: Pair, count: int) -> None:
+    for _ in range(count):
+        pair.say(pair.server, b"data in between")
+        pair.server.connection._records.send_handshake(b"\0\0\0\0")
+        pair.run()
+
+
+def ended_with_its_key(pair: Pair) -> None:
+    """The client is at the end of its key, and has said so."""
+    assert isinstance(pair.client.error, ProtocolError)
+    assert pair.client.error.fault_member is Fault.KEY_EXHAUSTED
+    assert isinstance(pair.server.error, PeerAlertError)
+    assert pair.server.error.alert == "internal_error"
+
+
+def with_a_client_of_tls12(pki: Pki) -> Pair:
+    """Only the client has a setting."""
+    client = ClientConfig(
+        trust=pki.trust, versions=["TLSv1.2"], limits=Limits(records_per_key=MOST_RECORDS)
+    )
+    return Pair(client, ServerConfig(credentials=pki.server("localhost"))).run()
+
+
+def test_nor_past_a_setting(pki: Pki) -> None:
+    pair = with_a_client_of_tls12(pki)
+    # One is sealed for Finished, and one is left for the alert.
+    ask_again_and_again(pair, MOST_RECORDS - 2)
+    assert pair.established
+    ask_again_and_again(pair, 1)
+    ended_with_its_key(pair)
+    assert sealed_under_one_key(pair.client) == MOST_RECORDS
+
+
+def test_a_close_always_has_its_record(pki: Pki) -> None:
+    pair = with_a_client_of_tls12(pki)
+    ask_again_and_again(pair, MOST_RECORDS - 2)
+    pair.client.connection.close()
+    pair.run()
+    assert pair.server.saw(PeerClosed)
+
+
+def test_nor_does_an_alert() -> None:
+    """Whatever went before it."""
+    records = layer(limits=Limits(records_per_key=8))
+    records.install_write(keys_of(SUITES[0]), "application")
+    for _ in range(8):
+        records.send_alert(b"\1\0")
+    with pytest.raises(ProtocolError) as caught:
+        records.send_alert(b"\1\0")
+    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
 
 
 # What cannot change its key in TLS 1.3
@@ -211,17 +267,94 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
 
 
 def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig]) -> None:
-    """They are no data, so nothing changes the key for them: the connection ends."""
+    """They are no data, but the key is changed for them all the same."""
     pair = Pair(*large).run()
     server: Any = pair.server.connection
-    write = server._records._write
-    write.sequence = write.suite.record_limit - 2
-    with pytest.raises(ProtocolError) as caught:
-        for _ in range(5):
-            server.send_tickets(1)
-            server.data_to_send()
-    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    write, reads = server._records._write, pair.client.connection._records._read
+    write.sequence = reads.sequence = write.suite.record_limit - RESERVED_RECORDS - 2
+    for _ in range(5):
+        assert server.send_tickets(1) == 1
+        pair.run()
+    assert pair.established
+    assert pair.client.saw(KeysUpdated) == 1
     assert write.sequence <= write.suite.record_limit
+
+
+MOST_RECORDS = 16
+TICKETS = Limits(records_per_key=MOST_RECORDS)
+
+
+def with_tickets(pki: Pki, limits: Limits = TICKETS, **settings: Any) -> Pair:
+    client = ClientConfig(
+        trust=pki.trust,
+        sessions=SessionStore(),
+        limits=Limits(messages_without_data=10**4),
+        **settings,
+    )
+    server = ServerConfig(
+        credentials=pki.server("localhost"), limits=limits, alpn=settings.get("alpn", ())
+    )
+    return Pair(client, server).run()
+
+
+def sealed_under_one_key(end: End) -> int:
+    """The most records that this side sealed under a key."""
+    most = current = 0
+    for event in end.trace.events:
+        if isinstance(event, KeysInstalled) and event.direction == "sent":
+            current = 0
+        elif isinstance(event, RecordSeen) and event.direction == "sent":
+            current += event.epoch != "plaintext"
+        most = max(most, current)
+    return most
+
+
+@pytest.mark.parametrize("at_a_time", [1, 3, 200])
+@pytest.mark.parametrize("data", [b"", b"data"])
+def test_tickets_keep_to_the_setting(pki: Pki, at_a_time: int, data: bytes) -> None:
+    """However many are queued before anything is sent, and whatever is sent behind them."""
+    pair = with_tickets(pki, record_size_limit=512)
+    server: Any = pair.server.connection
+    for _ in range(200 // at_a_time):
+        assert server.send_tickets(at_a_time) == at_a_time
+        server.send_data(data)
+        pair.run()
+    assert pair.established
+    assert pair.client.saw(KeysUpdated)
+    assert sealed_under_one_key(pair.server) <= MOST_RECORDS
+
+
+@pytest.mark.parametrize(("most", "fit"), [(8, 0), (12, 1)])
+def test_a_ticket_that_no_key_bears_is_not_sent(pki: Pki, most: int, fit: int) -> None:
+    """A client that takes 64 bytes in a record cannot break a connection by it, either."""
+    pair = with_tickets(pki, Limits(records_per_key=64), record_size_limit=64, alpn=["x" * 200])
+    server: Any = pair.server.connection
+    server._records._limits = Limits(records_per_key=most)
+    server.update_keys(request_peer=False)
+    for _ in range(3):
+        assert server.send_tickets(1) == fit
+        server.send_data(b"data")
+        pair.run()
+    assert pair.established
+    assert pair.client.data == 3 * b"data"
+    assert sealed_under_one_key(pair.server) <= 64
+
+
+def test_a_handshake_keeps_to_the_setting(pki: Pki) -> None:
+    """Nothing updates its keys, so it ends where the client takes too little at a time."""
+    pair = with_tickets(pki, Limits(records_per_key=8), record_size_limit=64)
+    assert isinstance(pair.server.error, ProtocolError)
+    assert pair.server.error.fault_member is Fault.KEY_EXHAUSTED
+    assert sealed_under_one_key(pair.server) <= 8
+
+
+def test_answers_to_key_updates_keep_to_the_setting(pki: Pki) -> None:
+    pair = with_tickets(pki)
+    for _ in range(100):
+        pair.client.connection.update_keys()
+        pair.say(pair.client, b"x")
+    assert pair.established
+    assert sealed_under_one_key(pair.server) <= MOST_RECORDS
 
 
 def test_refused_early_data_are_so_many_guesses_and_no_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from handclasp.handshake import offered
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import MOST_UNNAMED, GroupCode, SignatureSchemeCode, listed
+from handclasp.wire.writer import uint16s
 
 
 def test_names_in_the_client_s_order() -> None:
@@ -19,14 +20,16 @@ def test_names_in_the_client_s_order() -> None:
 
 
 def test_suites_of_a_long_list_too() -> None:
-    assert offered.suite_names((0x1301, 0x1302)) == offered.suite_names((0x1301, 0x1302))
+    assert offered.offered_suites(uint16s((0x1301, 0x1302))) == offered.offered_suites(
+        uint16s((0x1301, 0x1302))
+    )
     long = tuple(range(0x1000, 0x1000 + MOST_UNNAMED))
-    assert offered.suite_names((*long, 0x1301))[-1] == "TLS_AES_128_GCM_SHA256"
+    assert offered.offered_suites(uint16s((*long, 0x1301)))[-1] == "TLS_AES_128_GCM_SHA256"
 
 
 def test_each_name_stands_once_where_it_came_first() -> None:
     for times in (1, 1000):  # What is long is not kept in the cache.
-        assert offered.suite_names((0x1302, 0x1301, 0x1302) * times) == (
+        assert offered.offered_suites(uint16s((0x1302, 0x1301, 0x1302) * times)) == (
             "TLS_AES_256_GCM_SHA384",
             "TLS_AES_128_GCM_SHA256",
         )

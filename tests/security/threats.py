@@ -280,7 +280,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos12.py::test_fallback",
                 "handshake/server.py",
-                "if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:",
+                "if chosen != config.versions[-1] and FALLBACK_SCSV in hello.cipher_suites:",
             ),
         ),
         ("adversarial/test_hellos12.py::test_downgrade_with_the_sentinel_removed",),
@@ -503,7 +503,8 @@ THREATS: tuple[Threat, ...] = (
         "Keys used for too long, or after KeyUpdate",
         "A key is changed before it has protected what its AEAD bears, whatever a setting allows; "
         "the peer is asked to do the same, and the old key is gone at once. Where a key cannot be "
-        "changed (TLS 1.2, early data) nothing more is sent. A key that seals tickets seals none "
+        "changed (TLS 1.2, a handshake, early data) nothing more is sent. Every record counts, "
+        "also of tickets, and warnings that a peer asks for. A key that seals tickets seals none "
         "itself: each has one derived for it.",
         (
             without(
@@ -530,14 +531,45 @@ THREATS: tuple[Threat, ...] = (
                 "return self._early_limit - self._early_size",
             ),
             without(
+                "adversarial/test_key_limits.py::test_tickets_keep_to_the_setting",
+                "handshake/post13.py",
+                "if len(raw) > records.room:",
+            ),
+            without(
                 "adversarial/test_key_limits.py::test_tickets_do_not_wear_a_key_out",
+                "handshake/post13.py",
+                "if len(raw) > records.room:",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_a_ticket_that_no_key_bears_is_not_sent",
+                "handshake/post13.py",
+                "if len(raw) > records.room_of_a_key:",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_a_handshake_keeps_to_the_setting",
+                "record/layer.py",
+                "self._write_end = self._limit_of(write)",
+                "self._write_end = write.suite.record_limit",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_a_handshake_keeps_to_the_setting",
                 "record/layer.py",
                 "        self._check_key_lasts(len(data))\n",
                 "",
             ),
             without(
+                "adversarial/test_key_limits.py::test_nor_past_a_setting",
+                "handshake/post12.py",
+                "if self._records_left() < _TO_DECLINE:",
+            ),
+            without(
                 "adversarial/test_key_limits.py"
                 "::test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out",
+                "handshake/post12.py",
+                "if self._records_left() < _TO_DECLINE:",
+            ),
+            without(
+                "adversarial/test_key_limits.py::test_nor_does_an_alert",
                 "record/layer.py",
                 "        self._check_key_lasts(len(alert))\n",
                 "",
@@ -1391,9 +1423,71 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
                 "handshake/recognition13.py",
-                "enumerate(identities[:_MOST_TRIED])",
-                "enumerate(identities)",
+                "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
+                "every.identities, every.binders",
             ),
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "A whole message of the shortest entries, and then nothing",
+        "Lists of numbers are kept in the bytes in which they came, and of protocols, authorities "
+        "and identities only what is known here and some more. A server forgets a hello once it "
+        "is answered, keeps a digest of it while it waits for a second one, and a client keeps of "
+        "a request the question alone. At every pause of a handshake, with every list filled, "
+        "what is held is measured: no more than the beginning of the message took while a server "
+        "waits for a client, and a few times its bytes while a question is open.",
+        (
+            Proof(
+                "adversarial/test_pauses.py::test_a_server_that_asks_for_credentials",
+                (
+                    Edit(
+                        "wire/messages.py",
+                        'reader.packed16("cipher_suites")',
+                        'tuple(reader.uint16s16("cipher_suites"))',
+                    ),
+                ),
+            ),
+            without(
+                "adversarial/test_pauses.py::test_a_server_that_asks_for_credentials",
+                "handshake/offered.py",
+                "if not most:",
+            ),
+            without(
+                "adversarial/test_pauses.py::test_a_server_that_asks_for_a_key",
+                "handshake/recognition13.py",
+                "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
+                "every.identities, every.binders",
+            ),
+            without(
+                "adversarial/test_pauses.py::test_a_server_that_waits_for_the_client",
+                "handshake/server13.py",
+                "    del offer, found  # Whatever",
+                "    # Whatever",
+            ),
+            without(
+                "adversarial/test_pauses.py::test_a_server_that_waits_for_a_second_hello",
+                "handshake/server13.py",
+                "        del offer, found\n",
+                "",
+            ),
+            without(
+                "adversarial/test_pauses.py::test_a_client_that_waits_for_the_last_word",
+                "handshake/client12.py",
+                "        del message  # Its",
+                "        # Its",
+            ),
+            without(
+                "adversarial/test_pauses.py"
+                "::test_a_protocol_that_is_spoken_counts_wherever_it_stands",
+                "handshake/offered.py",
+                "if each not in known:",
+                "if True:",
+            ),
+        ),
+        (
+            "adversarial/test_pauses.py::test_a_client_that_is_asked_for_a_certificate",
+            "adversarial/test_pauses.py::test_an_authority_of_ours_counts_wherever_it_stands",
         ),
     ),
     Threat(

@@ -30,6 +30,7 @@ from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
+from handclasp.handshake.offered import offered_authorities
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -99,7 +100,7 @@ class _Flight:
 
     shown: PeerCertificate
     key_exchange: ServerKeyExchange | None
-    request: CertificateRequest12 | None
+    question: ChooseCredentials | None
 
 
 async def complete_client_handshake(
@@ -122,9 +123,9 @@ async def complete_client_handshake(
     flight = await _receive_flight(hs, config, agreed)
     server, authenticated = await _judge_server(hs, config, offer, agreed, flight)
 
-    question = _question_of(flight.request)
+    question = flight.question
     credentials, scheme = await _choose_credentials(hs, config, question)
-    if flight.request is not None:
+    if question is not None:
         hs.send(Certificate12(credentials.chain if credentials is not None else ()))
     message, pre_master_secret, group = _agree(hs, config, server, flight)
     means = group if group is not None else "RSA"
@@ -360,6 +361,7 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
     response: bytes | None = None
     key_exchange: ServerKeyExchange | None = None
+    message: CertificateStatus | CertificateRequest12 | ServerHelloDone
     # RFC 6066 section 8: a server that promised a status may yet leave it out.
     if agreed.suite.key_exchange == "ECDHE":
         if agreed.status_promised:
@@ -371,17 +373,19 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
             key_exchange = await hs.receive(ServerKeyExchange)
         message = await hs.receive(CertificateRequest12, ServerHelloDone)
     elif agreed.status_promised:
-        last = await hs.receive(CertificateStatus, CertificateRequest12, ServerHelloDone)
-        if isinstance(last, CertificateStatus):
-            response, last = last.response, await hs.receive(CertificateRequest12, ServerHelloDone)
-        message = last
+        message = await hs.receive(CertificateStatus, CertificateRequest12, ServerHelloDone)
+        if isinstance(message, CertificateStatus):
+            response = message.response
+            message = await hs.receive(CertificateRequest12, ServerHelloDone)
     else:
         message = await hs.receive(CertificateRequest12, ServerHelloDone)
-    request = message if isinstance(message, CertificateRequest12) else None
-    if request is not None:
+    question: ChooseCredentials | None = None
+    if isinstance(message, CertificateRequest12):
+        question = _question_of(config, message)
+        del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
     shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
-    return _Flight(shown, key_exchange, request)
+    return _Flight(shown, key_exchange, question)
 
 
 async def _judge_server(
@@ -412,10 +416,8 @@ async def _confirm(
     await confirm_peer(hs, config, peer, peer_is_server=True, server_name=offer.server_name)
 
 
-def _question_of(request: CertificateRequest12 | None) -> ChooseCredentials | None:
-    """What the server asks this side for, if it does (RFC 5246 section 7.4.4)."""
-    if request is None:
-        return None
+def _question_of(config: ClientConfig, request: CertificateRequest12) -> ChooseCredentials:
+    """What the server asks this side for (RFC 5246 section 7.4.4)."""
     offered = tuple(
         [
             name
@@ -423,7 +425,8 @@ def _question_of(request: CertificateRequest12 | None) -> ChooseCredentials | No
             if _CERTIFICATE_TYPES[_authentication(name)] in request.certificate_types
         ]
     )
-    return ChooseCredentials(None, offered, authorities=request.certificate_authorities)
+    names = offered_authorities(request.certificate_authorities, config.credential_list)
+    return ChooseCredentials(None, offered, authorities=names)
 
 
 async def _choose_credentials(

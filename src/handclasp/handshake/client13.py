@@ -32,7 +32,7 @@ from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
-from handclasp.handshake.offered import offered_schemes
+from handclasp.handshake.offered import offered_authorities, offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -127,7 +127,7 @@ async def complete_client_handshake(
         hs.send(EndOfEarlyData())
     if offer.early_data:
         hs.install_write(handshake.client.keys(), "handshake")
-    question = _question_of(request, agreed.client_certificate_type)
+    question = _question_of(config, request, agreed.client_certificate_type)
     credentials, own_scheme = await _authenticate_client(hs, config, request, question)
     send_finished(hs, handshake.client)
     hs.install_write(application.client.keys(), "application")
@@ -470,7 +470,7 @@ def _check_certificate_request(config: ClientConfig, request: CertificateRequest
 
 
 def _question_of(
-    request: CertificateRequest | None, certificate_type: str
+    config: ClientConfig, request: CertificateRequest | None, certificate_type: str
 ) -> ChooseCredentials | None:
     """What the server asks this side for, if it does (RFC 8446 section 4.3.2)."""
     if request is None:
@@ -478,10 +478,12 @@ def _question_of(
     asked = request.extensions
     offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
+    names = ext.read_certificate_authorities(data) if data is not None else ()
+    authorities = offered_authorities(names, config.credential_list)
     return ChooseCredentials(
         None,
         offered,
-        authorities=ext.read_certificate_authorities(data) if data is not None else (),
+        authorities=authorities,
         certificate_types=(certificate_type,),
     )
 

@@ -10,6 +10,11 @@ known here, whatever a client fills its hello with.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.config import SharedConfig
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
     cipher_suite_names,
@@ -17,6 +22,14 @@ from handclasp.wire.iana import (
     signature_scheme_names,
     version_names,
 )
+from handclasp.wire.reader import Uint16s
+
+MOST_PROTOCOLS = 64
+"""Protocols that are kept of a hello, besides those that this side speaks."""
+
+MOST_AUTHORITIES = 1024
+"""Authorities that are kept of a message, besides those of this side's certificates: as many as
+fit into one if their names have 62 bytes each, which is short."""
 
 
 def offered_versions(data: bytes) -> tuple[str, ...]:
@@ -34,9 +47,22 @@ def offered_schemes(data: bytes) -> tuple[str, ...]:
     return signature_scheme_names(ext.read_signature_algorithms(data))
 
 
-def offered_protocols(data: bytes) -> tuple[bytes, ...]:
-    """Out of application_layer_protocol_negotiation."""
-    return tuple(dict.fromkeys(ext.read_alpn(data)))
+def offered_protocols(data: bytes, spoken: Collection[bytes] = ()) -> tuple[bytes, ...]:
+    """Out of application_layer_protocol_negotiation: those `spoken` here, and a few others."""
+    return _bounded(ext.read_alpn(data), spoken, MOST_PROTOCOLS)
+
+
+def protocols_reader(config: SharedConfig) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Return `offered_protocols` for the protocols of a config, the same one each time."""
+    return config.once("offered protocols", _protocols_reader)
+
+
+def offered_authorities(
+    names: Iterable[bytes], credentials: Iterable[Credentials]
+) -> tuple[bytes, ...]:
+    """Those of certificate_authorities: the issuers of these credentials, and many others."""
+    own = frozenset(issuer for each in credentials for issuer in each.issuers)
+    return _bounded(names, own, MOST_AUTHORITIES)
 
 
 def asked_name(data: bytes) -> str | None:
@@ -44,6 +70,26 @@ def asked_name(data: bytes) -> str | None:
     return ext.read_server_name(data)
 
 
-def suite_names(codes: tuple[int, ...]) -> tuple[str, ...]:
-    """Those of cipher_suites."""
-    return cipher_suite_names(codes)
+def offered_suites(data: bytes) -> tuple[str, ...]:
+    """Out of cipher_suites, without their length."""
+    return cipher_suite_names(Uint16s(data))
+
+
+def _protocols_reader(config: SharedConfig) -> Callable[[bytes], tuple[bytes, ...]]:
+    spoken = frozenset(name.encode("ascii") for name in config.alpn)
+    return partial(offered_protocols, spoken=spoken)
+
+
+def _bounded(values: Iterable[bytes], known: Collection[bytes], most: int) -> tuple[bytes, ...]:
+    """Those that are known wherever they stand, and the first so many others, each once.
+
+    A name of one byte is an object of 34, and there may be 20,000 of them in a message.
+    """
+    kept: list[bytes] = []
+    for each in dict.fromkeys(values):
+        if each not in known:
+            if not most:
+                continue
+            most -= 1
+        kept.append(each)
+    return tuple(kept)

@@ -15,6 +15,9 @@ from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import HelloRequest
 
+_TO_DECLINE = 2
+"""Records: the warning, and the alert that ends the connection when the next one cannot be sent."""
+
 
 class PostHandshake12:
     """An established connection, whose keys stay as they are.
@@ -25,12 +28,14 @@ class PostHandshake12:
 
     Args:
         decline: sends that warning.
+        records_left: how many records the key may still seal.
     """
 
     __slots__ = (
         "_decline",
         "_is_client",
         "_limits",
+        "_records_left",
         "_trace",
         "answer_owed",
         "messages_without_data",
@@ -40,12 +45,14 @@ class PostHandshake12:
         self,
         limits: Limits,
         decline: Callable[[], None],
+        records_left: Callable[[], int],
         *,
         is_client: bool,
         trace: Trace | None = None,
     ) -> None:
         self._limits = limits
         self._decline = decline
+        self._records_left = records_left
         self._is_client = is_client
         self._trace = trace
         self.messages_without_data = 0
@@ -63,6 +70,8 @@ class PostHandshake12:
         self.messages_without_data += 1
         if self.messages_without_data > self._limits.messages_without_data:
             raise ProtocolError(Fault.RENEGOTIATION, "again and again")
+        if self._records_left() < _TO_DECLINE:
+            raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
         self.answer_owed = True
         return Reaction.NONE
 

@@ -86,8 +86,12 @@ class PostHandshake13:
             self.messages_without_data = 0
 
     def send_tickets(self, count: int | None = None) -> int:
-        """Send so many tickets, or those that are due at once; gives how many there were."""
-        issuer = self._issuer
+        """Send so many tickets, or those that are due at once; gives how many there were.
+
+        Where the key would seal more records than it may, a KeyUpdate goes first. A ticket that
+        takes more than a whole key may seal is not sent, nor is any after it.
+        """
+        issuer, records = self._issuer, self._records
         if issuer is None:
             return 0
         sent = 0
@@ -96,9 +100,13 @@ class PostHandshake13:
             if message is None:
                 break
             raw = write_message(message)
+            if len(raw) > records.room:
+                if len(raw) > records.room_of_a_key:
+                    break
+                self.update_send_keys(request_peer=False)
             if self._trace is not None:
                 self._trace.message("sent", "application", raw[0], raw)
-            self._records.send_handshake(raw)
+            records.send_handshake(raw)
             sent += 1
         return sent
 

@@ -124,23 +124,20 @@ class CheckedBinder:
     """Proof that the client holds this key. Only `check_binder` makes it."""
 
     psk: Psk
-    index: int
 
 
 def check_binder(
     psk: Psk,
-    index: int,
-    hello: ClientHello,
-    offered: ext.OfferedPsks,
+    partial_hello: bytes,
+    binder: bytes,
     transcript: Transcript,
     watcher: Watcher | None = None,
 ) -> CheckedBinder:
-    """Check the client's proof; `transcript` is what came before this hello.
+    """Check the client's proof; `transcript` is what came before the hello up to its binders.
 
     Raises `ProtocolError` (decrypt_error).
     """
-    partial = hello.raw[: -offered.binders_size]
-    expected = psk.binder(transcript, partial, watcher)
-    if not hmac.compare_digest(offered.binders[index], expected):
+    expected = psk.binder(transcript, partial_hello, watcher)
+    if not hmac.compare_digest(binder, expected):
         raise ProtocolError(Fault.BAD_BINDER)
-    return CheckedBinder(psk, index)
+    return CheckedBinder(psk)

@@ -56,8 +56,10 @@ class ChooseCredentials(Question[Credentials | None]):
     Attributes:
         server_name: the name that the client asks for, or None (always None on a client).
         signature_schemes: what the peer accepts in the version agreed upon, in its order.
-        alpn: the protocols that the client offers (empty on a client).
-        authorities: the DER names of the issuers that the peer would like, if it said so.
+        alpn: the protocols that the client offers (empty on a client): those of the config, and
+            the first 64 others.
+        authorities: the DER names of the issuers that the peer would like, if it said so: those
+            of the config's credentials, and the first 1,024 others.
         certificate_types: what the peer takes, best first: "X509", "RawPublicKey" (RFC 7250).
         key_transport: whether an RSA key that can decrypt will do, whatever it can sign
             (TLS 1.2 with RSA key transport only).

@@ -37,10 +37,17 @@ class PskOffer:
     """What a hello says of pre-shared keys; `before` is the transcript up to it.
 
     A client may name modes and no keys: it has none, but would like tickets.
+
+    Attributes:
+        offered: the first keys, or None without any.
+        count: how many there are.
+        binders_size: bytes of the vector of all binders, its length included.
     """
 
     modes: bytes
     offered: ext.OfferedPsks | None
+    count: int
+    binders_size: int
     before: Transcript = field(repr=False)
 
 
@@ -88,8 +95,12 @@ def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
             # "psk_key_exchange_modes" extension, servers MUST abort the handshake."
             raise ProtocolError(Fault.MISSING_EXTENSION, "psk_key_exchange_modes in ClientHello")
         return None
-    offered = ext.read_offered_psks(data) if data is not None else None
-    return PskOffer(ext.read_psk_key_exchange_modes(modes), offered, before)
+    kinds = ext.read_psk_key_exchange_modes(modes)
+    if data is None:
+        return PskOffer(kinds, None, 0, 0, before)
+    every = ext.read_offered_psks(data)
+    first = ext.OfferedPsks(every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED])
+    return PskOffer(kinds, first, len(every.identities), every.binders_size, before)
 
 
 async def find_psks(
@@ -102,11 +113,11 @@ async def find_psks(
     identities = offer.offered.identities
     if not allowed:
         why = "without a key exchange of its own, which is not allowed here"
-        return Found([], dict.fromkeys(range(len(identities)), why))
+        return Found([], dict.fromkeys(range(_noted(hs, offer)), why))
     external = {key.identity: key for key in config.psks}
     found: list[Candidate] = []
-    refused = dict.fromkeys(range(_MOST_TRIED, len(identities)), "too far behind to be looked at")
-    for index, named in enumerate(identities[:_MOST_TRIED]):
+    refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be looked at")
+    for index, named in enumerate(identities):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
         if key is None and not isinstance(state, SessionState) and config.find_psk is not None:
@@ -123,6 +134,11 @@ async def find_psks(
     return Found(found, refused)
 
 
+def _noted(hs: Dialogue, offer: PskOffer) -> int:
+    """Of how many keys it is noted why they are refused: of all, where a trace is to be told."""
+    return offer.count if hs.trace is not None else 0
+
+
 def choose_psk(
     hs: Dialogue,
     found: Found,
@@ -134,7 +150,11 @@ def choose_psk(
     for candidate in found.candidates:
         if candidate.psk.hash_name == suite.hash_name and offer is not None and offer.offered:
             check_binder(
-                candidate.psk, candidate.index, hello, offer.offered, offer.before, hs.watcher
+                candidate.psk,
+                hello.raw[: -offer.binders_size],
+                offer.offered.binders[candidate.index],
+                offer.before,
+                hs.watcher,
             )
             return candidate
         found.refused[candidate.index] = f"its hash does not go with {suite.name}"

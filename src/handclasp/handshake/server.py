@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 from handclasp.config import ServerConfig
 from handclasp.errors import ProtocolError
@@ -30,6 +31,13 @@ _SSL3 = 0x0300
 
 async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
     """Read the hello, choose the version, and go on in that version."""
+    # Only what goes on holds the hello, so that it can let go of it: a stranger's may be long.
+    complete = await _read_hello(hs, config)
+    return await complete
+
+
+async def _read_hello(hs: Dialogue, config: ServerConfig) -> Coroutine[Any, Any, Settled]:
+    """Receive the first ClientHello; gives the rest of the handshake."""
     hello = await hs.receive(ClientHello)
     hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
@@ -38,8 +46,8 @@ async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
         if (data := hello.extensions.get(kind)) is not None:
             hs.reading.read(_READ_BY_NOBODY[kind], data)
     if _choose_version(hs, config, hello) == TLS13:
-        return await server13.complete_server_handshake(hs, config, hello)
-    return await server12.complete_server_handshake(hs, config, hello)
+        return server13.complete_server_handshake(hs, config, hello)
+    return server12.complete_server_handshake(hs, config, hello)
 
 
 _READ_BY_NOBODY: Mapping[int, Callable[[bytes], object]] = {
@@ -72,6 +80,6 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
     hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
         raise ProtocolError(Fault.NO_SHARED_VERSION, no_overlap(offered, config.versions))
-    if FALLBACK_SCSV in hello.cipher_suites and chosen != config.versions[-1]:
+    if chosen != config.versions[-1] and FALLBACK_SCSV in hello.cipher_suites:
         raise ProtocolError(Fault.INAPPROPRIATE_FALLBACK, f"{chosen} or less is offered")
     return VERSIONS_BY_NAME[chosen]

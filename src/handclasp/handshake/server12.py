@@ -44,9 +44,9 @@ from handclasp.handshake.negotiate import (
 from handclasp.handshake.offered import (
     asked_name,
     offered_groups,
-    offered_protocols,
     offered_schemes,
-    suite_names,
+    offered_suites,
+    protocols_reader,
 )
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
@@ -76,6 +76,7 @@ from handclasp.wire.messages12 import (
     read_ecdh_point,
 )
 from handclasp.wire.records import MAX_PLAINTEXT
+from handclasp.wire.writer import uint16s
 
 _SENTINEL = b"DOWNGRD\x01"
 _ASSUMED_GROUPS = ("secp256r1",)
@@ -113,10 +114,14 @@ async def complete_server_handshake(
 ) -> Settled12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
     hs.records.go_on_in_tls12()
-    offer = _read_offer(config, hello)
+    offer = _read_offer(hs, config, hello)
+    legacy_version, extended = hello.legacy_version, offer.extended_master_secret
     known = await find_session(hs, config, hello, offer.server_name)
+    del hello
     if known is not None:
-        return await _resume(hs, config, offer, known)
+        resume = _resume(hs, config, offer, known)
+        del offer
+        return await resume
     choice = await _choose(hs, config, offer)
     asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
     hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
@@ -137,13 +142,14 @@ async def complete_server_handshake(
         hs.send(_certificate_request(config))
     hs.send(ServerHelloDone())
 
+    server_name = offer.server_name
+    del offer  # Whatever it holds is not kept while the client takes its time.
     shown_by_client = await _receive_client_certificate(hs, config) if asks else None
     if share is None:
-        version = hello.legacy_version
-        secret = await receive_secret(hs, choice.credentials, version, config.entropy)
+        secret = await receive_secret(hs, choice.credentials, legacy_version, config.entropy)
     else:
         secret = await _agree(hs, choice.group or "", share)
-    means, extended = choice.group or "RSA", offer.extended_master_secret
+    means = choice.group or "RSA"
     master_secret = derive_master_secret(
         hs, choice.suite, secret, randoms, means=means, extended=extended
     )
@@ -160,7 +166,7 @@ async def complete_server_handshake(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-    info = _info(offer, choice, client)
+    info = _info(server_name, choice, client)
     forget = give_session(hs, config, choice.gift, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
     hs.records.send_change_cipher_spec()
@@ -170,14 +176,16 @@ async def complete_server_handshake(
     return Settled12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
 
 
-def _info(offer: _Offer, choice: _Choice, client: AuthenticatedPeer | None) -> ConnectionInfo:
+def _info(
+    server_name: str | None, choice: _Choice, client: AuthenticatedPeer | None
+) -> ConnectionInfo:
     return ConnectionInfo(
         version=VERSION,
         cipher_suite=choice.suite.name,
         group=choice.group,
         signature_scheme=choice.scheme,
         alpn=choice.alpn,
-        server_name=offer.server_name,
+        server_name=server_name,
         resumed=False,
         early_data="none",
         hello_retry=False,
@@ -189,7 +197,7 @@ def _info(offer: _Offer, choice: _Choice, client: AuthenticatedPeer | None) -> C
     )
 
 
-def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
+def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offer:
     """What of a ClientHello matters in TLS 1.2 (RFC 5246 section 7.4.1.2)."""
     if b"\0" not in hello.legacy_compression_methods:
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers nothing but compression")
@@ -211,11 +219,11 @@ def _read_offer(config: ServerConfig, hello: ClientHello) -> _Offer:
     name = extensions.get(ExtensionType.SERVER_NAME)
     return _Offer(
         hello=hello,
-        cipher_suites=suite_names(hello.cipher_suites),
+        cipher_suites=hs.reading.read(offered_suites, uint16s(hello.cipher_suites)),
         groups=offered_groups(groups) if groups is not None else _ASSUMED_GROUPS,
         # RFC 5246 7.4.1.4.1: without the extension, SHA-1 is meant, which is not spoken here.
         signature_schemes=offered_schemes(schemes) if schemes is not None else (),
-        protocols=offered_protocols(alpn) if alpn is not None else (),
+        protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
         server_name=asked_name(name) if name is not None else None,
         extended_master_secret=extended,
     )
@@ -431,6 +439,7 @@ async def _resume(
     hs.records.send_change_cipher_spec()
     hs.install_write(keys.server, "application")
     hs.send(Finished(own_finished))
+    del offer
     await hs.receive_change_cipher_spec()
     hs.install_read(keys.client, "application")
     peer_finished = await receive_expected_finished(

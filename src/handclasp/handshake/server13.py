@@ -1,14 +1,15 @@
 """The server of TLS 1.3, in the order of RFC 8446 section 2.
 
 The server decides everything from the ClientHello: `_Choice` holds what it decided. Then it sends
-its whole flight, and waits for the client's.
+its whole flight, lets go of the hello, and waits for the client's.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
@@ -49,10 +50,11 @@ from handclasp.handshake.negotiate import (
 )
 from handclasp.handshake.offered import (
     asked_name,
+    offered_authorities,
     offered_groups,
-    offered_protocols,
     offered_schemes,
-    suite_names,
+    offered_suites,
+    protocols_reader,
 )
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
@@ -107,7 +109,9 @@ from handclasp.wire.messages import (
     EndOfEarlyData,
     Extensions,
     ServerHello,
+    write_message,
 )
+from handclasp.wire.writer import uint16s
 
 _COOKIE_SIZE = 32
 _SKIPPED_EARLY_DATA = 2**14 * 4
@@ -148,17 +152,30 @@ class _Choice:
     retried: bool = False
 
 
+@value(frozen=True, slots=True)
+class _Retry:
+    """What is kept of the first hello while the second one is on its way."""
+
+    unchanging: bytes
+    cookie: bytes | None
+    before: Transcript = field(repr=False)
+
+
 async def complete_server_handshake(
     hs: Dialogue, config: ServerConfig, hello: ClientHello
 ) -> Settled13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
+    offers_early_data = ExtensionType.EARLY_DATA in hello.extensions
     offer = _read_offer(hs, config, hello, Transcript())
+    del hello
     found = await find_psks(hs, config, offer.psks, offer.server_name)
     choice = _choose(hs, config, offer, found.candidates)
     needs_retry = choice.group is not None and choice.group not in offer.shares
     hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
-        offer = await _retry(hs, config, offer, choice)
+        retry = _ask_again(hs, config, offer, choice)
+        del offer, found
+        offer = await _receive_second_offer(hs, config, choice, retry)
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
     known = await _recognise(hs, offer, found, choice.suite)
@@ -187,6 +204,9 @@ async def complete_server_handshake(
     application = derive_application_secrets(hs, stage)
     hs.install_write(application.server.keys(), "application")
 
+    server_name = offer.server_name
+    can_resume = offer.psks is not None and ext.PSK_DHE_KE in offer.psks.modes
+    del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await hs.receive(EndOfEarlyData)
         hs.install_read(handshake.client.keys(), "handshake")
@@ -196,16 +216,16 @@ async def complete_server_handshake(
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     early_data = "accepted" if early is not None else "none"
-    if early is None and ExtensionType.EARLY_DATA in hello.extensions:
+    if early is None and offers_early_data:
         early_data = "rejected"
-    info = _info(offer, choice, identity, known, shown, client, early_data)
+    info = _info(server_name, choice, identity, known, shown, client, early_data)
     return Settled13(
         info,
         peer_finished,
         application.server,
         application.client,
         application.exporter,
-        issuer=_issuer(hs, config, offer, known, info, application),
+        issuer=_issuer(hs, config, known, info, application) if can_resume else None,
     )
 
 
@@ -215,8 +235,7 @@ async def _recognise(
     """The client, if it holds a key that is known here."""
     chosen = choose_psk(hs, found, suite, offer.hello, offer.psks)
     known = await recognise_client(hs, found, chosen)
-    offered = offer.psks.offered if offer.psks is not None else None
-    count = len(offered.identities) if offered is not None else 0
+    count = offer.psks.count if offer.psks is not None else 0
     psk, index = (known.psk, known.index) if known is not None else (None, None)
     note_recognition(hs, count, found.refused, psk, index)
     return known
@@ -274,14 +293,12 @@ async def _accept_early_data(
 def _issuer(
     hs: Dialogue,
     config: ServerConfig,
-    offer: _Offer,
     known: KnownClient | None,
     info: ConnectionInfo,
     application: ApplicationSecrets,
 ) -> TicketIssuer | None:
-    """What will make tickets, if this client can use them (RFC 8446 section 4.2.9)."""
-    can_resume = offer.psks is not None and ext.PSK_DHE_KE in offer.psks.modes
-    if not config.tickets or config.ticket_keys is None or not can_resume:
+    """What will make tickets for a client that can use them (RFC 8446 section 4.2.9), if any."""
+    if not config.tickets or config.ticket_keys is None:
         return None
     if info.psk_identity is not None:
         return None  # With its own key the client comes back just as fast; NSS cannot do both.
@@ -315,7 +332,7 @@ def _issuer(
 
 
 def _info(
-    offer: _Offer,
+    server_name: str | None,
     choice: _Choice,
     identity: _Identity | None,
     known: KnownClient | None,
@@ -332,7 +349,7 @@ def _info(
         group=choice.group,
         signature_scheme=scheme or None,
         alpn=choice.alpn,
-        server_name=offer.server_name,
+        server_name=server_name,
         resumed=state is not None,
         early_data=early_data,
         hello_retry=choice.retried,
@@ -370,13 +387,13 @@ def _read_offer(
         _required(extensions, ExtensionType.SUPPORTED_GROUPS)
         entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
     name_data = extensions.get(ExtensionType.SERVER_NAME)
-    alpn_data = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     return _Offer(
         hello=hello,
         groups=groups,
         shares=_read_shares(config, groups, entries),
         signature_schemes=schemes,
-        protocols=hs.reading.read(offered_protocols, alpn_data) if alpn_data is not None else (),
+        protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
         server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
         server_certificate_types=_read_types(
             extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
@@ -436,7 +453,7 @@ def _read_shares(
 def _choose(
     hs: Dialogue, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
 ) -> _Choice:
-    suites = hs.reading.read(suite_names, offer.hello.cipher_suites)
+    suites = hs.reading.read(offered_suites, uint16s(offer.hello.cipher_suites))
     order = "the client's order" if config.prefer_client_order else "the server's order"
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order
@@ -482,8 +499,8 @@ def _choose_group(
     return group
 
 
-async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Offer:
-    """Ask for a share of the chosen group (RFC 8446 section 4.1.4); gives the second offer."""
+def _ask_again(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Retry:
+    """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
     hs.send(_hello_retry_request(offer, choice, cookie))
     if offer.hello.legacy_session_id:
@@ -491,12 +508,18 @@ async def _retry(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Cho
     early_data = ExtensionType.EARLY_DATA in offer.hello.extensions
     hs.records.skip_early_data(_skipped(config) if early_data else 0)
 
-    before = hs.transcript.fork()
+    return _Retry(_unchanging(offer.hello), cookie, hs.transcript.fork())
+
+
+async def _receive_second_offer(
+    hs: Dialogue, config: ServerConfig, choice: _Choice, retry: _Retry
+) -> _Offer:
+    """Receive the second hello: the first, with a share of the chosen group."""
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
-    _check_second_hello(offer.hello, hello, cookie)
-    second_offer = _read_offer(hs, config, hello, before)
+    _check_second_hello(hello, retry)
+    second_offer = _read_offer(hs, config, hello, retry.before)
     if list(second_offer.shares) != [choice.group]:
         raise ProtocolError(
             Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, f"key_share is not for {choice.group} alone"
@@ -522,8 +545,9 @@ def _hello_retry_request(offer: _Offer, choice: _Choice, cookie: bytes | None) -
     )
 
 
-def _check_second_hello(first: ClientHello, second: ClientHello, cookie: bytes | None) -> None:
+def _check_second_hello(second: ClientHello, retry: _Retry) -> None:
     """RFC 8446 section 4.1.2: the second hello is the first but for the listed extensions."""
+    cookie = retry.cookie
     data = second.extensions.get(ExtensionType.COOKIE)
     returned = ext.read_cookie(data) if data is not None else None
     if (returned is None) != (cookie is None) or not hmac.compare_digest(
@@ -532,22 +556,28 @@ def _check_second_hello(first: ClientHello, second: ClientHello, cookie: bytes |
         raise ProtocolError(Fault.BAD_COOKIE)
     if ExtensionType.EARLY_DATA in second.extensions:
         raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "early_data is still there")
-    if _comparable(first) != _comparable(second):
+    if _unchanging(second) != retry.unchanging:
         raise ProtocolError(Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "the ClientHello")
 
 
-def _comparable(hello: ClientHello) -> ClientHello:
+def _unchanging(hello: ClientHello) -> bytes:
+    """A digest of what both hellos must have in common; extensions may change their places."""
     kept = {
-        kind: data for kind, data in hello.extensions.items() if kind not in _MAY_CHANGE_AFTER_RETRY
+        kind: data
+        for kind, data in sorted(hello.extensions.items())
+        if kind not in _MAY_CHANGE_AFTER_RETRY
     }
-    return replace(hello, extensions=kept)
+    return hashlib.sha256(write_message(replace(hello, extensions=kept))).digest()
 
 
 def _question_of(offer: _Offer) -> ChooseCredentials:
     """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    authorities = ext.read_certificate_authorities(data) if data is not None else ()
+    authorities: tuple[bytes, ...] = ()
+    if data is not None:
+        own = config.credential_list
+        authorities = offered_authorities(ext.read_certificate_authorities(data), own)
     types = offer.server_certificate_types
     return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types

@@ -331,8 +331,8 @@ class RecordLayer:
         self._flush_handshake()
         self._write = write = _protection(keys)
         self._data_write = None if self._padding or self._trace is not None else write
-        self._worn_write = self._limit_of(write) - RESERVED_RECORDS
-        self._write_end = write.suite.record_limit
+        self._write_end = self._limit_of(write)
+        self._worn_write = self._write_end - RESERVED_RECORDS
         self._write_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
@@ -360,8 +360,30 @@ class RecordLayer:
         self._write_limit = min(MAX_PLAINTEXT, content)
 
     def records_left(self) -> int:
-        """How many records the current write key may still seal (RFC 8446 section 5.5)."""
-        return self._limit_of(self._write) - self._write.sequence if self._write is not None else 0
+        """How many records the current write key may still seal (RFC 8446 section 5.5).
+
+        Those that the queued handshake messages will take are used up already.
+        """
+        write = self._write
+        if write is None:
+            return 0
+        queued = -(-sum(map(len, self._handshake_out)) // self._write_limit)
+        return self._limit_of(write) - write.sequence - queued
+
+    @property
+    def room(self) -> int:
+        """Bytes of content for which the current write key is still good.
+
+        The last `RESERVED_RECORDS` are kept back, so it may be negative.
+        """
+        return (self.records_left() - RESERVED_RECORDS) * self._write_limit
+
+    @property
+    def room_of_a_key(self) -> int:
+        """What `room` is when a key like the current one is new."""
+        write = self._write
+        most = self._limit_of(write) if write is not None else 0
+        return (most - RESERVED_RECORDS) * self._write_limit
 
     @property
     def fragment_size(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from handclasp.wire.reader import Opener, Reader
+from handclasp.wire.reader import Opener, Reader, Uint16s
 
 
 @dataclass(slots=True)
@@ -120,17 +120,21 @@ class _AnnotatingReader(Reader):
         with self._compound(field):
             return super().uint16s16(field)
 
-    def _uint16s(self, field: str, size: int) -> tuple[int, ...]:
+    def packed16(self, field: str) -> Uint16s:
+        with self._compound(field):
+            return super().packed16(field)
+
+    def _packed(self, field: str, size: int) -> bytes:
         # The base reads the list in one go; each of its numbers is a field of its own.
         start = self._at + self._base
         noted = len(self._into)
-        values = super()._uint16s(field, size)
+        packed = super()._packed(field, size)
         del self._into[noted:]
         self._into += [
             Noted(field, start + 2 * index, start + 2 * index + 2, value)
-            for index, value in enumerate(values)
+            for index, value in enumerate(Uint16s(packed))
         ]
-        return values
+        return packed
 
     def _vector(self, field: str, size: int) -> Reader:
         at = self._advance(field, size)

@@ -10,7 +10,7 @@ Extensions stay bytes here, in their order; `extensions` knows what is inside ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
@@ -50,7 +50,7 @@ class ClientHello:
     legacy_version: int
     random: bytes
     legacy_session_id: bytes
-    cipher_suites: tuple[int, ...]
+    cipher_suites: Sequence[int]
     legacy_compression_methods: bytes
     extensions: Extensions
     raw: bytes = field(default=b"", compare=False, repr=False)
@@ -300,7 +300,7 @@ def _read_client_hello(reader: Reader, raw: bytes) -> ClientHello:
         legacy_version=reader.uint16("legacy_version"),
         random=reader.opaque("random", 32),
         legacy_session_id=reader.opaque8("legacy_session_id", 0, 32),
-        cipher_suites=reader.uint16s16("cipher_suites"),
+        cipher_suites=reader.packed16("cipher_suites"),
         legacy_compression_methods=reader.opaque8("legacy_compression_methods", 1),
         # Hellos older than TLS 1.3 may end here (RFC 5246 section 7.4.1.2).
         extensions=read_extensions(reader) if reader.more() else {},

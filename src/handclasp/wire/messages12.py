@@ -6,6 +6,7 @@ ClientHello, ServerHello, CertificateVerify and Finished have the same form in b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
@@ -100,7 +101,7 @@ class CertificateRequest12:
     """
 
     certificate_types: bytes
-    supported_signature_algorithms: tuple[int, ...]
+    supported_signature_algorithms: Sequence[int]
     certificate_authorities: tuple[bytes, ...]
     raw: bytes = field(default=b"", compare=False, repr=False)
 
@@ -238,7 +239,7 @@ def _write_server_key_exchange(message: ServerKeyExchange) -> bytes:
 
 def _read_certificate_request(reader: Reader, raw: bytes) -> CertificateRequest12:
     types = reader.opaque8("certificate_types", 1)
-    schemes = reader.uint16s16("supported_signature_algorithms")
+    schemes = reader.packed16("supported_signature_algorithms")
     vector = reader.vector16("certificate_authorities")
     authorities: list[bytes] = []
     while vector.more():

@@ -9,12 +9,55 @@ themselves, where it would be shorter to build one upon the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import unpack
-from typing import Protocol
+from typing import Protocol, overload
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+
+
+class Uint16s(Sequence[int]):
+    """A list of two-byte values as it came, in two bytes for each.
+
+    A tuple takes eight bytes for each, and most numbers are objects of 28 bytes besides. It is
+    equal to a tuple of the same numbers.
+    """
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+
+    def __len__(self) -> int:
+        return len(self.packed) // 2
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
+        return self._unpacked()[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._unpacked())
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._unpacked()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Uint16s):
+            return self.packed == other.packed
+        return self._unpacked() == other
+
+    def __hash__(self) -> int:
+        return hash(self._unpacked())
+
+    def __repr__(self) -> str:
+        return repr(self._unpacked())
+
+    def _unpacked(self) -> tuple[int, ...]:
+        return unpack(f">{len(self.packed) // 2}H", self.packed)
 
 
 class Reader:
@@ -120,6 +163,10 @@ class Reader:
         """A non-empty vector of uint16 whose length takes two bytes."""
         return self._uint16s(field, self._length(field, self.uint16(field), 2, 0xFFFE))
 
+    def packed16(self, field: str) -> Uint16s:
+        """The same as `uint16s16`, in as few bytes as it came in."""
+        return Uint16s(self._packed(field, self._length(field, self.uint16(field), 2, 0xFFFE)))
+
     def pairs(self, kind: str, content: str) -> Iterator[tuple[int, bytes]]:
         """What is left, as pairs of a uint16 and an `opaque content<0..2^16-1>`."""
         data, at, end = self._data, self._at, self._end
@@ -139,10 +186,12 @@ class Reader:
         return ProtocolError(Fault.DECODE_ERROR, f"{self._path}.{field}: {detail}")
 
     def _uint16s(self, field: str, size: int) -> tuple[int, ...]:
+        return unpack(f">{size // 2}H", self._packed(field, size))
+
+    def _packed(self, field: str, size: int) -> bytes:
         if size % 2:
             raise self.fault(field, "a list of two-byte values has an odd length")
-        data = self.opaque(field, size)
-        return unpack(f">{size // 2}H", data)
+        return self.opaque(field, size)
 
     def _vector(self, field: str, size: int) -> Reader:
         at = self._advance(field, size)

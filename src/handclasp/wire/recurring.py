@@ -21,10 +21,10 @@ MOST_BYTES = 2**20
 """Of all that one config keeps."""
 
 _LONGEST = 256
-"""Bytes, or numbers: nobody has longer lists in every hello."""
+"""Bytes: nobody has longer lists in every hello."""
 
 _BYTES_OF_EACH = 110
-"""What a byte or number of a list may become: half a name, or a number and its name."""
+"""What a byte of a list may become: half a name."""
 
 _BYTES_BESIDES = 300
 
@@ -47,7 +47,7 @@ class Reading:
         self._known = recurring.get
         self._new: list[tuple[Any, Any, int]] = []
 
-    def read(self, read: Callable[[Any], Value], data: bytes | tuple[int, ...]) -> Value:
+    def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
         """What the pure function `read` makes of a list."""
         known = self._known((read, data))
         if known is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from handclasp.wire.reader import Uint16s
+
 
 def opaque8(data: bytes) -> bytes:
     """`data` behind a length of one byte."""
@@ -26,4 +28,6 @@ def opaque24(data: bytes) -> bytes:
 
 def uint16s(values: Iterable[int]) -> bytes:
     """Two-byte values one after the other, without a length."""
+    if type(values) is Uint16s:
+        return values.packed
     return b"".join([value.to_bytes(2, "big") for value in values])
