@@ -196,15 +196,16 @@ class ClientConfig(SharedConfig):
         verify: replaces the verification of the server's chain; gets a `VerifyPeer` question and
             returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses. It is
             asked before the peer has proved that it holds the key, and anybody can send anybody's
-            certificates: what is to be done about a peer belongs into `confirm_peer`.
+            certificates: what is to be done about a peer belongs in `confirm_peer`.
         confirm_peer: has the last word on a server that was verified: gets a `ConfirmPeer`
             question and returns True, an awaitable of it, or DEFER. False or an exception refuses.
             It is asked once the peer has proved that it is there, and not about one that has an
             external pre-shared key and shows no certificate.
         choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable. With
-            `sessions` it is asked once more before one is offered in which the server asked for a
-            certificate, which must be the same still. The answer must come at once for that:
-            where it came by an awaitable or DEFER, no session is kept.
+            `sessions`, it has a second use. Before the client offers a session in which the server
+            had asked for a certificate, it asks this callback again, and offers the session only
+            if the answer is still the same certificate. That answer must come at once: where it
+            came by an awaitable or DEFER, no session is kept. `credentials` must then be left out.
         certificate_compression: in which algorithms certificates may come and go compressed
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
@@ -216,8 +217,8 @@ class ClientConfig(SharedConfig):
             them can send them again, and they are not forward secret. `verify` and `confirm_peer`
             have no say before they leave, so with either it needs `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
-            about the server only afterwards: the data go to the server that they accepted when the
-            session was made.
+            about the server only afterwards: the data go to the server that these callbacks
+            accepted when the session was made.
         psks: external pre-shared keys to offer, best first (TLS 1.3). Where the server takes none,
             it must show a certificate; without a server name to expect, that is refused.
         allow_psk_ke: also offer to use a pre-shared key without a key exchange. UNSAFE: whoever
@@ -243,8 +244,8 @@ class ClientConfig(SharedConfig):
         grease: offer reserved values too, so that servers stay tolerant (RFC 8701).
         allow_truncation: take the end of the transport for close_notify. Unsafe unless the
             application protocol knows where its messages end.
-        handshake_timeout: seconds until the adapters give up a handshake; None never, so that who
-            says nothing keeps its place for good.
+        handshake_timeout: seconds until the adapters give up a handshake; None disables the
+            timeout, and a silent peer then keeps its place for good.
         limits: what the peer may cost.
         clock, entropy: where time and randomness come from; for tests and replays.
     """
@@ -317,11 +318,12 @@ class ServerConfig(SharedConfig):
         ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
             renew it, but not beyond seven days after the last full handshake.
         ticket_keys: what tickets are sealed with; `handclasp.redis` has keys for a fleet of
-            servers. None makes keys of its own, which are random and change by themselves.
+            servers. None makes keys of its own, which are random and change by themselves;
+            processes that are forked after the config was built have the same ones for ever.
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
             must not come back to the wrong one.
         session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
-            They are those of this process: in a forked one, none are known.
+            Forked processes start with none.
         session_memory_bytes: bytes that these may take, from 262144 on. One that takes more than a
             sixteenth of it, the client's certificates included, is not remembered.
         find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
@@ -333,13 +335,14 @@ class ServerConfig(SharedConfig):
             they are, and must only act upon them where a repetition does no harm.
         confirm_early_data: ask `confirm_peer` about a client with 0-RTT data before these are
             accepted, when nothing shows yet that it is there (`ConfirmPeer.replayable`), and again
-            after its Finished. False there refuses the data only. Without this setting, 0-RTT data
-            of a client whose certificate `confirm_peer` has to confirm are refused.
+            after its Finished. If the first answer is False, only the early data are refused.
+            Without this setting, 0-RTT data of a client whose certificate `confirm_peer` has to
+            confirm are refused.
         replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
             with its own keys, however many configs share them. Where keys come from elsewhere, a
             guard that all servers with these keys ask must be given: `handclasp.redis` has one for
-            a fleet. Forked processes need that, too, and otherwise take no 0-RTT data.
+            a fleet. So must forked processes be given one; otherwise they accept no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -451,7 +454,7 @@ def _prepare_sessions(config: ServerConfig) -> None:
 
 
 def _choose_replay_guard(config: ServerConfig) -> None:
-    """The guard is as wide as the keys: whoever opens a ticket must know who took it before.
+    """The guard must be shared by all who share the keys: a ticket may have been used at any.
 
     Raises `ConfigurationError` where it is known not to be.
     """
