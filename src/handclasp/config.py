@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -272,9 +272,12 @@ class ClientConfig(SharedConfig):
         if self.early_data and "TLSv1.3" not in self.versions:
             raise ConfigurationError("early_data is of TLS 1.3, which versions leaves out.")
         _check_early_data_callbacks(self)
-        for method in ("put", "take", "discard") if self.sessions is not None else ():
-            if not callable(getattr(self.sessions, method, None)):
-                raise ConfigurationError(f"sessions must be a SessionStore: it lacks {method}().")
+        if self.credentials and self.choose_credentials is not None:
+            raise ConfigurationError(
+                "choose_credentials replaces the choice: it would not look at credentials. Leave "
+                "one of them out."
+            )
+        _check_sessions(self.sessions)
         if self.fallback and "TLSv1.3" in self.versions:
             raise ConfigurationError(
                 "fallback says that newer versions were left out: name the others in versions."
@@ -443,6 +446,8 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.tickets and config.ticket_keys is None:
         keys = TicketKeys(lifetime=config.ticket_lifetime)
         object.__setattr__(config, "ticket_keys", keys)
+    _check_methods("ticket_keys", config.ticket_keys, ("keys",), "TicketKeys()")
+    _check_guard(config)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
         raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
     if config.max_early_data:
@@ -451,6 +456,38 @@ def _prepare_sessions(config: ServerConfig) -> None:
     memory = SessionMemory(count, size) if count and config.tickets else None
     object.__setattr__(config, "memory12", memory)
     object.__setattr__(config, "binding", _binding(config))
+
+
+def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
+    """An object of the user's own needs these methods; a class in place of an object has them."""
+    if value is None:
+        return
+    if isinstance(value, type):
+        raise ConfigurationError(f"{name} must be an object, not a class: {name}={example}.")
+    for method in methods:
+        if not callable(getattr(value, method, None)):
+            raise ConfigurationError(
+                f"{name} must be an object such as {example}, not {_kind_of(value)}: it has no "
+                f"{method}()."
+            )
+
+
+def _check_sessions(sessions: object) -> None:
+    example = "SessionStore()"
+    if _is_path(sessions):
+        example = f"SessionStore.file({os.fspath(cast(str, sessions))!r})"
+    _check_methods("sessions", sessions, ("put", "take", "discard"), example)
+
+
+def _check_guard(config: ServerConfig) -> None:
+    guard = config.replay_guard
+    _check_methods("replay_guard", guard, ("is_first",), "handclasp.redis.RedisReplayFilter(url)")
+    if guard is None or config.max_early_data:
+        return
+    if guard is not getattr(config.ticket_keys, "replay_filter", None):
+        raise ConfigurationError("replay_guard needs max_early_data: no early data are accepted.")
+    # A copy of another config, by `dataclasses.replace`: nobody chose it.
+    object.__setattr__(config, "replay_guard", None)
 
 
 def _choose_replay_guard(config: ServerConfig) -> None:
@@ -533,13 +570,13 @@ def _check_kinds(config: SharedConfig) -> None:
     """What a type checker would have found, for those who use none."""
     trust = cast(object, config.trust)
     if trust is not None and not isinstance(trust, TrustStore):
-        hint = f": TrustStore.from_pem({trust!r})" if isinstance(trust, str) else ""
-        raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}{hint}.")
+        hint = f": TrustStore.from_pem({os.fspath(cast(str, trust))!r})" if _is_path(trust) else ""
+        raise ConfigurationError(f"trust must be a TrustStore, not {_kind_of(trust)}{hint}.")
     if not isinstance(config.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"limits must be Limits, not {type(config.limits).__name__}.")
+        raise ConfigurationError(f"limits must be Limits, not {_kind_of(config.limits)}.")
     if not isinstance(config.policy, CertificatePolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
-            f"policy must be a CertificatePolicy, not {type(config.policy).__name__}."
+            f"policy must be a CertificatePolicy, not {_kind_of(config.policy)}."
         )
     for name in ("verify", "confirm_peer", "choose_credentials", "find_psk"):
         callback = getattr(config, name, None)
@@ -686,10 +723,17 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
 def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[Credential, ...]:
     if given is None:
         return ()
+    example = 'Credentials.load("chain.pem", "key.pem")'
+    if isinstance(given, str | bytes) or not isinstance(given, Credential | Iterable):
+        raise ConfigurationError(
+            f"credentials must be Credentials, not {_kind_of(given)}: {example}."
+        )
     credentials = (given,) if isinstance(given, Credential) else tuple(given)
     for each in credentials:
         if not isinstance(each, Credential):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"credentials must be Credentials, not {type(each).__name__}.")
+            raise ConfigurationError(
+                f"credentials must be Credentials, not {_kind_of(each)}: {example}."
+            )
     return credentials
 
 
@@ -733,6 +777,13 @@ def _check_switches(config: SharedConfig) -> None:
         value = getattr(config, each.name)
         if each.type == "bool" and not isinstance(value, bool):
             raise ConfigurationError(f"{each.name} must be True or False, not {value!r}.")
+
+
+def _kind_of(value: object) -> str:
+    """What a value is, for people: its type, or which class it is itself."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return type(value).__name__
 
 
 def _is_number(value: object) -> bool:

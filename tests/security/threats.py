@@ -712,8 +712,8 @@ THREATS: tuple[Threat, ...] = (
         "Forged tickets, ticket keys that are known or old (CVE-2020-13777)",
         "Tickets are sealed under random keys that change by themselves, and end after seven days "
         "at the latest. A key whose time is over cannot be derived again, though forked processes "
-        "agree upon all later ones. What cannot be opened is no ticket, and no error. A key of zeros "
-        "raises.",
+        "agree upon all later ones. What cannot be opened is no ticket, and no error. A key of "
+        "zeros raises.",
         (
             without(
                 "sessions/test_ticket_keys.py::test_no_key_of_zeros",

@@ -320,7 +320,7 @@ def test_what_is_no_file_of_sessions_is_left_alone(tmp_path: Path) -> None:
     other.write_text('{"mine": 1}')
     os.mkfifo(tmp_path / "pipe")
     for path in (other, tmp_path, tmp_path / "pipe"):
-        with pytest.raises(ConfigurationError, match="name another"):
+        with pytest.raises(ConfigurationError, match="Cannot use the session file"):
             SessionStore.file(path)
     assert other.read_text() == '{"mine": 1}'
     with pytest.raises(ConfigurationError, match="make it first"):

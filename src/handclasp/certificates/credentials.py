@@ -170,8 +170,8 @@ class Credentials:
             ConfigurationError: a file is missing or unreadable, or does not hold what it should,
                 or the two do not belong together.
         """
-        chain_file = f"the certificate file {os.fspath(chain_path)}"
-        key_file = f"the key file {os.fspath(key_path)}"
+        chain_file = f"the certificate file {loading.path_text(chain_path, 'the certificate file')}"
+        key_file = f"the key file {loading.path_text(key_path, 'the key file')}"
         loaded = _from_bytes(
             loading.read_file(chain_path, chain_file),
             chain_file,
@@ -300,7 +300,7 @@ class Credentials:
             staple = OcspStaple.from_bytes(staple)
         elif isinstance(staple, str | os.PathLike):
             staple = OcspStaple.from_file(cast(Any, staple))
-        elif not hasattr(staple, "current"):
+        elif isinstance(staple, type) or not hasattr(staple, "current"):
             if not callable(staple):
                 raise ConfigurationError(
                     f"A staple must be bytes, a path or a callable, not {type(staple).__name__}."

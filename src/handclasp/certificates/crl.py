@@ -25,6 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
 from handclasp.errors import CertificateError, ConfigurationError
@@ -91,7 +92,8 @@ class RevocationLists:
         Raises:
             ConfigurationError: something is missing, or holds no list or one that cannot be read.
         """
-        return cls((one for path in paths for one in lists_at(Path(path))), check, without_list)
+        named = [Path(path_text(path, "a file of lists")) for path in paths]
+        return cls((one for path in named for one in lists_at(path)), check, without_list)
 
     @classmethod
     def from_bytes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -19,6 +19,14 @@ Profile = Literal["web", "private"]
 StapledOcsp = Literal["check", "require", "ignore"]
 
 DEFAULT_MAX_INTERMEDIATES = 8
+
+_EXAMPLES = {
+    "pins": '"<44 characters of base64>"',
+    "crls": "crls=RevocationLists.from_file(PATH)",
+    "ct_logs": 'CtLog(name="...", key=...)',
+    "tlsa": 'TlsaRecord.parse("3 1 1 ...")',
+}
+"""How each is given, in messages about one of another kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +76,11 @@ class CertificatePolicy:
         _check_choice("stapled_ocsp", self.stapled_ocsp, ("check", "require", "ignore"))
         for name in ("pins", "ct_logs", "tlsa"):
             value = getattr(self, name)
-            if isinstance(value, str):
-                raise ConfigurationError(f"{name} must be a list, not one string.")
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                what = "string" if isinstance(value, str) else type(value).__name__
+                raise ConfigurationError(
+                    f"{name} must be a list, not one {what}: {name}=[{_EXAMPLES[name]}]."
+                )
             object.__setattr__(self, name, tuple(cast(Sequence[object], value)))
         if self.crls is not None or self.ct_logs or self.tlsa:
             self._check_kinds()
@@ -109,7 +120,10 @@ def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 def _check_kind(name: str, values: Sequence[object], kind: type) -> None:
     for value in values:
         if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} takes {kind.__name__}, not {type(value).__name__}.")
+            example = f": {_EXAMPLES[name]}" if name in _EXAMPLES else ""
+            raise ConfigurationError(
+                f"{name} takes {kind.__name__}, not {type(value).__name__}{example}."
+            )
 
 
 def _check_pin(pin: str) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.ocsp_answers import (
     CLOCK_SKEW,
@@ -80,7 +81,7 @@ class OcspStaple:
             ConfigurationError: the file is missing or unreadable now, or holds what `from_bytes`
                 refuses.
         """
-        origin = _File(Path(path))
+        origin = _File(Path(path_text(path, "the file of the OCSP response")))
         staple = cls(origin)
         try:
             staple._take(origin.look() or b"")

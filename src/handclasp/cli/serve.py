@@ -234,9 +234,18 @@ def _capture(path: str | None) -> CaptureFile | None:
         raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
 
 
+_NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")
+"""Endings that stand for a file with other commands, and here would be a directory's."""
+
+
 def _traces(directory: str | None) -> Path | None:
     if directory is None:
         return None
+    if directory.lower().endswith(_NAMES_OF_FILES) and not os.path.isdir(directory):
+        raise WrongArguments(
+            f"--trace {directory}: many handshakes do not fit into one such file; name a "
+            "directory (with --pages for pages), or a file that ends in .pcapng."
+        )
     try:
         Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -53,7 +53,7 @@ class KeyTree:
     __slots__ = ("_nodes",)
 
     def __init__(self, secret: Secret) -> None:
-        self._nodes = (_Node(-(1 << (LEVELS - 1)), LEVELS, secret),)
+        self._nodes: tuple[_Node, ...] = (_Node(-(1 << (LEVELS - 1)), LEVELS, secret),)
 
     @property
     def first(self) -> int:
@@ -80,7 +80,7 @@ class KeyTree:
             if node.start <= period < node.end:
                 while node.level:
                     earlier, later = node.halves
-                    node = later if period >= later.start else earlier  # noqa: PLW2901
+                    node = later if period >= later.start else earlier
                 return node.secret
         raise LookupError(f"the secret of period {period} is not known")
 
