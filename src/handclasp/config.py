@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
+from handclasp.certificates.staple import OcspStaple
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
@@ -389,6 +390,7 @@ class ServerConfig(SharedConfig):
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
         _check_policy_for_clients(self)
         _check_verification(self)
+        _check_staples(self)
         _prepare_sessions(self)
 
 
@@ -421,6 +423,13 @@ def _check_policy_for_clients(config: ServerConfig) -> None:
             'policy: stapled_ocsp="require" needs TLS 1.3, as clients of TLS 1.2 staple nothing '
             "(RFC 6066 8)."
         )
+
+
+def _check_staples(config: ServerConfig) -> None:
+    """An OCSP response that is outdated is not sent, so that clients which ask for it give up."""
+    for credentials in config.credential_list:
+        if isinstance(credentials.staple, OcspStaple):
+            credentials.staple.check(config.clock())
 
 
 def _prepare_sessions(config: ServerConfig) -> None:

@@ -287,7 +287,9 @@ class Credentials:
         Args:
             staple: the response as DER, or the path of a file with it, which may be replaced while
                 the server runs; a callable that gives it; or an `OcspStaple`. Only clients that
-                ask for it get it.
+                ask for it get it. One that is outdated when a `ServerConfig` is built raises there;
+            where it comes from a file, it is a warning of the logger "handclasp" instead, and is
+            not sent until it is replaced.
 
         Raises:
             ConfigurationError: a response that is here already is none, is about another

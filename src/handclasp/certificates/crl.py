@@ -165,7 +165,12 @@ class RevocationLists:
                 return newest.next_update
             problems.append(f"the newest one was to be renewed by {minute(newest.next_update)}")
         if self._refuse:
-            raise CertificateError(Fault.REVOCATION_UNKNOWN, _unknown(certificate, problems))
+            needs_issuer = issuer is None and certificate.issuer in self._of_issuer
+            raise CertificateError(
+                Fault.REVOCATION_UNKNOWN,
+                _unknown(certificate, problems),
+                fix=_GIVE_THE_ISSUER if needs_issuer else "",
+            )
         return None
 
     def __repr__(self) -> str:
@@ -173,6 +178,12 @@ class RevocationLists:
         without = "refuse" if self._refuse else "accept"
         issuers = len(self._of_issuer)
         return f'RevocationLists(of {issuers} issuers, check="{check}", without_list="{without}")'
+
+
+_GIVE_THE_ISSUER = (
+    "On the other end: Send the issuer's certificate with the chain. On this end: Give it: trust=, "
+    "or let the policy accept certificates without a list."
+)
 
 
 def _unknown(certificate: x509.Certificate, problems: Sequence[str]) -> str:
