@@ -205,6 +205,9 @@ class Credentials:
             ConfigurationError: as `load` and `with_staple` do, for the first time only.
         """
 
+        loading.path_text(chain_path, "the certificate file")
+        loading.path_text(key_path, "the key file")
+
         def load() -> Credentials:
             loaded = cls.load(chain_path, key_path, password)
             return loaded if staple is None else loaded.with_staple(staple)

@@ -22,8 +22,8 @@ DEFAULT_MAX_INTERMEDIATES = 8
 
 _EXAMPLES = {
     "pins": '"<44 characters of base64>"',
-    "crls": "crls=RevocationLists.from_file(PATH)",
-    "ct_logs": 'CtLog(name="...", key=...)',
+    "crls": "RevocationLists.from_files(PATH)",
+    "ct_logs": "CtLog.from_public_key(KEY)",
     "tlsa": 'TlsaRecord.parse("3 1 1 ...")',
 }
 """How each is given, in messages about one of another kind."""
@@ -51,8 +51,12 @@ class CertificatePolicy:
         required_timestamps: signed certificate timestamps of different logs among `ct_logs` that
             a server's certificate must have.
         tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
-            trusted. If any are given, they take the place of the trust store. One that names the
-            leaf excuses it from `profile` and `max_intermediates`, and from nothing else here.
+            trusted: a list of `handclasp.certificates.dane.TlsaRecord`, such as
+            `TlsaRecord.parse("3 1 1 ...")`. If any are given, they take the place of the trust
+            store. One that names the leaf (usage 3) excuses it from `profile` and `max_intermediates`, and from nothing else
+            here; lists and staples then need the leaf's issuer, in the trust store or sent by the
+            server. The authority that one of usage 2 names must be in the chain that is sent,
+            unless the record holds it whole.
 
     Raises:
         ConfigurationError: a value that cannot be honoured.

@@ -64,7 +64,8 @@ EARLY_DATA_BYTES = 16384
 @click.option(
     "--early-data",
     is_flag=True,
-    help="Let clients that come back ask with the first flight (0-RTT, RFC 8470).",
+    help="Let clients that come back ask with the first flight (0-RTT, RFC 8470). Excludes "
+    "--workers.",
 )
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
@@ -79,7 +80,8 @@ EARLY_DATA_BYTES = 16384
     default=1,
     show_default=True,
     type=click.IntRange(1, 256),
-    help="Processes that share the port, one for each core that they may use.",
+    help="Processes that share the port, one for each core that they may use. They resume each "
+    "other's clients. Excludes --early-data and --trace.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
 @redact_option

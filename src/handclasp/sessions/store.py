@@ -271,12 +271,13 @@ class FileSessionStore:
             self._has_warned = True
             import logging  # Few need it; see docs/decisions/0024.
 
-            logging.getLogger("handclasp").warning(
-                "The session file %s is not used, so every handshake is a full one: %s. %s",
-                self._path,
-                error.strerror,
-                _remedy(error, self._path),
-            )
+            with suppress(Exception):  # A filter that raises must not end the handshake.
+                logging.getLogger("handclasp").warning(
+                    "The session file %s is not used, so every handshake is a full one: %s. %s",
+                    self._path,
+                    error.strerror,
+                    _remedy(error, self._path),
+                )
 
     def _change(self, change: Callable[[_Lines], object]) -> bool:
         """Change what the file holds; gives whether that was written.
