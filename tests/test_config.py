@@ -13,16 +13,22 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.pki import Pki, key_of_type
+from tests.certificates.ocsp_responses import Response
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
+from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.staple import OcspStaple
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.errors import ConfigurationError
 from handclasp.limits import Limits
+from handclasp.sessions.replay import ReplayFilter
+from handclasp.sessions.store import SessionStore
+from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.wire.compression import available_algorithms
 
 pki = Pki()
@@ -299,6 +305,80 @@ def test_a_config_is_told_apart_from_its_entropy(build: Build) -> None:
 def test_values_of_another_kind_raise(setting: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         ClientConfig(**setting)
+
+
+NEITHER = object()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"replay_guard": True, "max_early_data": 9}, r"RedisReplayFilter.*not bool.*is_first"),
+        ({"replay_guard": NEITHER, "max_early_data": 9}, "is_first"),
+        ({"replay_guard": ReplayFilter, "max_early_data": 9}, "not a class"),
+        ({"replay_guard": ReplayFilter()}, "needs max_early_data"),
+        ({"ticket_keys": b"x" * 32}, r"TicketKeys\(\), not bytes: it has no keys\(\)"),
+        ({"ticket_keys": TicketKeys}, r"not a class: ticket_keys=TicketKeys\(\)"),
+        ({"credentials": "chain.pem"}, r"not str: Credentials\.load"),
+        ({"credentials": ["chain.pem"]}, r"not str: Credentials\.load"),
+        ({"credentials": 3}, "not int"),
+        ({"credentials": Credentials}, "not the class Credentials"),
+    ],
+)
+def test_objects_of_another_kind_raise_on_a_server(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        server_config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sessions": SessionStore}, r"not a class: sessions=SessionStore\(\)"),
+        ({"sessions": "s.json"}, r"SessionStore\.file\('s\.json'\)"),
+        ({"sessions": Path("s.json")}, r"SessionStore\.file\('s\.json'\)"),
+        ({"sessions": {}}, r"SessionStore\(\), not dict: it has no put\(\)"),
+        ({"trust": Path("ca.pem")}, r"TrustStore\.from_pem\('ca\.pem'\)"),
+        ({"trust": "ca.pem"}, r"TrustStore\.from_pem\('ca\.pem'\)"),
+        (
+            {"credentials": credentials, "choose_credentials": lambda _: credentials},
+            "would not look at credentials",
+        ),
+    ],
+)
+def test_objects_of_another_kind_raise_on_a_client(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ClientConfig(**settings)
+
+
+def test_a_copy_without_early_data_needs_no_guard() -> None:
+    """The guard of the first config was chosen for it, and by nobody."""
+    config = server_config(max_early_data=9)
+    assert config.replay_guard is not None
+    copy = dataclasses.replace(config, max_early_data=0)
+    assert copy.replay_guard is None
+    assert dataclasses.replace(copy, max_early_data=9).replay_guard is config.replay_guard
+
+
+def test_a_staple_that_is_outdated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It would not be sent, and nobody would hear why."""
+    leaf = pki.issue(Leaf(), key_of_type("ecdsa-p256").public_key())
+    der = Response().about(leaf, pki)
+    own = Credentials.from_pem(pem_of(leaf), key_pem(key_of_type("ecdsa-p256")))
+    later = pki.now + timedelta(days=3)
+    path = tmp_path / "staple.der"
+    path.write_bytes(der)
+    for good in (der, path):
+        server_config(credentials=own.with_staple(good), clock=lambda: pki.now)
+        assert not caplog.records
+    with pytest.raises(ConfigurationError, match=r"outdated since .* UTC.*renew it"):
+        server_config(credentials=own.with_staple(der), clock=lambda: later)
+    stapled = own.with_staple(path)
+    server_config(credentials=stapled, clock=lambda: later)
+    (record,) = caplog.records
+    assert record.name == "handclasp"
+    assert str(path) in record.getMessage()
+    assert isinstance(stapled.staple, OcspStaple)
+    assert stapled.staple.last_error is not None
 
 
 def test_repr_shows_what_differs_from_the_defaults() -> None:

@@ -230,3 +230,12 @@ def test_a_disk_that_is_full_leaves_what_was_there(
         draft_private(tmp_path, SECRET)
     assert path.read_bytes() == b"before"
     assert [each.name for each in tmp_path.iterdir()] == ["secrets"]
+
+
+@pytest.mark.parametrize("write", [*REPLACING, write_public])
+def test_an_error_names_the_file_that_was_asked_for(write: Writer, tmp_path: Path) -> None:
+    """Nobody has heard of the draft beside it."""
+    path = tmp_path / "missing" / "x.json"
+    with pytest.raises(FileNotFoundError) as caught:
+        write(path, SECRET)
+    assert caught.value.filename == str(path)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 import handclasp
-from handclasp import ClientConfig, ServerConfig, TrustStore
+from handclasp import ClientConfig, ServerConfig, SessionStore, TrustStore
 
 Printed = pytest.CaptureFixture[str]
 
@@ -77,10 +79,50 @@ def test_a_page(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
     monkeypatch.chdir(tmp_path)
-    exec(example("to_html"), {})
+    exec(example("save_html"), {})
     page = (tmp_path / "handshake.html").read_text("utf-8")
+    assert stat.S_IMODE((tmp_path / "handshake.html").stat().st_mode) & 0o077 == 0
     assert "<h1>example.com</h1>" in page
     assert "X25519MLKEM768" in page
+
+
+def test_early_data(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is lost on the first visit, nor on the second, where it goes out with the hello."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    settings: dict[str, Any] = {
+        "ServerConfig": ServerConfig,
+        "credentials": pki.server("example.com"),
+    }
+    make_config, receive = example("tls.early_data or ").split("\n", 1)
+    exec(make_config, settings)
+    requests = list[tuple[bytes, bytes]]()
+
+    def serve() -> None:
+        for _ in range(2):
+            names = settings | {"sock": listener.accept()[0], "handclasp": handclasp}
+            exec(receive, names)
+            tls: Any = names["tls"]
+            requests.append((names["request"], tls.early_data))
+            tls.sendall(b"hello")
+            tls.unwrap().close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    first, second = example("early_data_rejected").split("with ", 1)
+    names: dict[str, Any] = {"ClientConfig": ClientConfig, "SessionStore": SessionStore}
+    names["handclasp"] = handclasp
+    exec(first, names)
+    for _ in range(2):
+        exec(f"with {second}", names)
+    thread.join()
+    listener.close()
+    whole = b"GET / HTTP/1.0\r\nHost: example.com\r\n\r\n"
+    assert requests == [(whole, b""), (whole, whole)]
+    assert capsys.readouterr().out == "b'hello'\n" * 2
 
 
 def test_explaining_a_refusal(

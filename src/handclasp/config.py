@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
+from handclasp.certificates.staple import OcspStaple
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
@@ -196,15 +197,16 @@ class ClientConfig(SharedConfig):
         verify: replaces the verification of the server's chain; gets a `VerifyPeer` question and
             returns a `VerifiedPeer`, an awaitable of one, or DEFER. An exception refuses. It is
             asked before the peer has proved that it holds the key, and anybody can send anybody's
-            certificates: what is to be done about a peer belongs into `confirm_peer`.
+            certificates: what is to be done about a peer belongs in `confirm_peer`.
         confirm_peer: has the last word on a server that was verified: gets a `ConfirmPeer`
             question and returns True, an awaitable of it, or DEFER. False or an exception refuses.
             It is asked once the peer has proved that it is there, and not about one that has an
             external pre-shared key and shows no certificate.
         choose_credentials: answers a `ChooseCredentials` question, or returns an awaitable. With
-            `sessions` it is asked once more before one is offered in which the server asked for a
-            certificate, which must be the same still. The answer must come at once for that:
-            where it came by an awaitable or DEFER, no session is kept.
+            `sessions`, it has a second use. Before the client offers a session in which the server
+            had asked for a certificate, it asks this callback again, and offers the session only
+            if the answer is still the same certificate. That answer must come at once: where it
+            came by an awaitable or DEFER, no session is kept. `credentials` must then be left out.
         certificate_compression: in which algorithms certificates may come and go compressed
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
@@ -216,8 +218,8 @@ class ClientConfig(SharedConfig):
             them can send them again, and they are not forward secret. `verify` and `confirm_peer`
             have no say before they leave, so with either it needs `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
-            about the server only afterwards: the data go to the server that they accepted when the
-            session was made.
+            about the server only afterwards: the data go to the server that these callbacks
+            accepted when the session was made.
         psks: external pre-shared keys to offer, best first (TLS 1.3). Where the server takes none,
             it must show a certificate; without a server name to expect, that is refused.
         allow_psk_ke: also offer to use a pre-shared key without a key exchange. UNSAFE: whoever
@@ -243,8 +245,8 @@ class ClientConfig(SharedConfig):
         grease: offer reserved values too, so that servers stay tolerant (RFC 8701).
         allow_truncation: take the end of the transport for close_notify. Unsafe unless the
             application protocol knows where its messages end.
-        handshake_timeout: seconds until the adapters give up a handshake; None never, so that who
-            says nothing keeps its place for good.
+        handshake_timeout: seconds until the adapters give up a handshake; None disables the
+            timeout, and a silent peer then keeps its place for good.
         limits: what the peer may cost.
         clock, entropy: where time and randomness come from; for tests and replays.
     """
@@ -271,9 +273,12 @@ class ClientConfig(SharedConfig):
         if self.early_data and "TLSv1.3" not in self.versions:
             raise ConfigurationError("early_data is of TLS 1.3, which versions leaves out.")
         _check_early_data_callbacks(self)
-        for method in ("put", "take", "discard") if self.sessions is not None else ():
-            if not callable(getattr(self.sessions, method, None)):
-                raise ConfigurationError(f"sessions must be a SessionStore: it lacks {method}().")
+        if self.credentials and self.choose_credentials is not None:
+            raise ConfigurationError(
+                "choose_credentials replaces the choice: it would not look at credentials. Leave "
+                "one of them out."
+            )
+        _check_sessions(self.sessions)
         if self.fallback and "TLSv1.3" in self.versions:
             raise ConfigurationError(
                 "fallback says that newer versions were left out: name the others in versions."
@@ -322,11 +327,12 @@ class ServerConfig(SharedConfig):
         ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
             renew it, but not beyond seven days after the last full handshake.
         ticket_keys: what tickets are sealed with; `handclasp.redis` has keys for a fleet of
-            servers. None makes keys of its own, which are random and change by themselves.
+            servers. None makes keys of its own, which are random and change by themselves;
+            processes that are forked after the config was built have the same ones for ever.
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
             must not come back to the wrong one.
         session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
-            They are those of this process: in a forked one, none are known.
+            Forked processes start with none.
         session_memory_bytes: bytes that these may take, from 262144 on. One that takes more than a
             sixteenth of it, the client's certificates included, is not remembered.
         find_psk: finds the external pre-shared key of an identity: gets a `FindPsk` question, and
@@ -338,14 +344,15 @@ class ServerConfig(SharedConfig):
             they are, and must only act upon them where a repetition does no harm.
         confirm_early_data: ask `confirm_peer` about a client with 0-RTT data before these are
             accepted, when nothing shows yet that it is there (`ConfirmPeer.replayable`), and again
-            after its Finished. False there refuses the data only. Without this setting, 0-RTT data
-            of a client whose certificate `confirm_peer` has to confirm are refused.
+            after its Finished. If the first answer is False, only the early data are refused.
+            Without this setting, 0-RTT data of a client whose certificate `confirm_peer` has to
+            confirm are refused.
         replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
             with its own keys, however many configs share them; it is asked besides any other guard.
             Where keys come from elsewhere, a guard that all servers with these keys ask must be
-            given: `handclasp.redis` has one for a fleet. Forked processes need that, too, one and
-            the same for all configs that share the keys, and otherwise take no 0-RTT data.
+            given: `handclasp.redis` has one for a fleet. So must forked processes be given
+            one, the same for all configs that share the keys; otherwise they accept no 0-RTT data.
 
     The other fields are those of `ClientConfig`.
     """
@@ -394,6 +401,7 @@ class ServerConfig(SharedConfig):
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
         _check_policy_for_clients(self)
         _check_verification(self)
+        _check_staples(self)
         _prepare_sessions(self)
 
 
@@ -428,6 +436,13 @@ def _check_policy_for_clients(config: ServerConfig) -> None:
         )
 
 
+def _check_staples(config: ServerConfig) -> None:
+    """An OCSP response that is outdated is not sent, so that clients which ask for it give up."""
+    for credentials in config.credential_list:
+        if isinstance(credentials.staple, OcspStaple):
+            credentials.staple.check(config.clock())
+
+
 def _prepare_sessions(config: ServerConfig) -> None:
     """What a server needs to give sessions away and to know them again."""
     if not _is_whole(config.tickets, 0, 16):
@@ -451,6 +466,8 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.tickets and config.ticket_keys is None:
         keys = TicketKeys(lifetime=config.ticket_lifetime, clock=_seconds_of(config.clock))
         object.__setattr__(config, "ticket_keys", keys)
+    _check_methods("ticket_keys", config.ticket_keys, ("keys",), "TicketKeys()")
+    _check_guard(config)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
         raise ConfigurationError("confirm_early_data needs max_early_data and confirm_peer.")
     if config.max_early_data:
@@ -466,8 +483,40 @@ def _seconds_of(clock: Callable[[], datetime]) -> Callable[[], float]:
     return lambda: clock().timestamp()
 
 
+def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
+    """An object of the user's own needs these methods; a class in place of an object has them."""
+    if value is None:
+        return
+    if isinstance(value, type):
+        raise ConfigurationError(f"{name} must be an object, not a class: {name}={example}.")
+    for method in methods:
+        if not callable(getattr(value, method, None)):
+            raise ConfigurationError(
+                f"{name} must be an object such as {example}, not {_kind_of(value)}: it has no "
+                f"{method}()."
+            )
+
+
+def _check_sessions(sessions: object) -> None:
+    example = "SessionStore()"
+    if _is_path(sessions):
+        example = f"SessionStore.file({os.fspath(cast(str, sessions))!r})"
+    _check_methods("sessions", sessions, ("put", "take", "discard"), example)
+
+
+def _check_guard(config: ServerConfig) -> None:
+    guard = config.replay_guard
+    _check_methods("replay_guard", guard, ("is_first",), "handclasp.redis.RedisReplayFilter(url)")
+    if guard is None or config.max_early_data:
+        return
+    if guard is not getattr(config.ticket_keys, "replay_filter", None):
+        raise ConfigurationError("replay_guard needs max_early_data: no early data are accepted.")
+    # A copy of another config, by `dataclasses.replace`: nobody chose it.
+    object.__setattr__(config, "replay_guard", None)
+
+
 def _choose_replay_guard(config: ServerConfig) -> None:
-    """The guard is as wide as the keys: whoever opens a ticket must know who took it before.
+    """The guard must be shared by all who share the keys: a ticket may have been used at any.
 
     Raises `ConfigurationError` where it is known not to be.
     """
@@ -557,13 +606,13 @@ def _check_kinds(config: SharedConfig) -> None:
     """What a type checker would have found, for those who use none."""
     trust = cast(object, config.trust)
     if trust is not None and not isinstance(trust, TrustStore):
-        hint = f": TrustStore.from_pem({trust!r})" if isinstance(trust, str) else ""
-        raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}{hint}.")
+        hint = f": TrustStore.from_pem({os.fspath(cast(str, trust))!r})" if _is_path(trust) else ""
+        raise ConfigurationError(f"trust must be a TrustStore, not {_kind_of(trust)}{hint}.")
     if not isinstance(config.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"limits must be Limits, not {type(config.limits).__name__}.")
+        raise ConfigurationError(f"limits must be Limits, not {_kind_of(config.limits)}.")
     if not isinstance(config.policy, CertificatePolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
-            f"policy must be a CertificatePolicy, not {type(config.policy).__name__}."
+            f"policy must be a CertificatePolicy, not {_kind_of(config.policy)}."
         )
     for name in ("verify", "confirm_peer", "choose_credentials", "find_psk"):
         callback = getattr(config, name, None)
@@ -710,10 +759,17 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
 def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[Credential, ...]:
     if given is None:
         return ()
+    example = 'Credentials.load("chain.pem", "key.pem")'
+    if isinstance(given, str | bytes) or not isinstance(given, Credential | Iterable):
+        raise ConfigurationError(
+            f"credentials must be Credentials, not {_kind_of(given)}: {example}."
+        )
     credentials = (given,) if isinstance(given, Credential) else tuple(given)
     for each in credentials:
         if not isinstance(each, Credential):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"credentials must be Credentials, not {type(each).__name__}.")
+            raise ConfigurationError(
+                f"credentials must be Credentials, not {_kind_of(each)}: {example}."
+            )
     return credentials
 
 
@@ -757,6 +813,13 @@ def _check_switches(config: SharedConfig) -> None:
         value = getattr(config, each.name)
         if each.type == "bool" and not isinstance(value, bool):
             raise ConfigurationError(f"{each.name} must be True or False, not {value!r}.")
+
+
+def _kind_of(value: object) -> str:
+    """What a value is, for people: its type, or which class it is itself."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return type(value).__name__
 
 
 def _is_number(value: object) -> bool:

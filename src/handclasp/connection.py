@@ -728,7 +728,12 @@ class _Connection(Generic[Config]):
         records = self._records
         if records.is_tls12:
             # There is no KeyUpdate: the connection ends before the key has sealed too much.
-            raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
+            raise ProtocolError(
+                Fault.KEY_EXHAUSTED,
+                "TLS 1.2 cannot change it",
+                fix="On this end: Open a new connection, or allow TLS 1.3, which changes keys on "
+                "the way. If Limits.records_per_key is set, raise it.",
+            )
         while data:
             room = records.room
             if room <= 0:

@@ -85,17 +85,34 @@ class TLSError(OSError):
 
 
 class ProtocolError(TLSError):
-    """We found: the peer broke a rule, or its certificate does not convince (`fault_member`)."""
+    """We found: the peer broke a rule, or its certificate does not convince (`fault_member`).
 
-    def __init__(self, fault: Fault, detail: str = "") -> None:
+    Args:
+        fault: what the catalogue says holds, except where the next ones are given.
+        detail: the particulars, which stand in parentheses.
+        sentence: what happened, where more is known than the catalogue can say of all cases. It
+            has the particulars in itself.
+        fix, blame: likewise.
+    """
+
+    def __init__(
+        self,
+        fault: Fault,
+        detail: str = "",
+        *,
+        sentence: str = "",
+        fix: str = "",
+        blame: Blame | None = None,
+    ) -> None:
         self.fault_member = fault
         self.detail = detail
         self.fault = fault.name
         self.alert = alert_name(fault.alert)
-        self.explanation = fault.sentence
-        self.fix = fault.fix
-        self.blame = fault.blame
-        super().__init__(f"{fault.sentence} ({detail})" if detail else fault.sentence)
+        self.explanation = sentence or fault.sentence
+        self.fix = fix or fault.fix
+        self.blame = blame or fault.blame
+        with_detail = f"{fault.sentence} ({detail})" if detail else fault.sentence
+        super().__init__(sentence or with_detail)
         _note_fix(self)
 
 
@@ -157,6 +174,11 @@ def _note_fix(error: TLSError) -> None:
 _UNEXPLAINED = ("The peer gave up with an alert that says no more than its name.", "")
 
 _ALERTS_EXPLAINED: dict[int, tuple[str, str]] = {
+    AlertDescription.BAD_CERTIFICATE_STATUS_RESPONSE: (
+        "The peer refused the OCSP response that was stapled to this side's certificate, or misses "
+        "one.",
+        "Staple a current response (with_staple) that is about this certificate and says good.",
+    ),
     AlertDescription.UNEXPECTED_MESSAGE: (
         "The peer received a message that it did not expect.",
         "Check that both ends speak TLS on this port and that nothing between them interferes.",

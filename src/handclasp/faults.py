@@ -143,7 +143,7 @@ class Fault(Enum):
         Alert.INTERNAL_ERROR,
         "RFC 8446 5.5",
         "A key has protected as many records as it safely can.",
-        "Send KeyUpdate in time.",
+        "",
         "Open a new connection.",
     )
 
@@ -608,7 +608,7 @@ class Fault(Enum):
         Alert.BAD_CERTIFICATE_STATUS_RESPONSE,
         "RFC 7633 4.2.3",
         "The certificate came without the OCSP response that must be stapled to it.",
-        "Switch OCSP stapling on.",
+        "Switch OCSP stapling on, or renew the response: servers do not send one that is outdated.",
         "",
     )
     REVOCATION_UNKNOWN = Entry(
@@ -665,7 +665,7 @@ class Fault(Enum):
         "RFC 8446 6.2",
         "The application refused the certificate.",
         "",
-        "",
+        "If the peer is to be let in, let confirm_peer or verify accept it.",
     )
     TOO_MANY_CERTIFICATES = Entry(
         Alert.BAD_CERTIFICATE,
@@ -718,9 +718,9 @@ class Fault(Enum):
     CALLBACK_FAILED = Entry(
         Alert.INTERNAL_ERROR,
         "RFC 8446 6.2",
-        "A callback of this application raised an exception, so the handshake was given up.",
+        "A callback of this application failed, so the handshake was given up.",
         "",
-        "Mend the callback; its own exception is chained to this one.",
+        "Mend the callback; where it raised an exception, that is chained to this one.",
     )
     OWN_SIGNATURE_WRONG = Entry(
         Alert.INTERNAL_ERROR,

@@ -49,7 +49,7 @@ def create_private(path: str | os.PathLike[str]) -> BinaryIO:
     descriptor = _special(path)
     if descriptor is not None:
         return open(descriptor, "wb")
-    draft = draft_private(Path(path).parent, b"")
+    draft = _draft_for(path, b"")
     file = draft.open("r+b")
     try:
         if os.name == "nt":  # No file that is open is renamed there.
@@ -126,13 +126,22 @@ def _replace(path: str | os.PathLike[str], data: bytes, mode: int) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
         return
-    draft = draft_private(Path(path).parent, data)
+    draft = _draft_for(path, data)
     try:
         if mode != PRIVATE_MODE:
             draft.chmod(mode)
         os.replace(draft, path)
     except OSError:
         draft.unlink(missing_ok=True)
+        raise
+
+
+def _draft_for(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Make a draft beside a file, and let errors name that file: nobody knows the draft."""
+    try:
+        return draft_private(Path(path).parent, data)
+    except OSError as error:
+        error.filename = os.fspath(path)
         raise
 
 

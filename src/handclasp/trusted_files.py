@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 
 _FLAGS = (
@@ -44,6 +45,16 @@ class UntrustedFileError(PermissionError):
 
     def __init__(self, why: str, path: str) -> None:
         super().__init__(errno.EACCES, why, path)
+
+    def command(self, path: str | os.PathLike[str]) -> str:
+        """The command after which the file at `path` is this user's alone; empty if none is."""
+        why, text = self.strerror or "", os.fspath(path)
+        if "read or write it" in why:
+            return f"chmod 600 {text}"
+        if "write to its directory" in why:
+            return f"chmod go-w {os.path.dirname(text) or os.curdir}"
+        found = re.search("write to the directory (.*) on the way", why)
+        return f"chmod go-w {found[1]}" if found is not None else ""
 
 
 def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -> bytes:
@@ -160,7 +171,7 @@ def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
     if state.st_nlink > 1 and not may_be_linked:
         return "it has a second name, a hard link"
     if state.st_size and state.st_mode & 0o077:
-        return "others can read or write it, which chmod 600 would end"
+        return f"others can read or write it (mode {stat.S_IMODE(state.st_mode):04o})"
     return None
 
 
@@ -173,5 +184,5 @@ def _why_replaceable(directory: os.stat_result, what: str) -> str | None:
     if directory.st_uid not in (os.geteuid(), 0):
         return f"{what} belongs to another user"
     if directory.st_mode & 0o022 and not directory.st_mode & stat.S_ISVTX:
-        return f"others can write to {what} (chmod go-w would end that)"
+        return f"others can write to {what}"
     return None

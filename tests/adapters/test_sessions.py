@@ -239,6 +239,18 @@ def test_early_data_that_is_accepted(allowing: ServerConfig, early_config: Clien
     assert served.outcomes == [(False, "none"), (True, "accepted")]
 
 
+def test_a_mistake_is_told_before_the_server_hears_of_it(early_config: ClientConfig) -> None:
+    """Nobody listens there: an attempt to connect would be the error."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        wrong: Any = "text"
+        with pytest.raises(ConfigurationError, match="must be bytes, not str"):
+            connect("127.0.0.1", port, early_config, early_data=wrong)
+        with pytest.raises(ConfigurationError, match="never sends early data"):
+            connect("127.0.0.1", port, replace(early_config, early_data=False), early_data=b"x")
+
+
 def test_early_data_without_a_session(allowing: ServerConfig, early_config: ClientConfig) -> None:
     with (
         serving(allowing) as served,

@@ -432,7 +432,7 @@ def test_a_planted_file(
     content = file.read_bytes()
     if opened == "after":
         change(file)
-        with pytest.raises(ConfigurationError, match="name another"):
+        with pytest.raises(ConfigurationError, match="Cannot use the session file"):
             SessionStore.file(file)
     else:
         store = SessionStore.file(file)

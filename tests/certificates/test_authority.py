@@ -248,7 +248,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("name", [*STRANGE, "*.com", "machine", "internals", "172.32.0.1"])
     def test_it_issues_for_no_others(self, authority: LocalAuthority, name: str) -> None:
-        with pytest.raises(ConfigurationError, match="not good for") as refused:
+        with pytest.raises(ConfigurationError, match="may not issue for") as refused:
             authority.issue(["localhost", name])
         assert "cert ca --for" in str(refused.value)
 
@@ -279,7 +279,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("name", ["alice.example.com", "8.8.8.8", "2606:4700::1111", "::2"])
     def test_clients_are_not_hosts_of_others(self, authority: LocalAuthority, name: str) -> None:
-        with pytest.raises(ConfigurationError, match="not good for"):
+        with pytest.raises(ConfigurationError, match="may not issue for"):
             authority.issue([name], purpose="client")
 
     def test_more_names_on_demand(self, tmp_path: Path) -> None:
@@ -290,11 +290,20 @@ class TestBounds:
         chain = authority.credentials(["localhost", *names]).chain
         for name in names:
             assert verify_server_chain(chain, authority.trust, name, datetime.now(UTC)).verified
-        with pytest.raises(ConfigurationError, match="not good for"):
+        with pytest.raises(ConfigurationError, match="may not issue for"):
             authority.issue(["example.com"])
         assert "corp.example.com" in authority.constraints
+        with pytest.raises(ConfigurationError) as refused:
+            authority.issue(["example.com"])
+        sentence = str(refused.value)
+        assert "handclasp cert ca --for example.com" in sentence
+        for name in more:
+            assert name.removeprefix("*.") in sentence
+        assert "172.16" not in sentence  # The usual networks are many, and no news.
         assert LocalAuthority.open_or_create(home, names=more[:1]).name == authority.name
-        with pytest.raises(ConfigurationError, match=r"(?s)there already.*Delete it"):
+        with pytest.raises(
+            ConfigurationError, match=r"(?s)there already.*corp\.example\.com.*delete it"
+        ):
             LocalAuthority.open_or_create(home, names=["example.org"])
         with pytest.raises(ConfigurationError, match="there already"):
             LocalAuthority.open_or_create(home, names=["*"])

@@ -195,7 +195,12 @@ class TestTlsaRecords:
     def test_no_match_means_no_even_if_the_trust_store_would_say_yes(self, server: Server) -> None:
         for usage in (2, 3):
             record = TlsaRecord(usage, 1, 1, bytes(32))
-            server.refused(Fault.TLSA_MISMATCH, CertificatePolicy(tlsa=[record]))
+            policy = CertificatePolicy(tlsa=[record])
+            assert "1 record," in server.refused(Fault.TLSA_MISMATCH, policy)
+            with pytest.raises(CertificateError) as caught:
+                server.accepted(policy)
+            is_of_authority = "did not send the authority" in caught.value.message
+            assert is_of_authority is ("Send the authority" in caught.value.fix) is (usage == 2)
 
     def test_pins_count_beside_them(self, server: Server) -> None:
         record = TlsaRecord(3, 0, 0, server.chain[0])
@@ -240,6 +245,35 @@ class TestTheRecordOfTheLeaf:
         lists = self.lists(server, without_list=rule)
         fault = Fault.REVOCATION_UNKNOWN if rule == "refuse" else None
         self.agreed(server, self.policy(server, crls=lists), fault)
+        if fault is not None:
+            with pytest.raises(CertificateError) as caught:
+                verify_server_chain(
+                    server.chain,
+                    Pki("other").trust,
+                    "localhost",
+                    server.now,
+                    policy=self.policy(server, crls=lists),
+                )
+            # The list is current, so it is not to be fetched again.
+            assert "Fetch" not in caught.value.fix
+            assert "Send the issuer's certificate" in caught.value.fix
+
+    def test_a_staple_that_nothing_can_check(self, server: Server) -> None:
+        good = server.issuer.ocsp_response(server.certificate)
+        server.chain = server.chain[:1]
+        with pytest.raises(CertificateError) as caught:
+            verify_server_chain(
+                server.chain,
+                Pki("other").trust,
+                "localhost",
+                server.now,
+                policy=self.policy(server),
+                ocsp_response=good,
+            )
+        error = caught.value
+        assert (error.fault, error.blame) == ("BAD_OCSP_RESPONSE", "either")
+        assert "clock" not in error.fix
+        assert "trust=" in error.fix
 
     def test_an_issuer_that_did_not_issue_it_is_none(self, server: Server) -> None:
         impostor = Pki(server.issuer.certificate.subject.rfc4514_string().removeprefix("CN="))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of, self_sign
 from tests.required import need_tool
 
 from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.staple import OcspStaple
+from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ConfigurationError
 
 P256 = key_of_type("ecdsa-p256")
@@ -302,3 +306,28 @@ SELF_SIGNED = der_of(self_signed()[0])[0]
 SELF_SIGNED_PKCS12 = pkcs12.serialize_key_and_certificates(
     b"name", P256, self_signed()[0], None, NoEncryption()
 )
+
+
+@pytest.mark.parametrize("wrong", [None, 3, object()])
+def test_what_is_no_path_raises_the_error_that_is_promised(wrong: Any) -> None:
+    ways: list[Callable[[], object]] = [
+        lambda: Credentials.load(wrong, wrong),
+        lambda: Credentials.load("chain.pem", wrong),
+        lambda: Credentials.watch(wrong, wrong),
+        lambda: Credentials.from_pkcs12(wrong),
+        lambda: Credentials.raw_public_key(wrong),
+        lambda: TrustStore.from_pem(wrong),
+        lambda: TrustStore.from_files(wrong),
+        lambda: RevocationLists.from_files(wrong),
+        lambda: OcspStaple.from_file(wrong),
+    ]
+    for way in ways:
+        with pytest.raises(ConfigurationError, match="must be a path, not"):
+            way()
+
+
+def test_the_home_directory_is_not_guessed() -> None:
+    with pytest.raises(ConfigurationError, match="expanduser"):
+        Credentials.load("~/no-such-chain.pem", "~/no-such-key.pem")
+    with pytest.raises(ConfigurationError, match="expanduser"):
+        TrustStore.from_pem("~/no-such-ca.pem")

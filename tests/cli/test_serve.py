@@ -345,6 +345,14 @@ def test_a_trace_directory_that_cannot_be(run: Run, tmp_path: Path) -> None:
     assert "--trace" in one_sentence(run, "--trace", str(tmp_path / "file" / "below"))
 
 
+@pytest.mark.parametrize("name", ["x.html", "x.HTML", "x.json", "x.pcap"])
+def test_a_trace_directory_with_the_name_of_a_file(run: Run, tmp_path: Path, name: str) -> None:
+    """With connect, the same name would be that of a file."""
+    sentence = one_sentence(run, "--trace", str(tmp_path / name))
+    assert "name a directory" in sentence
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_key_that_everybody_can_read(tmp_path: Path, pair: tuple[str, str]) -> None:
     arguments = ("serve", "--echo", "--port", "0", "--cert", pair[0], "--key", pair[1])
     for mode, is_told in ((0o644, True), (0o600, False)):

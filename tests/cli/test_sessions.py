@@ -123,9 +123,9 @@ def test_a_file_that_holds_something_else_is_left_alone(run: Run, ca: str, tmp_p
     for content in ("mine", '{"mine": 1}', "[]"):
         other.write_text(content)
         sentence = one_sentence(run, "connect", "localhost:1", "--session", str(other))
-        assert "no file of sessions" in sentence
+        assert "Cannot use the session file" in sentence
         assert other.read_text() == content
-    assert "no file of sessions" in one_sentence(
+    assert "Cannot use the session file" in one_sentence(
         run, "connect", "localhost:1", "--session", str(tmp_path)
     )
 
@@ -138,7 +138,7 @@ def test_a_file_that_others_could_have_written(
     shown_by(run, echo, ca, "--session", sessions)
     os.chmod(sessions, 0o660)
     sentence = one_sentence(run, "connect", f"localhost:{echo.port}", "--session", sessions)
-    assert "no file of sessions" in sentence
+    assert "Cannot use the session file" in sentence
     assert "chmod 600" in sentence
     os.chmod(sessions, 0o600)
     assert shown_by(run, echo, ca, "--session", sessions)["resumed"]

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import Run, started
 
 import handclasp
-from handclasp import ClientConfig
+from handclasp import ClientConfig, SessionStore
 from handclasp.certificates.authority import LocalAuthority
 
 WAIT_SECONDS = 20
@@ -52,6 +52,21 @@ def test_each_worker_serves_and_all_end_on_a_signal(authority: LocalAuthority) -
         assert {echoed(process.port, authority) for _ in range(6)} == {b"hello"}
         assert process.end(signal.SIGTERM) == 0
         wait_until_gone(process.port)
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_each_worker_resumes_the_others_clients(authority: LocalAuthority, version: str) -> None:
+    """Which worker a visit comes to is the system's choice: of nine, hardly ever one alone."""
+    config = ClientConfig(trust=authority.trust, sessions=SessionStore(), versions=[version])
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        workers_of(process.popen.pid, 2)
+        resumed = list[bool]()
+        for _ in range(9):
+            with handclasp.connect("localhost", process.port, config, timeout=WAIT_SECONDS) as tls:
+                tls.sendall(b"hello")
+                tls.recv(5)
+                resumed.append(tls.info.resumed)
+        assert resumed == [False] + [True] * 8
 
 
 def test_each_worker_keeps_to_a_core(authority: LocalAuthority) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from handclasp import DEFER, ConfigurationError, Fault, ProtocolError, Sign
+from handclasp import (
+    DEFER,
+    ConfigurationError,
+    ConfirmPeer,
+    Fault,
+    FindPsk,
+    ProtocolError,
+    Sign,
+)
 from handclasp.handshake.dialogue import Receive
 from handclasp.handshake.driver import Driver
+from handclasp.handshake.questions import Question
 from handclasp.wire.messages import Finished
 
 
@@ -106,9 +116,44 @@ def test_defect_inside_of_a_handshake() -> None:
 @pytest.mark.parametrize("answer", [None, "text", bytearray(b"x"), 5])
 def test_answers_of_the_wrong_type(answer: object) -> None:
     driver = driver_of([], lambda question: answer)
-    with pytest.raises(ProtocolError, match="Sign was answered with") as caught:
+    with pytest.raises(
+        ProtocolError, match=r"The answer of the signer was .*; it must be bytes"
+    ) as caught:
         driver.start()
     assert caught.value.fault_member is Fault.CALLBACK_FAILED
+
+
+def test_what_a_callback_did_is_said_in_its_own_name() -> None:
+    peer: Any = None
+    question = ConfirmPeer(peer, True, "localhost")
+    for answer, words in ((None, "None"), ("yes", "str"), (1, "int")):
+        error = caught_from(question, partial(lambda answer, _: answer, answer))
+        assert error.message == f"The answer of confirm_peer was {words}; it must be True or False."
+        assert error.explanation == error.message
+        assert error.fix == "On this end: Let confirm_peer give True or False."
+        assert "exception" not in error.message
+
+    def refuses(_: object) -> bool:
+        raise LookupError("secret words")
+
+    error = caught_from(question, refuses)
+    assert error.fault_member is Fault.CERTIFICATE_REFUSED
+    assert "confirm_peer failed with LookupError" in error.message
+    assert "confirm_peer" in error.fix
+    assert "secret words" not in f"{error.message} {error.fix}"
+    error = caught_from(FindPsk(b"me"), refuses)
+    assert error.fault_member is Fault.CALLBACK_FAILED
+    assert "find_psk failed with LookupError" in error.message
+
+
+def caught_from(question: Question[Any], answerer: Callable[[Any], Any]) -> ProtocolError:
+    async def handshake() -> None:
+        await Ask(question)
+
+    driver: Driver[None] = Driver(handshake(), {type(question): answerer})
+    with pytest.raises(ProtocolError) as caught:
+        driver.start()
+    return caught.value
 
 
 def test_refusal() -> None:

@@ -180,6 +180,8 @@ EXCEPTIONS = {
     "certificates.credentials": {"time"},
     "certificates.watched": {"time"},
     "certificates.key_files": {"logging"},
+    "certificates.staple": {"logging"},
+    "sessions.store": {"logging"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},

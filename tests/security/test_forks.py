@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
+import handclasp
 from handclasp import (
     ClientConfig,
     ClientConnection,
@@ -77,6 +79,67 @@ def test_answers_of_two_processes_differ(pki: Pki) -> None:
     answers = [answer(), told_by_child(answer), told_by_child(answer)]
     assert len({each[11:43] for each in answers}) == 3
     assert len({each[-32:] for each in answers}) == 3
+
+
+def test_ticket_keys_of_siblings_agree_for_ever() -> None:
+    """The config is built, then the processes are forked: their first keys come only after that."""
+    now = 1000.0
+    keys = TicketKeys(100, 150, clock=lambda: now)
+
+    def told() -> bytes:
+        nonlocal now
+        all_keys = list[bytes]()
+        for step in (0, 99, 1, 250, 100_000, -1_000_000):
+            now += step
+            found = keys.keys()
+            all_keys += [key.key_id + bytes(key.key) for key in found]
+        now = 1000.0
+        return b"".join(all_keys)
+
+    children = [told_by_child(told) for _ in range(2)]
+    assert children[0] == children[1] == told()
+    assert len(children[0]) >= 6 * 40
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_siblings_resume_each_others_clients(pki: Pki, version: str) -> None:
+    config = ServerConfig(credentials=pki.server("one"))
+    store = SessionStore()
+    settings = ClientConfig(trust=pki.trust, sessions=store, versions=[version])
+
+    def visit(ports: Sequence[socket.socket]) -> list[bool]:
+        resumed = list[bool]()
+        for listener in ports:
+            # A session is for one host and port, unless the connection is said to be another's.
+            sock = socket.create_connection(listener.getsockname(), WAIT_SECONDS)
+            with handclasp.wrap_client(sock, settings, server_name="one") as tls:
+                tls.recv(1)  # What comes before it: the tickets.
+                resumed.append(tls.info.resumed)
+        return resumed
+
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    children = [_serving(listener, config, 2) for listener in listeners]
+    try:
+        assert visit([*listeners, *listeners]) == [False, True, True, True]
+    finally:
+        for child in children:
+            os.waitpid(child, 0)
+        for listener in listeners:
+            listener.close()
+
+
+def _serving(listener: socket.socket, config: ServerConfig, visits: int) -> int:
+    """A child that serves so many visits; gives its process id."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(WAIT_SECONDS)
+        try:
+            for _ in range(visits):
+                with handclasp.wrap_server(listener.accept()[0], config) as tls:
+                    tls.sendall(b"1")
+        finally:
+            os._exit(0)
+    return child
 
 
 HOLDERS: dict[str, Callable[[Pki, Path], tuple[Any, Callable[[], object]]]] = {}

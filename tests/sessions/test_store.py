@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -320,13 +321,64 @@ def test_what_is_no_file_of_sessions_is_left_alone(tmp_path: Path) -> None:
     other.write_text('{"mine": 1}')
     os.mkfifo(tmp_path / "pipe")
     for path in (other, tmp_path, tmp_path / "pipe"):
-        with pytest.raises(ConfigurationError, match="name another"):
+        with pytest.raises(ConfigurationError, match="Cannot use the session file"):
             SessionStore.file(path)
     assert other.read_text() == '{"mine": 1}'
     with pytest.raises(ConfigurationError, match="make it first"):
         SessionStore.file(tmp_path / "missing" / "sessions.json")
     (tmp_path / "new").touch()
     SessionStore.file(tmp_path / "new").put("key", numbered(1))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+@pytest.mark.parametrize("use", ["take", "put"])
+def test_a_file_that_others_can_read_later_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, use: str
+) -> None:
+    """Every handshake is a full one from then on, and nothing else would say why."""
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    store.put("key", numbered(1))
+    assert not caplog.records
+    path.chmod(0o644)
+    for _ in range(3):
+        if use == "take":
+            assert store.take("key") is None
+        else:
+            store.put("key", numbered(2))
+    (record,) = caplog.records
+    assert record.name == "handclasp"
+    assert f"run chmod 600 {path}" in record.getMessage()
+    assert "mode 0644" in record.getMessage()
+    with pytest.raises(ConfigurationError, match=r"\(mode 0644\)\. If nobody .* run chmod 600 "):
+        SessionStore.file(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_filter_that_refuses_keys_ends_no_handshake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(record: object) -> bool:
+        raise ConfigurationError("no")
+
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    store.put("key", numbered(1))
+    path.chmod(0o644)
+    logger = logging.getLogger("handclasp")
+    monkeypatch.setattr(logger, "filters", [refuse])
+    assert store.take("key") is None
+
+
+@pytest.mark.parametrize("path", [3, None, b"sessions"])
+def test_what_is_no_path(path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must be a path"):
+        SessionStore.file(path)
+
+
+def test_the_home_directory_is_not_guessed() -> None:
+    with pytest.raises(ConfigurationError, match="expanduser"):
+        SessionStore.file("~/sessions.json")
 
 
 def test_a_session_that_cannot_be_taken_out_is_not_used(

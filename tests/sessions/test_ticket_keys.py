@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from threading import Thread
 
@@ -52,7 +53,7 @@ def test_then_another_that_seals_while_the_old_one_opens(clock: Clock) -> None:
 def test_a_long_sleep_leaves_nothing_old(clock: Clock) -> None:
     keys = TicketKeys(100, 50, clock=clock)
     (first,) = keys.keys()
-    clock.now += 10_000
+    clock.now += 10_050
     (fresh,) = keys.keys()
     assert fresh != first
 
@@ -64,6 +65,67 @@ def test_a_clock_set_back_makes_a_new_key(clock: Clock) -> None:
     clock.now -= 500
     fresh, *_ = keys.keys()
     assert fresh != first
+
+
+@pytest.mark.parametrize("back", [1, 49, 50, 51, 500, 100_000])
+def test_a_clock_set_back_and_right_again(clock: Clock, back: int) -> None:
+    """Keys that are still good are the same as before; forgotten ones do not come again."""
+    keys = TicketKeys(100, 50, clock=clock)
+    clock.now += 1000
+    before = keys.keys()
+    clock.now -= back
+    found = keys.keys()
+    assert found[0].seals_from <= clock.now < found[0].seals_from + 100
+    assert all(clock.now < key.opens_until for key in found)
+    clock.now += back
+    if back <= 50:
+        assert keys.keys() == before
+
+
+def test_the_time_of_a_key_is_as_long_as_was_asked_for(clock: Clock) -> None:
+    keys = TicketKeys(100, 250, clock=clock)
+    for _ in range(40):
+        clock.now += 33
+        found = keys.keys()
+        assert found[0].seals_from <= clock.now < found[0].seals_from + 100
+        assert {key.opens_until - key.seals_from for key in found} == {350.0}
+        assert all(key.opens_until > clock.now for key in found)
+    assert len(found) == 4  # That of now, and three that ended less than 250 seconds ago.
+
+
+def test_siblings_agree_for_ever(clock: Clock) -> None:
+    """A copy is what a fork leaves in each process: it has the same secret, and nothing else."""
+    keys = TicketKeys(100, 150, clock=clock)
+    sibling = copy.copy(keys)
+    for step in (0, 99, 1, 50, 100, 400, 10_000, -200, 200, -50_000, 100, 60_000, -1e9, 2e9):
+        clock.now += step
+        mine = keys.keys()
+        if step != 50:  # One that is not asked in a period agrees afterwards all the same.
+            assert sibling.keys() == mine
+
+
+def test_a_sibling_opens_what_was_sealed_before_it_was_first_asked(clock: Clock) -> None:
+    keys = TicketKeys(100, 150, clock=clock)
+    sibling = copy.copy(keys)
+    clock.now += 250
+    sealing = keys.keys()[0]
+    clock.now += 140
+    found = sibling.keys()
+    assert sealing in found
+    assert sealing != found[0]
+
+
+def test_what_is_over_cannot_be_derived_again(clock: Clock) -> None:
+    """Whoever reads all of the memory later must not find how a key was made."""
+    keys = TicketKeys(100, 150, clock=clock)
+    clock.now += 1000
+    keys.keys()
+    tree = keys._period.tree
+    assert tree.first == 8
+    for gone in (0, 7, -1, -(2**63)):
+        with pytest.raises(LookupError):
+            tree.secret_of(gone)
+    assert "Secret of" not in repr(tree)
 
 
 def test_no_two_are_alike() -> None:
@@ -82,7 +144,19 @@ def test_threads_agree(clock: Clock) -> None:
     assert len({key.key_id for key in seen}) == 1
 
 
-@pytest.mark.parametrize(("rotation", "lifetime"), [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
+@pytest.mark.parametrize(
+    ("rotation", "lifetime"),
+    [
+        (0, 1),
+        (1, 0),
+        (-1, 1),
+        (float("nan"), 1),
+        (float("inf"), 1),
+        (1, float("inf")),
+        (1e-300, 1e-300),
+        (1, 1001),
+    ],
+)
 def test_times_are_positive(rotation: float, lifetime: float) -> None:
     with pytest.raises(ConfigurationError):
         TicketKeys(rotation, lifetime)

@@ -161,6 +161,13 @@ def test_a_saved_trace_is_for_its_owner_only(plain: Recorded, tmp_path: Path) ->
     assert Recorder.load(path).events == plain.client.events
 
 
+def test_a_saved_page_is_for_its_owner_only(plain: Recorded, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    plain.client.save_html(path, "example.com")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text("utf-8") == plain.client.to_html("example.com")
+
+
 def changed_first(recorder: Recorder, kind: str, **changes: Any) -> str:
     """The recorder's JSON, with the first event of a kind changed; None removes a field."""
     trace = json.loads(recorder.to_json())

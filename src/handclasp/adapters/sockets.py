@@ -67,6 +67,7 @@ def connect(
         ConfigurationError: a setting that cannot be honoured.
     """
     config = _client_config(config)
+    EarlyData(config, early_data)  # Raises before the server hears of a mistake made here.
     if timeout is None:
         sock = socket.create_connection((host, port))
     else:

@@ -140,9 +140,10 @@ class LocalAuthority:
             ) from None
         if names and not authority._covers(wanted):
             raise ConfigurationError(
-                f"The authority in {place / KEY_FILE} is there already, and not good for all of "
-                f"these names, but for {authority.constraints or 'every name'}. Delete it to make "
-                "a new one, which every program has to be told to trust again."
+                f"The authority in {place / KEY_FILE} is there already, and may not issue for all "
+                f"of these names; it is limited to: {authority._limits}. Name another directory "
+                "(HANDCLASP_HOME=DIR), or delete it to make a new one, which every program has to "
+                "be told to trust again."
             )
         return authority
 
@@ -153,6 +154,21 @@ class LocalAuthority:
 
         found = self._constraints
         return listed(found.permitted_subtrees or (), most=100) if found is not None else ""
+
+    @property
+    def _limits(self) -> str:
+        """The same in short: the usual names and networks are many, and always the same."""
+        from handclasp.certificates.name_constraints import listed
+
+        found, usual = self._constraints, _name_constraints(())
+        trees = (found.permitted_subtrees if found is not None else None) or ()
+        known = (usual.permitted_subtrees if usual is not None else None) or ()
+        more = [tree for tree in trees if tree not in known]
+        if len(trees) - len(more) < len(known):
+            return self.constraints
+        names = ", ".join(name if name == "localhost" else f".{name}" for name in LOCAL_NAMES)
+        added = f", {listed(more, most=100)}" if more else ""
+        return f"{names}, and addresses that are not of the internet{added}"
 
     @property
     def name(self) -> str:
@@ -237,10 +253,9 @@ class LocalAuthority:
             is_just_called_so = purpose == "client" and "." not in str(name.value)
             if name not in permitted and not (is_just_called_so and ":" not in str(name.value)):
                 raise ConfigurationError(
-                    f"This authority is not good for {name.value}, but for local names alone, so "
-                    f"that its key is of no use elsewhere: {self.constraints}. For other names, "
-                    "make one in another directory ($HANDCLASP_HOME), naming them: handclasp cert "
-                    "ca --for NAME, or LocalAuthority.open_or_create(directory, names=[...])."
+                    f"The local authority may not issue for {name.value}; it is limited to: "
+                    f"{self._limits}. Make another: HANDCLASP_HOME=DIR handclasp cert ca --for "
+                    f"{name.value}, or LocalAuthority.open_or_create(DIR, names=[...])."
                 )
         return permitted
 
@@ -272,9 +287,8 @@ def _open(place: Path) -> LocalAuthority:
         data = read_trusted(key_file, may_be_linked=True)  # As it is while it is created.
     except UntrustedFileError as error:
         raise ConfigurationError(
-            f"The authority's key {key_file} may be known to others, or not be yours: "
-            f"{error.strerror}. Mend that if nobody had a reason to look, or else delete it to "
-            "make a new authority."
+            f"Cannot use the authority's key {key_file}: {error.strerror}. "
+            f"{_after(error, key_file)}"
         ) from None
     damaged = f"The authority in {key_file} is damaged: delete it to replace it."
     try:
@@ -289,6 +303,17 @@ def _open(place: Path) -> LocalAuthority:
     certificate_pem = certificate.public_bytes(Encoding.PEM)
     _keep_copy(place / CERTIFICATE_FILE, certificate_pem)
     return LocalAuthority(certificate_pem, private_key)
+
+
+def _after(error: UntrustedFileError, key_file: Path) -> str:
+    """What to do about a key that others could have read or put there."""
+    command = error.command(key_file)
+    if not command:
+        return "Delete it to make a new authority."
+    return (
+        f"Run {command}; if somebody may have had the key, delete it as well, to make a new "
+        "authority."
+    )
 
 
 def _create(place: Path, constraints: x509.NameConstraints | None) -> None:

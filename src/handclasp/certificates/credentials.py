@@ -170,8 +170,8 @@ class Credentials:
             ConfigurationError: a file is missing or unreadable, or does not hold what it should,
                 or the two do not belong together.
         """
-        chain_file = f"the certificate file {os.fspath(chain_path)}"
-        key_file = f"the key file {os.fspath(key_path)}"
+        chain_file = f"the certificate file {loading.path_text(chain_path, 'the certificate file')}"
+        key_file = f"the key file {loading.path_text(key_path, 'the key file')}"
         loaded = _from_bytes(
             loading.read_file(chain_path, chain_file),
             chain_file,
@@ -204,6 +204,9 @@ class Credentials:
         Raises:
             ConfigurationError: as `load` and `with_staple` do, for the first time only.
         """
+
+        loading.path_text(chain_path, "the certificate file")
+        loading.path_text(key_path, "the key file")
 
         def load() -> Credentials:
             loaded = cls.load(chain_path, key_path, password)
@@ -287,7 +290,9 @@ class Credentials:
         Args:
             staple: the response as DER, or the path of a file with it, which may be replaced while
                 the server runs; a callable that gives it; or an `OcspStaple`. Only clients that
-                ask for it get it.
+                ask for it get it. One that is outdated when a `ServerConfig` is built raises there;
+            where it comes from a file, it is a warning of the logger "handclasp" instead, and is
+            not sent until it is replaced.
 
         Raises:
             ConfigurationError: a response that is here already is none, is about another
@@ -300,7 +305,7 @@ class Credentials:
             staple = OcspStaple.from_bytes(staple)
         elif isinstance(staple, str | os.PathLike):
             staple = OcspStaple.from_file(cast(Any, staple))
-        elif not hasattr(staple, "current"):
+        elif isinstance(staple, type) or not hasattr(staple, "current"):
             if not callable(staple):
                 raise ConfigurationError(
                     f"A staple must be bytes, a path or a callable, not {type(staple).__name__}."

@@ -27,6 +27,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
 from handclasp.errors import CertificateError, ConfigurationError
@@ -99,7 +100,8 @@ class RevocationLists:
         Raises:
             ConfigurationError: something is missing, or holds no list or one that cannot be read.
         """
-        return cls((one for path in paths for one in lists_at(Path(path))), check, without_list)
+        named = [Path(path_text(path, "a file of lists")) for path in paths]
+        return cls((one for path in named for one in lists_at(path)), check, without_list)
 
     @classmethod
     def from_bytes(
@@ -175,7 +177,12 @@ class RevocationLists:
                 return newest.next_update
             problems.append(f"the newest one was to be renewed by {minute(newest.next_update)}")
         if self._refuse:
-            raise CertificateError(Fault.REVOCATION_UNKNOWN, _unknown(certificate, problems))
+            needs_issuer = issuer is None and certificate.issuer in self._of_issuer
+            raise CertificateError(
+                Fault.REVOCATION_UNKNOWN,
+                _unknown(certificate, problems),
+                fix=_GIVE_THE_ISSUER if needs_issuer else "",
+            )
         return None
 
     def __repr__(self) -> str:
@@ -183,6 +190,12 @@ class RevocationLists:
         without = "refuse" if self._refuse else "accept"
         issuers = len(self._of_issuer)
         return f'RevocationLists(of {issuers} issuers, check="{check}", without_list="{without}")'
+
+
+_GIVE_THE_ISSUER = (
+    "On the other end: Send the issuer's certificate with the chain. On this end: Give it: trust=, "
+    "or let the policy accept certificates without a list."
+)
 
 
 def _unknown(certificate: x509.Certificate, problems: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from cryptography import x509
 
 from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
-from handclasp.certificates.dane import matching_anchors, matching_leaf
+from handclasp.certificates.dane import DANE_TA, matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
@@ -135,7 +135,18 @@ def _anchors_by_records(
     """The authorities that TLSA records name take the place of the trust store (RFC 7671 5.2)."""
     anchors = matching_anchors(policy.tlsa, others)
     if not anchors:
-        detail = f"{len(policy.tlsa)} records, and the pin of {subject_of(leaf)} is {pin_of(leaf)}"
+        count = len(policy.tlsa)
+        plural = "" if count == 1 else "s"
+        detail = f"{count} record{plural}, and the pin of {subject_of(leaf)} is {pin_of(leaf)}"
+        if all(record.usage == DANE_TA for record in policy.tlsa):
+            raise CertificateError(
+                Fault.TLSA_MISMATCH,
+                detail,
+                sentence="The server did not send the authority that a TLSA record names: it must "
+                f"be in its chain. ({detail})",
+                fix="On the other end: Send the authority's certificate with the chain, or publish "
+                "records for the one in use. On this end: Look the records up again.",
+            )
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return TrustStore.from_certificates(anchors)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.certificates.names import subject_of
 from handclasp.errors import ConfigurationError
@@ -21,22 +21,34 @@ _PEM = b"-----BEGIN "
 _PKCS12_VERSION = b"\x02\x01\x03"
 
 
+def path_text(path: object, what: str) -> str:
+    """The text of a path. Raises `ConfigurationError` where it is none; `what` names it."""
+    if isinstance(path, str | os.PathLike):
+        return os.fsdecode(cast("str | os.PathLike[str]", path))
+    raise ConfigurationError(f"{capital(what)} must be a path, not {type(path).__name__}.")
+
+
 def read_file(path: str | os.PathLike[str], what: str) -> bytes:
     """The bytes of a file that is called `what` where it cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise ConfigurationError(f"There is no file for {what}: check the path.") from None
+        hint = " (~ is not expanded: os.path.expanduser does that)" if _has_tilde(path) else ""
+        raise ConfigurationError(f"There is no file for {what}: check the path{hint}.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"Cannot read {what}: {reason}.") from None
+
+
+def _has_tilde(path: str | os.PathLike[str]) -> bool:
+    return os.fsdecode(path).startswith("~")
 
 
 def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[bytes, str]:
     """The bytes of a file, or those given, and what to call them in a message."""
     if isinstance(source, bytes):
         return source, f"the {what} data"
-    named = f"the {what} file {os.fspath(source)}"
+    named = f"the {what} file {path_text(source, what)}"
     return read_file(source, named), named
 
 

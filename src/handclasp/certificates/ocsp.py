@@ -29,7 +29,7 @@ from handclasp.certificates.ocsp_answers import (
 )
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -132,9 +132,13 @@ def _issuer_on(path: Sequence[x509.Certificate]) -> x509.Certificate:
     if len(path) > 1:
         return path[1]
     if path[0].issuer != path[0].subject:
-        raise bad_response(
+        raise CertificateError(
+            Fault.BAD_OCSP_RESPONSE,
             f"nothing can check it, as the issuer of {subject_of(path[0])} is not on the path: "
-            'trust the issuer, or set stapled_ocsp to "ignore"'
+            'trust the issuer, or set stapled_ocsp to "ignore"',
+            fix="On the other end: Send the issuer's certificate with the chain. On this end: Give "
+            'it: trust=, or set stapled_ocsp to "ignore".',
+            blame=Blame.EITHER,
         )
     return path[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -20,6 +20,14 @@ Profile = Literal["web", "private"]
 StapledOcsp = Literal["check", "require", "ignore"]
 
 DEFAULT_MAX_INTERMEDIATES = 8
+
+_EXAMPLES = {
+    "pins": '"<44 characters of base64>"',
+    "crls": "RevocationLists.from_files(PATH)",
+    "ct_logs": "CtLog.from_public_key(KEY)",
+    "tlsa": 'TlsaRecord.parse("3 1 1 ...")',
+}
+"""How each is given, in messages about one of another kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +52,12 @@ class CertificatePolicy:
         required_timestamps: signed certificate timestamps of different logs among `ct_logs` that
             a server's certificate must have.
         tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
-            trusted. If any are given, they take the place of the trust store. One that names the
-            leaf excuses it from `profile` and `max_intermediates`, and from nothing else here.
+            trusted: a list of `handclasp.certificates.dane.TlsaRecord`, such as
+            `TlsaRecord.parse("3 1 1 ...")`. If any are given, they take the place of the trust
+            store. One that names the leaf (usage 3) excuses it from `profile` and
+            `max_intermediates`, and from nothing else here; lists and staples then need the leaf's issuer, in the trust store or sent by the
+            server. The authority that one of usage 2 names must be in the chain that is sent,
+            unless the record holds it whole.
 
     Raises:
         ConfigurationError: a value that cannot be honoured.
@@ -74,8 +86,11 @@ class CertificatePolicy:
         _check_choice("stapled_ocsp", self.stapled_ocsp, ("check", "require", "ignore"))
         for name in ("pins", "ct_logs", "tlsa"):
             value = getattr(self, name)
-            if isinstance(value, str):
-                raise ConfigurationError(f"{name} must be a list, not one string.")
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                what = "string" if isinstance(value, str) else type(value).__name__
+                raise ConfigurationError(
+                    f"{name} must be a list, not one {what}: {name}=[{_EXAMPLES[name]}]."
+                )
             object.__setattr__(self, name, tuple(cast(Sequence[object], value)))
         if self.crls is not None or self.ct_logs or self.tlsa:
             self._check_kinds()
@@ -128,7 +143,10 @@ def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 def _check_kind(name: str, values: Sequence[object], kind: type) -> None:
     for value in values:
         if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} takes {kind.__name__}, not {type(value).__name__}.")
+            example = f": {_EXAMPLES[name]}" if name in _EXAMPLES else ""
+            raise ConfigurationError(
+                f"{name} takes {kind.__name__}, not {type(value).__name__}{example}."
+            )
 
 
 def _check_pin(pin: str) -> None:

@@ -12,8 +12,9 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.ocsp_answers import (
     CLOCK_SKEW,
@@ -80,7 +81,7 @@ class OcspStaple:
             ConfigurationError: the file is missing or unreadable now, or holds what `from_bytes`
                 refuses.
         """
-        origin = _File(Path(path))
+        origin = _File(Path(path_text(path, "the file of the OCSP response")))
         staple = cls(origin)
         try:
             staple._take(origin.look() or b"")
@@ -130,6 +131,30 @@ class OcspStaple:
                 self._lock.release()
         return self._valid(now)
 
+    def check(self, now: datetime) -> None:
+        """Complain about a response that is outdated at `now`, and so is never sent.
+
+        One from a file may be replaced: that is a warning of the logger "handclasp".
+
+        Raises:
+            ConfigurationError: it was given as bytes, and so stays as it is.
+        """
+        if self._is_due(now):
+            self.current(now)
+        held = self._held
+        if held is None or now <= held.until + CLOCK_SKEW:
+            return
+        error = ConfigurationError(
+            f"The OCSP response{self._origin.place} is outdated since {held.until:%Y-%m-%d %H:%M} "
+            "UTC, so it is not sent to clients: renew it."
+        )
+        if isinstance(self._origin, _Fixed):
+            raise error
+        self.last_error = error
+        import logging  # Configs without such a response need not wait for it.
+
+        logging.getLogger("handclasp").warning("%s", error)
+
     def __repr__(self) -> str:
         return f"OcspStaple({self._origin!r})"
 
@@ -177,6 +202,11 @@ class _Held:
 class _Origin(Protocol):
     """Where responses come from."""
 
+    @property
+    def place(self) -> str:
+        """ " in PATH", or nothing."""
+        ...
+
     def look(self) -> bytes | None:
         """A response if there is a new one. May raise anything."""
         ...
@@ -189,6 +219,8 @@ class _Origin(Protocol):
 @dataclass(slots=True)
 class _Fixed:
     """One response, that never changes."""
+
+    place: ClassVar[str] = ""
 
     def look(self) -> bytes | None:
         return None
@@ -203,6 +235,10 @@ class _File:
 
     path: Path
     _state: tuple[int, int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        return f" in {self.path}"
 
     def look(self) -> bytes | None:
         try:
@@ -226,6 +262,7 @@ class _File:
 class _Callback:
     """A function of the application."""
 
+    place: ClassVar[str] = ""
     fetch: Callable[[], object]
 
     def look(self) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.anchors import certificates_at, every_certificate
 from handclasp.certificates.der import issuer_and_subject
-from handclasp.certificates.loading import der_of, read_file
+from handclasp.certificates.loading import der_of, path_text, read_file
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
 from handclasp.errors import ConfigurationError
@@ -92,7 +92,7 @@ class TrustStore:
         """
         if isinstance(path_or_bytes, bytes):
             return cls._of("the given certificates", _given(path_or_bytes))
-        source = f"the CA file {os.fspath(path_or_bytes)}"
+        source = f"the CA file {path_text(path_or_bytes, 'the CA file')}"
         return cls._of(source, every_certificate(read_file(path_or_bytes, source), source))
 
     @classmethod
@@ -112,7 +112,7 @@ class TrustStore:
         """
         if not paths:
             raise ConfigurationError("A trust store needs at least one file or directory.")
-        named = " and ".join(os.fspath(path) for path in paths)
+        named = " and ".join([path_text(path, "a CA file") for path in paths])
         return cls._of(named, (each for path in paths for each in certificates_at(Path(path))))
 
     @classmethod

@@ -64,7 +64,8 @@ EARLY_DATA_BYTES = 16384
 @click.option(
     "--early-data",
     is_flag=True,
-    help="Let clients that come back ask with the first flight (0-RTT, RFC 8470).",
+    help="Let clients that come back ask with the first flight (0-RTT, RFC 8470). Excludes "
+    "--workers.",
 )
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
@@ -79,7 +80,8 @@ EARLY_DATA_BYTES = 16384
     default=1,
     show_default=True,
     type=click.IntRange(1, 256),
-    help="Processes that share the port, one for each core that they may use.",
+    help="Processes that share the port, one for each core that they may use. They resume each "
+    "other's clients. Excludes --early-data and --trace.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
 @redact_option
@@ -234,9 +236,18 @@ def _capture(path: str | None) -> CaptureFile | None:
         raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
 
 
+_NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")
+"""Endings that stand for a file with other commands, and here would be a directory's."""
+
+
 def _traces(directory: str | None) -> Path | None:
     if directory is None:
         return None
+    if directory.lower().endswith(_NAMES_OF_FILES) and not os.path.isdir(directory):
+        raise WrongArguments(
+            f"--trace {directory}: many handshakes do not fit into one such file; name a "
+            "directory (with --pages for pages), or a file that ends in .pcapng."
+        )
     try:
         Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

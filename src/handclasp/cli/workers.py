@@ -2,9 +2,10 @@
 
 Python runs one thread at a time, so a server that is busy with handshakes gains nothing from
 threads. Each process has a socket of its own on the port (SO_REUSEPORT), and the system divides the
-clients among them. They are forked when everything is built, so that they share the ticket keys,
-until these change. Each keeps to one core: its threads take turns, and where each turn is on
-another core, they take up to a third longer (docs/performance.md).
+clients among them. They are forked when everything is built, so that each resumes the others'
+clients: all ticket keys, later ones too, are derived from what was drawn before the fork. Each
+keeps to one core: its threads take turns, and where each turn is on another core, they take up to a
+third longer (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -48,6 +48,21 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
 }
 
 
+_CALLBACKS: Mapping[type[Question[Any]], str] = {
+    ChooseCredentials: "choose_credentials",
+    Sign: "the signer",
+    Decrypt: "the signer's decrypt",
+    FindPsk: "find_psk",
+    CheckReplay: "replay_guard",
+    VerifyAgain: "the verification",
+    VerifyPeer: "the verification",
+    ConfirmPeer: "confirm_peer",
+}
+"""What the application calls the one that answers."""
+
+_NAMES: Mapping[type, str] = {bool: "True or False", type(None): "None", bytes: "bytes"}
+
+
 class Driver(Generic[Result]):
     """Drives one handshake coroutine from its first send to its result.
 
@@ -177,10 +192,15 @@ class Driver(Generic[Result]):
         """The answer, if it is of the right type: anything else fails, as an exception would."""
         wanted = _ANSWER_TYPES[type(question)]
         if not isinstance(value, wanted):
-            names = " or ".join(kind.__name__ for kind in wanted)
+            name, given = _CALLBACKS[type(question)], type(value).__name__
+            if value is None or isinstance(value, bool):
+                given = str(value)
+            names = " or ".join(_NAMES.get(kind) or f"a {kind.__name__}" for kind in wanted)
             raise ProtocolError(
                 Fault.CALLBACK_FAILED,
-                f"{type(question).__name__} was answered with {type(value).__name__}, not {names}",
+                f"{type(question).__name__} was answered with {given}, not {names}",
+                sentence=f"The answer of {name} was {given}; it must be {names}.",
+                fix=f"On this end: Let {name} give {names}.",
             )
         if self._trace is not None:
             self._trace.question_answered(type(question).__name__)
@@ -206,14 +226,29 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
             return None
 
 
+def _first_words(fault: Fault) -> str:
+    return fault.sentence.removesuffix(".")
+
+
 def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
     if isinstance(error, ProtocolError):
         return error
     failure: ProtocolError
+    name, kind = _CALLBACKS[type(question)], type(error).__name__
     if isinstance(question, VerifyPeer | ConfirmPeer) and not isinstance(error, ConfigurationError):
-        failure = CertificateError(Fault.CERTIFICATE_REFUSED, type(error).__name__)
+        failure = CertificateError(
+            Fault.CERTIFICATE_REFUSED,
+            kind,
+            sentence=f"{_first_words(Fault.CERTIFICATE_REFUSED)}: {name} failed with {kind}.",
+            fix=f"On this end: If the peer is to be let in, let {name} accept it; its own "
+            "exception, which is chained to this one, says why it did not.",
+        )
     else:
-        what = f"{type(question).__name__}: {type(error).__name__}"
-        failure = ProtocolError(Fault.CALLBACK_FAILED, what)
+        failure = ProtocolError(
+            Fault.CALLBACK_FAILED,
+            f"{type(question).__name__}: {kind}",
+            sentence=f"{_first_words(Fault.CALLBACK_FAILED)}: {name} failed with {kind}.",
+            fix=f"On this end: Mend {name}; its own exception is chained to this one.",
+        )
     failure.__cause__ = error
     return failure

@@ -104,7 +104,7 @@ async def confirm_peer(
     if config.confirm_peer is None or peer is None:
         return
     if not await hs.ask(ConfirmPeer(peer, peer_is_server, server_name)):
-        raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer said no")
+        raise CertificateError(Fault.CERTIFICATE_REFUSED, "confirm_peer answered False")
 
 
 def _checked(

@@ -146,7 +146,7 @@ class VerifyPeer(Question[VerifiedPeer]):
 
 @dataclass(eq=False, slots=True)
 class VerifyAgain(Question[VerifiedPeer | None]):
-    """Would this client still be trusted, who was when its session was made? None: not any more.
+    """Is this client, trusted when its session was made, still to be trusted? None: not any more.
 
     Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
     Asked before the client's Finished, since it decides how the handshake goes on.
@@ -168,10 +168,11 @@ class ConfirmPeer(Question[bool]):
         peer_is_server: which side was judged.
         server_name: the name that the client connects to; None on a server.
         replayable: the exception, on a server with `confirm_early_data`: the client wants to send
-            0-RTT data, and nothing shows yet that it is there. Known is: somebody with the secret
-            of its ticket made this first flight within seconds of now, and no server with this
-            replay guard has taken it before. Not known is whether this is the client or somebody
-            who recorded it. False refuses the data; the question comes again after Finished.
+            0-RTT data, and nothing shows yet that it is there. What is known: somebody with the
+            secret of its ticket made this first flight within seconds of now, and no server with
+            this replay guard has taken it before. What is not known: whether this is the client or
+            somebody who recorded it. False refuses the data; the question comes again after
+            Finished.
     """
 
     peer: VerifiedPeer

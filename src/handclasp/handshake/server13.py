@@ -184,7 +184,7 @@ async def complete_server_handshake(
     if known is None:
         identity = await _choose_identity(hs, config, offer)
     elif config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(offer))
+        await check_name_is_served(hs, config, _question_of(config, offer))
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
@@ -570,7 +570,7 @@ def _unchanging(hello: ClientHello) -> bytes:
     return hashlib.sha256(write_message(replace(hello, extensions=kept))).digest()
 
 
-def _question_of(offer: _Offer) -> ChooseCredentials:
+def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
     """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
@@ -587,7 +587,7 @@ def _question_of(offer: _Offer) -> ChooseCredentials:
 async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
     """Which certificate this client gets, and the scheme to sign in."""
     types = offer.server_certificate_types
-    question = _question_of(offer)
+    question = _question_of(config, offer)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:

@@ -31,7 +31,7 @@ from handclasp.redis.shared_keys import (
     view_at,
     write_entry,
 )
-from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKey
+from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
 
 if TYPE_CHECKING:
     import redis
@@ -44,9 +44,6 @@ _TIDY_AFTER = 60_000
 
 _LEAST_POLLS = 4
 """Looks that fit into a rotation: a key is made at half of its predecessor's, two looks ahead."""
-
-_KEYS_PER_ROTATION = 1000
-"""Rotations that fit into a lifetime: each ticket is looked up among all keys that open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ class RedisTicketKeys:
             raise ConfigurationError(
                 "rotation must be at least four times poll: servers must hear of a key in time."
             )
-        if lifetime > _KEYS_PER_ROTATION * rotation:
+        if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
         self._name = f"{check_prefix(prefix)}:ticket-keys"
         self._wrapping = Wrapping(wrapping_key) if wrapping_key is not None else None

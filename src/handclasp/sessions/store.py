@@ -19,7 +19,7 @@ from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock, this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
-from handclasp.trusted_files import read_trusted
+from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 _PREFIX = ".sessions-"
 _BUFFER = 2**17
@@ -83,7 +83,24 @@ class SessionStore:
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> FileSessionStore:
-        """A store that outlives the process. Raises `ConfigurationError`."""
+        """A store that outlives the process, in a file that its owner alone can read.
+
+        The file is made with mode 0600 when the first session is kept. It must be a regular file
+        of this user's own, mode 0600, without symbolic or hard links to it, in a directory where
+        nobody else can replace it, and is looked at each time: what it holds is believed. If that
+        changes later, it counts as empty and is left alone, with one warning of the logger
+        "handclasp". One that is missing, broken or of an older version counts as empty, too.
+        Several processes may use one file. See `FileSessionStore`.
+
+        Args:
+            path: the file, in a directory that exists. `~` is not expanded.
+            capacity: how many keys (servers, mostly) to keep sessions for.
+            max_bytes: how large the file may get, from 262144 bytes on.
+
+        Raises:
+            ConfigurationError: bounds that are not such numbers; the directory does not exist; or
+                the file is there, and is not such a file, or holds something else.
+        """
         return FileSessionStore(path, capacity, max_bytes)
 
     def put(self, key: str, session: Session) -> None:
@@ -175,19 +192,24 @@ class FileSessionStore:
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> None:
         check_bounds(capacity, max_bytes)
-        self._path = Path(path)
+        if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"The session file must be a path, not {type(path).__name__}; in memory, sessions "
+                "are kept by SessionStore()."
+            )
+        self._path = Path(os.fsdecode(path))
+        self._has_warned = False
         self._capacity = capacity
         self._max_bytes = max_bytes
         self._lock = ProcessLock()
         if not self._path.parent.is_dir():
             raise ConfigurationError(
-                f"The directory of the session file {self._path} does not exist: make it first."
+                f"The directory of the session file {self._path} does not exist: make it first"
+                + (", or expand ~ (os.path.expanduser)." if str(path).startswith("~") else ".")
             )
         why = self._why_not_ours()
         if why is not None:
-            raise ConfigurationError(
-                f"{self._path} is no file of sessions to be used here, since {why}: name another."
-            )
+            raise ConfigurationError(f"Cannot use the session file {self._path}: {why}")
 
     def _why_not_ours(self) -> str | None:
         """One look at it, by opening it: others may move it away and put it back meanwhile."""
@@ -195,14 +217,16 @@ class FileSessionStore:
             data = read_trusted(self._path)
         except FileNotFoundError:
             return None
+        except UntrustedFileError as error:
+            return f"{error.strerror}. {_remedy(error, self._path)}"
         except OSError as error:
-            return f"{error.strerror or error}"
+            return f"{error.strerror or error}."
         is_ours = (
             not data.strip()
             or data.startswith(_HEADER)
             or data.split(maxsplit=2)[:2] == (_OLD_HEADER)
         )
-        return None if is_ours else "it holds something else"
+        return None if is_ours else "it holds something else. Name another file."
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
@@ -237,8 +261,25 @@ class FileSessionStore:
         """What the file holds now; nothing where it is missing, or is not our own."""
         try:
             return read_trusted(self._path)
+        except UntrustedFileError as error:
+            self._warn(error)
+            return b""
         except OSError:
             return b""
+
+    def _warn(self, error: UntrustedFileError) -> None:
+        """Say once why every handshake is a full one from now on."""
+        if not self._has_warned:
+            self._has_warned = True
+            import logging  # Few need it; see docs/decisions/0024.
+
+            with suppress(Exception):  # A filter that raises must not end the handshake.
+                logging.getLogger("handclasp").warning(
+                    "The session file %s is not used, so every handshake is a full one: %s. %s",
+                    self._path,
+                    error.strerror,
+                    _remedy(error, self._path),
+                )
 
     def _change(self, change: Callable[[_Lines], object]) -> bool:
         """Change what the file holds; gives whether that was written.
@@ -264,7 +305,9 @@ class FileSessionStore:
                 file.write(_HEADER)
                 file.writelines(line for entries in lines.held.values() for line in entries)
             os.replace(draft, self._path)  # at once, or not at all
-        except OSError:
+        except OSError as error:
+            if isinstance(error, UntrustedFileError):
+                self._warn(error)
             with suppress(OSError):
                 os.replace(claimed, self._path)
             with suppress(OSError):
@@ -297,6 +340,13 @@ class FileSessionStore:
 
     def __repr__(self) -> str:
         return f"FileSessionStore({str(self._path)!r})"
+
+
+def _remedy(error: UntrustedFileError, path: Path) -> str:
+    command = error.command(path)
+    if not command:
+        return "Name another file."
+    return f"If nobody has changed it, run {command}; otherwise delete it."
 
 
 def _file_of(descriptor: int) -> BinaryIO:

@@ -7,6 +7,7 @@ live long, and old ones open tickets, but seal none.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from handclasp.crypto.derived_key_aead import DerivedKeyAead
+from handclasp.crypto.hkdf import ExpandKey
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
+from handclasp.sessions.key_tree import KeyTree
 from handclasp.sessions.replay import ReplayFilter
 
 KEY_SIZE = 32
@@ -24,6 +27,11 @@ ID_SIZE = 8
 
 DEFAULT_ROTATION = 8 * 3600
 """Seconds for which one key seals tickets."""
+
+LEAST_ROTATION = 0.001
+
+KEYS_PER_ROTATION = 1000
+"""Rotations that fit into a lifetime: each ticket is looked up among all keys that open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +73,29 @@ class TicketKey:
 
 
 class TicketKeys:
-    """Ticket keys of one process: random at start, and changed on a schedule. Safe for threads.
+    """Ticket keys of one process and its children: random, and changed on a schedule.
 
-    Any number of configs can share them. The memory of first flights with 0-RTT data belongs to the
-    keys, so that what one of these configs has taken, no other one takes again.
+    Any number of configs can share them, and so can any number of threads. Processes that are
+    forked after they were made agree upon every key, those of later periods included, and so
+    resume each other's clients: each period's key is derived from a secret that is drawn here. It
+    cannot be derived any more once its time is over.
+
+    The memory of first flights with 0-RTT data belongs to the keys, so that what one of these
+    configs has taken, no other one takes again.
 
     Attributes:
         replay_filter: that memory, and the default `replay_guard` of each config with these keys.
             Configs with a guard of their own ask it as well.
 
     Args:
-        rotation: seconds for which a key seals. It opens for `lifetime` seconds more.
-        lifetime: the longest life of a ticket, in seconds.
-        clock: seconds since 1970.
+        rotation: seconds for which a key seals, at least 0.001. It opens for `lifetime` seconds
+            more.
+        lifetime: the longest life of a ticket, in seconds, at most a thousand times `rotation`.
+        clock: seconds since 1970. Where it is set back by more than `lifetime`, there are new keys,
+            the same in all processes that notice it.
 
     Raises:
-        ConfigurationError: times that are not positive.
+        ConfigurationError: times that are not positive, or not such a multiple.
     """
 
     def __init__(
@@ -90,32 +105,90 @@ class TicketKeys:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not rotation > 0 or not lifetime > 0:
-            raise ConfigurationError("rotation and lifetime are positive numbers of seconds.")
+        if not LEAST_ROTATION <= rotation < math.inf or not 0 < lifetime < math.inf:
+            raise ConfigurationError(
+                "rotation and lifetime are positive numbers of seconds, rotation 0.001 or more."
+            )
+        if lifetime > KEYS_PER_ROTATION * rotation:
+            raise ConfigurationError("lifetime must be at most a thousand times rotation.")
         self._rotation = rotation
         self._lifetime = lifetime
         self._clock = clock
         self._lock = ProcessLock()
-        self._keys: tuple[TicketKey, ...] = ()
+        self._began = clock()
+        # Drawn now and not with the first ticket, which may come after a fork.
+        first = KeyTree(Secret(os.urandom(KEY_SIZE))).since(0)
+        # One value that is replaced as a whole: a fork must not copy half of a change.
+        self._period = _Period(math.inf, -math.inf, (), first, Secret(os.urandom(KEY_SIZE)))
         # No ticket is older than the keys, so the filter knows of every flight that came with one.
         self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
         """All keys that open tickets now, the one that seals first."""
         now = self._clock()
-        keys = self._keys
-        seals = keys and keys[0].seals_from <= now < keys[0].seals_from + self._rotation
-        if seals and now < keys[-1].opens_until:
-            return keys
+        period = self._period
+        if period.since <= now < period.until:
+            return period.keys
         with self._lock:
-            if self._keys is keys:  # No other thread has done so meanwhile.
-                kept = [key for key in keys if key.seals_from <= now < key.opens_until]
-                fresh = () if seals else (new_key(now, now + self._rotation + self._lifetime),)
-                self._keys = (*fresh, *kept)
-            return self._keys
+            if self._period is period:  # No other thread has done so meanwhile.
+                self._period = self._period_at(now)
+            return self._period.keys
+
+    def _period_at(self, now: float) -> _Period:
+        """What holds now, with the keys of the periods before whose tickets are still good."""
+        number = math.floor((now - self._began) / self._rotation)
+        oldest = number - math.ceil(self._lifetime / self._rotation)
+        tree, next_secret = self._period.tree, self._period.next_secret
+        known = {key.seals_from: key for key in self._period.keys}
+        if number < tree.first:
+            # The clock was set back to a time whose keys are forgotten. Each process that was
+            # forked from the same one, and notices it as well, derives the same new ones.
+            expand = ExpandKey("sha256", next_secret)
+            tree = KeyTree(expand.expand_label("set back", b"", KEY_SIZE))
+            next_secret = expand.expand_label("next", b"", KEY_SIZE)
+            known = {}
+        tree = tree.since(max(oldest, tree.first))
+        keys = [self._key_of(each, tree, known) for each in range(number, tree.first - 1, -1)]
+        opening = (keys[0], *[key for key in keys[1:] if now < key.opens_until])
+        until = min(self._start_of(number + 1), opening[-1].opens_until)
+        return _Period(keys[0].seals_from, until, opening, tree, next_secret)
+
+    def _key_of(self, number: int, tree: KeyTree, known: dict[float, TicketKey]) -> TicketKey:
+        start = self._start_of(number)
+        key = known.get(start)
+        if key is not None:
+            return key
+        expand = ExpandKey("sha256", tree.secret_of(number))
+        return TicketKey(
+            bytes(expand.expand_label("ticket key id", b"", ID_SIZE)),  # It stands in the open.
+            expand.expand_label("ticket key", b"", KEY_SIZE),
+            start,
+            self._start_of(number + 1) + self._lifetime,
+        )
+
+    def _start_of(self, number: int) -> float:
+        return self._began + number * self._rotation
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self._keys)} keys)"
+        return f"{type(self).__name__}({len(self._period.keys)} keys)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """The keys of a stretch of time, in which none is added and none is over.
+
+    Attributes:
+        since, until: that time, in seconds since 1970.
+        keys: those that open tickets then, the one that seals first.
+        tree: what these and all later keys are derived from.
+        next_secret: what another tree is derived from, should the clock be set back.
+    """
+
+    since: float
+    until: float
+    keys: tuple[TicketKey, ...]
+    tree: KeyTree
+    next_secret: Secret = field(repr=False)
 
 
 class TicketKeySource(Protocol):

@@ -191,6 +191,24 @@ class Recorder:
         before = earlier.events if earlier is not None else None
         return page_of(self.events, title, describe, judgement=judgement, earlier=before)
 
+    def save_html(
+        self,
+        path: str | os.PathLike[str],
+        title: str,
+        describe: Describe | None = None,
+        *,
+        judgement: Mapping[str, Any] | None = None,
+        earlier: Recorder | None = None,
+    ) -> None:
+        """Write `to_html`, with these arguments, into a file that only its owner may read.
+
+        Raises:
+            ConfigurationError: as `to_html` does.
+            OSError: the file cannot be written.
+        """
+        page = self.to_html(title, describe, judgement=judgement, earlier=earlier)
+        write_private(path, page.encode())
+
     def save_pcapng(self, path: str | os.PathLike[str]) -> None:
         """Write `to_pcapng` into a file that only its owner may read.
 
