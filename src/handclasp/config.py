@@ -464,7 +464,7 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
     if config.tickets and config.ticket_keys is None:
-        keys = TicketKeys(lifetime=config.ticket_lifetime, clock=_seconds_of(config.clock))
+        keys = _new_ticket_keys(config.ticket_lifetime, config.clock)
         object.__setattr__(config, "ticket_keys", keys)
     _check_methods("ticket_keys", config.ticket_keys, ("keys",), "TicketKeys()")
     _check_guard(config)
@@ -478,9 +478,11 @@ def _prepare_sessions(config: ServerConfig) -> None:
     object.__setattr__(config, "binding", _binding(config))
 
 
-def _seconds_of(clock: Callable[[], datetime]) -> Callable[[], float]:
-    """The same clock, in seconds since 1970."""
-    return lambda: clock().timestamp()
+def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys:
+    """Keys of this config's own, which go by its clock."""
+    if clock is _utc_now:
+        return TicketKeys(lifetime=lifetime)
+    return TicketKeys(lifetime=lifetime, clock=lambda: clock().timestamp())
 
 
 def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
