@@ -297,15 +297,15 @@ def _create(place: Path, constraints: x509.NameConstraints | None) -> None:
     # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
     key = _new_key("ecdsa-p256")
     certificate = _signed(_authority(key, constraints), key)
-    draft = draft_private(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
-    try:
-        os.link(draft, place / KEY_FILE)  # Unlike a rename, this never replaces another's key.
-    except FileExistsError:
-        pass
-    except OSError:
-        os.replace(draft, place / KEY_FILE)  # A file system without links.
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_private(place) as draft:
+        draft.write(_key_pem(key) + certificate.public_bytes(Encoding.PEM))
+        draft.check(os.lstat(draft.path))
+        try:
+            os.link(draft.path, place / KEY_FILE)  # This never replaces another's key.
+        except FileExistsError:
+            pass
+        except OSError:
+            draft.rename(place / KEY_FILE)  # A file system without links.
 
 
 def _keep_copy(path: Path, data: bytes) -> None:
