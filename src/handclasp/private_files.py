@@ -42,8 +42,9 @@ _OWN_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 _OWN_DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
-def write_private(path: str | os.PathLike[str], data: bytes) -> None:
+def write_private(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Make `data` the content of a file of mode 0600, all at once. Raises `OSError`."""
+    data = memoryview(data)  # So that no traceback shows it.
     _replace(path, data, PRIVATE_MODE)
 
 
@@ -111,7 +112,7 @@ class Draft:
         self.descriptor = descriptor
         self._identity = os.fstat(descriptor)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write all of `data`, and wait until it is on the disk. Raises `OSError`."""
         with open(self.descriptor, "wb", closefd=False) as file:
             file.write(data)
@@ -167,7 +168,7 @@ def draft_private(directory: str | os.PathLike[str]) -> Generator[Draft]:
             os.unlink(path)
 
 
-def _replace(path: str | os.PathLike[str], data: bytes, mode: int) -> None:
+def _replace(path: str | os.PathLike[str], data: bytes | memoryview, mode: int) -> None:
     descriptor = _special(path)
     if descriptor is not None:
         with open(descriptor, "wb") as file:

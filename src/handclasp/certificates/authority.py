@@ -247,7 +247,7 @@ class LocalAuthority:
             if name not in permitted and not (is_just_called_so and ":" not in str(name.value)):
                 raise ConfigurationError(
                     f"This authority is not good for {name.value}, but for local names alone, so "
-                    f"that its key is of little use elsewhere: {self.constraints}. For other names, "
+                    f"that its key is of little use elsewhere: {self.constraints}. For others, "
                     "make one in another directory ($HANDCLASP_HOME), naming them: handclasp cert "
                     "ca --for NAME, or LocalAuthority.open_or_create(directory, names=[...])."
                 )
