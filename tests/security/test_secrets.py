@@ -432,10 +432,11 @@ def told(error: BaseException) -> str:
     lines: list[str] = []
     while pending:
         each = pending.pop()
-        pending += [one for one in (each.__cause__, each.__context__) if one is not None]
+        behind = (each.__cause__, each.__context__, *(each.exceptions or ()))
+        pending += [one for one in behind if one is not None]
         lines += each.format_exception_only()
         for frame in each.stack:
-            if frame.filename != __file__:
+            if not frame.name.startswith("test_"):
                 lines += [frame.name, *(frame.locals or {}).values()]
     return "\n".join(lines)
 

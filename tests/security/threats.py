@@ -2200,8 +2200,8 @@ THREATS: tuple[Threat, ...] = (
         _FILES,
         "Escape sequences of a stranger's on the terminal (CWE-150)",
         "What is printed of peers, of certificates and of files has no control characters left; "
-        "what the output's encoding does not have is escaped, and a trace with text that is none or "
-        "numbers beyond all bounds is refused.",
+        "what the output's encoding does not have is escaped, and a trace with text that is none "
+        "or numbers beyond all bounds is refused.",
         (
             without(
                 "cli/test_terminal.py::test_an_output_that_cannot_show_a_name",
