@@ -226,8 +226,8 @@ def test_a_disk_that_is_full_leaves_what_was_there(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_private(path, SECRET)
-    with pytest.raises(OSError, match="No space left"):
-        draft_private(tmp_path, SECRET)
+    with pytest.raises(OSError, match="No space left"), draft_private(tmp_path) as draft:
+        draft.write(SECRET)
     assert path.read_bytes() == b"before"
     assert [each.name for each in tmp_path.iterdir()] == ["secrets"]
 
@@ -239,3 +239,129 @@ def test_an_error_names_the_file_that_was_asked_for(write: Writer, tmp_path: Pat
     with pytest.raises(FileNotFoundError) as caught:
         write(path, SECRET)
     assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("call", ["fsync", "dup", "fchmod"])
+@pytest.mark.parametrize("by", ["link", "file"])
+@pytest.mark.parametrize("write", [*REPLACING, write_public])
+def test_who_swaps_the_new_file_gets_nothing(
+    tmp_path: Path, write: Writer, call: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another user who can write to the directory gives the new file's name to a file of his.
+    (tmp_path / "shared").mkdir()
+    victim, loot = tmp_path / "id_rsa", tmp_path / "loot"
+    victim.write_bytes(b"precious")
+    victim.chmod(0o600)
+    loot.touch(0o666)
+    swapped: list[Path] = []
+    real = getattr(os, call)
+
+    def swap(*args: int) -> object:
+        result = real(*args)
+        for new in (tmp_path / "shared").glob(".new-*"):
+            new.unlink()
+            new.symlink_to(victim) if by == "link" else new.hardlink_to(loot)
+            swapped.append(new)
+        return result
+
+    monkeypatch.setattr(os, call, swap)
+    if (write, call) in NOT_CALLED:
+        pytest.skip("this one does not call it")
+    with pytest.raises(PermissionError, match="another file in its place"):
+        write(tmp_path / "shared" / "secrets", SECRET)
+    assert swapped
+    assert victim.read_bytes() == b"precious"
+    assert mode_of(victim) == 0o600
+    assert loot.read_bytes() == b""
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+NOT_CALLED = [
+    (write_private, "dup"),
+    (write_private, "fchmod"),
+    (write_public, "dup"),
+    (created, "fsync"),
+    (created, "fchmod"),
+]
+
+
+@pytest.mark.parametrize("uid", [0, 65533, 65534])
+@every_way
+def test_devices_of_other_users(
+    tmp_path: Path, write: Writer, uid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A terminal, say: its owner reads what is written to it, and so does whoever is behind it.
+    real_lstat, real_fstat = os.lstat, os.fstat
+
+    def owned(found: os.stat_result) -> os.stat_result:
+        if not stat.S_ISCHR(found.st_mode):
+            return found
+        values = list(found)
+        values[4] = uid
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "lstat", lambda *args, **more: owned(real_lstat(*args, **more)))
+    monkeypatch.setattr(os, "fstat", lambda *args: owned(real_fstat(*args)))
+    monkeypatch.setattr(os, "geteuid", lambda: 65533)
+    if uid == 65534:
+        with pytest.raises(PermissionError, match="device of another user"):
+            write(Path(os.devnull), SECRET)
+    else:
+        write(Path(os.devnull), SECRET)
+
+
+@replacing
+def test_a_link_to_a_device_is_replaced(tmp_path: Path, write: Writer) -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    try:
+        path = tmp_path / "secrets"
+        path.symlink_to(os.ttyname(slave))
+        write(path, SECRET)
+        assert not path.is_symlink()
+        assert path.read_bytes() == SECRET
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 100)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@replacing
+@pytest.mark.parametrize("target", ["pipe", "directory"])
+def test_a_link_to_something_else_is_replaced(tmp_path: Path, write: Writer, target: str) -> None:
+    place, path = tmp_path / target, tmp_path / "secrets"
+    os.mkfifo(place) if target == "pipe" else place.mkdir()
+    path.symlink_to(place)
+    write(path, SECRET)
+    assert path.read_bytes() == SECRET
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "dup", "fchmod", "replace"])
+@pytest.mark.parametrize("write", [*REPLACING, write_public])
+def test_an_interrupt_leaves_no_secret_behind(
+    tmp_path: Path, write: Writer, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secrets"
+    path.write_bytes(b"before")
+    real = getattr(os, call)
+
+    def interrupted(*args: object) -> None:
+        result = real(*args)
+        if call != "replace":
+            assert len(list(tmp_path.iterdir())) == 2
+        if isinstance(result, int):
+            os.close(result)
+        raise KeyboardInterrupt
+
+    if (write, call) in NOT_CALLED:
+        pytest.skip("this one does not call it")
+    monkeypatch.setattr(os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, SECRET)
+    assert [each.name for each in tmp_path.iterdir()] == ["secrets"]
+    if call != "replace":
+        assert path.read_bytes() == b"before"

@@ -51,8 +51,9 @@ def test_what_is_not_there(place: Path) -> None:
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o640, 0o620, 0o601, 0o610, 0o644, 0o666])
 def test_what_others_can_read_or_write(file: Path, mode: int) -> None:
     file.chmod(mode)
-    with pytest.raises(UntrustedFileError, match="chmod 600"):
+    with pytest.raises(UntrustedFileError, match="others can read or write it") as caught:
         read_trusted(file)
+    assert caught.value.command(file) == f"chmod 600 {file}"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o666])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from handclasp import Credentials
-from handclasp.certificates.authority import KEY_FILE, LocalAuthority, Purpose
+from handclasp.certificates.authority import (
+    KEY_FILE,
+    LocalAuthority,
+    Purpose,
+    _leaf,  # pyright: ignore[reportPrivateUsage]
+    _new_key,  # pyright: ignore[reportPrivateUsage]
+    _signed,  # pyright: ignore[reportPrivateUsage]
+)
 
 
 class Thief(LocalAuthority):
@@ -24,6 +32,13 @@ class Thief(LocalAuthority):
 
     def credentials_for(self, *names: str) -> Credentials:
         return self.issue(names).credentials()
+
+    def leaf(self, common_name: str, alternatives: Sequence[str]) -> x509.Certificate:
+        """A server's certificate with a common name that is none of its DNS names."""
+        names = [x509.DNSName(name) for name in alternatives]
+        key = _new_key("ecdsa-p256")
+        builder = _leaf(common_name, names, "server", 30, key, self._certificate)
+        return _signed(builder, self._key)
 
     def _permitted(
         self, alternatives: list[x509.GeneralName], purpose: Purpose

@@ -762,7 +762,7 @@ def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[C
     if given is None:
         return ()
     example = 'Credentials.load("chain.pem", "key.pem")'
-    if isinstance(given, str | bytes) or not isinstance(given, Credential | Iterable):
+    if isinstance(given, str | bytes) or not isinstance(given, Credential | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
             f"credentials must be Credentials, not {_kind_of(given)}: {example}."
         )

@@ -6,8 +6,14 @@ a new file of mode 0600 beside it, which then takes its name. A link is replaced
 pointed to is left alone. Only files that are appended to cannot be renewed; they are opened by
 `append_private`, which refuses what is not the user's own.
 
-A device, a pipe, or one of the process's own descriptors (`/dev/stdout`, `/dev/fd/3`) is no file
-that could be replaced; it is written to as it stands. A directory is an `IsADirectoryError`.
+Others may be able to write to the directory, too, and give the new file's name to a file or a link
+of theirs. So the new file is written, and its mode is set, through the descriptor that made it, and
+its name is used only while it stands for that file. The new file is unlinked if anything fails, an
+interrupt (`KeyboardInterrupt`) included.
+
+A device of the user's or the system's, a pipe of the user's, or one of the process's own
+descriptors (`/dev/stdout`, `/dev/fd/3`) is no file that could be replaced; it is written to as it
+stands. A directory is an `IsADirectoryError`.
 """
 
 from __future__ import annotations
@@ -16,7 +22,8 @@ import errno
 import os
 import re
 import stat
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +33,18 @@ DRAFT_PREFIX = ".new-"
 """Drafts have hidden names in the directory of the file that they are to become."""
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_WITHOUT_SURPRISES = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+)
+"""Without O_NONBLOCK a pipe that nobody reads would be waited for."""
+
 _OWN_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 _OWN_DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
-def write_private(path: str | os.PathLike[str], data: bytes) -> None:
+def write_private(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Make `data` the content of a file of mode 0600, all at once. Raises `OSError`."""
+    data = memoryview(data)  # So that no traceback shows it.
     _replace(path, data, PRIVATE_MODE)
 
 
@@ -49,17 +62,17 @@ def create_private(path: str | os.PathLike[str]) -> BinaryIO:
     descriptor = _special(path)
     if descriptor is not None:
         return open(descriptor, "wb")
-    draft = _draft_for(path, b"")
-    file = draft.open("r+b")
-    try:
-        if os.name == "nt":  # No file that is open is renamed there.
+    with _draft_for(path) as draft:
+        if os.name == "nt":
+            draft.rename(path)
+            return draft.reopen(path)
+        file = open(os.dup(draft.descriptor), "wb")  # noqa: SIM115 (it is returned)
+        try:
+            draft.rename(path)
+        except BaseException:
             file.close()
-        os.replace(draft, path)
-    except OSError:
-        file.close()
-        draft.unlink(missing_ok=True)
-        raise
-    return Path(path).open("r+b") if file.closed else file
+            raise
+        return file
 
 
 def append_private(path: str | os.PathLike[str]) -> int:
@@ -74,10 +87,7 @@ def append_private(path: str | os.PathLike[str]) -> int:
     own = _own_descriptor(path)
     if own is not None:
         return os.dup(own)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS
-    # Without O_NONBLOCK a pipe that nobody reads would be waited for.
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    flags |= getattr(os, "O_NOCTTY", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _WITHOUT_SURPRISES | _FLAGS
     try:
         descriptor = os.open(path, flags, PRIVATE_MODE)
     except OSError as error:
@@ -100,48 +110,100 @@ def make_private_directory(path: str | os.PathLike[str]) -> None:
         place.mkdir(mode=0o700, exist_ok=True)
 
 
-def draft_private(directory: str | os.PathLike[str], data: bytes) -> Path:
-    """Make a new file of mode 0600 with this content, complete and on the disk.
+class Draft:
+    """A new file of mode 0600 that is to take a name; see `draft_private`.
 
-    Its name begins with `DRAFT_PREFIX`; the caller renames or unlinks it. Raises `OSError`.
+    Attributes:
+        path: where it stands, if nobody moved it.
+        descriptor: to read and write it by; -1 once it is closed.
     """
-    from tempfile import mkstemp  # It brings much along, and few write such files.
 
-    descriptor, name = mkstemp(dir=os.fspath(directory), prefix=DRAFT_PREFIX)
-    try:
-        with open(descriptor, "wb") as file:
+    __slots__ = ("_identity", "descriptor", "path")
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._identity = os.fstat(descriptor)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of `data`, and wait until it is on the disk. Raises `OSError`."""
+        with open(self.descriptor, "wb", closefd=False) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+
+    def rename(self, path: str | os.PathLike[str]) -> None:
+        """Put the file at `path`, in the place of what is there. Raises `OSError`."""
+        self.check(os.lstat(self.path))
+        if os.name == "nt":  # No file that is open is renamed there.
+            self.close()
+        os.replace(self.path, path)
+
+    def reopen(self, path: str | os.PathLike[str]) -> BinaryIO:
+        """Open what was renamed to `path`. Raises `OSError`, also if it is another file by now."""
+        file = Path(path).open("r+b")  # noqa: SIM115 (it is returned)
+        try:
+            self.check(os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def check(self, found: os.stat_result) -> None:
+        """Raise `PermissionError` if `found` is not this file: somebody swapped it."""
+        if not os.path.samestat(self._identity, found):
+            raise _refused("somebody put another file in its place", self.path)
+
+    def close(self) -> None:
+        """Close the descriptor, if it is open."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+@contextmanager
+def draft_private(directory: str | os.PathLike[str]) -> Generator[Draft]:
+    """Make a new, empty file of mode 0600, which is unlinked in the end unless it was renamed.
+
+    Its name begins with `DRAFT_PREFIX`. Raises `OSError`.
+    """
+    path = Path(directory) / f"{DRAFT_PREFIX}{os.urandom(8).hex()}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
+    draft = None
+    try:
+        # The name is known before the file is there: an interrupt at any time leaves nothing.
+        draft = Draft(path, os.open(path, flags, PRIVATE_MODE))
+        yield draft
+    finally:
+        if draft is not None:
+            draft.close()
         with suppress(OSError):
-            os.unlink(name)
-        raise
-    return Path(name)
+            os.unlink(path)
 
 
-def _replace(path: str | os.PathLike[str], data: bytes, mode: int) -> None:
+def _replace(path: str | os.PathLike[str], data: bytes | memoryview, mode: int) -> None:
     descriptor = _special(path)
     if descriptor is not None:
         with open(descriptor, "wb") as file:
             file.write(data)
         return
-    draft = _draft_for(path, data)
-    try:
-        if mode != PRIVATE_MODE:
-            draft.chmod(mode)
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    with _draft_for(path) as draft:
+        draft.write(data)
+        if mode != PRIVATE_MODE and os.name == "posix":
+            os.fchmod(draft.descriptor, mode)
+        draft.rename(path)
 
 
-def _draft_for(path: str | os.PathLike[str], data: bytes) -> Path:
+@contextmanager
+def _draft_for(path: str | os.PathLike[str]) -> Generator[Draft]:
     """Make a draft beside a file, and let errors name that file: nobody knows the draft."""
     try:
-        return draft_private(Path(path).parent, data)
+        with draft_private(Path(path).parent) as draft:
+            yield draft
     except OSError as error:
-        error.filename = os.fspath(path)
+        name: object = error.filename
+        if isinstance(name, str) and os.path.basename(name).startswith(DRAFT_PREFIX):
+            error.filename, error.filename2 = os.fspath(path), None
         raise
 
 
@@ -151,14 +213,14 @@ def _special(path: str | os.PathLike[str]) -> int | None:
     if own is not None:
         return os.dup(own)
     try:
-        mode = os.stat(path).st_mode
-    except OSError:  # Nothing, or a link that leads nowhere: it will be replaced.
+        mode = os.lstat(path).st_mode
+    except OSError:  # Nothing, or it cannot be looked at, which making the file will tell.
         return None
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    flags = os.O_WRONLY | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0) | _FLAGS
+    flags = os.O_WRONLY | _WITHOUT_SURPRISES | _FLAGS
     return _ours(os.open(path, flags), path)
 
 
@@ -179,6 +241,8 @@ def _ours(descriptor: int, path: str | os.PathLike[str]) -> int:
             _take_for_us(descriptor, found, path)
         elif not stat.S_ISCHR(found.st_mode):
             raise _refused("it is neither a file nor a pipe nor a character device", path)
+        elif os.name == "posix" and found.st_uid not in (0, os.geteuid()):
+            raise _refused("it is a device of another user, who could read what is written", path)
         if os.name == "posix":
             os.set_blocking(descriptor, True)
     except BaseException:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
@@ -267,6 +268,29 @@ class TestBounds:
         good = Thief.at(home).issue(["localhost"])
         assert openssl_accepts(tmp_path, home, good.chain_pem, "localhost")
 
+    @pytest.mark.parametrize("common_name", ["www.bank.com", "*.bank.com"])
+    @pytest.mark.parametrize("alternatives", [(), ("x.test",)])
+    def test_a_common_name_is_no_way_around_them(
+        self, tmp_path: Path, common_name: str, alternatives: tuple[str, ...]
+    ) -> None:
+        # OpenSSL looks for the host's name there if subjectAltName has none, but compares it with
+        # the constraints only if it has no wildcard: docs/decisions/0025.
+        home = tmp_path / "ca"
+        trust = LocalAuthority.open_or_create(home).trust
+        leaf = Thief.at(home).leaf(common_name, alternatives)
+        der = leaf.public_bytes(Encoding.DER)
+        with pytest.raises(CertificateError):
+            verify_server_chain([der], trust, "www.bank.com", datetime.now(UTC))
+        pem = leaf.public_bytes(Encoding.PEM)
+        assert not gnutls_accepts(tmp_path, home, pem, "www.bank.com")
+        if alternatives or "*" not in common_name:
+            assert not openssl_accepts(tmp_path, home, pem, "www.bank.com")
+
+    def test_a_theft_ends_by_itself(self, authority: LocalAuthority) -> None:
+        certificate = leaf_of(authority.certificate_pem)
+        life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        assert timedelta(days=397) < life < timedelta(days=731)
+
     @pytest.mark.parametrize("name", ["alice", "Jane Doe", "Zo\u00eb"])
     def test_people_are_called_as_they_like(
         self, authority: LocalAuthority, tmp_path: Path, name: str
@@ -372,3 +396,16 @@ class TestDefaultDirectory:
         monkeypatch.setattr(Path, "home", lambda: tmp_path)
         monkeypatch.setattr("sys.platform", platform)
         assert default_directory() == tmp_path / expected
+
+
+def gnutls_accepts(place: Path, home: Path, leaf: bytes, name: str) -> bool:
+    """Whether GnuTLS takes a server's certificate for this name; no without GnuTLS."""
+    (place / "leaf.pem").write_bytes(leaf)
+    command = ["certtool", "--verify", "--load-ca-certificate", str(home / CERTIFICATE_FILE)]
+    command += ["--infile", "leaf.pem", "--verify-hostname", name]
+    command += ["--verify-purpose", "1.3.6.1.5.5.7.3.1"]
+    try:
+        done = subprocess.run(command, cwd=place, capture_output=True, timeout=60, check=False)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,6 +219,18 @@ def test_a_file_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
 
     with pytest.raises(bench.WrongArguments, match="Cannot write"):
         bench.write_file(str(tmp_path / "no" / "such" / "file"), "text")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are those of POSIX")
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    from handclasp.cli import bench
+
+    victim, path = tmp_path / "victim", tmp_path / "table.md"
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    bench.write_file(str(path), "text")
+    assert (victim.read_text(), path.read_text()) == ("precious", "text")
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("key_type", handshakes.KEY_TYPES)

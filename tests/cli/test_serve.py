@@ -369,3 +369,24 @@ def test_a_key_that_everybody_can_read(tmp_path: Path, pair: tuple[str, str]) ->
         popen.terminate()
         _, errors = popen.communicate(timeout=30)
         assert errors.count("can be read by every user") == is_told
+
+
+def test_a_capture_on_a_full_disk(authority: LocalAuthority, tmp_path: Path) -> None:
+    """Clients are served all the same, and in the end it is told that the capture is not whole."""
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("this system does not limit the files of another process")
+    path = tmp_path / "x.pcapng"
+    arguments = ("serve", "--echo", "--port", "0", "--trace", str(path))
+    with started(*arguments) as process:
+        # Python ignores SIGXFSZ, so that this is an error like that of a full disk.
+        resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        for _ in range(3):
+            config = ClientConfig(trust=authority.trust)
+            with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+                tls.sendall(b"x")
+                assert tls.recv(1) == b"x"
+        assert process.end(signal.SIGTERM) == 0
+        process.line("x.pcapng is not whole: File too large")
+    while not process.lines.empty():
+        assert "Traceback" not in process.lines.get()

@@ -6,16 +6,28 @@ click takes some escape sequences out where the output is no terminal, so those 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Run
+from tests.cli.conftest import COMMAND, SOURCE, Run
 from tests.pki import Pki
 
-from handclasp import ClientConnection, Recorder, ServerConfig, ServerConnection
-from handclasp.cli.server import Visit
+import handclasp
+from handclasp import (
+    ClientConfig,
+    ClientConnection,
+    Recorder,
+    ServerConfig,
+    ServerConnection,
+    TLSSocket,
+)
+from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli.server import Server, Visit, listen
 from handclasp.errors import TLSError
 
 EVIL = "\x1b]0;title\x07\r\x9b31m\u202e"
@@ -77,3 +89,50 @@ def test_a_visit_to_the_demo() -> None:
     from handclasp.cli.demo import _visit_line  # pyright: ignore[reportPrivateUsage]
 
     check(_visit_line(Visit("127.0.0.1", 1, error=OSError(EVIL))))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+@pytest.mark.parametrize("act", ["show", "check", "missing"])
+def test_an_output_that_cannot_show_a_name(tmp_path: Path, act: str, encoding: str) -> None:
+    authority = LocalAuthority.open_or_create(tmp_path / "ca")
+    path, ca = tmp_path / "client.pem", tmp_path / "ca" / "ca.pem"
+    path.write_bytes(authority.issue(["Zo\u00eb \u2603"], purpose="client").chain_pem)
+    arguments = {
+        "show": ["show", str(path)],
+        "check": ["check", str(path), "--client", "--ca", str(ca)],
+        "missing": ["show", str(tmp_path / "\u2603.pem")],  # On standard error.
+    }[act]
+    env = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [*COMMAND, "cert", *arguments], capture_output=True, env=env, timeout=60, check=False
+    )
+    # click takes ASCII for a mistake, and writes UTF-8.
+    said = (done.stdout + done.stderr).decode("utf-8" if encoding == "ascii" else encoding)
+    assert done.returncode == (2 if act == "missing" else 0)
+    assert "Traceback" not in said
+    assert ("\\u2603" if encoding == "latin-1" else "\u2603") in said
+
+
+@pytest.mark.parametrize("error", [UnicodeEncodeError("ascii", "\u2603", 0, 1, "no"), OSError()])
+def test_a_report_that_fails_does_not_end_the_conversation(error: Exception) -> None:
+    pki = Pki()
+
+    def report(_: Visit) -> None:
+        raise error
+
+    def talk(tls: TLSSocket, _: tuple[str, int]) -> None:
+        tls.sendall(b"hello")
+
+    config = ServerConfig(credentials=pki.server())
+    server = Server(listen("127.0.0.1", 0), config, talk, report)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        client = ClientConfig(trust=pki.trust)
+        with handclasp.connect(
+            "127.0.0.1", server.port, client, server_name="localhost", timeout=20
+        ) as tls:
+            assert tls.recv(5) == b"hello"
+    finally:
+        server.close()
+        thread.join(20)

@@ -66,7 +66,17 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "process",
         "kept",
     ),
-    "trace": ("trace", "wire", "info", "errors", "faults", "alerts", "private_files", "process"),
+    "trace": (
+        "trace",
+        "wire",
+        "info",
+        "errors",
+        "faults",
+        "alerts",
+        "private_files",
+        "process",
+        "crypto.secret",
+    ),
     "capture": (
         "capture",
         "trace",
@@ -209,6 +219,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.credentials",
     "certificates.watched",
     "process",  # Names itself, and draws nothing for a connection.
+    "private_files",  # Names its new files, likewise.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

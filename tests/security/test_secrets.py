@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -42,6 +42,8 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.handshake.psk13 import EXTERNAL, Psk
 from handclasp.redis.shared_keys import SharedKey
 from handclasp.sessions.ticket_keys import TicketKey
+from handclasp.trace.events import KeyStep, SecretDerived
+from handclasp.trace.keylog import open_keylog
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "handclasp"
@@ -220,6 +222,13 @@ def read_log() -> KeyLog:
     return log
 
 
+def recorded() -> Recorder:
+    recorder = Recorder(record_secrets=True)
+    recorder.secret("EXPORTER_SECRET", MATERIAL)
+    recorder.key_step("HMAC", "x", (), "", b"", len(MATERIAL), MATERIAL)
+    return recorder
+
+
 TICKET_KEY = TicketKey(b"its name", MATERIAL, 0, 1)
 SUITE = CIPHER_SUITES["TLS_AES_128_GCM_SHA256"]
 HOLDERS: dict[str, Callable[[], Any]] = {
@@ -232,6 +241,10 @@ HOLDERS: dict[str, Callable[[], Any]] = {
 
 INSIDE: dict[str, Callable[[], Any]] = {
     **HOLDERS,
+    "SecretDerived": lambda: SecretDerived(0, "EXPORTER_SECRET", MATERIAL),
+    "KeyStep": lambda: KeyStep(0, "HMAC", "x", (), "", b"", len(MATERIAL), MATERIAL),
+    "Recorder": lambda: recorded(),
+    "a recorder that was read": lambda: Recorder.from_json(recorded().to_json()),
     "SharedKey": lambda: SharedKey(TICKET_KEY, 0, 1, 1),
     "KeyLog": read_log,
     "DerivedKeyAead": lambda: TICKET_KEY.aead,
@@ -275,7 +288,7 @@ def test_what_says_bytes_holds_a_secret(name: str) -> None:
 def given_away(holder: Any) -> str:
     """All that can be made of a value by printing, copying and pickling it."""
     said = [repr(holder), str(holder), f"{holder}"]
-    for way in (asdict, copy.deepcopy, vars, *[_pickled(number) for number in range(6)]):
+    for way in (asdict, copy.deepcopy, copy.copy, vars, *[_pickled(number) for number in range(6)]):
         try:
             made = way(holder)
         except TypeError:
@@ -407,3 +420,103 @@ def test_a_failed_connection_opens_and_seals_no_more() -> None:
     with pytest.raises(ProtocolError):
         server.send_data(b"more")
     assert client.established
+
+
+# Failing: an exception on the way of a secret to the disk, told with all variables
+
+
+def told(error: BaseException) -> str:
+    """A traceback as reporters of errors make it, without the variables of this test."""
+    found = traceback.TracebackException.from_exception(error, capture_locals=True)
+    pending: list[Any] = [found]
+    lines: list[str] = []
+    while pending:
+        each = pending.pop()
+        behind = (each.__cause__, each.__context__, *(each.exceptions or ()))
+        pending += [one for one in behind if one is not None]
+        lines += each.format_exception_only()
+        for frame in each.stack:
+            if not frame.name.startswith("test_"):
+                lines += [frame.name, *(frame.locals or {}).values()]
+    return "\n".join(lines)
+
+
+class OwnSink:
+    """A sink of an application's own, which raises one exception out of another."""
+
+    def __call__(self, line: str) -> None:
+        try:
+            self.fail(line)
+        except ValueError as error:
+            raise RuntimeError("the log is gone") from error
+
+    def fail(self, line: str) -> None:
+        raise ExceptionGroup("several", [self.failed(line)])
+
+    def failed(self, line: str) -> Exception:
+        try:
+            raise OSError("no space")
+        except OSError as error:
+            return error
+
+
+class Grouped(OwnSink):
+    def __call__(self, line: str) -> None:
+        self.fail(line)
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.write", full)
+    monkeypatch.setattr("os.fsync", full)
+
+
+@pytest.mark.parametrize("sink", ["a file", OwnSink(), Grouped()])
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_a_key_log_that_fails_shows_no_secret(
+    made: list[Secret], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sink: Any, version: Any
+) -> None:
+    setup = setups()[0]
+    keylog = tmp_path / "keys.log" if sink == "a file" else sink
+    client_config = replace(setup.client, versions=(version,), keylog=keylog)
+    server_config = replace(setup.server, versions=("TLSv1.3", "TLSv1.2"))
+    full_disk(monkeypatch)
+    CHANCE.start()
+    client = ClientConnection(client_config, server_name=setup.server_name)
+    server = ServerConnection(server_config)
+    with pytest.raises(ProtocolError) as caught:
+        carry(client, server)
+    assert caught.value.fault == "CALLBACK_FAILED"
+    assert caught.value.__cause__ is not None  # What went wrong is still told.
+    text = told(caught.value)
+    assert "_raise_failure" in text
+    for secret in made:
+        if len(secret) >= 16 and any(secret):
+            for spelling in spellings(secret):
+                assert spelling not in text
+
+
+def test_a_key_log_that_is_called_by_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write = open_keylog(tmp_path / "keys.log")
+    full_disk(monkeypatch)
+    with pytest.raises(OSError, match="No space") as caught:
+        write(LOG.decode())
+    assert MATERIAL.hex() not in told(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["save", "save_pcapng"])
+def test_a_trace_that_cannot_be_written_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    recorder = Recorder(record_secrets=True, record_wire=True)
+    recorder.message("sent", "plaintext", 1, b"\1\0\0\x22\3\3" + bytes(32))
+    recorder.secret("EXPORTER_SECRET", MATERIAL)
+    full_disk(monkeypatch)
+    with pytest.raises(OSError, match="No space") as caught:
+        getattr(recorder, kind)(tmp_path / "trace")
+    assert MATERIAL.hex() not in told(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -2172,6 +2172,12 @@ THREATS: tuple[Threat, ...] = (
                 ),
             ),
             without(
+                "sessions/test_session.py::test_one_wrong_field_is_enough",
+                "sessions/session.py",
+                "return _checked(cls(**values))",
+                "return cls(**values)",
+            ),
+            without(
                 "test_trusted_files.py::test_what_others_can_read_or_write",
                 "trusted_files.py",
                 "if state.st_size and state.st_mode & 0o077:",
@@ -2253,7 +2259,8 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "Secrets in key logs, pickles, logs, traces",
         "A key log is opened where the config names one, never by the environment. Secrets do not "
-        "print, and do not pickle; traces hold none unless asked to. Every class and every object "
+        "print, and do not pickle; traces hold none unless asked to. An error on their way to a "
+        "file has no frames that show them. Every class and every object "
         "of a handshake is looked at for one that holds a secret as plain bytes.",
         (
             without(
@@ -2279,6 +2286,30 @@ THREATS: tuple[Threat, ...] = (
                 "crypto/secret.py",
                 "def __reduce_ex__(",
                 "def _no_reduce(",
+            ),
+            without(
+                "security/test_secrets.py::test_a_key_log_that_fails_shows_no_secret",
+                "handshake/dialogue.py",
+                "                _drop_frames(error)\n",
+                "",
+            ),
+            without(
+                "security/test_secrets.py::test_a_key_log_that_is_called_by_others",
+                "trace/keylog.py",
+                "        del line  #",
+                "        #",
+            ),
+            without(
+                "security/test_secrets.py::test_a_trace_that_cannot_be_written_shows_no_secret",
+                "private_files.py",
+                "data = memoryview(data)",
+                "pass",
+            ),
+            without(
+                "security/test_secrets.py::test_it_is_given_away_by_no_means",
+                "trace/events.py",
+                'object.__setattr__(self, "value", Secret(self.value))',
+                "pass",
             ),
             Proof(
                 "flows/test_data.py::test_nothing_secret_is_recorded_unasked",
@@ -2306,14 +2337,40 @@ THREATS: tuple[Threat, ...] = (
         _FILES,
         "Files with secrets that others can read, or that a link leads elsewhere (CWE-59, CWE-732)",
         "Traces, pages, captures and keys go into a new file of mode 0600 that then takes the "
-        "name: neither the mode nor the target of what stood there counts. Key logs, which are "
+        "name: neither the mode nor the target of what stood there counts. It is written by the "
+        "descriptor that made it, so that nobody who can write to the directory, too, gets another "
+        "file written, and unlinked if anything fails, an interrupt included. Devices of other "
+        "users are refused. Key logs, which are "
         "appended to, refuse links and files of others, and make one of their own private.",
         (
             without(
                 "test_private_files.py::test_a_link_is_replaced_and_not_followed",
                 "private_files.py",
-                "        os.replace(draft, path)\n    except OSError:\n        draft.unlink",
-                "        Path(path).write_bytes(data)\n    except OSError:\n        draft.unlink",
+                "        os.replace(self.path, path)\n",
+                "        Path(path).write_bytes(self.path.read_bytes())\n",
+            ),
+            without(
+                "test_private_files.py::test_a_link_to_a_device_is_replaced",
+                "private_files.py",
+                "mode = os.lstat(path).st_mode",
+                "mode = os.stat(path).st_mode; path = os.path.realpath(path)",
+            ),
+            without(
+                "test_private_files.py::test_who_swaps_the_new_file_gets_nothing",
+                "private_files.py",
+                "os.fchmod(draft.descriptor, mode)",
+                "os.chmod(draft.path, mode)",
+            ),
+            without(
+                "test_private_files.py::test_who_swaps_the_new_file_gets_nothing",
+                "private_files.py",
+                "if not os.path.samestat(self._identity, found):",
+            ),
+            without(
+                "test_private_files.py::test_devices_of_other_users",
+                "private_files.py",
+                'elif os.name == "posix" and found.st_uid not in (0, os.geteuid()):',
+                "elif False:",
             ),
             without(
                 "adversarial/test_files.py::test_a_key_log_that_everybody_could_read",
@@ -2323,13 +2380,23 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_files.py::test_nothing_is_written_through_a_link",
                 "private_files.py",
-                'flags |= getattr(os, "O_NOFOLLOW", 0) | ',
-                "flags |= ",
+                '    getattr(os, "O_NOFOLLOW", 0) | ',
+                "    ",
             ),
             without(
                 "test_private_files.py::test_what_belongs_to_another_user",
                 "private_files.py",
                 "if found.st_uid != os.geteuid():",
+            ),
+            Proof(
+                "test_private_files.py::test_an_interrupt_leaves_no_secret_behind",
+                (Edit("private_files.py", "            os.unlink(path)\n", "            pass\n"),),
+            ),
+            without(
+                "sessions/test_store.py::test_an_interrupt_leaves_the_file_and_nothing_else",
+                "sessions/store.py",
+                "except BaseException as error:  # An interrupt, too.",
+                "except OSError as error:",
             ),
         ),
         (
@@ -2430,8 +2497,38 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _FILES,
         "Escape sequences of a stranger's on the terminal (CWE-150)",
-        "What is printed of peers, of certificates and of files has no control characters left.",
+        "What is printed of peers, of certificates and of files has no control characters left; "
+        "what the output's encoding does not have is escaped, and a trace with text that is none "
+        "or numbers beyond all bounds is refused.",
         (
+            without(
+                "cli/test_terminal.py::test_an_output_that_cannot_show_a_name",
+                "cli/__init__.py",
+                "if isinstance(stream, TextIOWrapper):",
+            ),
+            without(
+                "cli/test_terminal.py::test_a_report_that_fails_does_not_end_the_conversation",
+                "cli/server.py",
+                "with suppress(OSError, ValueError):",
+                "with suppress(OSError):",
+            ),
+            without(
+                "trace/test_format.py::test_what_no_reader_could_use_is_refused",
+                "trace/events.py",
+                'text.encode("utf-8")  #',
+                "#",
+            ),
+            without(
+                "trace/test_format.py::test_what_no_reader_could_use_is_refused",
+                "trace/events.py",
+                "if not 0 <= number <= _MOST:",
+            ),
+            without(
+                "cli/test_serve.py::test_a_capture_on_a_full_disk",
+                "cli/serve.py",
+                '            _close(capture, options["trace"])',
+                "            capture.close()",
+            ),
             without(
                 "cli/test_terminal.py::test_diff",
                 "cli/diff.py",
@@ -2451,7 +2548,9 @@ THREATS: tuple[Threat, ...] = (
         _FILES,
         "The stolen key of a local authority, trusted by browsers",
         "A new authority bears name constraints for local names and private addresses, unless "
-        "others are asked for; this library, OpenSSL, Chromium and Firefox hold it to them.",
+        "others are asked for; this library, Chromium, Firefox and GnuTLS hold it to them. So does "
+        "OpenSSL, except where a common name has a wildcard and no DNS name stands in "
+        "subjectAltName: there only the two years end a theft for which the authority is valid.",
         (
             without(
                 "certificates/test_authority.py::TestBounds"
@@ -2459,6 +2558,19 @@ THREATS: tuple[Threat, ...] = (
                 "certificates/authority.py",
                 "return builder if constraints is None else",
                 "return builder if True else",
+            ),
+            without(
+                "certificates/test_authority.py::TestBounds"
+                "::test_a_common_name_is_no_way_around_them",
+                "certificates/authority.py",
+                "return builder if constraints is None else",
+                "return builder if True else",
+            ),
+            without(
+                "certificates/test_authority.py::TestBounds::test_a_theft_ends_by_itself",
+                "certificates/authority.py",
+                "_AUTHORITY_DAYS = 730",
+                "_AUTHORITY_DAYS = 3650",
             ),
         ),
         (

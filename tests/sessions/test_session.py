@@ -97,6 +97,13 @@ def test_anything_else_is_refused(value: Any) -> None:
         ("version", 3),
         ("requested", []),
         ("requested", {"signature_schemes": []}),
+        ("certificate_type", "X"),
+        ("certificate_type", ""),
+        ("certificate_type", "\ud800"),
+        ("secret", ""),
+        ("secret", "AA=="),
+        ("secret", "A" * 64),
+        ("cipher_suite", "TLS_AES_256_GCM_SHA384"),
         (
             "requested",
             {"signature_schemes": [7], "authorities": [], "certificate_types": ["X509"]},

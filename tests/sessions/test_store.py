@@ -404,3 +404,40 @@ def test_nothing_shows(make: Make) -> None:
     store = make()
     store.put("key", numbered(1))
     assert "ssss" not in repr(store)
+
+
+@pytest.mark.parametrize("at", ["moved", "read", "written", "replaced"])
+@pytest.mark.parametrize("act", ["put", "take", "discard"])
+def test_an_interrupt_leaves_the_file_and_nothing_else(
+    tmp_path: Path, at: str, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sessions"
+    store = FileSessionStore(path)
+    store.put("server", numbered(1))
+    before = path.read_bytes()
+    real_replace = os.replace
+    calls: list[object] = []
+
+    def replaced(source: Any, target: Any) -> None:
+        real_replace(source, target)
+        calls.append(target)
+        if len(calls) == {"moved": 1, "replaced": 2}.get(at):
+            raise KeyboardInterrupt
+
+    def interrupted(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replaced)
+        if at in ("read", "written"):
+            what = "_lines_in" if at == "read" else "_move_away"
+            patch.setattr(FileSessionStore, what, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            if act == "put":
+                store.put("server", numbered(2))
+            elif act == "take":
+                store.take("server")
+            else:
+                store.discard("server", numbered(1))
+    assert [each.name for each in tmp_path.iterdir()] == ["sessions"]
+    assert path.read_bytes() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -29,8 +29,10 @@ from handclasp.trace.events import (
     MessageSeen,
     Refused,
     TraceEvent,
+    TraceFormatError,
     TransportEnded,
     TransportSeen,
+    WireSeen,
     event_from_json,
     event_to_json,
 )
@@ -83,6 +85,48 @@ def test_any_trace_comes_back_the_same(
     assert again.events == events
     assert (again.dropped, again.began_at_ns) == (dropped, began_at_ns)
     assert again.to_json() == recorder.to_json()
+
+
+def altered(event: dict[str, Any], bad: dict[type, Any]) -> Iterator[dict[str, Any]]:
+    """The event with each of its values, inner ones included, replaced by a bad one of its type."""
+    for name, value in event.items():
+        if isinstance(value, dict):
+            yield from ({**event, name: each} for each in altered(value, bad))
+        elif isinstance(value, list):
+            for each in value:
+                if isinstance(each, dict):
+                    yield from ({**event, name: [one]} for one in altered(each, bad))
+                elif type(each) in bad:
+                    yield {**event, name: [bad[type(each)]]}
+        elif type(value) in bad and name != "event":
+            yield {**event, name: bad[type(value)]}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "bad", [{int: -1}, {int: 2**63 + 1}, {int: 2**70}, {str: "\ud800"}, {str: "a\udfff"}], ids=str
+)
+def test_what_no_reader_could_use_is_refused(kind: type[Any], bad: dict[type, Any]) -> None:
+    event = event_to_json(sample(kind))
+    for spoiled in altered(event, bad):
+        with pytest.raises(TraceFormatError):
+            event_from_json(json.loads(json.dumps(spoiled)))
+
+
+@pytest.mark.parametrize("name", ["began_at_ns", "dropped"])
+@pytest.mark.parametrize("value", [-1, 10**30, 2**70, 1.0, True, None, "1"])
+def test_numbers_of_the_whole_are_held_to_the_same(name: str, value: object) -> None:
+    trace = json.loads(Recorder().to_json()) | {name: value}
+    with pytest.raises(TraceFormatError):
+        Recorder.from_json(json.dumps(trace))
+
+
+@pytest.mark.parametrize("event", [WireSeen(0, "up", b"x"), TransportEnded(0, "up", "end")])
+def test_a_direction_that_is_none(event: TraceEvent) -> None:
+    recorder = Recorder(record_wire=True)
+    recorder.events = [WireSeen(0, "sent", b"x"), event]
+    with pytest.raises(TraceFormatError, match="direction"):
+        Recorder.from_json(recorder.to_json()).to_pcapng()
 
 
 PLAIN: dict[str, object] = {

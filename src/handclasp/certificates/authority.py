@@ -2,9 +2,16 @@
 
 Its key lies in a directory that only its owner can read, and must never leave the machine: whoever
 holds it can impersonate servers to those who trust the authority. So a new authority is good for
-names alone that mean nothing on the internet (`LOCAL_NAMES`, `LOCAL_NETWORKS`) unless others are
-asked for: it says so itself, in name constraints (RFC 5280 section 4.2.1.10), and browsers, OpenSSL
-and this library hold it to that. A stolen key is then of no use against a bank.
+hosts' names and addresses alone that mean nothing on the internet (`LOCAL_NAMES`, `LOCAL_NETWORKS`)
+unless others are asked for: it says so itself, in name constraints (RFC 5280 section 4.2.1.10).
+This library, Chromium, Firefox and GnuTLS hold it to that, so that a stolen key is of no use there
+against a bank.
+
+OpenSSL, and with it curl and Python's `ssl`, does so with one exception. A certificate that has no
+DNS name in subjectAltName, but a common name with a wildcard ("*.bank.com"), OpenSSL takes for the
+hosts that this covers, and does not compare with the constraints. A program of that kind that
+trusts the authority is not safe from a thief of the key. This bounds the damage in time only: a
+new authority is valid for two years.
 
 The key file holds the certificate too, so that an authority appears at once and whole, even if
 two processes create it at the same time; the certificate file is a copy of it to give away.
@@ -68,7 +75,9 @@ LOCAL_NETWORKS = (
 EVERY_NAME = "*"
 """Among the names that an authority is to be good for: no constraints at all."""
 
-_AUTHORITY_DAYS = 3650
+_AUTHORITY_DAYS = 730
+"""OpenSSL does not hold a thief of the key to all of the constraints: see above."""
+
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate must not be from the future for a machine that is slow."""
 
@@ -322,15 +331,15 @@ def _create(place: Path, constraints: x509.NameConstraints | None) -> None:
     # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
     key = _new_key("ecdsa-p256")
     certificate = _signed(_authority(key, constraints), key)
-    draft = draft_private(place, _key_pem(key) + certificate.public_bytes(Encoding.PEM))
-    try:
-        os.link(draft, place / KEY_FILE)  # Unlike a rename, this never replaces another's key.
-    except FileExistsError:
-        pass
-    except OSError:
-        os.replace(draft, place / KEY_FILE)  # A file system without links.
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_private(place) as draft:
+        draft.write(_key_pem(key) + certificate.public_bytes(Encoding.PEM))
+        draft.check(os.lstat(draft.path))
+        try:
+            os.link(draft.path, place / KEY_FILE)  # This never replaces another's key.
+        except FileExistsError:
+            pass
+        except OSError:
+            draft.rename(place / KEY_FILE)  # A file system without links.
 
 
 def _keep_copy(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import subject_of
@@ -220,7 +220,9 @@ class _Origin(Protocol):
 class _Fixed:
     """One response, that never changes."""
 
-    place: ClassVar[str] = ""
+    @property
+    def place(self) -> str:
+        return ""
 
     def look(self) -> bytes | None:
         return None
@@ -262,8 +264,11 @@ class _File:
 class _Callback:
     """A function of the application."""
 
-    place: ClassVar[str] = ""
     fetch: Callable[[], object]
+
+    @property
+    def place(self) -> str:
+        return ""
 
     def look(self) -> bytes | None:
         der = self.fetch()

@@ -9,6 +9,7 @@ what a command is made of. Start with `application`, then `connect`.
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -22,4 +23,8 @@ def main() -> None:
             "The command line needs more packages: pip install 'handclasp[tools]'", file=sys.stderr
         )
         sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):
+        # Names come from files and from peers: what this output cannot show must not end it.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     application(prog_name="handclasp")

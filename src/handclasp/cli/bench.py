@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handclasp.cli.outcome import WrongArguments
+from handclasp.private_files import write_public
 
 if TYPE_CHECKING:
     from handclasp.cli.benchmarks.measure import Measured, Row
@@ -142,8 +143,8 @@ def _print(measured: list[Measured], stacks: list[Stack]) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a report. Raises `WrongArguments` where that cannot be."""
+    """Write a report, which everybody may read. Raises `WrongArguments` where that cannot be."""
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        write_public(path, text.encode("utf-8"))
     except OSError as error:
         raise WrongArguments(f"Cannot write {path}: {error.strerror or error}.") from None

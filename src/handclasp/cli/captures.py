@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -35,7 +36,8 @@ def brief_recorder() -> Recorder:
 class CaptureFile:
     """A new capture that only its owner may read; connections are added as they end.
 
-    Several threads may add. Raises `OSError` where it cannot be written.
+    Several threads may add. Raises `OSError` where it cannot be written. After that, nothing more
+    is added, since nobody could read on beyond a gap.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,8 +45,13 @@ class CaptureFile:
 
         self._file = create_private(path)
         self._lock = Lock()
-        self._file.write(capture_header())
-        self._file.flush()
+        self._failed: OSError | None = None
+        try:
+            self._write(capture_header())
+        except OSError:
+            with suppress(OSError):
+                self._file.close()
+            raise
 
     def __enter__(self) -> CaptureFile:
         return self
@@ -61,13 +68,27 @@ class CaptureFile:
         """The packets of one connection, after the secrets that open them."""
         from handclasp.trace.pcapng import connection_blocks
 
-        blocks = connection_blocks(recorder.events, recorder.began_at_ns)
+        # A view, so that no traceback shows the secrets.
+        blocks = memoryview(connection_blocks(recorder.events, recorder.began_at_ns))
         with self._lock:
-            if not self._file.closed:
-                self._file.write(blocks)
-                self._file.flush()
+            if not self._file.closed and self._failed is None:
+                self._write(blocks)
 
     def close(self) -> None:
-        """Nothing more is added."""
+        """Nothing more is added. Raises `OSError` if it is not whole."""
         with self._lock:
-            self._file.close()
+            try:
+                self._file.close()  # What it could not write, it tries again.
+            except OSError as error:
+                self._failed = self._failed or error
+            failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _write(self, data: bytes | memoryview) -> None:
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            self._failed = error
+            raise

@@ -48,7 +48,8 @@ def cert_ca(
 
     It lives in $HANDCLASP_HOME, or in this user's data directory. It is good for names alone that
     mean nothing on the internet (localhost, .test, .internal, private addresses and such), so that
-    its key is of no use against others, if it is ever stolen.
+    its key is of little use against others, if it is ever stolen (docs/decisions/0025 says of how
+    little).
     """
     from cryptography import x509
 

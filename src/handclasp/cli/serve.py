@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ def command(directory: str, **options: Any) -> None:
     finally:
         server.close()
         if capture is not None:
-            capture.close()
+            _close(capture, options["trace"])
 
 
 def _private_files(options: dict[str, Any]) -> list[str]:
@@ -234,6 +235,14 @@ def _capture(path: str | None) -> CaptureFile | None:
         return CaptureFile(Path(path))
     except OSError as error:
         raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
+
+
+def _close(capture: CaptureFile, path: str) -> None:
+    try:
+        capture.close()
+    except OSError as error:
+        with suppress(OSError):
+            click.echo(f"The capture {path} is not whole: {error.strerror or error}.", err=True)
 
 
 _NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")

@@ -173,7 +173,9 @@ class Server:
 
     def _tell(self, visit: Visit) -> None:
         if not self._closed:
-            with suppress(OSError):  # Nobody listens to the report any more; clients still come.
+            # Nobody listens to the report any more, or it cannot be put into words that the output
+            # takes (`UnicodeError`); clients still come.
+            with suppress(OSError, ValueError):
                 self._report(visit)
 
     def _forget(self, sock: socket.socket) -> None:

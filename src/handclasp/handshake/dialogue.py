@@ -205,6 +205,7 @@ class Dialogue:
             try:
                 self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
             except Exception as error:
+                _drop_frames(error)
                 raise ProtocolError(Fault.CALLBACK_FAILED, "keylog") from error
         if self.trace is not None and self.trace.record_secrets:
             self.trace.secret(label, bytes(secret))
@@ -254,6 +255,20 @@ class Dialogue:
         if self.watcher is not None:
             operation = "key transport" if means == "RSA" else "key agreement"
             self.watcher(operation, output, ("private_key",), means, b"", secret)
+
+
+def _drop_frames(error: BaseException) -> None:
+    """Take the frames away from an exception and those behind it: they hold a line of a key log."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            pending += [each.__cause__, each.__context__]
+            if isinstance(each, BaseExceptionGroup):
+                pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
 def watcher_of(trace: Trace | None) -> Watcher | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.values import value
 from handclasp.wire.reader import Reader
@@ -205,12 +206,23 @@ class Session:
             if given["format"] != _FORMAT:
                 raise ValueError("another format")
             values = {each.name: _from_json(given[each.name], each.name) for each in fields(cls)}
-            return cls(**values)
+            return _checked(cls(**values))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError("This is not a session that was stored here.") from error
 
     def __repr__(self) -> str:
         return f"<Session {self.version} with {self.server_name or 'no name'}>"
+
+
+def _checked(session: Session) -> Session:
+    """The same session, if it can be used at all. Raises `ValueError`."""
+    if session.certificate_type not in ("X509", "RawPublicKey"):
+        raise ValueError("another certificate_type")
+    suite = CIPHER_SUITES.get(session.cipher_suite) if session.version == "TLSv1.3" else None
+    sizes = range(32, 49) if suite is None else (suite.hash_size,)
+    if len(session.secret) not in sizes:
+        raise ValueError("a secret of another size")
+    return session
 
 
 def session_to_text(session: Session) -> str:

@@ -305,17 +305,19 @@ class FileSessionStore:
                 file.write(_HEADER)
                 file.writelines(line for entries in lines.held.values() for line in entries)
             os.replace(draft, self._path)  # at once, or not at all
-        except OSError as error:
+            if is_moved:
+                with suppress(OSError):
+                    os.unlink(claimed)
+        except BaseException as error:  # An interrupt, too.
             if isinstance(error, UntrustedFileError):
                 self._warn(error)
             with suppress(OSError):
                 os.replace(claimed, self._path)
             with suppress(OSError):
                 os.unlink(draft)
+            if not isinstance(error, OSError):
+                raise
             return False
-        if is_moved:
-            with suppress(OSError):
-                os.unlink(claimed)
         return True
 
     def _move_away(self, claimed: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from handclasp.crypto.secret import Secret
 from handclasp.info import ConnectionInfo
 
 
@@ -143,7 +144,7 @@ class KeyStep:
         context: what else goes in, and is no secret: a transcript hash, or a nonce; empty where
             there is nothing.
         size: bytes of the output.
-        value: the output. Only there where `record_secrets` was opted into.
+        value: the output, as a `Secret`. Only there where `record_secrets` was opted into.
     """
 
     at_ns: int
@@ -154,6 +155,10 @@ class KeyStep:
     context: bytes
     size: int
     value: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.value:
+            object.__setattr__(self, "value", Secret(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +185,16 @@ class WorkDone:
 class SecretDerived:
     """A secret by its label in a key log (RFC 9850). Only where `record_secrets` was opted into.
 
-    A file of such lines decrypts a capture; how the secrets come about is told by `KeyStep`.
+    A file of such lines decrypts a capture; how the secrets come about is told by `KeyStep`. The
+    value is a `Secret`: it does not print, and an event or a recorder that has one does not pickle.
     """
 
     at_ns: int
     label: str
     value: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", Secret(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +316,7 @@ _KINDS: Mapping[str, type[TraceEvent]] = {
     "wire": WireSeen,
     "transport_ended": TransportEnded,
 }
+_MOST = 2**63
 _KIND_OF = {event: kind for kind, event in _KINDS.items()}
 
 
@@ -367,10 +377,9 @@ def _write_refused(refused: tuple[Refused, ...]) -> list[dict[str, str]]:
 
 
 def _read_refused(value: Any) -> tuple[Refused, ...]:
-    read_text = _exactly(str)
     try:
         return tuple(
-            Refused(read_text(each["name"]), read_text(each["why"]))
+            Refused(_read_text(each["name"]), _read_text(each["why"]))
             for each in _exactly(list)(value)
         )
     except KeyError as error:
@@ -386,6 +395,20 @@ def _exactly(wanted: type) -> Callable[[Any], Any]:
     return read
 
 
+def read_number(value: Any) -> int:
+    """A number as a trace may have it: from 0 to 2**63. Raises `TypeError` or `ValueError`."""
+    number: int = _exactly(int)(value)
+    if not 0 <= number <= _MOST:
+        raise ValueError("out of range")
+    return number
+
+
+def _read_text(value: Any) -> str:
+    text: str = _exactly(str)(value)
+    text.encode("utf-8")  # JSON can hold half a character (a lone surrogate), which no file can.
+    return text
+
+
 def _tuple_of(read_entry: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     def read(value: Any) -> tuple[Any, ...]:
         return tuple(read_entry(entry) for entry in _exactly(list)(value))
@@ -394,11 +417,11 @@ def _tuple_of(read_entry: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ..
 
 
 def _read_optional_text(value: Any) -> str | None:
-    return None if value is None else _exactly(str)(value)
+    return None if value is None else _read_text(value)
 
 
 def _read_optional_number(value: Any) -> int | None:
-    return None if value is None else _exactly(int)(value)
+    return None if value is None else read_number(value)
 
 
 def _write_optional_hex(value: bytes | None) -> str | None:
@@ -416,14 +439,14 @@ def _read_info(value: Any) -> ConnectionInfo:
 
 
 _FORMS: Mapping[str, _Form] = {
-    "int": _Form(_same, _exactly(int)),
+    "int": _Form(_same, read_number),
     "int | None": _Form(_same, _read_optional_number),
-    "str": _Form(_same, _exactly(str)),
+    "str": _Form(_same, _read_text),
     "bool": _Form(_same, _exactly(bool)),
     "str | None": _Form(_same, _read_optional_text),
     "bytes": _Form(bytes.hex, bytes.fromhex),
     "bytes | None": _Form(_write_optional_hex, _read_optional_hex),
-    "tuple[str, ...]": _Form(list, _tuple_of(_exactly(str))),
+    "tuple[str, ...]": _Form(list, _tuple_of(_read_text)),
     "tuple[bytes, ...]": _Form(_write_all_hex, _tuple_of(bytes.fromhex)),
     "tuple[Refused, ...]": _Form(_write_refused, _read_refused),
     "ConnectionInfo": _Form(_values_to_json, _read_info),

@@ -33,7 +33,7 @@ class Frame:
 def frames_of(events: Sequence[TraceEvent]) -> Iterator[Frame]:
     """All frames of one connection; none where no byte was recorded.
 
-    Raises `TraceFormatError` for addresses that are none.
+    Raises `TraceFormatError` for addresses and directions that are none.
     """
     first = next((event for event in events if isinstance(event, WireSeen)), None)
     if first is None:
@@ -42,6 +42,8 @@ def frames_of(events: Sequence[TraceEvent]) -> Iterator[Frame]:
     ends = _Ends.of(seen, is_client=first.direction == "sent")
     yield from ends.greet(seen.at_ns if seen is not None else first.at_ns)
     for event in events:
+        if isinstance(event, WireSeen | TransportEnded) and event.direction not in _OTHER:
+            raise TraceFormatError("The trace has a direction that is neither sent nor received.")
         if isinstance(event, WireSeen):
             yield from ends.carry(event)
         elif isinstance(event, TransportEnded):

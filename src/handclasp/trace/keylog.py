@@ -43,6 +43,7 @@ class _KeyLogFile:
         """Append one line. Raises `OSError` where the disk will not take it."""
         # One write per line: with O_APPEND, lines of other processes cannot get in between.
         rest = memoryview((line + "\n").encode("ascii"))
+        del line  # So that no traceback shows it: it holds a secret.
         with self._lock:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]

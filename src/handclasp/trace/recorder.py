@@ -36,6 +36,7 @@ from handclasp.trace.events import (
     WorkDone,
     event_from_json,
     event_to_json,
+    read_number,
 )
 from handclasp.wire.iana import ContentType
 
@@ -121,13 +122,13 @@ class Recorder:
         events, dropped = trace.get("events"), trace.get("dropped")
         if not isinstance(events, list) or type(dropped) is not int:
             raise TraceFormatError("This trace lacks its events, or how many were dropped.")
-        began_at_ns = trace.get("began_at_ns", 0)
-        if type(began_at_ns) is not int or began_at_ns < 0:
-            raise TraceFormatError("This trace has a wrong began_at_ns.")
         recorder = cls()
-        recorder.began_at_ns = began_at_ns
+        try:
+            recorder.began_at_ns = read_number(trace.get("began_at_ns", 0))
+            recorder.dropped = read_number(dropped)
+        except (TypeError, ValueError):
+            raise TraceFormatError("This trace has a wrong began_at_ns or dropped.") from None
         recorder.events = [event_from_json(event) for event in cast("list[object]", events)]
-        recorder.dropped = dropped
         recorder.record_secrets = any(
             isinstance(event, SecretDerived) or (isinstance(event, KeyStep) and bool(event.value))
             for event in recorder.events
