@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import os
 import re
 import socket
@@ -10,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -27,6 +28,7 @@ import handclasp
 from handclasp import ClientConfig, Recorder
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli import site as site_module
+from handclasp.cli.files import serve_directory
 from handclasp.cli.site import NotServedError, Site
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
@@ -357,6 +359,141 @@ def test_a_body_is_not_taken_for_a_request(visitor: Visitor) -> None:
     inner = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
     head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(inner)
     assert visitor.say(head + inner).count(b"HTTP/1.1 ") == 1
+
+
+INNER = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length : %d",  # RFC 9112 section 5.1
+        b"Content-Length\t: %d",
+        b"Transfer-Encoding : chunked\r\nX: %d",
+        b"Bad Header: 1\r\nContent-Length: %d",
+        b"nothing at all\r\nContent-Length: %d",
+        b": no name\r\nContent-Length: %d",
+        b"From me: 1\r\nContent-Length: %d",
+        b"X: 1\r\n Content-Length: %d",  # A folded line, section 5.2
+        b" Content-Length: %d",
+        b"X: 1\rContent-Length: %d",
+        b"X: 1\nContent-Length: %d",
+        b"X: 1\0\r\nContent-Length: %d",
+        b"X\x0b: 1\r\nContent-Length: %d",
+        b"X\xa0: 1\r\nContent-Length: %d",
+        b"X: 1\n\nContent-Length: %d",
+        b"X: 1\r\r\n\r\nContent-Length: %d",
+        b"Content-Length: +%d",
+        b"Content-Length: %d, 0",
+        b"Content-Length: %d\r\nContent-Length: 0",
+        b"Content-Length:\r\nX: %d",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip\r\nX: %d",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nX: %d",
+        b"Host: elsewhere\r\nContent-Length: %d",
+        b"Early-Data : 1\r\nX: %d",
+    ],
+)
+def test_a_head_that_gateways_may_read_otherwise(visitor: Visitor, lines: bytes) -> None:
+    """What RFC 9112 forbids is refused, and nothing after it is taken for a request."""
+    head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n" + lines % len(INNER) + b"\r\n\r\n"
+    answer = visitor.say(head + INNER)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert OPEN not in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET  /page.html HTTP/1.1\r\n",
+        b"GET\t/page.html HTTP/1.1\r\n",
+        b"GET /page.html\x0cHTTP/1.1\r\n",
+        b"GET /page.html HTTP/1.1 \r\n",
+        b" GET /page.html HTTP/1.1\r\n",
+        b"GET /page.html HTTP/1.1\n",
+        b"GET /page.html HTTP/1.1\r\r\n",
+        b"GET /page.html HTTP/1.01\r\n",
+        b"GET /page.html\r\n",  # HTTP/0.9
+        b"G@T /page.html HTTP/1.1\r\n",
+        b"\r\nGET /page.html HTTP/1.1\r\n",
+    ],
+)
+def test_a_line_that_is_no_request(visitor: Visitor, line: bytes) -> None:
+    answer = visitor.say(line + b"Host: localhost\r\n\r\n" + INNER)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_names_its_host(visitor: Visitor) -> None:
+    assert visitor.say(b"GET /page.html HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert visitor.say(b"GET /page.html HTTP/1.0\r\n\r\n").endswith(OPEN)
+
+
+def test_a_head_without_end(visitor: Visitor) -> None:
+    head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n"
+    assert visitor.say(head + b"X: y\r\n" * 99 * 1000).startswith(b"HTTP/1.1 431 ")
+    assert visitor.say(head + b"X: " + b"y" * 70_000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_requests_one_after_the_other(visitor: Visitor) -> None:
+    ask = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\nX-Y:\ta b\xe9 \r\n%s\r\n"
+    answer = visitor.say(
+        ask % b"" + ask % b"Expect: 100-continue\r\n" + ask % b"Connection: close\r\n"
+    )
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == 3
+
+
+class Dripping:
+    """A TLS socket whose client says a byte every eight seconds; the clock is made up."""
+
+    early_data = b""
+
+    def __init__(self, head: bytes) -> None:
+        self.now = 1000.0
+        self.said = 0
+        self._head = head
+        self._timeout: float | None = None
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+
+    def recv_into(self, buffer: Any) -> int:
+        wait = 8.0 if self._timeout is None else min(8.0, self._timeout)
+        self.now += wait
+        if wait < 8.0:
+            raise TimeoutError
+        byte = self._head[self.said : self.said + 1]
+        buffer[: len(byte)] = byte
+        self.said += 1
+        return len(byte)
+
+    def makefile(self, mode: str, *arguments: Any) -> Any:
+        if "w" in mode:
+            return io.BytesIO()
+        outer = self
+
+        class Raw(io.RawIOBase):
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any, /) -> int:
+                return outer.recv_into(buffer)
+
+        return io.BufferedReader(Raw())
+
+
+@pytest.mark.parametrize("asked", [b"", b"GET / HTTP/1.1\r\nX: "])
+def test_a_client_that_drips_is_let_go(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: bytes
+) -> None:
+    """However a client divides its words, its place is free for another one in a while."""
+    tls = Dripping(b"x" * 60)
+    tls.early_data = asked
+    monkeypatch.setattr(time, "monotonic", lambda: tls.now)
+    serve_directory(str(ground.site))(cast(Any, tls), ("192.0.2.1", 1))
+    assert tls.now - 1000 <= 15
+    assert tls.said < 3
 
 
 def test_it_says_why_a_file_is_kept_back(served: Process, visitor: Visitor) -> None:

@@ -2098,6 +2098,43 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "Requests smuggled past a gateway; clients that drip (CWE-444, CWE-400)",
+        "`handclasp serve` and the demo read the head of a request strictly: a line that RFC 9112 "
+        "does not allow, two lengths or hosts, and a coding that is not known are refused with 400 "
+        "and the end of the connection. No body is read, and nothing is after one. The head must "
+        "be there in ten seconds, however it is divided, and in 64 KiB.",
+        (
+            without(
+                "cli/test_site.py::test_a_head_that_gateways_may_read_otherwise",
+                "cli/handler.py",
+                "if line != _END_OF_HEAD and not _FIELD.fullmatch(line):",
+            ),
+            without(
+                "cli/test_site.py::test_a_head_that_gateways_may_read_otherwise",
+                "cli/handler.py",
+                "if fault is not None:",
+            ),
+            without(
+                "cli/test_site.py::test_a_line_that_is_no_request",
+                "cli/handler.py",
+                "if not _REQUEST_LINE.fullmatch(self.raw_requestline):",
+            ),
+            without(
+                "cli/test_site.py::test_a_head_without_end",
+                "cli/handler.py",
+                "if len(head) > _MOST_HEAD_BYTES:",
+            ),
+            without(
+                "cli/test_site.py::test_a_client_that_drips_is_let_go",
+                "cli/handler.py",
+                "left = self.deadline - time.monotonic()",
+                "left = 30.0",
+            ),
+        ),
+        ("cli/test_site.py::test_requests_one_after_the_other",),
+    ),
+    Threat(
+        _FILES,
         "A peer's bytes taken for a tool's remarks; one bad conversation hides the others",
         "Captures are read by fields that are numbers, addresses and hexadecimal digits. What is "
         "missing is told by sequence numbers and by what the other end acknowledged; each "

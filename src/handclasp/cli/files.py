@@ -69,7 +69,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         super().__init__(*arguments)  # It answers all requests.
 
     def setup(self) -> None:
-        """Early data and the rest are one stream (RFC 8470 section 2)."""
+        """Make one stream of early data and the rest (RFC 8470 section 2)."""
         super().setup()
         tls = cast("TLSSocket", self.request)
         self._stream = _Stream(tls.early_data, cast(BinaryIO, self.rfile))
