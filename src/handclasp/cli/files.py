@@ -184,9 +184,10 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
 
     def _listing(self, names: Sequence[str], entries: Iterable[str]) -> BytesIO:
         lines: list[str] = []
+        private = self._site.private()
         for name in sorted(entries, key=str.lower):
             try:
-                found = self._site.open((*names, name), with_entries=False)
+                found = self._site.open((*names, name), with_entries=False, private=private)
             except NotServedError:
                 continue
             slash = "/" if found.file is None else ""

@@ -93,8 +93,15 @@ EARLY_DATA_BYTES = 16384
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
-    Kept back are hidden files, private keys and key logs under any name, files that only their
-    owner may read, what links lead to outside of DIR, and what this server itself writes.
+    Kept back are hidden files, files that only their owner may read, what links lead to outside of
+    DIR, and what this server itself writes. Under a umask that makes every new file private (077),
+    and on Windows, who may read a file makes no difference.
+
+    Kept back under any name, too, are files in whose first MiB one of these is recognised, in ASCII
+    or UTF-16: a private key in PEM (also in Base64 once more), a JSON Web Key with its private
+    part, a line of a key log, the secrets in a trace, page, capture or session file of this
+    program; and files that begin as a key or key store in DER, PKCS #12, Java's or PuTTY's format.
+    Keys in other forms are not recognised, such as in compressed archives.
 
     Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
     Ctrl-C.
