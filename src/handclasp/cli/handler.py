@@ -41,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     wbufsize = 64 * 1024
+    raw_requestline: bytes
 
     def setup(self) -> None:
         """Let reads hurry: a byte now and then does not hold a connection."""
