@@ -50,10 +50,13 @@ class Handler(BaseHTTPRequestHandler):
         self._incoming = _Incoming(cast("TLSSocket", self.connection))
         self.rfile = cast(Any, BufferedReader(self._incoming))
 
-    def handle_one_request(self) -> None:
-        """Read a request and answer it, or end the connection."""
-        self._incoming.deadline = time.monotonic() + HEAD_SECONDS
-        super().handle_one_request()
+    def handle(self) -> None:
+        """Answer one request after the other, each of whose heads has its time."""
+        self.close_connection = False
+        while not self.close_connection:
+            self._incoming.deadline = time.monotonic() + HEAD_SECONDS
+            self.close_connection = True
+            self.handle_one_request()
 
     def parse_request(self) -> bool:
         """Called with the first line read; False where an answer was given."""
@@ -99,9 +102,11 @@ class Handler(BaseHTTPRequestHandler):
         self.request_version = self.protocol_version
         self.send_error(status, explain=explain)
 
-    def handle_expect_100(self) -> bool:
-        """Ask for no body, since none is read; the answer may come at once (RFC 9110 10.1.1)."""
+    def _ask_for_no_body(self) -> bool:
+        """Send no 100: no body is read, and the answer may come at once (RFC 9110 10.1.1)."""
         return True
+
+    handle_expect_100 = _ask_for_no_body
 
     def version_string(self) -> str:
         return "handclasp"

@@ -17,7 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from handclasp.capture.segments import Segment, put_together
+from handclasp.capture.segment import Segment
+from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Ending, Stream
 
 SECONDS = 120.0
