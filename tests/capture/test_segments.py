@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import pytest
 
-from handclasp.capture.segments import Segment, put_together
+from handclasp.capture.segment import Segment
+from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Ending, Piece
 
 ENDS = (Address("192.0.2.1", 49152), Address("192.0.2.2", 443))
@@ -16,6 +20,7 @@ NOTICE = b"[5 bytes missing in capture file]"
 def segment(sequence: int, data: bytes = b"", sender: int = 0, **more: int | None) -> Segment:
     at_ns = more.pop("at_ns", 0) or 0
     size = more.pop("size", None)
+    is_dropped, is_damaged = more.pop("is_dropped", 0), more.pop("is_damaged", 0)
     return Segment(
         at_ns,
         sender,
@@ -25,6 +30,8 @@ def segment(sequence: int, data: bytes = b"", sender: int = 0, **more: int | Non
         bool(more.get("fin")),
         data,
         len(data) if size is None else size,
+        bool(is_dropped),
+        bool(is_damaged),
     )
 
 
@@ -133,3 +140,96 @@ class TestHostilePeers:
         for count in (1000, 2000):
             segments = [segment(2 * at, b"x") for at in range(count, 0, -1)]
             assert said(segment(0, b"x"), *segments, acknowledgement(1)) == b"x"
+
+
+REQUEST, ANSWER = b"a request", b"an answer"
+
+
+def talk(*extra: Segment, at: int = 3, syn_data: bytes = b"") -> tuple[bytes, bytes]:
+    """What both ends of a conversation said, with something more after its first segments."""
+    segments = [
+        segment(999, syn_data, syn=1),
+        segment(4999, sender=1, syn=1, acknowledged=1000),
+        segment(1000, acknowledged=5000),
+        segment(1000, REQUEST[:4], acknowledged=5000),
+        segment(1004, REQUEST[4:], acknowledged=5000),
+        segment(5000, ANSWER, sender=1, acknowledged=1000 + len(REQUEST)),
+        segment(1000 + len(REQUEST), acknowledged=5000 + len(ANSWER)),
+    ]
+    segments[at:at] = extra
+    return said(*segments), said(*segments, sender=1)
+
+
+class TestWhatTheOtherEndDrops:
+    """RFC 9293 section 3.10.7.4 and RFC 5961: what no kernel gives on is not said either."""
+
+    @pytest.mark.parametrize("at", range(8))
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            segment(70000, syn=1),
+            segment(70000, b"ZZZZ", syn=1),
+            segment(500, syn=1),
+            segment(70000, sender=1, syn=1, acknowledged=1000),
+            segment(500, sender=1, syn=1, acknowledged=1000),
+            segment(1000, b"ZZZZZZ", is_dropped=1),
+            segment(1002, b"ZZZZZZ", is_dropped=1),
+            segment(1009, b"ZZZZZZ", is_dropped=1),
+            segment(5000, b"ZZZZZZ", sender=1, is_dropped=1),
+            segment(1000, b"ZZZZZZ", acknowledged=1_000_000),
+            segment(5000, b"ZZZZZZ", sender=1, acknowledged=1_000_000),
+            segment(1000, b"ZZZZZZ", acknowledged=5000, is_damaged=1),
+            segment(5000, b"ZZZZZZ", sender=1, acknowledged=1000, is_damaged=1),
+        ],
+    )
+    def test_it_is_not_said(self, extra: Segment, at: int) -> None:
+        if extra.syn and extra.sender and at == 0:
+            pytest.skip("an answer before the question")
+        assert talk(extra, at=at) == (REQUEST, ANSWER)
+
+    def test_data_of_a_syn_counts_as_far_as_it_was_acknowledged(self) -> None:
+        assert talk(syn_data=b"ZZZZ") == (REQUEST, ANSWER)
+        early = [
+            segment(999, b"abc", syn=1),
+            segment(4999, sender=1, syn=1, acknowledged=1002),
+            segment(1002, b"d", acknowledged=5000),
+        ]
+        assert said(*early) == b"abd"
+
+    def test_a_network_card_that_makes_the_checksums(self) -> None:
+        sent = [segment(at, b"ab", acknowledged=0, is_damaged=1) for at in (0, 2, 4)]
+        assert said(*sent, acknowledgement(6)) == b"ababab"
+        assert said(*sent) == b"ababab"
+
+    def test_what_stands_in_no_other_place_counts(self) -> None:
+        """An odd segment that was acknowledged all the same: the capture is not complete."""
+        for odd in ({"is_damaged": 1}, {"acknowledged": 99}):
+            parts = [segment(0, b"ab", acknowledged=0), segment(2, b"cd", **odd)]
+            assert said(*parts, segment(0, sender=1, acknowledged=4)) == b"abcd"
+
+    def test_many_of_them_cost_no_more_than_they_are(self) -> None:
+        calls: list[int] = []
+        for count in (500, 1000):
+            odd = [segment(at, b"ZZ", is_dropped=1) for at in range(count)]
+            sound = [segment(2 * at, b"x", acknowledged=0) for at in range(count)]
+            with counted() as steps:
+                assert said(*odd, *sound, acknowledgement(1))[:1] == b"x"
+            calls.append(steps())
+        assert calls[1] < 2.5 * calls[0]
+
+
+@contextmanager
+def counted() -> Generator[Callable[[], int]]:
+    """How many functions are called meanwhile."""
+    calls = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield lambda: calls
+    finally:
+        sys.setprofile(before)

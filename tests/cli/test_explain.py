@@ -282,6 +282,39 @@ def test_a_capture_without_tls(run: Run, tmp_path: Path) -> None:
     assert "no TCP connection" in sentence(run, 1, str(path))
 
 
+def test_several_connections_without_tls(run: Run, good: Recorder, tmp_path: Path) -> None:
+    need_tool("tshark")
+    path, blocks = tmp_path / "http.pcapng", capture_header()
+    for port in range(20001, 20161):
+        trace = Recorder(record_wire=True)
+        first = next(each for each in good.events if isinstance(each, TransportSeen))
+        trace.events = [replace(first, local_port=port)]
+        trace.wire("sent", b"GET / HTTP/1.1\r\n\r\n")
+        blocks += connection_blocks(trace.events, trace.began_at_ns)
+    path.write_bytes(blocks)
+    told = sentence(run, 1, str(path))
+    assert "None of its 160 TCP connections begins with a ClientHello." in told
+    assert "cannot be read" not in told
+
+
+def test_a_capture_is_read_twice_however_many_connections(
+    run: Run, good: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_tool("tshark")
+    path = tmp_path / "several.pcapng"
+    blocks = b"".join(of_port(good, port) for port in range(20001, 20111))
+    path.write_bytes(capture_header() + blocks)
+    really, runs = subprocess.run, list[list[str]]()
+
+    def noted(command: list[str], **options: Any) -> Any:
+        runs.append(command)
+        return really(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    assert run("explain", str(path), "--list").exit_code == 0
+    assert sum("-r" in command for command in runs) == 2
+
+
 def test_without_tshark(run: Run, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert "apt install tshark" in sentence(run, 1, str(capture))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import os
 import re
 import socket
+import tarfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -22,12 +25,23 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from tests.cli.conftest import Process, Run, started
+from tests.pki import Pki
 
 import handclasp
-from handclasp import ClientConfig, Recorder
+from handclasp import (
+    ClientConfig,
+    ClientConnection,
+    Recorder,
+    ServerConfig,
+    ServerConnection,
+    SessionStore,
+)
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli import site as site_module
+from handclasp.cli.files import serve_directory
+from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.site import NotServedError, Site
+from handclasp.sessions.store import FileSessionStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
 
@@ -83,7 +97,39 @@ def _key_files() -> dict[str, bytes]:
         ),
         "java.jks": b"\xfe\xed\xfe\xed\x00\x00\x00\x02",
         "secrets.txt": b"# a key log\n" + KEY_LOG_LINE,
+        "indented.log": b"  " + KEY_LOG_LINE,
+        "tabs.log": KEY_LOG_LINE.replace(b" ", b"\t\t"),
+        "in-words.log": b"DEBUG: " + KEY_LOG_LINE,
+        "tls12.log": b"CLIENT_RANDOM " + b"AB" * 32 + b" " + b"CD" * 48 + b"\r\n",
+        "nss.log": b"RSA " + b"ab" * 8 + b" " + b"cd" * 48 + b"\n",
+        "sessions.log": b"RSA Session-ID:" + b"ab" * 32 + b" Master-Key:" + b"cd" * 48 + b"\n",
+        "binary.bin": b"\0\1\2" + KEY_LOG_LINE,
+        "wide.log": KEY_LOG_LINE.decode().encode("utf-16"),
+        "wide-big-endian.log": KEY_LOG_LINE.decode().encode("utf-16-be"),
+        "wide.pem": PEM.decode().encode("utf-16"),
+        "wide-little-endian.pem": PEM.decode().encode("utf-16-le"),
+        "wide-placeholder.pem": "-----BEGIN PRIVATE KEY-----\nx\n".encode("utf-16"),
+        "behind-nul.pem": b"\0\n" + PEM,
+        "backup.tar": _tar_of(PEM),
+        "logs.tar": _tar_of(KEY_LOG_LINE),
+        **{
+            f"kubernetes{before}.yaml": b"tls.key: " + base64.b64encode(b"#" * before + PEM)
+            for before in range(3)
+        },
+        "folded.b64": base64.encodebytes(b"#" * 40 + PEM),
+        "web-key.json": b'{"kty":"EC","crv":"P-256","x":"AA","d":"%s"}' % (b"a1-_" * 11),
+        "web-keys.json": b'{"keys": [{"k" : "%s", "kty" : "oct"}]}' % (b"a1-_" * 11),
+        "quoted-web-key.json": b'"{\\"kty\\": \\"OKP\\", \\"d\\": \\"%s\\"}"' % (b"a1-_" * 11),
     }
+
+
+def _tar_of(content: bytes) -> bytes:
+    box = io.BytesIO()
+    with tarfile.open(fileobj=box, mode="w") as archive:
+        info = tarfile.TarInfo("name")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return box.getvalue()
 
 
 KEY_FILES = _key_files()
@@ -93,6 +139,9 @@ GIVEN = {
     "reader.js": b"const BEGIN = '-----BEGIN PRIVATE KEY-----';\nconst x = BEGIN + body + END;\n",
     "manual.md": b"The file begins with `-----BEGIN PRIVATE KEY-----` and ends with an END line.\n",
     "back\\slash": OPEN,
+    "web-key.json": b'{"kty":"EC","crv":"P-256","x":"%s","y":"%s"}' % (b"a1-_" * 11, b"b2-_" * 11),
+    "chain.b64": base64.b64encode(b"-----BEGIN CERTIFICATE-----\n" * 9),
+    "label.md": b"A line is CLIENT_RANDOM, 64 digits and 96 more; CLIENT_TRAFFIC_SECRET_0 ff ff\n",
     "colon:name.txt": OPEN,
     "caf\u00e9.txt": OPEN,
     "below/page.html": OPEN,
@@ -286,7 +335,8 @@ def test_a_listing_shows_only_what_is_given(ground: Ground, visitor: Visitor) ->
         assert names_listed(visitor.ask("/")[2]) == {
             "a picture.png", "back\\slash", "below/", "caf\u00e9.txt", "colon:name.txt", "in/",
             "in.txt", "inner/", "linked/", "listed/", "looped/", "manual.md", "page.html",
-            "piped/", "reader.js", "upper/", ".well-known/",
+            "piped/", "reader.js", "upper/", ".well-known/", "chain.b64", "label.md",
+            "web-key.json",
         }  # fmt: skip
     finally:
         for path in (key, kept, ground.site / "below" / "away"):
@@ -357,6 +407,141 @@ def test_a_body_is_not_taken_for_a_request(visitor: Visitor) -> None:
     inner = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
     head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(inner)
     assert visitor.say(head + inner).count(b"HTTP/1.1 ") == 1
+
+
+INNER = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length : %d",  # RFC 9112 section 5.1
+        b"Content-Length\t: %d",
+        b"Transfer-Encoding : chunked\r\nX: %d",
+        b"Bad Header: 1\r\nContent-Length: %d",
+        b"nothing at all\r\nContent-Length: %d",
+        b": no name\r\nContent-Length: %d",
+        b"From me: 1\r\nContent-Length: %d",
+        b"X: 1\r\n Content-Length: %d",  # A folded line, section 5.2
+        b" Content-Length: %d",
+        b"X: 1\rContent-Length: %d",
+        b"X: 1\nContent-Length: %d",
+        b"X: 1\0\r\nContent-Length: %d",
+        b"X\x0b: 1\r\nContent-Length: %d",
+        b"X\xa0: 1\r\nContent-Length: %d",
+        b"X: 1\n\nContent-Length: %d",
+        b"X: 1\r\r\n\r\nContent-Length: %d",
+        b"Content-Length: +%d",
+        b"Content-Length: %d, 0",
+        b"Content-Length: %d\r\nContent-Length: 0",
+        b"Content-Length:\r\nX: %d",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip\r\nX: %d",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nX: %d",
+        b"Host: elsewhere\r\nContent-Length: %d",
+        b"Early-Data : 1\r\nX: %d",
+    ],
+)
+def test_a_head_that_gateways_may_read_otherwise(visitor: Visitor, lines: bytes) -> None:
+    """What RFC 9112 forbids is refused, and nothing after it is taken for a request."""
+    head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n" + lines % len(INNER) + b"\r\n\r\n"
+    answer = visitor.say(head + INNER)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert OPEN not in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET  /page.html HTTP/1.1\r\n",
+        b"GET\t/page.html HTTP/1.1\r\n",
+        b"GET /page.html\x0cHTTP/1.1\r\n",
+        b"GET /page.html HTTP/1.1 \r\n",
+        b" GET /page.html HTTP/1.1\r\n",
+        b"GET /page.html HTTP/1.1\n",
+        b"GET /page.html HTTP/1.1\r\r\n",
+        b"GET /page.html HTTP/1.01\r\n",
+        b"GET /page.html\r\n",  # HTTP/0.9
+        b"G@T /page.html HTTP/1.1\r\n",
+        b"\r\nGET /page.html HTTP/1.1\r\n",
+    ],
+)
+def test_a_line_that_is_no_request(visitor: Visitor, line: bytes) -> None:
+    answer = visitor.say(line + b"Host: localhost\r\n\r\n" + INNER)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_names_its_host(visitor: Visitor) -> None:
+    assert visitor.say(b"GET /page.html HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert visitor.say(b"GET /page.html HTTP/1.0\r\n\r\n").endswith(OPEN)
+
+
+def test_a_head_without_end(visitor: Visitor) -> None:
+    head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n"
+    assert visitor.say(head + b"X: y\r\n" * 99 * 1000).startswith(b"HTTP/1.1 431 ")
+    assert visitor.say(head + b"X: " + b"y" * 70_000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_requests_one_after_the_other(visitor: Visitor) -> None:
+    ask = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\nX-Y:\ta b\xe9 \r\n%s\r\n"
+    answer = visitor.say(
+        ask % b"" + ask % b"Expect: 100-continue\r\n" + ask % b"Connection: close\r\n"
+    )
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == 3
+
+
+class Dripping:
+    """A TLS socket whose client says a byte every eight seconds; the clock is made up."""
+
+    early_data = b""
+
+    def __init__(self, head: bytes) -> None:
+        self.now = 1000.0
+        self.said = 0
+        self._head = head
+        self._timeout: float | None = None
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+
+    def recv_into(self, buffer: Any) -> int:
+        wait = 8.0 if self._timeout is None else min(8.0, self._timeout)
+        self.now += wait
+        if wait < 8.0:
+            raise TimeoutError
+        byte = self._head[self.said : self.said + 1]
+        buffer[: len(byte)] = byte
+        self.said += 1
+        return len(byte)
+
+    def makefile(self, mode: str, *arguments: Any) -> Any:
+        if "w" in mode:
+            return io.BytesIO()
+        outer = self
+
+        class Raw(io.RawIOBase):
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any, /) -> int:
+                return outer.recv_into(buffer)
+
+        return io.BufferedReader(Raw())
+
+
+@pytest.mark.parametrize("asked", [b"", b"GET / HTTP/1.1\r\nX: "])
+def test_a_client_that_drips_is_let_go(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: bytes
+) -> None:
+    """However a client divides its words, its place is free for another one in a while."""
+    tls = Dripping(b"x" * 60)
+    tls.early_data = asked
+    monkeypatch.setattr(time, "monotonic", lambda: tls.now)
+    serve_directory(str(ground.site))(cast(Any, tls), ("192.0.2.1", 1))
+    assert tls.now - 1000 <= 15
+    assert tls.said < 3
 
 
 def test_it_says_why_a_file_is_kept_back(served: Process, visitor: Visitor) -> None:
@@ -535,3 +720,197 @@ def test_what_this_program_wrote_before_is_kept_back(tmp_path: Path) -> None:
     Recorder().save(ground.site / "trace.json")
     with pytest.raises(NotServedError, match="only its owner"):
         Site(str(ground.site)).open(("trace.json",))
+
+
+@pytest.fixture(scope="module")
+def told() -> Recorder:
+    """A connection that was recorded with its secrets, to be written in every form."""
+    recorder = Recorder(record_secrets=True, record_wire=True)
+    _shake_hands(recorder)
+    return recorder
+
+
+def _shake_hands(recorder: Recorder, sessions: FileSessionStore | None = None) -> None:
+    pki = Pki()
+    client = ClientConnection(
+        ClientConfig(trust=pki.trust, sessions=sessions), server_name="localhost", trace=recorder
+    )
+    server = ServerConnection(ServerConfig(credentials=pki.server()))
+    for _ in range(4):
+        for here, there in ((client, server), (server, client)):
+            if data := bytes(here.data_to_send()):
+                there.receive_data(data)
+
+
+def _site_of_a_private_user(directory: Path) -> Site:
+    """Where every file is for its owner alone, so that modes say nothing."""
+    before = os.umask(0o077)
+    try:
+        return Site(str(directory))
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.pcapng", "t.html", "sessions", "fields.json"])
+def test_secrets_of_this_program_are_kept_back_whatever_their_modes(
+    tmp_path: Path, told: Recorder, name: str
+) -> None:
+    """Under this umask no mode says that somebody has made them private."""
+    site = _site_of_a_private_user(tmp_path)
+    if name == "sessions":
+        _shake_hands(Recorder(), SessionStore.file(tmp_path / name))
+    elif name == "fields.json":
+        (tmp_path / name).write_text(told.to_json(fields=True))
+    elif name == "t.html":
+        write_page(tmp_path / name, page_for(told, "A connection"))
+    else:
+        (told.save if name == "t.json" else told.save_pcapng)(tmp_path / name)
+    with pytest.raises(NotServedError, match=r"secrets|sessions|key log"):
+        site.open((name,))
+
+
+def test_what_this_program_wrote_without_secrets_is_given(tmp_path: Path) -> None:
+    recorder = Recorder(record_wire=True)
+    _shake_hands(recorder)
+    site = _site_of_a_private_user(tmp_path)
+    recorder.save(tmp_path / "t.json")
+    recorder.save_pcapng(tmp_path / "t.pcapng")
+    (tmp_path / "fields.json").write_text(recorder.to_json(fields=True))
+    write_page(tmp_path / "t.html", page_for(recorder, "A connection"))
+    for name in ("t.json", "t.pcapng", "t.html", "fields.json"):
+        opened = site.open((name,))
+        assert opened.file is not None
+        opened.file.close()
+
+
+def test_help_says_how_much_is_searched(run: Run, tmp_path: Path) -> None:
+    """What lies further back is not recognised, and nobody is told that it were."""
+    (tmp_path / "deep.txt").write_bytes(b"#" * (1 << 20) + b"\n" + PEM)
+    opened = Site(str(tmp_path)).open(("deep.txt",))
+    assert opened.file is not None
+    opened.file.close()
+    shown = " ".join(run("serve", "--help").stdout.split())
+    assert "in whose first MiB one of these is recognised" in shown
+    assert "umask that makes every new file private" in shown
+
+
+def _later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be older: young ones may change without a trace of it."""
+    really = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: really() + 10_000_000_000)
+
+
+def test_a_listing_searches_no_file_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    really = site_module.key_material_in
+
+    def noted(file: Any) -> str | None:
+        searched.append("")
+        return really(file)
+
+    monkeypatch.setattr(site_module, "key_material_in", noted)
+    for number in range(20):
+        (tmp_path / f"{number}.txt").write_bytes(PEM if number == 7 else OPEN)
+    _later(monkeypatch)
+    talk = serve_directory(str(tmp_path))
+    assert len(_names_in(talk)) == 19
+    assert len(searched) == 20
+    for _ in range(3):
+        assert len(_names_in(talk)) == 19
+    assert len(searched) == 20
+    # One that changes is searched again, with the same size and time of change, too.
+    status = (tmp_path / "3.txt").stat()
+    key = PEM[: len(OPEN)].ljust(len(OPEN))
+    while (tmp_path / "3.txt").stat().st_ctime_ns == status.st_ctime_ns:
+        (tmp_path / "3.txt").write_bytes(key)
+        os.utime(tmp_path / "3.txt", ns=(status.st_mtime_ns, status.st_mtime_ns))
+    _names_in(talk)
+    assert len(searched) == 21
+
+
+def test_what_is_remembered_of_files_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_module, "_MOST_VERDICTS", 5)
+    for number in range(20):
+        (tmp_path / f"{number}.txt").write_bytes(OPEN)
+    _later(monkeypatch)
+    site = Site(str(tmp_path))
+    for number in range(20):
+        opened = site.open((f"{number}.txt",))
+        assert opened.file is not None
+        opened.file.close()
+    assert len(site._verdicts._known) == 5  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_file_that_was_just_written_is_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times may stay as they are when it changes once more: clocks of file systems tick."""
+    path = tmp_path / "new.txt"
+    path.write_bytes(b"x" * len(PEM))
+    before = path.stat()
+    really = os.fstat
+    monkeypatch.setattr(
+        os,
+        "fstat",
+        lambda number: before if really(number).st_ino == before.st_ino else really(number),
+    )
+    monkeypatch.setattr(time, "time_ns", lambda: before.st_ctime_ns + 50_000_000)
+    site = Site(str(tmp_path))
+    opened = site.open(("new.txt",))
+    assert opened.file is not None
+    opened.file.close()
+    path.write_bytes(PEM)
+    with pytest.raises(NotServedError):
+        site.open(("new.txt",))
+
+
+def test_traces_are_looked_through_once_for_a_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers make traces: a listing costs no entry times trace."""
+    traces, site = tmp_path / "traces", tmp_path / "site"
+    traces.mkdir()
+    site.mkdir()
+    scanned: list[Any] = []
+    really = os.scandir
+
+    def noted(path: Any) -> Any:
+        scanned.append(path)
+        return really(path)
+
+    for number in range(20):
+        (traces / f"{number}.json").write_bytes(b"")
+        (site / f"{number}.txt").write_bytes(OPEN)
+        (tmp_path / f"{number}.txt").hardlink_to(site / f"{number}.txt")
+    (site / "trace.txt").hardlink_to(traces / "3.json")
+    monkeypatch.setattr(os, "scandir", noted)
+    listed = _names_in(serve_directory(str(site), [traces]))
+    assert len(listed) == 20
+    assert "trace.txt" not in listed
+    assert len(scanned) <= 3  # For the directory, and each of the two indexes that might be there.
+
+
+def _names_in(talk: Any) -> set[str]:
+    """The names in a listing, asked for without TLS."""
+    here, there = socket.socketpair()
+    with here, there:
+        here.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        here.shutdown(socket.SHUT_WR)
+        talk(_Plain(there), ("192.0.2.1", 1))
+        there.close()
+        answer = b"".join(iter(lambda: here.recv(65536), b""))
+    return names_listed(answer.partition(b"\r\n\r\n")[2])
+
+
+class _Plain:
+    """A socket that stands in for a TLS socket."""
+
+    early_data = b""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)

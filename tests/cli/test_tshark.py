@@ -95,3 +95,25 @@ def test_a_gap() -> None:
     gap += SEGMENTS.splitlines()[2].replace("|0|8|5|", "|5|141|5|")
     with pytest.raises(CaptureError, match="123 bytes of this connection are missing"):
         stream_in(lines_of(gap), Found(3, (CLIENT, SERVER)))
+
+
+def test_a_tunnel_is_a_conversation_of_its_own() -> None:
+    """Anybody may send a tunnel with a segment in it that seems to be another's."""
+    inside = "0|1795881601|198.51.100.9,192.0.2.1|||2001:db8::1|49152|443|0|0\n"
+    for printed in (PACKETS + inside, inside + PACKETS):
+        found = {each.number: each.packets for each in found_in(printed)}
+        assert found == {0: 2, 4: 1, 5: 1}
+
+
+def test_checksums() -> None:
+    found = Found(3, (CLIENT, SERVER))
+    lines = [f"{line}|{1 if line[-1] == 'f' else 2}" for line in lines_of(SEGMENTS)]
+    bad = lines[2].replace("68656c6c6f|1", "5a5a5a5a5a|0")
+    pieces = stream_in([*lines[:2], bad, *lines[2:]], found).pieces
+    assert b"".join(piece.data for piece in pieces) == b"helloworld"
+
+
+def test_any_number_of_conversations() -> None:
+    """Strangers make as many as they like: none of them hides the others."""
+    printed = "".join(f"{at}|7.0|192.0.2.1||192.0.2.2||9|443|0|0\n" for at in range(10_050))
+    assert len(found_in(printed)) == 10_050

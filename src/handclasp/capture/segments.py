@@ -6,42 +6,25 @@ are missing: whatever a peer sends, it is never taken for a remark of whoever to
 A segment that lies beyond a hole counts as said where the other end acknowledged it, or where
 nothing of the other end was captured. One that was never acknowledged was not received either: it
 was lost, or it was outside of the window, and a peer may send such segments as it likes.
+
+Neither was received what the other end's kernel has to drop (RFC 9293 section 3.10.7.4 and RFC
+5961): data without ACK or that acknowledges what was never sent, a damaged segment, a second SYN of
+another number, and what a SYN carries beyond what is acknowledged. Such a segment is doubtful, and
+counts only where nothing else was said in its place and the other end acknowledged it. Where bytes
+would be missing then, all that was captured counts: a capture may be incomplete, or in disorder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from operator import ne
 
+from handclasp.capture.received import received_of
+from handclasp.capture.segment import NUMBERS, Segment, distance
 from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
-
-_NUMBERS = 1 << 32
-"""Sequence numbers count modulo this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One TCP segment, as it was captured.
-
-    Attributes:
-        at_ns: when, in nanoseconds since 1970 (UTC).
-        sender: 0 or 1.
-        sequence: of its first byte, or of SYN.
-        acknowledged: which byte of the other end comes next; None without ACK, and in a reset.
-        syn, fin: the flags, each of which takes a sequence number of its own.
-        data: the bytes that were captured.
-        size: how many there were; more than in `data` where packets were cut off.
-    """
-
-    at_ns: int
-    sender: int
-    sequence: int
-    acknowledged: int | None = None
-    syn: bool = False
-    fin: bool = False
-    data: bytes = field(default=b"", repr=False)
-    size: int = 0
 
 
 def put_together(
@@ -54,6 +37,20 @@ def put_together(
 
     Raises `CaptureError` where bytes are missing that were received.
     """
+    captured = list(segments)
+    received = received_of(captured)
+    if len(received) != len(captured) or any(map(ne, received, captured)):
+        with suppress(CaptureError):
+            return _put_together(number, ends, received, endings)
+    return _put_together(number, ends, captured, endings)
+
+
+def _put_together(
+    number: int,
+    ends: tuple[Address, Address],
+    segments: Iterable[Segment],
+    endings: tuple[Ending, ...],
+) -> Stream:
     directions = (_Direction(), _Direction())
     pieces: list[Piece] = []
     at_ns = 0
@@ -93,7 +90,7 @@ class _Direction:
 
     def add(self, segment: Segment) -> list[bytes]:
         """Take in a segment; the bytes that are in order now."""
-        first = (segment.sequence + segment.syn) % _NUMBERS
+        first = (segment.sequence + segment.syn) % NUMBERS
         here = self.next
         if here is None or (segment.syn and not self.is_begun):
             here = self._begin(first)
@@ -124,11 +121,10 @@ class _Direction:
         self.next = self.end = first
         self.beyond.clear()
         if self.acknowledged is not None:
-            self.acknowledged = self._position(self.acknowledged % _NUMBERS, first)
+            self.acknowledged = self._position(self.acknowledged % NUMBERS, first)
         return first
 
     @staticmethod
     def _position(number: int, near: int) -> int:
         """The position with this sequence number that is nearest to another one."""
-        half = _NUMBERS // 2
-        return near + (number - near + half) % _NUMBERS - half
+        return near + distance(number, near)

@@ -169,25 +169,18 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
                 err=True,
             )
             return conversation
-    why = f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
-    raise CaptureError(
-        f"None of its {len(found)} TCP connections begins with a ClientHello."
-        + (why if unreadable else "")
-    )
+    told = f"None of its {len(found)} TCP connections begins with a ClientHello."
+    if unreadable:
+        told += f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
+    raise CaptureError(told)
 
 
 def _streams(path: Path, found: Sequence[Found]) -> Iterator[tuple[Found, Stream | CaptureError]]:
     """Each conversation with what was said in it, or why that cannot be told."""
     from handclasp.cli.tshark import streams_of
 
-    for at in range(0, len(found), _AT_ONCE):
-        some = found[at : at + _AT_ONCE]
-        streams = streams_of(path, some)
-        yield from ((conversation, streams[conversation.number]) for conversation in some)
-
-
-_AT_ONCE = 50
-"""Conversations that are read out of a capture in one go."""
+    streams = streams_of(path, found)
+    yield from ((conversation, streams[conversation.number]) for conversation in found)
 
 
 def _list(path: Path, found: Sequence[Found], *, as_json: bool) -> None:

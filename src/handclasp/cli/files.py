@@ -69,7 +69,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         super().__init__(*arguments)  # It answers all requests.
 
     def setup(self) -> None:
-        """Early data and the rest are one stream (RFC 8470 section 2)."""
+        """Make one stream of early data and the rest (RFC 8470 section 2)."""
         super().setup()
         tls = cast("TLSSocket", self.request)
         self._stream = _Stream(tls.early_data, cast(BinaryIO, self.rfile))
@@ -184,9 +184,10 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
 
     def _listing(self, names: Sequence[str], entries: Iterable[str]) -> BytesIO:
         lines: list[str] = []
+        private = self._site.private()
         for name in sorted(entries, key=str.lower):
             try:
-                found = self._site.open((*names, name), with_entries=False)
+                found = self._site.open((*names, name), with_entries=False, private=private)
             except NotServedError:
                 continue
             slash = "/" if found.file is None else ""

@@ -43,8 +43,16 @@ HANDSHAKE_SECONDS = 15.0
 EARLY_DATA_BYTES = 16384
 """What a client may send before the handshake is complete: room for a request, and little more."""
 
+_RECOGNISED = """\
+Kept back under any name, too, are files in whose first MiB one of these is recognised, in ASCII
+or UTF-16: a private key in PEM (also in Base64 once more), a JSON Web Key with its private
+part, a line of a key log, the secrets in a trace, page, capture or session file of this
+program; and files that begin as a key or key store in DER, PKCS #12, Java's or PuTTY's format.
+Keys in other forms are not recognised, such as in compressed archives.
+"""
 
-@click.command("serve")
+
+@click.command("serve", epilog=_RECOGNISED)
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -96,8 +104,9 @@ EARLY_DATA_BYTES = 16384
 def command(directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
-    Kept back are hidden files, private keys and key logs under any name, files that only their
-    owner may read, what links lead to outside of DIR, and what this server itself writes.
+    Kept back are hidden files, files that only their owner may read, what links lead to outside of
+    DIR, and what this server itself writes. Under a umask that makes every new file private (077),
+    and on Windows, who may read a file makes no difference.
 
     Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
     Ctrl-C.

@@ -14,55 +14,40 @@ Not given out, besides what is not below the directory:
 - the files and directories that this server was told to keep to itself, by whatever name: its key,
   its key log, its traces;
 - files and directories that only their owner may read, where new ones would be readable by others
-  as well: somebody has made them private;
-- files that hold a private key or a key log, whatever they are called.
+  as well: somebody has made them private. Under a umask that makes every new file so (077), and
+  where there are no such modes (Windows), modes say nothing;
+- files in which `key_material` recognises a private key, a key log, or a secret that this program
+  wrote, whatever they are called and whatever their modes.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
 from typing import BinaryIO
+
+from handclasp.cli.key_material import key_material_in
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FLAGS = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | _COMMON | getattr(os, "O_DIRECTORY", 0)
 
-_FIRST_BYTES = 4096
-_MOST_BYTES = 1 << 20
-"""How much of a text is searched for keys."""
-
 _WELL_KNOWN = ".well-known"
 
-_BEGIN = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-_KEY = re.compile(
-    # Alone on a line; or else headers (RFC 1421), ends of lines, also as JSON and programs write
-    # them, and marks of comments and quotes; then base64, which programs that read keys lack.
-    rb"^(?:\xef\xbb\xbf)?[ \t]*"
-    + _BEGIN
-    + rb"[ \t]*\r?$|"
-    + _BEGIN
-    + rb"(?:\\[rnt]|[\s\"'+,;#>|*]|[A-Za-z-]{3,20}: [^\r\n\\]*+)*+[A-Za-z0-9+/=]{32}",
-    re.MULTILINE,
-)
-_KEY_LOG_WORDS = (b"CLIENT_RANDOM ", b"_SECRET")
-_KEY_LOG = re.compile(rb"^[A-Z][A-Z0-9_]{5,50} [0-9A-Fa-f]{64} [0-9A-Fa-f]{64}", re.MULTILINE)
-_LENGTH = rb"(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)"
-_DER_KEY = re.compile(
-    rb"\x30" + _LENGTH + rb"(?:"
-    # PKCS #8 (RFC 5958), PKCS #1 (RFC 8017 A.1.2), SEC 1 (RFC 5915) and PKCS #12 (RFC 7292)
-    rb"\x02\x01[\x00\x01][\x30\x02]|\x02\x01\x01\x04|\x02\x01\x03\x30"
-    # EncryptedPrivateKeyInfo (RFC 5958), encrypted as in PKCS #5 or PKCS #12
-    rb"|\x30" + _LENGTH + rb"\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c\x01))",
-    re.DOTALL,
-)
-_KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-")
-"""How Java's key stores (JKS, JCEKS) and PuTTY's keys begin."""
+_MOST_VERDICTS = 10_000
+"""How many files are remembered of which the content was looked at."""
+
+_FINE_NS = 100_000_000
+_COARSE_NS = 3_000_000_000
+"""How old a file's times must be before they tell one state from the next: file systems count in
+some milliseconds, or in seconds, which shows in times that are whole."""
 
 
 class NotServedError(Exception):
@@ -104,30 +89,37 @@ class Site:
         self._root = os.path.realpath(directory)
         self._private = tuple(private)
         self._judges_modes = _others_may_read_new_files()
+        self._verdicts = _Verdicts()
 
-    def open(self, names: Sequence[str], *, with_entries: bool = True) -> Opened:
+    def private(self) -> Private:
+        """The files to keep back, as they are now: they may have been replaced since the start."""
+        return Private(self._private)
+
+    def open(
+        self, names: Sequence[str], *, with_entries: bool = True, private: Private | None = None
+    ) -> Opened:
         """Open what stands at these names below the directory, if it may be given out.
 
         Args:
             names: one for each component of the path; none for the directory itself.
             with_entries: whether to read what is in a directory.
+            private: from `private()`, for many files in one go; None looks again.
 
         Raises:
             NotServedError: it is not there, or is kept back.
         """
         try:
-            return self._open(names, with_entries=with_entries)
+            return self._open(names, with_entries, private or self.private())
         except (OSError, ValueError):  # ValueError: a name that no file can have.
             raise NotServedError from None
 
-    def _open(self, names: Sequence[str], *, with_entries: bool) -> Opened:
+    def _open(self, names: Sequence[str], with_entries: bool, private: Private) -> Opened:
         if not all(_is_plain(name) for name in names):
             raise NotServedError
         resolved = self._resolved(names)
         for depth, name in enumerate(resolved):
             if name.startswith(".") and not (depth == 0 and name == _WELL_KNOWN):
                 raise NotServedError("its name, or that of a directory above, begins with a dot")
-        private = self._identities()
         descriptor, above = _walk(self._root, resolved)
         try:
             status = (
@@ -135,7 +127,7 @@ class Site:
                 if descriptor is None
                 else os.fstat(descriptor)
             )
-            self._check_identity(status, above, private)
+            private.check(status, above)
             if self._judges_modes and not all(map(_others_may_enter, [*above, status][1:])):
                 raise NotServedError("only its owner may read it, or a directory above it")
             if stat.S_ISDIR(status.st_mode):
@@ -149,7 +141,7 @@ class Site:
             if descriptor is not None:
                 os.close(descriptor)
         try:
-            _check_content(file)
+            self._verdicts.check(file, status)
         except BaseException:
             file.close()
             raise
@@ -163,27 +155,61 @@ class Site:
         relative = os.path.relpath(real, self._root)
         return () if relative == os.curdir else tuple(relative.split(os.sep))
 
-    def _identities(self) -> dict[tuple[int, int], str | os.PathLike[str]]:
-        """The private files as they are now: they may have been replaced since the start."""
-        found: dict[tuple[int, int], str | os.PathLike[str]] = {}
-        for path in self._private:
-            with suppress(OSError):
-                found[_identity(os.stat(path))] = path
-        return found
 
-    def _check_identity(
-        self,
-        status: os.stat_result,
-        above: Sequence[os.stat_result],
-        private: dict[tuple[int, int], str | os.PathLike[str]],
-    ) -> None:
+class Private:
+    """The files and directories that are kept back under every name, as they are at one moment."""
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self._found: dict[tuple[int, int], str | os.PathLike[str]] = {}
+        for path in paths:
+            with suppress(OSError):
+                self._found[_identity(os.stat(path))] = path
+
+    def check(self, status: os.stat_result, above: Sequence[os.stat_result]) -> None:
+        """Raise `NotServedError` for one of them, and for what is in one of the directories."""
         identity = _identity(status)
-        if any(each in private for each in (identity, *map(_identity, above))):
+        if any(each in self._found for each in (identity, *map(_identity, above))):
             raise NotServedError("this server keeps it to itself")
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-            for path in private.values():
-                if os.path.isdir(path) and identity in _identities_in(path):
-                    raise NotServedError("this server keeps it to itself, under another name")
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and identity in self._inside:
+            raise NotServedError("this server keeps it to itself, under another name")
+
+    @cached_property
+    def _inside(self) -> frozenset[tuple[int, int]]:
+        """What is in the directories among them, which may have a second name elsewhere."""
+        directories = filter(os.path.isdir, self._found.values())
+        return frozenset(each for path in directories for each in _identities_in(path))
+
+
+class _Verdicts:
+    """What was found in files, so that one that has not changed is not searched again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], str | None] = {}
+        self._lock = Lock()
+
+    def check(self, file: BinaryIO, status: os.stat_result) -> None:
+        """Raise `NotServedError` for a file with secrets; it is at its start afterwards."""
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        state = (*_identity(status), status.st_size, *times)
+        now = time.time_ns()
+        with self._lock:
+            is_known = state in self._known
+            found = self._known.get(state)
+        if not is_known:
+            found = key_material_in(file)
+            file.seek(0)
+            # Younger times may stay as they are when the file is written once more.
+            whole = all(each % 1_000_000_000 == 0 for each in times)
+            if max(times) < now - (_COARSE_NS if whole else _FINE_NS):
+                self._remember(state, found)
+        if found is not None:
+            raise NotServedError(found)
+
+    def _remember(self, state: tuple[int, ...], found: str | None) -> None:
+        with self._lock:
+            while len(self._known) >= _MOST_VERDICTS:
+                del self._known[next(iter(self._known))]
+            self._known[state] = found
 
 
 def _walk(root: str, names: Sequence[str]) -> tuple[int | None, list[os.stat_result]]:
@@ -256,20 +282,6 @@ def _identities_in(directory: str | os.PathLike[str]) -> set[tuple[int, int]]:
             with suppress(OSError):
                 found.add(_identity(os.stat(entry.path, follow_symlinks=False)))
     return found
-
-
-def _check_content(file: BinaryIO) -> None:
-    """Refuse keys; the file is at its start again afterwards."""
-    data = file.read(_FIRST_BYTES)
-    if data.startswith(_KEY_STARTS) or _DER_KEY.match(data):
-        raise NotServedError("it looks like a private key or a key store")
-    if b"\0" not in data:  # It may be text; in other files there are no lines to search for.
-        data += file.read(_MOST_BYTES - len(data))
-        if b"PRIVATE KEY" in data and _KEY.search(data):
-            raise NotServedError("it holds a private key")
-        if any(word in data for word in _KEY_LOG_WORDS) and _KEY_LOG.search(data):
-            raise NotServedError("it is a key log")
-    file.seek(0)
 
 
 def _others_may_read_new_files() -> bool:

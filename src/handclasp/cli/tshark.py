@@ -17,23 +17,33 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from handclasp.capture.segments import Segment, put_together
+from handclasp.capture.segment import Segment
+from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Ending, Stream
 
 SECONDS = 120.0
 """How long tshark may take for a capture."""
 
-MOST_STREAMS = 10_000
-
 
 @dataclass(slots=True)
 class Found:
-    """A TCP conversation in a capture, before its bytes are read."""
+    """A TCP conversation in a capture, before its bytes are read.
+
+    Attributes:
+        number: tshark's, for what is in the fewest tunnels. What another tunnel carries under the
+            same addresses is a conversation of its own, numbered after all of tshark's.
+        ends: who speaks.
+        within: tshark's number, and the addresses of the tunnels around it.
+    """
 
     number: int
     ends: tuple[Address, Address]
     packets: int = 0
     endings: list[tuple[int, Address, str]] = field(default_factory=list[tuple[int, Address, str]])
+    within: Within | None = None
+
+
+Within = tuple[str, frozenset[tuple[str, ...]]]
 
 
 def conversations(path: Path) -> list[Found]:
@@ -47,13 +57,13 @@ def conversations(path: Path) -> list[Found]:
 
 def found_in(printed: str) -> list[Found]:
     """The conversations that tshark printed, a packet a line. Raises `CaptureError`."""
-    found: dict[int, Found] = {}
+    found: dict[Within, Found] = {}
     for line in printed.splitlines():
         stream, moment, source, target, source_port, target_port, fin, reset = _split(line)
         try:
             ends = _address(source, source_port), _address(target, target_port)
-            number = _number(stream)
-            conversation = found.setdefault(number, Found(number, ends))
+            within = _within(line)
+            conversation = found.setdefault(within, Found(_number(stream), ends, within=within))
             at_ns = _nanoseconds(moment)
         except ValueError:
             raise CaptureError(_NOT_UNDERSTOOD) from None
@@ -61,9 +71,33 @@ def found_in(printed: str) -> list[Found]:
         if fin in _TRUE or reset in _TRUE:
             how = "reset" if reset in _TRUE else "end"
             conversation.endings.append((at_ns, ends[0], how))
-        if len(found) > MOST_STREAMS:
-            raise CaptureError(f"The capture has more than {MOST_STREAMS:,} TCP connections.")
-    return list(found.values())
+    return _numbered(list(found.values()))
+
+
+def _within(line: str) -> Within:
+    """What a packet belongs to: anybody may send tunnels that carry what seems to be another's."""
+    words = line.split("|")
+    around = frozenset(tuple(word.split(",")[:-1]) for word in words[2:6] if word)
+    return words[0].rpartition(",")[2], around
+
+
+def _numbered(found: list[Found]) -> list[Found]:
+    """Let each have a number of its own."""
+    best: dict[int, Found] = {}
+    for each in found:
+        other = best.get(each.number)
+        if other is None or _depth(each) < _depth(other):
+            best[each.number] = each
+    last = max(best, default=0)
+    for each in found:
+        if best[each.number] is not each:
+            last += 1
+            each.number = last
+    return found
+
+
+def _depth(found: Found) -> int:
+    return max(map(len, found.within[1]), default=0) if found.within is not None else 0
 
 
 def stream_of(path: Path, found: Found) -> Stream:
@@ -79,18 +113,20 @@ def streams_of(path: Path, found: Sequence[Found]) -> dict[int, Stream | Capture
 
     Raises `CaptureError` where tshark cannot read the capture.
     """
-    wanted = " or ".join(f"tcp.stream == {each.number}" for each in found)
-    fields = [part for name in _SEGMENT_FIELDS for part in ("-e", name)]
-    printed = _tshark(path, "-Y", wanted, "-T", "fields", "-E", "separator=|", *fields)
-    lines: dict[str, list[str]] = {str(each.number): [] for each in found}
+    numbers = {each.within[0] if each.within else str(each.number) for each in found}
+    wanted = f"tcp.stream == {min(numbers)}" if len(numbers) == 1 else "tcp"
+    fields = [part for name in (*_SEGMENT_FIELDS, _CHECKSUM) for part in ("-e", name)]
+    options = ("-o", "tcp.check_checksum:TRUE")
+    printed = _tshark(path, *options, "-Y", wanted, "-T", "fields", "-E", "separator=|", *fields)
+    lines: dict[Within | None, list[str]] = {each.within: [] for each in found}
     for line in printed.splitlines():
-        number = line.partition("|")[0]
-        if number in lines:
-            lines[number].append(line)
+        within = _within(line)
+        if within in lines:
+            lines[within].append(line)
     streams: dict[int, Stream | CaptureError] = {}
     for each in found:
         try:
-            streams[each.number] = stream_in(lines[str(each.number)], each)
+            streams[each.number] = stream_in(lines[each.within], each)
         except CaptureError as error:
             streams[each.number] = error
     return streams
@@ -136,6 +172,10 @@ _SEGMENT_FIELDS = (
 )
 """Numbers, addresses and hexadecimal digits: in no field are a peer's bytes left as they are."""
 
+_CHECKSUM = "tcp.checksum.status"
+"""Printed behind these: 0 or Bad, 1 or Good; what is neither was not looked at."""
+_BAD = ("0", "Bad")
+
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 
@@ -150,6 +190,13 @@ def _split(line: str, fields: Sequence[str] = _FIELDS) -> Sequence[str]:
 
 def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
     """Raises `ValueError` or `KeyError` for what is none of this conversation."""
+    is_bad = False
+    if line.count("|") == len(_SEGMENT_FIELDS):
+        line, _, checksum = line.rpartition("|")
+        checksum = checksum.rpartition(",")[2]
+        if not checksum:
+            raise ValueError("no checksum where one was asked for")
+        is_bad = checksum in _BAD
     _, moment, host, _, port, _, digits, sequence, acknowledged, size, payload = _split(
         line, _SEGMENT_FIELDS
     )
@@ -165,6 +212,8 @@ def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
         fin=bool(flags & _FIN),
         data=data,
         size=max(_number(size), len(data)),
+        is_dropped=not flags & (_ACK | _SYN) or bool(flags & _RST),
+        is_damaged=is_bad,
     )
 
 

@@ -1,0 +1,43 @@
+"""One TCP segment, as it was captured, and its sequence numbers (RFC 9293 section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NUMBERS = 1 << 32
+"""Sequence numbers count modulo this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One TCP segment, as it was captured.
+
+    Attributes:
+        at_ns: when, in nanoseconds since 1970 (UTC).
+        sender: 0 or 1.
+        sequence: of its first byte, or of SYN.
+        acknowledged: which byte of the other end comes next; None without ACK, and in a reset.
+        syn, fin: the flags, each of which takes a sequence number of its own.
+        data: the bytes that were captured.
+        size: how many there were; more than in `data` where packets were cut off.
+        is_dropped: whether its flags are such that every receiver drops it.
+        is_damaged: whether its checksum is wrong, as is that of all that a computer sends whose
+            network card makes the checksums.
+    """
+
+    at_ns: int
+    sender: int
+    sequence: int
+    acknowledged: int | None = None
+    syn: bool = False
+    fin: bool = False
+    data: bytes = field(default=b"", repr=False)
+    size: int = 0
+    is_dropped: bool = False
+    is_damaged: bool = False
+
+
+def distance(number: int, start: int) -> int:
+    """How far a sequence number is behind another one; negative where it is before it."""
+    half = NUMBERS // 2
+    return (number - start + half) % NUMBERS - half

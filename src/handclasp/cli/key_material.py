@@ -1,0 +1,126 @@
+"""What `handclasp serve` recognises as a private key, a key log, or a secret of this program's.
+
+Looked at is the first MiB of a file, as text in ASCII (and so in UTF-8) and in UTF-16, whatever
+else is in the file. Recognised are:
+
+- private keys in PEM, also indented, quoted, escaped, in an archive that does not compress, and in
+  Base64 once more (as in a Kubernetes Secret);
+- JSON Web Keys with a private or secret part (RFC 7517);
+- files that begin as a key in DER (PKCS #1, PKCS #8, SEC 1), as PKCS #12, as a Java key store, or
+  as a key of PuTTY's;
+- lines of a key log (RFC 9850, and those of NSS before it), also inside a capture (pcapng);
+- what this program itself writes with secrets in it: traces, their pages, and files of sessions.
+
+Nothing else is: not what is compressed, encrypted, or divided among files, and not passwords.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import BinaryIO
+
+_FIRST_BYTES = 4096
+_MOST_BYTES = 1 << 20
+"""How much of a file is searched."""
+
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+_BEGIN = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_KEY_ALONE = re.compile(
+    rb"^(?:\xef\xbb\xbf|\xff|\xfe)?[ \t]*" + _BEGIN + rb"[ \t]*\r?$", re.MULTILINE
+)
+"""How text has it; programs and manuals have it in the midst of a line."""
+_BETWEEN = rb"(?:\\[rnt]|[\s\"'+,;#>|*])*+"
+"""Ends of lines, also as JSON and programs write them, and marks of comments and quotes."""
+_KEY = re.compile(
+    # Headers (RFC 1421), then Base64, which programs that read keys lack.
+    _BEGIN + _BETWEEN + rb"(?:[A-Za-z-]{3,20}: [^\r\n\\]{0,200}+" + _BETWEEN + rb"){0,10}+"
+    rb"[A-Za-z0-9+/=]{32}",
+)
+_BLANKS = rb"[ \t\x0b\x0c]++"
+_HEX = rb"[0-9A-Fa-f]"
+_TWO_NUMBERS = _BLANKS + _HEX + rb"{64}" + _BLANKS + _HEX + rb"{64}"
+_KEY_LOGS = (
+    (b"CLIENT_RANDOM", re.compile(rb"CLIENT_RANDOM" + _TWO_NUMBERS)),
+    (b"_SECRET", re.compile(rb"_SECRET(?:_[A-Z0-9]{1,10})?" + _TWO_NUMBERS)),
+    (
+        b"RSA",
+        re.compile(
+            rb"RSA" + _BLANKS + rb"(?:" + _HEX + rb"{16}" + _BLANKS + _HEX + rb"{96}"
+            rb"|Session-ID:" + _HEX + rb"{0,64}" + _BLANKS + rb"Master-Key:" + _HEX + rb"{96})"
+        ),
+    ),
+)
+_JSON_WEB_KEY = re.compile(rb"\"(?:d|k|priv)\\{0,4}\"\s{0,20}+:\s{0,20}+\\{0,4}\"[A-Za-z0-9_-]{16}")
+_LENGTH = rb"(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)"
+_DER_KEY = re.compile(
+    rb"\x30" + _LENGTH + rb"(?:"
+    # PKCS #8 (RFC 5958), PKCS #1 (RFC 8017 A.1.2), SEC 1 (RFC 5915) and PKCS #12 (RFC 7292)
+    rb"\x02\x01[\x00\x01][\x30\x02]|\x02\x01\x01\x04|\x02\x01\x03\x30"
+    # EncryptedPrivateKeyInfo (RFC 5958), encrypted as in PKCS #5 or PKCS #12
+    rb"|\x30" + _LENGTH + rb"\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c\x01))",
+    re.DOTALL,
+)
+_KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-")
+"""How Java's key stores (JKS, JCEKS) and PuTTY's keys begin."""
+
+_SESSIONS = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
+_TRACE = b"handclasp-trace/"
+_SECRET_OF_A_TRACE = re.compile(
+    rb"\"event\":\s{0,20}+\"(?:secret|key)\"[^{}]{0,4000}?\"value\":\s{0,20}+\"[0-9a-f]{32}"
+)
+_PAGE_SECRET = b'class="secret"><code'
+_SECRET_OF_A_PAGE = re.compile(_PAGE_SECRET + rb"[^<>]{0,200}>[0-9a-f]{32}")
+
+
+def _in_base64(text: bytes) -> tuple[bytes, ...]:
+    """What a text gives in Base64 whatever stands around it, for each place that it may have."""
+    found: list[bytes] = []
+    for before in range(3):
+        first = -(-before * 8 // 6)
+        last = (before + len(text)) * 8 // 6
+        found.append(b64encode(bytes(before) + text + bytes(2))[first:last])
+    return tuple(found)
+
+
+_KEY_IN_BASE64 = _in_base64(b"PRIVATE KEY-----")
+
+
+def key_material_in(file: BinaryIO) -> str | None:
+    """Why a file is not for others, as the end of a sentence; None if nothing is recognised.
+
+    The file is read from where it stands, for a MiB at most.
+    """
+    data = file.read(_FIRST_BYTES)
+    if data.startswith(_KEY_STARTS) or _DER_KEY.match(data):
+        return "it looks like a private key or a key store"
+    if _SESSIONS.match(data):
+        return "it holds sessions"
+    data += file.read(_MOST_BYTES - len(data))
+    if b"\0" not in data:
+        return _in_text(data, is_text=True)
+    is_text = data.startswith(_BYTE_ORDER_MARKS)
+    found = _in_text(data, is_text=False)
+    # The two halves of UTF-16, of which one has nothing but zeros where the text is ASCII.
+    for half in (data[::2], data[1::2]):
+        found = found or _in_text(half, is_text=is_text)
+    return found
+
+
+def _in_text(data: bytes, *, is_text: bool) -> str | None:
+    is_likely = b"-----BEGIN " in data and b"PRIVATE KEY" in data
+    if is_likely and (_KEY.search(data) or (is_text and _KEY_ALONE.search(data))):
+        return "it holds a private key"
+    if any(word in data and line.search(data) for word, line in _KEY_LOGS):
+        return "it holds a key log"
+    if b"kty" in data and _JSON_WEB_KEY.search(data):
+        return "it holds a private key (JSON Web Key)"
+    if _TRACE in data[:_FIRST_BYTES] and _SECRET_OF_A_TRACE.search(data):
+        return "it is a trace with the secrets of a connection"
+    if _PAGE_SECRET in data and _SECRET_OF_A_PAGE.search(data):
+        return "it is a page with the secrets of a connection"
+    folded = data.translate(None, b" \t\r\n")
+    if any(key in folded for key in _KEY_IN_BASE64):
+        return "it holds a private key in Base64"
+    return None
