@@ -53,10 +53,10 @@ class CertificatePolicy:
         tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
             trusted: a list of `handclasp.certificates.dane.TlsaRecord`, such as
             `TlsaRecord.parse("3 1 1 ...")`. If any are given, they take the place of the trust
-            store. One that names the leaf (usage 3) excuses it from `profile` and `max_intermediates`, and from nothing else
-            here; lists and staples then need the leaf's issuer, in the trust store or sent by the
-            server. The authority that one of usage 2 names must be in the chain that is sent,
-            unless the record holds it whole.
+            store. One that names the leaf (usage 3) excuses it from `profile` and
+            `max_intermediates`, and from nothing else here; lists and staples then need the leaf's
+            issuer, in the trust store or sent by the server. The authority that one of usage 2
+            names must be in the chain that is sent, unless the record holds it whole.
 
     Raises:
         ConfigurationError: a value that cannot be honoured.
