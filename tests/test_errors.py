@@ -94,3 +94,10 @@ def test_an_error_without_particulars_is_one_of_ours() -> None:
     error = TLSError("it failed")
     assert (error.origin, error.fault, error.alert) == ("local", "INTERNAL_ERROR", "internal_error")
     assert error.message == "it failed"
+
+
+def test_an_alert_about_the_staple_says_so() -> None:
+    error = PeerAlertError(113)
+    assert error.alert == "bad_certificate_status_response"
+    assert "OCSP response" in error.explanation
+    assert "with_staple" in error.fix

@@ -437,7 +437,7 @@ def _check_policy_for_clients(config: ServerConfig) -> None:
 
 
 def _check_staples(config: ServerConfig) -> None:
-    """An OCSP response that is outdated is not sent, so that clients which ask for it give up."""
+    """An OCSP response that is outdated is not sent, which a log is told."""
     for credentials in config.credential_list:
         if isinstance(credentials.staple, OcspStaple):
             credentials.staple.check(config.clock())
@@ -511,7 +511,7 @@ def _check_guard(config: ServerConfig) -> None:
     _check_methods("replay_guard", guard, ("is_first",), "handclasp.redis.RedisReplayFilter(url)")
     if guard is None or config.max_early_data:
         return
-    if guard is not getattr(config.ticket_keys, "replay_filter", None):
+    if not (isinstance(guard, ReplayFilter) and guard.belongs_to_keys):
         raise ConfigurationError("replay_guard needs max_early_data: no early data are accepted.")
     # A copy of another config, by `dataclasses.replace`: nobody chose it.
     object.__setattr__(config, "replay_guard", None)
@@ -762,7 +762,8 @@ def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[C
     if given is None:
         return ()
     example = 'Credentials.load("chain.pem", "key.pem")'
-    if isinstance(given, str | bytes) or not isinstance(given, Credential | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    value = cast(object, given)
+    if isinstance(value, str | bytes) or not isinstance(value, Credential | Iterable):
         raise ConfigurationError(
             f"credentials must be Credentials, not {_kind_of(given)}: {example}."
         )

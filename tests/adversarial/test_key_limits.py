@@ -143,6 +143,9 @@ def test_nothing_of_what_does_not_fit_is_sent(pki: Pki) -> None:
     with pytest.raises(ProtocolError) as caught:
         pair.client.connection.send_data(bytes(2 * MAX + 1))
     assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    # This side sealed, and TLS 1.2 has no KeyUpdate: there is nothing for the other end to do.
+    assert "On the other end" not in caught.value.fix
+    assert "allow TLS 1.3" in caught.value.fix
     is_exhausted(pair, b"")
 
 

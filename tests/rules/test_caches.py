@@ -109,6 +109,9 @@ OF_OBJECTS = {
         "1 MiB",
         "Of a config; a peer chooses among them only.",
     ),
+    "handshake.offered.offered protocols": Cache(
+        "none", ONE, "Of a config: a function that knows the config's own protocols."
+    ),
     "handshake.server13.certificate request": Cache(
         "the kind of certificate", "2", "Of a config: the server's own."
     ),

@@ -150,6 +150,7 @@ PUBLIC_MODULES = (
     "alerts",
     "capture.observe",
     "capture.secrets",
+    "capture.segment",
     "capture.segments",
     "capture.stream",
     "private_files",

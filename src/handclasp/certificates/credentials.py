@@ -290,9 +290,8 @@ class Credentials:
         Args:
             staple: the response as DER, or the path of a file with it, which may be replaced while
                 the server runs; a callable that gives it; or an `OcspStaple`. Only clients that
-                ask for it get it. One that is outdated when a `ServerConfig` is built raises there;
-            where it comes from a file, it is a warning of the logger "handclasp" instead, and is
-            not sent until it is replaced.
+                ask for it get it. One that is outdated is not sent; where it is so already when a
+            `ServerConfig` is built, that is a warning of the logger "handclasp".
 
         Raises:
             ConfigurationError: a response that is here already is none, is about another

@@ -132,28 +132,23 @@ class OcspStaple:
         return self._valid(now)
 
     def check(self, now: datetime) -> None:
-        """Complain about a response that is outdated at `now`, and so is never sent.
+        """Log a warning, to "handclasp", about a response that is outdated at `now`.
 
-        One from a file may be replaced: that is a warning of the logger "handclasp".
-
-        Raises:
-            ConfigurationError: it was given as bytes, and so stays as it is.
+        It is not sent, so that clients which demand one give up, and nothing else would say why.
+        The server can do without it, and it may be renewed; so this is no error.
         """
         if self._is_due(now):
             self.current(now)
         held = self._held
         if held is None or now <= held.until + CLOCK_SKEW:
             return
-        error = ConfigurationError(
+        self.last_error = ConfigurationError(
             f"The OCSP response{self._origin.place} is outdated since {held.until:%Y-%m-%d %H:%M} "
             "UTC, so it is not sent to clients: renew it."
         )
-        if isinstance(self._origin, _Fixed):
-            raise error
-        self.last_error = error
         import logging  # Configs without such a response need not wait for it.
 
-        logging.getLogger("handclasp").warning("%s", error)
+        logging.getLogger("handclasp").warning("%s", self.last_error)
 
     def __repr__(self) -> str:
         return f"OcspStaple({self._origin!r})"

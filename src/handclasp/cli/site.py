@@ -129,7 +129,7 @@ class Site:
             )
             private.check(status, above)
             if self._judges_modes and not all(map(_others_may_enter, [*above, status][1:])):
-                raise NotServedError("only its owner may read it, or a directory above it")
+                raise NotServedError("only its owner may read it or a directory above it")
             if stat.S_ISDIR(status.st_mode):
                 place = os.path.join(self._root, *resolved) if descriptor is None else descriptor
                 return Opened(status, None, tuple(os.listdir(place)) if with_entries else ())

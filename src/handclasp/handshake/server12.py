@@ -129,15 +129,7 @@ async def complete_server_handshake(
     hs.send(Certificate12(choice.credentials.chain))
     if choice.staple is not None:
         hs.send(CertificateStatus(choice.staple))
-    share = None
-    if choice.group is not None and choice.scheme is not None:
-        group = GROUPS[choice.group]
-        share = hs.work("key_generation", choice.group, group.exchange.generate, config.entropy)
-        hs.send(
-            await sign_server_key_exchange(
-                hs, choice.credentials, choice.scheme, randoms, group.code, share.share
-            )
-        )
+    share = await _send_server_key_exchange(hs, config, choice, randoms)
     if asks:
         hs.send(_certificate_request(config))
     hs.send(ServerHelloDone())
@@ -174,6 +166,22 @@ async def complete_server_handshake(
     hs.send(Finished(own_finished))
     tls_unique = peer_finished.verify_data
     return Settled12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
+
+
+async def _send_server_key_exchange(
+    hs: Dialogue, config: ServerConfig, choice: _Choice, randoms: Randoms
+) -> PrivateShare | None:
+    """This side's share, signed; None where the client encrypts the secret to the certificate."""
+    if choice.group is None or choice.scheme is None:
+        return None
+    group = GROUPS[choice.group]
+    share = hs.work("key_generation", choice.group, group.exchange.generate, config.entropy)
+    hs.send(
+        await sign_server_key_exchange(
+            hs, choice.credentials, choice.scheme, randoms, group.code, share.share
+        )
+    )
+    return share
 
 
 def _info(

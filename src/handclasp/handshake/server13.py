@@ -180,11 +180,7 @@ async def complete_server_handshake(
         choice = replace(choice, retried=True)
     known = await _recognise(hs, offer, found, choice.suite)
     _check_way_in(config, choice, known)
-    identity: _Identity | None = None
-    if known is None:
-        identity = await _choose_identity(hs, config, offer)
-    elif config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(config, offer))
+    identity = await _identify(hs, config, offer, known)
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
@@ -215,9 +211,7 @@ async def complete_server_handshake(
     hs.install_read(application.client.keys(), "application")
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
-    early_data = "accepted" if early is not None else "none"
-    if early is None and offers_early_data:
-        early_data = "rejected"
+    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     info = _info(server_name, choice, identity, known, shown, client, early_data)
     return Settled13(
         info,
@@ -582,6 +576,17 @@ def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
     return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
+
+
+async def _identify(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownClient | None
+) -> _Identity | None:
+    """Who this side is to a client that is not known; one that is must be served all the same."""
+    if known is None:
+        return await _choose_identity(hs, config, offer)
+    if config.refuses_names:
+        await check_name_is_served(hs, config, _question_of(config, offer))
+    return None
 
 
 async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:

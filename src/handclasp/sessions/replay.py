@@ -67,6 +67,11 @@ class ReplayFilter:
         self._guard: ReplayGuard | None = None
         self._guards_differ = False
 
+    @property
+    def belongs_to_keys(self) -> bool:
+        """Whether it was made together with ticket keys, and so never chosen by anybody."""
+        return self._started_at == 0.0
+
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Whether this first flight was not seen before; False as well if that is not known."""
         now = self._clock()
