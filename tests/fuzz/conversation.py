@@ -281,7 +281,12 @@ def _early(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     early = replace(client, sessions=KnownSession(_session(client, takes)), early_data=True)
     return [
         Setup("early data", early, takes, early_data=b"early"),
-        Setup("early data refused", early, replace(takes, max_early_data=0), early_data=b"early"),
+        Setup(
+            "early data refused",
+            early,
+            replace(takes, max_early_data=0, replay_guard=None),
+            early_data=b"early",
+        ),
         Setup(
             "early data, retry",
             replace(early, key_shares=["X25519"]),
