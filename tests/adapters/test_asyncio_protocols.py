@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from typing import Any
 
 import pytest
@@ -234,6 +235,79 @@ def test_a_loss_gives_a_paused_protocol_what_had_come_before(
             assert error.alert == "bad_record_mac"
             assert b"".join(protocol.calls) == b"hello"
             writer.close()
+
+    run(main())
+
+
+class Failing(Pausing):
+    """It pauses at once, and cannot take what had come before the loss."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        raise ZeroDivisionError
+
+
+def test_a_protocol_that_fails_with_what_had_come_before_hears_of_the_loss_all_the_same(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    made: list[Any] = []
+    told: list[Any] = []
+
+    def make() -> Any:
+        made.append(Failing())
+        return made[-1]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context.get("exception")))
+        async with await aio.create_server(make, "127.0.0.1", 0, config=server_config) as server:
+            writer = await finish_with(port_of(server), client_config, end="break")
+            while not made:
+                await asyncio.sleep(0.01)
+            (protocol,) = made
+            error = await protocol.lost
+            assert error.alert == "bad_record_mac"
+            assert [type(each) for each in told] == [ZeroDivisionError]
+            writer.close()
+
+    run(main())
+
+
+def test_a_file_waits_for_a_peer_that_reads_nothing(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """`loop.sendfile` must not read all of it into memory; nor fail where writing is paused."""
+    size = 24 * MEGABYTE
+    held: list[int] = []
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(bytes(4 * MEGABYTE))  # Enough to be told to pause.
+            with tempfile.TemporaryFile() as file:
+                file.truncate(size)
+                sending = asyncio.ensure_future(
+                    asyncio.get_running_loop().sendfile(writer.transport, file)
+                )
+                await asyncio.sleep(0)
+                begun.set()
+                for _ in range(20):
+                    await asyncio.sleep(0.01)
+                    held.append(writer.transport.get_write_buffer_size())
+                assert not sending.done()
+                begun.clear()
+                assert await sending == size
+            await close(writer)
+
+        async with await aio.start_server(pour, "127.0.0.1", 0, config=server_config) as server:
+            reader, writer = await open_local(port_of(server), client_config)
+            await begun.wait()
+            while begun.is_set():  # The reader's own buffer fills, and then nothing is read.
+                await asyncio.sleep(0.01)
+            assert len(await reader.read()) == 4 * MEGABYTE + size
+            await close(writer)
+        assert max(held) < 5 * MEGABYTE
 
     run(main())
 

@@ -69,9 +69,11 @@ class TLSTransport(_FlowControlMixin):
     _sendfile_compatible = _SendfileMode.FALLBACK
     """`loop.sendfile` reads the file and writes what it read, as with asyncio's own TLS."""
 
-    def __init__(self, pump: Pump) -> None:
+    def __init__(self, pump: Pump, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.Transport.__init__(self)
         self._pump = pump
+        self._loop = loop
+        """Used by `loop.sendfile`, while writing is paused."""
 
     @property
     def _protocol_paused(self) -> bool:
@@ -252,7 +254,7 @@ class Pump(asyncio.BufferedProtocol):
         self._close_timeout = close_timeout
         self._clients = clients
         self._previous = previous
-        self.transport = TLSTransport(self)
+        self.transport = TLSTransport(self, loop)
         self.early = early if early is not None else EarlyData()
         self.peername: Any = None
         """Whom a server has accepted: who is gone again already has no name any more."""
@@ -636,14 +638,7 @@ class Pump(asyncio.BufferedProtocol):
             while self._held and not self.paused_by_application and not self._closing:
                 self._tell_held()
         except Exception as error:
-            self._loop.call_exception_handler(
-                {
-                    "message": "The protocol failed to take data",
-                    "exception": error,
-                    "transport": self.transport,
-                    "protocol": self.application,
-                }
-            )
+            self._tell_of_failure(error)
             self.abort()
         self._aim()
         self.update_reading()
@@ -655,8 +650,21 @@ class Pump(asyncio.BufferedProtocol):
             while self._held:
                 self.paused_by_application = False
                 self._tell_held()
+        except Exception as error:  # `connection_lost` is called all the same.
+            self._tell_of_failure(error)
         finally:
             self._closing = closing
+
+    def _tell_of_failure(self, error: Exception) -> None:
+        """Let the loop's exception handler know that the protocol failed to take data."""
+        self._loop.call_exception_handler(
+            {
+                "message": "The protocol failed to take data",
+                "exception": error,
+                "transport": self.transport,
+                "protocol": self.application,
+            }
+        )
 
     def _tell_held(self) -> None:
         event, application = self._held.pop(0), self.application
