@@ -15,7 +15,9 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, ServerConfig, Session, SessionStore
 from handclasp.handshake import server12, server13
+from handclasp.handshake.offered import MOST_AUTHORITIES
 from handclasp.sessions import store as store_module
+from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages12 import CertificateRequest12
@@ -25,7 +27,10 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 NAMES = tuple([number.to_bytes(2, "big") for number in range(16_000)])
 """As many as a message has room for."""
 
-Naming = Callable[[int], None]
+LONG_NAMES = tuple([number.to_bytes(2, "big") * 15 for number in range(1_900)])
+"""As much as a message has room for; the first 1,024 of them are more than a small file keeps."""
+
+Naming = Callable[..., None]
 
 
 @pytest.fixture
@@ -33,14 +38,14 @@ def naming(monkeypatch: pytest.MonkeyPatch) -> Naming:
     """Makes servers ask for a certificate of one of so many authorities."""
     asking, request = server13._asking, server12._certificate_request
 
-    def name(count: int) -> None:
-        data = ext.write_certificate_authorities(NAMES[:count])
+    def name(count: int, names: tuple[bytes, ...] = NAMES) -> None:
+        data = ext.write_certificate_authorities(names[:count])
 
         def asking13(config: Any, kind: str) -> dict[int, bytes]:
             return {**asking(config, kind), ExtensionType.CERTIFICATE_AUTHORITIES: data}
 
         def asking12(config: Any) -> CertificateRequest12:
-            return replace(request(config), certificate_authorities=NAMES[:count])
+            return replace(request(config), certificate_authorities=names[:count])
 
         monkeypatch.setattr(server13, "_asking", asking13)
         monkeypatch.setattr(server12, "_certificate_request", asking12)
@@ -94,7 +99,7 @@ def test_a_session_takes_no_more_memory_than_it_counts_for(
     met(pki, store, version)
     (session,) = store.sessions
     assert session.requested is not None
-    assert session.requested.authorities == NAMES[:count]
+    assert session.requested.authorities == NAMES[: min(count, MOST_AUTHORITIES)]
     assert bytes_of(session, set()) <= session.size
     # And one that comes out of a file no more than one that a server sent.
     again = Session.from_json(session.to_json())
@@ -126,9 +131,11 @@ def test_a_ticket_does_not_cost_what_all_authorities_do(
 
     monkeypatch.setattr(store_module, "session_to_text", counted)
     costs: dict[int, int] = {}
-    for count in (1, len(NAMES)):
-        naming(count)
-        made = SessionStore() if kind == "memory" else SessionStore.file(tmp_path / f"{count}")
+    for count in (1, len(LONG_NAMES)):
+        naming(count, LONG_NAMES)
+        made: Any = SessionStore()
+        if kind == "file":
+            made = SessionStore.file(tmp_path / f"{count}", max_bytes=LEAST_BYTES)
         pair = met(pki, made)
         for _ in range(8):
             pair.server.connection.send_tickets(1)  # type: ignore[union-attr]
@@ -140,6 +147,6 @@ def test_a_ticket_does_not_cost_what_all_authorities_do(
         del written[:]
         costs[count] = memory_for(pair.client.receive, flight)
         assert pair.client.error is None
-    assert costs[len(NAMES)] < costs[1] + len(NAMES)
+    assert costs[len(LONG_NAMES)] < costs[1] + 16_000
     # What is too large for the file is not put into words first.
     assert written == []
