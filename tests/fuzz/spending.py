@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.adversarial.scripted import ScriptedClient, ScriptedPeer, ScriptedServer
 from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
@@ -57,7 +58,7 @@ from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
 from handclasp.certificates.crl import RevocationLists
 from handclasp.certificates.describe import describe
-from handclasp.certificates.explanation import explain
+from handclasp.certificates.explanation import Explanation, explain
 from handclasp.certificates.ocsp import describe_staple
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
@@ -537,7 +538,7 @@ def _chain(root: Node) -> Attempt:
         except CertificateError:
             told = explain(chain, "localhost", trust, material.NOW, **along)
             told.to_json()
-            for certificate in {each for path in told.paths for each in path.certificates}:
+            for certificate in certificates_of(told):
                 describe(certificate)
             if staple:
                 describe_staple(staple)
@@ -546,6 +547,12 @@ def _chain(root: Node) -> Attempt:
             verify_client_chain(chain, trust, material.NOW, policy=policy)
 
     return Attempt(sum(map(len, chain)) + len(staple or b"") + len(timestamps or b""), call)
+
+
+def certificates_of(told: Explanation) -> list[x509.Certificate]:
+    """Each once, known by its place: to compare or to hash certificates is no work of ours."""
+    found = {id(each): each for path in told.paths for each in path.certificates}
+    return list(found.values())
 
 
 def chain_seeds() -> Iterator[Node]:

@@ -37,6 +37,15 @@ def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
     return certificate[issuer:validity], certificate[subject:key]
 
 
+def extensions_size(certificate: bytes) -> int:
+    """How many bytes the extensions take in a certificate that is given as DER, about.
+
+    All that follows the subjectPublicKeyInfo is counted: the identifiers of version 2, too.
+    """
+    tbs = _content(certificate, 0)[0]
+    return _content(certificate, tbs)[1] - _positions(certificate, tbs)[5]
+
+
 def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
     """Where in the TBSCertificate at `tbs` signature, issuer, validity, subject and
     subjectPublicKeyInfo start, and where the last of them ends.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
-from handclasp.certificates.names import certificate_names, shown
+from handclasp.certificates.names import certificate_names, name_text, shown
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -31,25 +31,12 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     policies, ocsp_urls, issuer_urls, crl_urls, must_staple, timestamps (those in the certificate,
     as time and log).
     """
-    readable = _or_none
-    key = readable(certificate.public_key)
-    return {
-        "subject": readable(lambda: shown(certificate.subject.rfc4514_string(), _TEXT_LIMIT)),
-        "issuer": readable(lambda: shown(certificate.issuer.rfc4514_string(), _TEXT_LIMIT)),
-        "names": readable(lambda: list(certificate_names(certificate))),
-        "not_before": _iso(certificate.not_valid_before_utc),
-        "not_after": _iso(certificate.not_valid_after_utc),
-        "serial": f"{certificate.serial_number:x}",
-        "key_type": key_type_of(certificate),
-        "key_size": getattr(key, "key_size", None),
-        "signature_algorithm": signature_algorithm_of(certificate),
-        "spki_sha256": readable(lambda: pin_of(certificate)),
-        "fingerprint_sha256": hashlib.sha256(_der(certificate)).hexdigest(),
-        "is_authority": readable(lambda: _is_authority(certificate)),
-        "key_usage": readable(lambda: key_usage_of(certificate)),
-        "extended_key_usage": readable(lambda: extended_key_usage_of(certificate)),
-        **{name: readable(partial(read, certificate)) for name, read in _OTHERS.items()},
-    }
+    return described(certificate, *_FIELDS)
+
+
+def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
+    """The same for these keys alone; nothing else is read."""
+    return {key: _FIELDS[key](certificate) for key in keys}
 
 
 def spki_pin(public_key: Any) -> str:
@@ -78,6 +65,12 @@ def _or_none(read: Callable[[], Any]) -> Any:
         return read()
     except Exception:
         return None  # cryptography reads fields late; a broken one must not hide the others.
+
+
+def _readable(
+    read: Callable[[x509.Certificate], Any],
+) -> Callable[[x509.Certificate], Any]:
+    return lambda certificate: _or_none(partial(read, certificate))
 
 
 def _iso(time: datetime) -> str:
@@ -262,11 +255,30 @@ _OTHERS: dict[str, Callable[[x509.Certificate], Any]] = {
 """What most certificates are silent about."""
 
 
+_FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {
+    "subject": _readable(lambda certificate: name_text(certificate.subject, _TEXT_LIMIT)),
+    "issuer": _readable(lambda certificate: name_text(certificate.issuer, _TEXT_LIMIT)),
+    "names": _readable(lambda certificate: list(certificate_names(certificate))),
+    "not_before": lambda certificate: _iso(certificate.not_valid_before_utc),
+    "not_after": lambda certificate: _iso(certificate.not_valid_after_utc),
+    "serial": lambda certificate: f"{certificate.serial_number:x}",
+    "key_type": key_type_of,
+    "key_size": _readable(lambda certificate: getattr(certificate.public_key(), "key_size", None)),
+    "signature_algorithm": signature_algorithm_of,
+    "spki_sha256": _readable(pin_of),
+    "fingerprint_sha256": lambda certificate: hashlib.sha256(_der(certificate)).hexdigest(),
+    "is_authority": _readable(_is_authority),
+    "key_usage": _readable(key_usage_of),
+    "extended_key_usage": _readable(extended_key_usage_of),
+    **{name: _readable(read) for name, read in _OTHERS.items()},
+}
+
+
 def _name_text(name: x509.GeneralName) -> str:
     from cryptography import x509
 
     value: Any = name.value
-    return shown(value.rfc4514_string() if isinstance(value, x509.Name) else str(value), 200)
+    return name_text(value, 200) if isinstance(value, x509.Name) else shown(str(value), 200)
 
 
 def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:

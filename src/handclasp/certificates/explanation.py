@@ -7,7 +7,7 @@ anything. It runs for people, and after a refusal, to find the reason that helps
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from cryptography import x509
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
-from handclasp.certificates.names import normal_name, subject_of
+from handclasp.certificates.names import MOST_EXTENSIONS, normal_name, subject_of
 from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import check_staple, demands_staple
@@ -46,6 +46,10 @@ digested anew for each check."""
 MAX_CHECKS_OF_A_REFUSAL = 32
 MAX_BYTES_OF_A_REFUSAL = 2**15
 """The same for the wording of a refusal, which strangers can ask for; one check is always made."""
+
+MAX_EXTENSIONS_OF_A_REFUSAL = MOST_EXTENSIONS
+"""Bytes of extensions that are read for that wording, from the leaf on, unless nothing is found to
+be wrong without the others: then an authority signed what is left, and no stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Explanation:
         section, and fault where it is broken.
         """
         broken = self.broken
+        certificates = {id(each): each for path in self.paths for each in path.certificates}
+        subjects = {key: subject_of(each) for key, each in certificates.items()}
         return {
             "accepted": self.accepted,
             "fault": broken[0].fault.name if broken else None,
@@ -110,7 +116,7 @@ class Explanation:
             "leaf": [_to_json(finding) for finding in self.leaf],
             "paths": [
                 {
-                    "certificates": [subject_of(each) for each in path.certificates],
+                    "certificates": [subjects[id(each)] for each in path.certificates],
                     "reaches_anchor": path.reaches_anchor,
                     "held": path.held,
                     "rules": [_to_json(finding) for finding in path.findings],
@@ -211,14 +217,28 @@ def _walked(
             )
         trust = TrustStore.from_certificates(anchors)
         context = Context(trust, context.names, context.now, context.policy)
-    walk = _Walk(certificates, evidence.chain, context, is_refused=is_refused)
-    paths = sorted(walk.paths(), key=_quality)
-    best = paths[0]
-    policy: tuple[Finding, ...] = ()
-    if best.reaches_anchor and not is_refused:
-        policy = tuple(_policy_findings(best.certificates, context, evidence))
-    findings = (*leaf_findings(walk.leaf, context), *slow_key_findings(walk.others))
-    return Explanation(findings, tuple(paths), policy)
+    if is_refused:
+        return _refused(certificates, context, evidence)
+    walk = _Walk(certificates, evidence.chain, context)
+    told = walk.explanation()
+    best = told.paths[0]
+    if not best.reaches_anchor:
+        return told
+    return replace(told, policy=tuple(_policy_findings(best.certificates, context, evidence)))
+
+
+def _refused(
+    certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
+) -> Explanation:
+    """What is wrong with a chain that has no path, found with as little reading as will do."""
+    walk = _Walk(certificates, evidence.chain, context, is_refused=True)
+    told = walk.explanation()
+    if told.broken or not walk.lacked:
+        return told
+    # What was found out without reading all must not be taken for the whole.
+    afresh = Context(context.trust, context.names, context.now, context.policy)
+    walk = _Walk(certificates, evidence.chain, afresh, is_refused=True, reads_all=True)
+    return walk.explanation()
 
 
 class _Walk:
@@ -230,18 +250,32 @@ class _Walk:
         chain: Sequence[bytes],
         context: Context,
         *,
-        is_refused: bool,
+        is_refused: bool = False,
+        reads_all: bool = False,
     ) -> None:
         self._context = context
+        self._is_bounded = is_refused and not reads_all
+        self._extensions_left = MAX_EXTENSIONS_OF_A_REFUSAL
         self._seen: dict[bytes, Seen] = {}
         self.leaf, *self.others = map(self._see, certificates, chain)
         self._by_subject: dict[bytes, list[Seen]] = {}
         for other in dict.fromkeys(self.others):
             self._by_subject.setdefault(other.subject_name, []).append(other)
-        self._signed: dict[tuple[Seen, Seen], bool | None] = {}
+        self._signed: dict[tuple[Seen, bytes], bool | None] = {}
         self._issuers_of: dict[Seen, list[Seen]] = {}
         self._checks_left = MAX_CHECKS_OF_A_REFUSAL if is_refused else MAX_SIGNATURE_CHECKS
         self._bytes_left = MAX_BYTES_OF_A_REFUSAL if is_refused else MAX_SIGNED_BYTES
+
+    @property
+    def lacked(self) -> bool:
+        """Whether something was asked for that was left unread."""
+        return any(each.lacked for each in self._seen.values())
+
+    def explanation(self) -> Explanation:
+        """All but what the policy adds."""
+        paths = sorted(self.paths(), key=_quality)
+        findings = (*leaf_findings(self.leaf, self._context), *slow_key_findings(self.others))
+        return Explanation(findings, tuple(paths), ())
 
     def paths(self) -> list[PathTried]:
         """The ways up, of which there is at least one, if only to say that it ends at once."""
@@ -252,6 +286,11 @@ class _Walk:
         seen = self._seen.get(der)
         if seen is None:
             seen = self._seen[der] = Seen(certificate, der, self._context.trust)
+            if self._is_bounded and not seen.is_anchor:
+                seen.bounded = True
+                seen.unread = seen.extensions_size > self._extensions_left
+                if not seen.unread:
+                    self._extensions_left -= seen.extensions_size
         return seen
 
     def _extended(
@@ -293,8 +332,11 @@ class _Walk:
         return sorted(likely, key=lambda issuer: not self._is_signed(certificate, issuer))
 
     def _is_signed(self, certificate: Seen, issuer: Seen) -> bool | None:
-        """None where so many signatures were checked that this one is not."""
-        key = certificate, issuer
+        """None where so many signatures were checked that this one is not.
+
+        All that is asked of an issuer of the right name is its key, and several may have the same.
+        """
+        key = certificate, issuer.key_info
         if key not in self._signed:
             left = self._checks_left > 0 and self._bytes_left > 0
             self._checks_left -= 1

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from handclasp.certificates.names import shown
+from handclasp.certificates.names import name_text, shown
 from handclasp.certificates.seen import Seen
 
 _MOST_CHECKS = 2_000
@@ -218,4 +218,4 @@ def _text(name: x509.GeneralName) -> str:
     if not isinstance(value, x509.Name):
         return shown(str(value), 60)
     parts = len(value.rdns)
-    return f"a name of {parts} parts" if parts > _MOST_PARTS else shown(value.rfc4514_string(), 60)
+    return f"a name of {parts} parts" if parts > _MOST_PARTS else name_text(value, 60)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.der import issuer_and_subject
+from handclasp.certificates.der import extensions_size, issuer_and_subject
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ _MOST_OF_A_DNS_NAME = 253
 LONGEST_NAME = 1024
 """Bytes of a subject or issuer that are read for the sake of words; who is named so uses a tenth of
 them, and a peer may send a hundred times as many."""
+
+MOST_EXTENSIONS = 2**15
+"""Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
+
+_COMMON_NAME = b"\x06\x03\x55\x04\x03"
+"""The type of a common name in DER (RFC 5280 appendix A.1: id-at-commonName)."""
 
 
 def normal_name(name: str) -> str:
@@ -94,28 +102,109 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
     Raises:
         ValueError: the extensions cannot be read.
     """
+    return tuple(dict.fromkeys(names_of(certificate)))
+
+
+class Names:
+    """The DNS names and IP addresses of a subjectAltName, to look names up and to tell a few.
+
+    An authority may put twenty thousand into a certificate. None is written out before it is asked
+    for, and addresses are compared as the bytes that they are.
+    """
+
+    def __init__(self, alternatives: Iterable[x509.GeneralName]) -> None:
+        from cryptography import x509
+
+        # By their very class: isinstance is slow with the abstract base that they have.
+        self._dns_entries = x509.DNSName
+        kinds = (x509.DNSName, x509.IPAddress)
+        self._entries = [entry for entry in alternatives if entry.__class__ in kinds]
+
+    def __iter__(self) -> Iterator[str]:
+        """The normal names in their order; one that is there twice comes twice."""
+        for entry in self._entries:
+            if entry.__class__ is self._dns_entries:
+                name = _normal_dns_name(entry.value)
+                if name:
+                    yield name
+            else:
+                yield str(entry.value)
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+    def __len__(self) -> int:
+        """How many different ones there are."""
+        return len(self._dns) + len(self._addresses)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a normal name is one of them, letter by letter."""
+        address = ip_address(name)
+        if address is None:
+            return name in self._dns
+        return address.packed in self._addresses and str(address) == name
+
+    def first(self, most: int) -> list[str]:
+        """The first few different ones."""
+        found: dict[str, None] = {}
+        for name in self:
+            found[name] = None
+            if len(found) == most:
+                break
+        return list(found)
+
+    def covering(self, name: str) -> list[str]:
+        """Those that cover a normal name, at most two: itself, and a wildcard (see `covers`)."""
+        candidates = (name, f"*.{name.partition('.')[2]}")
+        return [pattern for pattern in candidates if pattern in self and covers(pattern, name)]
+
+    @cached_property
+    def _dns(self) -> frozenset[str]:
+        dns = self._dns_entries
+        values = [entry.value for entry in self._entries if entry.__class__ is dns]
+        return frozenset(filter(None, map(_normal_dns_name, values)))
+
+    @cached_property
+    def _addresses(self) -> frozenset[object]:
+        dns = self._dns_entries
+        values = [entry.value for entry in self._entries if entry.__class__ is not dns]
+        # Of a length that no address has, it is read as a network, which covers nothing here.
+        return frozenset([getattr(value, "packed", value) for value in values])
+
+
+def _normal_dns_name(value: str) -> str:
+    """The normal spelling of a DNS name, perhaps a wildcard, or nothing where it is none."""
+    name = value.lower().removesuffix(".")
+    proper = _is_dns_name(name.removeprefix("*.")) and ip_address(name) is None
+    return name if proper else ""
+
+
+def names_of(certificate: x509.Certificate) -> Names:
+    """What `certificate_names` gives, to look names up and to tell a few.
+
+    Raises:
+        ValueError: the extensions cannot be read.
+    """
     from cryptography import x509
 
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        return ()
-    return names_in(extension.value)
+        return Names(())
+    return Names(extension.value)
 
 
-def names_in(alternatives: x509.SubjectAlternativeName) -> tuple[str, ...]:
-    """The same of a subjectAltName that is at hand."""
-    from cryptography import x509
+def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:
+    """The common names in the subject. Raises what cryptography raises.
 
-    names: list[str] = []
-    for entry in alternatives:
-        if isinstance(entry, x509.DNSName):
-            name = entry.value.lower().removesuffix(".")
-            if _is_dns_name(name.removeprefix("*.")) and ip_address(name) is None:
-                names.append(name)
-        elif isinstance(entry, x509.IPAddress):
-            names.append(str(entry.value))
-    return tuple(dict.fromkeys(names))
+    `der` holds the subject: where no common name can be in it, the subject is not taken apart.
+    """
+    from cryptography.x509.oid import NameOID
+
+    if _COMMON_NAME not in der:
+        return []
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [str(attribute.value) for attribute in found]
 
 
 def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
@@ -127,10 +216,22 @@ def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
         size = len(_names_of(certificate)[1] if name is None else name)
         if size > LONGEST_NAME:
             return f"a certificate with a name of {size} bytes"
-        text = certificate.subject.rfc4514_string() or ", ".join(certificate_names(certificate)[:3])
+        text = name_text(certificate.subject) or _names_text(certificate)
     except Exception:
         text = ""  # cryptography reads names late, and the peer wrote them.
     return shown(text or "a certificate without a name")
+
+
+def _names_text(certificate: x509.Certificate) -> str:
+    size = extensions_size(_encoded(certificate))
+    if size > MOST_EXTENSIONS:
+        return unread_names(size)
+    return ", ".join(names_of(certificate).first(3))
+
+
+def unread_names(size: int) -> str:
+    """What a certificate is called that has no subject, and too large extensions to read."""
+    return f"a certificate with {size} bytes of extensions"
 
 
 def issuer_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
@@ -138,13 +239,30 @@ def issuer_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
     size = len(_names_of(certificate)[0] if name is None else name)
     if size > LONGEST_NAME:
         return f"a name of {size} bytes"
-    return shown(certificate.issuer.rfc4514_string())
+    return name_text(certificate.issuer)
 
 
 def _names_of(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    return issuer_and_subject(_encoded(certificate))
+
+
+def _encoded(certificate: x509.Certificate) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    return issuer_and_subject(certificate.public_bytes(Encoding.DER))
+    return certificate.public_bytes(Encoding.DER)
+
+
+def name_text(name: x509.Name, limit: int = 120) -> str:
+    """A name as RFC 4514 writes it, as `shown` shows it; no more of it is written than is shown."""
+    text, between = "", ""
+    for part in reversed(name.rdns):
+        for attribute in part:
+            text += between + attribute.rfc4514_string()
+            if len(text) > limit:
+                return shown(text, limit)
+            between = "+"
+        between = ","
+    return shown(text, limit)
 
 
 def shown(text: str, limit: int = 120) -> str:

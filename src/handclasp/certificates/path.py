@@ -36,7 +36,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from handclasp.certificates.der import issuer_and_subject
+from handclasp.certificates.der import issuer_and_subject, key_info_in
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import ip_address
@@ -48,6 +48,10 @@ _MOST_ISSUERS = 4
 
 _MOST_CHECKS = 128
 """Signatures that are looked at before the verifier is asked."""
+
+_MOST_SIGNED = 2**20
+"""Bytes that the issuers of one name may be tried on, by us or by the verifier, which writes and
+digests a certificate anew for each of them. Nine issuers for 100 KB are within it."""
 
 _Names = tuple[bytes, bytes]
 """Issuer and subject of a certificate, as they stand there."""
@@ -73,11 +77,12 @@ def build_path(
             ValueError, TypeError and others, because keys and extensions are read when needed.
     """
     chain = (leaf, *others)
-    named = [issuer_and_subject(der) for der in ders or map(encoded, chain)]
-    if not _may_lead_to_anchor(chain, named, trust):
+    ders = ders or [encoded(each) for each in chain]
+    named = [issuer_and_subject(der) for der in ders]
+    if not _may_lead_to_anchor(chain, ders, named, trust):
         raise VerificationError("no path leads to an anchor")
     builder = trust.path_builder(policy.max_intermediates).time(now)
-    intermediates = list(others)
+    intermediates = _within_bounds(others, ders, named)
     try:
         strict = builder if name is not None else builder.extension_policies(**_for_clients())
         return _verified(strict, leaf, intermediates, name)
@@ -114,8 +119,30 @@ def _cost_of(issuer: x509.Certificate) -> str:
         return "a key that cannot be read"
 
 
+def _within_bounds(
+    others: Sequence[x509.Certificate], ders: Sequence[bytes], named: Sequence[_Names]
+) -> list[x509.Certificate]:
+    """All that were sent besides the leaf; of very many issuers of very long ones, the first."""
+    size = sum(map(len, ders))
+    if len(others) * size <= _MOST_SIGNED:
+        return list(others)
+    longest: dict[bytes, int] = {}
+    for der, (wanted, _) in zip(ders, named, strict=True):
+        longest[wanted] = max(longest.get(wanted, 0), len(der))
+    kept: list[x509.Certificate] = []
+    spent: dict[bytes, int] = {}
+    for other, (_, subject) in zip(others, named[1:], strict=True):
+        spent[subject] = spent.get(subject, 0) + longest.get(subject, 0)
+        if spent[subject] <= _MOST_SIGNED:
+            kept.append(other)
+    return kept
+
+
 def _may_lead_to_anchor(
-    chain: Sequence[x509.Certificate], named: Sequence[_Names], trust: TrustStore
+    chain: Sequence[x509.Certificate],
+    ders: Sequence[bytes],
+    named: Sequence[_Names],
+    trust: TrustStore,
 ) -> bool:
     """Whether the names of issuers lead from the leaf to an anchor."""
     anchors = trust.by_subject
@@ -129,7 +156,7 @@ def _may_lead_to_anchor(
     while pending:
         name = pending.pop()
         if name in anchors:
-            return len(issuers_of) == len(others) or _is_certified(chain, named, trust)
+            return len(issuers_of) == len(others) or _is_certified(chain, ders, named, trust)
         further = [issuer for issuer in issuers_of.get(name, ()) if issuer not in reached]
         reached.update(further)
         pending.extend(further)
@@ -137,32 +164,48 @@ def _may_lead_to_anchor(
 
 
 def _is_certified(
-    chain: Sequence[x509.Certificate], named: Sequence[_Names], trust: TrustStore
+    chain: Sequence[x509.Certificate],
+    ders: Sequence[bytes],
+    named: Sequence[_Names],
+    trust: TrustStore,
 ) -> bool:
     """Whether signatures lead from an anchor to the leaf, each by a key that one led to before.
 
     So the peer chooses none of the keys, unless an authority gave it one to issue with. Where
     there are too many signatures to look at, the verifier decides, which has a bound of its own.
     """
-    waiting: dict[bytes, list[int]] = {}
+    issued: dict[bytes, list[int]] = {}
     for index, (wanted, _) in enumerate(named):
-        waiting.setdefault(wanted, []).append(index)
-    certified = [(name, anchor) for name in waiting for anchor in trust.by_subject.get(name, ())]
-    checks = 0
-    for name, issuer in certified:  # It grows on the way.
-        unsigned: list[int] = []
-        for index in waiting.pop(name, ()):
-            checks += 1
-            if checks > _MOST_CHECKS:
-                return True
-            if not is_signed_by(chain[index], issuer):
-                unsigned.append(index)
-            elif index == 0:
-                return True
-            else:
-                certified.append((named[index][1], chain[index]))
-        if unsigned:
-            waiting[name] = unsigned
+        issued.setdefault(wanted, []).append(index)
+    # Each issuer with those of its name that are still to be tried, the one in hand at the end.
+    trials = [
+        (anchor, iter(indices))
+        for name, indices in issued.items()
+        for anchor in trust.by_subject.get(name, ())
+    ]
+    certified: set[int] = set()
+    keys: set[tuple[bytes, bytes]] = set()
+    checks = signed = 0
+    while trials:
+        issuer, indices = trials[-1]
+        index = next(indices, -1)
+        if index < 0:
+            trials.pop()
+        if index < 0 or index in certified:
+            continue
+        checks, signed = checks + 1, signed + len(ders[index])
+        if checks > _MOST_CHECKS or signed > _MOST_SIGNED:
+            return True
+        if not is_signed_by(chain[index], issuer):
+            continue
+        if index == 0:
+            return True
+        certified.add(index)
+        # Several certificates of one name may have one key, which is tried once.
+        subject, key = named[index][1], key_info_in(ders[index])
+        if (subject, key) not in keys:
+            keys.add((subject, key))
+            trials.append((chain[index], iter(issued.get(subject, ()))))
     return False
 
 

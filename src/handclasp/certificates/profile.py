@@ -16,13 +16,14 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
-    certificate_names,
+    Names,
     claims_host,
+    common_names,
+    names_of,
     shown,
     subject_of,
 )
@@ -187,10 +188,10 @@ def check_server_names(
     """
     leaf, web = path[0], policy.profile == "web"
     if web:
-        _check_common_name(leaf, name)
+        _check_common_name(leaf, leaf_der, name)
     # Reading the extensions takes time, and few certificates hold a wildcard.
     if b"*." in leaf_der:
-        domain = _wildcard_s_domain(certificate_names(leaf), name)
+        domain = _wildcard_s_domain(names_of(leaf), name)
         if domain and (
             "." not in domain
             or (web and is_public_suffix(domain, private=path[-1] not in trust.vetted))
@@ -199,26 +200,25 @@ def check_server_names(
             raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
 
 
-def _check_common_name(leaf: x509.Certificate, name: str) -> None:
+def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> None:
     """BR 7.1.4.3: a common name that names a host is a copy of one in subjectAltName.
 
     It is never matched, but programs and people that read it would be told something else.
     """
-    names: frozenset[str] | None = None
-    for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        text = str(attribute.value)
+    names: Names | None = None
+    for text in common_names(leaf, leaf_der):
         copied = text.lower().removesuffix(".")
         if copied == name or not claims_host(text):
             continue
         if names is None:
-            names = frozenset(certificate_names(leaf))
+            names = names_of(leaf)
         # A wildcard's own domain is no other owner's.
         if copied not in names and f"*.{copied}" not in names:
             detail = f"its common name {shown(text, 60)} is not among its names"
             raise CertificateError(Fault.BAD_CERTIFICATE, detail)
 
 
-def _wildcard_s_domain(names: Sequence[str], name: str) -> str:
+def _wildcard_s_domain(names: Names, name: str) -> str:
     """The domain of the wildcard without which `name` is not covered, if there is such a one.
 
     Right above a public suffix it would cover the hosts of many owners (BR 3.2.2.6). Under a vetted

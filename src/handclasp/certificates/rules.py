@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA224
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from handclasp.certificates import profile
 from handclasp.certificates.der import octet_string
@@ -28,10 +28,10 @@ from handclasp.certificates.describe import (
 )
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, leaf_key_problem
 from handclasp.certificates.name_constraints import Comparisons, TooManyError
-from handclasp.certificates.names import claims_host, covers, shown
+from handclasp.certificates.names import claims_host, shown
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
-from handclasp.certificates.seen import Seen
+from handclasp.certificates.seen import NO_NAME, Seen
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
@@ -156,6 +156,7 @@ def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
     if not readable.held:
         # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
         excused = not context.web or issuer.is_vetted
+        excused = excused or issuer.unread
         told = replace(readable, rule="issuer readable", held=None if excused else False)
         return OfIssuer(False, (*first, told))
     form = _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
@@ -173,8 +174,7 @@ def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Fi
         return
     private = not anchor.is_vetted
     for name in context.names:
-        exact = name in leaf.name_set
-        matching = [] if exact else [entry for entry in leaf.names if covers(entry, name)]
+        matching = [] if name in leaf.names else leaf.names.covering(name)
         if matching:
             pattern = shown(matching[0], 60)
             broken = all(is_public_suffix(entry[2:], private=private) for entry in matching)
@@ -222,6 +222,9 @@ def _excused(finding: Finding) -> Finding:
 def _readable(certificate: Seen) -> Finding:
     extensions, problem = certificate.all_extensions, ""
     evidence = f"{len(extensions or ())} extensions"
+    if certificate.unread:
+        evidence = f"{certificate.extensions_size} bytes of extensions, which are left unread"
+        return _excused(_finding("readable", certificate, "", evidence, "RFC 5280 4.2"))
     if extensions is None:
         problem = f"the extensions of {certificate.about} cannot be read"
     return _finding("readable", certificate, problem, evidence, "RFC 5280 4.2")
@@ -257,7 +260,7 @@ def _key_text(certificate: Seen) -> str:
 def _names(leaf: Seen, name: str) -> Finding:
     own = leaf.names
     section, fault = "RFC 9525 6", Fault.CERTIFICATE_NAME_MISMATCH
-    matching = next((pattern for pattern in own if covers(pattern, name)), None)
+    matching = next(iter(own.covering(name)), None)
     problem = ""
     if "_" in name:
         # The verifier compares host names only (RFC 5280 4.2.1.6: "preferred name syntax").
@@ -269,13 +272,11 @@ def _names(leaf: Seen, name: str) -> Finding:
             f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
         )
     elif matching is None:
-        listed = ", ".join(shown(entry, 60) for entry in own[:5])
+        listed = ", ".join(shown(entry, 60) for entry in own.first(5))
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
         problem = f"it is for {listed}{more}, not for {shown(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
-
-_NO_NAME = b"\x30\x00"
 
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 _UNDERSTOOD = frozenset(
@@ -303,7 +304,7 @@ def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding
     # 21 bytes pass, as some authorities forget the one that keeps a number positive.
     problem = "" if 0 <= serial < 1 << 167 else "its serial number is negative or too long"
     yield _finding("serial number", certificate, problem, f"{serial:x}"[:40], "RFC 5280 4.1.2.2")
-    problem = "" if certificate.issuer_name != _NO_NAME else "it names no issuer"
+    problem = "" if certificate.issuer_name != NO_NAME else "it names no issuer"
     issuer = shown(certificate.issuer, 60)
     yield _finding("issuer", certificate, problem, issuer, "RFC 5280 4.1.2.4")
     strange = [e.oid.dotted_string for e in extensions if e.critical]
@@ -386,9 +387,8 @@ def _leaf_issuer_key(leaf: Seen, context: Context) -> Finding:
 
 
 def _common_name(leaf: Seen, context: Context) -> Finding:
-    given, problem, names = "", "", leaf.name_set
-    for attribute in leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        given = str(attribute.value)
+    given, problem, names = "", "", leaf.names
+    for given in leaf.common_names:
         copied = given.lower().removesuffix(".")
         known = copied in names or f"*.{copied}" in names or copied in context.names
         if context.web and not known and claims_host(given) and not problem:
@@ -398,7 +398,7 @@ def _common_name(leaf: Seen, context: Context) -> Finding:
 
 
 def _names_form(leaf: Seen) -> Finding:
-    evidence = "critical" if leaf.subject_name == _NO_NAME else "not critical"
+    evidence = "critical" if leaf.subject_name == NO_NAME else "not critical"
     problem = _criticality_problem(leaf)
     return _finding("names' form", leaf, problem, evidence, "RFC 5280 4.2.1.6")
 
@@ -406,7 +406,7 @@ def _names_form(leaf: Seen) -> Finding:
 def _criticality_problem(leaf: Seen) -> str:
     """RFC 5280 4.2.1.6: subjectAltName is critical exactly if there is no subject."""
     extension = leaf.entry(x509.SubjectAlternativeName)
-    if extension is None or extension.critical is (leaf.subject_name == _NO_NAME):
+    if extension is None or extension.critical is (leaf.subject_name == NO_NAME):
         return ""
     if extension.critical:
         return "its subjectAltName is critical, although it has a subject"

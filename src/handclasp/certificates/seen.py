@@ -12,11 +12,21 @@ from typing import Any
 
 from cryptography import x509
 
-from handclasp.certificates.der import issuer_and_subject, key_info_in
+from handclasp.certificates.der import extensions_size, issuer_and_subject, key_info_in
 from handclasp.certificates.evidence import is_self_issued
-from handclasp.certificates.names import issuer_of, names_in, subject_of
+from handclasp.certificates.names import (
+    LONGEST_NAME,
+    Names,
+    common_names,
+    issuer_of,
+    subject_of,
+    unread_names,
+)
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
+
+NO_NAME = b"\x30\x00"
+"""An empty name as DER."""
 
 
 class Seen:
@@ -25,6 +35,10 @@ class Seen:
     Attributes:
         issuer_name, subject_name: the names as they stand there, as DER.
         is_anchor, is_vetted: what it is in the trust store.
+        extensions_size: bytes that its extensions take.
+        bounded: whether a long subject is left unread, which is so for the wording of a refusal.
+        unread: whether its extensions are left unread, as there are too many for that.
+        lacked: whether something was asked for that was left unread.
     """
 
     def __init__(self, certificate: x509.Certificate, der: bytes, trust: TrustStore) -> None:
@@ -34,10 +48,16 @@ class Seen:
         # Few have the name of an anchor, and to compare whole certificates takes longer.
         self.is_anchor = self.subject_name in trust.by_subject and certificate in trust.anchors
         self.is_vetted = self.is_anchor and certificate in trust.vetted
+        self.extensions_size = extensions_size(der)
+        self.bounded = False
+        self.unread = False
+        self.lacked = False
 
     @cached_property
     def about(self) -> str:
         """Its subject, safe to print."""
+        if self.unread and self.subject_name == NO_NAME:
+            return unread_names(self.extensions_size)
         return subject_of(self.certificate, self.subject_name)
 
     @cached_property
@@ -70,7 +90,10 @@ class Seen:
 
     @cached_property
     def all_extensions(self) -> tuple[x509.Extension[Any], ...] | None:
-        """Its extensions; None where they cannot be read."""
+        """Its extensions; None where they cannot be read, or are left unread."""
+        if self.unread:
+            self.lacked = True
+            return None
         try:
             return tuple(self.certificate.extensions)
         except Exception:
@@ -96,12 +119,14 @@ class Seen:
         return tuple(self.extension(x509.SubjectAlternativeName) or ())
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Its DNS names and IP addresses, as `certificate_names` gives them."""
-        found = self.extension(x509.SubjectAlternativeName)
-        return () if found is None else names_in(found)
+    def names(self) -> Names:
+        """Its DNS names and IP addresses."""
+        return Names(self.alternatives)
 
     @cached_property
-    def name_set(self) -> frozenset[str]:
-        """The same, to look a name up."""
-        return frozenset(self.names)
+    def common_names(self) -> list[str]:
+        """The common names in its subject. Raises what cryptography raises."""
+        if self.bounded and len(self.subject_name) > LONGEST_NAME:
+            self.lacked = True
+            return []
+        return common_names(self.certificate, self.subject_name)

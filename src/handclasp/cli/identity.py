@@ -14,28 +14,33 @@ if TYPE_CHECKING:
 
 def subject_of(certificate: x509.Certificate) -> str:
     """Whose certificate it is."""
-    return _described(certificate)["subject"] or "(no subject)"
+    return _described(certificate, "subject")["subject"] or "(no subject)"
 
 
 def issuer_of(certificate: x509.Certificate) -> str:
     """Who issued it."""
-    return _described(certificate)["issuer"] or "(no issuer)"
+    return _described(certificate, "issuer")["issuer"] or "(no issuer)"
 
 
 def key_of(certificate: x509.Certificate) -> str:
     """Kind and size of its public key."""
-    described = _described(certificate)
+    described = _described(certificate, "key_type", "key_size")
     kind, size = described["key_type"], described["key_size"]
     return f"{kind}, {size} bits" if size and str(size) not in kind else str(kind)
 
 
 def names_of(certificate: x509.Certificate, most: int = 4) -> str:
     """The first few names that it is for."""
-    names: Sequence[str] = _described(certificate)["names"] or ()
-    if not names:
+    from handclasp.certificates import names
+
+    try:
+        found = names.names_of(certificate)
+    except Exception:
+        return "no name at all"  # cryptography reads extensions late, and a peer wrote them.
+    if not found:
         return "no name at all"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found.first(most)) + more
 
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:
@@ -68,10 +73,10 @@ def printable(text: str, limit: int = 300) -> str:
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
 
 
-def _described(certificate: x509.Certificate) -> dict[str, Any]:
-    from handclasp.certificates.describe import describe
+def _described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
+    from handclasp.certificates.describe import described
 
-    return describe(certificate)
+    return described(certificate, *keys)
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
