@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from ipaddress import IPv4Address, IPv4Network
 from types import FrameType
 from typing import Any
 
@@ -18,8 +19,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.pki import (
     DAY,
+    Authority,
     Leaf,
     Pki,
+    authority_certificate,
     der_of,
     key_of_type,
     leaf_builder,
@@ -27,10 +30,12 @@ from tests.pki import (
     sign,
 )
 
-from handclasp import CertificateError
+from handclasp import CertificateError, Fault
 from handclasp.certificates import explain, explanation, path
+from handclasp.certificates.describe import describe
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
+from handclasp.cli import identity
 
 EVENTS_OF_A_REFUSAL = 100_000
 """Of the worst chain of 128 KB: some 5 ms. It was 50 million once."""
@@ -232,6 +237,19 @@ def test_common_names_that_are_all_right_are_no_more_than_twice_the_work() -> No
     assert second < 2.3 * first
 
 
+def written_out(monkeypatch: pytest.MonkeyPatch) -> list[x509.NameAttribute[Any]]:
+    """The parts of names that are written out from now on."""
+    written: list[x509.NameAttribute[Any]] = []
+    whole = x509.NameAttribute.rfc4514_string
+
+    def noting(self: x509.NameAttribute[Any], *given: Any) -> str:
+        written.append(self)
+        return whole(self, *given)
+
+    monkeypatch.setattr(x509.NameAttribute, "rfc4514_string", noting)
+    return written
+
+
 class TestTheWorstChain:
     """Ten authorities of one name of 520 parts: 127 KB, and 3 KB when they are compressed."""
 
@@ -259,10 +277,12 @@ class TestTheWorstChain:
             return whole(self, *given)
 
         monkeypatch.setattr(x509.Name, "rfc4514_string", noting)
+        attributes = written_out(monkeypatch)
         error = refuse(self.chain, pki().trust)
         assert "a name of 6" in str(error)
         assert max([len(name.rdns) for name in rendered], default=0) < 100
         assert len(rendered) < 20
+        assert len(attributes) < 100
 
     def test_the_verifier_is_not_asked_where_no_name_leads_to_an_anchor(
         self, monkeypatch: pytest.MonkeyPatch
@@ -311,8 +331,195 @@ def test_many_authorities_of_one_name_are_not_all_tried_on_many_certificates(
     checked: list[object] = []
     check = path.is_signed_by
     monkeypatch.setattr(path, "is_signed_by", lambda *given: checked.append(given) or check(*given))
-    above = pki().intermediate()
-    below = [authority_of(above.certificate.subject, above.certificate.subject)] * 40
-    leaf = leaf_builder(Leaf(), KEY.public_key(), above.certificate.subject, now())
-    refuse(der_of(sign(leaf, KEY), *[above.certificate] * 40, *below), pki().trust)
+    root, name = pki(), pki().intermediate().certificate.subject
+    keys = [key_of_type("ecdsa-p256", 100 + number) for number in range(12)]
+    above = [authority_of(name, root.certificate.subject, key, root.key) for key in keys]
+    below = [authority_of(name, name)] * 40
+    leaf = leaf_builder(Leaf(), KEY.public_key(), name, now())
+    refuse(der_of(sign(leaf, KEY), *above, *below), pki().trust)
     assert 41 < len(checked) <= 128
+
+
+def addresses(number: int) -> list[x509.GeneralName]:
+    return [x509.IPAddress(IPv4Address(index)) for index in range(number)]
+
+
+def leaf_of(
+    by: Authority | Pki, names: Sequence[x509.GeneralName], subject: x509.Name | None = None
+) -> x509.Certificate:
+    """A leaf for these names, of a subject that may have any form."""
+    subject = long_name(1) if subject is None else subject
+    authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject)
+        .public_key(KEY.public_key())
+        .serial_number(7)
+        .not_valid_before(now() - DAY)
+        .not_valid_after(now() + DAY)
+        .add_extension(x509.SubjectAlternativeName(names), critical=not subject.rdns)
+        .add_extension(x509.ExtendedKeyUsage([SERVER, CLIENT]), critical=False)
+        .add_extension(authority_key, critical=False)
+    )
+    return sign(builder, by.key)
+
+
+class TestLongNames:
+    """A subject of 50 KB, and 140 issuers of one name that an authority signed."""
+
+    number = 4_000
+
+    def chain(self, issuers: int = 0, *, keys: int = 1, signed: bool = True) -> list[bytes]:
+        """Issued by the root, or by the first of so many that it signed; or only in their name."""
+        names = [x509.DNSName("localhost")]
+        if not issuers:
+            return der_of(leaf_of(pki(), names, long_name(self.number)))
+        root = pki()
+        own = [key_of_type("ecdsa-p256", 100 + number) for number in range(keys)]
+        above = [
+            authority_certificate(
+                "issuer", own[number % keys].public_key(), root.certificate.subject, root.key, now()
+            )
+            for number in range(issuers)
+        ]
+        key = own[0] if signed else key_of_type("ecdsa-p256", 99)
+        by = Authority(above[0], key, (), now())
+        return der_of(leaf_of(by, names, long_name(self.number)), *above)
+
+    def test_only_what_is_told_is_written_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        (leaf,) = chain = self.chain()
+        written = written_out(monkeypatch)
+        text = describe(x509.load_der_x509_certificate(leaf))["subject"]
+        assert len(text) == 1000
+        assert text.startswith("OU=x,OU=x,")
+        assert text.endswith("...")
+        assert explain(chain, "other.example", pki().trust, now()).to_json()
+        assert len(written) < 300
+
+    def test_a_part_of_many_values_is_written_out_no_further(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        units = [
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{number:05}")
+            for number in range(self.number)
+        ]
+        name = x509.Name([x509.RelativeDistinguishedName(units)])
+        middle = pki().intermediate(
+            extensions=[x509.NameConstraints(None, [x509.DirectoryName(name)])]
+        )
+        chain = der_of(leaf_of(middle, [x509.DNSName("localhost")], name), middle.certificate)
+        written = written_out(monkeypatch)
+        assert explain(chain, "localhost", pki().trust, now()).to_json()
+        for each in chain:
+            assert describe(x509.load_der_x509_certificate(each))
+        assert len(written) < 500
+
+    def test_a_walk_reads_each_subject_once_for_its_paths(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = explain(self.chain(40), "other.example", pki().trust, now())
+        assert len(told.paths) > 20
+        asked: list[object] = []
+        whole = explanation.subject_of
+        monkeypatch.setattr(
+            explanation, "subject_of", lambda *given: asked.append(given) or whole(*given)
+        )
+        assert told.to_json()
+        assert len(asked) <= 42
+
+    def test_issuers_of_one_key_are_tried_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        checked: list[object] = []
+        check = path.is_signed_by
+        for module in (path, explanation):
+            monkeypatch.setattr(
+                module, "is_signed_by", lambda *given: checked.append(given) or check(*given)
+            )
+        refuse(self.chain(140, signed=False), pki().trust)
+        assert len(checked) < 70
+
+    def test_the_verifier_gets_no_more_issuers_than_can_be_tried(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given: list[int] = []
+        verified = path._verified
+
+        def noting(builder: Any, leaf: Any, others: list[Any], name: str | None) -> Any:
+            given.append(len(others))
+            return verified(builder, leaf, others, name)
+
+        monkeypatch.setattr(path, "_verified", noting)
+        chain = self.chain(140)
+        assert verify_server_chain(chain, pki().trust, "localhost", now()).verified
+        assert max(given) * len(chain[0]) <= 2**20
+        assert max(given) > 10
+
+    def test_the_verifier_is_asked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its error spells the names out."""
+        asked: list[object] = []
+        verified = path._verified
+        monkeypatch.setattr(
+            path, "_verified", lambda *given: asked.append(given) or verified(*given)
+        )
+        refuse(
+            der_of(leaf_of(pki(), [x509.DNSName("a.example")], long_name(self.number))), pki().trust
+        )
+        assert len(asked) == 1
+
+
+class TestManyNames:
+    """A leaf of 120 KB with 20,000 addresses, which took 60 ms to refuse."""
+
+    number = 20_000
+
+    @pytest.mark.parametrize("place", ["leaf", "leaf without a subject", "issuer"])
+    @pytest.mark.parametrize("verify", ["server", "client"])
+    def test_a_stranger_s_are_not_read(self, place: str, verify: str) -> None:
+        trust = pki().trust.prepare()
+        stranger = Pki("stranger")
+        excluded = x509.NameConstraints(
+            None, [x509.IPAddress(IPv4Network("1.2.3.4"))] * self.number
+        )
+        middle = stranger.intermediate(extensions=[excluded] if place == "issuer" else [])
+        names = addresses(2 if place == "issuer" else self.number)
+        subject = long_name(0 if "without" in place else 1)
+        leaf = leaf_of(middle, names, subject)
+        chain = der_of(leaf, middle.certificate)
+
+        def refused() -> CertificateError:
+            with pytest.raises(CertificateError) as caught:
+                if verify == "server":
+                    verify_server_chain(chain, trust, "localhost", now())
+                else:
+                    verify_client_chain(chain, trust, now())
+            return caught.value
+
+        assert refused().fault_member in (
+            Fault.CERTIFICATE_UNTRUSTED,
+            Fault.CERTIFICATE_NAME_MISMATCH,
+        )
+        assert work_of(refused) < 5_000
+
+    @pytest.mark.parametrize("steps", [1, 2])
+    def test_those_that_an_authority_signed_are_judged(self, steps: int) -> None:
+        middle = pki().intermediate()
+        leaf = leaf_of(pki() if steps == 1 else middle, addresses(self.number))
+        error = refuse(der_of(leaf, middle.certificate), pki().trust)
+        assert error.fault_member is Fault.CERTIFICATE_NAME_MISMATCH
+        assert "0.0.0.0, 0.0.0.1, 0.0.0.2, 0.0.0.3, 0.0.0.4 and 19995 more" in str(error)
+
+    def test_only_those_that_are_told_are_written_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[IPv4Address] = []
+        whole = IPv4Address.__str__
+        monkeypatch.setattr(
+            IPv4Address, "__str__", lambda self: written.append(self) or whole(self)
+        )
+        chain = der_of(leaf_of(pki(), [*addresses(self.number), x509.DNSName("localhost")]))
+        for name in ("localhost", "0.0.1.0"):
+            assert explain(chain, name, pki().trust, now()).accepted
+        for name in ("other.example", "1.2.3.4"):
+            assert not explain(chain, name, pki().trust, now()).accepted
+        assert identity.names_of(x509.load_der_x509_certificate(chain[0])).endswith("more")
+        assert len(written) < 100

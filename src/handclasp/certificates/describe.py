@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
-from handclasp.certificates.names import certificate_names, name_text, shown
+from handclasp.certificates.names import certificate_names, name_text, names_of, shown
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
 def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
     """The same for these keys alone; nothing else is read."""
     return {key: _FIELDS[key](certificate) for key in keys}
+
+
+def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], int]:
+    """The first few of the names that it is for, and how many there are in all."""
+    try:
+        names = names_of(certificate)
+    except Exception:
+        return [], 0  # cryptography reads extensions late, and a peer wrote them.
+    return names.first(most), len(names)
 
 
 def spki_pin(public_key: Any) -> str:

@@ -340,7 +340,8 @@ class _Walk:
         if key not in self._signed:
             left = self._checks_left > 0 and self._bytes_left > 0
             self._checks_left -= 1
-            self._bytes_left -= len(certificate.der)
+            if self._signed:  # The first is always made, and must not be all that is made.
+                self._bytes_left -= len(certificate.der)
             self._signed[key] = (
                 is_signed_by(certificate.certificate, issuer.certificate) if left else None
             )

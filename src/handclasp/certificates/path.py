@@ -7,8 +7,9 @@ Nothing is tried where no path can be: where no issuer's name leads to an anchor
 the certificates have one name, no issuer's signature. The verifier would go from each of those to
 each other one, up to its own limits, which takes a hundred signatures of the peer's choice.
 
-The first try is under its own policy, which runs without calling back. If it refuses, there is a
-second, which allows for what is unusual and no worse for it:
+The first try is under its own policy, which runs without calling back. If it refuses, or a name is
+so long that its error would take longer than a second try, there is that one, which allows for what
+is unusual and no worse for it:
 
 - A trust anchor may lack keyUsage: `openssl req -x509` leaves it out, and RFC 5280 section 6.1.1
   has the verifier take from an anchor its name and key only.
@@ -23,6 +24,7 @@ A client needs no subjectAltName in either: many are known by their subject.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -39,7 +41,7 @@ from cryptography.x509.verification import (
 from handclasp.certificates.der import issuer_and_subject, key_info_in
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
-from handclasp.certificates.names import ip_address
+from handclasp.certificates.names import LONGEST_NAME, ip_address
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
 
@@ -83,15 +85,20 @@ def build_path(
         raise VerificationError("no path leads to an anchor")
     builder = trust.path_builder(policy.max_intermediates).time(now)
     intermediates = _within_bounds(others, ders, named)
-    try:
+    if not _has_long_name(named):
         strict = builder if name is not None else builder.extension_policies(**_for_clients())
-        return _verified(strict, leaf, intermediates, name)
-    except VerificationError:
-        relaxed = builder.extension_policies(
-            ca_policy=_relaxed_authority(trust.anchors, policy.profile),
-            ee_policy=_relaxed_leaf(trust.anchors, policy.profile, is_client=name is None),
-        )
-        return _verified(relaxed, leaf, intermediates, name)
+        with suppress(VerificationError):
+            return _verified(strict, leaf, intermediates, name)
+    relaxed = builder.extension_policies(
+        ca_policy=_relaxed_authority(trust.anchors, policy.profile),
+        ee_policy=_relaxed_leaf(trust.anchors, policy.profile, is_client=name is None),
+    )
+    return _verified(relaxed, leaf, intermediates, name)
+
+
+def _has_long_name(named: Sequence[_Names]) -> bool:
+    """Whether the verifier's error, which spells names out, would be long."""
+    return max([max(len(issuer), len(subject)) for issuer, subject in named]) > LONGEST_NAME
 
 
 def direct_path(
@@ -183,15 +190,16 @@ def _is_certified(
         for name, indices in issued.items()
         for anchor in trust.by_subject.get(name, ())
     ]
-    certified: set[int] = set()
-    keys: set[tuple[bytes, bytes]] = set()
+    # Several certificates of one name may have one key: that is looked for, and tried, once.
+    owners = [(subject, key_info_in(der)) for (_, subject), der in zip(named, ders, strict=True)]
+    certified: set[tuple[bytes, bytes]] = set()
     checks = signed = 0
     while trials:
         issuer, indices = trials[-1]
         index = next(indices, -1)
         if index < 0:
             trials.pop()
-        if index < 0 or index in certified:
+        if index < 0 or (index and owners[index] in certified):
             continue
         checks, signed = checks + 1, signed + len(ders[index])
         if checks > _MOST_CHECKS or signed > _MOST_SIGNED:
@@ -200,12 +208,8 @@ def _is_certified(
             continue
         if index == 0:
             return True
-        certified.add(index)
-        # Several certificates of one name may have one key, which is tried once.
-        subject, key = named[index][1], key_info_in(ders[index])
-        if (subject, key) not in keys:
-            keys.add((subject, key))
-            trials.append((chain[index], iter(issued.get(subject, ()))))
+        certified.add(owners[index])
+        trials.append((chain[index], iter(issued.get(named[index][1], ()))))
     return False
 
 

@@ -31,16 +31,11 @@ def key_of(certificate: x509.Certificate) -> str:
 
 def names_of(certificate: x509.Certificate, most: int = 4) -> str:
     """The first few names that it is for."""
-    from handclasp.certificates import names
+    from handclasp.certificates.describe import first_names
 
-    try:
-        found = names.names_of(certificate)
-    except Exception:
-        return "no name at all"  # cryptography reads extensions late, and a peer wrote them.
-    if not found:
-        return "no name at all"
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found.first(most)) + more
+    names, count = first_names(certificate, most)
+    more = f" and {count - most} more" if count > most else ""
+    return ", ".join(names) + more if names else "no name at all"
 
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:
