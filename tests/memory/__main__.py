@@ -2,13 +2,18 @@
 
 In both versions. Makes the status 1 where it grew by more than 5 MiB. Words on the command line
 choose kinds by what they have in their name.
+
+Before each measurement, what the allocator holds in reserve goes back to the system. The reserve is
+some 12 MiB after certificates of 100 KB, and came and went by 6 MiB whatever was kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.memory.strangers import KINDS, VERSIONS, Scene
@@ -19,11 +24,11 @@ WARM = 300
 MOST_KIB = 5 * 1024
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.memory")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--strangers", type=int, default=5_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     scene, leaking = Scene(), 0
     for name, kind in KINDS.items():
         if not all(word in name for word in options.words):
@@ -41,10 +46,19 @@ def main() -> int:
 
 
 def resident_kib() -> int:
+    """Resident memory of this process without garbage, and without what nobody uses."""
     gc.collect()
+    return_reserve()
     status = Path("/proc/self/status").read_text("ascii")
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1])
+
+
+def return_reserve() -> None:
+    """Have the C library's allocator give back what it keeps for later, where it can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 if __name__ == "__main__":
