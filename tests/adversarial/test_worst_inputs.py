@@ -25,6 +25,8 @@ class Worst:
         choices: how it is sent, and to whom; () as in the seed.
         bytecodes: of Python for each byte of the input.
         times: how often.
+        entry: the kind of what is repeated itself, instead of the parts of `lists`.
+        signer: who signed the first certificate; "" as in the seed.
     """
 
     target: str
@@ -35,6 +37,8 @@ class Worst:
     bytecodes: float = 40.0
     times: int = 400
     part: int = 0
+    entry: str = ""
+    signer: str = ""
 
     def attempt(self, times: int) -> Attempt:
         """The call to measure, with each list so long."""
@@ -47,6 +51,11 @@ class Worst:
             if self.numbered is not None:
                 leaves = [each for each in part.walk() if each.parts is None and each.data]
                 leaves[self.numbered].numbered = True
+        if self.entry:
+            entry = root.named(self.entry)
+            entry.times, entry.numbered = times, True
+        if self.signer:
+            root.named("signed").data = self.signer.encode()
         return spendings()[self.target].prepare(root)
 
 
@@ -56,6 +65,8 @@ def _first_list(node: Node) -> list[Node]:
 
 
 HELLO, HELLO12 = -2, 8
+ADDRESS = "0x87"
+"""The tag of an address in subjectAltName."""
 ALPN = "application_layer_protocol_negotiation"
 SCHEMES = "signature_algorithms"
 WORST: dict[str, Worst] = {
@@ -96,6 +107,16 @@ WORST: dict[str, Worst] = {
     "TLS 1.2: a chain of many certificates": Worst(
         "client-flight12", 0, ("certificates",), times=100
     ),
+    "addresses of a stranger": Worst(
+        "server-flight", 0, (), bytecodes=5, times=6_000, entry=ADDRESS, signer="stranger"
+    ),
+    "TLS 1.2: addresses of a stranger": Worst(
+        "server-flight12", 0, (), bytecodes=5, times=6_000, entry=ADDRESS, signer="stranger"
+    ),
+    "a few addresses of a stranger": Worst(
+        "server-flight", 0, (), bytecodes=25, times=1_000, entry=ADDRESS, signer="stranger"
+    ),
+    "addresses that an authority signed": Worst("server-flight", 0, (), entry=ADDRESS),
     "records of data": Worst("after", 4, ("records",), 1),
     "records of padding": Worst("after", 2, ("records",)),
     "records of nothing": Worst("after", 2, ("records",), part=1),

@@ -34,7 +34,7 @@ def test_two_kilobytes_that_each_stranger_leaves_are_noticed(
 
 
 def test_what_is_given_back_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last stranger has 20 MB in use for a while; what was last of that stays, and is little."""
+    """The last stranger has 20 MB in use for a while, and leaves 100 KB at their end."""
     left: list[bytes] = []
 
     def borrowing(scene: Scene, version: str, number: int) -> None:
