@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from tests.adversarial.scripted import ScriptedClient
+from tests.counting import events_of
 from tests.pki import Pki
 
 from handclasp import (
@@ -55,24 +53,6 @@ def _contents(stream: bytes) -> Iterator[bytes]:
 def in_records_of(size: int, raw: bytes) -> bytes:
     pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
     return b"".join(write_plaintext(ContentType.HANDSHAKE, piece) for piece in pieces)
-
-
-def events_of(call: Callable[[], object]) -> int:
-    """How much Python runs in a call: every call, line and return counts as one."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += 1
-        return note
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def cost_of(config: ServerConfig, size: int) -> int:

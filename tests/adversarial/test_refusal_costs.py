@@ -6,17 +6,16 @@ with twice as much of each thing that a peer can put into a chain, and may be tw
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network
-from types import FrameType
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.counting import work_of
 from tests.pki import (
     DAY,
     Authority,
@@ -42,30 +41,6 @@ EVENTS_OF_A_REFUSAL = 100_000
 
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 KEY = key_of_type("ecdsa-p256", number=90)
-
-
-def work_of(call: Callable[[], object]) -> int:
-    """Calls, lines and returns of Python, and calls of anything else."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        count += 1
-        return trace
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event == "c_call"
-
-    before = sys.gettrace(), sys.getprofile()
-    sys.setprofile(profile)
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before[0])
-        sys.setprofile(before[1])
-    return count
 
 
 @cache

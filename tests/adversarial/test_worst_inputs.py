@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from tests.fuzz.counting import bytecodes_of
+from tests.counting import bytecodes_of
 from tests.fuzz.shapes import Node
 from tests.fuzz.spending import Attempt, outcome_of, spendings
 
