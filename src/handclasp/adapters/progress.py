@@ -24,11 +24,14 @@ def unsent_bytes(transport: asyncio.WriteTransport) -> int:
     The kernel takes megabytes ahead of a slow reader, and asks for more only once much of that
     is gone, so that the transport's own buffer may stand still while the peer reads all the time.
     """
-    return transport.get_write_buffer_size() + _queued(transport.get_extra_info("socket"))
+    return transport.get_write_buffer_size() + queued_bytes(transport.get_extra_info("socket"))
 
 
-def _queued(sock: Any) -> int:
-    """Bytes of the kernel's send queue that the peer's kernel has not acknowledged."""
+def queued_bytes(sock: Any) -> int:
+    """Return the bytes of the kernel's send queue that the peer's kernel has not acknowledged.
+
+    The end of the stream counts as one byte. 0 where the system does not tell.
+    """
     if sock is None:
         return 0
     with suppress(OSError, ValueError):  # closed meanwhile, or of a kind that cannot tell
@@ -48,8 +51,20 @@ if hasattr(select, "poll"):
         poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    def has_failed(sock: Any) -> bool:
+        """Return whether an error waits on a socket, such as a reset, that nobody has read."""
+        if sock is None or sock.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), 0)
+        return any(state & select.POLLERR for _, state in poll.poll(0))
+
 else:  # Windows
 
     def is_readable(sock: socket) -> bool:
         """Return whether something has arrived on an open socket, or its end."""
         return bool(select.select([sock], [], [], 0)[0])
+
+    def has_failed(sock: Any) -> bool:
+        """Return whether an error waits on a socket; it does not tell here."""
+        return False
