@@ -7,7 +7,7 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, SO_LINGER, SOL_SOCKET, socket
 from typing import Any
 
 if sys.platform == "linux":
@@ -16,6 +16,12 @@ if sys.platform == "linux":
 
 _SO_NWRITE = 0x1024
 """macOS: bytes in the send buffer; the `socket` module has no name for it."""
+
+_SIOCOUTQNSD = 0x894B
+"""Linux: bytes in the send queue that have not been sent so far (linux/sockios.h)."""
+
+_INITIAL_WINDOW = 14600
+"""Bytes that TCP sends at once, without waiting for the peer (RFC 6928 section 2)."""
 
 
 def unsent_bytes(transport: asyncio.WriteTransport) -> int:
@@ -41,6 +47,29 @@ def queued_bytes(sock: Any) -> int:
         if sys.platform == "darwin":
             return int(sock.getsockopt(SOL_SOCKET, _SO_NWRITE))
     return 0
+
+
+def unsent_in_kernel(sock: socket) -> int:
+    """Return the bytes that the kernel of a TCP socket holds back, mostly until the peer reads.
+
+    0 where the system does not tell, and for other kinds of sockets.
+    """
+    if sock.family not in (AF_INET, AF_INET6):
+        return 0
+    with suppress(OSError, ValueError):
+        if sys.platform == "linux":
+            (size,) = struct.unpack("i", ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)))
+            return int(size)
+        return max(0, queued_bytes(sock) - _INITIAL_WINDOW)
+    return 0
+
+
+def resets_on_close(sock: socket) -> bool:
+    """Return whether the program wants a reset in place of an end: SO_LINGER with 0 seconds."""
+    with suppress(OSError):
+        setting = sock.getsockopt(SOL_SOCKET, SO_LINGER, 8)
+        return len(setting) == 8 and struct.unpack("ii", setting) == (1, 0)
+    return False
 
 
 if hasattr(select, "poll"):

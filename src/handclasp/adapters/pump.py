@@ -784,7 +784,7 @@ class Pump(asyncio.BufferedProtocol):
             self._watch_progress()
 
     def _is_out(self, unsent: int) -> bool:
-        """Whether everything has reached the peer; its end counts as a byte, and may be on its way."""
+        """Whether the peer has everything; the end counts as a byte, and may be on its way."""
         return unsent <= self._plain_eof
 
     def _has_lost_data(self) -> bool:
