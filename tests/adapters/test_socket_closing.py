@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 from tests.adapters.pairs import MEGABYTE, Aside, HandServer, plain_pair, read_all
 
-from handclasp import ClientConfig, ServerConfig, TLSSocket, wrap_client, wrap_server
+from handclasp import (
+    ClientConfig,
+    ServerConfig,
+    SessionStore,
+    TLSSocket,
+    wrap_client,
+    wrap_server,
+)
 from handclasp.events import DataReceived
 
 pytestmark = pytest.mark.skipif(
@@ -93,7 +100,8 @@ def test_a_server_that_is_late_with_its_tickets_gets_everything(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     def send_and_close(sock: socket.socket) -> None:
-        client = wrap_client(sock, client_config, server_name="localhost")
+        config = replace(client_config, sessions=SessionStore())
+        client = wrap_client(sock, config, server_name="localhost")
         client.sendall(bytes(SIZE))
         client.close()
 

@@ -774,10 +774,12 @@ class Duplex:
         nothing any more, the rest is left to the kernel.
         """
         with suppress(OSError):
-            if not unsent_in_kernel(self.sock) or resets_on_close(self.sock):
+            if not unsent_in_kernel(self.sock):
                 return
-            self.sock.shutdown(socket.SHUT_WR)
-            if unsent_in_kernel(self.sock):  # Else it was only waiting for more (RFC 896).
+            # It may only be waiting for more (RFC 896).
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if unsent_in_kernel(self.sock) and not resets_on_close(self.sock):
+                self.sock.shutdown(socket.SHUT_WR)
                 self._wait_until_taken(self._patience())
 
     def _wait_until_taken(self, patience: float) -> None:

@@ -7,18 +7,19 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import AF_INET, AF_INET6, SO_LINGER, SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, socket
 from typing import Any
 
 if sys.platform == "linux":
     from fcntl import ioctl
+    from socket import TCP_INFO
     from termios import TIOCOUTQ
 
 _SO_NWRITE = 0x1024
 """macOS: bytes in the send buffer; the `socket` module has no name for it."""
 
-_SIOCOUTQNSD = 0x894B
-"""Linux: bytes in the send queue that have not been sent so far (linux/sockios.h)."""
+_NOT_SENT = 144
+"""Linux: where `tcpi_notsent_bytes` is in the `tcp_info` (linux/tcp.h)."""
 
 _INITIAL_WINDOW = 14600
 """Bytes that TCP sends at once, without waiting for the peer (RFC 6928 section 2)."""
@@ -54,13 +55,13 @@ def unsent_in_kernel(sock: socket) -> int:
 
     0 where the system does not tell, and for other kinds of sockets.
     """
-    if sock.family not in (AF_INET, AF_INET6):
-        return 0
-    with suppress(OSError, ValueError):
+    with suppress(OSError):  # It is of another kind.
         if sys.platform == "linux":
-            (size,) = struct.unpack("i", ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)))
-            return int(size)
-        return max(0, queued_bytes(sock) - _INITIAL_WINDOW)
+            # Not an ioctl, for which Python would let another thread go first.
+            info = sock.getsockopt(IPPROTO_TCP, TCP_INFO, _NOT_SENT + 4)
+            return int.from_bytes(info[_NOT_SENT:], sys.byteorder)
+        if sock.family in (AF_INET, AF_INET6):
+            return max(0, queued_bytes(sock) - _INITIAL_WINDOW)
     return 0
 
 
