@@ -16,7 +16,7 @@ from io import BufferedReader, BufferedWriter, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.cli.patience import PatientWriter
-from handclasp.cli.server import is_finishing, is_served, wait_for_client
+from handclasp.cli.server import is_finishing, is_served, receive
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -149,10 +149,11 @@ class _Incoming(RawIOBase):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the client takes too long")
+        if self.begins:
+            size = receive(self._tls, buffer, left)
+            self.begins = False
+            return size
         self._tls.settimeout(left)
-        if self.begins and not wait_for_client(self._tls):
-            return 0
-        self.begins = False
         return self._tls.recv_into(buffer)
 
 

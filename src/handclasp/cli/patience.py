@@ -67,7 +67,7 @@ class PatientWriter(RawIOBase):
             wait(self._tls, readable=False, writable=True, deadline=deadline)
 
 
-def send_all(tls: TLSSocket, data: bytes) -> None:
+def send_all(tls: TLSSocket, data: bytes | memoryview) -> None:
     """Send all of `data` as a `PatientWriter` does."""
     writer, left = PatientWriter(tls), memoryview(data)
     while left:

@@ -31,9 +31,9 @@ from handclasp.cli.server import (
     Server,
     Visit,
     listen,
+    receive,
     stopping_on_signals,
     url_of,
-    wait_for_client,
 )
 from handclasp.cli.versions import (
     version_options,
@@ -312,14 +312,10 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
 def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
     # To say it twice does no harm, whoever may have sent it again.
     send_all(tls, tls.early_data)
-    while True:
-        tls.settimeout(IDLE_SECONDS)
-        if not wait_for_client(tls, _PAUSE_SECONDS):
-            return
-        data = tls.recv(64 * 1024)
-        if not data:
-            return
-        send_all(tls, data)
+    buffer = bytearray(64 * 1024)
+    while size := receive(tls, buffer, IDLE_SECONDS, _PAUSE_SECONDS):
+        with memoryview(buffer)[:size] as data:
+            send_all(tls, data)
 
 
 class _Report:

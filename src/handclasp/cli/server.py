@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handclasp.cli.captures import CaptureFile, brief_recorder, capturing_recorder
 from handclasp.cli.outcome import WrongArguments
@@ -59,27 +59,30 @@ class Visit:
 Talk = Callable[["TLSSocket", "tuple[str, int]"], None]
 """Speaks the application's protocol with one client, until it returns or raises `OSError`.
 
-Where it waits for the client to begin something, it calls `wait_for_client`.
+Where it waits for the client to begin something, it calls `receive`.
 """
 
 _current = threading.local()
 """`server`: whose connection this thread serves."""
 
 
-def wait_for_client(tls: TLSSocket, pause: float = 0.0) -> bool:
-    """Wait until the client says something.
+def receive(tls: TLSSocket, buffer: Any, seconds: float, pause: float = 0.0) -> int:
+    """Read what the client begins, into `buffer`; gives how many bytes, and 0 at the end.
 
-    False: the server finishes, and nothing has come so far. Outside of a server's thread, this does
-    not wait.
+    That is also where the server of this thread finishes, and nothing has come so far.
 
     Args:
-        pause: how many seconds the client of a server that finishes still has.
+        seconds: how long to wait for the client.
+        pause: how many seconds of them are left to the client of a server that finishes.
 
     Raises:
-        TimeoutError: nothing has come within the timeout of the socket.
+        TimeoutError: nothing has come within the time.
     """
     server: Server | None = getattr(_current, "server", None)
-    return server is None or server.wait_for(tls, pause)
+    if server is not None:
+        return server.receive(tls, buffer, seconds, pause)
+    tls.settimeout(seconds)
+    return tls.recv_into(buffer)
 
 
 def is_finishing() -> bool:
@@ -197,21 +200,34 @@ class Server:
         if self.finishing and not self._open:
             self._bell.close()
 
-    def wait_for(self, tls: TLSSocket, pause: float) -> bool:
-        """See `wait_for_client`, in a thread of this server."""
-        if tls.pending():
-            return True
+    def receive(self, tls: TLSSocket, buffer: Any, seconds: float, pause: float) -> int:
+        """See `receive` above, in a thread of this server."""
+        from handclasp import WantRead, WantWrite
+
+        deadline = time.monotonic() + seconds
+        tls.settimeout(0)
         with _selector() as selector:
             selector.register(tls, selectors.EVENT_READ)
-            if not self.finishing:
-                selector.register(self._bell, selectors.EVENT_READ)
-                ready = selector.select(tls.gettimeout())
-                if not ready:
-                    raise TimeoutError("the client says nothing")
-                if any(key.fileobj is tls for key, _ in ready):
-                    return True
-                selector.unregister(self._bell)
-            return bool(selector.select(pause))
+            while True:
+                try:
+                    return tls.recv_into(buffer)
+                except (WantRead, WantWrite):  # There may have been a KeyUpdate, or half a record.
+                    if not self._wait(selector, deadline, pause):
+                        return 0
+
+    def _wait(self, selector: selectors.BaseSelector, deadline: float, pause: float) -> bool:
+        """Whether something has come, or else the server finishes."""
+        left = deadline - time.monotonic()
+        if left > 0 and not self.finishing:
+            selector.register(self._bell, selectors.EVENT_READ)
+            ready = selector.select(left)
+            selector.unregister(self._bell)
+            if any(key.fileobj is not self._bell for key, _ in ready):
+                return True
+            left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the client says nothing")
+        return bool(selector.select(min(pause, left)))
 
     def _start(self, sock: socket.socket, address: tuple[str, int]) -> None:
         thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
