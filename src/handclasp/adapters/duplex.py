@@ -308,8 +308,10 @@ class Duplex:
         shared = self._is_shared()
         self._note_closed()
         try:
-            if notify and not shared and self._say_goodbye():
-                self._linger()
+            if notify and not shared:
+                said = self._say_goodbye()
+                if said:
+                    self._linger()
         finally:
             if shared:
                 self.sock.close()
