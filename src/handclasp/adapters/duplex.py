@@ -48,6 +48,7 @@ from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.adapters.polling import AT_ONCE, acquire, deadline_after, wait
+from handclasp.adapters.progress import queued_bytes, resets_on_close, unsent_in_kernel
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     ConfigurationError,
@@ -76,6 +77,9 @@ _MAX_DRAINED = 16 * 1024 * 1024
 
 _TURN_SECONDS = 0.1
 """How long an end of the connection waits for a call that may be about to leave the write lock."""
+
+_FIRST_LOOK_SECONDS = 0.001
+"""When to look first whether the peer has read on, where a close waits for it; then ever later."""
 
 _LEAVE_SECONDS = 1.0
 """How long a close waits for other threads to leave the socket, after it has woken them."""
@@ -296,8 +300,8 @@ class Duplex:
     def release(self, *, notify: bool) -> None:
         """Close the socket, with close_notify if wanted and possible.
 
-        Waits for the peer as long as it goes on reading. Raises `TimeoutError` where it does not;
-        the socket is closed then as well.
+        Waits for the peer as long as it goes on reading. Raises `TimeoutError` where it does not,
+        and not even the kernel takes everything; the socket is closed then as well.
         """
         if self.closed:
             return
@@ -305,7 +309,9 @@ class Duplex:
         self._note_closed()
         try:
             if notify and not shared:
-                self._say_goodbye()
+                said = self._say_goodbye()
+                if said:
+                    self._linger()
         finally:
             if shared:
                 self.sock.close()
@@ -684,17 +690,17 @@ class Duplex:
         """
         if self._push():
             return
-        patience = CLOSE_SECONDS if self.timeout is None else self.timeout
-        left, last = _size(self._unsent), time.monotonic()
+        patience = self._patience()
+        left, last = self._left(), time.monotonic()
         readable = self.closed
         while not self._push():
             now = time.monotonic()
-            if (size := _size(self._unsent)) < left:
+            if (size := self._left()) < left:
                 left, last = size, now
             elif now - last >= patience:
                 raise TimeoutError(
-                    f"timed out: the last {left} bytes could not be sent, as the peer has read "
-                    f"nothing for {patience:g} s. It sees the connection cut off."
+                    f"timed out: the last {_size(self._unsent)} bytes could not be sent, as the "
+                    f"peer has read nothing for {patience:g} s. It sees the connection cut off."
                 )
             # The kernel calls a socket writable only when a third of its buffer is free.
             with suppress(TimeoutError):
@@ -703,6 +709,14 @@ class Duplex:
             if readable and self._read_lock.acquire(blocking=False):
                 readable = self._drain()
                 self._read_lock.release()
+
+    def _patience(self) -> float:
+        """How many seconds a close waits while the peer takes nothing."""
+        return CLOSE_SECONDS if self.timeout is None else self.timeout
+
+    def _left(self) -> int:
+        """Bytes that the peer has not taken, here and in the kernel (as far as that tells)."""
+        return _size(self._unsent) + queued_bytes(self.sock)
 
     def _fail_writing(self, error: BaseException) -> None:
         if self._write_failure is None:
@@ -730,27 +744,65 @@ class Duplex:
         self.closed = True
         self._ready_for = _NOT_READY
 
-    def _say_goodbye(self) -> None:
+    def _say_goodbye(self) -> bool:
         """Send close_notify, and what is queued before it, unless a writer is at work.
 
         Such a writer may wait for the peer; its record would be cut in two by anything else.
-        Raises `TimeoutError` where the peer does not read.
+        Returns whether it was sent. Raises `TimeoutError` where the peer does not read.
         """
         failed = self.connection.failure is not None or self._write_failure is not None
         if not self._established or failed:
-            return
+            return False
         if not self._write_lock.acquire(timeout=_TURN_SECONDS):
-            return
+            return False
         try:
             if not self._writing:  # Else this is a signal handler, and its own thread writes.
                 with self.state_lock:
                     self.connection.close()
                 self._collect()
                 self._push_patiently()
+                return True
         except (TLSError, BrokenPipeError, ConnectionResetError):
             pass  # The connection has failed, or the peer is gone: there is nobody to tell.
         finally:
             self._write_lock.release()
+        return False
+
+    def _linger(self) -> None:
+        """Let the peer take what the kernel holds back, for as long as it goes on reading.
+
+        The kernel answers what comes after the close with a reset, and forgets what it had yet to
+        send. TLS has the peer send by itself: answers to KeyUpdates, tickets. Where the peer takes
+        nothing any more, the rest is left to the kernel.
+        """
+        with suppress(OSError):
+            if not unsent_in_kernel(self.sock):
+                return
+            # It may only be waiting for more (RFC 896).
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if unsent_in_kernel(self.sock) and not resets_on_close(self.sock):
+                self.sock.shutdown(socket.SHUT_WR)
+                self._wait_until_taken(self._patience())
+
+    def _wait_until_taken(self, patience: float) -> None:
+        pause, left, last = _FIRST_LOOK_SECONDS, -1, time.monotonic()
+        while (size := queued_bytes(self.sock)) > 1:  # The end counts as a byte.
+            now = time.monotonic()
+            if size != left:
+                left, last = size, now
+            elif now - last >= patience:
+                return
+            mine = self._read_lock.acquire(blocking=False)
+            try:  # Another thread that reads does so until something comes.
+                with suppress(TimeoutError):
+                    until = now + min(pause, patience)
+                    wait(self.sock, readable=mine, writable=False, deadline=until)
+                if mine and not self._drain():
+                    return
+            finally:
+                if mine:
+                    self._read_lock.release()
+            pause = min(2 * pause, _TURN_SECONDS)
 
     def _close_socket(self) -> None:
         locks = (self._read_lock, self._write_lock)
@@ -765,8 +817,8 @@ class Duplex:
                     self.sock.shutdown(socket.SHUT_RDWR)
             others = [lock for lock in locks if lock not in held]
             held += [lock for lock in others if lock.acquire(timeout=_LEAVE_SECONDS)]
-            self.sock.close()
         finally:
+            self.sock.close()
             for lock in held:
                 lock.release()
 

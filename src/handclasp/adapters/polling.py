@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
 from math import ceil, isnan
 from operator import index
+from typing import Protocol
 
 from handclasp.errors import WantRead, WantWrite
 
@@ -48,7 +48,15 @@ def deadline_after(timeout: float) -> float:
     return time.monotonic() + timeout if timeout else AT_ONCE
 
 
-def wait(sock: socket.socket, *, readable: bool, writable: bool, deadline: float | None) -> None:
+class HasFileno(Protocol):
+    """A socket, or what stands for one."""
+
+    def fileno(self) -> int:
+        """Its descriptor; -1 where it is closed."""
+        ...
+
+
+def wait(sock: HasFileno, *, readable: bool, writable: bool, deadline: float | None) -> None:
     """Wait until the socket is ready (or broken, which the next call will tell).
 
     Raises:

@@ -7,15 +7,22 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, socket
 from typing import Any
 
 if sys.platform == "linux":
     from fcntl import ioctl
+    from socket import TCP_INFO
     from termios import TIOCOUTQ
 
 _SO_NWRITE = 0x1024
 """macOS: bytes in the send buffer; the `socket` module has no name for it."""
+
+_NOT_SENT = 144
+"""Linux: where `tcpi_notsent_bytes` is in the `tcp_info` (linux/tcp.h)."""
+
+_INITIAL_WINDOW = 14600
+"""Bytes that TCP sends at once, without waiting for the peer (RFC 6928 section 2)."""
 
 
 def unsent_bytes(transport: asyncio.WriteTransport) -> int:
@@ -24,11 +31,14 @@ def unsent_bytes(transport: asyncio.WriteTransport) -> int:
     The kernel takes megabytes ahead of a slow reader, and asks for more only once much of that
     is gone, so that the transport's own buffer may stand still while the peer reads all the time.
     """
-    return transport.get_write_buffer_size() + _queued(transport.get_extra_info("socket"))
+    return transport.get_write_buffer_size() + queued_bytes(transport.get_extra_info("socket"))
 
 
-def _queued(sock: Any) -> int:
-    """Bytes of the kernel's send queue that the peer's kernel has not acknowledged."""
+def queued_bytes(sock: Any) -> int:
+    """Return the bytes of the kernel's send queue that the peer's kernel has not acknowledged.
+
+    The end of the stream counts as one byte. 0 where the system does not tell.
+    """
     if sock is None:
         return 0
     with suppress(OSError, ValueError):  # closed meanwhile, or of a kind that cannot tell
@@ -40,6 +50,29 @@ def _queued(sock: Any) -> int:
     return 0
 
 
+def unsent_in_kernel(sock: socket) -> int:
+    """Return the bytes that the kernel of a TCP socket holds back, mostly until the peer reads.
+
+    0 where the system does not tell, and for other kinds of sockets.
+    """
+    with suppress(OSError):  # It is of another kind.
+        if sys.platform == "linux":
+            # Not an ioctl, for which Python would let another thread go first.
+            info = sock.getsockopt(IPPROTO_TCP, TCP_INFO, _NOT_SENT + 4)
+            return int.from_bytes(info[_NOT_SENT:], sys.byteorder)
+        if sock.family in (AF_INET, AF_INET6):
+            return max(0, queued_bytes(sock) - _INITIAL_WINDOW)
+    return 0
+
+
+def resets_on_close(sock: socket) -> bool:
+    """Return whether the program wants a reset in place of an end: SO_LINGER with 0 seconds."""
+    with suppress(OSError):
+        setting = sock.getsockopt(SOL_SOCKET, SO_LINGER, 8)
+        return len(setting) == 8 and struct.unpack("ii", setting) == (1, 0)
+    return False
+
+
 if hasattr(select, "poll"):
 
     def is_readable(sock: socket) -> bool:
@@ -48,8 +81,20 @@ if hasattr(select, "poll"):
         poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    def has_failed(sock: Any) -> bool:
+        """Return whether an error waits on a socket, such as a reset, that nobody has read."""
+        if sock is None or sock.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), 0)
+        return any(state & select.POLLERR for _, state in poll.poll(0))
+
 else:  # Windows
 
     def is_readable(sock: socket) -> bool:
         """Return whether something has arrived on an open socket, or its end."""
         return bool(select.select([sock], [], [], 0)[0])
+
+    def has_failed(sock: Any) -> bool:
+        """Return whether an error waits on a socket; it does not tell here."""
+        return False

@@ -21,9 +21,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
-from handclasp.adapters.progress import is_readable, unsent_bytes
+from handclasp.adapters.progress import has_failed, is_readable, queued_bytes, unsent_bytes
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError, HandshakeTimeoutError, TLSError
+from handclasp.errors import (
+    ConfigurationError,
+    HandshakeTimeoutError,
+    PeerAlertError,
+    TLSError,
+)
 from handclasp.events import (
     DataReceived,
     Event,
@@ -50,6 +55,9 @@ _FAILED_SECONDS = 5.0
 """How long a server waits for a client whose handshake has failed to read why, and to close."""
 _LOOKS = 8
 """How often a closing connection is looked at within its timeout; at least once a second."""
+_FIRST_LOOK_SECONDS = 0.005
+"""When to look first whether everything is out, where only that is awaited; then ever later."""
+_LAST_LOOK_SECONDS = 0.25
 _MAX_WAITING_INPUT = 64 * 1024
 """Bytes read while the handshake waits for an answer. Reading goes on a while, to see a loss."""
 
@@ -202,10 +210,12 @@ class Pump(asyncio.BufferedProtocol):
         "_decided",
         "_eof_written",
         "_error",
+        "_finishing",
         "_give",
         "_handshake_timeout",
         "_held",
         "_hello_timeout",
+        "_look_seconds",
         "_loop",
         "_make_application",
         "_make_connection",
@@ -280,6 +290,9 @@ class Pump(asyncio.BufferedProtocol):
         self._moved_at: float = 0.0
         self._eof_written = False
         self._closing = False
+        self._finishing = False
+        """Closing, and nothing of the peer's is awaited any more: once all is out, it is over."""
+        self._look_seconds = _FIRST_LOOK_SECONDS
         self._aborted = False
         self._plain_eof = False
         self._error: Exception | None = None
@@ -370,8 +383,8 @@ class Pump(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connected = False
         unexpected = exc is None and not self._closing
-        if isinstance(exc, ConnectionError) and self.application is not None and not self._closing:
-            if self.connection.peer_closed and not self._writing_paused:
+        if isinstance(exc, ConnectionError) and self.application is not None and not self._aborted:
+            if self.connection.peer_closed and not self._has_lost_data():
                 # RFC 8446 6.1: the stream was complete. (What this side had yet to send is lost.)
                 exc = None if isinstance(exc, ConnectionResetError) else exc
             else:
@@ -417,7 +430,11 @@ class Pump(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """True keeps the plain transport open for writing."""
         if self._closing:
-            return False
+            if self.application is None:
+                return False
+            # Without a close_notify, too: nobody here wants more. What is left may still leave.
+            self._finish()
+            return not self.plain.is_closing()
         self._drive(self.connection.receive_eof)
         if self.application is None:
             self._fail(self.connection.abort(Fault.CLOSED_DURING_HANDSHAKE))
@@ -483,13 +500,17 @@ class Pump(asyncio.BufferedProtocol):
         self._aim()
         if self._is_forked():
             return
+        # The close_notify does not count: who has closed already need not hear it.
+        was_out = self._connected and not unsent_bytes(self.plain)
         if self.connection.failure is None:
             self.connection.close()
         self._flush()
-        if self.connection.peer_closed or self.connection.failure is not None:
+        if was_out and (self.connection.peer_closed or self.connection.failure is not None):
             self._close_plain()
-        else:
-            self._linger()
+            return
+        self._linger()
+        if self.connection.peer_closed or self.connection.failure is not None:
+            self._finish()
 
     def pause_reading(self) -> None:
         self.paused_by_application = True
@@ -548,7 +569,7 @@ class Pump(asyncio.BufferedProtocol):
             self._settle()
         elif isinstance(event, PeerClosed):
             if self._closing:
-                self._close_plain()
+                self._finish()
             elif self.paused_by_application or self._held:
                 self._held.append(event)
             else:
@@ -709,15 +730,20 @@ class Pump(asyncio.BufferedProtocol):
     # Inside: the end
 
     def _fail(self, error: Exception) -> None:
-        """End the connection because of `error`: the alert leaves, then the transport closes."""
-        if self._error is not None:
+        """End the connection because of `error`: the alert leaves, then the transport closes.
+
+        After `close`, what was written before it leaves first, as long as the peer takes it.
+        """
+        if self._error is not None or self._aborted:
             return
         self._flush()
-        if self._closing:
-            # Nobody waits for more: what goes wrong now is no news.
-            self._close_plain()
-            return
         self._error = error
+        if self._closing:
+            if isinstance(error, PeerAlertError):  # It wants nothing more.
+                self.plain.abort()
+            else:
+                self._finish()
+            return
         self._closing = True
         self._aim()
         self._give_up_answers()
@@ -743,6 +769,30 @@ class Pump(asyncio.BufferedProtocol):
                 self._plain_eof = True
                 self.plain.write_eof()
 
+    def _finish(self) -> None:
+        """Close the plain transport once everything is out, and wait for nothing else.
+
+        Until then what comes is read and dropped: the kernel answers with a reset what comes after
+        the close, such as the answer to a KeyUpdate, and forgets what it had yet to send.
+        """
+        if not self._connected or self.plain.is_closing():
+            return
+        begun, self._finishing = self._finishing, True
+        if self._is_out(unsent_bytes(self.plain)):
+            self._close_plain()
+        elif not begun:
+            self._watch_progress()
+
+    def _is_out(self, unsent: int) -> bool:
+        """Whether the peer has everything; the end counts as a byte, and may be on its way."""
+        return unsent <= self._plain_eof
+
+    def _has_lost_data(self) -> bool:
+        """Whether a lost connection had something to send, as far as that is known."""
+        if self._writing_paused:
+            return True
+        return self._closing and not self._is_out(queued_bytes(self.plain.get_extra_info("socket")))
+
     def _close_plain(self) -> None:
         """Close the plain transport once what is written has left."""
         self._watch_progress()
@@ -760,28 +810,42 @@ class Pump(asyncio.BufferedProtocol):
     def _watch_progress(self) -> None:
         """Give up once nothing moves any more for as long as `close_timeout`."""
         self._stop_timer()
-        if self._connected and self._close_timeout is not None:
+        if self._connected and (self._close_timeout is not None or self._finishing):
             self._unsent = -1  # not known yet: most peers close before anybody has to look
-            self._look_again(self._close_timeout)
+            self._moved_at = self._loop.time()
+            self._look_again()
 
-    def _look_again(self, timeout: float) -> None:
-        seconds = min(1.0, timeout / _LOOKS)
-        self._timer = self._loop.call_later(seconds, self._check_progress, timeout)
+    def _look_again(self) -> None:
+        timeout = self._close_timeout
+        seconds = 1.0 if timeout is None else min(1.0, timeout / _LOOKS)
+        if self._finishing:
+            seconds = min(seconds, self._look_seconds)
+            self._look_seconds = min(2 * self._look_seconds, _LAST_LOOK_SECONDS)
+        self._timer = self._loop.call_later(seconds, self._check_progress)
 
-    def _check_progress(self, timeout: float) -> None:
-        unsent, now = unsent_bytes(self.plain), self._loop.time()
+    def _check_progress(self) -> None:
+        self._timer = None
+        unsent, now, timeout = unsent_bytes(self.plain), self._loop.time(), self._close_timeout
+        if self._finishing and not self.plain.is_closing():
+            if self._is_out(unsent):
+                self._close_plain()
+                return
+            if has_failed(self.plain.get_extra_info("socket")):
+                # After the peer's end, nobody reads, which would have told.
+                self._error = self._error or ConnectionResetError(
+                    errno.ECONNRESET, os.strerror(errno.ECONNRESET)
+                )
+                self.plain.abort()
+                return
         if unsent != self._unsent:
-            # Where nothing is known to have moved, it stands still since the watch began.
-            began = now - min(1.0, timeout / _LOOKS)
-            self._moved_at = now if self._unsent >= 0 else began
+            if self._unsent >= 0:  # Else it is the first look, and nothing is known to have moved.
+                self._moved_at = now
             self._unsent = unsent
-        elif now >= self._moved_at + timeout:
-            self._timer = None
-            if self._error is None:
-                self._error = _given_up(unsent, timeout)
+        elif timeout is not None and now >= self._moved_at + timeout:
+            self._error = self._error or _given_up(unsent, timeout)
             self.plain.abort()
             return
-        self._look_again(timeout)
+        self._look_again()
 
     def _set_handshake_timer(self) -> None:
         limits = [self._handshake_timeout, None if self._said_hello() else self._hello_timeout]

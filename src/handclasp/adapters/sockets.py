@@ -411,17 +411,18 @@ class TLSSocket:
     def close(self) -> None:
         """Send close_notify and close the socket.
 
-        Where the transport is full, this waits for as long as the peer goes on reading. Once the
-        peer has read nothing for the timeout of the socket (30 s without one, at once for a socket
-        that does not block), it gives up. The peer does not have to answer; `unwrap()` waits for
-        that. While a file from `makefile` is open, closing waits for it, as with sockets.
+        Where the operating system cannot send everything at once, this waits for as long as the
+        peer goes on reading. Once the peer has read nothing for the timeout of the socket (30 s
+        without one, at once for a socket that does not block), it gives up. The peer does not have
+        to answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits
+        for it, as with sockets.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
 
         Raises:
-            TimeoutError: the peer did not read the last bytes, such as the close_notify. The socket
-                is closed all the same.
+            TimeoutError: not even the operating system took the last bytes, such as the
+                close_notify, as the peer did not read. The socket is closed all the same.
         """
         self._close_wanted = True
         if not self._files:

@@ -12,8 +12,11 @@ import re
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from io import BufferedReader, BytesIO, RawIOBase
+from io import BufferedReader, BufferedWriter, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, cast
+
+from handclasp.cli.patience import PatientWriter
+from handclasp.cli.server import is_finishing, is_served, receive
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -44,17 +47,22 @@ class Handler(BaseHTTPRequestHandler):
     raw_requestline: bytes
 
     def setup(self) -> None:
-        """Let reads hurry: a byte now and then does not hold a connection."""
+        """Let reads hurry: a byte now and then does not hold a connection. Writes may take long."""
         super().setup()
         self.rfile.close()
-        self._incoming = _Incoming(cast("TLSSocket", self.connection))
+        tls = cast("TLSSocket", self.connection)
+        self._incoming = _Incoming(tls)
         self.rfile = cast(Any, BufferedReader(self._incoming))
+        if is_served():
+            self.wfile.close()
+            self.wfile = cast(Any, BufferedWriter(PatientWriter(tls), self.wbufsize))
 
     def handle(self) -> None:
         """Answer one request after the other, each of whose heads has its time."""
         self.close_connection = False
         while not self.close_connection:
             self._incoming.deadline = time.monotonic() + HEAD_SECONDS
+            self._incoming.begins = True
             self.close_connection = True
             self.handle_one_request()
 
@@ -93,6 +101,12 @@ class Handler(BaseHTTPRequestHandler):
                 return None
         return head
 
+    def end_headers(self) -> None:
+        """Let the client know where a server that finishes takes no further request."""
+        if is_finishing() and not self.close_connection:
+            self.send_header("Connection", "close")
+        super().end_headers()
+
     def _refuse(self, status: HTTPStatus, explain: str) -> None:
         """Answer, and end the connection: where the next request would begin is not known."""
         self.close_connection = True
@@ -116,12 +130,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class _Incoming(RawIOBase):
-    """What a client says, for `deadline` at most: a point of `time.monotonic`."""
+    """What a client says, for `deadline` at most: a point of `time.monotonic`.
+
+    At the beginning of a request, it is also over where the server finishes.
+    """
 
     def __init__(self, tls: TLSSocket) -> None:
         super().__init__()
         self._tls = tls
         self.deadline = 0.0
+        self.begins = False
 
     def readable(self) -> bool:
         return True
@@ -131,6 +149,10 @@ class _Incoming(RawIOBase):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the client takes too long")
+        if self.begins:
+            size = receive(self._tls, buffer, left)
+            self.begins = False
+            return size
         self._tls.settimeout(left)
         return self._tls.recv_into(buffer)
 

@@ -24,21 +24,33 @@ from handclasp.cli.inputs import (
 from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
+from handclasp.cli.patience import send_all
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
-from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
+from handclasp.cli.server import (
+    IDLE_SECONDS,
+    Server,
+    Visit,
+    listen,
+    receive,
+    stopping_on_signals,
+    url_of,
+)
 from handclasp.cli.versions import (
     version_options,
     version_settings,
     versions_checked,
     warn_of_key_transport,
 )
-from handclasp.cli.workers import check_workers, serve_in_processes
+from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
+
+_PAUSE_SECONDS = 1.0
+"""After how long a pause of its client an echo is over, where the server finishes."""
 
 EARLY_DATA_BYTES = 16384
 """What a client may send before the handshake is complete: room for a request, and little more."""
@@ -108,8 +120,11 @@ def command(directory: str, **options: Any) -> None:
     DIR, and what this server itself writes. Under a umask that makes every new file private (077),
     and on Windows, who may read a file makes no difference.
 
-    Tells a line for each connection: what was agreed upon, or why the handshake failed. Ends on
-    Ctrl-C.
+    Tells a line for each connection: what was agreed upon, or why the handshake failed.
+
+    Ctrl-C (or SIGTERM) ends it: it stops listening, and finishes the answers that have begun, for
+    as long as their clients go on reading (a client that takes nothing for 30 seconds is cut off).
+    A second one ends it at once.
     """
     from handclasp import Recorder
 
@@ -150,7 +165,10 @@ def command(directory: str, **options: Any) -> None:
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options)
-            server.serve_forever()
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                server.finish(tell_of_waiting)
     except KeyboardInterrupt:
         pass
     finally:
@@ -293,9 +311,11 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
 
 def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
     # To say it twice does no harm, whoever may have sent it again.
-    tls.sendall(tls.early_data)
-    while data := tls.recv(64 * 1024):
-        tls.sendall(data)
+    send_all(tls, tls.early_data)
+    buffer = bytearray(64 * 1024)
+    while size := receive(tls, buffer, IDLE_SECONDS, _PAUSE_SECONDS):
+        with memoryview(buffer)[:size] as data:
+            send_all(tls, data)
 
 
 class _Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import selectors
 import signal
 import socket
 import threading
@@ -12,10 +13,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handclasp.cli.captures import CaptureFile, brief_recorder, capturing_recorder
 from handclasp.cli.outcome import WrongArguments
+from handclasp.cli.patience import STALLED_SECONDS
 
 if TYPE_CHECKING:
     from handclasp import ConnectionInfo, Recorder, ServerConfig, TLSSocket
@@ -28,6 +30,9 @@ IDLE_SECONDS = 60.0
 
 _LAST_SECONDS = 2.0
 """How long connections that are ended may take to be written into the capture."""
+
+_SOON_SECONDS = 0.3
+"""How long a server that finishes waits before it says that it waits."""
 
 _WAKE_SECONDS = 1.0
 """Some systems do not interrupt `accept` for a signal, so it returns now and then."""
@@ -52,7 +57,43 @@ class Visit:
 
 
 Talk = Callable[["TLSSocket", "tuple[str, int]"], None]
-"""Speaks the application's protocol with one client, until it returns or raises `OSError`."""
+"""Speaks the application's protocol with one client, until it returns or raises `OSError`.
+
+Where it waits for the client to begin something, it calls `receive`.
+"""
+
+_current = threading.local()
+"""`server`: whose connection this thread serves."""
+
+
+def receive(tls: TLSSocket, buffer: Any, seconds: float, pause: float = 0.0) -> int:
+    """Read what the client begins, into `buffer`; gives how many bytes, and 0 at the end.
+
+    That is also where the server of this thread finishes, and nothing has come so far.
+
+    Args:
+        seconds: how long to wait for the client.
+        pause: how many seconds of them are left to the client of a server that finishes.
+
+    Raises:
+        TimeoutError: nothing has come within the time.
+    """
+    server: Server | None = getattr(_current, "server", None)
+    if server is not None:
+        return server.receive(tls, buffer, seconds, pause)
+    tls.settimeout(seconds)
+    return tls.recv_into(buffer)
+
+
+def is_finishing() -> bool:
+    """Whether the server whose connection this thread serves wants it to end soon."""
+    server: Server | None = getattr(_current, "server", None)
+    return server is not None and server.finishing
+
+
+def is_served() -> bool:
+    """Whether this is a thread of a server, which serves a connection."""
+    return getattr(_current, "server", None) is not None
 
 
 class Server:
@@ -84,6 +125,10 @@ class Server:
         self._capture = capture
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._handshaking: set[socket.socket] = set()
+        # Threads that wait for a client wait for the bell, too; it rings when the other end closes.
+        self._bell, self._ringer = socket.socketpair()
+        self.finishing = False
         self._lock = threading.Lock()
         self._closed = False
         listener.settimeout(_WAKE_SECONDS)
@@ -109,30 +154,93 @@ class Server:
                 raise
             self._start(sock, (str(address[0]), int(address[1])))
 
+    def finish(self, tell: Callable[[int], None]) -> None:
+        """Stop listening, let what has begun come to its end, and wait for that.
+
+        Handshakes are broken off, and connections on which nothing goes on are closed. Answers are
+        sent for as long as their clients go on reading. An interrupt ends the waiting.
+
+        Args:
+            tell: is told how many connections are waited for, if that takes a moment.
+        """
+        self._stop()
+        deadline = time.monotonic() + _SOON_SECONDS
+        with self._lock:
+            threads = list(self._open.values())
+            for sock in self._handshaking:
+                _shut(sock)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = [thread for thread in threads if thread.is_alive()]
+        if left:
+            tell(len(left))
+        for thread in left:
+            thread.join()
+
     def close(self) -> None:
-        """Stop listening and end what is open."""
-        self._closed = True
-        self._listener.close()
+        """Stop listening and end what is open, at once."""
+        self._stop()
         with self._lock:
             threads = list(self._open.values())
             for sock in self._open:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+                _shut(sock)
         if self._capture is not None:
             deadline = time.monotonic() + _LAST_SECONDS
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _stop(self) -> None:
+        self._closed = self.finishing = True
+        self._listener.close()
+        self._ringer.close()
+        with self._lock:
+            self._put_bell_away()
+
+    def _put_bell_away(self) -> None:
+        if self.finishing and not self._open:
+            self._bell.close()
+
+    def receive(self, tls: TLSSocket, buffer: Any, seconds: float, pause: float) -> int:
+        """See `receive` above, in a thread of this server."""
+        from handclasp import WantRead, WantWrite
+
+        deadline = time.monotonic() + seconds
+        tls.settimeout(0)
+        with _selector() as selector:
+            selector.register(tls, selectors.EVENT_READ)
+            while True:
+                try:
+                    return tls.recv_into(buffer)
+                except (WantRead, WantWrite):  # There may have been a KeyUpdate, or half a record.
+                    if not self._wait(selector, deadline, pause):
+                        return 0
+
+    def _wait(self, selector: selectors.BaseSelector, deadline: float, pause: float) -> bool:
+        """Whether something has come, or else the server finishes."""
+        left = deadline - time.monotonic()
+        if left > 0 and not self.finishing:
+            selector.register(self._bell, selectors.EVENT_READ)
+            ready = selector.select(left)
+            selector.unregister(self._bell)
+            if any(key.fileobj is not self._bell for key, _ in ready):
+                return True
+            left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the client says nothing")
+        return bool(selector.select(min(pause, left)))
 
     def _start(self, sock: socket.socket, address: tuple[str, int]) -> None:
         thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
         try:
             with self._lock:  # So that `close` finds it either begun or not at all.
                 self._open[sock] = thread
+                self._handshaking.add(sock)
                 thread.start()
         except RuntimeError:  # No more threads on this machine: this client has bad luck.
             self._forget(sock)
 
     def _serve(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        _current.server = self
         try:
             self._converse(sock, address)
         finally:
@@ -162,10 +270,13 @@ class Server:
         except OSError as error:
             self._tell(Visit(*address, error=error, recorder=recorder))
             return
+        with self._lock:
+            self._handshaking.discard(sock)
         self._tell(Visit(*address, info=tls.info, recorder=recorder))
         try:
             with tls:
                 self._talk(tls, address)
+                tls.settimeout(STALLED_SECONDS)  # for closing, whatever the talk has set
         except handclasp.PeerAlertError as error:
             self._tell(Visit(*address, info=tls.info, error=error))
         except OSError:
@@ -181,8 +292,22 @@ class Server:
     def _forget(self, sock: socket.socket) -> None:
         with self._lock:
             self._open.pop(sock, None)
+            self._handshaking.discard(sock)
+            self._put_bell_away()
         sock.close()
         self._free.release()
+
+
+def _selector() -> selectors.BaseSelector:
+    """One that needs no descriptor of its own."""
+    kind = getattr(selectors, "PollSelector", selectors.SelectSelector)
+    selector: selectors.BaseSelector = kind()
+    return selector
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

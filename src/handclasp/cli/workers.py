@@ -18,7 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from types import FrameType
 from typing import Any, NoReturn
+
+import click
 
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.server import Server, stopping_on_signals
@@ -42,37 +45,55 @@ def check_workers(options: dict[str, Any]) -> None:
             raise WrongArguments(sentence)
 
 
+def tell_of_waiting(count: int) -> None:
+    """Say that so many connections are being finished, and how to end them."""
+    what = "a connection" if count == 1 else f"{count} connections"
+    with suppress(OSError, ValueError):
+        click.echo(f"Finishing {what}; Ctrl-C again ends at once.", err=True)
+
+
 def serve_in_processes(
     listeners: Sequence[socket.socket], make: Callable[[socket.socket], Server]
 ) -> None:
-    """A server in a process of its own for each listener, until a signal; if one ends, all do."""
+    """A server in a process of its own for each listener, until a signal; if one ends, all do.
+
+    The first signal lets them finish, the second one ends them at once.
+    """
     workers: list[int] = []
     # Workers read from it, and come to its end when this process is gone, however it ended.
     reader, writer = os.pipe()
     try:
         with stopping_on_signals():
-            for number, listener in enumerate(listeners):
-                pid = os.fork()
-                if not pid:
-                    os.close(writer)
-                    _keep_to_a_core(number)
-                    _work(listener, listeners, make, reader)
-                workers.append(pid)
-            for listener in listeners:
-                listener.close()
-            while not any(os.waitpid(pid, os.WNOHANG)[0] for pid in workers):
-                time.sleep(_LOOK_SECONDS)
+            try:
+                for number, listener in enumerate(listeners):
+                    pid = os.fork()
+                    if not pid:
+                        os.close(writer)
+                        _keep_to_a_core(number)
+                        _work(listener, listeners, make, reader)
+                    workers.append(pid)
+                for listener in listeners:
+                    listener.close()
+                while not any(os.waitpid(pid, os.WNOHANG)[0] for pid in workers):
+                    time.sleep(_LOOK_SECONDS)
+            except KeyboardInterrupt:
+                pass
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            _wait_for(workers)
     except KeyboardInterrupt:
         pass
     finally:
-        for pid in workers:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        for pid in workers:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-        os.close(reader)
         os.close(writer)
+        _wait_for(workers)
+        os.close(reader)
+
+
+def _wait_for(workers: Sequence[int]) -> None:
+    for pid in workers:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _work(
@@ -83,17 +104,28 @@ def _work(
 ) -> NoReturn:
     status = 1
     try:
+        # Ctrl-C comes to every process of the terminal, and this one hears of it from its parent.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for other in listeners:
             if other is not listener:
                 other.close()
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         server = make(listener)
-        with suppress(KeyboardInterrupt), stopping_on_signals():
+        threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
+        try:
+            signal.signal(signal.SIGTERM, _finish)
             server.serve_forever()
+        except KeyboardInterrupt:
+            server.finish(tell_of_waiting)
         server.close()
         status = 0
     finally:
         os._exit(status)  # Nothing of the parent's is to be cleaned up here.
+
+
+def _finish(number: int, frame: FrameType | None) -> None:
+    """Once: a service manager sends SIGTERM to every process, and so does the parent."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _keep_to_a_core(number: int) -> None:
@@ -104,6 +136,8 @@ def _keep_to_a_core(number: int) -> None:
             os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, server: Server) -> None:
+    """End at once when the parent has gone, or wants no finishing any more."""
     os.read(parent, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    server.close()
+    os._exit(0)

@@ -1,0 +1,243 @@
+"""How `serve` ends, and how its connections do: what has begun comes to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.adapters.pairs import MEGABYTE, Aside, plain_pair, read_exactly
+from tests.cli.conftest import Process, started
+
+from handclasp import ClientConfig, TLSSocket, wrap_client, wrap_server
+from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli.patience import PatientWriter, send_all
+from handclasp.config import ServerConfig
+
+SIZE = 6 * MEGABYTE
+WORKERS = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+KINDS = [(), pytest.param(("--workers", "2"), marks=WORKERS)]
+
+
+@pytest.fixture(params=KINDS, ids=["alone", "workers"])
+def files(
+    request: pytest.FixtureRequest, tmp_path: Path, authority: LocalAuthority
+) -> Iterator[Process]:
+    (tmp_path / "large").write_bytes(bytes(SIZE))
+    (tmp_path / "small").write_bytes(b"small")
+    for name in ("large", "small"):
+        (tmp_path / name).chmod(0o644)
+    with started("serve", str(tmp_path), "--port", "0", *request.param) as process:
+        yield process
+
+
+@contextmanager
+def visiting(process: Process, authority: LocalAuthority) -> Iterator[TLSSocket]:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", process.port))
+        config = ClientConfig(trust=authority.trust)
+        with wrap_client(sock, config, server_name="localhost") as tls:
+            yield tls
+
+
+def ask(tls: TLSSocket, name: str) -> int:
+    """Ask for a file, and read the head of the answer; gives how many bytes follow."""
+    tls.sendall(f"GET /{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += read_exactly(tls, 1)
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+
+
+def read_slowly(tls: TLSSocket, meanwhile: Callable[[int], object] = lambda turn: None) -> int:
+    """Read to the end, at some 6 MB/s."""
+    got = turn = 0
+    while data := tls.recv(16384):
+        got += len(data)
+        turn += 1
+        meanwhile(turn)
+        time.sleep(0.002)
+    return got
+
+
+def wait_until_refused(process: Process) -> None:
+    """Until it listens no more."""
+    for _ in range(400):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", process.port)):
+                return
+        time.sleep(0.02)
+    raise AssertionError("it still listens")
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_answer_that_has_begun_is_finished(
+    files: Process, authority: LocalAuthority, number: int
+) -> None:
+    with visiting(files, authority) as tls, visiting(files, authority) as idle:
+        assert ask(idle, "small") == len(read_exactly(idle, 5))
+        assert ask(tls, "large") == SIZE
+        files.popen.send_signal(number)
+        assert idle.recv(1) == b""  # at once, with a close_notify
+        wait_until_refused(files)
+        assert files.popen.poll() is None
+        assert read_slowly(tls) == SIZE
+    assert files.popen.wait(20) == 0
+
+
+def test_a_client_that_updates_keys_gets_all_of_it(
+    files: Process, authority: LocalAuthority
+) -> None:
+    with visiting(files, authority) as tls:
+        assert ask(tls, "large") == SIZE
+        files.popen.send_signal(signal.SIGTERM)
+        updates = (64, 128, 192)
+        got = read_slowly(tls, lambda turn: tls.update_keys() if turn in updates else None)
+        assert got == SIZE
+    assert files.popen.wait(5) == 0
+
+
+def test_a_second_signal_ends_it_at_once(files: Process, authority: LocalAuthority) -> None:
+    with visiting(files, authority) as tls:
+        assert ask(tls, "large") == SIZE
+        files.popen.send_signal(signal.SIGTERM)
+        wait_until_refused(files)
+        time.sleep(0.3)
+        assert files.popen.poll() is None
+        began = time.monotonic()
+        assert files.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 10
+        with pytest.raises(OSError):
+            while tls.recv(65536):
+                pass
+
+
+@WORKERS
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_is_one_signal(
+    tmp_path: Path, authority: LocalAuthority, number: int
+) -> None:
+    """A terminal sends Ctrl-C to all of them, a service manager SIGTERM."""
+    (tmp_path / "large").write_bytes(bytes(SIZE))
+    (tmp_path / "large").chmod(0o644)
+    arguments = ("serve", str(tmp_path), "--port", "0", "--workers", "2")
+    with started(*arguments) as process, visiting(process, authority) as tls:
+        assert ask(tls, "large") == SIZE
+        pid = process.popen.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (*map(int, children), pid):
+            os.kill(each, number)
+        assert read_slowly(tls) == SIZE
+        tls.close()
+        assert process.popen.wait(20) == 0
+
+
+def test_the_workers_end_with_their_parent(tmp_path: Path, authority: LocalAuthority) -> None:
+    (tmp_path / "large").write_bytes(bytes(SIZE))
+    (tmp_path / "large").chmod(0o644)
+    arguments = ("serve", str(tmp_path), "--port", "0", "--workers", "2")
+    with started(*arguments) as process, visiting(process, authority) as tls:
+        assert ask(tls, "large") == SIZE
+        process.popen.kill()
+        wait_until_refused(process)
+        with pytest.raises(OSError):
+            while tls.recv(65536):
+                pass
+
+
+@pytest.mark.parametrize("options", KINDS, ids=["alone", "workers"])
+def test_an_echo_goes_on_until_its_client_pauses(
+    authority: LocalAuthority, options: tuple[str, ...]
+) -> None:
+    with started("serve", "--echo", "--port", "0", *options) as process:
+        with visiting(process, authority) as tls:
+            for turn in range(20):
+                tls.sendall(b"x" * 20_000)
+                assert len(read_exactly(tls, 20_000)) == 20_000
+                if turn == 5:
+                    process.popen.send_signal(signal.SIGTERM)
+                time.sleep(0.02)
+            assert tls.recv(1) == b""
+        assert process.popen.wait(20) == 0
+
+
+def test_whoever_reads_the_last_answer_gets_all_of_it_though_it_ends_the_connection(
+    files: Process, authority: LocalAuthority
+) -> None:
+    """The whole file is in the kernel when the handler closes, and the client has more to say."""
+    with visiting(files, authority) as tls:
+        tls.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        got = read_slowly(tls, lambda turn: tls.update_keys() if turn in (350, 380) else None)
+        assert got > SIZE
+
+
+# Slow readers
+
+
+@contextmanager
+def wide_pair(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> Iterator[tuple[TLSSocket, TLSSocket]]:
+    """Its server's kernel takes megabytes, and asks for more once much of that is gone."""
+    with plain_pair() as (left, right):
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        right.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MEGABYTE)
+        server = Aside(wrap_server, right, server_config)
+        client = wrap_client(left, client_config, server_name="localhost")
+        with client, server.result() as accepted:
+            yield client, accepted
+
+
+@pytest.fixture
+def pair(authority: LocalAuthority) -> Iterator[tuple[TLSSocket, TLSSocket]]:
+    client = ClientConfig(trust=authority.trust)
+    with wide_pair(client, ServerConfig(credentials=authority.credentials(["localhost"]))) as both:
+        yield both
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="the system does not tell")
+def test_whoever_reads_is_not_cut_off_however_slowly(pair: tuple[TLSSocket, TLSSocket]) -> None:
+    client, server = pair
+    size = 12 * MEGABYTE
+    writer = PatientWriter(server, 0.3)
+
+    def send() -> None:
+        left = memoryview(bytes(size))
+        while left:
+            left = left[writer.write(left) :]
+        server.close()
+
+    sending = Aside(send)
+    assert read_slowly(client) == size
+    sending.result()
+
+
+def test_whoever_takes_nothing_is_let_go(pair: tuple[TLSSocket, TLSSocket]) -> None:
+    _, server = pair
+    writer = PatientWriter(server, 0.3)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="nothing"):
+        while True:
+            writer.write(bytes(MEGABYTE))
+    assert time.monotonic() - began < 10
+    os.close(server.detach())
+
+
+def test_all_is_sent(pair: tuple[TLSSocket, TLSSocket]) -> None:
+    client, server = pair
+    sending = Aside(send_all, server, bytes(SIZE))
+    assert len(read_exactly(client, SIZE)) == SIZE
+    sending.result()
+    with suppress(OSError):
+        server.close()
