@@ -7,7 +7,7 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import SOL_SOCKET, socket
+from socket import MSG_PEEK, SOL_SOCKET, socket
 from typing import Any
 
 if sys.platform == "linux":
@@ -38,6 +38,16 @@ def _queued(sock: Any) -> int:
         if sys.platform == "darwin":
             return int(sock.getsockopt(SOL_SOCKET, _SO_NWRITE))
     return 0
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the kernel holds bytes that a plain transport has not read yet."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.get_extra_info("sslcontext") is not None:
+        return False  # What lies under TLS is nobody's plaintext.
+    with suppress(OSError), sock.dup() as copy:  # BlockingIOError: nothing
+        return bool(copy.recv(1, MSG_PEEK))
+    return False
 
 
 if hasattr(select, "poll"):
