@@ -198,6 +198,19 @@ def test_a_full_line_closes_who_wastes_places(sockets: ExitStack) -> None:
     assert waiting.closed == list(waiting.peers)
 
 
+def test_a_full_line_closes_who_is_silent_before_who_speaks(sockets: ExitStack) -> None:
+    waiting = Waiting(sockets, "a")
+    waiting.join("a1", "a2", "a3", "a4")
+    for name in ("a1", "a2"):
+        waiting.peers[name].send(b"\x16")
+    waiting.join("a5", "a6")
+    assert waiting.closed == ["a3", "a4"]
+    for name in ("a5", "a6"):
+        waiting.peers[name].send(b"\x16")
+    waiting.join("a7", "a8", "a9")
+    assert waiting.closed == ["a3", "a4", "a7", "a8", "a9"]
+
+
 def test_a_full_line_of_those_who_waste_nothing_lets_others_wait_outside(
     sockets: ExitStack,
 ) -> None:

@@ -36,7 +36,7 @@ and short enough that those who wait for such a place hardly notice."""
 SLOW_SECONDS = 1.0
 """Several round trips around the world."""
 
-_NEWEST = 32
+_NEAREST = 32
 """How many of those who wait are asked whether they have said something."""
 
 _LOCAL = ""
@@ -211,7 +211,9 @@ class Line:
     def next_of(self, share: Hashable) -> tuple[socket, Any]:
         """Take one of the share's connections out; the next one waits for all other shares."""
         waiting = self._waiting.pop(share)
-        at = _newest_who_speaks(waiting) if self._is_stalling(share) else 0
+        at = 0
+        if self._is_stalling(share):
+            at = _find(waiting, range(len(waiting) - 1, -1, -1), speaks=True)
         found = waiting[at]
         del waiting[at]
         self._count -= 1
@@ -222,7 +224,8 @@ class Line:
     def shorten(self) -> None:
         """Close connections of shares that have wasted places, as many as the line is too long.
 
-        They are those that have waited longest of the share of which most wait.
+        They are of the share of which most wait, and there those that have waited longest without
+        having sent anything.
         """
         while self._count > self._size:
             share = self._last
@@ -233,7 +236,9 @@ class Line:
             if share is None:
                 return
             waiting = self._waiting[share]
-            waiting.popleft()[0].close()
+            at = _find(waiting, range(len(waiting)), speaks=False)
+            waiting[at][0].close()
+            del waiting[at]
             self._count -= 1
             if not waiting:
                 del self._waiting[share]
@@ -247,12 +252,12 @@ class Line:
         self._count = 0
 
 
-def _newest_who_speaks(waiting: deque[tuple[socket, Any]]) -> int:
-    """Return the index of the newest that has sent something, if it is one of the newest."""
-    for at in range(-1, -min(len(waiting), _NEWEST) - 1, -1):
-        if is_readable(waiting[at][0]):
+def _find(waiting: deque[tuple[socket, Any]], order: range, *, speaks: bool) -> int:
+    """Return the index of the first that has sent something, or has not; else simply the first."""
+    for at in order[:_NEAREST]:
+        if is_readable(waiting[at][0]) is speaks:
             return at
-    return -1
+    return order[0]
 
 
 def share_of(address: Any) -> Hashable:
