@@ -21,7 +21,6 @@ from tests.pki import Pki
 
 from handclasp import aio
 from handclasp.adapters import accepting, room
-from handclasp.adapters.progress import is_readable
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection
 from handclasp.errors import ConfigurationError, HandshakeTimeoutError
@@ -203,21 +202,38 @@ def test_a_line_of_one_address_keeps_nobody_else_waiting(
 
 @pytest.mark.usefixtures("either_loop")
 def test_of_one_address_that_wastes_its_places_only_so_many_wait(
-    client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(room, "SLOW_SECONDS", 0.3)
+    hello = bytes(ClientConnection(client_config, server_name="localhost").data_to_send())
+
     async def main() -> None:
-        async with serving(echo, server_config, max_handshakes=1, hello_timeout=None) as port:
-            with silent(port, 60) as peers:
-                await asyncio.sleep(0.1)
+        async with serving(
+            echo_and_close, replace(server_config, handshake_timeout=60), max_handshakes=1
+        ) as port:
+            with ExitStack() as stack:
+                peers = [stack.enter_context(connect_from("127.9.0.1", port)) for _ in range(60)]
+                for peer in peers:
+                    peer.setblocking(True)
+                    peer.send(hello)
 
-                def held() -> int:
-                    return sum(not is_readable(peer) for peer in peers)
+                def closed() -> int:
+                    return sum(map(_is_over, peers))
 
-                await until(lambda: held() <= 1 + 16)
-                for _ in range(3):
-                    await asyncio.wait_for(say_hello(port, client_config), 5)
+                await asyncio.wait_for(until(lambda: closed() >= 60 - 2 - 16), 5)
+                await asyncio.wait_for(say_hello(port, client_config), 5)
 
     run(main())
+
+
+def _is_over(peer: socket.socket) -> bool:
+    """Whether the server has closed the connection: it sends its flight to those it serves."""
+    try:
+        return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 @pytest.mark.usefixtures("either_loop")

@@ -14,7 +14,7 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.adapters.streams import (
@@ -1203,15 +1203,17 @@ def test_with_the_go_ahead_nothing_that_came_before_it_is_taken(
     run(main())
 
 
-@pytest.mark.parametrize("pending", [0, 4 << 20])
+@pytest.mark.parametrize(("pending", "paused"), [(0, False), (0, True), (4 << 20, False)])
 def test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it(
-    client_config: ClientConfig, server_config: ServerConfig, pending: int
+    client_config: ClientConfig, server_config: ServerConfig, pending: int, paused: bool
 ) -> None:
-    """Also where the go-ahead has to wait for a reader of what was written before."""
+    """Whether the loop could read it meanwhile or not."""
     refused: list[ProtocolError] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"
+        if paused:
+            cast(asyncio.ReadTransport, writer.transport).pause_reading()
         writer.transport.set_write_buffer_limits(high=2 * pending)
         writer.write(bytes(pending))
         time.sleep(0.1)

@@ -38,7 +38,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
-from handclasp.adapters.streamreader import TLSStreamReader, TLSStreamReaderProtocol
+from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
@@ -754,7 +754,7 @@ class _Streams:
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._reader = TLSStreamReader(limit, loop)
+        self._reader = StreamReader(limit, loop)
         self.protocol = TLSStreamReaderProtocol(self._reader, loop=loop)
 
     def on(self, transport: TLSTransport) -> StreamPair:
@@ -764,7 +764,7 @@ class _Streams:
 
 def _stream_protocol(limit: int, callback: ClientConnectedCallback) -> asyncio.BaseProtocol:
     loop = asyncio.get_running_loop()
-    return TLSStreamReaderProtocol(TLSStreamReader(limit, loop), callback, loop=loop)
+    return TLSStreamReaderProtocol(StreamReader(limit, loop), callback, loop=loop)
 
 
 def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) -> bytes:

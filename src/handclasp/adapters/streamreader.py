@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 _BLOCK_SIZE = 2**16
 
 
-class TLSStreamReader(asyncio.StreamReader):
+class StreamReader(asyncio.StreamReader):
     """asyncio's StreamReader, whose `read()` loses nothing where it fails.
 
     What `read()` returns is a whole stream, so where the end is missing, it raises. asyncio's own
@@ -30,7 +30,7 @@ class TLSStreamReader(asyncio.StreamReader):
         return b"".join(blocks)
 
 
-class LostStreamReader(TLSStreamReader):
+class LostStreamReader(StreamReader):
     """A StreamReader whose connection is lost: what has arrived comes first, then the error.
 
     asyncio's own raises at once, so that it depends on timing whether the last data can be read.
