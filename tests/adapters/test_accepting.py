@@ -311,11 +311,11 @@ def test_after_the_hello_there_is_as_much_time_as_the_handshake_may_take(
 
 
 @pytest.mark.usefixtures("either_loop")
-@pytest.mark.parametrize("number", [3, 50])
+@pytest.mark.parametrize(("number", "slow"), [(3, 0.05), (50, 0.5)])
 def test_a_server_that_is_slow_itself_turns_nobody_away(
-    pki: Pki, client_config: ClientConfig, monkeypatch: pytest.MonkeyPatch, number: int
+    pki: Pki, client_config: ClientConfig, monkeypatch: pytest.MonkeyPatch, number: int, slow: float
 ) -> None:
-    monkeypatch.setattr(room, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(room, "SLOW_SECONDS", slow)
     credentials = pki.server("localhost", "127.0.0.1")
     hold = asyncio.Event()
 
@@ -327,7 +327,7 @@ def test_a_server_that_is_slow_itself_turns_nobody_away(
         config = ServerConfig(choose_credentials=choose)
         async with serving(echo, config, max_handshakes=1) as port:
             visits = [asyncio.ensure_future(say_hello(port, client_config)) for _ in range(number)]
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(slow + 0.25)
             hold.set()
             await asyncio.gather(*visits)
 
