@@ -64,7 +64,7 @@ def test_a_conversation(pki: Pki) -> None:
         config = ClientConfig(trust=pki.trust, alpn=["shout"])
         async with serving(shout, server_config) as port:
             reader, writer = await open_local(port, config, server_name="localhost")
-            assert type(reader) is asyncio.StreamReader
+            assert isinstance(reader, asyncio.StreamReader)
             assert isinstance(writer, asyncio.StreamWriter)
             info = writer.get_extra_info("handclasp")
             assert (info.version, info.alpn, info.server_name) == ("TLSv1.3", "shout", "localhost")

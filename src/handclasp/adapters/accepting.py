@@ -29,9 +29,7 @@ from typing import Any, cast
 from handclasp.adapters.pump import Pump
 from handclasp.adapters.room import Line, Room
 
-if sys.platform == "win32":
-    resource = None
-else:
+if sys.platform != "win32":
     import resource
 
 _WAIT_SECONDS = 0.005
@@ -306,7 +304,9 @@ class Acceptor:
 
 
 def _length_of_line(max_handshakes: int) -> int:
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else _DESCRIPTORS
+    descriptors = _DESCRIPTORS
+    if sys.platform != "win32":
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors < 0:  # without limit
         descriptors = sys.maxsize
     longest = min(max_handshakes * _LINE_PER_PLACE, descriptors // _PART_OF_DESCRIPTORS)
