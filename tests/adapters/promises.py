@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
+import struct
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -945,6 +946,68 @@ async def notices_truncation(stack: Stack) -> Any:
             return first, await reader.read(10)
         except OSError as error:
             return first, type(error).__name__
+
+
+@row(
+    ENDS,
+    "data, then a reset, readline(), read(n)",
+    **differs(
+        "more",
+        "what has arrived is read first, whatever the timing, and then `ConnectionResetError` "
+        "raised, which asyncio raises at once",
+        ["ConnectionResetError", "ConnectionResetError", "ConnectionResetError"],
+        [b"one\n", b"tw", "ConnectionResetError"],
+    ),
+)
+async def reads_what_came_before_a_reset(stack: Stack) -> Any:
+    async with stack.pair(_send_and_reset) as (reader, _):
+        await _lost(reader)
+        reads = (reader.readline(), reader.read(10), reader.read(10))
+        return [await _outcome(each) for each in reads]
+
+
+@row(
+    ENDS,
+    "data, then a reset, read()",
+    "data, then a reset, readexactly(n), readuntil()",
+    **differs(
+        "more",
+        "where the end is missing, each raises `ConnectionResetError`, as with asyncio, for what "
+        "it returns would pass for the whole (`IncompleteReadError`, too, is for a stream that "
+        "has ended in order); and `read(n)` gives what has arrived then",
+        ["ConnectionResetError"] * 6,
+        [*["ConnectionResetError"] * 4, b"one\n", b"tw"],
+    ),
+)
+async def keeps_what_came_before_a_reset(stack: Stack) -> Any:
+    async with stack.pair(_send_and_reset) as (reader, _):
+        await _lost(reader)
+        reads = (
+            *(reader.read(), reader.readexactly(10), reader.readuntil(b"#"), reader.read()),
+            *(reader.read(4), reader.read(10)),
+        )
+        return [await _outcome(each) for each in reads]
+
+
+async def _send_and_reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"one\ntw")
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _lost(reader: asyncio.StreamReader) -> None:
+    while reader.exception() is None:
+        await asyncio.sleep(0.01)
+
+
+async def _outcome(read: Awaitable[bytes]) -> Any:
+    try:
+        return await read
+    except OSError as error:
+        return type(error).__name__
 
 
 @row(

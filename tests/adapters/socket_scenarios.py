@@ -489,6 +489,34 @@ def makefile_without_blocking(a: End, b: End) -> object:
 
 
 @scenario("socket")
+def reset_after_data(a: End, b: End) -> object:
+    _send_and_reset(b)
+    return [a.recv(3), a.recv(100), first_raised(lambda: a.recv(1))]
+
+
+@scenario("socket")
+def makefile_reset(a: End, b: End) -> object:
+    _send_and_reset(b)
+    with a.makefile("rb") as file:
+        return [file.readline(), first_raised(file.readline)]
+
+
+@scenario("socket")
+def makefile_reset_unbuffered(a: End, b: End) -> object:
+    _send_and_reset(b)
+    with a.makefile("rb", buffering=0) as file:
+        return [file.readline(), file.read(100), first_raised(lambda: file.read(100))]
+
+
+def _send_and_reset(end: End) -> None:
+    end.sendall(b"one\ntw")
+    time.sleep(0.05)
+    with socket.socket(fileno=end.detach()) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.05)
+
+
+@scenario("socket")
 def makefile_closed(a: End, b: End) -> object:
     file = a.makefile("rwb", buffering=0)
     file.close()

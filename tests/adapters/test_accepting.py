@@ -11,7 +11,7 @@ import struct
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -158,6 +158,104 @@ def test_one_address_that_connects_without_end_keeps_nobody_waiting(
     run(main())
 
 
+def test_a_line_of_one_address_keeps_nobody_else_waiting(
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of four addresses stalls in the one place that it has, and one more has none for 20."""
+    monkeypatch.setattr(room, "SLOW_SECONDS", 0.5)
+    errors: list[Exception] = []
+
+    async def main() -> None:
+        hello = bytes(ClientConnection(client_config, server_name="localhost").data_to_send())
+        server = await aio.start_server(
+            echo_and_close,
+            "127.0.0.1",
+            0,
+            config=replace(server_config, handshake_timeout=60),
+            max_handshakes=4,
+            on_handshake_error=lambda error, _transport: errors.append(error),
+        )
+        port = port_of(server)
+        with ExitStack() as stack:
+
+            def stall(host: str) -> None:
+                sock = stack.enter_context(connect_from(host, port))
+                sock.setblocking(True)
+                sock.send(hello)
+
+            for number in range(4):
+                stall(f"127.9.{number}.1")
+            await until(lambda: server.handshakes_in_progress == 4)
+            await asyncio.sleep(0.6)
+            stall("127.9.4.1")
+            await until(lambda: len(errors) == 1)
+            for _ in range(20):
+                stall("127.9.4.1")
+            await asyncio.sleep(0.05)
+            await say_hello(port, client_config)
+            assert len(errors) <= 5
+            server.close()
+            await server.wait_closed()
+
+    run(main())
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_of_one_address_that_wastes_its_places_only_so_many_wait(
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SLOW_SECONDS", 0.3)
+    hello = bytes(ClientConnection(client_config, server_name="localhost").data_to_send())
+
+    async def main() -> None:
+        async with serving(
+            echo_and_close, replace(server_config, handshake_timeout=60), max_handshakes=1
+        ) as port:
+            with ExitStack() as stack:
+                peers = [stack.enter_context(connect_from("127.9.0.1", port)) for _ in range(60)]
+                for peer in peers:
+                    peer.setblocking(True)
+                    peer.send(hello)
+
+                def closed() -> int:
+                    return sum(map(_is_over, peers))
+
+                await asyncio.wait_for(until(lambda: closed() >= 60 - 2 - 16), 5)
+                await asyncio.wait_for(say_hello(port, client_config), 5)
+
+    run(main())
+
+
+def _is_over(peer: socket.socket) -> bool:
+    """Whether the server has closed the connection: it sends its flight to those it serves."""
+    try:
+        return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.usefixtures("either_loop")
+def test_a_server_that_is_closed_because_somebody_made_room(
+    server_config: ServerConfig,
+) -> None:
+    async def main() -> None:
+        server = await aio.start_server(
+            echo,
+            "127.0.0.1",
+            0,
+            config=server_config,
+            max_handshakes=2,
+            on_handshake_error=lambda *_: server.close(),
+        )
+        with silent(port_of(server), 9):
+            await server.wait_closed()
+        assert server.handshakes_in_progress == 0
+
+    run(main())
+
+
 def connect_from(host: str, port: int) -> socket.socket:
     sock = socket.socket()
     sock.setblocking(False)
@@ -213,10 +311,11 @@ def test_after_the_hello_there_is_as_much_time_as_the_handshake_may_take(
 
 
 @pytest.mark.usefixtures("either_loop")
+@pytest.mark.parametrize(("number", "slow"), [(3, 0.05), (50, 0.5)])
 def test_a_server_that_is_slow_itself_turns_nobody_away(
-    pki: Pki, client_config: ClientConfig, monkeypatch: pytest.MonkeyPatch
+    pki: Pki, client_config: ClientConfig, monkeypatch: pytest.MonkeyPatch, number: int, slow: float
 ) -> None:
-    monkeypatch.setattr(room, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(room, "SLOW_SECONDS", slow)
     credentials = pki.server("localhost", "127.0.0.1")
     hold = asyncio.Event()
 
@@ -227,8 +326,8 @@ def test_a_server_that_is_slow_itself_turns_nobody_away(
     async def main() -> None:
         config = ServerConfig(choose_credentials=choose)
         async with serving(echo, config, max_handshakes=1) as port:
-            visits = [asyncio.ensure_future(say_hello(port, client_config)) for _ in range(3)]
-            await asyncio.sleep(0.3)
+            visits = [asyncio.ensure_future(say_hello(port, client_config)) for _ in range(number)]
+            await asyncio.sleep(slow + 0.25)
             hold.set()
             await asyncio.gather(*visits)
 

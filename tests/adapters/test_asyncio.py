@@ -9,11 +9,12 @@ import os
 import socket
 import ssl
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.adapters.streams import (
@@ -63,7 +64,7 @@ def test_a_conversation(pki: Pki) -> None:
         config = ClientConfig(trust=pki.trust, alpn=["shout"])
         async with serving(shout, server_config) as port:
             reader, writer = await open_local(port, config, server_name="localhost")
-            assert type(reader) is asyncio.StreamReader
+            assert isinstance(reader, asyncio.StreamReader)
             assert isinstance(writer, asyncio.StreamWriter)
             info = writer.get_extra_info("handclasp")
             assert (info.version, info.alpn, info.server_name) == ("TLSv1.3", "shout", "localhost")
@@ -1198,6 +1199,91 @@ def test_with_the_go_ahead_nothing_that_came_before_it_is_taken(
                 writer.write(client.hello)
                 assert await client.converse(reader, writer) == b"hello"
             await close(writer)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("pending", "paused"), [(0, False), (0, True), (4 << 20, False)])
+def test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it(
+    client_config: ClientConfig, server_config: ServerConfig, pending: int, paused: bool
+) -> None:
+    """Whether the loop could read it meanwhile or not."""
+    refused: list[ProtocolError] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        if paused:
+            cast(asyncio.ReadTransport, writer.transport).pause_reading()
+        writer.transport.set_write_buffer_limits(high=2 * pending)
+        writer.write(bytes(pending))
+        time.sleep(0.1)
+        try:
+            await aio.start_tls(reader, writer, server_config, go_ahead=b"go ahead\n")
+        except ProtocolError as error:
+            refused.append(error)
+
+    def inject(port: int) -> bytes:
+        received = bytearray()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+            sock.sendall(b"STARTTLS\n")
+            time.sleep(0.05)
+            sock.sendall(QuickClient(client_config).hello)
+            with suppress(ConnectionResetError):
+                while data := sock.recv(65536):
+                    received += data
+        return bytes(received)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            received = await asyncio.to_thread(inject, port)
+        assert [error.fault for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+        assert b"go ahead" not in received
+
+    run(main())
+
+
+def test_the_go_ahead_follows_what_was_written_before(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        writer.transport.set_write_buffer_limits(high=16 << 20, low=1 << 20)
+        writer.write(bytes(8 << 20))
+        transport = writer.transport
+        reader, writer = await aio.start_tls(reader, writer, server_config, go_ahead=b"go ahead\n")
+        assert transport.get_write_buffer_limits() == (1 << 20, 16 << 20)
+        await echo(reader, writer)
+        await close(writer)
+
+    async def main() -> None:
+        async with plain_serving(serve) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"STARTTLS\n")
+            await reader.readexactly(8 << 20)
+            assert await reader.readline() == b"go ahead\n"
+            client = QuickClient(client_config)
+            writer.write(client.hello)
+            assert await client.converse(reader, writer) == b"hello"
+            await close(writer)
+
+    run(main())
+
+
+def test_a_client_refuses_what_lies_in_the_kernel_before_its_hello(
+    client_config: ClientConfig,
+) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            server, _ = listener.accept()
+            with server:
+                server.send(b"go ahead\n")
+                assert await reader.readline() == b"go ahead\n"
+                server.send(b"\x16\x03\x03\x00\x04")  # The loop has no turn before start_tls.
+                with pytest.raises(ProtocolError) as error:
+                    await aio.start_tls(reader, writer, client_config, server_name="localhost")
+                assert error.value.fault == "APPLICATION_DATA_TOO_EARLY"
+                await close(writer)
 
     run(main())
 

@@ -291,6 +291,68 @@ def test_what_came_before_a_loss_can_be_read(
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (send_and_cut_off, TruncationError),
+        (send_and_reset, ConnectionResetError),
+        (send_and_break, ProtocolError),
+    ],
+)
+@pytest.mark.parametrize("late", [True, False])
+def test_reading_to_an_end_that_is_missing_loses_nothing(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    end: Callable[[HandServer], Awaitable[None]],
+    error: type[OSError],
+    late: bool,
+) -> None:
+    """`read()` returns whole streams only, and leaves what it has of others to `read(n)`."""
+
+    async def main() -> None:
+        async with plain_serving(by_hand(server_config, end)) as port:
+            reader, writer = await open_local(port, client_config)
+            if late:
+                while not writer.is_closing():
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
+            for _ in range(2):
+                with pytest.raises(error):
+                    await reader.read()
+            assert not reader.at_eof()
+            assert await reader.readline() == b"one\n"
+            assert await reader.read(100) == b"two\nthr"
+            with pytest.raises(error):
+                await reader.read()
+            await close(writer)
+
+    run(main())
+
+
+def test_reading_to_the_end_that_is_cancelled_loses_nothing(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    size = 3 * MEGABYTE
+    go_on = asyncio.Event()
+
+    async def send(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(size))
+        await go_on.wait()
+        writer.write(b"the end")
+
+    async def main() -> None:
+        async with serving(send, server_config) as port:
+            reader, writer = await open_local(port, client_config)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(), 0.3)
+            go_on.set()
+            assert await reader.read() == bytes(size) + b"the end"
+            assert reader.at_eof()
+            await close(writer)
+
+    run(main())
+
+
 def test_lines_before_a_loss_and_no_end_of_the_file_after_them(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:

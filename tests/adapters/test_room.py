@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from handclasp.adapters.room import SILENT_SECONDS, SLOW_SECONDS, Room, share_of
+from handclasp.adapters.room import SILENT_SECONDS, SLOW_SECONDS, Line, Room, share_of
 
 
 @dataclass(eq=False)
@@ -83,6 +86,145 @@ def test_there_is_time_to_say_what_comes_next(guest: Guest, seconds: float) -> N
     assert room.who_makes_room(("10.0.0.2", 1)) is None
     clock.now += 0.02
     assert room.who_makes_room(("10.0.0.2", 1)) is guest
+
+
+def test_a_share_that_wastes_places_is_known_until_it_uses_as_many() -> None:
+    guests = [Guest(str(number)) for number in range(4)]
+    room, _ = room_of(*(("10.0.0.1", guest) for guest in guests))
+    assert not room.is_stalling("10.0.0.1")
+    for guest in guests[:2]:
+        room.expel(guest)
+        room.leave(guest, completed=True)  # It has left already.
+    assert room.held("10.0.0.1") == 2
+    for guest in guests[2:]:
+        assert room.is_stalling("10.0.0.1")
+        assert not room.is_stalling("10.0.0.2")
+        room.leave(guest, completed=True)
+    assert not room.is_stalling("10.0.0.1")
+
+
+def test_what_a_share_has_wasted_is_forgiven() -> None:
+    guest = Guest("silent")
+    room, _ = room_of(("10.0.0.1", guest))
+    room.expel(guest)
+    room.forgive()
+    assert not room.is_stalling("10.0.0.1")
+
+
+def test_unix_sockets_cannot_be_blamed_for_each_other() -> None:
+    guest, clock = Guest("silent"), Clock()
+    room = Room(1, clock)
+    room.enter(guest, "")
+    room.expel(guest)
+    assert not room.is_stalling(share_of(""))
+
+
+def test_so_many_shares_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handclasp.adapters.room._MAX_STALLING", 2)
+    hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    guests = [Guest(host) for host in hosts]
+    room, _ = room_of(*zip(hosts, guests, strict=True))
+    for guest in guests:
+        room.expel(guest)
+    assert [room.is_stalling(host) for host in hosts] == [False, True, True]
+
+
+class Waiting:
+    """A line of four, in which each connection has a name."""
+
+    def __init__(self, sockets: ExitStack, *stalling: str) -> None:
+        self.line = Line(4, stalling.__contains__)
+        self.peers: dict[str, socket.socket] = {}
+        self._sockets = sockets
+        self._names: dict[socket.socket, str] = {}
+
+    def join(self, *names: str) -> None:
+        """Each is the address and the number of a connection, as in "a1"."""
+        for name in names:
+            here, there = socket.socketpair()
+            self._sockets.enter_context(there)
+            self._sockets.enter_context(here)
+            self._names[here] = name
+            self.peers[name] = there
+            self.line.join(here, (name[0], 1))
+            self.line.shorten()
+
+    def next_of(self, share: Hashable) -> str:
+        return self._names[self.line.next_of(share)[0]]
+
+    @property
+    def closed(self) -> list[str]:
+        return [name for sock, name in self._names.items() if sock.fileno() < 0]
+
+
+@pytest.fixture
+def sockets() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_each_share_has_its_turn_and_the_first_to_come_is_the_first_of_it(
+    sockets: ExitStack,
+) -> None:
+    waiting = Waiting(sockets)
+    waiting.join("a1", "a2", "b1", "a3")
+    order = []
+    while waiting.line:
+        order.append(waiting.next_of(next(iter(waiting.line.shares))))
+    assert order == ["a1", "b1", "a2", "a3"]
+
+
+def test_of_a_share_that_wastes_places_the_newest_goes_first_and_who_speaks_before_it(
+    sockets: ExitStack,
+) -> None:
+    waiting = Waiting(sockets, "a")
+    waiting.join("a1", "a2", "a3", "a4")
+    assert waiting.next_of("a") == "a4"
+    waiting.peers["a2"].send(b"\x16")
+    assert [waiting.next_of("a") for _ in range(3)] == ["a2", "a3", "a1"]
+
+
+def test_a_full_line_closes_who_wastes_places(sockets: ExitStack) -> None:
+    waiting = Waiting(sockets, "a", "b")
+    waiting.join("a1", "a2", "a3", "b1", "b2")
+    assert waiting.closed == ["a1"]
+    assert not waiting.line.is_full
+    waiting.join("a4", "c1", "c2")
+    assert waiting.closed == ["a1", "a2", "a3", "b1"]
+    waiting.join("c3", "c4")
+    assert waiting.closed == ["a1", "a2", "a3", "b1", "b2", "a4"]
+    assert not waiting.line.is_full
+    waiting.line.close()
+    assert waiting.closed == list(waiting.peers)
+
+
+def test_a_full_line_closes_who_is_silent_before_who_speaks(sockets: ExitStack) -> None:
+    waiting = Waiting(sockets, "a")
+    waiting.join("a1", "a2", "a3", "a4")
+    for name in ("a1", "a2"):
+        waiting.peers[name].send(b"\x16")
+    waiting.join("a5", "a6")
+    assert waiting.closed == ["a3", "a4"]
+    for name in ("a5", "a6"):
+        waiting.peers[name].send(b"\x16")
+    waiting.join("a7", "a8", "a9")
+    assert waiting.closed == ["a3", "a4", "a7", "a8", "a9"]
+
+
+def test_a_full_line_of_those_who_waste_nothing_lets_others_wait_outside(
+    sockets: ExitStack,
+) -> None:
+    waiting = Waiting(sockets)
+    waiting.join("a1", "a2", "a3", "a4")
+    assert not waiting.line.is_full
+    waiting.join("b1")
+    assert not waiting.line.is_full  # It comes before most of the others.
+    waiting.join("b2")
+    assert waiting.line.is_full
+    assert waiting.closed == []
+    waiting.next_of("a")
+    waiting.next_of("a")
+    assert not waiting.line.is_full
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ class Soak:
 
     def _tell(self, began: float, what: str, costs: list[dict[str, int]]) -> None:
         seconds = time.monotonic() - began
-        print(f"{seconds:7.0f} s {self._done:8} connections, {what}:", flush=True)
+        moved = f"{self._tally.transfers} transfers, {self._tally.lost} bytes lost"
+        print(f"{seconds:7.0f} s {self._done:8} connections, {moved}, {what}:", flush=True)
         for server, cost in zip(self._servers, costs, strict=True):
             words = ", ".join(f"{name} {value}" for name, value in cost.items())
             print(f"          {server.kind:8} {words}", flush=True)
@@ -173,6 +174,8 @@ class Soak:
         for name, count in sorted(self._tally.visits.items()):
             print(f"{count:9}  {name}")
         print(f"{held:9}  idle throughout, and working at the end")
+        tally = self._tally
+        print(f"{tally.transfers} transfers, {tally.moved} bytes moved, {tally.lost} bytes lost")
         print(f"{self._done} connections, seed {self._options.seed}")
         for problem in problems[:20]:
             print(f"PROBLEM: {problem}")

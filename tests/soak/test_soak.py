@@ -17,6 +17,7 @@ def test_a_short_one() -> None:
     command = [sys.executable, "-m", "tests.soak", "--connections", "240", "--idle", "20"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ", 0 bytes lost\n" in done.stdout
     assert "Every good client was served, and nothing was left behind." in done.stdout
     assert "       20  idle throughout, and working at the end" in done.stdout
 

@@ -12,6 +12,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+_ALERTS = (
+    (b"\x17\x03\x03\x00\x13", 5 + 2 + 1 + 16),  # TLS 1.3
+    (b"\x15\x03\x03\x00\x1a", 5 + 8 + 2 + 16),  # TLS 1.2 with AES-GCM
+    (b"\x15\x03\x03\x00\x12", 5 + 2 + 16),  # TLS 1.2 with ChaCha20-Poly1305
+)
+"""How an encrypted alert begins, and how long it is."""
+
+_LONGEST_ALERT = 31
+
 PATIENCE = 120.0
 """Seconds that a good client waits; the machine may be busy."""
 
@@ -22,6 +31,12 @@ class Tally:
 
     visits: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    transfers: int = 0
+    """What good clients have sent and had back, each piece once."""
+    moved: int = 0
+    lost: int = 0
+    """Bytes of transfers: those that came back, and those that did not, though their connection
+    ended in order."""
 
 
 class Visit:
@@ -35,6 +50,15 @@ class Visit:
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.at_a_time = 1 << 20
+        self.transfers = self.moved = self.lost = 0
+
+    def note_transfer(self, received: int, sent: int) -> None:
+        """Count what has come back; raises where that is not all."""
+        self.transfers += 1
+        self.moved += min(received, sent)
+        if received < sent:
+            self.lost += sent - received
+            raise ConnectionError(f"the end after {received} of {sent} bytes")
 
     async def connect(self, port: int) -> None:
         await self._loop.sock_connect(self.sock, ("127.0.0.1", port))
@@ -80,8 +104,9 @@ class Visit:
                 await self.fill(piece)
                 continue
             if not data:
-                raise ConnectionError(f"the end after {len(out)} of {size} bytes")
+                break
             out += data
+        self.note_transfer(len(out), size)
         return bytes(out)
 
     async def close(self) -> None:
@@ -145,13 +170,45 @@ async def half_closer(visit: Visit, chance: random.Random, port: int) -> None:
         visit.tls.unwrap()
     await visit.flush()
     visit.sock.shutdown(socket.SHUT_WR)
-    # OpenSSL gives no data any more after its own close_notify: see that the end comes.
+    await _see_the_end(visit, len(data), lambda: 1 << 16)
+
+
+async def slow_closer(visit: Visit, chance: random.Random, port: int) -> None:
+    """Ends its half after a lot, and reads slowly, so that the server closes with much unsent."""
+    visit.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+    await visit.connect(port)
+    await visit.handshake()
+    data = chance.randbytes(chance.randrange(100_000, 600_000))
+    visit.tls.write(data)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        visit.tls.unwrap()
+    sending = asyncio.ensure_future(visit.flush())
+    try:
+        pause = chance.random() * 0.004
+        await _see_the_end(visit, len(data), lambda: chance.randrange(1, 1 << 15), pause)
+        await sending
+    finally:
+        sending.cancel()
+
+
+async def _see_the_end(
+    visit: Visit, sent: int, size: Callable[[], int], pause: float = 0.0
+) -> None:
+    """See that all comes back, and then close_notify.
+
+    OpenSSL gives no data any more after its own close_notify. So it is the records that count.
+    """
     loop = asyncio.get_running_loop()
-    received = 0
-    while more := await loop.sock_recv(visit.sock, 1 << 16):
+    received, tail = 0, b""
+    while more := await loop.sock_recv(visit.sock, size()):
         received += len(more)
-    if received < len(data):
-        raise ConnectionError(f"{received} bytes came back, of {len(data)}")
+        tail = (tail + more)[-_LONGEST_ALERT:]
+        if pause:
+            await asyncio.sleep(pause)
+    visit.note_transfer(received, sent)
+    if not any(tail.startswith(header, len(tail) - length) for header, length in _ALERTS):
+        visit.lost += 1  # at least
+        raise ConnectionError(f"no close_notify after {received} bytes of records")
 
 
 async def resets(visit: Visit, chance: random.Random, port: int) -> None:
@@ -202,13 +259,15 @@ GOOD: dict[str, Behaviour] = {
     "slow writer": slow_writer,
     "slow reader": slow_reader,
     "half closer": half_closer,
+    "slow closer": slow_closer,
 }
 BAD: dict[str, Behaviour] = {"resets": resets, "leaves": leaves, "babbler": babbler}
 WEIGHTS = {
-    "good": 60,
+    "good": 57,
     "slow writer": 2,
     "slow reader": 3,
     "half closer": 5,
+    "slow closer": 3,
     "resets": 15,
     "leaves": 10,
     "babbler": 5,
@@ -229,3 +288,7 @@ async def visit_as(
     finally:
         visit.sock.close()
         tally.visits[name] += 1
+        if name in GOOD:
+            tally.transfers += visit.transfers
+            tally.moved += visit.moved
+            tally.lost += visit.lost

@@ -3,7 +3,14 @@
 A connection costs memory from the moment on that it is taken, and a peer that says nothing keeps
 it until the handshake times out. Hence so many handshakes go on at once and no more. Above that, a
 connection takes the place of another one, if there is one that must make room (see `room`); else it
-waits, and others behind it in the kernel's queue, where a connection costs this process nothing.
+waits, which costs a file descriptor and little else.
+
+Those who wait do so by address, and it is the turn of each address after the other, of those first
+that hold the fewest places: somebody who opens many connections waits for himself. Where the line
+is full, connections of addresses that have wasted more places than they have used are closed. Where
+no address has, this process is too slow for its clients, and the rest waits in the kernel's queue,
+where a connection costs this process nothing.
+
 Complete connections do not count, since what they may cost is the application's affair.
 
 asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
@@ -13,16 +20,36 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from socket import socket
 from typing import Any, cast
 
 from handclasp.adapters.pump import Pump
-from handclasp.adapters.room import Room
+from handclasp.adapters.room import Line, Room
+
+if sys.platform != "win32":
+    import resource
 
 _WAIT_SECONDS = 0.005
 """How often to look whether a connection in the room has become old enough to leave it."""
+
+_SHORTEST_LINE = 16
+_LINE_PER_PLACE = 8
+"""How many may wait for each place that there is, if the system allows for so many descriptors."""
+
+_PART_OF_DESCRIPTORS = 4
+"""No more than a quarter of the descriptors is for those who wait."""
+
+_DESCRIPTORS = 2048
+"""On Windows, which has no limit of its own."""
+
+_ACCEPTED_AT_ONCE = 100
+"""How many are taken before those who are there already get their turn."""
+
+_DISPLACED_AT_ONCE = 8
+"""The same of those who begin in the place of others, which costs more."""
 
 _RETRY_SECONDS = 1.0
 """How long to wait where the system is short of something, as in asyncio."""
@@ -52,11 +79,11 @@ class Acceptor:
         self._listeners = tuple(listeners)
         self._backlog = backlog
         self._room = Room(max_handshakes, loop.time)
-        self._next: tuple[socket, Any] | None = None
-        """A connection for which there is no room yet; no other one is taken meanwhile."""
-        self._nobody_waits = asyncio.Event()
-        self._nobody_waits.set()
+        self._line = Line(_length_of_line(max_handshakes), self._room.is_stalling)
+        self._may_ask = asyncio.Event()
+        self._may_ask.set()
         self._look: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
         self._make_pump = make_pump
         self._loop = loop
         self._watching = False
@@ -112,15 +139,13 @@ class Acceptor:
         self._closed.set()
         if self.is_forked:
             # A fork's copy: the selector is the parent's as well, and goes on watching for it.
+            self._line.close()
             for listener in self._listeners:
                 listener.close()
             return
         self._look_away()
-        if self._look is not None:
-            self._look.cancel()
-        if self._next is not None:
-            self._next[0].close()
-            self._next = None
+        self._plan_nothing()
+        self._line.close()
         for task in self._asking:
             task.cancel()
         for listener in self._listeners:
@@ -154,8 +179,8 @@ class Acceptor:
 
     def _accept_some(self, listener: socket) -> None:
         """A part of those who wait: connections that are there already get their turn, too."""
-        for _ in range(max(1, self._backlog)):
-            if self._next is not None:
+        for _ in range(max(1, min(self._backlog, _ACCEPTED_AT_ONCE))):
+            if self._line.is_full:
                 self._look_away()
                 return
             try:
@@ -173,7 +198,7 @@ class Acceptor:
 
     async def _ask(self, listener: socket) -> None:
         while True:
-            await self._nobody_waits.wait()
+            await self._may_ask.wait()
             try:
                 sock, address = await self._loop.sock_accept(listener)
             except OSError as error:
@@ -186,35 +211,59 @@ class Acceptor:
 
     def _offer(self, sock: socket, address: Any) -> None:
         """Let a connection begin, or wait where there is no room for it."""
-        if self._room.is_full and not self._make_room(address):
-            self._next = sock, address
-            self._nobody_waits.clear()
-            self._look = self._loop.call_later(_WAIT_SECONDS, self._try_next)
-        else:
+        if not self._line and not self._room.is_full:
             self._begin(sock, address)
-
-    def _make_room(self, address: Any) -> bool:
-        """Drop whoever must leave for a connection from this address, if anybody."""
-        guest = self._room.who_makes_room(address)
-        if guest is None:
-            return False
-        self._room.leave(guest)
-        cast(Pump, guest).drop("others needed its place")
-        return True
-
-    def _try_next(self) -> None:
-        """Offer a place once more to the one who waits."""
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
-        if self._next is None:
             return
-        (sock, address), self._next = self._next, None
-        self._offer(sock, address)
-        if self._next is None:
-            self._nobody_waits.set()
+        share = self._line.join(sock, address)
+        self._line.shorten()
+        if self._line.is_full:
+            self._may_ask.clear()
+        patient = self._look is not None and self._room.is_stalling(share)
+        if self._turn is None and not patient:
+            self._turn = self._loop.call_soon(self._serve_line)
+
+    def _serve_line(self) -> None:
+        """Give places to those who wait, as far as there are any."""
+        self._plan_nothing()
+        while self._line and not self._room.is_full:
+            share = min(self._line.shares, key=self._room.held)
+            self._begin(*self._line.next_of(share))
+        begun = self._displace() if self._line else 0
+        self._line.shorten()
+        if begun and not self._line.is_patient:
+            self._turn = self._loop.call_soon(self._serve_line)
+        elif self._line:
+            self._look = self._loop.call_later(_WAIT_SECONDS, self._serve_line)
+        if not self._line.is_full:
+            self._may_ask.set()
             if self._started and not self._asking and self._retry is None:
                 self._watch()
+
+    def _displace(self) -> int:
+        """Let the first of each share begin in the place of another connection, where one may.
+
+        Returns how many have begun, which are only some at once.
+        """
+        begun, own_only = 0, False
+        for share in sorted(self._line.shares, key=self._room.held):
+            address = self._line.address_of(share)
+            guest = self._room.who_makes_room(address, own_only=own_only)
+            if guest is None:
+                own_only = True  # Those who follow hold as many places or more.
+                continue
+            self._begin(*self._line.next_of(share))
+            self._room.expel(guest)
+            cast(Pump, guest).drop("others needed its place")
+            begun += 1
+            if begun == _DISPLACED_AT_ONCE or self._closed.is_set():  # by `on_handshake_error`
+                break
+        return begun
+
+    def _plan_nothing(self) -> None:
+        for handle in (self._look, self._turn):
+            if handle is not None:
+                handle.cancel()
+        self._look = self._turn = None
 
     # Handshakes
 
@@ -242,9 +291,23 @@ class Acceptor:
             # may not even have begun.
             pump.abort()
             sock.close()
-        self._room.leave(pump)
+        self._room.leave(pump, completed=pump.application is not None)
         pump.accepted = None
-        self._try_next()
+        if not self._line:
+            if not self._room.is_full:
+                self._room.forgive()
+        elif self._turn is None:
+            self._turn = self._loop.call_soon(self._serve_line)
 
     def _tell_loop(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})
+
+
+def _length_of_line(max_handshakes: int) -> int:
+    descriptors = _DESCRIPTORS
+    if sys.platform != "win32":
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors < 0:  # without limit
+        descriptors = sys.maxsize
+    longest = min(max_handshakes * _LINE_PER_PLACE, descriptors // _PART_OF_DESCRIPTORS)
+    return max(_SHORTEST_LINE, longest)

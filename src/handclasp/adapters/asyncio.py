@@ -36,8 +36,9 @@ from handclasp.adapters.arguments import (
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
+from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
-from handclasp.adapters.streamreader import TLSStreamReaderProtocol
+from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
@@ -76,9 +77,17 @@ DEFAULT_CLOSE_TIMEOUT = 30.0
 DEFAULT_MAX_HANDSHAKES = 512
 """More than a core completes in a second, so that honest clients seldom come to be that many."""
 
+DEFAULT_BACKLOG = 1024
+"""asyncio's 100 fill up while the loop does something else, and whoever meets a full queue tries
+again a second later."""
+
 DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
 where its packet was lost."""
+
+
+_TURNS_OF_A_READ = 3
+"""Of the loop: it sees that a read is complete, tells the transport, which tells its protocol."""
 
 
 async def open_connection(
@@ -203,7 +212,7 @@ async def start_server(
     config: ServerConfig,
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
-    backlog: int = 100,
+    backlog: int = DEFAULT_BACKLOG,
     trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
@@ -285,7 +294,7 @@ async def create_server(
     *,
     config: ServerConfig,
     sock: socket | None = None,
-    backlog: int = 100,
+    backlog: int = DEFAULT_BACKLOG,
     trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
@@ -318,7 +327,7 @@ async def create_unix_server(
     *,
     config: ServerConfig,
     sock: socket | None = None,
-    backlog: int = 100,
+    backlog: int = DEFAULT_BACKLOG,
     trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
@@ -366,7 +375,8 @@ async def start_tls(
     `reader` is ever given to the application. A server has nothing to say before the client's
     hello, so to a client anything unread ends the connection. To a server it is how the hello of a
     client begins that was quick to go ahead; where it is anything else, it ends the connection,
-    too. With `go_ahead` nothing may be unread: what came before it was written is refused.
+    too. With `go_ahead` nothing may be unread, be it in `reader` or in the kernel: what had arrived
+    on this machine when it was written is refused.
 
     Args:
         reader, writer: the plain pair, with nobody reading.
@@ -413,9 +423,14 @@ async def _upgrade(
     if plain.is_closing():
         raise StateError("start_tls on a connection that is closed.")
     pump.prepare()
-    await writer.drain()
+    if go_ahead is None:
+        await writer.drain()
+    else:
+        await _flush(writer, plain)
     received += _take_unread(reader, plain)
-    if received and not (is_server and go_ahead is None and looks_like_tls(received)):
+    may_be_tls = is_server and go_ahead is None
+    refused = bool(received) and not (may_be_tls and looks_like_tls(received))
+    if refused or (not may_be_tls and has_unread(plain)):
         plain.abort()
         raise ProtocolError(
             Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
@@ -432,6 +447,21 @@ async def _upgrade(
         pump.abort()
         raise
     return pump.transport
+
+
+async def _flush(writer: asyncio.StreamWriter, plain: asyncio.Transport) -> None:
+    """Wait until all has left, so that what is written next leaves at once.
+
+    And until the loop has delivered what it has read: a proactor's may be on its way.
+    """
+    low, high = plain.get_write_buffer_limits()
+    try:
+        plain.set_write_buffer_limits(0)
+        await writer.drain()
+    finally:
+        plain.set_write_buffer_limits(high, low)
+    for _ in range(_TURNS_OF_A_READ):
+        await asyncio.sleep(0)
 
 
 class _Client:
@@ -724,7 +754,7 @@ class _Streams:
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._reader = asyncio.StreamReader(limit, loop)
+        self._reader = StreamReader(limit, loop)
         self.protocol = TLSStreamReaderProtocol(self._reader, loop=loop)
 
     def on(self, transport: TLSTransport) -> StreamPair:
@@ -734,7 +764,7 @@ class _Streams:
 
 def _stream_protocol(limit: int, callback: ClientConnectedCallback) -> asyncio.BaseProtocol:
     loop = asyncio.get_running_loop()
-    return TLSStreamReaderProtocol(asyncio.StreamReader(limit, loop), callback, loop=loop)
+    return TLSStreamReaderProtocol(StreamReader(limit, loop), callback, loop=loop)
 
 
 def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) -> bytes:

@@ -7,7 +7,7 @@ import select
 import struct
 import sys
 from contextlib import suppress
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, socket
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK, SO_LINGER, SOL_SOCKET, socket
 from typing import Any
 
 if sys.platform == "linux":
@@ -70,6 +70,16 @@ def resets_on_close(sock: socket) -> bool:
     with suppress(OSError):
         setting = sock.getsockopt(SOL_SOCKET, SO_LINGER, 8)
         return len(setting) == 8 and struct.unpack("ii", setting) == (1, 0)
+    return False
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the kernel holds bytes that a plain transport has not read yet."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.get_extra_info("sslcontext") is not None:
+        return False  # What lies under TLS is nobody's plaintext.
+    with suppress(OSError), sock.dup() as copy:  # BlockingIOError: nothing
+        return bool(copy.recv(1, MSG_PEEK))
     return False
 
 

@@ -13,14 +13,21 @@ Whoever has sent something that this process has not read yet, or waits for an a
 keeps its place: a server that is too slow for its clients turns none of them away.
 
 IPv6 addresses count by their /64 networks: whoever has one address of it usually has all.
+
+Connections for which there is no place yet wait in a `Line`, which keeps them by share as well, so
+that nobody waits behind somebody else's crowd.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterator
 from ipaddress import IPv6Address
+from socket import socket
 from typing import Any, Protocol
+
+from handclasp.adapters.progress import is_readable
 
 SILENT_SECONDS = 0.05
 """The hello leaves right behind the client's side of the TCP handshake: this is many of its times,
@@ -28,6 +35,15 @@ and short enough that those who wait for such a place hardly notice."""
 
 SLOW_SECONDS = 1.0
 """Several round trips around the world."""
+
+_NEAREST = 32
+"""How many of those who wait are asked whether they have said something."""
+
+_LOCAL = ""
+"""The share of all UNIX sockets."""
+
+_MAX_STALLING = 4096
+"""How many shares are remembered for wasting places; the one that did so first is forgotten."""
 
 
 class Guest(Protocol):
@@ -55,6 +71,8 @@ class Room:
         self._clock = clock
         self._shares: dict[Hashable, dict[Guest, float]] = {}
         self._share_of: dict[Guest, Hashable] = {}
+        self._wasted: dict[Hashable, int] = {}
+        """How many more places a share has wasted than used, if any."""
 
     @property
     def is_full(self) -> bool:
@@ -67,8 +85,22 @@ class Room:
         self._share_of[guest] = share
         self._shares.setdefault(share, {})[guest] = self._clock()
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Guest, *, completed: bool = False) -> None:
         """Give the place back, if it is not given back already."""
+        share = self._share_of.get(guest)
+        self._remove(guest)
+        if completed and (wasted := self._wasted.get(share, 0)):
+            self._wasted[share] = wasted - 1
+
+    def expel(self, guest: Guest) -> None:
+        """Take back the place of somebody who did not use it, and remember the share for it."""
+        share = self._share_of[guest]
+        self._remove(guest)
+        self._wasted[share] = min(self._wasted.get(share, 0) + 1, self._size)
+        if len(self._wasted) > _MAX_STALLING:
+            del self._wasted[next(iter(self._wasted))]
+
+    def _remove(self, guest: Guest) -> None:
         share = self._share_of.pop(guest, None)
         if share is not None:
             guests = self._shares[share]
@@ -76,14 +108,35 @@ class Room:
             if not guests:
                 del self._shares[share]
 
-    def who_makes_room(self, address: Any) -> Guest | None:
-        """Return whose place a connection from this address may take; None: nobody's yet."""
+    def held(self, share: Hashable) -> int:
+        """Return how many places the share holds."""
+        return len(self._shares.get(share, ()))
+
+    def is_stalling(self, share: Hashable) -> bool:
+        """Return whether the share has wasted more places than it has used, since `forgive`.
+
+        Those of UNIX sockets never are: they cannot be told apart, and one might be to blame.
+        """
+        return share != _LOCAL and self._wasted.get(share, 0) > 0
+
+    def forgive(self) -> None:
+        """Forget who has wasted places: there are enough of them again."""
+        self._wasted.clear()
+
+    def who_makes_room(self, address: Any, *, own_only: bool = False) -> Guest | None:
+        """Return whose place a connection from this address may take; None: nobody's yet.
+
+        Args:
+            own_only: look at the places of the address's own share only. Where nobody's place may
+                be taken, neither may it be by a share that holds as many or more, but for its own.
+        """
         own = share_of(address)
-        size = len(self._shares.get(own, ()))
-        shares = [
-            guests for share, guests in self._shares.items() if share == own or len(guests) > size
-        ]
-        shares.sort(key=len, reverse=True)
+        guests = self._shares.get(own, {})
+        shares = [guests]
+        if not own_only:
+            size = len(guests)
+            shares += [each for each in self._shares.values() if len(each) > size]
+            shares.sort(key=len, reverse=True)
         idle = (each for each in self._older_than(shares, SILENT_SECONDS) if each.is_idle())
         slow = (
             each
@@ -102,10 +155,115 @@ class Room:
                 yield guest
 
 
+class Line:
+    """Connections that wait for a place, share by share.
+
+    Of a share that has wasted places the newest goes first, and of the newest one that has said
+    something: whoever says nothing waits behind those who come later. Of other shares it is the
+    one that has waited for the longest time.
+
+    Args:
+        size: how many may wait. Connections of shares that have fewer than others in the line may
+            go beyond that, by a quarter.
+        is_stalling: tells whether a share has wasted places.
+    """
+
+    def __init__(self, size: int, is_stalling: Callable[[Hashable], bool]) -> None:
+        self._size = size
+        self._most = size + size // 4
+        self._is_stalling = is_stalling
+        self._waiting: dict[Hashable, deque[tuple[socket, Any]]] = {}
+        self._count = 0
+        self._last: Hashable = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def shares(self) -> Collection[Hashable]:
+        """The shares of which somebody waits, the one first that was served least recently."""
+        return self._waiting.keys()
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether everybody who waits is of a share that has wasted places."""
+        return all(map(self._is_stalling, self._waiting))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether somebody must be let in, or go, before anybody else may join."""
+        if self._count <= self._size:
+            return False
+        longest = max(map(len, self._waiting.values()))
+        return self._count > self._most or len(self._waiting.get(self._last, ())) >= longest
+
+    def join(self, sock: socket, address: Any) -> Hashable:
+        """Let a connection wait. Returns its share."""
+        self._last = share_of(address)
+        self._waiting.setdefault(self._last, deque()).append((sock, address))
+        self._count += 1
+        return self._last
+
+    def address_of(self, share: Hashable) -> Any:
+        """Return the address of one of the share's connections."""
+        return self._waiting[share][0][1]
+
+    def next_of(self, share: Hashable) -> tuple[socket, Any]:
+        """Take one of the share's connections out; the next one waits for all other shares."""
+        waiting = self._waiting.pop(share)
+        at = 0
+        if self._is_stalling(share):
+            at = _find(waiting, range(len(waiting) - 1, -1, -1), speaks=True)
+        found = waiting[at]
+        del waiting[at]
+        self._count -= 1
+        if waiting:
+            self._waiting[share] = waiting
+        return found
+
+    def shorten(self) -> None:
+        """Close connections of shares that have wasted places, as many as the line is too long.
+
+        They are of the share of which most wait, and there those that have waited longest without
+        having sent anything.
+        """
+        while self._count > self._size:
+            share = self._last
+            fair = max(1, self._size // len(self._waiting))
+            if len(self._waiting.get(share, ())) <= fair or not self._is_stalling(share):
+                shares = filter(self._is_stalling, self._waiting)
+                share = max(shares, key=lambda each: len(self._waiting[each]), default=None)
+            if share is None:
+                return
+            waiting = self._waiting[share]
+            at = _find(waiting, range(len(waiting)), speaks=False)
+            waiting[at][0].close()
+            del waiting[at]
+            self._count -= 1
+            if not waiting:
+                del self._waiting[share]
+
+    def close(self) -> None:
+        """Close all of them."""
+        for waiting in self._waiting.values():
+            for sock, _ in waiting:
+                sock.close()
+        self._waiting.clear()
+        self._count = 0
+
+
+def _find(waiting: deque[tuple[socket, Any]], order: range, *, speaks: bool) -> int:
+    """Return the index of the first that has sent something, or has not; else simply the first."""
+    for at in order[:_NEAREST]:
+        if is_readable(waiting[at][0]) is speaks:
+            return at
+    return order[0]
+
+
 def share_of(address: Any) -> Hashable:
     """Return what shares its places: an IPv4 address or a /64 network; all of a UNIX socket."""
     parts: Any = address
-    host = str(parts[0]) if isinstance(address, tuple) else ""
+    host = str(parts[0]) if isinstance(address, tuple) else _LOCAL
     if ":" not in host:
         return host
     parsed = IPv6Address(host.partition("%")[0])

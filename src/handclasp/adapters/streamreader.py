@@ -1,12 +1,36 @@
-"""What a StreamReader of asyncio's gives where a connection ends badly after good data."""
+"""StreamReaders that lose nothing where a connection ends badly after good data."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
+
+_BLOCK_SIZE = 2**16
 
 
-class LostStreamReader(asyncio.StreamReader):
+class StreamReader(asyncio.StreamReader):
+    """asyncio's StreamReader, whose `read()` loses nothing where it fails.
+
+    What `read()` returns is a whole stream, so where the end is missing, it raises. asyncio's own
+    throws away what it has taken out of its buffer by then.
+    """
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read up to `n` bytes; where `n` is negative, all until the end, or nothing."""
+        if n >= 0:
+            return await super().read(n)
+        blocks: list[bytes] = []
+        try:
+            while block := await super().read(_BLOCK_SIZE):
+                blocks.append(block)
+        except BaseException:
+            buffer: bytearray = cast(Any, self)._buffer
+            buffer[:0] = b"".join(blocks)
+            raise
+        return b"".join(blocks)
+
+
+class LostStreamReader(StreamReader):
     """A StreamReader whose connection is lost: what has arrived comes first, then the error.
 
     asyncio's own raises at once, so that it depends on timing whether the last data can be read.
