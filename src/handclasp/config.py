@@ -728,7 +728,8 @@ class _DefaultKeyShares(tuple[str, ...]):
 
 
 def _default_key_shares(groups: Sequence[str]) -> _DefaultKeyShares:
-    return _DefaultKeyShares([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
+    """In the order of `groups`, as those that are given must be (RFC 8446 section 4.2.8)."""
+    return _DefaultKeyShares([name for name in groups if name in DEFAULT_KEY_SHARES] or groups[:1])
 
 
 def _short_repr(config: SharedConfig) -> str:

@@ -1869,7 +1869,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
-                "hs.reading.read(_READ_BY_NOBODY[kind], data)",
+                "read(forms[kind], data)",
                 "pass",
             ),
             without(
