@@ -217,6 +217,9 @@ async def complete_server_handshake(
     hs.install_write(application.server.keys(), "application")
 
     server_name = offer.server_name
+    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
+    if config.half_rtt_data:
+        hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data)
     can_resume = may_use_psk(config, offer.psks)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
@@ -227,7 +230,6 @@ async def complete_server_handshake(
     hs.install_read(application.client.keys(), "application")
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
-    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     info = _info(server_name, choice, identity, known, shown, client, early_data)
     return Settled13(
         info,
