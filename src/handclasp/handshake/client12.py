@@ -377,6 +377,7 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
         question = _question_of(config, message)
         del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
+    hs.records.end_flight()
     shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
     return _Flight(shown, key_exchange, question)
 

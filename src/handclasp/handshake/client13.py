@@ -236,6 +236,7 @@ async def _retry(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer, request: ServerHello
 ) -> tuple[ClientOffer, ServerHello]:
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
+    hs.records.end_flight()
     group, cookie = _read_hello_retry_request(config, offer, request)
     if config.middlebox_compatibility and not offer.early_data:
         hs.records.send_change_cipher_spec()

@@ -522,6 +522,7 @@ def _choose_group(
 
 def _ask_again(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
+    hs.records.end_flight()
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
     hs.send(_hello_retry_request(offer, choice, cookie))
     if offer.hello.legacy_session_id:
