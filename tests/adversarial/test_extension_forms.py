@@ -30,8 +30,8 @@ from handclasp.crypto.groups import GROUPS
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place
 from handclasp.wire.forms import FORMS
+from handclasp.wire.iana import ContentType, extension_name
 from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
 from handclasp.wire.messages import Message, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]
@@ -215,7 +215,15 @@ def test_client_hello_of_tls12(
 
 
 class Listening(ScriptedServer):
-    """Notes what the client sends after its hello."""
+    """Notes what the client sends: its messages, and the types of its records."""
+
+    types: tuple[int, ...] = ()
+
+    def _next_record(self) -> tuple[int, bytes] | None:
+        record = super()._next_record()
+        if record is not None:
+            self.types += (record[0],)
+        return record
 
     def receive(self, raw: bytes) -> None:
         self.heard: list[int] = [*getattr(self, "heard", []), raw[0]]
@@ -259,6 +267,8 @@ def test_server_hello(
     deviation = with_extension(kind, data)
     encounter = meet_server(config=client, kind=Listening, server_hello=deviation)
     answer_is_refused(encounter, expected(kind, fault))
+    # Not even the change_cipher_spec for middleboxes' sake.
+    assert encounter.peer.types == (ContentType.HANDSHAKE, ContentType.ALERT)  # type: ignore[attr-defined]
 
 
 @malformed_in(Place.HRR)
