@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import MISSING, fields
 from itertools import permutations
 from typing import Any
@@ -20,6 +21,7 @@ from handclasp import (
     TicketKeys,
 )
 from handclasp.crypto.groups import DEFAULT_KEY_SHARES, GROUPS
+from handclasp.sessions.replay import ReplayFilter
 from handclasp.trace.events import MessageSeen
 from handclasp.trace.recorder import Recorder
 from handclasp.wire import extensions as ext
@@ -112,7 +114,15 @@ def test_each_one_by_itself(pki: Pki) -> None:
                 assert explicit(given).keys() == explicit(plain).keys()
 
 
-def test_ticket_keys() -> None:
+@pytest.mark.parametrize("kind", [TicketKeys, SessionStore, ReplayFilter, Recorder])
+def test_arguments(kind: Any) -> None:
+    arguments = inspect.signature(kind).parameters.values()
+    kind(**{each.name: each.default for each in arguments if each.kind is each.KEYWORD_ONLY})
+    positional = [each.default for each in arguments if each.kind is each.POSITIONAL_OR_KEYWORD]
+    kind(*positional)
+
+
+def test_ticket_keys_live_as_long_as_tickets() -> None:
     TicketKeys(lifetime=ServerConfig.__dataclass_fields__["ticket_lifetime"].default)
 
 

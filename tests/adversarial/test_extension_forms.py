@@ -211,6 +211,21 @@ def test_client_hello_of_tls12(
     assert encounter.peer.server_random == bytes(32), "something was answered"  # type: ignore[attr-defined]
 
 
+@malformed_in(Place.CH)
+def test_second_client_hello(
+    meet_client: Meet, pki: Pki, kind: int, data: bytes, fault: Fault
+) -> None:
+    """Some may differ from the first hello, and are read again; it comes before any comparison."""
+    encounter = meet_client(
+        config=ServerConfig(credentials=pki.server("localhost")),
+        shares=(),
+        extensions={Ext.PSK_KEY_EXCHANGE_MODES: b"\1\1"},
+        second_hello=with_extension(kind, data),
+    )
+    refused(encounter, fault)
+    assert encounter.peer.server_hello.is_hello_retry_request
+
+
 # In what a server sends
 
 

@@ -91,6 +91,7 @@ from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,
     TLS12,
@@ -540,6 +541,7 @@ async def _receive_second_offer(
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
+    check_forms(hello.extensions, Place.CH)
     _check_second_hello(hello, retry)
     second_offer = _read_offer(hs, config, hello, retry.before)
     if list(second_offer.shares) != [choice.group]:
