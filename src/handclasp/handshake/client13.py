@@ -109,11 +109,10 @@ async def complete_client_handshake(
     handshake = derive_handshake_secrets(hs, handshake_secret)
     hs.install_read(handshake.server.keys(), "handshake")
     # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
-    may_be_accepted = offer.early_data and psk is offer.psks[0]
-    if not may_be_accepted:
+    next_secret = handshake.client if offer.early_data and psk is offer.psks[0] else None
+    if next_secret is None:
         hs.install_write(handshake.client.keys(), "handshake")
 
-    next_secret = handshake.client if may_be_accepted else None
     agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk, next_secret)
     request, shown, verified, server = (
         await _receive_server_authentication(hs, config, offer, agreed.server_certificate_type)

@@ -171,13 +171,7 @@ async def complete_server_handshake(
     offer = _read_offer(hs, config, hello, Transcript())
     del hello
     found = await find_psks(hs, config, offer.psks, offer.server_name)
-    choice = _choose(hs, config, offer, found.candidates)
-    known: KnownClient | None = None
-    if choice.group is None:
-        # The key would go alone, so whether there is one decides if a group is needed.
-        known = await _recognise(hs, offer, found, choice)
-        if known is None:
-            choice = _choose_without_key(hs, config, offer, choice)
+    choice, known = await _choose_first(hs, config, offer, found)
     needs_retry = choice.group is not None and choice.group not in offer.shares
     hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
@@ -186,30 +180,20 @@ async def complete_server_handshake(
         offer = await _receive_second_offer(hs, config, choice, retry)
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    if known is None:
-        known = await _recognise(hs, offer, found, choice)
+    known = known or await _recognise(hs, offer, found, choice)
     _check_way_in(config, known)
     identity = await _identify(hs, config, offer, known)
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
-    _send_server_hello(
-        hs, offer, choice, known, share, config.entropy, skips=0 if early else _skipped(config)
-    )
+    skips = 0 if early else _skipped(config)
+    _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=skips)
     stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, stage)
     hs.install_write(handshake.server.keys(), "handshake")
     hs.install_read((early or handshake.client).keys(), "early" if early else "handshake")
 
-    asked = _send_encrypted_extensions(
-        hs,
-        config,
-        offer,
-        choice,
-        identity,
-        resumed=known is not None and known.psk.state is not None,
-        early=early is not None,
-    )
+    asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         send_certificate(hs, config, identity.credentials, offer.hello.extensions, Place.CH)
         await send_certificate_verify(hs, identity.credentials, identity.scheme, SERVER_CONTEXT)
@@ -217,11 +201,10 @@ async def complete_server_handshake(
     application = derive_application_secrets(hs, stage)
     hs.install_write(application.server.keys(), "application")
 
-    server_name = offer.server_name
+    server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     if config.half_rtt_data:
         hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data)
-    can_resume = may_use_psk(config, offer.psks)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await hs.receive(EndOfEarlyData)
@@ -240,6 +223,20 @@ async def complete_server_handshake(
         application.exporter,
         issuer=_issuer(hs, config, known, info, application) if can_resume else None,
     )
+
+
+async def _choose_first(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found
+) -> tuple[_Choice, KnownClient | None]:
+    """The choice for the first hello; and the client, if its key decided whether there is a group.
+
+    A key that would go alone has to be known for that: otherwise a group is needed.
+    """
+    choice = _choose(hs, config, offer, found.candidates)
+    if choice.group is not None:
+        return choice, None
+    known = await _recognise(hs, offer, found, choice)
+    return (choice if known else _choose_without_key(hs, config, offer, choice)), known
 
 
 async def _recognise(
@@ -701,13 +698,13 @@ def _send_encrypted_extensions(
     offer: _Offer,
     choice: _Choice,
     identity: _Identity | None,
-    *,
-    resumed: bool,
-    early: bool,
+    known: KnownClient | None,
+    early: TrafficSecret | None,
 ) -> Asked | None:
     """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
+    resumed = known is not None and known.psk.state is not None
     extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
-    if early:
+    if early is not None:
         extensions[ExtensionType.EARLY_DATA] = b""
     if identity is None:
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
