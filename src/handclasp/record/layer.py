@@ -245,7 +245,9 @@ class RecordLayer:
         Where keys change, `install_read` sees to that. Raises `ProtocolError`.
         """
         if self._reassembly:
-            raise ProtocolError(Fault.UNEXPECTED_MESSAGE, "a message before its turn")
+            is_whole = self._reassembly.next_message() is not None
+            fault = Fault.UNEXPECTED_MESSAGE if is_whole else Fault.INTERLEAVED_RECORD
+            raise ProtocolError(fault, "a message before its turn")
 
     def limit_read(self, record_size_limit: int) -> None:
         """The peer agreed to (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
