@@ -347,6 +347,10 @@ class ServerConfig(SharedConfig):
             after its Finished. If the first answer is False, only the early data are refused.
             Without this setting, 0-RTT data of a client whose certificate `confirm_peer` has to
             confirm are refused.
+        half_rtt_data: allow `ServerConnection.send_half_rtt_data`: data that leave with the first
+            flight, before the client's Finished (TLS 1.3 only, and not where clients are asked for
+            a certificate). Whoever recorded a client's hello can have the server send such data
+            again, so sending must do no harm (docs/decisions/0026).
         replay_guard: what keeps 0-RTT data from being taken twice; None takes the memory that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which is enough for one process
             with its own keys, however many configs share them; it is asked besides any other guard.
@@ -371,6 +375,7 @@ class ServerConfig(SharedConfig):
     find_psk: FindPskCallback | None = None
     max_early_data: int = 0
     confirm_early_data: bool = False
+    half_rtt_data: bool = False
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
     replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
@@ -399,6 +404,7 @@ class ServerConfig(SharedConfig):
             _refuse_unused(self, "client_auth is not set", "verify", *_JUDGED_BY)
         elif self.trust is None and self.verify is None and not self.raw_public_keys:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
+        _check_half_rtt(self)
         _check_policy_for_clients(self)
         _check_verification(self)
         _check_staples(self)
@@ -418,6 +424,19 @@ _OF_CERTIFICATES = (
     "required_timestamps",
 )
 """What of a policy is about certificates; pins and TLSA records are about keys as well."""
+
+
+def _check_half_rtt(config: ServerConfig) -> None:
+    """Data before the client's Finished go to nobody in particular (RFC 8446 section 4.4.4)."""
+    if not config.half_rtt_data:
+        return
+    if config.client_auth is not ClientAuth.NONE:
+        raise ConfigurationError(
+            "half_rtt_data would be sent before the client has shown who it is: leave it out, or "
+            "client_auth."
+        )
+    if "TLSv1.3" not in config.versions:
+        raise ConfigurationError("half_rtt_data is of TLS 1.3, which versions leaves out.")
 
 
 def _check_policy_for_clients(config: ServerConfig) -> None:
@@ -728,7 +747,8 @@ class _DefaultKeyShares(tuple[str, ...]):
 
 
 def _default_key_shares(groups: Sequence[str]) -> _DefaultKeyShares:
-    return _DefaultKeyShares([name for name in DEFAULT_KEY_SHARES if name in groups] or groups[:1])
+    """In the order of `groups`, as those that are given must be (RFC 8446 section 4.2.8)."""
+    return _DefaultKeyShares([name for name in groups if name in DEFAULT_KEY_SHARES] or groups[:1])
 
 
 def _short_repr(config: SharedConfig) -> str:

@@ -41,6 +41,7 @@ from handclasp.events import (
     EarlyDataReceived,
     EarlyDataRejected,
     Event,
+    HalfRttReady,
     HandshakeCompleted,
     KeysUpdated,
     PeerClosed,
@@ -107,6 +108,7 @@ class _Connection(Generic[Config]):
         "_exporter",
         "_failure",
         "_forget",
+        "_half_rtt",
         "_info",
         "_is_client",
         "_peer_closed",
@@ -143,6 +145,7 @@ class _Connection(Generic[Config]):
         self._cancellations = 0
         self._early_data: list[bytes] = []
         self._early_size: int = 0
+        self._half_rtt = False
 
     def _begin(self, server_name: str | None) -> None:
         if self._trace is not None:
@@ -585,6 +588,10 @@ class _Connection(Generic[Config]):
             self._events.append(QuestionAsked(driver.question))
         elif driver.result is not None:
             self._establish(driver.result)
+        elif self._dialogue is not None and self._dialogue.half_rtt is not None:
+            info, self._dialogue.half_rtt = self._dialogue.half_rtt, None
+            self._half_rtt = True
+            self._events.append(HalfRttReady(info))
 
     def _establish(self, settled: Settled) -> None:
         self._exporter = settled.exporter
@@ -984,6 +991,43 @@ class ServerConnection(_Connection[ServerConfig]):
         post = self._ready_to_send("send tickets")
         with self._ending_on_failure():
             return post.send_tickets(count)
+
+    @property
+    def half_rtt_limit(self) -> int:
+        """Bytes that `send_half_rtt_data` still takes: 0 before `HalfRttReady`, and later."""
+        if not self._half_rtt or self._driver is None:
+            return 0
+        # Keys are not updated before the handshake is complete.
+        return max(0, self._records.room)
+
+    def send_half_rtt_data(self, data: Buffer) -> None:
+        """Queue data before the client's Finished (0.5-RTT). Follow it by `data_to_send`.
+
+        They go to whoever sent the hello, of whom nothing is proved yet: it may be a recorded one,
+        sent again (RFC 8446 section 4.4.4). Only the client that made the hello can read them; but
+        with a pre-shared key without a key exchange, they are not forward secret.
+
+        Raises:
+            StateError: the config does not allow it, or it is not the time: before the event
+                `HalfRttReady`, and after `HandshakeCompleted`, when there is `send_data`.
+            ConfigurationError: more than `half_rtt_limit`.
+            TLSError: the connection has failed.
+        """
+        self._raise_failure()
+        limit, size = self.half_rtt_limit, memoryview(data).nbytes
+        if not self._half_rtt or self._driver is None:
+            raise StateError(
+                "Half-RTT data go out between HalfRttReady and HandshakeCompleted, and with "
+                "ServerConfig(half_rtt_data=True): otherwise use send_data."
+            )
+        if size > limit:
+            raise ConfigurationError(
+                f"Half-RTT data of {size} bytes, where the key is good for {limit}: wait for the "
+                "handshake, and use send_data."
+            )
+        if size:
+            with self._ending_on_failure():
+                self._records.send_application_data(memoryview(data).cast("B"))
 
     def _max_early_data(self) -> int:
         return self._config.max_early_data

@@ -61,6 +61,17 @@ class EarlyDataRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfRttReady:
+    """A server may send before the handshake is complete: `ServerConnection.send_half_rtt_data`.
+
+    Nothing shows yet that the client is there, or that its hello comes for the first time. `info`
+    is what will have been agreed upon if it is.
+    """
+
+    info: ConnectionInfo
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClosed:
     """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
 
@@ -91,4 +102,5 @@ Event = (
     | KeysUpdated
     | EarlyDataReceived
     | EarlyDataRejected
+    | HalfRttReady
 )

@@ -728,7 +728,8 @@ def test_every_byte_of_finished_counts(refuses: Refuses, at: int) -> None:
     "deviation", [cut_by(1), cut_by(11), cut_by(12), longer_by(b"\0"), longer_by(bytes(20))]
 )
 def test_finished_of_another_length(refuses: Refuses, deviation: Change) -> None:
-    refuses(Fault.BAD_FINISHED, finished=deviation)
+    """RFC 5246 7.2.2: it does not decode; only one that does can fail to verify."""
+    refuses(Fault.DECODE_ERROR, finished=deviation)
 
 
 def test_finished_of_the_other_side(

@@ -557,3 +557,59 @@ def test_fallback_to_the_best_there_is(pki: Pki, meet_client: Meet) -> None:
         hello, cipher_suites=(*hello.cipher_suites, FALLBACK_SCSV)
     )
     assert meet_client(config=config, first_hello=deviation).connection.established
+
+
+# Hellos without extensions (RFC 5246 sections 7.4.1.2 and 7.4.1.3)
+
+
+class Bare(ScriptedClient12):
+    """A client that knows no extensions, and so leaves the whole field out, or has it empty."""
+
+    empty = False
+    scsv = False
+
+    def __init__(self, **script: Any) -> None:
+        super().__init__(RSA_KEY_TRANSPORT_SUITES[0], extended=False, **script)
+
+    def first_hello(self) -> Any:
+        suites = (
+            *super().first_hello().cipher_suites,
+            *[EMPTY_RENEGOTIATION_INFO_SCSV] * self.scsv,
+        )
+        self.client_hello = replace(self.client_hello, extensions={}, cipher_suites=suites)
+        raw = write_message(self.client_hello)
+        if not self.empty:
+            return raw
+        return b"\x01" + (len(raw) - 2).to_bytes(3, "big") + raw[4:] + b"\0\0"
+
+    def receive(self, raw: bytes) -> None:
+        if raw[0] == HandshakeType.SERVER_HELLO:
+            self.hello_came = raw
+        super().receive(raw)
+
+
+class BareEmpty(Bare):
+    empty = True
+
+
+class BareScsv(Bare):
+    scsv = True
+
+
+@pytest.mark.parametrize("kind", [Bare, BareEmpty, BareScsv])
+def test_a_hello_without_extensions(pki: Pki, meet_client: Meet, kind: type[Bare]) -> None:
+    """RFC 5246 7.4.1.4: a server "MUST NOT" send an extension that the client did not."""
+    config = ServerConfig(
+        credentials=pki.server("localhost", key_type="rsa-2048"),
+        allow_rsa_key_transport=True,
+        require_extended_master_secret=False,
+    )
+    encounter = meet_client(config=config, kind=kind)
+    assert encounter.error is None
+    assert encounter.connection.established
+    assert encounter.peer.established
+    raw = encounter.peer.hello_came  # type: ignore[attr-defined]
+    after_random = raw[4 + 34 :]
+    rest = after_random[1 + after_random[0] + 3 :]
+    # RFC 5746 3.6: the one answer to a client that says it by a suite.
+    assert rest == (b"\0\5\xff\1\0\1\0" if kind.scsv else b"")

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import Change, changed, with_extension, without_extension
+from tests.adversarial.deviations import (
+    Change,
+    changed,
+    cut_by,
+    longer_by,
+    with_extension,
+    without_extension,
+)
 from tests.adversarial.scripted import Encounter
 from tests.adversarial.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
 from tests.flows.pair import Pair
@@ -372,3 +379,57 @@ def test_hello_without_the_suite_of_the_session(meet_client: Meet) -> None:
     assert encounter.error is None
     assert isinstance(encounter.peer, Returning)
     assert encounter.peer.server_chain
+
+
+# Tickets without a session id (RFC 5077 section 3.4)
+
+
+class Nameless(Returning):
+    """The client sends no session id, and sees by the next message that it is resumed."""
+
+    def first_hello(self) -> Any:
+        self.client_hello = replace(super().first_hello(), legacy_session_id=b"")
+        return self.client_hello
+
+
+def test_a_ticket_without_a_session_id_is_resumed(meet_client: Meet) -> None:
+    encounter = meet_client(kind=Nameless)
+    assert encounter.error is None
+    info = encounter.connection.info
+    assert info is not None
+    assert info.resumed
+    assert info.peer_chain_der
+    assert encounter.peer.established
+    encounter.peer.send_data(b"from the peer")
+    encounter.run()
+    assert encounter.events[-1] == DataReceived(b"from the peer")
+
+
+def test_a_foreign_ticket_without_a_session_id(meet_client: Meet, known: Known) -> None:
+    """It means a full handshake, as with an id."""
+    foreign = replace(known.session, ticket=bytes(200))
+    encounter = meet_client(kind=Nameless, session=foreign, order=())
+    assert encounter.error is None
+    assert encounter.connection.info is None
+    assert encounter.peer.server_chain  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("order", [("finished",), ("change_cipher_spec",), ("certificate",)])
+def test_without_a_session_id_finished_still_counts(
+    meet_client: Meet, order: tuple[str, ...]
+) -> None:
+    class Wrong(Nameless):
+        def finished(self) -> Any:
+            return Finished(bytes(12))
+
+    encounter = meet_client(kind=Wrong, order=(*order, "finished"))
+    assert encounter.error is not None
+    assert not encounter.connection.established
+
+
+# Finished in the abbreviated handshake
+
+
+@pytest.mark.parametrize("deviation", [cut_by(1), cut_by(12), longer_by(b"\0")])
+def test_finished_of_another_length(refuses: Refuses, deviation: Change) -> None:
+    refuses(Fault.DECODE_ERROR, finished=deviation)

@@ -16,6 +16,7 @@ from tests.pki import MUST_STAPLE, Authority, Leaf, Pki, key_of_type, key_pem
 from handclasp import (
     DEFER,
     CertificatePolicy,
+    ChooseCredentials,
     ClientAuth,
     ClientConfig,
     ConfirmPeer,
@@ -200,6 +201,32 @@ class TestAuthorities:
         assert Pair(client, server).run().client.info.peer_verified
         pair = Pair(replace(client, send_authorities=False), server).run()
         assert pair.client.error is not None
+
+    @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+    def test_in_both_versions(self, pki: Pki, version: str) -> None:
+        """Either side reads what the other names, and goes by it."""
+        other = Pki("another root")
+        stranger, known = other.client("stranger"), pki.client("known")
+        server = ServerConfig(
+            credentials=[other.server(), pki.server()], client_auth=REQUIRED, trust=pki.trust
+        )
+        asked: list[ChooseCredentials] = []
+
+        def choose(question: ChooseCredentials) -> Credentials:
+            asked.append(question)
+            return known if question.server_name is None else pki.server()
+
+        settings: dict[str, Any] = {"trust": pki.trust, "versions": [version]}
+        client = ClientConfig(credentials=[stranger, known], send_authorities=True, **settings)
+        pair = Pair(client, server).run()
+        assert pair.established
+        assert pair.client.info.local_chain_der == known.chain
+        assert pair.client.info.peer_verified
+        # And so can the callbacks of both.
+        server = replace(server, credentials=None, choose_credentials=choose)
+        client = replace(client, credentials=None, choose_credentials=choose)
+        assert Pair(client, server).run().established
+        assert [question.authorities for question in asked] == [tuple(pki.trust.subjects())] * 2
 
 
 class TestRawPublicKeys:

@@ -145,6 +145,25 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _STATES,
+        "Bytes of the next flight before its turn, where no keys change",
+        "Where a flight ends and this side answers, its last record must not hold more.",
+        tuple(
+            without(
+                f"adversarial/test_flights.py::{test}",
+                "record/layer.py",
+                'raise ProtocolError(fault, "a message before its turn")',
+                "pass",
+            )
+            for test in (
+                "test_behind_a_hello_of_tls12",
+                "test_behind_server_hello_done",
+                "test_behind_the_first_hello",
+                "test_behind_a_hello_retry_request",
+            )
+        ),
+    ),
+    Threat(
+        _STATES,
         "Other records in the middle of a handshake message",
         "While a message is incomplete, only handshake records are taken.",
         (
@@ -1130,10 +1149,39 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _IDENTITY,
+        "Data for a client that has shown nothing yet",
+        "A server sends before the client's Finished only with a setting of that name, by a verb "
+        "of its own, and never where clients are asked for a certificate.",
+        (
+            without(
+                "flows/test_half_rtt.py::test_not_where_clients_are_asked_who_they_are",
+                "config.py",
+                "if config.client_auth is not ClientAuth.NONE:",
+            ),
+            without(
+                "flows/test_half_rtt.py::test_not_without_the_setting",
+                "handshake/server13.py",
+                "if config.half_rtt_data:",
+                "if True:",
+            ),
+        ),
+        (
+            "flows/test_half_rtt.py::test_not_at_any_other_time",
+            "flows/test_half_rtt.py::test_a_client_that_still_thinks_gets_nothing_before",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
         "A certificate used against its keyUsage",
         "A leaf must be allowed to sign, and to encipher for key transport; its curve must fit "
         "the scheme.",
         (
+            without(
+                "adversarial/test_key_usage.py::test_a_server",
+                "certificates/verify.py",
+                "return all(map(_says_signatures, extension_values(leaf, _KEY_USAGE)))",
+                "return True",
+            ),
             without(
                 "certificates/test_verify.py::TestRefused::test_key_usage_without_digital_signature",
                 "certificates/profile.py",
@@ -1930,6 +1978,53 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _PARSER,
+        "Malformed extensions that nobody has had a use for yet",
+        "Every known extension of a message is read when the message comes, before anything is "
+        "answered, and whatever is made of it later.",
+        tuple(
+            without(f"adversarial/test_extension_forms.py::{test}", file, old, "pass")
+            for test, file, old in (
+                ("test_client_hello", "handshake/server.py", "read(forms[kind], data)"),
+                ("test_client_hello_of_tls12", "handshake/server.py", "read(forms[kind], data)"),
+                (
+                    "test_server_hello",
+                    "handshake/client13.py",
+                    "check_forms(server_hello.extensions, place)",
+                ),
+                (
+                    "test_encrypted_extensions",
+                    "handshake/client13.py",
+                    "check_forms(extensions, Place.EE)",
+                ),
+                (
+                    "test_certificate_request",
+                    "handshake/client13.py",
+                    "check_forms(request.extensions, Place.CR)",
+                ),
+                (
+                    "test_certificate",
+                    "handshake/certificate13.py",
+                    "check_forms(entry.extensions, Place.CT)",
+                ),
+                (
+                    "test_new_session_ticket",
+                    "handshake/post13.py",
+                    "check_forms(message.extensions, Place.NST)",
+                ),
+                (
+                    "test_server_hello_of_tls12",
+                    "handshake/client12.py",
+                    "check_forms(extensions, Place.SH12)",
+                ),
+            )
+        ),
+        (
+            "adversarial/test_extension_forms.py::test_hello_retry_request",
+            "adversarial/test_extension_forms.py::test_every_form_is_tried",
+        ),
+    ),
+    Threat(
+        _PARSER,
         "Lengths beyond their bounds (Heartbleed, CVE-2024-0901)",
         "One reader with one bounds check reads everything; what is left over is an error, too.",
         (
@@ -1941,7 +2036,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
                 "handshake/server.py",
-                "hs.reading.read(_READ_BY_NOBODY[kind], data)",
+                "read(forms[kind], data)",
                 "pass",
             ),
             without(

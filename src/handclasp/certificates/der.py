@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cryptography import x509
 
-_VERSION = 0xA0
-"""The tag of TBSCertificate.version, which certificates of version 1 leave out."""
+_VERSION, _EXTENSIONS = 0xA0, 0xA3
+"""The tags of TBSCertificate.version, which certificates of version 1 leave out, and extensions."""
+
+_BOOLEAN = 1
 
 
 def public_key_info(certificate: x509.Certificate) -> bytes:
@@ -44,6 +46,32 @@ def extensions_size(certificate: bytes) -> int:
     """
     tbs = _content(certificate, 0)[0]
     return _content(certificate, tbs)[1] - _positions(certificate, tbs)[5]
+
+
+def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
+    """The extnValue of each extension of this kind, whatever the other extensions are.
+
+    cryptography gives none of them out where one cannot be read. `oid` is an OBJECT IDENTIFIER with
+    its tag and length.
+    """
+    tbs = certificate.tbs_certificate_bytes
+    at, end = _positions(tbs, 0)[5], _content(tbs, 0)[1]
+    while at < end and tbs[at] != _EXTENSIONS:
+        _, at = _content(tbs, at)  # One of the unique identifiers.
+    if at >= end:
+        return []
+    at, end = _content(tbs, _content(tbs, at)[0])
+    values: list[bytes] = []
+    while at < end:
+        kind, after = _content(tbs, at)
+        value = _content(tbs, kind)[1]
+        if tbs[value] == _BOOLEAN:
+            _, value = _content(tbs, value)
+        if tbs[kind : kind + len(oid)] == oid:
+            start, stop = _content(tbs, value)
+            values.append(tbs[start:stop])
+        at = after
+    return values
 
 
 def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:

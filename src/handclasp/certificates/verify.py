@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
+from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin
 from handclasp.certificates.evidence import Evidence, parse
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
@@ -39,6 +40,9 @@ _BESIDES = 2**12
 """Bytes that the objects of a remembered chain take besides: the proof, and its key."""
 
 _MADE_HERE = object()
+
+_KEY_USAGE = b"\x06\x03\x55\x1d\x0f"
+_BIT_STRING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +258,21 @@ def _taken(
 
 
 def _may_sign(leaf: x509.Certificate) -> bool:
-    """Whether the leaf's keyUsage, if there is one that can be read, allows digital signatures."""
+    """Whether the leaf's keyUsage, if there is one, allows digital signatures.
+
+    Another extension that cannot be read does not excuse from it.
+    """
     from cryptography import x509
 
     try:
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
     except Exception:
-        return True  # There is none, or what stands there restricts nothing that can be told.
+        return all(map(_says_signatures, extension_values(leaf, _KEY_USAGE)))
     return bool(usage.digital_signature)
+
+
+def _says_signatures(key_usage: bytes) -> bool:
+    """Whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3): what is none allows nothing."""
+    return len(key_usage) >= 4 and key_usage[0] == _BIT_STRING and bool(key_usage[3] & 0x80)

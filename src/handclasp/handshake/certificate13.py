@@ -29,6 +29,7 @@ from handclasp.wire.compression import (
     certificate_within,
     compress,
 )
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import (
     HEADER_SIZE,
@@ -90,7 +91,9 @@ def read_certificate(
     if asked.certificate_type == "RawPublicKey" and len(entries) > 1:
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"{len(entries)} entries for one raw public key")
     for entry in entries:
-        check_answer(entry.extensions, Place.CT, asked.extensions, asked.limits.extensions)
+        if entry.extensions:
+            check_answer(entry.extensions, Place.CT, asked.extensions, asked.limits.extensions)
+            check_forms(entry.extensions, Place.CT)
     of_leaf: Mapping[int, bytes] = entries[0].extensions if entries else {}
     status = of_leaf.get(ExtensionType.STATUS_REQUEST)
     return PeerCertificate(

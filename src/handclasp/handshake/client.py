@@ -40,11 +40,14 @@ async def send_offer(
     if offer.early_data:
         start_early_data(hs, config, offer)
     server_hello = await hs.receive(ServerHello)
+    if offer.early_data and _refuses_early_data(server_hello):
+        # The server cannot read what goes out under the key of early data, be it only the alert
+        # that tells why this side gives up (RFC 8446 A.1).
+        hs.go_back_to_plaintext()
     if _check_version(hs, config, server_hello) == TLS13:
         return await client13.complete_client_handshake(hs, config, offer, server_hello, resumable)
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
-        hs.go_back_to_plaintext()
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
     from handclasp.handshake import client12  # Seldom is it needed any more.
 
@@ -59,6 +62,13 @@ def start_early_data(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> 
     digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
     secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.watcher), digest)
     hs.install_write(secret.keys(), "early")
+
+
+def _refuses_early_data(hello: ServerHello) -> bool:
+    """Whether it is a retry, a full handshake or an older version (RFC 8446 section 4.2.10)."""
+    kinds = hello.extensions
+    resumes = ExtensionType.PRE_SHARED_KEY in kinds and ExtensionType.SUPPORTED_VERSIONS in kinds
+    return hello.is_hello_retry_request or not resumes
 
 
 def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> int:

@@ -53,6 +53,7 @@ from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_answer
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     ExtensionType,
     cipher_suite_name,
@@ -199,6 +200,7 @@ def _check_server_hello(
     """RFC 5246 section 7.4.1.3, and what came to it since."""
     extensions = server_hello.extensions
     check_answer(extensions, Place.SH12, offer.answerable, config.limits.extensions)
+    check_forms(extensions, Place.SH12)
     suite = CIPHER_SUITES12_BY_CODE.get(server_hello.cipher_suite)
     if suite is None or suite.name not in config.cipher_suites:
         raise ProtocolError(
@@ -211,11 +213,10 @@ def _check_server_hello(
         # RFC 5246 7.4.1.3: "the cipher suite ... of the state of the session being resumed".
         raise ProtocolError(Fault.UNOFFERED_CIPHER_SUITE, f"{suite.name} for a resumed session")
     _check_renegotiation_info(extensions.get(ExtensionType.RENEGOTIATION_INFO))
-    extended = _read_flag(extensions.get(ExtensionType.EXTENDED_MASTER_SECRET))
+    extended = ExtensionType.EXTENDED_MASTER_SECRET in extensions
     if not extended and (config.require_extended_master_secret or resumed is not None):
         # RFC 7627 5.3: a session that had it must not be resumed without.
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING)
-    _read_flag(extensions.get(ExtensionType.SERVER_NAME))
     if (data := extensions.get(ExtensionType.EC_POINT_FORMATS)) is not None:
         _check_point_formats(data)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
@@ -234,8 +235,8 @@ def _check_server_hello(
         Randoms(offer.hello.random, server_hello.random),
         alpn,
         extended,
-        _read_flag(extensions.get(ExtensionType.STATUS_REQUEST)),
-        _read_flag(extensions.get(ExtensionType.SESSION_TICKET)),
+        ExtensionType.STATUS_REQUEST in extensions,
+        ExtensionType.SESSION_TICKET in extensions,
         server_hello.legacy_session_id_echo,
         resumed,
         extensions.get(ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP),
@@ -344,14 +345,6 @@ def _check_point_formats(data: bytes) -> None:
         raise ProtocolError(Fault.ILLEGAL_VALUE, "ec_point_formats lacks uncompressed")
 
 
-def _read_flag(data: bytes | None) -> bool:
-    """An extension that says all by being there."""
-    if data is None:
-        return False
-    ext.read_empty(data, "ServerHello.extension")
-    return True
-
-
 async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -> _Flight:
     """Certificate to ServerHelloDone, with what the suite and the extensions call for."""
     chain = (await hs.receive(Certificate12)).certificate_list
@@ -384,6 +377,7 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
         question = _question_of(config, message)
         del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
+    hs.records.end_flight()
     shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
     return _Flight(shown, key_exchange, question)
 

@@ -32,7 +32,7 @@ from handclasp.handshake.choosing import note_answer, note_credentials
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
-from handclasp.handshake.offered import offered_authorities, offered_schemes
+from handclasp.handshake.offered import authorities_of, offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -56,11 +56,12 @@ from handclasp.handshake.secrets13 import (
 from handclasp.handshake.settled import Settled13
 from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
-from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
+from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed, check_answer
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     TLS12,
     TLS13,
@@ -107,10 +108,12 @@ async def complete_client_handshake(
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
     hs.install_read(handshake.server.keys(), "handshake")
-    if not offer.early_data:
+    # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
+    next_secret = handshake.client if offer.early_data and psk is offer.psks[0] else None
+    if next_secret is None:
         hs.install_write(handshake.client.keys(), "handshake")
 
-    agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk)
+    agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk, next_secret)
     request, shown, verified, server = (
         await _receive_server_authentication(hs, config, offer, agreed.server_certificate_type)
         if psk is None
@@ -125,7 +128,6 @@ async def complete_client_handshake(
     hs.install_read(application.server.keys(), "application")
     if agreed.early_data:
         hs.send(EndOfEarlyData())
-    if offer.early_data:
         hs.install_write(handshake.client.keys(), "handshake")
     question = _question_of(config, request, agreed.client_certificate_type)
     credentials, own_scheme = await _authenticate_client(hs, config, request, question)
@@ -212,6 +214,7 @@ def _check_server_hello(
     """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
     place = Place.HRR if server_hello.is_hello_retry_request else Place.SH
     check_answer(server_hello.extensions, place, offer.answerable, config.limits.extensions)
+    check_forms(server_hello.extensions, place)
     if server_hello.legacy_version != TLS12:
         raise ProtocolError(
             Fault.ILLEGAL_VALUE, f"legacy_version is {version_name(server_hello.legacy_version)}"
@@ -232,10 +235,9 @@ async def _retry(
     hs: Dialogue, config: ClientConfig, offer: ClientOffer, request: ServerHello
 ) -> tuple[ClientOffer, ServerHello]:
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
+    hs.records.end_flight()
     group, cookie = _read_hello_retry_request(config, offer, request)
-    if offer.early_data:
-        hs.go_back_to_plaintext()
-    elif config.middlebox_compatibility:
+    if config.middlebox_compatibility and not offer.early_data:
         hs.records.send_change_cipher_spec()
     suite = CIPHER_SUITES_BY_CODE[request.cipher_suite]
     second_offer = offer_after_retry(hs, config, offer, group, cookie, suite.hash_name)
@@ -364,14 +366,24 @@ class _Agreed:
 
 
 async def _receive_encrypted_extensions(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, suite: CipherSuite, psk: Psk | None
+    hs: Dialogue,
+    config: ClientConfig,
+    offer: ClientOffer,
+    suite: CipherSuite,
+    psk: Psk | None,
+    next_secret: TrafficSecret | None,
 ) -> _Agreed:
-    """What the server agrees to (RFC 8446 section 4.3.1)."""
+    """What the server agrees to (RFC 8446 section 4.3.1).
+
+    `next_secret` is what this side goes over to if early data that might be accepted are not: an
+    alert under the key of early data could not be read by a server that took none (section A.1).
+    """
     message = await hs.receive(EncryptedExtensions)
     extensions = message.extensions
+    if next_secret is not None and ExtensionType.EARLY_DATA not in extensions:
+        hs.install_write(next_secret.keys(), "handshake")
     check_answer(extensions, Place.EE, offer.answerable, config.limits.extensions)
-    if (data := extensions.get(ExtensionType.SERVER_NAME)) is not None:
-        ext.read_empty(data, "server_name")
+    check_forms(extensions, Place.EE)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         hs.records.limit_write(ext.read_record_size_limit(data))
         if config.record_size_limit is not None:
@@ -398,10 +410,8 @@ def _early_data_accepted(
     alpn: str | None,
 ) -> bool:
     """RFC 8446 section 4.2.10: only under the first key, and in the way that it was made for."""
-    data = extensions.get(ExtensionType.EARLY_DATA)
-    if data is None:
+    if ExtensionType.EARLY_DATA not in extensions:
         return False
-    ext.read_empty(data, "early_data")
     session = psk.session if psk is not None and psk is offer.psks[0] else None
     if not offer.early_data or session is None:
         raise ProtocolError(Fault.ILLEGAL_VALUE, "early_data accepted without the first key")
@@ -462,6 +472,7 @@ async def _receive_server_authentication(
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
     check_allowed(request.extensions, Place.CR, config.limits.extensions)
+    check_forms(request.extensions, Place.CR)
     if request.certificate_request_context:
         # RFC 8446 4.3.2: empty unless it is a post-handshake request.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
@@ -477,13 +488,10 @@ def _question_of(
         return None
     asked = request.extensions
     offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    data = asked.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    names = ext.read_certificate_authorities(data) if data is not None else ()
-    authorities = offered_authorities(names, config.credential_list)
     return ChooseCredentials(
         None,
         offered,
-        authorities=authorities,
+        authorities=authorities_of(asked, config),
         certificate_types=(certificate_type,),
     )
 

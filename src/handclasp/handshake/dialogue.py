@@ -15,6 +15,7 @@ from handclasp.alerts import Shown
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.questions import Question
+from handclasp.info import ConnectionInfo
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.transcript import Transcript
 from handclasp.keys.watch import Watcher
@@ -52,6 +53,7 @@ class RecordPort(Protocol):
     def send_change_cipher_spec(self) -> None: ...
     def install_read(self, keys: TrafficKeys, epoch: str) -> None: ...
     def install_write(self, keys: TrafficKeys, epoch: str) -> None: ...
+    def end_flight(self) -> None: ...
     def limit_read(self, record_size_limit: int) -> None: ...
     def limit_write(self, record_size_limit: int) -> None: ...
     def skip_early_data(self, budget: int) -> None: ...
@@ -91,7 +93,11 @@ class _Ask:
 
 
 class Dialogue:
-    """One side's half of a handshake, over the record layer."""
+    """One side's half of a handshake, over the record layer.
+
+    Attributes:
+        half_rtt: set by a server that may send data already: what will have been agreed upon.
+    """
 
     __slots__ = (
         "_keylog",
@@ -99,6 +105,7 @@ class Dialogue:
         "_send_epoch",
         "certificate",
         "client_random",
+        "half_rtt",
         "reading",
         "records",
         "trace",
@@ -121,6 +128,7 @@ class Dialogue:
         self.client_random = b""
         self.watcher = watcher_of(trace)
         self.certificate: Shown = "unasked"
+        self.half_rtt: ConnectionInfo | None = None
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 

@@ -21,6 +21,11 @@ class CheckedFinished:
 async def receive_expected_finished(hs: Dialogue, expected: bytes) -> CheckedFinished:
     """The peer's Finished, which must hold the `expected` verify_data."""
     message = await hs.receive(Finished)
+    if len(message.verify_data) != len(expected):
+        # RFC 8446 6.2: decode_error where "the length of the message was incorrect", and only what
+        # does not verify is decrypt_error; RFC 5246 7.2.2 says the same.
+        detail = f"Finished has {len(message.verify_data)} bytes, not {len(expected)}"
+        raise ProtocolError(Fault.DECODE_ERROR, detail)
     if not hmac.compare_digest(message.verify_data, expected):
         raise ProtocolError(Fault.BAD_FINISHED)
     return CheckedFinished(message.verify_data)

@@ -29,6 +29,7 @@ from handclasp.wire.iana import (
     ExtensionType,
 )
 from handclasp.wire.messages import ClientHello
+from handclasp.wire.records import MAX_PLAINTEXT
 from handclasp.wire.writer import opaque8, opaque16, uint16s
 
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
@@ -218,10 +219,10 @@ def _extensions(
             entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
         extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
         extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
-    if config.record_size_limit is not None:
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(
-            config.record_size_limit
-        )
+    if (limit := config.record_size_limit) is not None:
+        if "TLSv1.3" not in config.versions:
+            limit = min(limit, MAX_PLAINTEXT)  # RFC 8449 4: not more than the version allows.
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(limit)
     return extensions
 
 

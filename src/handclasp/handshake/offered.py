@@ -17,11 +17,13 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.config import SharedConfig
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
+    ExtensionType,
     cipher_suite_names,
     group_names,
     signature_scheme_names,
     version_names,
 )
+from handclasp.wire.messages import Extensions
 from handclasp.wire.reader import Uint16s
 
 MOST_PROTOCOLS = 64
@@ -63,6 +65,17 @@ def offered_authorities(
     """Those of certificate_authorities: the issuers of these credentials, and many others."""
     own = frozenset(issuer for each in credentials for issuer in each.issuers)
     return _bounded(names, own, MOST_AUTHORITIES)
+
+
+def authorities_of(extensions: Extensions, config: SharedConfig) -> tuple[bytes, ...]:
+    """Out of the certificate_authorities of a ClientHello or CertificateRequest, if it is there.
+
+    RFC 8446 section 4.2.4 defines it, and a server of TLS 1.2 may go by it as well.
+    """
+    data = extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
+    if data is None:
+        return ()
+    return offered_authorities(ext.read_certificate_authorities(data), config.credential_list)
 
 
 def asked_name(data: bytes) -> str | None:

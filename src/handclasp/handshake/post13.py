@@ -7,10 +7,12 @@ from handclasp.faults import Fault
 from handclasp.handshake.dialogue import RecordPort, unexpected
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.settled import Settled13
+from handclasp.handshake.tickets13 import check_lifetime
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
 from handclasp.wire.allowed import Place, check_allowed
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
 
@@ -131,6 +133,8 @@ class PostHandshake13:
     def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):
             check_allowed(message.extensions, Place.NST, self._limits.extensions)
+            check_forms(message.extensions, Place.NST)
+            check_lifetime(message)
             if self._keeper is not None:
                 self._keeper.keep(message)
 

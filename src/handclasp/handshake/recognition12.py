@@ -146,8 +146,8 @@ def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:
         return None
     ticket = hello.extensions.get(ExtensionType.SESSION_TICKET)
     if ticket:
-        # RFC 5077 3.4: the id is what the client will know the answer by.
-        return open_ticket(ticket, _keys(config)) if hello.legacy_session_id else None
+        # RFC 5077 3.4: a client may send no id, and see by the next message that it is resumed.
+        return open_ticket(ticket, _keys(config))
     if config.memory12 is None or not hello.legacy_session_id:
         return None
     return config.memory12.get(hello.legacy_session_id)

@@ -103,15 +103,21 @@ def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
     return PskOffer(kinds, first, len(every.identities), every.binders_size, before)
 
 
+def may_use_psk(config: ServerConfig, offer: PskOffer | None) -> bool:
+    """Whether a client's modes and this side's have one in common (RFC 8446 section 4.2.9)."""
+    if offer is None:
+        return False
+    return ext.PSK_DHE_KE in offer.modes or (config.allow_psk_ke and ext.PSK_KE in offer.modes)
+
+
 async def find_psks(
     hs: Dialogue, config: ServerConfig, offer: PskOffer | None, server_name: str | None
 ) -> Found:
     """Those of the client's keys that this side knows, in the client's order."""
     if offer is None or offer.offered is None:
         return Found([], {})
-    allowed = ext.PSK_DHE_KE in offer.modes or (config.allow_psk_ke and ext.PSK_KE in offer.modes)
     identities = offer.offered.identities
-    if not allowed:
+    if not may_use_psk(config, offer):
         why = "without a key exchange of its own, which is not allowed here"
         return Found([], dict.fromkeys(range(_noted(hs, offer)), why))
     external = {key.identity: key for key in config.psks}

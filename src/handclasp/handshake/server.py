@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from handclasp.config import ServerConfig
@@ -14,8 +13,8 @@ from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import no_overlap
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
-from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
+from handclasp.wire.forms import FORMS, Form
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
     TLS12,
@@ -42,26 +41,46 @@ async def _read_hello(hs: Dialogue, config: ServerConfig) -> Coroutine[Any, Any,
     hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
-    for kind in _READ_BY_NOBODY:
-        if (data := hello.extensions.get(kind)) is not None:
-            hs.reading.read(_READ_BY_NOBODY[kind], data)
-    if _choose_version(hs, config, hello) == TLS13:
+    version = _choose_version(hs, config, hello)
+    forms, read = _FORMS[version], hs.reading.read
+    for kind, data in hello.extensions.items():
+        if kind in forms:
+            read(forms[kind], data)
+    if version == TLS13:
         return server13.complete_server_handshake(hs, config, hello)
     return server12.complete_server_handshake(hs, config, hello)
 
 
-_READ_BY_NOBODY: Mapping[int, Callable[[bytes], object]] = {
-    ExtensionType.STATUS_REQUEST: ext.read_status_request,
-    ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: partial(
-        ext.read_empty, name="signed_certificate_timestamp"
+def _forms_but(*kinds: ExtensionType) -> Mapping[int, Form]:
+    return {kind: form for kind, form in FORMS[Place.CH].items() if kind not in kinds}
+
+
+_FORMS: Mapping[int, Mapping[int, Form]] = {
+    TLS12: _forms_but(
+        ExtensionType.SUPPORTED_VERSIONS,
+        ExtensionType.RENEGOTIATION_INFO,
+        ExtensionType.EXTENDED_MASTER_SECRET,
+        ExtensionType.EC_POINT_FORMATS,
+        ExtensionType.SUPPORTED_GROUPS,
+        ExtensionType.SIGNATURE_ALGORITHMS,
+        ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+        ExtensionType.SERVER_NAME,
     ),
-    ExtensionType.SIGNATURE_ALGORITHMS_CERT: ext.read_signature_algorithms,
-    ExtensionType.EXTENDED_MASTER_SECRET: partial(ext.read_empty, name="extended_master_secret"),
-    ExtensionType.EC_POINT_FORMATS: ext.read_ec_point_formats,
-    ExtensionType.RENEGOTIATION_INFO: ext.read_renegotiation_info,
+    TLS13: _forms_but(
+        ExtensionType.SUPPORTED_VERSIONS,
+        ExtensionType.SUPPORTED_GROUPS,
+        ExtensionType.SIGNATURE_ALGORITHMS,
+        ExtensionType.KEY_SHARE,
+        ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+        ExtensionType.SERVER_NAME,
+        ExtensionType.SERVER_CERTIFICATE_TYPE,
+        ExtensionType.CLIENT_CERTIFICATE_TYPE,
+        ExtensionType.PSK_KEY_EXCHANGE_MODES,
+        ExtensionType.PRE_SHARED_KEY,
+    ),
 }
-"""What some handshakes have no use for. RFC 8446: "Peers which receive a message which
-cannot be parsed according to the syntax [...] MUST terminate the connection"."""
+"""By version, the extensions that are read here for their errors alone, before anything is answered
+(RFC 8446 section 6.2). Left out are those that `_read_offer` of the version reads in any case."""
 
 
 def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> int:

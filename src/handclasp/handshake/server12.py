@@ -43,6 +43,7 @@ from handclasp.handshake.negotiate import (
 )
 from handclasp.handshake.offered import (
     asked_name,
+    authorities_of,
     offered_groups,
     offered_schemes,
     offered_suites,
@@ -114,6 +115,7 @@ async def complete_server_handshake(
 ) -> Settled12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
     hs.records.go_on_in_tls12()
+    hs.records.end_flight()
     offer = _read_offer(hs, config, hello)
     legacy_version, extended = hello.legacy_version, offer.extended_master_secret
     known = await find_session(hs, config, hello, offer.server_name)
@@ -305,7 +307,7 @@ async def _choose_credentials(
         for name in offer.signature_schemes
         if name in SIGNATURE_SCHEMES and _goes_with(name, authentications, offer.groups)
     ]
-    question = _question_of(offer, schemes, key_transport=key_transport)
+    question = _question_of(config, offer, schemes, key_transport=key_transport)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
@@ -321,13 +323,18 @@ async def _choose_credentials(
 
 
 def _question_of(
-    offer: _Offer, schemes: Sequence[str] | None = None, *, key_transport: bool = False
+    config: ServerConfig,
+    offer: _Offer,
+    schemes: Sequence[str] | None = None,
+    *,
+    key_transport: bool = False,
 ) -> ChooseCredentials:
     """What the client says about its certificate; `schemes` are those of the suites in question."""
     return ChooseCredentials(
         offer.server_name,
         of_versions(tuple(offer.signature_schemes if schemes is None else schemes), (VERSION,)),
         tuple([shown(protocol) for protocol in offer.protocols]),
+        authorities_of(offer.hello.extensions, config),
         key_transport=key_transport,
     )
 
@@ -373,6 +380,10 @@ def _send_server_hello(
 ) -> Randoms:
     asked = offer.hello.extensions
     extensions = _extensions(hs, config, offer, choice.alpn)
+    if offer.server_name is not None:
+        # In a full handshake only. RFC 6066 3: a server that resumes a session "MUST NOT include a
+        # server_name extension in the server hello".
+        extensions[ExtensionType.SERVER_NAME] = b""
     if choice.group is not None and ExtensionType.EC_POINT_FORMATS in asked:
         extensions[ExtensionType.EC_POINT_FORMATS] = ext.write_ec_point_formats()
     if choice.staple is not None:
@@ -406,7 +417,7 @@ async def _resume(
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     if config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(offer))
+        await check_name_is_served(hs, config, _question_of(config, offer))
     if not offer.extended_master_secret:
         # RFC 7627 5.3: the session had it, so "the server MUST abort the abbreviated handshake".
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING, "to resume a session that had it")
@@ -474,8 +485,6 @@ def _extensions(
         extensions[ExtensionType.RENEGOTIATION_INFO] = ext.write_renegotiation_info()
     if offer.extended_master_secret:
         extensions[ExtensionType.EXTENDED_MASTER_SECRET] = b""
-    if offer.server_name is not None:
-        extensions[ExtensionType.SERVER_NAME] = b""
     if alpn is not None:
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [alpn.encode("ascii")]

@@ -50,7 +50,7 @@ from handclasp.handshake.negotiate import (
 )
 from handclasp.handshake.offered import (
     asked_name,
-    offered_authorities,
+    authorities_of,
     offered_groups,
     offered_schemes,
     offered_suites,
@@ -70,6 +70,7 @@ from handclasp.handshake.recognition13 import (
     PskOffer,
     choose_psk,
     find_psks,
+    may_use_psk,
     read_psks,
     recognise_client,
     takes_early_data,
@@ -90,6 +91,7 @@ from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
+from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     CERTIFICATE_TYPES,
     TLS12,
@@ -169,7 +171,7 @@ async def complete_server_handshake(
     offer = _read_offer(hs, config, hello, Transcript())
     del hello
     found = await find_psks(hs, config, offer.psks, offer.server_name)
-    choice = _choose(hs, config, offer, found.candidates)
+    choice, known = await _choose_first(hs, config, offer, found)
     needs_retry = choice.group is not None and choice.group not in offer.shares
     hs.transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
@@ -178,21 +180,20 @@ async def complete_server_handshake(
         offer = await _receive_second_offer(hs, config, choice, retry)
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
-    known = await _recognise(hs, offer, found, choice.suite)
-    _check_way_in(config, choice, known)
+    known = known or await _recognise(hs, offer, found, choice)
+    _check_way_in(config, known)
     identity = await _identify(hs, config, offer, known)
 
     early = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
-    _send_server_hello(
-        hs, offer, choice, known, share, config.entropy, skips=0 if early else _skipped(config)
-    )
+    skips = 0 if early else _skipped(config)
+    _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=skips)
     stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, stage)
     hs.install_write(handshake.server.keys(), "handshake")
     hs.install_read((early or handshake.client).keys(), "early" if early else "handshake")
 
-    asked = _send_encrypted_extensions(hs, config, offer, choice, identity, early=early is not None)
+    asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         send_certificate(hs, config, identity.credentials, offer.hello.extensions, Place.CH)
         await send_certificate_verify(hs, identity.credentials, identity.scheme, SERVER_CONTEXT)
@@ -200,8 +201,10 @@ async def complete_server_handshake(
     application = derive_application_secrets(hs, stage)
     hs.install_write(application.server.keys(), "application")
 
-    server_name = offer.server_name
-    can_resume = offer.psks is not None and ext.PSK_DHE_KE in offer.psks.modes
+    server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
+    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
+    if config.half_rtt_data:
+        hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await hs.receive(EndOfEarlyData)
@@ -211,7 +214,6 @@ async def complete_server_handshake(
     hs.install_read(application.client.keys(), "application")
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
-    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     info = _info(server_name, choice, identity, known, shown, client, early_data)
     return Settled13(
         info,
@@ -223,11 +225,28 @@ async def complete_server_handshake(
     )
 
 
+async def _choose_first(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found
+) -> tuple[_Choice, KnownClient | None]:
+    """The choice for the first hello; and the client, if its key decided whether there is a group.
+
+    A key that would go alone has to be known for that: otherwise a group is needed.
+    """
+    choice = _choose(hs, config, offer, found.candidates)
+    if choice.group is not None:
+        return choice, None
+    known = await _recognise(hs, offer, found, choice)
+    return (choice if known else _choose_without_key(hs, config, offer, choice)), known
+
+
 async def _recognise(
-    hs: Dialogue, offer: _Offer, found: Found, suite: CipherSuite
+    hs: Dialogue, offer: _Offer, found: Found, choice: _Choice
 ) -> KnownClient | None:
     """The client, if it holds a key that is known here."""
-    chosen = choose_psk(hs, found, suite, offer.hello, offer.psks)
+    if choice.group is not None and offer.psks and ext.PSK_DHE_KE not in offer.psks.modes:
+        # Such a key would have to go alone, and none was good enough for that.
+        found = Found([], found.refused)
+    chosen = choose_psk(hs, found, choice.suite, offer.hello, offer.psks)
     known = await recognise_client(hs, found, chosen)
     count = offer.psks.count if offer.psks is not None else 0
     psk, index = (known.psk, known.index) if known is not None else (None, None)
@@ -254,14 +273,20 @@ def _early_secret(hs: Dialogue, suite: CipherSuite, known: KnownClient | None) -
     return known.psk.early_secret(suite, hs.watcher)
 
 
-def _check_way_in(config: ServerConfig, choice: _Choice, known: KnownClient | None) -> None:
-    """A client without a key that is known here must agree on one, and see a certificate."""
-    if known is not None:
-        return
-    if not config.credential_list and config.choose_credentials is None:
+def _check_way_in(config: ServerConfig, known: KnownClient | None) -> None:
+    """A client without a key that is known here must see a certificate."""
+    if known is None and not config.credential_list and config.choose_credentials is None:
         raise ProtocolError(Fault.UNKNOWN_PSK_IDENTITY)
-    if choice.group is None:
+
+
+def _choose_without_key(
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> _Choice:
+    """The choice for a client whose key was to go alone, and is not taken: with a group."""
+    _check_way_in(config, None)
+    if not offer.groups:
         raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ClientHello")
+    return replace(choice, group=_choose_group(hs, config, offer, ()))
 
 
 async def _accept_early_data(
@@ -453,7 +478,7 @@ def _choose(
     first = config.prefer_client_order
     choose, what = choose_cipher_suite, "cipher_suite"
     suite = hs.decide(what, suites, own, order, choose, suites, own, prefer_client_order=first)
-    group = _choose_group(hs, config, offer, candidates, order)
+    group = _choose_group(hs, config, offer, candidates)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(CIPHER_SUITES[suite], group, alpn)
 
@@ -472,7 +497,6 @@ def _choose_group(
     config: ServerConfig,
     offer: _Offer,
     candidates: Sequence[Candidate],
-    order: str,
 ) -> str | None:
     """The group, or None where the client offers none, and its key may go alone."""
     can_go_alone = config.allow_psk_ke and offer.psks is not None and candidates
@@ -488,6 +512,7 @@ def _choose_group(
     except ProtocolError:
         hs.note_decision("group", offer.groups, config.groups, None, NO_OVERLAP)
         raise
+    order = "the client's order" if config.prefer_client_order else "the server's order"
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
     hs.note_decision("group", offer.groups, config.groups, group, why)
     return group
@@ -495,6 +520,7 @@ def _choose_group(
 
 def _ask_again(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
+    hs.records.end_flight()
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
     hs.send(_hello_retry_request(offer, choice, cookie))
     if offer.hello.legacy_session_id:
@@ -512,6 +538,7 @@ async def _receive_second_offer(
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
     check_allowed(hello.extensions, Place.CH, config.limits.extensions)
+    check_forms(hello.extensions, Place.CH)
     _check_second_hello(hello, retry)
     second_offer = _read_offer(hs, config, hello, retry.before)
     if list(second_offer.shares) != [choice.group]:
@@ -567,11 +594,7 @@ def _unchanging(hello: ClientHello) -> bytes:
 def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
     """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
-    data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
-    authorities: tuple[bytes, ...] = ()
-    if data is not None:
-        own = config.credential_list
-        authorities = offered_authorities(ext.read_certificate_authorities(data), own)
+    authorities = authorities_of(offer.hello.extensions, config)
     types = offer.server_certificate_types
     return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
@@ -675,12 +698,13 @@ def _send_encrypted_extensions(
     offer: _Offer,
     choice: _Choice,
     identity: _Identity | None,
-    *,
-    early: bool,
+    known: KnownClient | None,
+    early: TrafficSecret | None,
 ) -> Asked | None:
     """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
-    extensions = _encrypted_extensions(hs, config, offer, choice)
-    if early:
+    resumed = known is not None and known.psk.state is not None
+    extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
+    if early is not None:
         extensions[ExtensionType.EARLY_DATA] = b""
     if identity is None:
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
@@ -697,12 +721,13 @@ def _send_encrypted_extensions(
 
 
 def _encrypted_extensions(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, *, resumed: bool
 ) -> dict[int, bytes]:
     """What this server agrees to (RFC 8446 section 4.3.1)."""
     extensions: dict[int, bytes] = {}
     asked = offer.hello.extensions
-    if offer.server_name is not None:
+    if offer.server_name is not None and not resumed:
+        # RFC 6066 3: a server that resumes a session "MUST NOT include a server_name extension".
         extensions[ExtensionType.SERVER_NAME] = b""
     if choice.alpn is not None:
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(

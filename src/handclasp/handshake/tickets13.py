@@ -80,9 +80,7 @@ class TicketKeeper:
 
     def keep(self, message: NewSessionTicket) -> None:
         """Raises `ProtocolError` where the message or the store is not as it must be."""
-        if message.ticket_lifetime > MAX_LIFETIME:
-            # RFC 8446 4.6.1: "Servers MUST NOT use any value greater than 604800 seconds".
-            raise ProtocolError(Fault.ILLEGAL_VALUE, f"a ticket for {message.ticket_lifetime} s")
+        check_lifetime(message)
         data = message.extensions.get(ExtensionType.EARLY_DATA)
         early = ext.read_max_early_data_size(data) if data is not None else 0
         if message.ticket_lifetime == 0:
@@ -99,3 +97,10 @@ class TicketKeeper:
             self.store.put(self.key, session)
         except Exception as error:
             raise ProtocolError(Fault.CALLBACK_FAILED, "sessions.put") from error
+
+
+def check_lifetime(message: NewSessionTicket) -> None:
+    """Refuse more than seven days, whether the ticket is kept or not. Raises `ProtocolError`."""
+    if message.ticket_lifetime > MAX_LIFETIME:
+        # RFC 8446 4.6.1: "Servers MUST NOT use any value greater than 604800 seconds".
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"a ticket for {message.ticket_lifetime} s")

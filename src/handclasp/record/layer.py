@@ -239,6 +239,16 @@ class RecordLayer:
         if self._trace is not None:
             self._trace.keys_installed("received", epoch, keys.suite.name)
 
+    def end_flight(self) -> None:
+        """It is this side's turn: the last record must not hold any of the peer's next flight.
+
+        Where keys change, `install_read` sees to that. Raises `ProtocolError`.
+        """
+        if self._reassembly:
+            is_whole = self._reassembly.next_message() is not None
+            fault = Fault.UNEXPECTED_MESSAGE if is_whole else Fault.INTERLEAVED_RECORD
+            raise ProtocolError(fault, "a message before its turn")
+
     def limit_read(self, record_size_limit: int) -> None:
         """The peer agreed to (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
         self._read_limit = min(self._read_limit, record_size_limit)

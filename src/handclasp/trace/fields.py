@@ -9,7 +9,7 @@ the extension, are fields as well, so that the leaves of the tree always make up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,14 @@ from handclasp.trace.words import (
     message_section,
     plural,
 )
-from handclasp.wire import extensions, messages12
+from handclasp.wire import messages12
 from handclasp.wire.allowed import Place
 from handclasp.wire.codecs import AnyMessage
+from handclasp.wire.forms import FORMS
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.iana import extension_name, handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
-from handclasp.wire.reader import Opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,63 +160,6 @@ _PLACES = {
     "NewSessionTicket": Place.NST,
 }
 
-_Read = Callable[[bytes, Opener], Any]
-
-
-def _empty(data: bytes, opener: Opener) -> None:
-    extensions.read_empty(data, "extension_data", opener)
-
-
-def _types(data: bytes, opener: Opener) -> None:
-    extensions.read_certificate_types(data, opener=opener)
-
-
-def _selected_type(data: bytes, opener: Opener) -> None:
-    extensions.read_selected_certificate_type(data, opener=opener)
-
-
-_ANSWER = Place.SH12 | Place.EE
-
-_FORMS: Sequence[tuple[int, Place, _Read]] = (
-    (Ext.SERVER_NAME, Place.CH, extensions.read_server_name),
-    (Ext.SERVER_NAME, _ANSWER, _empty),
-    (Ext.STATUS_REQUEST, Place.CH, extensions.read_status_request),
-    (Ext.STATUS_REQUEST, Place.CT, extensions.read_certificate_status),
-    (Ext.STATUS_REQUEST, Place.CR | Place.SH12, _empty),
-    (Ext.SUPPORTED_GROUPS, Place.CH | _ANSWER, extensions.read_supported_groups),
-    (Ext.EC_POINT_FORMATS, Place.CH | Place.SH12, extensions.read_ec_point_formats),
-    (Ext.SIGNATURE_ALGORITHMS, Place.CH | Place.CR, extensions.read_signature_algorithms),
-    (Ext.SIGNATURE_ALGORITHMS_CERT, Place.CH | Place.CR, extensions.read_signature_algorithms),
-    (Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, Place.CH | _ANSWER, extensions.read_alpn),
-    (Ext.SIGNED_CERTIFICATE_TIMESTAMP, Place.CH | Place.CR, _empty),
-    (Ext.CLIENT_CERTIFICATE_TYPE, Place.CH, _types),
-    (Ext.SERVER_CERTIFICATE_TYPE, Place.CH, _types),
-    (Ext.CLIENT_CERTIFICATE_TYPE, _ANSWER, _selected_type),
-    (Ext.SERVER_CERTIFICATE_TYPE, _ANSWER, _selected_type),
-    (Ext.EXTENDED_MASTER_SECRET, Place.CH | Place.SH12, _empty),
-    (Ext.ENCRYPT_THEN_MAC, Place.CH | Place.SH12, _empty),
-    (Ext.COMPRESS_CERTIFICATE, Place.CH | Place.CR, extensions.read_compress_certificate),
-    (Ext.RECORD_SIZE_LIMIT, Place.CH | _ANSWER, extensions.read_record_size_limit),
-    (Ext.PRE_SHARED_KEY, Place.CH, extensions.read_offered_psks),
-    (Ext.PRE_SHARED_KEY, Place.SH, extensions.read_selected_identity),
-    (Ext.EARLY_DATA, Place.CH | Place.EE, _empty),
-    (Ext.EARLY_DATA, Place.NST, extensions.read_max_early_data_size),
-    (Ext.SUPPORTED_VERSIONS, Place.CH, extensions.read_supported_versions),
-    (Ext.SUPPORTED_VERSIONS, Place.SH | Place.HRR, extensions.read_selected_version),
-    (Ext.COOKIE, Place.CH | Place.HRR, extensions.read_cookie),
-    (Ext.PSK_KEY_EXCHANGE_MODES, Place.CH, extensions.read_psk_key_exchange_modes),
-    (Ext.CERTIFICATE_AUTHORITIES, Place.CH | Place.CR, extensions.read_certificate_authorities),
-    (Ext.POST_HANDSHAKE_AUTH, Place.CH, _empty),
-    (Ext.KEY_SHARE, Place.CH, extensions.read_key_share_client_hello),
-    (Ext.KEY_SHARE, Place.SH, extensions.read_key_share_server_hello),
-    (Ext.KEY_SHARE, Place.HRR, extensions.read_key_share_hello_retry_request),
-    (Ext.RENEGOTIATION_INFO, Place.CH | Place.SH12, extensions.read_renegotiation_info),
-)
-
-_READERS: dict[tuple[int, Place], _Read] = {
-    (kind, place): read for kind, places, read in _FORMS for place in places
-}
-
 
 def _complete(noted: Noted) -> None:
     """Give the structs of vectors a field of their own, and what nobody read as well."""
@@ -280,7 +223,7 @@ def _open_extensions(noted: Noted, raw: bytes, place: Place | None) -> None:
 
 def _open(extension: Noted, raw: bytes, place: Place) -> None:
     kind = extension.parts[0].number
-    read = _READERS.get((kind, place)) if kind is not None else None
+    read = FORMS[place].get(kind) if kind is not None else None
     data = extension.parts[-1]
     if read is None or data.name != "extension_data" or len(data.parts) != 2:
         return  # Not known, not whole, or empty.

@@ -1,9 +1,10 @@
 """The handshake messages of TLS 1.3 (RFC 8446 section 4).
 
 Each message is a frozen value with its struct in the docstring, and a `read_` and `write_`
-function. Reading then writing gives the same bytes, save that a hello of TLS 1.2 without any
-extensions gets an empty list of them. `raw` holds the whole message as it came, header included,
-because the transcript hashes the peer's bytes and not ours.
+function. Reading then writing gives the same bytes, save that a hello with an empty list of
+extensions is written without the list (RFC 5246 sections 7.4.1.2 and 7.4.1.3). `raw` holds the
+whole message as it came, header included, because the transcript hashes the peer's bytes and not
+ours.
 
 Extensions stay bytes here, in their order; `extensions` knows what is inside each of them.
 """
@@ -316,7 +317,7 @@ def _write_client_hello(hello: ClientHello) -> bytes:
             opaque8(hello.legacy_session_id),
             opaque16(uint16s(hello.cipher_suites)),
             opaque8(hello.legacy_compression_methods),
-            write_extensions(hello.extensions),
+            _write_hello_extensions(hello.extensions),
         ]
     )
 
@@ -341,9 +342,15 @@ def _write_server_hello(hello: ServerHello) -> bytes:
             opaque8(hello.legacy_session_id_echo),
             hello.cipher_suite.to_bytes(2, "big"),
             hello.legacy_compression_method.to_bytes(1, "big"),
-            write_extensions(hello.extensions),
+            _write_hello_extensions(hello.extensions),
         ]
     )
+
+
+def _write_hello_extensions(extensions: Extensions) -> bytes:
+    # Without extensions there is no list of them: a client older than TLS 1.2 that sent none must
+    # find none in the ServerHello (RFC 5246 section 7.4.1.4).
+    return write_extensions(extensions) if extensions else b""
 
 
 def _read_encrypted_extensions(reader: Reader, raw: bytes) -> EncryptedExtensions:

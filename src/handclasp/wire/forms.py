@@ -1,0 +1,226 @@
+"""The form of each known extension in each message that may carry it.
+
+RFC 8446 section 6.2: "Peers which receive a message which cannot be parsed according to the syntax
+[...] MUST terminate the connection with a "decode_error" alert." That holds for an extension that
+this side does nothing with as well, and before anything is answered: whether a hello is well-formed
+must not depend on what the server happens to choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire import extensions as ext
+from handclasp.wire.allowed import Place
+from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.wire.iana import extension_name
+from handclasp.wire.messages import Extensions
+from handclasp.wire.reader import Opener, Reader
+
+_OCSP = 1
+_ECH_OUTER, _ECH_INNER = 0, 1
+
+Form = Callable[..., Any]
+"""Reads extension_data; takes an `Opener` as its second argument. Raises `ProtocolError`."""
+
+
+def _empty(kind: int) -> Form:
+    name = extension_name(kind)
+
+    def read(data: bytes, opener: Opener = Reader) -> None:
+        ext.read_empty(data, name, opener)
+
+    return read
+
+
+def _types(kind: int) -> Form:
+    name = extension_name(kind)
+
+    def read(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+        return ext.read_certificate_types(data, name, opener)
+
+    return read
+
+
+def _selected_type(kind: int) -> Form:
+    name = extension_name(kind)
+
+    def read(data: bytes, opener: Opener = Reader) -> int:
+        return ext.read_selected_certificate_type(data, name, opener)
+
+    return read
+
+
+# What follows are the forms of extensions that this side never writes.
+
+
+def _asked_status(data: bytes, opener: Opener = Reader) -> None:
+    """The status_request of a CertificateRequest, which is empty (RFC 8446 section 4.4.2.1).
+
+    OpenSSL before 1.1.1d put the CertificateStatus of its own certificate there, which is read,
+    and is of no use.
+    """
+    if not data:
+        return
+    reader = opener(data, "status_request")
+    if reader.uint8("status_type") != _OCSP:
+        raise reader.fault("status_type", "it is empty in a CertificateRequest")
+    reader.opaque24("response", 1)
+    reader.end()
+
+
+def _sct_list(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
+    """SignedCertificateTimestampList, each entry as it came (RFC 6962 section 3.3).
+
+    struct {
+        SerializedSCT sct_list<1..2^16-1>;      /* opaque SerializedSCT<1..2^16-1> */
+    } SignedCertificateTimestampList;
+    """
+    reader = opener(data, "signed_certificate_timestamp")
+    vector = reader.vector16("sct_list", 1)
+    entries: list[bytes] = []
+    while vector.more():
+        entries.append(vector.opaque16("SerializedSCT", 1))
+    reader.end()
+    return tuple(entries)
+
+
+def _max_fragment_length(data: bytes, opener: Opener = Reader) -> int:
+    """MaxFragmentLength, by its number (RFC 6066 section 4): 1 to 4, or illegal_parameter."""
+    reader = opener(data, "max_fragment_length")
+    length = reader.uint8("max_fragment_length")
+    reader.end()
+    if not 1 <= length <= 4:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"max_fragment_length is {length}")
+    return length
+
+
+def _heartbeat(data: bytes, opener: Opener = Reader) -> int:
+    """HeartbeatMode (RFC 6520 section 2): 1 or 2, or illegal_parameter."""
+    reader = opener(data, "heartbeat")
+    mode = reader.uint8("mode")
+    reader.end()
+    if mode not in (1, 2):
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"the mode of heartbeat is {mode}")
+    return mode
+
+
+def _use_srtp(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+    """The SRTPProtectionProfiles of UseSRTPData (RFC 5764 section 4.1.1)."""
+    reader = opener(data, "use_srtp")
+    profiles = reader.uint16s16("SRTPProtectionProfiles")
+    reader.opaque8("srtp_mki")
+    reader.end()
+    return profiles
+
+
+def _oid_filters(data: bytes, opener: Opener = Reader) -> tuple[tuple[bytes, bytes], ...]:
+    """OIDFilterExtension of a CertificateRequest (RFC 8446 section 4.2.5)."""
+    reader = opener(data, "oid_filters")
+    vector = reader.vector16("filters")
+    filters: list[tuple[bytes, bytes]] = []
+    while vector.more():
+        oid = vector.opaque8("certificate_extension_oid", 1)
+        filters.append((oid, vector.opaque16("certificate_extension_values")))
+    reader.end()
+    return tuple(filters)
+
+
+def _ticket_request(data: bytes, opener: Opener = Reader) -> tuple[int, int]:
+    """ClientTicketRequest: how many tickets a client wants, new and resumed (RFC 9149 3)."""
+    reader = opener(data, "ticket_request")
+    counts = reader.uint8("new_session_count"), reader.uint8("resumption_count")
+    reader.end()
+    return counts
+
+
+def _encrypted_client_hello(data: bytes, opener: Opener = Reader) -> int:
+    """ECHClientHello, of which the type is given (RFC 9849 section 5): outer 0, inner 1.
+
+    Another type is illegal_parameter (RFC 9849 section 7).
+    """
+    reader = opener(data, "encrypted_client_hello")
+    kind = reader.uint8("type")
+    if kind == _ECH_OUTER:
+        reader.uint16("kdf_id")
+        reader.uint16("aead_id")
+        reader.uint8("config_id")
+        reader.opaque16("enc")
+        reader.opaque16("payload", 1)
+    elif kind != _ECH_INNER:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"encrypted_client_hello is of type {kind}")
+    reader.end()
+    return kind
+
+
+_ANSWER = Place.SH12 | Place.EE
+_FORMS: Sequence[tuple[int, Place, Form]] = (
+    (Ext.SERVER_NAME, Place.CH, ext.read_server_name),
+    (Ext.SERVER_NAME, _ANSWER, _empty(Ext.SERVER_NAME)),
+    (Ext.MAX_FRAGMENT_LENGTH, Place.CH | _ANSWER, _max_fragment_length),
+    (Ext.STATUS_REQUEST, Place.CH, ext.read_status_request),
+    (Ext.STATUS_REQUEST, Place.CT, ext.read_certificate_status),
+    (Ext.STATUS_REQUEST, Place.CR, _asked_status),
+    (Ext.STATUS_REQUEST, Place.SH12, _empty(Ext.STATUS_REQUEST)),
+    (Ext.SUPPORTED_GROUPS, Place.CH | _ANSWER, ext.read_supported_groups),
+    (Ext.EC_POINT_FORMATS, Place.CH | Place.SH12, ext.read_ec_point_formats),
+    (Ext.SIGNATURE_ALGORITHMS, Place.CH | Place.CR, ext.read_signature_algorithms),
+    (Ext.SIGNATURE_ALGORITHMS_CERT, Place.CH | Place.CR, ext.read_signature_algorithms),
+    (Ext.USE_SRTP, Place.CH | _ANSWER, _use_srtp),
+    (Ext.HEARTBEAT, Place.CH | _ANSWER, _heartbeat),
+    (Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, Place.CH | _ANSWER, ext.read_alpn),
+    (
+        Ext.SIGNED_CERTIFICATE_TIMESTAMP,
+        Place.CH | Place.CR,
+        _empty(Ext.SIGNED_CERTIFICATE_TIMESTAMP),
+    ),
+    (Ext.SIGNED_CERTIFICATE_TIMESTAMP, Place.CT | Place.SH12, _sct_list),
+    (Ext.CLIENT_CERTIFICATE_TYPE, Place.CH, _types(Ext.CLIENT_CERTIFICATE_TYPE)),
+    (Ext.SERVER_CERTIFICATE_TYPE, Place.CH, _types(Ext.SERVER_CERTIFICATE_TYPE)),
+    (Ext.CLIENT_CERTIFICATE_TYPE, _ANSWER, _selected_type(Ext.CLIENT_CERTIFICATE_TYPE)),
+    (Ext.SERVER_CERTIFICATE_TYPE, _ANSWER, _selected_type(Ext.SERVER_CERTIFICATE_TYPE)),
+    (Ext.ENCRYPT_THEN_MAC, Place.CH | Place.SH12, _empty(Ext.ENCRYPT_THEN_MAC)),
+    (Ext.EXTENDED_MASTER_SECRET, Place.CH | Place.SH12, _empty(Ext.EXTENDED_MASTER_SECRET)),
+    (Ext.COMPRESS_CERTIFICATE, Place.CH | Place.CR, ext.read_compress_certificate),
+    (Ext.RECORD_SIZE_LIMIT, Place.CH | _ANSWER, ext.read_record_size_limit),
+    (Ext.DELEGATED_CREDENTIAL, Place.CH | Place.CR, ext.read_signature_algorithms),
+    (Ext.SESSION_TICKET, Place.SH12, _empty(Ext.SESSION_TICKET)),
+    (Ext.PRE_SHARED_KEY, Place.CH, ext.read_offered_psks),
+    (Ext.PRE_SHARED_KEY, Place.SH, ext.read_selected_identity),
+    (Ext.EARLY_DATA, Place.CH | Place.EE, _empty(Ext.EARLY_DATA)),
+    (Ext.EARLY_DATA, Place.NST, ext.read_max_early_data_size),
+    (Ext.SUPPORTED_VERSIONS, Place.CH, ext.read_supported_versions),
+    (Ext.SUPPORTED_VERSIONS, Place.SH | Place.HRR, ext.read_selected_version),
+    (Ext.COOKIE, Place.CH | Place.HRR, ext.read_cookie),
+    (Ext.PSK_KEY_EXCHANGE_MODES, Place.CH, ext.read_psk_key_exchange_modes),
+    (Ext.CERTIFICATE_AUTHORITIES, Place.CH | Place.CR, ext.read_certificate_authorities),
+    (Ext.OID_FILTERS, Place.CR, _oid_filters),
+    (Ext.POST_HANDSHAKE_AUTH, Place.CH, _empty(Ext.POST_HANDSHAKE_AUTH)),
+    (Ext.KEY_SHARE, Place.CH, ext.read_key_share_client_hello),
+    (Ext.KEY_SHARE, Place.SH, ext.read_key_share_server_hello),
+    (Ext.KEY_SHARE, Place.HRR, ext.read_key_share_hello_retry_request),
+    (Ext.TICKET_REQUEST, Place.CH, _ticket_request),
+    (Ext.ENCRYPTED_CLIENT_HELLO, Place.CH, _encrypted_client_hello),
+    (Ext.RENEGOTIATION_INFO, Place.CH | Place.SH12, ext.read_renegotiation_info),
+)
+
+FORMS: Mapping[Place, Mapping[int, Form]] = {
+    place: {int(kind): read for kind, places, read in _FORMS if place in places} for place in Place
+}
+"""By message and extension type. Those that hold any bytes, such as padding, are not in it."""
+
+
+def check_forms(extensions: Extensions, place: Place) -> None:
+    """Read every extension whose form is known, for its errors alone.
+
+    Raises:
+        ProtocolError: one does not follow its definition (decode_error), or holds a value that it
+            must not (illegal_parameter).
+    """
+    forms = FORMS[place]
+    for kind, data in extensions.items():
+        if kind in forms:
+            forms[kind](data)
