@@ -2582,7 +2582,7 @@ THREATS: tuple[Threat, ...] = (
         "others.",
         (
             without(
-                "cli/test_explain.py::test_a_stream_that_is_bad_does_not_end_the_search",
+                "cli/test_tshark.py::test_a_stream_that_is_bad_does_not_hide_another",
                 "cli/tshark.py",
                 "streams[each.number] = error",
                 "raise",
@@ -2590,8 +2590,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "capture/test_segments.py::TestHostilePeers::test_segments_that_nobody_received",
                 "capture/segments.py",
-                "if self.beyond and was_received else",
-                "if self.beyond else",
+                "if self.beyond and was_received:",
+                "if self.beyond:",
             ),
             *(
                 without(

@@ -64,10 +64,11 @@ def _put_together(
     directions = (_Direction(_start(segments, 0)), _Direction(_start(segments, 1)))
     pieces: list[Piece] = []
     at_ns = 0
-    captured, is_cut = [False, False], False
+    captured, begins, is_cut = [False, False], False, False
     for segment in segments:
         at_ns = max(at_ns, segment.at_ns)  # Clocks may jump; what was said keeps its order.
         captured[segment.sender] = True
+        begins = begins or segment.syn
         is_cut = is_cut or segment.size > len(segment.data)
         if segment.acknowledged is not None:
             directions[1 - segment.sender].acknowledge(segment.acknowledged)
@@ -86,7 +87,8 @@ def _put_together(
         if (missing := direction.unseen())
     ]
     sides = captured[0], captured[1]
-    return Stream(number, ends, tuple(pieces), endings, sides, is_cut=is_cut), unseen
+    stream = Stream(number, ends, tuple(pieces), endings, sides, begins=begins, is_cut=is_cut)
+    return stream, unseen
 
 
 def _start(segments: Sequence[Segment], sender: int) -> int | None:
@@ -99,7 +101,7 @@ def _start(segments: Sequence[Segment], sender: int) -> int | None:
     base = first[0].sequence
     # Not a keep-alive, and not something that is sent again.
     back = [(distance(each.sequence, base), each.size) for each in first if each.size > 1]
-    places = (at for at, size in back if -_WINDOW < at and at + size <= 0)
+    places = (at for at, size in back if at > -_WINDOW and at + size <= 0)
     return (base + min(places, default=0)) % NUMBERS
 
 
@@ -187,16 +189,18 @@ class _Direction:
         here, moment = self.next, 0
         while here is not None:
             was_received = self.acknowledged is None or self.acknowledged > here
-            end = self.beyond[0].start if self.beyond and was_received else self.end
+            # A packet that was cut off has no bytes of its own behind the hole.
+            end, at_ns = self.end, self.end_at_ns
+            if self.beyond and was_received:
+                end, at_ns = self.beyond[0].start, self.beyond[0].at_ns
             if end <= here:
                 break
-            # A packet that was cut off has no bytes of its own behind the hole.
-            at_ns = self.beyond[0].at_ns if self.beyond and was_received else self.end_at_ns
             pieces = self._take(end) or [(at_ns, b"")]
             for number, (at_ns, data) in enumerate(pieces):
                 moment = max(moment, at_ns)
                 yield moment, data, end - here if number == 0 else 0
             here = self.next
+
     def unseen(self) -> int:
         """How many bytes the other end acknowledged after the last ones that were captured."""
         if self.next is None or self.acknowledged is None or self.is_over:

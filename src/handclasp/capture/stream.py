@@ -53,8 +53,9 @@ class Stream:
 
     Attributes:
         captured: of each end whether there are packets of it, with or without data.
+        begins: whether its beginning (a SYN) is in the capture.
         is_cut: whether the packets were cut off when they were captured.
-        file_is_cut: whether the file ends in the middle of a packet.
+        trouble: why the file could not be read to its end, in a sentence; empty where it was.
     """
 
     number: int
@@ -62,8 +63,9 @@ class Stream:
     pieces: tuple[Piece, ...]
     endings: tuple[Ending, ...] = ()
     captured: tuple[bool, bool] = (True, True)
+    begins: bool = True
     is_cut: bool = False
-    file_is_cut: bool = False
+    trouble: str = ""
 
     @property
     def missing(self) -> int:

@@ -235,7 +235,7 @@ _AT_FAULT = {
 
 def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
-    if not found.size:
+    if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more

@@ -352,6 +352,12 @@ _SIGNATURE_SCHEME_NAMES = {code.value: code.name for code in SignatureSchemeCode
 _EXTENSION_NAMES = {code.value: code.name.lower() for code in ExtensionType}
 _ALERT_NAMES = {code.value: code.name.lower() for code in AlertDescription}
 _HANDSHAKE_TYPE_NAMES = {
+    3: "HelloVerifyRequest",  # DTLS
+    6: "HelloRetryRequest",  # of drafts of TLS 1.3
+    21: "CertificateURL",
+    23: "SupplementalData",
+    67: "NextProtocol",
+} | {
     code.value: "".join(part.capitalize() for part in code.name.split("_"))
     for code in HandshakeType
 }
