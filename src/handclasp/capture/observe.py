@@ -177,7 +177,8 @@ class _Observer:
         if self._stream.trouble:
             self._missing.append(self._stream.trouble)
         ending = self._ending()
-        viewer = SERVER if CLIENT in (self._gave_up, ending and ending[0]) else CLIENT
+        gave_up = self._gave_up or (ending[0] if ending is not None else None)
+        viewer = SERVER if gave_up == CLIENT else CLIENT
         events = [*self._opening(viewer), *self._seen_by(viewer)]
         failure = list(self._failure(ending, events))
         outcome, telling = verdict_of(
@@ -549,7 +550,7 @@ class _Observer:
                 f"are derived otherwise. Drafts are opened from the {_FIRST_DRAFT_READ}th on."
             )
         elif secret is None:
-            side.blind = self._why_blind(label, f"what the {side.role} says from there on")
+            side.blind = self._why_blind(label, f"what the {side.role} says under its {epoch} keys")
             after = self._secrets.get(f"{side.role.upper()}_TRAFFIC_SECRET_0", b"")
             if epoch == "handshake" and len(after) == suite.hash_size:
                 side.secret = TrafficSecret(suite, Secret(after))

@@ -166,9 +166,15 @@ def _secrets(data: bytes, keylog: str | None) -> tuple[KeyLog, CaptureError | No
         given = read_file(keylog)
         before = len(secrets)
         secrets.add(given)
-        if len(secrets) == before and not before:
+        if len(secrets) == before and not before and not _is_empty(given):
             raise WrongArguments(f"--keylog {keylog}: there is no line of a key log in this file.")
     return secrets, broken
+
+
+def _is_empty(keylog: bytes) -> bool:
+    """Whether nothing was logged, as for a handshake that failed early."""
+    lines = (line.strip() for line in keylog.splitlines())
+    return all(not line or line.startswith(b"#") for line in lines)
 
 
 def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
@@ -333,7 +339,7 @@ def print_wrapped(text: str, margin: str) -> None:
 
 
 def _tell(told: _Told, verbose: int) -> None:
-    from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
+    from handclasp.cli.report import diagnosis_lines, ends_named, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import observed_in, role_of
 
@@ -347,7 +353,7 @@ def _tell(told: _Told, verbose: int) -> None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            diagnosis.cause,
+            ends_named(diagnosis.cause, role),
             diagnosis_lines(diagnosis, role),
         )
 

@@ -287,7 +287,8 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
     shown: list[_Shown] = [
         _Shown(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
     ]
-    for event in events:
+    places = {id(event): place for place, event in enumerate(events)}
+    for place, event in enumerate(events):
         if isinstance(event, BytesRefused):
             shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
         if isinstance(event, RecordSeen) and (
@@ -298,7 +299,9 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
             data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened, name)
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Shown(data, to_server, protected=True))
-    shown.sort(key=lambda each: each.event.at_ns)
+            places[id(data)] = place
+    # Of what came in one packet, all has one time.
+    shown.sort(key=lambda each: (each.event.at_ns, places.get(id(each.event), 0)))
     together: list[_Shown] = []
     for each in shown:
         last = together[-1] if together else None
@@ -342,9 +345,9 @@ def _closed_name(record: RecordSeen, facts: Facts) -> str:
 
 
 _CLOSED: Mapping[int, str] = {
-    ContentType.ALERT: "an encrypted alert",
-    ContentType.HANDSHAKE: "an encrypted handshake message",
-    ContentType.APPLICATION_DATA: "encrypted application data",
+    ContentType.ALERT: "a protected alert",
+    ContentType.HANDSHAKE: "a protected handshake message",
+    ContentType.APPLICATION_DATA: "protected application data",
 }
 
 
