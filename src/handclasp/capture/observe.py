@@ -16,7 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from handclasp.capture.outcome import Seen, gap_sentences, verdict_of
-from handclasp.capture.preamble import kind_of_preamble, preamble_sentence, what_instead
+from handclasp.capture.preamble import (
+    kind_of_preamble,
+    opens_with_ssl2,
+    preamble_sentence,
+    what_instead,
+)
 from handclasp.capture.protection import Draft13, ShortTag12, ShortTag13
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
@@ -90,15 +95,17 @@ class Observation:
 
 
 def observe(stream: Stream, keylog: KeyLog) -> Observation:
-    """Follow a conversation from its ClientHello on.
+    """Follow a conversation from its ClientHello on, or from the ServerHello if that is not there.
 
-    Raises `CaptureError` where there is none.
+    Raises `CaptureError` where there is neither.
     """
     found = stream.starts_of_hello()
-    if found is None:
+    if found is not None:
+        return _Observer(stream, keylog, *found).observation()
+    server = stream.answers()
+    if server is None or opens_with_ssl2(stream):
         raise CaptureError(what_instead(stream))
-    client, start = found
-    return _Observer(stream, keylog, client, start).observation()
+    return _Observer(stream, keylog, 1 - server, 0, has_hello=False).observation()
 
 
 Protection = Protection13 | Protection12
@@ -147,7 +154,10 @@ _NOT_IN_THIS_KEY_LOG = (
 class _Observer:
     """Goes through the pieces in order; `_events` are kept with the sender, as yet without view."""
 
-    def __init__(self, stream: Stream, keylog: KeyLog, client: int, start: int) -> None:
+    def __init__(
+        self, stream: Stream, keylog: KeyLog, client: int, start: int, *, has_hello: bool = True
+    ) -> None:
+        self._has_hello = has_hello
         self._stream = stream
         self._keylog = keylog
         self._client = client
@@ -200,7 +210,12 @@ class _Observer:
     # The pieces
 
     def _follow(self) -> None:
-        hello_seen = False
+        hello_seen = not self._has_hello
+        if hello_seen:
+            self._missing.append(
+                "The ClientHello is not in the capture: what was offered is not known, nor which "
+                "secrets of a key log are those of this connection."
+            )
         both: list[Piece | Ending] = [*self._stream.pieces, *self._stream.endings]
         for piece in sorted(both, key=lambda piece: piece.at_ns):
             role = CLIENT if piece.sender == self._client else SERVER
@@ -245,7 +260,8 @@ class _Observer:
 
     def _records(self, side: _Side) -> None:
         buffer = side.buffer
-        if not side.spoke and side.role == SERVER and self._sides[CLIENT].skipped_size:
+        late = self._sides[CLIENT].skipped_size or not self._has_hello
+        if not side.spoke and side.role == SERVER and late:
             # Its last words before TLS may come later than the client's first ones of it.
             found = _FIRST_RECORD.search(buffer)
             if found is not None and found.start():
@@ -573,6 +589,8 @@ class _Observer:
 
     def _why_blind(self, label: str, what: str) -> str:
         """Why a secret is not there: no key log, none of this connection, or a line is missing."""
+        if not self._has_hello:
+            return f"Without the ClientHello, {what} stays closed."
         if self._secrets:
             return _lacks(label, what)
         if len(self._keylog):

@@ -68,6 +68,11 @@ def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
     return f"{said}{more} came before TLS, in the clear{told}; they are left out."
 
 
+def opens_with_ssl2(stream: Stream) -> bool:
+    """Whether an end says a hello in the form of SSLv2."""
+    return any(_is_ssl2_hello(_said(stream, sender)) for sender in (0, 1))
+
+
 def what_instead(stream: Stream) -> str:
     """What a conversation without a ClientHello is, in a sentence or two."""
     said = [_said(stream, sender) for sender in (0, 1)]
@@ -79,6 +84,16 @@ def what_instead(stream: Stream) -> str:
     first = next(piece for piece in stream.pieces if piece.data)
     start = first.data if len(first.data) >= HEADER_SIZE else said[first.sender]
     if any(_is_record(piece.data) for piece in stream.pieces[:_MOST_PIECES]):
+        if stream.begins and stream.missing:
+            return (
+                "The ClientHello of this TLS connection is not in the capture: "
+                f"{_bytes(stream.missing)} are missing."
+            )
+        if stream.begins and not all(stream.captured):
+            return (
+                "The ClientHello of this TLS connection is not in the capture, in which one end "
+                "alone speaks."
+            )
         return (
             "The capture begins in the middle of a TLS connection: its ClientHello is not there."
             + (f" {_bytes(stream.missing)} are missing besides." if stream.missing else "")

@@ -86,6 +86,16 @@ class Stream:
                 at += len(run)
         return None
 
+    def answers(self) -> int | None:
+        """Which end says a ServerHello; None if neither does.
+
+        It is what a TLS connection can be told by whose ClientHello is not in the capture.
+        """
+        for sender in (0, 1):
+            if any(_SERVER_HELLO.search(run) for run in self._runs(sender)):
+                return sender
+        return None
+
     def _runs(self, sender: int) -> Iterator[bytes]:
         """What an end says at first, in as many parts as bytes are missing between."""
         run, room = bytearray(), _PREAMBLE
@@ -102,5 +112,6 @@ class Stream:
 # A record of type handshake and a version from SSL 3.0 on, which begins with a ClientHello that
 # begins with a version, too.
 _CLIENT_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00..\x03[\x00-\x04]", re.DOTALL)
+_SERVER_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x02\x00..(?:\x03[\x00-\x04]|\x7f)", re.DOTALL)
 _PREAMBLE = 64 * 1024
 """How far into a conversation TLS may begin."""

@@ -193,6 +193,7 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
         return found[0]
     unreadable: list[CaptureError] = []
     with_gaps: Found | None = None
+    without_hello: Found | None = None
     for conversation, stream_or_error in _streams(path, found):
         if isinstance(stream_or_error, CaptureError):
             unreadable.append(stream_or_error)
@@ -200,6 +201,9 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
             if not stream_or_error.missing:
                 return _one_of(conversation, found)
             with_gaps = with_gaps or conversation
+        elif stream_or_error.answers() is not None:
+            without_hello = without_hello or conversation
+    with_gaps = with_gaps or without_hello
     if with_gaps is not None:
         return _one_of(with_gaps, found)
     told = f"None of its {len(found)} TCP connections begins with a ClientHello."
