@@ -26,9 +26,17 @@ def exchanges_in(datagrams: Iterable[tuple[Address, Address, bytes]]) -> list[Ex
         exchange.packets += 1
         kind = kind_of(payload)
         # A hello may say more than that, and only the answer has the version that was taken.
-        if not exchange.kind or (kind and exchange.kind in _VAGUE):
+        if not exchange.kind or (_is_vague(exchange.kind) and kind and not _is_vague(kind)):
             exchange.kind = kind
     return list(found.values())
+
+
+def _is_vague(kind: str) -> bool:
+    """Whether it does not say which version was taken."""
+    return kind == "DTLS" or kind.startswith(_OFFER)
+
+
+_OFFER = "DTLS, whose client offers"
 
 
 def kind_of(payload: bytes) -> str:
@@ -47,7 +55,6 @@ def kind_of(payload: bytes) -> str:
 
 
 _LEAST = 13
-_VAGUE = ("DTLS",)
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SUPPORTED_VERSIONS = b"\x00\x2b"
 _DTLS13 = b"\xfe\xfc"
@@ -58,14 +65,14 @@ def _dtls(payload: bytes) -> str:
     if payload[0] != _HANDSHAKE or len(payload) < 27:
         return "DTLS"
     message = payload[13]
-    if message not in (_CLIENT_HELLO, _SERVER_HELLO, 3):
+    if message not in (_CLIENT_HELLO, _SERVER_HELLO):
         return "DTLS"
     version = version_name(int.from_bytes(payload[25:27], "big"))
     at = payload.find(_SUPPORTED_VERSIONS, 27)
     if at >= 0 and _DTLS13 in payload[at + 4 : at + 4 + 32]:
         version = "DTLSv1.3"
     if message == _CLIENT_HELLO:
-        return f"DTLS, whose client offers {version}"
+        return f"{_OFFER} {version}"
     return version
 
 

@@ -816,10 +816,7 @@ def _draft_of(version: str | None) -> int:
 
 
 def _lacks(label: str, what: str) -> str:
-    return (
-        f"The key log has secrets of this connection, but not {label}: {what} stays closed, save "
-        "for what is in the clear."
-    )
+    return f"The key log has secrets of this connection, but not {label}: {what} stays closed."
 
 
 def _failed(at_ns: int, error: ProtocolError) -> Failed:

@@ -350,6 +350,8 @@ def _wire_bytes(
     """
     until = settled.at_ns if settled is not None else None
     late = {ContentType.HANDSHAKE} if version == "TLSv1.2" and direction == "sent" else set[int]()
+    if until is not None:
+        events = list(takewhile(lambda event: not _is_data_after(event, until), events))
     return sum(
         event.size
         for event in events
@@ -361,6 +363,16 @@ def _wire_bytes(
             or event.epoch != "application"
             or event.content_type in late
         )
+    )
+
+
+def _is_data_after(event: TraceEvent, until: int) -> bool:
+    """Whether the handshake is over: what comes later is of a renegotiation."""
+    return (
+        isinstance(event, RecordSeen)
+        and event.at_ns > until
+        and event.content_type == ContentType.APPLICATION_DATA
+        and event.epoch == "application"
     )
 
 

@@ -345,6 +345,7 @@ def _closed_name(record: RecordSeen, facts: Facts) -> str:
 
 
 _CLOSED: Mapping[int, str] = {
+    ContentType.CHANGE_CIPHER_SPEC: "a protected ChangeCipherSpec",
     ContentType.ALERT: "a protected alert",
     ContentType.HANDSHAKE: "a protected handshake message",
     ContentType.APPLICATION_DATA: "protected application data",
@@ -416,7 +417,7 @@ class _Canvas:
 def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     if isinstance(event, RecordSeen):
         # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
-        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC
+        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not _is_closed(event)
         return is_change and has_change_cipher_spec(facts.version)
     return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
 
