@@ -180,6 +180,7 @@ class _Observer:
 
     def observation(self) -> Observation:
         self._follow()
+        self._answered_otherwise()
         self._tell_preamble()
         self._settle()
         seen = [(role, side.seen) for role, side in self._sides.items()]
@@ -233,9 +234,20 @@ class _Observer:
             elif piece.missing:
                 self._gap(side, piece.missing)
             data = piece.data[before:]
+            if role == CLIENT and not self._has_hello and not self._sides[SERVER].spoke:
+                self._skip(side, data)
+                continue
             if data and not side.seen.is_lost:
                 side.buffer += data
                 self._records(side)
+
+    def _answered_otherwise(self) -> None:
+        """What a server said instead of TLS, if it was waited for in vain."""
+        server = self._sides[SERVER]
+        if server.buffer and not server.spoke and self._has_hello and not server.seen.is_lost:
+            header = bytes(server.buffer[:HEADER_SIZE]).ljust(HEADER_SIZE, b"\0")
+            if not (20 <= header[0] <= 24 and header[1] == 3):
+                self._lose(server, bytes(server.buffer))
 
     def _skip(self, side: _Side, data: bytes, missing: int = 0) -> None:
         """What comes before TLS is counted."""
@@ -264,6 +276,8 @@ class _Observer:
         if not side.spoke and side.role == SERVER and late:
             # Its last words before TLS may come later than the client's first ones of it.
             found = _FIRST_RECORD.search(buffer)
+            if found is None and len(buffer) < _LOOKED_AT:
+                return
             if found is not None and found.start():
                 self._skip(side, bytes(buffer[: found.start()]))
                 del buffer[: found.start()]
@@ -764,7 +778,8 @@ class _Observer:
             return None
         at_ns, role, how = self._first_end
         waited = at_ns - self._sides[CLIENT].spoke_at
-        is_silent = self._sides[SERVER].spoke_at < self._sides[CLIENT].spoke_at
+        answer = self._sides[SERVER]
+        is_silent = not answer.spoke or answer.spoke_at < self._sides[CLIENT].spoke_at
         if role == CLIENT and is_silent and waited >= _LONG_WAIT:
             # It is the server that did not go on.
             return SERVER, f"{waited / 1e9:.1f} s"
