@@ -166,7 +166,10 @@ def stream_in(lines: Iterable[str], found: Found) -> Stream:
     return put_together(found.number, found.ends, segments, endings)
 
 
-_NOT_UNDERSTOOD = "tshark printed what is not understood here."
+_NOT_UNDERSTOOD = (
+    "Not one TCP header is whole: packets were cut off when they were captured (a snap length), or "
+    "tshark printed what is not understood here."
+)
 
 _FIELDS = (
     "tcp.stream",
