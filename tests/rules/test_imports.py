@@ -148,6 +148,7 @@ PUBLIC_MODULES = (
     "certificates.staple",
     "certificates.transparency",
     "alerts",
+    "capture.datagrams",
     "capture.observe",
     "capture.secrets",
     "capture.segment",

@@ -125,12 +125,26 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     who = {"local": f"the {role}", "peer": f"the {other}"}
     at_fault = who.get(diagnosis.blame, _AT_FAULT[diagnosis.blame])
     lines = [("found", found), ("at fault", at_fault)]
-    lines += [("or perhaps", printable(cause.sentence, 1000)) for cause in diagnosis.others]
+    others = [ends_named(cause.sentence, role) for cause in diagnosis.others]
+    lines += [("or perhaps", printable(sentence, 1000)) for sentence in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     for sentence in _fixes(diagnosis.fix):
         named = sentence.replace("On this end:", f"On the {role}:")
-        lines.append(("to change", named.replace("On the other end:", f"On the {other}:")))
+        named = named.replace("On the other end:", f"On the {other}:")
+        head, colon, rest = named.partition(": ")
+        lines.append(("to change", f"{head}{colon}{ends_named(rest, role)}"))
     return lines
+
+
+def ends_named(sentence: str, role: str) -> str:
+    """A sentence of one end, for somebody who is neither: both by their roles."""
+    other = "server" if role == "client" else "client"
+    for words, name in (("this side", role), ("this end", role), ("the peer", other),
+                        ("the other end", other), ("the other side", other)):  # fmt: skip
+        sentence = re.sub(rf"\b{words}\b", f"the {name}", sentence)
+        start = words[0].upper() + words[1:]
+        sentence = re.sub(rf"\b{start}\b", f"The {name}", sentence)
+    return sentence
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> None:
@@ -235,7 +249,7 @@ _AT_FAULT = {
 
 def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
-    if not found.size:
+    if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more

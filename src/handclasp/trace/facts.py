@@ -12,7 +12,9 @@ from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
     AlertSeen,
     Began,
+    BytesMissing,
     MessageSeen,
+    Observed,
     QuestionAnswered,
     RecordSeen,
     Settled,
@@ -135,6 +137,16 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     )
 
 
+def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
+    """What a reader of a capture says of the whole; None where one of the ends recorded."""
+    return next((event for event in reversed(events) if isinstance(event, Observed)), None)
+
+
+def has_change_cipher_spec(version: str | None) -> bool:
+    """Whether ChangeCipherSpec means something: in TLS 1.3 it is there for middleboxes alone."""
+    return version is not None and not version.startswith("TLSv1.3")
+
+
 def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
     """Whether the server asked the client for a certificate (RFC 8446 section 4.3.2)."""
     return any(
@@ -151,7 +163,7 @@ def role_of(events: Sequence[TraceEvent]) -> str:
     return "server" if first is not None and first.direction == "received" else "client"
 
 
-def sender_of(event: MessageSeen | RecordSeen | AlertSeen, role: str) -> str:
+def sender_of(event: MessageSeen | RecordSeen | AlertSeen | BytesMissing, role: str) -> str:
     """The role of whoever sent it, seen from the recording side's role."""
     if event.direction == "sent":
         return role
@@ -338,6 +350,8 @@ def _wire_bytes(
     """
     until = settled.at_ns if settled is not None else None
     late = {ContentType.HANDSHAKE} if version == "TLSv1.2" and direction == "sent" else set[int]()
+    if until is not None:
+        events = list(takewhile(lambda event: not _is_data_after(event, until), events))
     return sum(
         event.size
         for event in events
@@ -349,6 +363,16 @@ def _wire_bytes(
             or event.epoch != "application"
             or event.content_type in late
         )
+    )
+
+
+def _is_data_after(event: TraceEvent, until: int) -> bool:
+    """Whether the handshake is over: what comes later is of a renegotiation."""
+    return (
+        isinstance(event, RecordSeen)
+        and event.at_ns > until
+        and event.content_type == ContentType.APPLICATION_DATA
+        and event.epoch == "application"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeGuard
@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 from handclasp.errors import ProtocolError
 from handclasp.trace.events import (
     AlertSeen,
+    BytesMissing,
     BytesRefused,
     Failed,
     KeysInstalled,
@@ -29,7 +30,9 @@ from handclasp.trace.facts import (
     certificate_sizes_of,
     client_shares_of,
     facts_of,
+    has_change_cipher_spec,
     message_of,
+    observed_in,
     sender_of,
     server_share_of,
     version_of,
@@ -41,11 +44,13 @@ from handclasp.wire.iana import (
     AlertDescription,
     ContentType,
     ExtensionType,
+    HandshakeType,
     alert_name,
     cipher_suite_name,
     group_name,
     handshake_type_name,
     signature_scheme_name,
+    version_name,
 )
 
 _MARGIN = "  "
@@ -54,7 +59,9 @@ _MOST_DATA = 6
 """Turns of application data that are drawn: the story is the handshake's."""
 
 
-def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> str:
+def narrate(
+    events: Sequence[TraceEvent], width: int = 80, detail: int = 0, *, failure: bool = True
+) -> str:
     """The handshake in `events` as a sequence diagram with one plain sentence for each message.
 
     Args:
@@ -62,6 +69,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
         width: columns to fill, at least 60.
         detail: 0 for the story; 1 with the fields of each message, and after the diagram every
             choice, every step of the key schedule, and what it all cost; 2 with the bytes, too.
+        failure: whether to end with how it failed, if it did.
     """
     facts = facts_of(events)
     canvas = _Canvas(max(width, 60))
@@ -77,7 +85,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
-    lines += _failure(canvas, events)
+    lines += _failure(canvas, events) if failure else []
     if detail:
         for title, told in _behind(events, canvas.width):
             lines += ["", title, *told] if told else []
@@ -100,8 +108,8 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
         return f"The {sender} sends something that does not follow its definition."
 
 
-Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen
-"""What the story has; of records only a change_cipher_spec, and only in TLS 1.2."""
+Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
+"""What the story has; of records only a change_cipher_spec, and only before TLS 1.3."""
 
 
 class Shown(NamedTuple):
@@ -120,24 +128,46 @@ class Told(NamedTuple):
 
 
 def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
-    """What the story has, with its way; an alert is protected once its direction has keys."""
+    """What the story has, with its way.
+
+    An alert is protected once its direction has keys, unless its record came in the clear.
+    """
     keyed: set[str] = set()
+    before: TraceEvent | None = None
     for event in events:
         if isinstance(event, KeysInstalled):
             keyed.add(event.direction)
         elif _is_drawn(event, facts):
-            protected = (
-                event.direction in keyed
-                if isinstance(event, AlertSeen)
-                else event.epoch != "plaintext"
-            )
+            if isinstance(event, AlertSeen):
+                protected = event.direction in keyed and not _is_clear_alert(before, event)
+            elif isinstance(event, BytesMissing):
+                protected = event.direction in keyed
+            else:
+                protected = event.epoch != "plaintext"
             to_server = (event.direction == "sent") == (facts.role == "client")
             yield Shown(event, to_server, protected)
+        before = event
+
+
+def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:
+    """Whether the record in front of an alert is the one that it came in, without protection."""
+    return (
+        isinstance(before, RecordSeen)
+        and before.content_type == ContentType.ALERT
+        and before.direction == alert.direction
+        and before.epoch == "plaintext"
+    )
 
 
 def told(event: Drawn, facts: Facts) -> Told:
     """An event of the story in words."""
     sender = sender_of(event, facts.role)
+    if isinstance(event, BytesMissing):
+        plural = "" if event.size == 1 else "s"
+        return Told(
+            f"{event.size:,} byte{plural} missing",
+            f"So much of what the {sender} said is not in the capture.",
+        )
     if isinstance(event, AlertSeen):
         closing = event.description == AlertDescription.CLOSE_NOTIFY
         sentence = "Nothing more will follow." if closing else "This is the end."
@@ -148,7 +178,28 @@ def told(event: Drawn, facts: Facts) -> Told:
     name = handshake_type_name(event.message_type)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
         name = "HelloRetryRequest"
+    if message is None and event.raw:
+        return Told(name, _unread_story(event, sender, facts))
     return Told(name, story_of(message, sender, facts))
+
+
+def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
+    """One sentence on a message that is not read: broken, or in a form that is not known here."""
+    if event.message_type == HandshakeType.SERVER_HELLO and event.raw[4:5] == b"\x7f":
+        version = version_name(int.from_bytes(event.raw[4:6], "big"))
+        return f"We take {version}, in which a ServerHello has another form."
+    if event.message_type == HandshakeType.SERVER_KEY_EXCHANGE:
+        return "The server's part of the key exchange, in a form that is not read here."
+    if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
+        return f"The {sender} sends something in a form that is not read here."
+    return f"The {sender} sends something that does not follow its definition."
+
+
+_READ_IN_ALL = frozenset(HandshakeType)
+
+
+def _is_ours(version: str | None) -> bool:
+    return version in (None, "TLSv1.2", "TLSv1.3")
 
 
 @dataclass(slots=True)
@@ -190,7 +241,8 @@ def _flights(events: Sequence[TraceEvent], facts: Facts) -> list[_Flight]:
 
 def _is_silent(record: RecordSeen, facts: Facts) -> bool:
     """In TLS 1.3 a change_cipher_spec carries nothing of what is told."""
-    return record.content_type == ContentType.CHANGE_CIPHER_SPEC and facts.version != "TLSv1.2"
+    is_change = record.content_type == ContentType.CHANGE_CIPHER_SPEC
+    return is_change and not has_change_cipher_spec(facts.version)
 
 
 def _flight_of(record: RecordSeen, own: Sequence[_Flight]) -> _Flight | None:
@@ -216,9 +268,17 @@ def _worth_drawing(flights: Sequence[_Flight]) -> tuple[list[_Flight], str]:
         of_data = all(isinstance(event, _Data) for event in flight.events)
         seen += of_data
         (left if of_data and seen > _MOST_DATA else drawn).append(flight)
-    size = sum(e.size for flight in left for e in flight.events if isinstance(e, _Data))
+    data = [each for flight in left for each in flight.events if isinstance(each, _Data)]
     plural = "" if len(left) == 1 else "s"
-    told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    if all(each.opened for each in data):
+        size = sum(each.size for each in data)
+        told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    else:
+        size = sum(flight.size for flight in left)
+        told = (
+            f"Not drawn: {len(left):,} more turn{plural} of protected records, {size:,} bytes on "
+            "the wire."
+        )
     return drawn, told if left else ""
 
 
@@ -227,23 +287,29 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
     shown: list[_Shown] = [
         _Shown(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
     ]
-    for event in events:
+    places = {id(event): place for place, event in enumerate(events)}
+    for place, event in enumerate(events):
         if isinstance(event, BytesRefused):
             shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
         if isinstance(event, RecordSeen) and (
             event.content_type == ContentType.APPLICATION_DATA or _is_closed(event)
         ):
             moment, opened = event.at_ns, not _is_closed(event)
-            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened)
+            name = "" if opened else _closed_name(event, facts)
+            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened, name)
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Shown(data, to_server, protected=True))
-    shown.sort(key=lambda each: each.event.at_ns)
+            places[id(data)] = place
+    # Of what came in one packet, all has one time.
+    shown.sort(key=lambda each: (each.event.at_ns, places.get(id(each.event), 0)))
     together: list[_Shown] = []
     for each in shown:
         last = together[-1] if together else None
         if last is not None and isinstance(each.event, _Data) and last.to_server == each.to_server:
             before = last.event
-            same = isinstance(before, _Data) and before.opened == each.event.opened
+            same = isinstance(before, _Data) and (
+                (before.opened, before.name) == (each.event.opened, each.event.name)
+            )
             if isinstance(before, _Data) and same and before.epoch == each.event.epoch:
                 before.until_ns = each.event.until_ns
                 before.records += 1
@@ -255,7 +321,10 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
 
 @dataclass(slots=True)
 class _Data:
-    """Application data in one direction, of any number of records; `size` without overhead."""
+    """Application data in one direction, of any number of records; `size` without overhead.
+
+    `name` is what a closed record is called, of which `size` is not known.
+    """
 
     at_ns: int
     until_ns: int
@@ -263,6 +332,24 @@ class _Data:
     records: int
     size: int
     opened: bool = True
+    name: str = ""
+
+
+def _closed_name(record: RecordSeen, facts: Facts) -> str:
+    """Before TLS 1.3, the header of a record says what is inside."""
+    if record.epoch == "early":
+        return "early data, encrypted"
+    if not has_change_cipher_spec(facts.version):
+        return "something encrypted"
+    return _CLOSED.get(record.content_type, "something encrypted")
+
+
+_CLOSED: Mapping[int, str] = {
+    ContentType.CHANGE_CIPHER_SPEC: "a protected ChangeCipherSpec",
+    ContentType.ALERT: "a protected alert",
+    ContentType.HANDSHAKE: "a protected handshake message",
+    ContentType.APPLICATION_DATA: "protected application data",
+}
 
 
 def _is_closed(event: TraceEvent) -> bool:
@@ -330,9 +417,9 @@ class _Canvas:
 def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     if isinstance(event, RecordSeen):
         # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
-        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC
-        return is_change and facts.version == "TLSv1.2"
-    return isinstance(event, MessageSeen | AlertSeen)
+        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not _is_closed(event)
+        return is_change and has_change_cipher_spec(facts.version)
+    return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
 
 
 def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
@@ -341,7 +428,7 @@ def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Itera
         if event.opened:
             yield canvas.message(moment, name, f"{event.size:,} bytes")
         else:
-            yield canvas.message(moment, "something encrypted", "not opened")
+            yield canvas.message(moment, event.name or "something encrypted", "not opened")
         return
     if isinstance(event, BytesRefused):
         yield canvas.message(moment, "no TLS", "")
@@ -456,9 +543,14 @@ def _answer_story(hello: messages.ServerHello) -> str:
         wish = f" with a share of {group_name(group)}" if group is not None else ""
         return f"Not quite: say hello again{wish}."
     suite = cipher_suite_name(hello.cipher_suite)
-    if version_of(hello) == "TLSv1.2":
+    version = version_of(hello)
+    if version == "TLSv1.2":
         return f"We take TLS 1.2 and {suite}."
+    if version != "TLSv1.3" and (version is None or not version.startswith("TLSv1.3")):
+        return f"We take {version or 'a version that is not known here'} and {suite}."
     share = server_share_of(hello)
+    if version != "TLSv1.3":
+        suite = f"{version} and {suite}"
     answer = f" My half of the secret: {share}; both sides can now work it out." if share else ""
     return f"We take {suite}.{answer}"
 
@@ -493,18 +585,33 @@ def _certificate_story(
 
 
 def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
+    observed = observed_in(events)
     if facts.info is None or facts.handshake_ns is None:
+        if observed is not None:
+            return observed.telling
         closed = [event for event in events if isinstance(event, RecordSeen) and _is_closed(event)]
         if len({event.direction for event in closed}) == 2:
             return "Whether the handshake was completed is hidden in what could not be opened."
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
-    group = facts.info.group or "a secret of the client's making"
+    group = facts.info.group or _secret_without_group(facts)
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
         f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
     )
+
+
+def _secret_without_group(facts: Facts) -> str:
+    """How the two came to a secret where no group is known."""
+    if facts.info is not None and facts.info.resumed:
+        return "the secret of an earlier session"
+    suite = facts.info.cipher_suite if facts.info is not None else ""
+    if "DHE_" in suite:
+        return "Diffie-Hellman in a group of the server's choice"
+    if suite.startswith("TLS_PSK_") or facts.version == "TLSv1.3":
+        return "a secret that both had before"
+    return "a secret of the client's making"
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:

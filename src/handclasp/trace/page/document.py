@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handclasp.trace.events import Began, TraceEvent
-from handclasp.trace.facts import Facts, facts_of
+from handclasp.trace.facts import Facts, facts_of, observed_in
 from handclasp.trace.page import steps
 from handclasp.trace.page.conversation import anchors_of, flights_of, left_out_of
 from handclasp.trace.page.costs import costs_of
@@ -53,12 +53,13 @@ def contents_of(
     earlier: Sequence[TraceEvent] | None = None,
 ) -> dict[str, object]:
     """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
-    facts = facts_of(events)
+    facts, observed = facts_of(events), observed_in(events)
     return {
         "title": title,
         "role": facts.role,
         # A capture shows what was on the wire, and not what either side thought.
-        "was_there": any(isinstance(event, Began) for event in events),
+        "was_there": observed is None and any(isinstance(event, Began) for event in events),
+        "observed": observed,
         "failure": failure_of(events, anchors_of(events, facts)),
         "agreed": _agreement(facts),
         "flights": flights_of(events, facts),
