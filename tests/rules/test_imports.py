@@ -147,6 +147,8 @@ PUBLIC_MODULES = (
     "certificates.rules",
     "certificates.staple",
     "certificates.transparency",
+    "adapters.polling",
+    "adapters.progress",
     "alerts",
     "capture.datagrams",
     "capture.observe",

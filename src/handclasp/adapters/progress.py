@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 import struct
 import sys
 from contextlib import suppress
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK, SO_LINGER, SOL_SOCKET, socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 if sys.platform == "linux":
     from fcntl import ioctl

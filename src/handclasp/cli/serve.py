@@ -137,10 +137,7 @@ def command(directory: str, **options: Any) -> None:
     redaction = _redaction(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
-    if options["pages"] and traces is None:
-        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
-    if traces is not None and not options["echo"] and traces.samefile(directory):
-        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
+    _check_traces(traces, directory, options)
     listener = listen(options["host"], options["port"], shared=workers > 1)
     talk: Any = _echo
     if not options["echo"]:
@@ -175,6 +172,13 @@ def command(directory: str, **options: Any) -> None:
         server.close()
         if capture is not None:
             _close(capture, options["trace"])
+
+
+def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) -> None:
+    if options["pages"] and traces is None:
+        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
+    if traces is not None and not options["echo"] and traces.samefile(directory):
+        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
 
 
 def _private_files(options: dict[str, Any]) -> list[str]:
