@@ -999,7 +999,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _verify_again(self, question: VerifyAgain) -> object:
         verify: Any = self._config.verify or self._verify
-        asked = VerifyPeer(question.chain, False, None)
+        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
         return _answer_or(None, lambda: verify(asked), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
@@ -1018,6 +1018,7 @@ class ServerConnection(_Connection[ServerConfig]):
                 config.credential_list,
                 config.signature_schemes,
                 strict_server_name=config.strict_server_name,
+                types_first=config.orders_certificate_types,
             )
         except ProtocolError:
             note_credentials(self._trace, config, question, None)

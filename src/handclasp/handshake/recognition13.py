@@ -170,7 +170,7 @@ async def recognise_client(
     state = chosen.psk.state
     client: VerifiedPeer | None = None
     if state is not None and state.client_chain:
-        client = await verify_client_again(hs, state.client_chain)
+        client = await verify_client_again(hs, state.client_chain, state.client_certificate_type)
         if client is None:
             found.refused[chosen.index] = "the client's certificate does not convince any more"
             return None

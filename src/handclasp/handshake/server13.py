@@ -34,6 +34,14 @@ from handclasp.handshake.certificate13 import (
     read_certificate,
     send_certificate,
 )
+from handclasp.handshake.certificate_types import (
+    CLIENT_TYPE,
+    SERVER_TYPE,
+    answering_extensions,
+    choose_client_type,
+    choose_server_types,
+    read_offered_types,
+)
 from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
@@ -59,6 +67,7 @@ from handclasp.handshake.offered import (
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
+    authenticated_by,
     confirm_peer,
     verify_peer,
 )
@@ -91,11 +100,9 @@ from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.iana import (
-    CERTIFICATE_TYPES,
     TLS12,
     TLS13,
     ExtensionType,
-    certificate_type_name,
     group_name,
     version_name,
 )
@@ -242,10 +249,14 @@ def _skipped(config: ServerConfig) -> int:
 
 @value(frozen=True, slots=True)
 class _Identity:
-    """Who this side is to this client, and the scheme to sign in."""
+    """Who this side is to this client, and the scheme to sign in.
+
+    `client_type` is the type of certificate that the client is asked for, if it is.
+    """
 
     credentials: Credentials
     scheme: str
+    client_type: str | None
 
 
 def _early_secret(hs: Dialogue, suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
@@ -310,11 +321,10 @@ def _issuer(
         server_name=info.server_name or "",
         alpn=info.alpn or "",
         binding=config.binding,
-        client_chain=info.peer_chain_der if info.peer_certificate_type == "X509" else (),
+        client_chain=info.peer_chain_der,
         signature_scheme=info.signature_scheme or "",
+        client_certificate_type=info.peer_certificate_type,
     )
-    if info.peer_certificate_type != "X509" and info.peer_chain_der:
-        return None  # A raw key would have to be judged again as one; it is short to show anew.
     return TicketIssuer(
         state,
         application.master.resumption_secret(hs.transcript.digest()),
@@ -352,7 +362,7 @@ def _info(
         verified_chain_der=client.path if client else (),
         local_chain_der=identity.credentials.chain if identity else (),
         client_signature_scheme=client.signature_scheme if client else None,
-        peer_certificate_type=shown.certificate_type if shown else "X509",
+        peer_certificate_type=client.certificate_type if client else "X509",
         local_certificate_type=identity.credentials.certificate_type if identity else "X509",
         certificate_compression=shown.compression if shown else None,
         ocsp_response=shown.ocsp_response if shown else None,
@@ -389,12 +399,8 @@ def _read_offer(
         signature_schemes=schemes,
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
         server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
-        server_certificate_types=_read_types(
-            extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
-        ),
-        client_certificate_types=_read_types(
-            extensions, ExtensionType.CLIENT_CERTIFICATE_TYPE, "client_certificate_type"
-        ),
+        server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
+        client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         psks=psks,
     )
 
@@ -410,15 +416,6 @@ def _names(
     if psks is not None and kind not in extensions:
         return ()
     return hs.reading.read(read, _required(extensions, kind))
-
-
-def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple[str, ...]:
-    """The certificate types that the client takes or has, best first (RFC 7250 section 4.1)."""
-    data = extensions.get(kind)
-    if data is None:
-        return ("X509",)
-    types = dict.fromkeys(ext.read_certificate_types(data, name))
-    return tuple([certificate_type_name(code) for code in types])
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
@@ -564,7 +561,7 @@ def _unchanging(hello: ClientHello) -> bytes:
     return hashlib.sha256(write_message(replace(hello, extensions=kept))).digest()
 
 
-def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
+def _question_of(config: ServerConfig, offer: _Offer, types: tuple[str, ...]) -> ChooseCredentials:
     """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     data = offer.hello.extensions.get(ExtensionType.CERTIFICATE_AUTHORITIES)
@@ -572,7 +569,6 @@ def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
     if data is not None:
         own = config.credential_list
         authorities = offered_authorities(ext.read_certificate_authorities(data), own)
-    types = offer.server_certificate_types
     return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
@@ -585,14 +581,15 @@ async def _identify(
     if known is None:
         return await _choose_identity(hs, config, offer)
     if config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(config, offer))
+        question = _question_of(config, offer, offer.server_certificate_types)
+        await check_name_is_served(hs, config, question)
     return None
 
 
 async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
     """Which certificate this client gets, and the scheme to sign in."""
-    types = offer.server_certificate_types
-    question = _question_of(config, offer)
+    types = choose_server_types(config, offer.server_certificate_types)
+    question = _question_of(config, offer, types)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
@@ -613,7 +610,12 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
             Fault.NO_SHARED_SIGNATURE_SCHEME,
             no_overlap(offer.signature_schemes, credentials.schemes),
         )
-    return _Identity(credentials, scheme)
+    client_type = choose_client_type(
+        config,
+        offer.client_certificate_types,
+        is_explicit=CLIENT_TYPE in offer.hello.extensions,
+    )
+    return _Identity(credentials, scheme, client_type)
 
 
 def _respond(
@@ -686,8 +688,8 @@ def _send_encrypted_extensions(
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
         hs.send(EncryptedExtensions(extensions))
         return None
-    client_type = _choose_client_certificate_type(config, offer)
-    extensions.update(_certificate_type_extensions(offer, identity.credentials, client_type))
+    client_type, shown_type = identity.client_type, identity.credentials.certificate_type
+    extensions.update(answering_extensions(offer.hello.extensions, shown_type, client_type))
     hs.send(EncryptedExtensions(extensions))
     if client_type is None:
         return None
@@ -714,37 +716,6 @@ def _encrypted_extensions(
         hs.records.limit_read(own_limit)
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
-
-
-def _choose_client_certificate_type(config: ServerConfig, offer: _Offer) -> str | None:
-    """What the client is to show, or None where it is not asked (RFC 7250 section 4.2)."""
-    if config.client_auth is ClientAuth.NONE:
-        return None
-    accepted: tuple[str, ...] = ("RawPublicKey",) if config.raw_public_keys else ()
-    if config.accepts_certificates:
-        accepted += ("X509",)
-    for name in offer.client_certificate_types:
-        if name in accepted:
-            return name
-    if config.client_auth is ClientAuth.REQUIRED:
-        detail = no_overlap(offer.client_certificate_types, accepted)
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
-    return None
-
-
-def _certificate_type_extensions(
-    offer: _Offer, credentials: Credentials, client_type: str | None
-) -> dict[int, bytes]:
-    """The answers to the client's lists, where it sent such."""
-    chosen: dict[int, bytes] = {}
-    asked = offer.hello.extensions
-    if ExtensionType.SERVER_CERTIFICATE_TYPE in asked:
-        code = CERTIFICATE_TYPES[credentials.certificate_type]
-        chosen[ExtensionType.SERVER_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
-    if client_type is not None and ExtensionType.CLIENT_CERTIFICATE_TYPE in asked:
-        code = CERTIFICATE_TYPES[client_type]
-        chosen[ExtensionType.CLIENT_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
-    return chosen
 
 
 def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
@@ -779,7 +750,7 @@ async def _receive_client_authentication(
         client = known.client if known is not None else None
         if client is None:
             return None, None, None
-        return None, client, AuthenticatedPeer(client.chain, client.path, client.verified, None)
+        return None, client, authenticated_by(client, None)
     message = await hs.receive(Certificate, CompressedCertificate)
     shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:

@@ -241,12 +241,26 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     A Certificate of either version is read, also if it came compressed (RFC 8879).
     """
     if isinstance(message, messages12.Certificate12):
-        return message.certificate_list
+        return (message.raw_public_key,) if message.raw_public_key else message.certificate_list
     if isinstance(message, messages.CompressedCertificate):
         message = certificate_within_message(message)
     if isinstance(message, messages.Certificate):
         return tuple(entry.cert_data for entry in message.certificate_list)
     return None
+
+
+def is_raw_public_key(data: bytes) -> bool:
+    """Whether an entry of a Certificate message is a SubjectPublicKeyInfo (RFC 7250 section 3).
+
+    What the message is agreed to hold stands in another one. But a key begins with the identifier
+    of its algorithm, which begins with an OBJECT IDENTIFIER, and a certificate with its version or
+    serial number.
+    """
+    try:
+        outer = content_of(data, SEQUENCE)
+        return tag_of(content_of(outer, SEQUENCE)) == OBJECT_IDENTIFIER
+    except DerError:
+        return False
 
 
 def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
