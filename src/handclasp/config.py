@@ -41,7 +41,6 @@ from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKeys, TicketKeySource
 from handclasp.trace.keylog import open_keylog
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
-from handclasp.wire.iana import CERTIFICATE_TYPES
 
 MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
@@ -840,7 +839,7 @@ def _freeze_certificate_types(config: SharedConfig) -> None:
     for name in ("server_certificate_types", "client_certificate_types"):
         if getattr(config, name) is not None:
             _freeze_names(config, name)
-            _check_known(name, getattr(config, name), CERTIFICATE_TYPES)
+            _check_known(name, getattr(config, name), ("X509", "RawPublicKey"))
     of_peer, own = "client_certificate_types", "server_certificate_types"
     verifies = config.verify is None
     if isinstance(config, ClientConfig):

@@ -104,7 +104,7 @@ class TestRefused:
     def test_a_client_whose_types_this_side_does_not_take(
         self, pki: Pki, version: str, auth: str
     ) -> None:
-        """RFC 7250 section 4.2: no type in common terminates, be the certificate optional or not."""
+        """RFC 7250 section 4.2: no type in common terminates, also where it is optional."""
         server = ServerConfig(credentials=pki.server(), client_auth=auth, trust=pki.trust)
         pair = Pair(client_of(version, trust=pki.trust, credentials=OWN), server).run()
         assert pair.server.error is not None
@@ -264,9 +264,7 @@ class TestResumed:
         assert (pair.client.info.local_chain, pair.server.info.peer_chain) == ((), ())
 
     def test_by_a_session_id(self) -> None:
-        server = server_of(
-            client_auth="required", raw_public_keys=[OWN_KEY], ticket_keys=NoKeys()
-        )
+        server = server_of(client_auth="required", raw_public_keys=[OWN_KEY], ticket_keys=NoKeys())
         client = client_of(
             "TLSv1.2", raw_public_keys=[SERVER_KEY], credentials=OWN, sessions=SessionStore()
         )

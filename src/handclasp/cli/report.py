@@ -57,8 +57,11 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
     """Who the peer is by its certificate, and whether that was verified; None without one."""
     if not info.peer_chain_der:
         return None
-    from handclasp.certificates.describe import describe
+    from handclasp.certificates.describe import describe, pin_of_info
 
+    if info.peer_certificate_type != "X509":
+        pin = pin_of_info(info.peer_chain_der[0])
+        return {"raw_public_key": pin, "verified": info.peer_verified}
     described = describe(info.peer_chain[0])
     fields = ("subject", "issuer", "names", "not_before", "not_after")
     return {**{name: described[name] for name in fields}, "verified": info.peer_verified}
@@ -78,13 +81,18 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
         taken = info.early_data == "accepted"
         lines.append(("early data", "accepted" if taken else "rejected: the server took none"))
     if info.local_chain_der:
-        shown = subject_of(info.local_chain[0])
+        shown = subject_of(info.local_chain[0]) if info.local_chain else "a raw public key"
         lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))
     return lines
 
 
 def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> list[Line]:
     """Who the peer is, and why it is trusted or not."""
+    if info.peer_chain_der and info.peer_certificate_type != "X509":
+        from handclasp.certificates.describe import pin_of_info
+
+        why = "yes: it is the key that was expected" if info.peer_verified else "not asked"
+        return [("raw public key", pin_of_info(info.peer_chain_der[0])), ("trusted", why)]
     if not info.peer_chain:
         return [("certificate", "none")]
     leaf = info.peer_chain[0]

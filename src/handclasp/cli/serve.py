@@ -373,6 +373,8 @@ def _line(visit: Visit) -> str:
         parts.append(f"early data {info.early_data}")
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
+    elif info.peer_chain_der:
+        parts.append("client with a raw public key")
     return printable(f"{who}  {'  '.join(parts)}")
 
 

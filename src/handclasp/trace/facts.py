@@ -249,20 +249,6 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     return None
 
 
-def is_raw_public_key(data: bytes) -> bool:
-    """Whether an entry of a Certificate message is a SubjectPublicKeyInfo (RFC 7250 section 3).
-
-    What the message is agreed to hold stands in another one. But a key begins with the identifier
-    of its algorithm, which begins with an OBJECT IDENTIFIER, and a certificate with its version or
-    serial number.
-    """
-    try:
-        outer = content_of(data, SEQUENCE)
-        return tag_of(content_of(outer, SEQUENCE)) == OBJECT_IDENTIFIER
-    except DerError:
-        return False
-
-
 def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
     """The Certificate in a CompressedCertificate (RFC 8879); None where it cannot be unpacked."""
     if not isinstance(message, messages.CompressedCertificate):

@@ -27,6 +27,7 @@ from handclasp.trace.events import (
 from handclasp.trace.facts import (
     Facts,
     certificate_sizes_of,
+    certificates_of,
     client_shares_of,
     facts_of,
     message_of,
@@ -47,6 +48,7 @@ from handclasp.wire.iana import (
     handshake_type_name,
     signature_scheme_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 
 _MARGIN = "  "
 _UNFOLDED = " " * 12
@@ -480,6 +482,12 @@ def _certificate_story(
         return f"The {sender} shows who it is, in a way that cannot be read here."
     if not sizes:
         return f"The {sender} shows no certificate."
+    shown = certificates_of(message)
+    if shown and is_raw_public_key(shown[0]):
+        return (
+            f"The {sender} shows a raw public key, without a certificate: {sizes[0]:,} bytes, "
+            "which the other side must know already."
+        )
     plural = "s" if len(sizes) > 1 else ""
     how = ""
     if isinstance(message, messages.CompressedCertificate):
