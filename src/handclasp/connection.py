@@ -16,7 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
 from handclasp.alerts import Shown, Situation, Stage
+from handclasp.certificates.loading import certificate_of
 from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.reading import read_or_none
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,
@@ -1094,10 +1096,10 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
 
 def _server_end_point(certificate_der: bytes) -> bytes:
     """RFC 5929 section 4.1: the certificate under its signature's hash, at least SHA-256."""
-    from cryptography import x509
-
-    certificate = x509.load_der_x509_certificate(certificate_der)
-    algorithm = certificate.signature_hash_algorithm
+    certificate = read_or_none(lambda: certificate_of(certificate_der))
+    algorithm = None
+    if certificate is not None:
+        algorithm = read_or_none(lambda: certificate.signature_hash_algorithm)
     if algorithm is None:
         raise ConfigurationError(
             "tls-server-end-point is not defined for this certificate's signature algorithm "

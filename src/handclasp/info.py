@@ -17,7 +17,7 @@ class _WithCertificates:
     _parsed: dict[tuple[bytes, ...], tuple[x509.Certificate, ...]]
 
     def _certificates(self, chain: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
-        from cryptography import x509
+        from handclasp.certificates.evidence import parse
 
         try:
             parsed = self._parsed
@@ -25,7 +25,7 @@ class _WithCertificates:
             parsed = {}
             object.__setattr__(self, "_parsed", parsed)
         if chain not in parsed:
-            parsed[chain] = tuple([x509.load_der_x509_certificate(der) for der in chain])
+            parsed[chain] = tuple(parse(chain)) if chain else ()
         return parsed[chain]
 
 

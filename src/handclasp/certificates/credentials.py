@@ -407,7 +407,6 @@ def _check_can_sign(private_key: Any, key_file: str) -> None:
 
 
 def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
-    from cryptography import x509
 
     leaf = chain[0]
     public_key, owner = loading.public_key_or_none(leaf), f"the certificate of {subject_of(leaf)}"
@@ -415,7 +414,7 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
     try:
         names = certificate_names(leaf)
         issuers = tuple(dict.fromkeys(c.issuer.public_bytes() for c in chain))
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except Exception:
         raise ConfigurationError(
             f"The certificate for {subject_of(leaf)} has fields that cannot be read: replace it."
         ) from None

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import public_key_info
+from handclasp.certificates.loading import certificate_of
+from handclasp.certificates.reading import read_or_value_error
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -119,11 +121,9 @@ class TlsaRecord:
 
     def carried_certificate(self) -> x509.Certificate | None:
         """The certificate that the record holds itself, if it holds one ("2 0 0 ...")."""
-        from cryptography import x509
-
         if (self.selector, self.matching_type) != (_WHOLE_CERTIFICATE, _EXACT):
             return None
-        return x509.load_der_x509_certificate(self.data)
+        return certificate_of(self.data)
 
     def _is_data_of(self, content: bytes) -> bool:
         if self.matching_type == _EXACT:
@@ -140,17 +140,16 @@ class TlsaRecord:
             )
 
     def _check_exact(self) -> None:
-        from cryptography import x509
-        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_der_public_key
 
         is_key = self.selector == _PUBLIC_KEY
         try:
             if is_key:
-                load_der_public_key(self.data)
+                read_or_value_error(lambda: load_der_public_key(self.data))
             else:
-                x509.load_der_x509_certificate(self.data)
-        except (ValueError, UnsupportedAlgorithm):
+                # As an anchor, it is looked up by its subject, which is read late.
+                read_or_value_error(lambda: certificate_of(self.data).subject)
+        except ValueError:
             what = "a SubjectPublicKeyInfo" if is_key else "a certificate"
             raise ConfigurationError(
                 f"A TLSA record of selector {self.selector} and matching type 0 holds {what} as "

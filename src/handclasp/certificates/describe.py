@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import certificate_names, shown
+from handclasp.certificates.reading import read_or_none
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     policies, ocsp_urls, issuer_urls, crl_urls, must_staple, timestamps (those in the certificate,
     as time and log).
     """
-    readable = _or_none
+    readable = read_or_none
     key = readable(certificate.public_key)
     return {
         "subject": readable(lambda: shown(certificate.subject.rfc4514_string(), _TEXT_LIMIT)),
         "issuer": readable(lambda: shown(certificate.issuer.rfc4514_string(), _TEXT_LIMIT)),
         "names": readable(lambda: list(certificate_names(certificate))),
-        "not_before": _iso(certificate.not_valid_before_utc),
-        "not_after": _iso(certificate.not_valid_after_utc),
+        "not_before": readable(lambda: _iso(certificate.not_valid_before_utc)),
+        "not_after": readable(lambda: _iso(certificate.not_valid_after_utc)),
         "serial": f"{certificate.serial_number:x}",
         "key_type": key_type_of(certificate),
         "key_size": getattr(key, "key_size", None),
@@ -73,20 +74,13 @@ def pin_of_info(public_key_info: bytes) -> str:
     return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception:
-        return None  # cryptography reads fields late; a broken one must not hide the others.
-
-
 def _iso(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def key_type_of(certificate: x509.Certificate) -> str:
     """The kind of its key in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; else the OID."""
-    key = _or_none(certificate.public_key)
+    key = read_or_none(certificate.public_key)
     if key is None:
         return certificate.public_key_algorithm_oid.dotted_string
     kind = key_kind(key)

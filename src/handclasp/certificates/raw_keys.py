@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
+from handclasp.certificates.reading import read_or_value_error
 from handclasp.errors import ConfigurationError
 
 _ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
@@ -29,7 +30,6 @@ def public_key_info(given: bytes) -> bytes:
 
 def key_of(info: bytes) -> Any:
     """The public key object of a SubjectPublicKeyInfo, DER or PEM. Raises `ConfigurationError`."""
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     if not isinstance(info, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -40,8 +40,8 @@ def key_of(info: bytes) -> Any:
     if _is_pem(info):
         load = serialization.load_pem_public_key
     try:
-        return load(info)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return read_or_value_error(lambda: load(info))
+    except ValueError:
         raise ConfigurationError(
             "A raw public key must be a SubjectPublicKeyInfo: openssl pkey -pubout makes one."
         ) from None

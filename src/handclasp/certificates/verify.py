@@ -204,10 +204,14 @@ def _verify(
         return known
     try:
         judgement = _judge()(evidence, trust, name, now, policy)
-    except CertificateError as error:
+    except ConfigurationError:
+        raise
+    except Exception as failure:
+        # cryptography reads fields late, and the peer wrote them: what cannot be read is refused.
+        error = failure if isinstance(failure, CertificateError) else _unreadable(failure)
         error.chain = evidence.chain
         error.ocsp_response, error.sct_list = evidence.ocsp_response, evidence.sct_list
-        raise
+        raise error from error.__cause__
     proof = VerifiedPeer(
         evidence.chain,
         judgement.public_key,
@@ -221,6 +225,12 @@ def _verify(
     if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
         trust.remembered.remember(key, proof, *judgement.holds, size=evidence.size + _BESIDES)
     return proof
+
+
+def _unreadable(cause: Exception) -> CertificateError:
+    error = CertificateError(Fault.BAD_CERTIFICATE, "a field of a certificate cannot be read")
+    error.__cause__ = cause
+    return error
 
 
 @cache
