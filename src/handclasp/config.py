@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -514,7 +514,14 @@ def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys
     """Keys of this config's own, which go by its clock."""
     if clock is _utc_now:
         return TicketKeys(lifetime=lifetime)
-    return TicketKeys(lifetime=lifetime, clock=lambda: clock().timestamp())
+
+    def seconds() -> float:
+        now: object = clock()
+        if not isinstance(now, datetime):
+            raise ConfigurationError(f"clock must give a datetime, not {_kind_of(now)}.")
+        return now.timestamp()
+
+    return TicketKeys(lifetime=lifetime, clock=seconds)
 
 
 def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
@@ -778,10 +785,20 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
     value = getattr(config, name)
     if isinstance(value, str):
         raise ConfigurationError(f"{name} must be a list of names, not one string.")
-    frozen = tuple(value)
+    frozen = _as_tuple(name, value, "names")
+    for each in frozen:
+        if not isinstance(each, str):
+            raise ConfigurationError(f"{name} must be a list of names, and {each!r:.80} is none.")
     if len(set(frozen)) != len(frozen):
         raise ConfigurationError(f"{name} names something twice.")
     object.__setattr__(config, name, frozen)
+
+
+def _as_tuple(name: str, value: object, what: str) -> tuple[Any, ...]:
+    """The entries of a list of the user's. Raises `ConfigurationError` where it is none."""
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a list of {what}, not {_kind_of(value)}.")
+    return tuple(value)
 
 
 def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[Credential, ...]:
@@ -806,7 +823,7 @@ def _freeze_raw_public_keys(config: SharedConfig) -> None:
     given: Sequence[bytes] | bytes | str = config.raw_public_keys
     if isinstance(given, bytes | str):
         raise ConfigurationError("raw_public_keys must be a list of keys, not one.")
-    keys = tuple([public_key_info(key) for key in given])
+    keys = tuple([public_key_info(key) for key in _as_tuple("raw_public_keys", given, "keys")])
     object.__setattr__(config, "raw_public_keys", keys)
 
 
@@ -916,7 +933,7 @@ def _kind_of(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_path(value: object) -> bool:

@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
 from handclasp.alerts import Shown, Situation, Stage
-from handclasp.certificates.loading import certificate_of
 from handclasp.certificates.names import ip_address, normal_name
-from handclasp.certificates.reading import read_or_none
+from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,

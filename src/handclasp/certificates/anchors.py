@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.loading import capital, certificate_of, read_file
+from handclasp.certificates.loading import capital, read_file
 from handclasp.certificates.names import shown
-from handclasp.certificates.reading import read_or_value_error
+from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:

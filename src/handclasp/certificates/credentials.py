@@ -455,6 +455,12 @@ _MAX_LIST_BYTES = 2**16 - 1
 
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
     """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    given: object = timestamps
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return b""
+    timestamps = tuple(given)
+    if not all(isinstance(each, bytes) for each in timestamps):
+        return b""
     if not all(0 < len(each) <= _MAX_LIST_BYTES for each in timestamps):
         return b""
     entries = b"".join(len(each).to_bytes(_LENGTH_BYTES) + each for each in timestamps)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import public_key_info
-from handclasp.certificates.loading import certificate_of
-from handclasp.certificates.reading import read_or_value_error
+from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -82,6 +81,10 @@ class TlsaRecord:
         Raises:
             ConfigurationError: it is no such text, or no record that can be used here.
         """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"The text of a TLSA record must be a string, not {type(text).__name__}."
+            )
         numbers, data = text.split()[:3], "".join(text.split()[3:])
         try:
             usage, selector, matching_type = [int(number) for number in numbers]
@@ -100,6 +103,10 @@ class TlsaRecord:
         Raises:
             ConfigurationError: it is too short, or no record that can be used here.
         """
+        if not isinstance(rdata, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"The RDATA of a TLSA record must be bytes, not {type(rdata).__name__}."
+            )
         if len(rdata) < 3:
             raise ConfigurationError(
                 f"The RDATA of a TLSA record has three bytes and then its data, not {len(rdata)}."

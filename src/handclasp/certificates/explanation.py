@@ -6,7 +6,7 @@ anything. It runs for people, and after a refusal, to find the reason that helps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,7 +16,13 @@ from cryptography import x509
 
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.evidence import (
+    Evidence,
+    chain_of,
+    encoded,
+    parse,
+    read_all_names,
+)
 from handclasp.certificates.names import normal_name, subject_of
 from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
@@ -34,7 +40,8 @@ from handclasp.certificates.rules import (
 from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.certificates.verify import check_what_to_judge_by
+from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
 MAX_PATHS = 32
@@ -145,12 +152,14 @@ def explain(
         CertificateError: a certificate cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
-    if time.tzinfo is None:
-        raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
-    given = (names,) if isinstance(names, str) else tuple(names or ())
-    der = tuple([each if isinstance(each, bytes) else encoded(each) for each in chain])
+    policy = CertificatePolicy() if policy is None else policy
+    check_what_to_judge_by(trust, time, policy)
+    given: tuple[Any, ...] = () if names is None else (names,)
+    if isinstance(names, Iterable) and not isinstance(names, str | bytes):
+        given = tuple(names)
+    der = chain_of(chain)
     wanted = tuple([normal_name(name) for name in given])
-    context = Context(trust, wanted, time, policy or CertificatePolicy())
+    context = Context(trust, wanted, time, policy)
     certificates = parse(der)
     explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
     if explanation.accepted:

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.certificates.names import subject_of
-from handclasp.certificates.reading import is_issued_by, read_or_none, read_or_value_error
+from handclasp.certificates.reading import (
+    certificate_of,
+    certificates_of,
+    is_issued_by,
+    read_or_none,
+)
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,37 +58,31 @@ def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[byte
     return read_file(source, named), named
 
 
-def certificate_of(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises `ValueError` and nothing else."""
-    from cryptography import x509
-
-    return read_or_value_error(lambda: x509.load_der_x509_certificate(der))
-
-
 def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:
     """All certificates of PEM text, or the one of DER.
 
     Raises:
         ConfigurationError: there is none, or one that cannot be read.
     """
-    from cryptography import x509
-
+    _check_bytes(data, what)
     if not data.strip():
         raise ConfigurationError(f"{capital(what)} is empty: it needs PEM certificates.")
     try:
-        if _PEM not in data:
-            return [certificate_of(data)]
-        return read_or_value_error(lambda: x509.load_pem_x509_certificates(data))
+        return certificates_of(data)
     except ValueError:
         raise ConfigurationError(f"Cannot use {what}: {_no_certificate(data)}") from None
 
 
 def certificates_from(
-    entries: Iterable[bytes | x509.Certificate], what: str
+    entries: Iterable[bytes | x509.Certificate], what: str, *, may_be_empty: bool = False
 ) -> list[x509.Certificate]:
     """The same from a list of DER or parsed certificates. Raises `ConfigurationError`."""
     from cryptography import x509
 
+    if not isinstance(entries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"{capital(what)} must be certificates, not {type(entries).__name__}."
+        )
     certificates: list[x509.Certificate] = []
     for entry in entries:
         if isinstance(entry, x509.Certificate):
@@ -95,7 +94,7 @@ def certificates_from(
             raise ConfigurationError(
                 f"{capital(what)} holds an entry that is not a DER certificate."
             ) from None
-    if not certificates:
+    if not certificates and not may_be_empty:
         raise ConfigurationError(f"{capital(what)} is empty.")
     return certificates
 
@@ -109,6 +108,7 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
+    _check_bytes(data, what)
     secret = _password_bytes(password)
     is_pem = _PEM in data
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
@@ -211,6 +211,11 @@ def der_of(certificate: x509.Certificate) -> bytes:
 def capital(text: str) -> str:
     """The text with its first letter in upper case, to begin a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def _check_bytes(data: object, what: str) -> None:
+    if not isinstance(data, bytes):
+        raise ConfigurationError(f"{capital(what)} must be bytes, not {type(data).__name__}.")
 
 
 def _no_certificate(data: bytes) -> str:

@@ -10,7 +10,10 @@ through one of these functions, or through code that takes any exception for the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 Read = TypeVar("Read")
 
@@ -33,15 +36,31 @@ def read_or_none(read: Callable[[], Read]) -> Read | None:
         return None
 
 
-def is_issued_by(certificate: object, issuer: object) -> bool | None:
+def certificate_of(der: bytes) -> x509.Certificate:
+    """One certificate in DER. Raises `ValueError` and nothing else."""
+    from cryptography import x509
+
+    return read_or_value_error(lambda: x509.load_der_x509_certificate(der))
+
+
+def certificates_of(data: bytes) -> list[x509.Certificate]:
+    """All certificates of PEM text, or the one of DER. Raises `ValueError` and nothing else."""
+    from cryptography import x509
+
+    if b"-----BEGIN " not in data:
+        return [certificate_of(data)]
+    return read_or_value_error(lambda: x509.load_pem_x509_certificates(data))
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
     """Return whether `issuer`'s key signed the certificate, and its subject is named as the issuer.
 
-    Both are certificates of cryptography. None where it does not know the algorithm.
+    None where cryptography does not know the algorithm.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        certificate.verify_directly_issued_by(issuer)  # type: ignore[attr-defined]
+        certificate.verify_directly_issued_by(issuer)
     except UnsupportedAlgorithm:
         return None
     except Exception:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.anchors import certificates_at, every_certificate
 from handclasp.certificates.der import issuer_and_subject
-from handclasp.certificates.loading import der_of, path_text, read_file
+from handclasp.certificates.loading import certificates_from, der_of, path_text, read_file
 from handclasp.certificates.reading import read_or_none
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
@@ -98,6 +98,11 @@ class TrustStore:
     @classmethod
     def from_der(cls, *certificates: bytes) -> TrustStore:
         """From certificates in DER, each by itself. Raises `ConfigurationError` as `from_pem`."""
+        for der in certificates:
+            if not isinstance(der, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(
+                    f"A certificate in DER must be bytes, not {type(der).__name__}."
+                )
         return cls.from_certificates(found for der in certificates for found in _given(der))
 
     @classmethod
@@ -118,7 +123,7 @@ class TrustStore:
     @classmethod
     def from_certificates(cls, certificates: Iterable[x509.Certificate]) -> TrustStore:
         """From parsed certificates. Raises `ConfigurationError` where there are none."""
-        anchors = tuple(certificates)
+        anchors = tuple(certificates_from(certificates, "the trust store", may_be_empty=True))
         if not anchors:
             raise ConfigurationError("A trust store needs at least one certificate.")
         return cls._of("the given certificates", anchors)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
 from handclasp.certificates.describe import pin_of_info, spki_pin
-from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.evidence import Evidence, chain_of, parse
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.policy import CertificatePolicy
@@ -113,7 +113,7 @@ def verify_server_chain(
         CertificateError: the chain does not convince; its fault says why.
         ConfigurationError: the name is none, or `now` has no time zone.
     """
-    evidence = Evidence(tuple(chain), ocsp_response, sct_list)
+    evidence = _evidence(chain, ocsp_response, sct_list)
     return _verify(evidence, trust, normal_name(server_name), now, policy)
 
 
@@ -131,7 +131,7 @@ def verify_client_chain(
         CertificateError: the chain does not convince; its fault says why.
         ConfigurationError: `now` has no time zone.
     """
-    return _verify(Evidence(tuple(chain), ocsp_response), trust, None, now, policy)
+    return _verify(_evidence(chain, ocsp_response), trust, None, now, policy)
 
 
 def verify_raw_public_key(
@@ -177,7 +177,7 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(tuple(chain), certificate_type, min_rsa_bits=0, verified=False)
+    return _taken(chain_of(chain), certificate_type, min_rsa_bits=0, verified=False)
 
 
 def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
@@ -186,7 +186,17 @@ def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> Verifie
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(tuple(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+    return _taken(chain_of(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+
+
+def _evidence(
+    chain: Sequence[bytes], ocsp_response: bytes | None, sct_list: bytes | None = None
+) -> Evidence:
+    for each in (ocsp_response, sct_list):
+        if each is not None and not isinstance(each, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(each).__name__
+            raise ConfigurationError(f"What came with a certificate must be bytes, not {kind}.")
+    return Evidence(chain_of(chain), ocsp_response, sct_list)
 
 
 def _verify(
@@ -196,22 +206,17 @@ def _verify(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    if now.tzinfo is None:
-        raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
+    check_what_to_judge_by(trust, now, policy)
     key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
         return known
     try:
         judgement = _judge()(evidence, trust, name, now, policy)
-    except ConfigurationError:
-        raise
-    except Exception as failure:
-        # cryptography reads fields late, and the peer wrote them: what cannot be read is refused.
-        error = failure if isinstance(failure, CertificateError) else _unreadable(failure)
+    except CertificateError as error:
         error.chain = evidence.chain
         error.ocsp_response, error.sct_list = evidence.ocsp_response, evidence.sct_list
-        raise error from error.__cause__
+        raise
     proof = VerifiedPeer(
         evidence.chain,
         judgement.public_key,
@@ -227,10 +232,15 @@ def _verify(
     return proof
 
 
-def _unreadable(cause: Exception) -> CertificateError:
-    error = CertificateError(Fault.BAD_CERTIFICATE, "a field of a certificate cannot be read")
-    error.__cause__ = cause
-    return error
+def check_what_to_judge_by(trust: object, now: object, policy: object) -> None:
+    """Raise `ConfigurationError` for a wrong kind of store, time or policy."""
+    if not isinstance(trust, TrustStore):
+        raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}.")
+    if not isinstance(now, datetime) or now.tzinfo is None:
+        raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
+    if not isinstance(policy, CertificatePolicy):
+        kind = type(policy).__name__
+        raise ConfigurationError(f"policy must be a CertificatePolicy, not {kind}.")
 
 
 @cache

@@ -188,12 +188,11 @@ def _time(text: str | None) -> datetime:
 
 
 def _read_certificates(file: str) -> list[x509.Certificate]:
-    from handclasp import ConfigurationError
-    from handclasp.certificates.loading import certificates_in
+    from handclasp.certificates.reading import certificates_of
 
     try:
-        return certificates_in(read_file(file), file)
-    except ConfigurationError:
+        return certificates_of(read_file(file))
+    except ValueError:
         raise WrongArguments(f"{file} holds no certificate that can be read.") from None
 
 

@@ -29,7 +29,7 @@ def page_for(
 def described(der: bytes) -> Mapping[str, object] | None:
     """What a certificate says; None of what cannot be read, or is a bare key."""
     from handclasp.certificates.describe import describe
-    from handclasp.certificates.loading import certificate_of
+    from handclasp.certificates.reading import certificate_of
 
     try:
         certificate = certificate_of(der)
