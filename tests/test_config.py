@@ -610,3 +610,13 @@ FITTING = {
 def test_a_clock_that_gives_no_time() -> None:
     with pytest.raises(ConfigurationError, match="clock must give a datetime"):
         server_config(clock=lambda: 0)
+
+
+def test_ticket_keys_without_tickets_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
+        server_config(tickets=0, ticket_keys=TicketKeys())
+    # Those that a config made for itself are nobody's choice.
+    assert dataclasses.replace(server_config(), tickets=0).ticket_keys is None
+    given = server_config(ticket_keys=TicketKeys())
+    with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
+        dataclasses.replace(given, tickets=0)

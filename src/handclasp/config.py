@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
@@ -495,9 +496,15 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("max_early_data is of TLS 1.3, which versions leaves out.")
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
+    if config.ticket_keys is not None and not config.tickets:
+        if config.ticket_keys not in _MADE_HERE:
+            raise ConfigurationError("ticket_keys needs tickets: with 0, nothing is sealed.")
+        # A copy of another config, by `dataclasses.replace`: nobody chose them.
+        object.__setattr__(config, "ticket_keys", None)
     if config.tickets and config.ticket_keys is None:
         keys = _new_ticket_keys(config.ticket_lifetime, config.clock)
         object.__setattr__(config, "ticket_keys", keys)
+        _MADE_HERE.add(keys)
     _check_methods("ticket_keys", config.ticket_keys, ("keys",), "TicketKeys()")
     _check_guard(config)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
@@ -508,6 +515,10 @@ def _prepare_sessions(config: ServerConfig) -> None:
     memory = SessionMemory(count, size) if count and config.tickets else None
     object.__setattr__(config, "memory12", memory)
     object.__setattr__(config, "binding", _binding(config))
+
+
+_MADE_HERE: WeakSet[Any] = WeakSet()
+"""The ticket keys that configs made for themselves, as against those that somebody gave them."""
 
 
 def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -360,8 +361,9 @@ def _policy_findings(
     if policy.tlsa:
         yield _tlsa(leaf, True, f"a record names the authority {subject_of(path[-1])}")
     yield from _pins(path, context)
-    crls = policy.crls.check if policy.crls is not None else None
-    yield from _of_others(path, context, evidence, crls)
+    crls = policy.crls
+    check = partial(crls.check, profile=policy.profile) if crls is not None else None
+    yield from _of_others(path, context, evidence, check)
 
 
 def _policy_of_named_leaf(
@@ -371,9 +373,10 @@ def _policy_of_named_leaf(
     evidence: Evidence,
 ) -> Iterator[Finding]:
     """What the policy adds where a TLSA record stands for the path."""
-    crls = context.policy.crls
+    crls, profile = context.policy.crls, context.policy.profile
+    check = partial(crls.check_named_leaf, profile=profile) if crls is not None else None
     path = direct_path(leaf, others, context.trust)
-    yield from _of_others(path, context, evidence, crls.check_named_leaf if crls else None)
+    yield from _of_others(path, context, evidence, check)
 
 
 def _of_others(

@@ -141,7 +141,7 @@ def _check_named_leaf(
         _check_pins([leaf], policy)
     _check_staple(evidence, path, now, policy, must_staple=must_staple)
     if policy.crls is not None:
-        policy.crls.check_named_leaf(path, now)
+        policy.crls.check_named_leaf(path, now, profile=policy.profile)
     if policy.ct_logs and name is not None:
         _check_timestamps(evidence, path, now, policy)
 
@@ -204,7 +204,8 @@ def _check_policy(
         _check_pins(path, policy)
     if (end := _check_staple(evidence, path, now, policy, must_staple=must_staple)) is not None:
         ends.append(end)
-    if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
+    crls, profile = policy.crls, policy.profile
+    if crls is not None and (end := crls.check(path, now, profile=profile)) is not None:
         ends.append(end)
     if policy.ct_logs and name is not None:
         _check_timestamps(evidence, path, now, policy)

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from handclasp.certificates.mldsa_keys import belong_together, decrypted, mldsa_key_parts
 from handclasp.certificates.names import subject_of
+from handclasp.certificates.raw_keys import der_in
 from handclasp.certificates.reading import (
     certificate_of,
     certificates_of,
@@ -128,12 +130,44 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
             else "it is not encrypted: leave the password out."
         )
     except Exception:  # Not only ValueError: InternalError where a key is too short for its curve.
+        key = _mldsa_key_in(data, what, secret)
+        if key is not None:
+            return key
         problem = (
             "it is not a readable private key."
             if secret is None
             else "the password is wrong, or the key is damaged."
         )
     raise ConfigurationError(f"Cannot use {what}: {problem}")
+
+
+def _mldsa_key_in(data: bytes, what: str, password: bytes | None) -> Any:
+    """The key of ML-DSA that cryptography does not read, by its seed; None where it is no such.
+
+    Raises:
+        ConfigurationError: there is no seed in it, or another key's.
+    """
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    der: bytes | None = der_in(data)
+    if password is not None:
+        der = decrypted(der or b"", password)
+    parts = mldsa_key_parts(der or b"")
+    if parts is None:
+        return None
+    by_seed, expanded = parts
+    if by_seed is None:
+        raise ConfigurationError(
+            f"Cannot use {what}: it holds the expanded form of an ML-DSA key alone, and only the "
+            "seed can be used here. Take the file that the key was generated into, or generate a "
+            "new one: openssl genpkey -algorithm ML-DSA-65 writes the seed too (RFC 9881 6)."
+        )
+    key: Any = load_der_private_key(by_seed, None)
+    if not belong_together(key.public_key().public_bytes_raw(), expanded):
+        raise ConfigurationError(
+            f"Cannot use {what}: its seed is that of another ML-DSA key than its expanded form."
+        )
+    return key
 
 
 def pkcs12_in(
@@ -154,12 +188,17 @@ def pkcs12_in(
         key, own, others = pkcs12.load_key_and_certificates(data, secret)
     except UnsupportedAlgorithm:
         problem = "its encryption is not supported."
-    except Exception:
+    except Exception as error:
         problem = (
             "it is no PKCS #12 file, or needs a password."
             if secret is None
             else "the password is wrong, or it is no PKCS #12 file."
         )
+        if "deserialize key" in str(error):  # It was decrypted, then.
+            problem = (
+                "its key is of a kind or form that cannot be read. An ML-DSA key as OpenSSL writes "
+                "it can be read out of PEM: openssl pkcs12 -nodes, and then Credentials.load."
+            )
     else:
         certificates = [*([] if own is None else [own]), *others]
         if key is not None and certificates:

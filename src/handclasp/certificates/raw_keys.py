@@ -21,7 +21,7 @@ def public_key_info(given: bytes) -> bytes:
 
     key = key_of(given)
     if declares_pss(given):
-        return _der(given)  # cryptography would write rsaEncryption.
+        return der_in(given)  # cryptography would write rsaEncryption.
     info: bytes = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -54,14 +54,14 @@ def declares_pss(key: bytes) -> bool:
     (RFC 4055 section 1.2).
     """
     # Two headers, and the version in PKCS #8, come before it; no number of an RSA key does.
-    return _ID_RSASSA_PSS in _der(key)[:32]
+    return _ID_RSASSA_PSS in der_in(key)[:32]
 
 
 def _is_pem(data: bytes) -> bool:
     return b"-----BEGIN " in data
 
 
-def _der(data: bytes) -> bytes:
+def der_in(data: bytes) -> bytes:
     """What is in the first block of PEM, or DER as it is; empty for what cannot be read."""
     if not _is_pem(data):
         return data

@@ -46,6 +46,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
         "server_name": info.server_name,
         "resumed": info.resumed,
         "early_data": info.early_data,
+        "early_data_refusal": info.early_data_refusal,
         "hello_retry": info.hello_retry,
         "peer": peer_to_json(info),
         "peer_chain_length": len(info.peer_chain_der),
@@ -79,7 +80,8 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
     ]
     if info.early_data != "none":
         taken = info.early_data == "accepted"
-        lines.append(("early data", "accepted" if taken else "rejected: the server took none"))
+        why = info.early_data_refusal or "the server took none"
+        lines.append(("early data", "accepted" if taken else f"rejected: {why}"))
     if info.local_chain_der:
         shown = subject_of(info.local_chain[0]) if info.local_chain else "a raw public key"
         lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))

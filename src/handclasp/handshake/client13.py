@@ -133,7 +133,8 @@ async def complete_client_handshake(
 
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     own = credentials.chain if credentials else (), own_scheme
-    info = _info(offer, agreed, suite, group, psk, shown, server, early_data, *own)
+    why = _why_rejected(offer, psk) if early_data == "rejected" else ""
+    info = _info(offer, agreed, suite, group, psk, shown, server, early_data, why, *own)
     return Settled13(
         info,
         peer_finished,
@@ -153,6 +154,7 @@ def _info(
     shown: PeerCertificate,
     server: AuthenticatedPeer,
     early_data: str,
+    early_data_refusal: str,
     own_chain: tuple[bytes, ...],
     own_scheme: str | None,
 ) -> ConnectionInfo:
@@ -182,7 +184,17 @@ def _info(
         ocsp_response=shown.ocsp_response,
         sct_list=shown.sct_list,
         psk_identity=psk.identity if psk is not None and psk.external is not None else None,
+        early_data_refusal=early_data_refusal,
     )
+
+
+def _why_rejected(offer: ClientOffer, psk: Psk | None) -> str:
+    """What a client knows of why its early data were refused."""
+    if offer.retried:
+        return "the server asked for another hello (HelloRetryRequest)"
+    if psk is None:
+        return "the server did not resume the session"
+    return "the server resumed the session and took none: its own log may say why"
 
 
 def _keeper(

@@ -81,7 +81,7 @@ from handclasp.handshake.recognition13 import (
     find_psks,
     read_psks,
     recognise_client,
-    takes_early_data,
+    why_not_early_data,
 )
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
@@ -121,6 +121,7 @@ from handclasp.wire.messages import (
 from handclasp.wire.writer import uint16s
 
 _COOKIE_SIZE = 32
+_AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SKIPPED_EARLY_DATA = 2**14 * 4
 """Bytes of early data to pass over at least: clients send what another server's ticket allowed."""
 
@@ -189,7 +190,7 @@ async def complete_server_handshake(
     _check_way_in(config, choice, known)
     identity = await _identify(hs, config, offer, known)
 
-    early = await _accept_early_data(hs, config, offer, choice, known)
+    early, refusal = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(
         hs, offer, choice, known, share, config.entropy, skips=0 if early else _skipped(config)
@@ -219,7 +220,8 @@ async def complete_server_handshake(
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
-    info = _info(server_name, choice, identity, known, shown, client, early_data)
+    why = refusal if early_data == "rejected" else ""
+    info = _info(server_name, choice, identity, known, shown, client, early_data, why)
     return Settled13(
         info,
         peer_finished,
@@ -277,22 +279,24 @@ def _check_way_in(config: ServerConfig, choice: _Choice, known: KnownClient | No
 
 async def _accept_early_data(
     hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, known: KnownClient | None
-) -> TrafficSecret | None:
-    """What the client's 0-RTT data are under, if it sends such and they are taken."""
-    if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried or known is None:
-        return None
-    accepted = await takes_early_data(hs, config, known, choice.suite, choice.alpn)
+) -> tuple[TrafficSecret | None, str]:
+    """What the client's 0-RTT data are under, if it sends such and they are taken; or why not."""
+    if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried:
+        return None, _AFTER_RETRY
+    if known is None:
+        return None, "the session was not resumed, and they are under its secret"
+    refusal = await why_not_early_data(hs, config, known, choice.suite, choice.alpn)
     hs.note_decision(
         "early_data",
         ("early data",),
         ("early data",) if config.max_early_data else (),
-        "accepted" if accepted else None,
-        "the replay guard, the ticket's age, suite and protocol",
+        None if refusal else "accepted",
+        refusal or "the replay guard, the ticket's age, suite and protocol",
     )
-    if not accepted:
-        return None
+    if refusal:
+        return None, refusal
     stage = _early_secret(hs, choice.suite, known)
-    return derive_early_secret(hs, stage, hs.transcript.digest())
+    return derive_early_secret(hs, stage, hs.transcript.digest()), ""
 
 
 def _issuer(
@@ -343,6 +347,7 @@ def _info(
     shown: PeerCertificate | None,
     client: AuthenticatedPeer | None,
     early_data: str,
+    early_data_refusal: str,
 ) -> ConnectionInfo:
     state = known.psk.state if known is not None else None
     scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
@@ -368,6 +373,7 @@ def _info(
         ocsp_response=shown.ocsp_response if shown else None,
         sct_list=shown.sct_list if shown else None,
         psk_identity=external.identity if external is not None else None,
+        early_data_refusal=early_data_refusal,
     )
 
 
