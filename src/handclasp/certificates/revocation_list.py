@@ -154,10 +154,16 @@ def lists_at(path: Path) -> Iterator[RevocationList]:
     Raises:
         ConfigurationError: there is none in the file, or one that cannot be read.
     """
-    if not path.is_dir():
+    try:
+        is_directory = path.is_dir()
+        entries = sorted(path.iterdir()) if is_directory else []
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot read the lists in {path}: {reason}.") from None
+    if not is_directory:
         yield from lists_in(_read(path), str(path))
         return
-    for entry in sorted(path.iterdir()):
+    for entry in entries:
         if entry.is_file() and not entry.name.startswith("."):
             data = _read(entry)
             if _BEGIN in data or b"-----BEGIN " not in data:
