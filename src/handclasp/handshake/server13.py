@@ -220,8 +220,7 @@ async def complete_server_handshake(
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
-    why = refusal if early_data == "rejected" else ""
-    info = _info(server_name, choice, identity, known, shown, client, early_data, why)
+    info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
     return Settled13(
         info,
         peer_finished,
@@ -373,7 +372,7 @@ def _info(
         ocsp_response=shown.ocsp_response if shown else None,
         sct_list=shown.sct_list if shown else None,
         psk_identity=external.identity if external is not None else None,
-        early_data_refusal=early_data_refusal,
+        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
     )
 
 
