@@ -82,6 +82,15 @@ WRONG: dict[str, Any] = {
     "iterator": iter([]),
 }
 
+
+def from_der(der: Any) -> TrustStore:
+    return TrustStore.from_der(der)
+
+
+def from_files(path: Any) -> TrustStore:
+    return TrustStore.from_files(path)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "CertificatePolicy": CertificatePolicy,
     "Limits": Limits,
@@ -94,8 +103,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "TlsaRecord.parse": TlsaRecord.parse,
     "TlsaRecord.from_wire": TlsaRecord.from_wire,
     "TrustStore.from_pem": TrustStore.from_pem,
-    "TrustStore.from_der": lambda der: TrustStore.from_der(der),
-    "TrustStore.from_files": lambda path: TrustStore.from_files(path),
+    "TrustStore.from_der": from_der,
+    "TrustStore.from_files": from_files,
     "TrustStore.from_certificates": TrustStore.from_certificates,
     "Credentials.load": Credentials.load,
     "Credentials.from_pem": Credentials.from_pem,

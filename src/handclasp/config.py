@@ -528,7 +528,7 @@ def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys
 
     def seconds() -> float:
         now: object = clock()
-        if not isinstance(now, datetime):
+        if not isinstance(now, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"clock must give a datetime, not {_kind_of(now)}.")
         return now.timestamp()
 
@@ -805,7 +805,7 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
     object.__setattr__(config, name, frozen)
 
 
-def _as_tuple(name: str, value: object, what: str) -> tuple[Any, ...]:
+def _as_tuple(name: str, value: Any, what: str) -> tuple[Any, ...]:
     """The entries of a list of the user's. Raises `ConfigurationError` where it is none."""
     if not isinstance(value, Iterable) or isinstance(value, Mapping):
         raise ConfigurationError(f"{name} must be a list of {what}, not {_kind_of(value)}.")

@@ -11,6 +11,7 @@ from tests.flows.test_certificates import hello_of, raw_credentials
 from tests.pki import Pki
 
 from handclasp import (
+    ClientAuth,
     ClientConfig,
     ConfigurationError,
     ServerConfig,
@@ -41,7 +42,8 @@ def client_of(version: str, **settings: Any) -> ClientConfig:
 
 
 def server_of(**settings: Any) -> ServerConfig:
-    return ServerConfig(**{"credentials": SERVER} | settings)
+    given: dict[str, Any] = {"credentials": SERVER} | settings
+    return ServerConfig(**given)
 
 
 def types_in(pair: Pair, kind: ExtensionType) -> list[str] | None:
@@ -54,7 +56,7 @@ def types_in(pair: Pair, kind: ExtensionType) -> list[str] | None:
 def test_of_both_sides(version: str, key_type: str) -> None:
     credentials, key = raw_credentials(key_type, 7)
     server = ServerConfig(
-        credentials=credentials, client_auth="required", raw_public_keys=[OWN_KEY]
+        credentials=credentials, client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY]
     )
     client = client_of(version, raw_public_keys=[key], credentials=OWN)
     pair = Pair(client, server).run()
@@ -94,7 +96,7 @@ class TestRefused:
         assert pair.client.error.fault == "UNKNOWN_RAW_PUBLIC_KEY"
 
     def test_another_key_of_a_client(self, version: str) -> None:
-        server = server_of(client_auth="required", raw_public_keys=[SERVER_KEY])
+        server = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[SERVER_KEY])
         client = client_of(version, raw_public_keys=[SERVER_KEY], credentials=OWN)
         pair = Pair(client, server).run()
         assert pair.server.error is not None
@@ -105,7 +107,9 @@ class TestRefused:
         self, pki: Pki, version: str, auth: str
     ) -> None:
         """RFC 7250 section 4.2: no type in common terminates, also where it is optional."""
-        server = ServerConfig(credentials=pki.server(), client_auth=auth, trust=pki.trust)
+        server = ServerConfig(
+            credentials=pki.server(), client_auth=ClientAuth(auth), trust=pki.trust
+        )
         pair = Pair(client_of(version, trust=pki.trust, credentials=OWN), server).run()
         assert pair.server.error is not None
         assert pair.server.error.fault == "NO_SHARED_CERTIFICATE_TYPE"
@@ -144,7 +148,7 @@ class TestOrder:
         client = client_of(version, trust=pki.trust, client_certificate_types=order)
         server = ServerConfig(
             credentials=pki.server(),
-            client_auth="optional",
+            client_auth=ClientAuth.OPTIONAL,
             trust=pki.trust,
             raw_public_keys=[OWN_KEY],
         )
@@ -192,7 +196,7 @@ class TestOrder:
     ) -> None:
         server = ServerConfig(
             credentials=pki.server(),
-            client_auth="required",
+            client_auth=ClientAuth.REQUIRED,
             trust=pki.trust,
             raw_public_keys=[OWN_KEY],
             client_certificate_types=own,
@@ -216,7 +220,7 @@ def test_a_callback_shows_a_raw_key(pki: Pki, version: str) -> None:
         asked.append(question.certificate_types)
         return OWN
 
-    server = server_of(client_auth="required", raw_public_keys=[OWN_KEY])
+    server = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY])
     client = client_of(
         version,
         raw_public_keys=[SERVER_KEY],
@@ -234,7 +238,7 @@ def test_a_callback_judges_a_raw_key(version: str) -> None:
         return vouch_for(question.chain, question.certificate_type)
 
     settings: dict[str, Any] = {"verify": verify}
-    server = server_of(client_auth="required", client_certificate_types=[RAW], **settings)
+    server = server_of(client_auth=ClientAuth.REQUIRED, client_certificate_types=[RAW], **settings)
     client = client_of(version, credentials=OWN, server_certificate_types=[RAW], **settings)
     pair = Pair(client, server, None).run()
     assert pair.client.info.peer_certificate_type == RAW
@@ -249,7 +253,7 @@ def test_a_raw_key_that_nobody_verifies(version: str) -> None:
 
 class TestResumed:
     def test_both_sides_are_known_again(self, version: str) -> None:
-        server = server_of(client_auth="required", raw_public_keys=[OWN_KEY])
+        server = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY])
         client = client_of(
             version, raw_public_keys=[SERVER_KEY], credentials=OWN, sessions=SessionStore()
         )
@@ -264,7 +268,9 @@ class TestResumed:
         assert (pair.client.info.local_chain, pair.server.info.peer_chain) == ((), ())
 
     def test_by_a_session_id(self) -> None:
-        server = server_of(client_auth="required", raw_public_keys=[OWN_KEY], ticket_keys=NoKeys())
+        server = server_of(
+            client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY], ticket_keys=NoKeys()
+        )
         client = client_of(
             "TLSv1.2", raw_public_keys=[SERVER_KEY], credentials=OWN, sessions=SessionStore()
         )
@@ -272,7 +278,7 @@ class TestResumed:
         assert Pair(client, server).run().server.info.peer_certificate_type == RAW
 
     def test_a_key_that_is_not_expected_any_more_is_not(self, version: str) -> None:
-        first = server_of(client_auth="required", raw_public_keys=[OWN_KEY, SERVER_KEY])
+        first = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY, SERVER_KEY])
         then = replace(first, raw_public_keys=[SERVER_KEY])
         client = client_of(
             version, raw_public_keys=[SERVER_KEY], credentials=OWN, sessions=SessionStore()
@@ -358,7 +364,7 @@ class TestConfigs:
 
 
 def test_the_story_does_not_speak_of_certificates(version: str) -> None:
-    server = server_of(client_auth="required", raw_public_keys=[OWN_KEY])
+    server = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[OWN_KEY])
     client = client_of(version, raw_public_keys=[SERVER_KEY], credentials=OWN)
     pair = Pair(client, server).run()
     for end in (pair.client, pair.server):

@@ -456,10 +456,10 @@ _MAX_LIST_BYTES = 2**16 - 1
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
     """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
     given: object = timestamps
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         return b""
     timestamps = tuple(given)
-    if not all(isinstance(each, bytes) for each in timestamps):
+    if not all(isinstance(each, bytes) for each in timestamps):  # pyright: ignore[reportUnnecessaryIsInstance]
         return b""
     if not all(0 < len(each) <= _MAX_LIST_BYTES for each in timestamps):
         return b""
