@@ -807,8 +807,9 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
 
 def _as_tuple(name: str, value: Any, what: str) -> tuple[Any, ...]:
     """The entries of a list of the user's. Raises `ConfigurationError` where it is none."""
-    if not isinstance(value, Iterable) or isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be a list of {what}, not {_kind_of(value)}.")
+    given: object = value
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise ConfigurationError(f"{name} must be a list of {what}, not {type(value).__name__}.")
     return tuple(value)
 
 
