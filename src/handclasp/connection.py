@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from handclasp.alerts import Shown, Situation, Stage
 from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,
@@ -1043,7 +1044,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _verify_again(self, question: VerifyAgain) -> object:
         verify: Any = self._config.verify or self._verify
-        asked = VerifyPeer(question.chain, False, None)
+        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
         return _answer_or(None, lambda: verify(asked), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
@@ -1062,6 +1063,7 @@ class ServerConnection(_Connection[ServerConfig]):
                 config.credential_list,
                 config.signature_schemes,
                 strict_server_name=config.strict_server_name,
+                types_first=config.orders_certificate_types,
             )
         except ProtocolError:
             note_credentials(self._trace, config, question, None)
@@ -1137,10 +1139,10 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
 
 def _server_end_point(certificate_der: bytes) -> bytes:
     """RFC 5929 section 4.1: the certificate under its signature's hash, at least SHA-256."""
-    from cryptography import x509
-
-    certificate = x509.load_der_x509_certificate(certificate_der)
-    algorithm = certificate.signature_hash_algorithm
+    certificate = read_or_none(lambda: certificate_of(certificate_der))
+    algorithm = None
+    if certificate is not None:
+        algorithm = read_or_none(lambda: certificate.signature_hash_algorithm)
     if algorithm is None:
         raise ConfigurationError(
             "tls-server-end-point is not defined for this certificate's signature algorithm "

@@ -104,6 +104,8 @@ OF_OBJECTS = {
         "Of a config; of handshakes that were completed.",
     ),
     "connection.recurring": Cache("none", ONE, "Of a config: the one above."),
+    "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
+    "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
     "handshake.certificate13.written certificates": Cache(
         "a chain of this side, and its staple and timestamps",

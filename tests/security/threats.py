@@ -2261,6 +2261,36 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A peer's certificate whose fields fail when they are read",
+        "cryptography reads late, and raises more than ValueError then. Every look at what a peer "
+        "sent takes any exception for the same, and refuses or tells that it cannot be read.",
+        (
+            without(
+                "certificates/test_hostile.py::test_as_bytes",
+                "certificates/judgement.py",
+                "    except Exception as error:\n        # cryptography reads fields late",
+                "    except CertificateError as error:\n        # cryptography reads fields late",
+            ),
+        ),
+        ("certificates/test_hostile.py::test_in_a_handshake", "cli/test_hostile.py::test_cert"),
+    ),
+    Threat(
+        _API,
+        "A client's raw key that is resumed when it is not expected any more",
+        "A raw key is kept with its type in the ticket, and judged again by the keys that are "
+        "expected now (RFC 7250).",
+        (
+            without(
+                "flows/test_raw_keys.py::TestResumed::test_a_key_that_is_not_expected_any_more_is_not",
+                "certificates/verify.py",
+                "if public_key_info not in expected:",
+                "if not expected:",
+            ),
+        ),
+        ("flows/test_raw_keys.py::TestResumed::test_both_sides_are_known_again",),
+    ),
+    Threat(
+        _API,
         "What a fork copies, used by two processes",
         "Each process has a name of its own, which a fork changes: callbacks of two processes are "
         "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4). "

@@ -72,6 +72,7 @@ from handclasp.wire.iana import (
     signature_scheme_name,
     version_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
 
 CLIENT, SERVER = "client", "server"
@@ -718,6 +719,8 @@ class _Observer:
             peer_verified=False,
             local_chain_der=chain[viewer],
             client_signature_scheme=self._signature(CLIENT),
+            peer_certificate_type=_type_of(chain[other]),
+            local_certificate_type=_type_of(chain[viewer]),
         )
 
     def _group(self, answer: messages.ServerHello) -> str | None:
@@ -838,3 +841,7 @@ def _failed(at_ns: int, error: ProtocolError) -> Failed:
     return Failed(
         at_ns, "local", error.fault, error.alert, error.message, error.explanation, error.fix
     )
+
+
+def _type_of(chain: tuple[bytes, ...]) -> str:
+    return "RawPublicKey" if chain and is_raw_public_key(chain[0]) else "X509"

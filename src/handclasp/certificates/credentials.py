@@ -407,7 +407,6 @@ def _check_can_sign(private_key: Any, key_file: str) -> None:
 
 
 def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
-    from cryptography import x509
 
     leaf = chain[0]
     public_key, owner = loading.public_key_or_none(leaf), f"the certificate of {subject_of(leaf)}"
@@ -415,7 +414,7 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
     try:
         names = certificate_names(leaf)
         issuers = tuple(dict.fromkeys(c.issuer.public_bytes() for c in chain))
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except Exception:
         raise ConfigurationError(
             f"The certificate for {subject_of(leaf)} has fields that cannot be read: replace it."
         ) from None
@@ -456,6 +455,12 @@ _MAX_LIST_BYTES = 2**16 - 1
 
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
     """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    given: object = timestamps
+    if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return b""
+    timestamps = tuple(given)
+    if not all(isinstance(each, bytes) for each in timestamps):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return b""
     if not all(0 < len(each) <= _MAX_LIST_BYTES for each in timestamps):
         return b""
     entries = b"".join(len(each).to_bytes(_LENGTH_BYTES) + each for each in timestamps)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import certificate_names, name_text, names_of, shown
+from handclasp.certificates.reading import read_or_none
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -41,11 +42,8 @@ def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
 
 def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], int]:
     """The first few of the names that it is for, and how many there are in all."""
-    try:
-        names = names_of(certificate)
-    except Exception:
-        return [], 0  # cryptography reads extensions late, and a peer wrote them.
-    return names.first(most), len(names)
+    names = read_or_none(lambda: names_of(certificate))
+    return ([], 0) if names is None else (names.first(most), len(names))
 
 
 def spki_pin(public_key: Any) -> str:
@@ -69,17 +67,10 @@ def pin_of_info(public_key_info: bytes) -> str:
     return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception:
-        return None  # cryptography reads fields late; a broken one must not hide the others.
-
-
 def _readable(
     read: Callable[[x509.Certificate], Any],
 ) -> Callable[[x509.Certificate], Any]:
-    return lambda certificate: _or_none(partial(read, certificate))
+    return lambda certificate: read_or_none(partial(read, certificate))
 
 
 def _iso(time: datetime) -> str:
@@ -88,7 +79,7 @@ def _iso(time: datetime) -> str:
 
 def key_type_of(certificate: x509.Certificate) -> str:
     """The kind of its key in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; else the OID."""
-    key = _or_none(certificate.public_key)
+    key = read_or_none(certificate.public_key)
     if key is None:
         return certificate.public_key_algorithm_oid.dotted_string
     kind = key_kind(key)
@@ -268,8 +259,8 @@ _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {
     "subject": _readable(lambda certificate: name_text(certificate.subject, _TEXT_LIMIT)),
     "issuer": _readable(lambda certificate: name_text(certificate.issuer, _TEXT_LIMIT)),
     "names": _readable(lambda certificate: list(certificate_names(certificate))),
-    "not_before": lambda certificate: _iso(certificate.not_valid_before_utc),
-    "not_after": lambda certificate: _iso(certificate.not_valid_after_utc),
+    "not_before": _readable(lambda certificate: _iso(certificate.not_valid_before_utc)),
+    "not_after": _readable(lambda certificate: _iso(certificate.not_valid_after_utc)),
     "serial": lambda certificate: f"{certificate.serial_number:x}",
     "key_type": key_type_of,
     "key_size": _readable(lambda certificate: getattr(certificate.public_key(), "key_size", None)),

@@ -6,9 +6,10 @@ anything. It runs for people, and after a refusal, to find the reason that helps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,13 @@ from cryptography import x509
 
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.evidence import (
+    Evidence,
+    chain_of,
+    encoded,
+    parse,
+    read_all_names,
+)
 from handclasp.certificates.names import MOST_EXTENSIONS, normal_name, subject_of
 from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
@@ -34,7 +41,8 @@ from handclasp.certificates.rules import (
 from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.certificates.verify import check_what_to_judge_by
+from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
 MAX_PATHS = 32
@@ -151,12 +159,14 @@ def explain(
         CertificateError: a certificate cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
-    if time.tzinfo is None:
-        raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
-    given = (names,) if isinstance(names, str) else tuple(names or ())
-    der = tuple([each if isinstance(each, bytes) else encoded(each) for each in chain])
+    policy = CertificatePolicy() if policy is None else policy
+    check_what_to_judge_by(trust, time, policy)
+    given: tuple[Any, ...] = () if names is None else (names,)
+    if isinstance(names, Iterable) and not isinstance(names, str | bytes):
+        given = tuple(names)
+    der = chain_of(chain)
     wanted = tuple([normal_name(name) for name in given])
-    context = Context(trust, wanted, time, policy or CertificatePolicy())
+    context = Context(trust, wanted, time, policy)
     certificates = parse(der)
     explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
     if explanation.accepted:
@@ -394,8 +404,9 @@ def _policy_findings(
     if policy.tlsa:
         yield _tlsa(leaf, True, f"a record names the authority {subject_of(path[-1])}")
     yield from _pins(path, context)
-    crls = policy.crls.check if policy.crls is not None else None
-    yield from _of_others(path, context, evidence, crls)
+    crls = policy.crls
+    check = partial(crls.check, profile=policy.profile) if crls is not None else None
+    yield from _of_others(path, context, evidence, check)
 
 
 def _policy_of_named_leaf(
@@ -405,9 +416,10 @@ def _policy_of_named_leaf(
     evidence: Evidence,
 ) -> Iterator[Finding]:
     """What the policy adds where a TLSA record stands for the path."""
-    crls = context.policy.crls
+    crls, profile = context.policy.crls, context.policy.profile
+    check = partial(crls.check_named_leaf, profile=profile) if crls is not None else None
     path = direct_path(leaf, others, context.trust)
-    yield from _of_others(path, context, evidence, crls.check_named_leaf if crls else None)
+    yield from _of_others(path, context, evidence, check)
 
 
 def _of_others(

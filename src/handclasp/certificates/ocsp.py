@@ -27,6 +27,7 @@ from handclasp.certificates.ocsp_answers import (
     bad_response,
     parse,
 )
+from handclasp.certificates.reading import is_issued_by, read_or_none
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Blame, Fault
@@ -84,11 +85,8 @@ def demands_staple(leaf: x509.Certificate) -> bool:
     """
     from cryptography import x509
 
-    try:
-        features = leaf.extensions.get_extension_for_class(x509.TLSFeature).value
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    return x509.TLSFeatureType.status_request in features
+    features = read_or_none(lambda: leaf.extensions.get_extension_for_class(x509.TLSFeature).value)
+    return features is not None and x509.TLSFeatureType.status_request in features
 
 
 def describe_staple(response: bytes) -> dict[str, Any]:
@@ -232,7 +230,7 @@ def _responder_problem(responder: x509.Certificate, issuer: x509.Certificate, no
     weak_signature = signature_problem(responder)
     if weak_signature:
         return f"{name} is {weak_signature}"
-    if not _issued(issuer, responder):
+    if not is_issued_by(responder, issuer):
         return f"{name} was not issued by {subject_of(issuer)}"
     return ""
 
@@ -254,16 +252,6 @@ def _unfit_extension(responder: x509.Certificate) -> str:
     if ExtendedKeyUsageOID.OCSP_SIGNING not in purposes:
         return "does not have the purpose OCSPSigning"
     return ""
-
-
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def _check_dates(answer: Answer, now: datetime) -> None:

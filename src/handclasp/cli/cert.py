@@ -188,14 +188,11 @@ def _time(text: str | None) -> datetime:
 
 
 def _read_certificates(file: str) -> list[x509.Certificate]:
-    from cryptography import x509
+    from handclasp.certificates.reading import certificates_of
 
-    data = read_file(file)
     try:
-        if b"-----BEGIN " in data:
-            return x509.load_pem_x509_certificates(data)
-        return [x509.load_der_x509_certificate(data)]
-    except (ValueError, x509.InvalidVersion):
+        return certificates_of(read_file(file))
+    except ValueError:
         raise WrongArguments(f"{file} holds no certificate that can be read.") from None
 
 

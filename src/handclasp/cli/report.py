@@ -46,6 +46,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
         "server_name": info.server_name,
         "resumed": info.resumed,
         "early_data": info.early_data,
+        "early_data_refusal": info.early_data_refusal,
         "hello_retry": info.hello_retry,
         "peer": peer_to_json(info),
         "peer_chain_length": len(info.peer_chain_der),
@@ -57,8 +58,11 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
     """Who the peer is by its certificate, and whether that was verified; None without one."""
     if not info.peer_chain_der:
         return None
-    from handclasp.certificates.describe import describe
+    from handclasp.certificates.describe import describe, pin_of_info
 
+    if info.peer_certificate_type != "X509":
+        pin = pin_of_info(info.peer_chain_der[0])
+        return {"raw_public_key": pin, "verified": info.peer_verified}
     described = describe(info.peer_chain[0])
     fields = ("subject", "issuer", "names", "not_before", "not_after")
     return {**{name: described[name] for name in fields}, "verified": info.peer_verified}
@@ -76,15 +80,21 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
     ]
     if info.early_data != "none":
         taken = info.early_data == "accepted"
-        lines.append(("early data", "accepted" if taken else "rejected: the server took none"))
+        why = info.early_data_refusal or "the server took none"
+        lines.append(("early data", "accepted" if taken else f"rejected: {why}"))
     if info.local_chain_der:
-        shown = subject_of(info.local_chain[0])
+        shown = subject_of(info.local_chain[0]) if info.local_chain else "a raw public key"
         lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))
     return lines
 
 
 def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> list[Line]:
     """Who the peer is, and why it is trusted or not."""
+    if info.peer_chain_der and info.peer_certificate_type != "X509":
+        from handclasp.certificates.describe import pin_of_info
+
+        why = "yes: it is the key that was expected" if info.peer_verified else "not asked"
+        return [("raw public key", pin_of_info(info.peer_chain_der[0])), ("trusted", why)]
     if not info.peer_chain:
         return [("certificate", "none")]
     leaf = info.peer_chain[0]

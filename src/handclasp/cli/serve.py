@@ -394,9 +394,12 @@ def _line(visit: Visit) -> str:
     if info.resumed:
         parts.append("resumed")
     if info.early_data != "none":
-        parts.append(f"early data {info.early_data}")
+        why = f": {info.early_data_refusal}" if info.early_data_refusal else ""
+        parts.append(f"early data {info.early_data}{why}")
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
+    elif info.peer_chain_der:
+        parts.append("client with a raw public key")
     return printable(f"{who}  {'  '.join(parts)}")
 
 

@@ -128,21 +128,25 @@ def choose_server_credentials(
     acceptable_schemes: Sequence[str],
     *,
     strict_server_name: bool,
+    types_first: bool = False,
 ) -> Credentials:
-    """The certificate to show to this client. Raises `ProtocolError`."""
+    """The certificate to show to this client. Raises `ProtocolError`.
+
+    Args:
+        types_first: whether the order of the question's types comes before that of `candidates`.
+    """
     able = _able(question, candidates, acceptable_schemes)
     name = question.server_name
-    if name is not None:
-        covering = [candidate for candidate in able if candidate.matches(name)]
-        if covering:
-            return covering[0]
-        if strict_server_name:
-            if not any(candidate.matches(name) for candidate in candidates):
-                raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
-            able = []
+    if name is not None and strict_server_name:
+        able = [candidate for candidate in able if candidate.matches(name)]
+        if not able and not any(candidate.matches(name) for candidate in candidates):
+            raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
     if not able:
         raise _nothing_to_show(question, candidates)
-    return able[0]
+    if types_first:
+        best = min([each.certificate_type for each in able], key=question.certificate_types.index)
+        able = [candidate for candidate in able if candidate.certificate_type == best]
+    return next((candidate for candidate in able if candidate.matches(name)), able[0])
 
 
 def _able(

@@ -253,7 +253,7 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     A Certificate of either version is read, also if it came compressed (RFC 8879).
     """
     if isinstance(message, messages12.Certificate12):
-        return message.certificate_list
+        return (message.raw_public_key,) if message.raw_public_key else message.certificate_list
     if isinstance(message, messages.CompressedCertificate):
         message = certificate_within_message(message)
     if isinstance(message, messages.Certificate):

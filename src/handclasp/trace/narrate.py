@@ -28,6 +28,7 @@ from handclasp.trace.events import (
 from handclasp.trace.facts import (
     Facts,
     certificate_sizes_of,
+    certificates_of,
     client_shares_of,
     facts_of,
     has_change_cipher_spec,
@@ -52,6 +53,7 @@ from handclasp.wire.iana import (
     signature_scheme_name,
     version_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 
 _MARGIN = "  "
 _UNFOLDED = " " * 12
@@ -572,6 +574,12 @@ def _certificate_story(
         return f"The {sender} shows who it is, in a way that cannot be read here."
     if not sizes:
         return f"The {sender} shows no certificate."
+    shown = certificates_of(message)
+    if shown and is_raw_public_key(shown[0]):
+        return (
+            f"The {sender} shows a raw public key, without a certificate: {sizes[0]:,} bytes, "
+            "which the other side must know already."
+        )
     plural = "s" if len(sizes) > 1 else ""
     how = ""
     if isinstance(message, messages.CompressedCertificate):

@@ -26,6 +26,7 @@ from handclasp.trace.facts import Facts, certificates_of, message_of, sender_of
 from handclasp.wire import messages, messages12
 from handclasp.wire.iana import ContentType
 from handclasp.wire.iana import HandshakeType as Type
+from handclasp.wire.raw_keys import is_raw_public_key
 
 Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]
 """What to say of a certificate, given as DER, as `certificates.describe` does; None: nothing."""
@@ -159,6 +160,8 @@ def chains_of(
 def _certificate(number: int, der: bytes, describe: Describe | None) -> Certificate:
     described = describe(der) if describe is not None else None
     size = ("size", f"{len(der):,} bytes of DER")
+    if is_raw_public_key(der):
+        return Certificate("A raw public key, without a certificate (RFC 7250)", (size,))
     if described is None:
         return Certificate(f"Certificate {number}", (size,))
     rows = [
