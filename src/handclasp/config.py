@@ -819,7 +819,9 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
     frozen = _as_tuple(name, value, "names")
     for each in frozen:
         if not isinstance(each, str):
-            raise ConfigurationError(f"{name} must be a list of names, and {each!r:.80} is none.")
+            raise ConfigurationError(
+                f"{name} must be a list of names (str), and {each!r:.80} is {type(each).__name__}."
+            )
     if len(set(frozen)) != len(frozen):
         raise ConfigurationError(f"{name} names something twice.")
     object.__setattr__(config, name, frozen)
