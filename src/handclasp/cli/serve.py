@@ -35,7 +35,7 @@ from handclasp.cli.versions import (
 from handclasp.cli.workers import check_workers, serve_in_processes
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
+    from handclasp import ConnectionInfo, Credentials, Recorder, ServerConfig, TLSSocket
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
@@ -365,8 +365,7 @@ def _line(visit: Visit) -> str:
     info = visit.info
     if info is None:
         return who
-    exchange = info.group or ("-" if info.resumed else "RSA key transport")
-    parts = [info.version, info.cipher_suite, exchange, info.alpn or "-"]
+    parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
     if info.resumed:
         parts.append("resumed")
     if info.early_data != "none":
@@ -374,6 +373,14 @@ def _line(visit: Visit) -> str:
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
     return printable(f"{who}  {'  '.join(parts)}")
+
+
+def _exchange(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info
+
+    if key_exchange_of_info(info) == "transport":
+        return "RSA key transport"
+    return info.group or "-"
 
 
 def _events(visit: Visit) -> Sequence[TraceEvent]:
