@@ -38,7 +38,9 @@ from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
     note_credentials,
+    note_group13,
     note_recognition,
+    note_signature_scheme,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.negotiate import (
@@ -275,7 +277,7 @@ async def _accept_early_data(
         "early_data",
         ("early data",),
         ("early data",) if config.max_early_data else (),
-        "accepted" if accepted else None,
+        "early data" if accepted else None,
         "the replay guard, the ticket's age, suite and protocol",
     )
     if not accepted:
@@ -452,7 +454,8 @@ def _choose(
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order
     choose, what = choose_cipher_suite, "cipher_suite"
-    suite = hs.decide(what, suites, own, order, choose, suites, own, prefer_client_order=first)
+    why = f"{order}, those of the client's key first" if candidates else order
+    suite = hs.decide(what, suites, own, why, choose, suites, own, prefer_client_order=first)
     group = _choose_group(hs, config, offer, candidates, order)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(CIPHER_SUITES[suite], group, alpn)
@@ -489,7 +492,7 @@ def _choose_group(
         hs.note_decision("group", offer.groups, config.groups, None, NO_OVERLAP)
         raise
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
-    hs.note_decision("group", offer.groups, config.groups, group, why)
+    note_group13(hs, config, offer.groups, offer.shares, group, why)
     return group
 
 
@@ -601,13 +604,8 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
         detail = no_overlap(types, (credentials.certificate_type,))
         raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
-    hs.note_decision(
-        "signature_scheme",
-        offer.signature_schemes,
-        credentials.schemes,
-        scheme,
-        "the first that fits the certificate's key",
-    )
+    offered = offer.signature_schemes
+    note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)
     if scheme is None:
         raise ProtocolError(
             Fault.NO_SHARED_SIGNATURE_SCHEME,

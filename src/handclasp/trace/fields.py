@@ -120,9 +120,7 @@ def fields_of(raw: bytes, epoch: str, key_exchange: KeyExchange | None = None) -
         value=told if followed else f"{told}, not as its definition wants it",
         section=section,
         meaning="",
-        parts=tuple(
-            _told(part, raw, (name,), section, of_tls12=of_tls12) for part in root.parts
-        ),
+        parts=tuple(_told(part, raw, (name,), section, of_tls12=of_tls12) for part in root.parts),
     )
 
 
@@ -326,9 +324,7 @@ def _open(extension: Noted, raw: bytes, place: Place) -> None:
     data.parts[1:] = inside.parts or [content]
 
 
-def _told(
-    noted: Noted, raw: bytes, path: tuple[str, ...], around: str, *, of_tls12: bool
-) -> Field:
+def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str, *, of_tls12: bool) -> Field:
     """The field, and what it is made of; `around` is the section of what it belongs to."""
     name = ITEMS.get(noted.name, noted.name) if path[-1] == noted.name else noted.name
     section = field_section(name, path, of_tls12=of_tls12) or around

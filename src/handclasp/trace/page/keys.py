@@ -102,7 +102,6 @@ def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
     return STAGES12
 
 
-
 _OTHER_SECRETS = {"CLIENT_RANDOM": "master_secret"}
 _BEGINNING = 9
 """Bytes of a value that find room in the picture."""

@@ -98,6 +98,9 @@ def _choice(decision: DecisionTaken) -> Choice:
         mark = _mark(name, decision.chosen, acceptable)
         offers.append(Offer(name, mark, reasons.get(name) or _WHY[mark]))
     title = _CHOICES.get(decision.what, decision.what)
+    if decision.what == "early_data":  # There is one offer, and a yes or a no.
+        chosen = "not accepted" if decision.chosen is None else "accepted"
+        return Choice(title, chosen, decision.why, ())
     return Choice(title, decision.chosen or "none", decision.why, tuple(offers))
 
 
