@@ -48,13 +48,14 @@ FLAGS = (
 _UNREADABLE = """
 const found = [];
 const said = (element, what) =>
-  found.push(`${element.tagName}.${element.className}: ${what}: ${element.textContent.trim().slice(0, 60)}`);
+  found.push([element.tagName, element.className, what, element.textContent.trim().slice(0, 60)]
+    .join(': '));
+const apart = 'svg, script, style, .hex, .gutter, .unseen';
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node = walker.nextNode(); node; node = walker.nextNode()) {
   const around = node.parentElement;
   const text = node.textContent.trim().replace(/\\s+/g, ' ');
-  if (text.length < 12 || around.closest('svg, script, style, .hex, .gutter, .unseen') || !around.checkVisibility())
-    continue;
+  if (text.length < 12 || around.closest(apart) || !around.checkVisibility()) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   const lines = new Set([...range.getClientRects()].map((each) => Math.round(each.top))).size;
