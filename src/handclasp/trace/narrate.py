@@ -465,8 +465,9 @@ def _hello_story(hello: messages.ClientHello) -> str:
     if ExtensionType.KEY_SHARE not in hello.extensions:
         told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
     elif shares:
-        plural = "half" if len(client_shares_of(hello)) == 1 else "halves"
-        told += f"; here is my public {plural} of a secret: {shares}."
+        one = len(client_shares_of(hello)) == 1
+        half = "is my public half" if one else "are my public halves"
+        told += f"; here {half} of a secret: {shares}."
     else:
         told += "; no share yet."
     return told + _earlier_story(hello)
@@ -559,7 +560,23 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
-        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
+        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}"
+        f"{silent_in_words(events, facts)}."
+    )
+
+
+def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
+    """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
+    sizes = {
+        way: sum(e.size for e in events
+                 if isinstance(e, RecordSeen) and e.direction == way and _is_silent(e, facts))
+        for way in ("sent", "received")
+    }  # fmt: skip
+    if not any(sizes.values()):
+        return ""
+    return (
+        f"; of these, {sizes['sent']} and {sizes['received']} are change_cipher_spec records, which in "
+        "TLS 1.3 say nothing and are not drawn: old boxes on the way look for them"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from handclasp.trace.events import Began, TraceEvent
 from handclasp.trace.facts import Facts, facts_of, secret_in_words
+from handclasp.trace.narrate import silent_in_words
 from handclasp.trace.page import steps
 from handclasp.trace.page.conversation import anchors_of, flights_of, left_out_of
 from handclasp.trace.page.costs import costs_of
@@ -61,7 +62,7 @@ def contents_of(
         # A capture shows what was on the wire, and not what either side thought.
         "was_there": any(isinstance(event, Began) for event in events),
         "failure": failure_of(events, anchors_of(events, facts)),
-        "agreed": _agreement(facts),
+        "agreed": _agreement(events, facts),
         "flights": flights_of(events, facts),
         "left_out": left_out_of(events, facts),
         "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
@@ -96,7 +97,7 @@ def _signature(facts: Facts) -> str:
     return info.signature_scheme + (" (in the earlier handshake)" if info.resumed else "")
 
 
-def _agreement(facts: Facts) -> Rows:
+def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
     """What the two agreed upon; empty where they did not."""
     info = facts.info
     if info is None:
@@ -118,7 +119,8 @@ def _agreement(facts: Facts) -> Rows:
         ("took", took),
         (
             "on the wire",
-            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received",
+            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received"
+            f"{silent_in_words(events, facts)}",
         ),
     )
     return tuple(row for row in rows if row[1])
