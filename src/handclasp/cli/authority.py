@@ -7,19 +7,19 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handclasp.cli.outcome import configuration_checked
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     from handclasp.certificates.authority import LocalAuthority
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 """The names that a certificate for this machine alone is for."""
-
-_COLUMNS = 80
 
 
 def authority_directory() -> Path:
@@ -67,8 +67,13 @@ def _browser_advice(directory: Path) -> list[str]:
     command = f"{_this_program()} cert ca --install"
     return [
         _advice("Browsers:", f"{home} \\", command) if home else f"  {'Browsers:':10} {command}",
-        "             (needs certutil of NSS, and a browser that was started before;",
-        "             --uninstall takes it back); or import it in the browser's settings",
+        *textwrap.wrap(
+            "(needs certutil of NSS, and a browser that was started before; --uninstall takes it "
+            "back); or import it in the browser's settings",
+            columns(),
+            initial_indent=" " * 13,
+            subsequent_indent=" " * 13,
+        ),
     ]
 
 
@@ -86,4 +91,4 @@ def _advice(label: str, first: str, rest: str, glue: str = " ") -> str:
     """One line where that fits a terminal, else two that can still be copied as they are."""
     whole = first.removesuffix(" \\") + glue + rest
     line = f"  {label:10} {whole}"
-    return line if len(line) <= _COLUMNS else f"  {label:10} {first}\n{' ' * 15}{rest}"
+    return line if len(line) <= columns() else f"  {label:10} {first}\n{' ' * 15}{rest}"

@@ -381,7 +381,7 @@ def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> st
         case messages.ServerHello():
             return _answer_story(message, facts)
         case messages.EncryptedExtensions():
-            return _extensions_story(message)
+            return _extensions_story(message, facts)
         case messages.CertificateRequest():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages.Certificate() | messages.CompressedCertificate():
@@ -508,7 +508,7 @@ def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     return f"{answer}.{half}"
 
 
-def _extensions_story(message: messages.EncryptedExtensions) -> str:
+def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> str:
     data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     if data is not None:
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
@@ -519,7 +519,9 @@ def _extensions_story(message: messages.EncryptedExtensions) -> str:
         told = "there is nothing else to settle"
     if ExtensionType.EARLY_DATA in message.extensions:
         told += "; and we take your early data"
-    return f"The server's first encrypted words: {told}."
+    # With early data, the client's came before.
+    whose = "The" if facts.early_data == "none" else "The server's"
+    return f"{whose} first encrypted words: {told}."
 
 
 def _certificate_story(
@@ -575,8 +577,8 @@ def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
     if not any(sizes.values()):
         return ""
     return (
-        f"; of these, {sizes['sent']} and {sizes['received']} are change_cipher_spec records, which in "
-        "TLS 1.3 say nothing and are not drawn: old boxes on the way look for them"
+        f"; of these, {sizes['sent']} and {sizes['received']} are change_cipher_spec records, "
+        "which in TLS 1.3 say nothing and are not drawn: old boxes on the way look for them"
     )
 
 
