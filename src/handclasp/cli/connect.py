@@ -321,11 +321,10 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
 
 def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:
     """What the server sent of certificates, or its bare key, in PEM; also if it was refused."""
-    from handclasp.trace.words import is_raw_public_key
-
     refused = attempt.refused.chain if attempt.refused is not None else ()
     chain = info.peer_chain_der if info is not None else refused
-    return [_pem("PUBLIC KEY" if is_raw_public_key(der) else "CERTIFICATE", der) for der in chain]
+    is_key = info is not None and info.peer_certificate_type == "RawPublicKey"
+    return [_pem("PUBLIC KEY" if is_key else "CERTIFICATE", der) for der in chain]
 
 
 def _pem(label: str, der: bytes) -> str:
