@@ -559,27 +559,28 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = secret_in_words(facts.key_exchange, facts.info)
+    silent = silent_in_words(events, facts)
+    undrawn = f" Of these, {silent}, which say nothing in TLS 1.3, are not drawn." if silent else ""
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
-        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}"
-        f"{silent_in_words(events, facts)}."
+        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}.{undrawn}"
     )
 
 
 def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
     """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
-    sizes = {
-        way: sum(e.size for e in events
-                 if isinstance(e, RecordSeen) and e.direction == way and _is_silent(e, facts))
+    sizes = [
+        sum(
+            each.size
+            for each in events
+            if isinstance(each, RecordSeen) and each.direction == way and _is_silent(each, facts)
+        )
         for way in ("sent", "received")
-    }  # fmt: skip
-    if not any(sizes.values()):
+    ]
+    if not any(sizes):
         return ""
-    return (
-        f"; of these, {sizes['sent']} and {sizes['received']} are change_cipher_spec records, "
-        "which in TLS 1.3 say nothing and are not drawn: old boxes on the way look for them"
-    )
+    return f"{sizes[0]} sent and {sizes[1]} received in change_cipher_spec records"
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:

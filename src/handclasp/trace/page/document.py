@@ -119,8 +119,8 @@ def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
         ("took", took),
         (
             "on the wire",
-            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received"
-            f"{silent_in_words(events, facts)}",
+            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received",
         ),
+        ("not drawn of it", silent_in_words(events, facts)),
     )
     return tuple(row for row in rows if row[1])
