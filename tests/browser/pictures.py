@@ -1,4 +1,4 @@
-"""Takes the pictures of the pages in docs/page, and docs/demo.png: `python -m tests.browser.pictures [DIRECTORY]`.
+"""Takes the pictures in docs: `python -m tests.browser.pictures [DIRECTORY]`, docs/page if none.
 
 Both browsers, three widths, light and dark: to be looked at after every change of the pages.
 """
