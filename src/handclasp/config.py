@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from weakref import WeakSet
 
 from handclasp.certificates.credentials import Credentials
@@ -334,7 +334,8 @@ class ServerConfig(SharedConfig):
         client_certificate_types: what clients may show, best first; the first that the client
             has is taken. None follows from raw_public_keys and trust, and takes the first of the
             client's.
-        client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value.
+        client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value, which
+            becomes one.
         trust: the authorities for client certificates; needed if client_auth is not NONE, unless
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities when asking for a certificate, so that the
@@ -388,7 +389,7 @@ class ServerConfig(SharedConfig):
     The other fields are those of `ClientConfig`.
     """
 
-    client_auth: ClientAuth = ClientAuth.NONE
+    client_auth: ClientAuth | Literal["none", "optional", "required"] = ClientAuth.NONE
     send_authorities: bool = True
     strict_server_name: bool = False
     prefer_client_order: bool = False
@@ -616,7 +617,7 @@ def _binding(config: ServerConfig) -> bytes:
     """Names what a session of this server is bound to: 32 bytes, the same all over a fleet."""
     parts = [
         config.session_context,
-        config.client_auth.value.encode("ascii"),
+        ClientAuth(config.client_auth).value.encode("ascii"),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
         # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one

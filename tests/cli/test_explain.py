@@ -236,7 +236,7 @@ def sentence(run: Run, exit_code: int, *arguments: str) -> str:
 def test_what_is_neither(run: Run, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert "not a trace" in sentence(run, 1, str(path))
+    assert "not a trace" in sentence(run, 2, str(path))
 
 
 def test_wrong_arguments(run: Run, good: Recorder, tmp_path: Path) -> None:

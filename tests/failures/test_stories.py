@@ -21,6 +21,7 @@ from tests.failures.conftest import (
     SECONDS,
     Files,
     Story,
+    Visitor,
     abort,
     answering,
     client_story,
@@ -717,7 +718,7 @@ def test_our_client_and_nginx_without_tls(pki: Pki, tmp_path: Path) -> None:
     ids=["http", "ssh", "sslv3", "closed", "cut", "reset"],
 )
 def test_our_server_and_what_is_no_tls(
-    visit: Callable[[int], None], fault: str, cause: str, shown: str, pki: Pki
+    visit: Callable[[int], None] | Visitor, fault: str, cause: str, shown: str, pki: Pki
 ) -> None:
     story = server_story(ServerConfig(credentials=pki.server()), visit)
     assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, "either")
@@ -790,11 +791,11 @@ def test_a_middlebox_that_mangles_what_our_client_says(pki: Pki, tmp_path: Path)
 
 
 def test_a_middlebox_that_mangles_what_our_server_reads(pki: Pki, tmp_path: Path) -> None:
-    ca = files(tmp_path, pki).ca
+    client = openssl_client("-CAfile", files(tmp_path, pki).ca)
 
     def visit(port: int) -> None:
         with mangling(port, 0, None) as mine:
-            openssl_client("-CAfile", ca)(mine)
+            client(mine)
 
     story = server_story(ServerConfig(credentials=pki.server()), visit)
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")

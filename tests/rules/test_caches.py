@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+import pytest
 from tests.rules.source import Module, modules
 
 
@@ -218,6 +219,7 @@ def kept_in_variables(module: Module) -> Iterator[str]:
             yield named(module, name)
 
 
+@pytest.mark.long
 def test_every_cache_of_a_module_is_in_the_table() -> None:
     found = {
         name
@@ -242,6 +244,7 @@ def test_no_cache_of_the_command_line_goes_by_anything_of_a_peer() -> None:
     assert found == set(OF_THE_COMMAND_LINE)
 
 
+@pytest.mark.long
 def test_every_cache_of_an_object_is_in_the_table() -> None:
     found: set[str] = set()
     for module in modules().values():

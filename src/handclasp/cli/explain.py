@@ -106,8 +106,9 @@ def _from_trace(file: str, data: bytes) -> _Told:
         recorder = Recorder.from_json(data)
     except TraceFormatError as error:
         if data.lstrip()[:1] != b"{":
-            raise _CannotTell(f"{file} is not a trace (.json), and not a capture either.") from None
-        raise _CannotTell(f"{file}: {error}") from None
+            reason = f"{file} is not a trace (.json), and not a capture either."
+            raise WrongArguments(reason) from None
+        raise WrongArguments(f"{file}: {error}") from None
     return _Told(recorder, Path(file).name)
 
 

@@ -6,11 +6,12 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from handclasp.cli.terminal import columns
+
 if TYPE_CHECKING:
     from handclasp.certificates import Explanation
     from handclasp.certificates.rules import Finding
 
-_COLUMNS = 80
 _MARKS = {True: "ok", False: "NO", None: "-"}
 _EVIDENCE_AT = 27
 
@@ -34,7 +35,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             if finding.about != about:
                 about = finding.about
                 yield ""
-                yield from textwrap.wrap(f"  {about}", _COLUMNS, subsequent_indent="    ")
+                yield from textwrap.wrap(f"  {about}", columns(), subsequent_indent="    ")
             yield from _rules([finding])
     if explanation.policy:
         yield ""
@@ -48,7 +49,7 @@ def _rules(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         head = f"  {_MARKS[finding.held]:3} {finding.rule}".ljust(_EVIDENCE_AT)
         text = f"{finding.evidence} ({finding.section})" if finding.section else finding.evidence
-        wrapped = textwrap.wrap(text, _COLUMNS - _EVIDENCE_AT) or [""]
+        wrapped = textwrap.wrap(text, columns() - _EVIDENCE_AT) or [""]
         yield f"{head}{wrapped[0]}"
         for rest in wrapped[1:]:
             yield " " * _EVIDENCE_AT + rest
@@ -59,10 +60,10 @@ def _verdict(explanation: Explanation) -> Iterator[str]:
         yield "Trusted: every rule held."
         return
     broken = explanation.broken
-    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", _COLUMNS)
-    yield from textwrap.wrap(f"{broken[0].fault.sentence}", _COLUMNS)
+    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", columns())
+    yield from textwrap.wrap(f"{broken[0].fault.sentence}", columns())
     if broken[0].fault.fix:
-        yield from textwrap.wrap(broken[0].fault.fix, _COLUMNS)
+        yield from textwrap.wrap(broken[0].fault.fix, columns())
 
 
 def _plural(count: int, noun: str) -> str:

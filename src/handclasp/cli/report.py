@@ -224,14 +224,28 @@ def _print(console: Console, text: str, style: str = "") -> None:
 def _group(info: ConnectionInfo) -> str:
     if info.group is not None:
         return info.group + (" (after a second hello)" if info.hello_retry else "")
-    if info.resumed:
-        return "none: the secret is that of the session (no forward secrecy beyond it)"
-    return "none: the client made the secret (no forward secrecy)"
+    from handclasp.trace.facts import key_exchange_of_info
+
+    match key_exchange_of_info(info):
+        case "transport":
+            return "none: the client made the secret (no forward secrecy)"
+        case "session":
+            return "none: the secret is that of the session (no forward secrecy beyond it)"
+        case "psk":
+            return "none: the pre-shared key went alone (no forward secrecy)"
+        case _:
+            return "one that cannot be told here"
 
 
 def _signature(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info
+
     if info.signature_scheme is None:
-        return "none: the server could read the secret"
+        if key_exchange_of_info(info) == "transport":
+            return "none: the server could read the secret"
+        if info.cipher_suite.startswith("TLS_RSA_WITH_"):
+            return "none, when the session was made: the server could read the secret"
+        return "none: both sides hold the pre-shared key"
     return info.signature_scheme + (", when the session was made" if info.resumed else "")
 
 

@@ -44,7 +44,7 @@ from handclasp.cli.versions import (
 from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
+    from handclasp import ConnectionInfo, Credentials, Recorder, ServerConfig, TLSSocket
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
@@ -389,8 +389,7 @@ def _line(visit: Visit) -> str:
     info = visit.info
     if info is None:
         return who
-    exchange = info.group or ("-" if info.resumed else "RSA key transport")
-    parts = [info.version, info.cipher_suite, exchange, info.alpn or "-"]
+    parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
     if info.resumed:
         parts.append("resumed")
     if info.early_data != "none":
@@ -401,6 +400,14 @@ def _line(visit: Visit) -> str:
     elif info.peer_chain_der:
         parts.append("client with a raw public key")
     return printable(f"{who}  {'  '.join(parts)}")
+
+
+def _exchange(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info
+
+    if key_exchange_of_info(info) == "transport":
+        return "RSA key transport"
+    return info.group or "-"
 
 
 def _events(visit: Visit) -> Sequence[TraceEvent]:

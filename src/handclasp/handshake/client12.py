@@ -26,7 +26,12 @@ from handclasp.handshake.authentication12 import (
 )
 from handclasp.handshake.certificate12 import certificate_message, read_chain
 from handclasp.handshake.certificate_types import read_selected_types
-from handclasp.handshake.choosing import note_credentials, note_resumed
+from handclasp.handshake.choosing import (
+    note_credentials,
+    note_group12,
+    note_resumed,
+    note_signature_scheme,
+)
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
@@ -233,9 +238,9 @@ def _check_server_hello(
     alpn: str | None = None
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = read_selected_protocol(data, config.alpn)
-    hs.note_decision(
-        "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
-    )
+    suites = config.cipher_suites
+    why = "the server chose" if resumed is None else "the suite of the session"
+    hs.note_decision("cipher_suite", suites, suites, suite.name, why)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
     return _Agreed(
         suite,
@@ -403,9 +408,7 @@ async def _judge_server(
     authenticated = check_server_key_exchange(
         hs, flight.key_exchange, server, agreed.randoms, schemes
     )
-    hs.note_decision(
-        "signature_scheme", schemes, schemes, authenticated.signature_scheme, "the server signed"
-    )
+    note_signature_scheme(hs, config, schemes, authenticated.signature_scheme, "TLSv1.2")
     await _confirm(hs, config, offer, server)
     return server, authenticated
 
@@ -465,5 +468,5 @@ def _agree(
         secret = hs.work("key_agreement", name, share.agree, flight.key_exchange.point)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{name}: {error}") from None
-    hs.note_decision("group", offered, offered, name, "the server chose")
+    note_group12(hs, config.groups, offered, name, "the server chose")
     return ClientKeyExchange(write_ecdh_point(share.share)), secret, name

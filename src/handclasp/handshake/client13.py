@@ -27,7 +27,12 @@ from handclasp.handshake.certificate13 import (
     send_certificate,
 )
 from handclasp.handshake.certificate_types import read_selected_types
-from handclasp.handshake.choosing import note_answer, note_credentials
+from handclasp.handshake.choosing import (
+    note_answer,
+    note_credentials,
+    note_signature_scheme,
+    note_suite_taken,
+)
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
@@ -99,10 +104,9 @@ async def complete_client_handshake(
         offer, server_hello = await _retry(hs, config, offer, server_hello)
     elif config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
-    suites = config.cipher_suites
-    hs.note_decision("cipher_suite", suites, suites, suite.name, "the server chose")
 
     psk = _selected_psk(offer, server_hello, suite)
+    note_suite_taken(hs, config, suite.name, [psk] if psk is not None else ())
     note_answer(hs, offer.psks, psk)
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
@@ -451,13 +455,8 @@ async def _receive_server_authentication(
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes
     )
-    hs.note_decision(
-        "signature_scheme",
-        config.signature_schemes,
-        config.signature_schemes,
-        authenticated.signature_scheme,
-        "the server signed",
-    )
+    schemes = config.signature_schemes
+    note_signature_scheme(hs, config, schemes, authenticated.signature_scheme, "TLSv1.3")
     return request, shown, server, authenticated
 
 

@@ -39,6 +39,9 @@ from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
     note_credentials,
+    note_group12,
+    note_signature_scheme,
+    note_suite12,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.finished import receive_expected_finished
@@ -282,14 +285,13 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     name = choose_cipher_suite(
         offer.cipher_suites, fitting, prefer_client_order=config.prefer_client_order
     )
-    hs.note_decision("cipher_suite", offer.cipher_suites, fitting, name, order)
+    note_suite12(hs, config, offer.cipher_suites, fitting, name, group is not None)
     suite = CIPHER_SUITES12[name]
     is_ecdhe = suite.key_exchange == "ECDHE"
     if is_ecdhe:
-        hs.note_decision("group", offer.groups, groups, group, order)
-        why = "the first that fits the certificate's key"
+        note_group12(hs, offer.groups, groups, group or "", order)
         offered = offer.signature_schemes
-        hs.note_decision("signature_scheme", offered, credentials.schemes, scheme, why)
+        note_signature_scheme(hs, config, offered, scheme, "TLSv1.2", credentials)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(
         suite,

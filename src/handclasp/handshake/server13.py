@@ -46,7 +46,9 @@ from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
     note_credentials,
+    note_group13,
     note_recognition,
+    note_signature_scheme,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
 from handclasp.handshake.negotiate import (
@@ -314,7 +316,7 @@ async def _accept_early_data(
         "early_data",
         ("early data",),
         ("early data",) if config.max_early_data else (),
-        None if refusal else "accepted",
+        None if refusal else "early data",
         refusal or "the replay guard, the ticket's age, suite and protocol",
     )
     if refusal:
@@ -479,7 +481,8 @@ def _choose(
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order
     choose, what = choose_cipher_suite, "cipher_suite"
-    suite = hs.decide(what, suites, own, order, choose, suites, own, prefer_client_order=first)
+    why = f"{order}, those of the client's key first" if candidates else order
+    suite = hs.decide(what, suites, own, why, choose, suites, own, prefer_client_order=first)
     group = _choose_group(hs, config, offer, candidates)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(CIPHER_SUITES[suite], group, alpn)
@@ -516,7 +519,7 @@ def _choose_group(
         raise
     order = "the client's order" if config.prefer_client_order else "the server's order"
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
-    hs.note_decision("group", offer.groups, config.groups, group, why)
+    note_group13(hs, config, offer.groups, offer.shares, group, why)
     return group
 
 
@@ -626,13 +629,8 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
         detail = no_overlap(types, (credentials.certificate_type,))
         raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
-    hs.note_decision(
-        "signature_scheme",
-        offer.signature_schemes,
-        credentials.schemes,
-        scheme,
-        "the first that fits the certificate's key",
-    )
+    offered = offer.signature_schemes
+    note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)
     if scheme is None:
         raise ProtocolError(
             Fault.NO_SHARED_SIGNATURE_SCHEME,

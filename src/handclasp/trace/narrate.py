@@ -27,13 +27,13 @@ from handclasp.trace.events import (
 )
 from handclasp.trace.facts import (
     Facts,
-    certificate_sizes_of,
     certificates_of,
     client_shares_of,
     facts_of,
     has_change_cipher_spec,
     message_of,
     observed_in,
+    secret_in_words,
     sender_of,
     server_share_of,
     version_of,
@@ -43,6 +43,7 @@ from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import (
     AlertDescription,
+    AlertLevel,
     ContentType,
     ExtensionType,
     HandshakeType,
@@ -83,7 +84,7 @@ def narrate(
             moment = (event.at_ns - began) / 1e6
             lines += _lines(canvas, event, facts, moment)
             if detail and isinstance(event, MessageSeen):
-                lines += canvas.unfolded(event, with_bytes=detail > 1)
+                lines += canvas.unfolded(event, facts, with_bytes=detail > 1)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
@@ -105,7 +106,7 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
     try:
         if isinstance(message, messages12.Message12):
             return _story_of_tls12(message, sender, facts)
-        return _story_of(message, sender)
+        return _story_of(message, sender, facts)
     except ProtocolError:
         return f"The {sender} sends something that does not follow its definition."
 
@@ -171,9 +172,7 @@ def told(event: Drawn, facts: Facts) -> Told:
             f"So much of what the {sender} said is not in the capture.",
         )
     if isinstance(event, AlertSeen):
-        closing = event.description == AlertDescription.CLOSE_NOTIFY
-        sentence = "Nothing more will follow." if closing else "This is the end."
-        return Told(f"Alert: {alert_name(event.description)}", sentence)
+        return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen):
         return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
     message = message_of(event)
@@ -399,9 +398,16 @@ class _Canvas:
         shaft = told.center(self._inside - 1, stroke)
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 
-    def unfolded(self, event: MessageSeen, *, with_bytes: bool) -> Iterator[str]:
+    def unfolded(self, event: MessageSeen, facts: Facts, *, with_bytes: bool) -> Iterator[str]:
         room = self._inside - len(_UNFOLDED)
-        for line in field_lines(event.raw, event.epoch, room - 1, with_bytes=with_bytes):
+        lines = field_lines(
+            event.raw,
+            event.epoch,
+            room - 1,
+            with_bytes=with_bytes,
+            key_exchange=facts.key_exchange,
+        )
+        for line in lines:
             yield self.between(f"{_UNFOLDED}{line}")
 
     def message(self, moment: float, name: str, size: str) -> str:
@@ -444,22 +450,34 @@ def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Itera
     yield from canvas.sentence(sentence)
 
 
-def _story_of(message: messages.Message | None, sender: str) -> str:
+def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
+    """RFC 8446 6: the level says nothing there; before it, a warning may be passed over."""
+    if alert.description == AlertDescription.CLOSE_NOTIFY:
+        return f"Nothing more will follow from the {sender}."
+    if alert.description == AlertDescription.USER_CANCELED:
+        return f"The {sender} breaks off, for no reason of TLS."
+    if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
+        return "A warning: the two may go on."
+    return "This is the end."
+
+
+def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> str:
     match message:
         case messages.ClientHello():
             return _hello_story(message)
         case messages.ServerHello():
-            return _answer_story(message)
+            return _answer_story(message, facts)
         case messages.EncryptedExtensions():
-            return _extensions_story(message)
+            return _extensions_story(message, facts)
         case messages.CertificateRequest():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages.Certificate() | messages.CompressedCertificate():
             return _certificate_story(message, sender)
         case messages.CertificateVerify():
             scheme = signature_scheme_name(message.algorithm)
+            whose = "that key's" if sender in facts.raw_keys else "the certificate's"
             return (
-                f"Proof that the {sender} holds the certificate's private key: its signature over "
+                f"Proof that the {sender} holds {whose} private key: its signature over "
                 f"everything so far, {len(message.signature):,} bytes of {scheme}."
             )
         case messages.Finished():
@@ -532,13 +550,32 @@ def _hello_story(hello: messages.ClientHello) -> str:
         f"suite{'s' if len(suites) != 1 else ''}"
     )
     if ExtensionType.KEY_SHARE not in hello.extensions:
-        return f"{told}."  # TLS 1.2 comes to that later.
-    return told + (
-        f"; here is my public half of a secret: {shares}." if shares else "; no share yet."
-    )
+        told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
+    elif shares:
+        one = len(client_shares_of(hello)) == 1
+        half = "is my public half" if one else "are my public halves"
+        told += f"; here {half} of a secret: {shares}."
+    else:
+        told += "; no share yet."
+    return told + _earlier_story(hello)
 
 
-def _answer_story(hello: messages.ServerHello) -> str:
+def _earlier_story(hello: messages.ClientHello) -> str:
+    """What a client brings from before, which the server may take or not."""
+    told = ""
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        told = " And I have a key that you may know from before."
+    elif hello.extensions.get(ExtensionType.SESSION_TICKET):
+        told = " And I have a ticket from an earlier session."
+    if ExtensionType.EARLY_DATA in hello.extensions:
+        told += (
+            " My first words follow at once, under that key (0-RTT): whoever records them can "
+            "send them again."
+        )
+    return told
+
+
+def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     if hello.is_hello_retry_request:
         data = hello.extensions.get(ExtensionType.KEY_SHARE)
         group = extensions.read_key_share_hello_retry_request(data) if data is not None else None
@@ -547,39 +584,51 @@ def _answer_story(hello: messages.ServerHello) -> str:
     suite = cipher_suite_name(hello.cipher_suite)
     version = version_of(hello)
     if version == "TLSv1.2":
-        return f"We take TLS 1.2 and {suite}."
-    if version != "TLSv1.3" and (version is None or not version.startswith("TLSv1.3")):
+        resumed = facts.key_exchange == "session"
+        return f"We take TLS 1.2 and {suite}" + (
+            ", and go on with the secret of our earlier session." if resumed else "."
+        )
+    if version is None or not version.startswith("TLSv1.3"):
         return f"We take {version or 'a version that is not known here'} and {suite}."
+    answer = f"We take {suite}" if version == "TLSv1.3" else f"We take {version} and {suite}"
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        answer += " and the key that you brought"
     share = server_share_of(hello)
-    if version != "TLSv1.3":
-        suite = f"{version} and {suite}"
-    answer = f" My half of the secret: {share}; both sides can now work it out." if share else ""
-    return f"We take {suite}.{answer}"
+    half = f" My half of the secret: {share}; both sides can now work it out." if share else ""
+    return f"{answer}.{half}"
 
 
-def _extensions_story(message: messages.EncryptedExtensions) -> str:
+def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> str:
     data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     if data is not None:
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
-        return f"The first encrypted words: we shall speak {protocol}."
-    return "The first encrypted words: there is nothing else to settle."
+        told = f"we shall speak {protocol}"
+    elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
+        told = "the rest of what is settled"
+    else:
+        told = "there is nothing else to settle"
+    if ExtensionType.EARLY_DATA in message.extensions:
+        told += "; and we take your early data"
+    # With early data, the client's came before.
+    whose = "The" if facts.early_data == "none" else "The server's"
+    return f"{whose} first encrypted words: {told}."
 
 
 def _certificate_story(
     message: messages.Certificate | messages.CompressedCertificate | messages12.Certificate12,
     sender: str,
 ) -> str:
-    sizes = certificate_sizes_of(message)
-    if sizes is None:
+    chain = certificates_of(message)
+    if chain is None:
         return f"The {sender} shows who it is, in a way that cannot be read here."
-    if not sizes:
+    if not chain:
         return f"The {sender} shows no certificate."
-    shown = certificates_of(message)
-    if shown and is_raw_public_key(shown[0]):
+    if is_raw_public_key(chain[0]):
         return (
-            f"The {sender} shows a raw public key, without a certificate: {sizes[0]:,} bytes, "
+            f"The {sender} shows a raw public key, without a certificate: {len(chain[0]):,} bytes, "
             "which the other side must know already."
         )
+    sizes = tuple(map(len, chain))
     plural = "s" if len(sizes) > 1 else ""
     how = ""
     if isinstance(message, messages.CompressedCertificate):
@@ -602,24 +651,29 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
             return "Whether the handshake was completed is hidden in what could not be opened."
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
-    group = facts.info.group or _secret_without_group(facts)
+    group = secret_in_words(facts.key_exchange, facts.info)
+    silent = silent_in_words(events, facts)
+    undrawn = f" Of these, {silent}, which say nothing in TLS 1.3, are not drawn." if silent else ""
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
-        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
+        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}.{undrawn}"
     )
 
 
-def _secret_without_group(facts: Facts) -> str:
-    """How the two came to a secret where no group is known."""
-    if facts.info is not None and facts.info.resumed:
-        return "the secret of an earlier session"
-    suite = facts.info.cipher_suite if facts.info is not None else ""
-    if "DHE_" in suite:
-        return "Diffie-Hellman in a group of the server's choice"
-    if suite.startswith("TLS_PSK_") or facts.version == "TLSv1.3":
-        return "a secret that both had before"
-    return "a secret of the client's making"
+def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
+    """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
+    sizes = [
+        sum(
+            each.size
+            for each in events
+            if isinstance(each, RecordSeen) and each.direction == way and _is_silent(each, facts)
+        )
+        for way in ("sent", "received")
+    ]
+    if not any(sizes):
+        return ""
+    return f"{sizes[0]} sent and {sizes[1]} received in change_cipher_spec records"
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
