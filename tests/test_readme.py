@@ -213,4 +213,4 @@ def test_errors(
     assert "No path leads" in message
     assert explanation in message
     assert "TrustStore.from_pem" in fix
-    assert blame == "either"
+    assert blame == "unclear"

@@ -1,18 +1,32 @@
 """What an alert from the peer means, given how far the handshake had come and what was offered.
 
 An alert is one number, and most numbers have several causes: `handshake_failure` alone stands for
-no shared suite, no shared group, no shared signature scheme and a missing client certificate.
-This side knows what it offered, what it showed and what had been answered, and that tells most of
-them apart. `likely_causes` gives those that are left, the likeliest first. Each is a fault of the
-catalogue that the *other* side found: its advice for "the other end" is meant for this one.
+no shared suite, no shared group, no shared signature scheme, a pre-shared key that the server wants
+and a missing client certificate. This side knows what it offered, what it showed and what had been
+answered, and that tells some of them apart. `likely_causes` gives those that are left, the
+likeliest first: what the hello lacks of that which nearly every server takes comes before what it
+has in full. Each is a fault of the catalogue that the *other* side found: its advice for "the other
+end" is meant for this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
-from handclasp.faults import Blame, Fault
+from handclasp.advice import (
+    ALPN,
+    CIPHER_SUITES,
+    CREDENTIALS,
+    GROUPS,
+    PSKS,
+    SERVER_NAME,
+    SIGNATURE_SCHEMES,
+    STAPLE,
+    VERSIONS,
+    without_settings,
+)
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.values import value
 from handclasp.wire.iana import AlertDescription as Alert
 from handclasp.wire.iana import listed
@@ -33,8 +47,10 @@ class Situation:
         stage: how far the handshake had come.
         version: what was agreed upon, such as "TLSv1.2"; None before that.
         versions, cipher_suites, groups, signature_schemes, alpn: what this side offered or allows.
+        certificate_schemes: those in which authorities may sign, where the hello said so by itself.
         server_name: what a client asked for; None where it sent no name.
         certificate: this side's, as far as it came to that.
+        chain: what it showed, as DER.
     """
 
     role: str
@@ -47,6 +63,8 @@ class Situation:
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
     certificate: Shown = "unasked"
+    certificate_schemes: tuple[str, ...] = ()
+    chain: tuple[bytes, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -59,6 +77,7 @@ class Cause:
         blame: whose fault it would be, seen from this side.
         fix_local, fix_peer: what to change on this end, and on the other; empty where nothing is
             known to help.
+        condition: when it would be somebody else's fault, as in `faults.Verdict`.
     """
 
     fault: str
@@ -66,16 +85,15 @@ class Cause:
     blame: Blame
     fix_local: str
     fix_peer: str
+    condition: str = ""
 
     @property
     def fix(self) -> str:
         """What to change, on either end."""
-        parts: list[str] = []
-        if self.fix_local:
-            parts.append(f"On this end: {self.fix_local}")
-        if self.fix_peer:
-            parts.append(f"On the other end: {self.fix_peer}")
-        return " ".join(parts)
+        if self.blame is Blame.PEER:
+            return advice(self.fix_peer, self.fix_local)
+        parts = advice("", self.fix_local), advice(self.fix_peer, "")
+        return " ".join(filter(None, parts))
 
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
@@ -84,138 +102,311 @@ def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
     return tuple(causes(situation)) if causes is not None else ()
 
 
+def explained(alert: int, causes: Sequence[Cause]) -> str:
+    """The likeliest of several causes as that, and the only one as what happened."""
+    first = causes[0].sentence
+    headline = _HEADLINES.get(alert)
+    if headline is None or len(causes) < 2:
+        return first
+    return f"{headline} Most likely: {first[0].lower()}{first[1:]}"
+
+
+_NO_COMMON_GROUND = (
+    "The server found no common ground with this side's hello, and the alert does not say in what: "
+    "it is one of several things."
+)
+_HEADLINES: Mapping[int, str] = {
+    Alert.HANDSHAKE_FAILURE: _NO_COMMON_GROUND,
+    Alert.INSUFFICIENT_SECURITY: _NO_COMMON_GROUND,
+}
+
+_DO_NOT_FIT = Fault.NO_SHARED_GROUP.verdict()
+_UNUSUALLY_LITTLE = Verdict(
+    Blame.LOCAL, "which offers nothing of what is usual, unless it is meant to"
+)
+_UNUSUAL_SERVER = Verdict(
+    Blame.PEER, "since nothing usual is missing in the hello, unless it is for special clients only"
+)
+
 _SEEN_FROM_HERE = {Blame.PEER: Blame.LOCAL, Blame.LOCAL: Blame.PEER}
 
-# What nearly every server knows: an offer without any of a kind is a narrow one.
-_USUAL_SUITES12 = frozenset(
-    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")
+# What nearly every server knows. RFC 8446 section 9.1 demands the first of the suites, secp256r1
+# and the schemes of every implementation of TLS 1.3, and recommends X25519.
+_USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
+_USUAL_SUITES12 = (
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 )
-_USUAL_GROUPS = frozenset(("X25519", "secp256r1"))
-_USUAL_SCHEMES = frozenset(("rsa_pss_rsae_sha256", "ecdsa_secp256r1_sha256"))
+_USUAL_GROUPS = ("X25519", "secp256r1")
+_USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
 
 
-def _cause(fault: Fault, sentence: str, fix_local: str = "", fix_peer: str = "") -> Cause:
-    """`fault` as the peer saw it; its advice is taken unless other is given."""
+def _cause(
+    fault: Fault,
+    sentence: str,
+    fix_local: str | None = None,
+    fix_peer: str | None = None,
+    verdict: Verdict | None = None,
+) -> Cause:
+    """`fault` as the peer saw it; its advice and blame are taken unless others are given."""
+    if verdict is None:
+        blame, condition = fault.verdict()
+        # What the catalogue says is seen from the other end; only what suits both can stay.
+        verdict = Verdict(
+            _SEEN_FROM_HERE.get(blame, blame), condition if blame not in _SEEN_FROM_HERE else ""
+        )
     return Cause(
         fault.name,
         sentence,
-        _SEEN_FROM_HERE.get(fault.blame, fault.blame),
-        fix_local or fault.value.fix_peer,
-        fix_peer or fault.value.fix_local,
+        verdict.blame,
+        fault.value.fix_peer if fix_local is None else fix_local,
+        without_settings(fault.value.fix_local) if fix_peer is None else fix_peer,
+        verdict.condition,
     )
 
 
 def _handshake_failure(situation: Situation) -> Iterator[Cause]:
     if situation.role == "server":
+        chosen = f", {situation.version}," if situation.version else ""
         yield _cause(
             Fault.NO_SHARED_CIPHER_SUITE,
-            "The client does not accept what this server chose, and does not say what of it.",
-            "See what the client allows, and choose among it.",
+            f"The client does not accept what this server chose{chosen} or the certificate that it "
+            "showed, and does not say what of it.",
+            "See in the client's log what it does not accept, and choose or show something else.",
             "Allow the version, suite, group and signature scheme that the server chose.",
+            _DO_NOT_FIT,
         )
         return
     if situation.stage != "hello":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING12)
         return
-    narrow = [cause for is_narrow, cause in _offers(situation) if is_narrow]
-    wide = [cause for is_narrow, cause in _offers(situation) if not is_narrow]
-    yield from (*narrow, *wide)
+    yield from _by_the_hello(situation)
+
+
+class _Lack(NamedTuple):
+    """How little a hello has of one kind: 2, nothing usual; 1, not all of it; 0, no less."""
+
+    degree: int
+    cause: Cause
+
+
+def _by_the_hello(situation: Situation) -> Iterator[Cause]:
+    """What a server may miss in a hello: that first of which the hello has least."""
+    lacks = sorted(_lacks(situation), key=lambda lack: -lack.degree)
+    yield from (lack.cause for lack in lacks)
+
+
+def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.server_name is None:
-        yield _no_name(situation)
+        yield _Lack(1, _no_name(situation))
+    suites, groups, schemes = (
+        _lack_of_suites(situation),
+        _lack_of_groups(situation),
+        _lack_of_schemes(situation),
+    )
+    # Every server of TLS 1.3 has the first of its suites, so a hello for these fails by another.
+    only13 = "TLSv1.2" not in situation.versions
+    yield from (groups, schemes, suites) if only13 else (suites, groups, schemes)
+    if situation.certificate_schemes:
+        yield _Lack(0, _unaccepted_authority(situation))
+    if "TLSv1.3" in situation.versions:
+        yield _Lack(0, _wants_psk())
 
 
-def _offers(situation: Situation) -> Iterator[tuple[bool, Cause]]:
-    """What a server misses in a hello, and whether the hello is narrow in just that."""
-    suites, versions = situation.cipher_suites, situation.versions
-    suites13 = {suite for suite in suites if "_WITH_" not in suite}
-    narrow13 = "TLSv1.3" in versions and "TLS_AES_128_GCM_SHA256" not in suites13
-    narrow12 = "TLSv1.2" in versions and not set(suites) >= _USUAL_SUITES12
-    is_narrow = narrow13 if "TLSv1.3" in versions else narrow12
-    yield (
-        is_narrow,
-        _cause(
-            Fault.NO_SHARED_CIPHER_SUITE,
-            f"The server takes none of the cipher suites that were offered: {_listed(suites)}."
-            if is_narrow
-            else "The server takes none of the cipher suites that were offered, which are those "
-            "with forward secrecy and authenticated encryption; old servers know others only.",
-            fix_peer="Allow one of the suites that the client offers.",
-        ),
+def _degree(offered: Iterable[str], usual: Sequence[str]) -> int:
+    missing = len(_missing(offered, usual))
+    return 2 if missing == len(usual) else 1 if missing else 0
+
+
+def _missing(offered: Iterable[str], usual: Sequence[str]) -> list[str]:
+    known = frozenset(offered)
+    return [name for name in usual if name not in known]
+
+
+def _verdict_of(degree: int) -> Verdict:
+    return (_UNUSUAL_SERVER, _DO_NOT_FIT, _UNUSUALLY_LITTLE)[degree]
+
+
+def _offer_more(missing: Sequence[str], setting: str) -> str:
+    return f"Offer {' and '.join(missing)} as well ({setting})." if missing else ""
+
+
+def _lack_of_suites(situation: Situation) -> _Lack:
+    suites, missing = situation.cipher_suites, list[str]()
+    degree13 = degree12 = 0
+    if "TLSv1.3" in situation.versions:
+        degree13 = _degree(suites, _USUAL_SUITES13)
+        missing += _missing(suites, _USUAL_SUITES13)
+    if "TLSv1.2" in situation.versions:
+        degree12 = _degree(suites, _USUAL_SUITES12)
+        missing += _missing(suites, _USUAL_SUITES12)
+        if "TLSv1.3" in situation.versions:
+            degree12 = min(degree12, 1)  # Only older servers go by these.
+    degree = max(degree13, degree12)
+    sentence = f"The server takes none of the cipher suites that were offered: {_listed(suites)}."
+    sentence += _told_of_suites(situation, degree)
+    fix_local = _offer_more(missing, CIPHER_SUITES)
+    fix_peer = (
+        "Allow one of the suites that the client offers, and have a certificate of the kind that "
+        "goes with it."
     )
-    yield (
-        not _USUAL_GROUPS & set(situation.groups),
-        _cause(
-            Fault.NO_SHARED_GROUP,
-            f"The server takes none of the groups that were offered: {_listed(situation.groups)}.",
-            fix_peer="Allow one of the groups that the client offers.",
-        ),
+    cause = _cause(Fault.NO_SHARED_CIPHER_SUITE, sentence, fix_local, fix_peer, _verdict_of(degree))
+    return _Lack(degree, cause)
+
+
+def _told_of_suites(situation: Situation, degree: int) -> str:
+    """What more there is to say of the suites in this very hello."""
+    of12 = [name for name in situation.cipher_suites if "_WITH_" in name]
+    if not of12 or "TLSv1.2" not in situation.versions:
+        return ""
+    kinds = {"RSA": any("_RSA_" in name for name in of12)}
+    kinds["ECDSA"] = any("_ECDSA_" in name for name in of12)
+    if sum(kinds.values()) == 1:
+        kind = next(name for name, is_there in kinds.items() if is_there)
+        other = "ECDSA" if kind == "RSA" else "RSA"
+        return (
+            f" Those of TLS 1.2 go with an {kind} certificate only: with an {other} certificate, "
+            "a server of TLS 1.2 can use none of them."
+        )
+    if degree == 0 and all(_is_modern(name) for name in of12):
+        return (
+            " All of them have forward secrecy and authenticated encryption, and old servers know "
+            "others only."
+        )
+    return ""
+
+
+def _is_modern(suite: str) -> bool:
+    return suite.startswith(("TLS_ECDHE_", "TLS_DHE_")) and (
+        "_GCM_" in suite or "_CCM" in suite or "_POLY1305_" in suite
     )
-    yield (
-        not set(situation.signature_schemes) >= _USUAL_SCHEMES,
-        _cause(
-            Fault.NO_SHARED_SIGNATURE_SCHEME,
-            "The server has no certificate that signs in a scheme that was offered: "
-            f"{_listed(situation.signature_schemes)}.",
-        ),
+
+
+def _lack_of_groups(situation: Situation) -> _Lack:
+    groups = situation.groups
+    degree = _degree(groups, _USUAL_GROUPS)
+    cause = _cause(
+        Fault.NO_SHARED_GROUP,
+        f"The server takes none of the groups that were offered: {_listed(groups, 8)}.",
+        _offer_more(_missing(groups, _USUAL_GROUPS), GROUPS),
+        "Allow one of the groups that the client offers.",
+        _verdict_of(degree),
+    )
+    return _Lack(degree, cause)
+
+
+def _lack_of_schemes(situation: Situation) -> _Lack:
+    schemes = situation.signature_schemes
+    degree = _degree(schemes, _USUAL_SCHEMES)
+    cause = _cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "The server has no certificate that signs in a scheme that was offered: "
+        f"{_listed(schemes, 8)}.",
+        _offer_more(_missing(schemes, _USUAL_SCHEMES), SIGNATURE_SCHEMES),
+        "Add a certificate whose key signs in one of the schemes that the client offers.",
+        _verdict_of(degree),
+    )
+    return _Lack(degree, cause)
+
+
+def _unaccepted_authority(situation: Situation) -> Cause:
+    ed25519 = "ed25519" not in situation.certificate_schemes
+    example = " An authority with an Ed25519 key is one of those." if ed25519 else ""
+    return _cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "The server's certificate is signed by an authority whose signatures were not offered for "
+        f"certificates: {_listed(situation.certificate_schemes, 8)}.{example}",
+        "",
+        "Get a certificate from an authority with an RSA or ECDSA key.",
+        _UNUSUAL_SERVER,
+    )
+
+
+def _wants_psk() -> Cause:
+    return _cause(
+        Fault.UNKNOWN_PSK_IDENTITY,
+        "The server takes only clients with a pre-shared key that it knows, as one without any "
+        "certificate does.",
+        f"Offer the identity and the key that the server knows ({PSKS}).",
+        "Give the server a certificate, or this client's pre-shared key.",
+        Fault.UNKNOWN_PSK_IDENTITY.verdict(),
     )
 
 
 def _client_certificate(situation: Situation, missing: Fault) -> Iterator[Cause]:
     """The client's own certificate: not shown, or shown and not liked."""
     if situation.certificate == "withheld":
-        yield _cause(
-            missing,
-            "The server asked for a client certificate, and this side has shown none.",
-        )
+        yield _withheld(missing)
     elif situation.certificate == "shown":
         yield _cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            "The server refuses the client certificate that this side has shown.",
-            "Show a certificate of an authority that the server trusts, with its intermediates.",
+            "The server refuses the client certificate that this side has shown"
+            f"{_of_whom(situation)}.",
+            f"Show a certificate of an authority that the server trusts ({CREDENTIALS}).",
             "Trust the authority of the client's certificate.",
+            _UNTRUSTED,
         )
     else:
         yield _cause(
             Fault.NO_SHARED_CIPHER_SUITE,
             "The server gave up in the middle of the handshake, and does not say why.",
-            "Compare the settings of both ends.",
-            "See this server's log.",
+            "",
+            "See the server's log.",
+            Verdict(Blame.PEER, "which gave no reason"),
         )
+
+
+def _withheld(missing: Fault) -> Cause:
+    return _cause(
+        missing,
+        "The server requires a client certificate, and this side has shown none.",
+        "Give this side a certificate and key from an authority that the server names in its "
+        f"request ({CREDENTIALS}).",
+        "Make client certificates optional if that is meant.",
+        Verdict(Blame.LOCAL, "unless the server is meant to take clients without a certificate"),
+    )
+
+
+_UNTRUSTED = Verdict(
+    Blame.UNCLEAR,
+    "the other end, if it is meant to trust the authority of that certificate; else this end",
+)
 
 
 def _protocol_version(situation: Situation) -> Iterator[Cause]:
-    offered = " and ".join(situation.versions)
+    offered = [_spelled(version) for version in situation.versions]
     if situation.role == "server":
-        chosen = f" ({situation.version})" if situation.version else ""
+        chosen = f", {_spelled(situation.version)}" if situation.version else ""
         yield _cause(
             Fault.NO_SHARED_VERSION,
             f"The client does not accept the version that this server chose{chosen}.",
-            "Enable the version that the client wants, if it is TLS 1.2 or newer.",
+            f"Enable the version that the client wants, if it is TLS 1.2 or newer ({VERSIONS}).",
             "Enable TLS 1.3, or at least TLS 1.2.",
         )
-    elif situation.versions == ("TLSv1.3",):
+    elif len(offered) == 1:
+        (alone,) = offered
+        other = "TLS 1.2" if alone == "TLS 1.3" else "TLS 1.3"
+        older = "" if alone == "TLS 1.3" else f": it takes {other} only, or something older"
         yield _cause(
             Fault.NO_SHARED_VERSION,
-            "The server does not speak TLS 1.3, which alone was offered.",
-            "Offer TLS 1.2 as well.",
-            "Enable TLS 1.3.",
-        )
-    elif situation.versions == ("TLSv1.2",):
-        yield _cause(
-            Fault.NO_SHARED_VERSION,
-            "The server does not speak TLS 1.2, which alone was offered: it takes TLS 1.3 only, "
-            "or something older.",
-            "Offer TLS 1.3 as well.",
-            "Enable TLS 1.2.",
+            f"The server does not speak {alone}, which alone was offered{older}.",
+            f"Offer {other} as well ({VERSIONS}).",
+            f"Enable {alone}.",
         )
     else:
+        names = " nor ".join(offered) or "any version that was offered"
         yield _cause(
             Fault.NO_SHARED_VERSION,
-            f"The server speaks neither {offered.replace(' and ', ' nor ')}, so it is older than "
-            "both: SSL 3.0, TLS 1.0 and TLS 1.1 are not safe, and are not spoken here.",
-            "Nothing here helps that would be safe.",
+            f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and "
+            "TLS 1.1 are not safe, and are not spoken here.",
+            "",
             "Update the server: enable TLS 1.3, or at least TLS 1.2.",
+            Verdict(Blame.PEER, "which speaks only what is not safe"),
         )
+
+
+def _spelled(version: str) -> str:
+    return version.replace("TLSv", "TLS ")
 
 
 def _no_name(situation: Situation) -> Cause:
@@ -223,12 +414,16 @@ def _no_name(situation: Situation) -> Cause:
         return _cause(
             Fault.UNRECOGNIZED_NAME,
             "No server name was sent (SNI), and the server needs one to choose its certificate.",
-            "Connect by a DNS name, or give one as server_name.",
+            f"Connect by a DNS name, or give one ({SERVER_NAME}).",
             "Serve a default certificate.",
+            Verdict(Blame.LOCAL, "which names no server, unless that server is to have a default"),
         )
     return _cause(
         Fault.UNRECOGNIZED_NAME,
         f"The server does not serve the name that was asked for: {situation.server_name}.",
+        f"Ask for a name that the server serves ({SERVER_NAME}).",
+        "Add a certificate for this name, or serve a default one.",
+        Verdict(Blame.LOCAL, "unless the server is meant to serve that name"),
     )
 
 
@@ -241,33 +436,57 @@ def _no_application_protocol(situation: Situation) -> Iterator[Cause]:
         Fault.NO_SHARED_APPLICATION_PROTOCOL,
         "The server speaks none of the application protocols that were offered: "
         f"{_listed(situation.alpn)}.",
+        f"Offer one of the protocols that the server speaks, or none ({ALPN}).",
+        "Add one of the offered protocols to the server's list.",
     )
 
 
 def _certificate_required(situation: Situation) -> Iterator[Cause]:
     del situation
-    yield _cause(
-        Fault.CLIENT_CERTIFICATE_MISSING,
-        "The server requires a client certificate, and this side has shown none.",
-    )
+    yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
 
 
 def _unknown_ca(situation: Situation) -> Iterator[Cause]:
-    if situation.role == "client":
+    client = situation.role == "client"
+    other, whose = ("server", "client") if client else ("client", "server")
+    told = _chain_of(situation)
+    if told.is_self_signed:
         yield _cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            "The server trusts no authority that vouches for the client certificate that was "
-            "shown: it is of another authority, or the intermediate certificates are missing.",
-            "Show a certificate of an authority that the server trusts, with its intermediates.",
-            "Trust the authority of the client's certificate.",
+            f"The {other} does not trust the certificate that was shown, {told.leaf}, which signed "
+            "itself.",
+            "Show a certificate of an authority that the other end trusts instead.",
+            f"Trust this certificate itself, if it is the {whose}'s.",
+            Verdict(Blame.LOCAL, "unless the other end is meant to trust this very certificate"),
         )
         return
+    shown = f", {told.leaf}," if told.leaf else ""
+    if told.size > 1:
+        yield _cause(
+            Fault.CERTIFICATE_UNTRUSTED,
+            f"The {other} finds no way from the certificate that was shown{shown} to an authority "
+            f"that it trusts: the chain that was sent ends with {told.last}, issued by "
+            f"{told.issuer}, which the {other} does not know, or there is a certificate missing in "
+            "between.",
+            f"Show a certificate of an authority that the {other} trusts.",
+            f"Trust the authority {told.issuer}, if it is meant to vouch for the {whose}.",
+            _UNTRUSTED,
+        )
+        return
+    issued = f" It was issued by {told.issuer}." if told.issuer else ""
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
-        "The client finds no way from the certificate that was shown to an authority that it "
-        "trusts: the intermediate certificates were not sent, or it does not know the authority.",
-        "Send the certificate with all its intermediates (the full chain).",
-        "Trust the authority that issued the server's certificate.",
+        f"The {other} finds no way from the certificate that was shown{shown} to an authority that "
+        "it trusts: the intermediate certificates were not sent, or it does not know the "
+        f"authority.{issued}",
+        f"If {told.issuer or 'its issuer'} is an intermediate authority, send its certificate, "
+        "too: the full chain.",
+        f"If {told.issuer or 'its issuer'} is a root, trust the authority.",
+        Verdict(
+            Blame.UNCLEAR,
+            "this end, if an intermediate certificate is missing; the other end, if it is meant to "
+            "trust the issuer",
+        ),
     )
 
 
@@ -275,31 +494,44 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         if situation.certificate == "shown":
-            yield _cause(
-                Fault.CERTIFICATE_NOT_YET_VALID,
-                "Or by the server's clock the certificate is not valid yet.",
-                fix_peer="Check the clock of the server.",
-            )
+            yield _not_yet_valid(situation)
         return
+    told = _chain_of(situation)
+    names = f" It is for {told.names}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_NAME_MISMATCH,
         "The client refuses the certificate, and this alert does not tell why: most often, the "
-        "certificate is for another name than the one that the client went to.",
-        fix_peer="Connect by a name that is in the certificate.",
+        f"certificate is for another name than the one that the client went to.{names}",
+        "Show a certificate that covers the name by which clients reach this server.",
+        "Connect by a name that is in the certificate.",
+        Verdict(Blame.UNCLEAR, "either end, by what the client did not accept; its log tells"),
     )
-    yield _cause(
-        Fault.CERTIFICATE_NOT_YET_VALID,
-        "Or by the client's clock the certificate is not valid yet.",
-        fix_peer="Check the clock of the client.",
-    )
+    yield _not_yet_valid(situation)
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
         "Or the client does not trust its authority: some clients say bad_certificate of all that "
         "they refuse.",
-        "Send the certificate with all its intermediates (the full chain).",
+        "Send the certificate with all its intermediates, if one is missing."
+        if told.size < 2 and not told.is_self_signed
+        else "",
         "Trust the authority that issued the server's certificate.",
+        _UNTRUSTED,
     )
     yield _cause(Fault.BAD_CERTIFICATE, "Or the client holds the certificate to be broken.")
+
+
+def _not_yet_valid(situation: Situation) -> Cause:
+    other, told = _other(situation), _chain_of(situation)
+    dates = f", which is {told.dates}" if told.dates else ""
+    return _cause(
+        Fault.CERTIFICATE_NOT_YET_VALID,
+        f"Or by the {other}'s clock the certificate{dates}, is not valid yet."
+        if dates
+        else f"Or by the {other}'s clock the certificate is not valid yet.",
+        "",
+        f"Check the clock of the {other}.",
+        Verdict(Blame.UNCLEAR, "the end whose clock is wrong"),
+    )
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
@@ -311,9 +543,15 @@ def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
         f"does not name {use}.",
         f"Show a certificate whose extended key usage and key usage are those of {use}.",
         f"See what the {other} demands of a certificate.",
+        Verdict(Blame.LOCAL, "unless the other end demands what no certificate has"),
     )
     yield _cause(
-        Fault.UNSUPPORTED_CERTIFICATE, f"Or the {other} does not take the kind or size of its key."
+        Fault.UNSUPPORTED_CERTIFICATE,
+        f"Or the {other} does not take the kind or size of its key.",
+        "Show a certificate with another key: ECDSA P-256 and RSA of 2048 bits are understood by "
+        "nearly all.",
+        "",
+        _DO_NOT_FIT,
     )
 
 
@@ -328,24 +566,40 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
+    told = _chain_of(situation)
+    names = f" It is for {told.names}, issued by {told.issuer}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
         "The client refuses the certificate without saying why, as browsers do: it does not trust "
-        "its authority, or the name is another one.",
-        "Send the full chain, of a certificate that covers the name.",
+        f"its authority, or the name is another one.{names}",
+        "Show a certificate that covers the name, of an authority that the client trusts"
+        + ("." if told.size > 1 else ", with all its intermediates."),
         "Trust the authority that issued the server's certificate; check the name that was asked "
         "for.",
+        _UNTRUSTED,
+    )
+
+
+def _access_denied(situation: Situation) -> Iterator[Cause]:
+    yield _cause(
+        Fault.CERTIFICATE_REFUSED,
+        f"The {_other(situation)} understood who this side is, and does not let it in.",
+        "",
+        f"Let this {situation.role} in, if that is meant.",
+        Verdict(Blame.PEER, "unless it is right to refuse"),
     )
 
 
 def _certificate_expired(situation: Situation) -> Iterator[Cause]:
-    other = _other(situation)
+    other, told = _other(situation), _chain_of(situation)
+    dates = f" It is {told.dates}." if told.dates else ""
     yield _cause(
         Fault.CERTIFICATE_EXPIRED,
         f"By the clock of the {other}, the certificate that this side has shown is not valid now: "
-        "it has expired, or that clock is wrong.",
-        "Renew the certificate if its dates say so.",
+        f"it has expired, or that clock is wrong.{dates}",
+        "Renew the certificate, if it is past its dates.",
         f"Check the clock of the {other}.",
+        Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
     )
 
 
@@ -356,7 +610,49 @@ def _bad_record_mac(situation: Situation) -> Iterator[Cause]:
         "A record of this side did not decrypt at the other: something on the way has changed it, "
         "or the two sides' keys differ.",
         "Look for a proxy or another middlebox on the way that rewrites the traffic.",
-        "Look for one at the other end, too.",
+        "Look for one at the other end, too. If there is none, one of the two implementations has "
+        "a defect.",
+    )
+
+
+def _decrypt_error(situation: Situation) -> Iterator[Cause]:
+    if situation.certificate == "shown":
+        yield _cause(
+            Fault.BAD_SIGNATURE,
+            "The peer could not verify the signature with which this side shows that it holds the "
+            "key of its certificate.",
+            "Make sure that the private key belongs to the certificate.",
+            "",
+            Verdict(Blame.LOCAL, "unless the other end's implementation has a defect"),
+        )
+    if situation.role == "client" and situation.stage == "hello":
+        yield _cause(
+            Fault.BAD_BINDER,
+            "The server knows the pre-shared key by another value than this side.",
+            f"Check that both ends have the same key under this identity ({PSKS}).",
+        )
+    yield _cause(
+        Fault.BAD_FINISHED,
+        "The peer saw another handshake than this side: something on the way has changed it, or "
+        "one of the two implementations has a defect.",
+        "Look for a proxy or another middlebox on the way that rewrites the traffic.",
+        "",
+    )
+
+
+def _unknown_psk_identity(situation: Situation) -> Iterator[Cause]:
+    del situation
+    yield _wants_psk()
+
+
+def _bad_staple(situation: Situation) -> Iterator[Cause]:
+    yield _cause(
+        Fault.BAD_OCSP_RESPONSE,
+        f"The {_other(situation)} refused the OCSP response that was stapled to this side's "
+        "certificate, or misses one.",
+        f"Staple a current response that is about this certificate and says good ({STAPLE}).",
+        f"Check the clock of the {_other(situation)}.",
+        Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
     )
 
 
@@ -368,7 +664,36 @@ def _unexpected_message(situation: Situation) -> Iterator[Cause]:
             "first (STARTTLS), or the port is another service's.",
             "Check host and port, and that no STARTTLS step is missing.",
             "Speak TLS on this port from the first byte.",
+            Fault.NOT_TLS.verdict("client"),
         )
+
+
+@value(frozen=True, slots=True)
+class _OwnChain:
+    """What this side showed, in a few words; all empty where nothing is known of it."""
+
+    size: int = 0
+    leaf: str = ""
+    last: str = ""
+    issuer: str = ""
+    names: str = ""
+    dates: str = ""
+    is_self_signed: bool = False
+
+
+def _chain_of(situation: Situation) -> _OwnChain:
+    if not situation.chain:
+        return _OwnChain()
+    # It costs more to import than all the rest, and few alerts are about certificates.
+    from handclasp.certificates.describe import chain_in_words
+
+    told = chain_in_words(situation.chain)
+    return _OwnChain(len(situation.chain), *told) if told is not None else _OwnChain()
+
+
+def _of_whom(situation: Situation) -> str:
+    told = _chain_of(situation)
+    return f", {told.leaf}, issued by {told.issuer}" if told.leaf else ""
 
 
 _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
@@ -383,10 +708,13 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.UNSUPPORTED_CERTIFICATE: _unsupported_certificate,
     Alert.CERTIFICATE_REVOKED: _certificate_revoked,
     Alert.CERTIFICATE_UNKNOWN: _certificate_unknown,
-    Alert.ACCESS_DENIED: _certificate_unknown,
+    Alert.ACCESS_DENIED: _access_denied,
     Alert.CERTIFICATE_EXPIRED: _certificate_expired,
     Alert.BAD_RECORD_MAC: _bad_record_mac,
     Alert.UNEXPECTED_MESSAGE: _unexpected_message,
+    Alert.DECRYPT_ERROR: _decrypt_error,
+    Alert.UNKNOWN_PSK_IDENTITY: _unknown_psk_identity,
+    Alert.BAD_CERTIFICATE_STATUS_RESPONSE: _bad_staple,
 }
 
 

@@ -26,6 +26,7 @@ from handclasp.certificates.verify import (
     verify_server_chain,
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -46,7 +47,7 @@ from handclasp.events import (
     PeerClosed,
     QuestionAsked,
 )
-from handclasp.faults import Fault
+from handclasp.faults import Fault, Role
 from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.dialogue import Dialogue
@@ -82,6 +83,7 @@ Config = TypeVar("Config", bound=SharedConfig)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_CERTIFICATE_SCHEMES = tuple(code.name for code in CERTIFICATE_SIGNATURE_SCHEMES)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _ENDS_WITHOUT_ALERT = (
     Fault.TRUNCATED,
@@ -336,15 +338,16 @@ class _Connection(Generic[Config]):
         self._closed = True
         self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
-    def abort(self, fault: Fault) -> TLSError:
+    def abort(self, fault: Fault, detail: str = "") -> TLSError:
         """Give up for a reason of this side, such as `Fault.HANDSHAKE_TIMEOUT`.
 
-        Queues the alert, and gives the error to raise.
+        Queues the alert, and gives the error to raise, with `detail` in its message.
         """
         if self._failure is not None:
             return self._failure
-        kind = HandshakeTimeoutError if fault is Fault.HANDSHAKE_TIMEOUT else ProtocolError
-        return self._end(kind(fault))
+        if fault is Fault.HANDSHAKE_TIMEOUT:
+            return self._end(HandshakeTimeoutError(fault, detail or self._how_far()))
+        return self._end(ProtocolError(fault, detail))
 
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
@@ -659,7 +662,19 @@ class _Connection(Generic[Config]):
             alpn=tuple(config.alpn),
             server_name=self._asked_for(),
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
+            certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
+            chain=self._shown_chain(),
         )
+
+    def _shown_chain(self) -> tuple[bytes, ...]:
+        """The certificates that this side has shown in this conversation, as DER."""
+        dialogue, info = self._dialogue, self._info
+        if dialogue is not None and dialogue.shown:
+            # Only for who has to guess: everybody else goes without these modules.
+            from handclasp.trace.facts import chain_in
+
+            return chain_in(dialogue.shown, "plaintext" if self._records.is_tls12 else "handshake")
+        return info.local_chain_der if info is not None and self._certificate == "shown" else ()
 
     def _how_far(self) -> str:
         """What had arrived when nothing more came."""
@@ -786,6 +801,9 @@ class _Connection(Generic[Config]):
         self._failure = error
         self._post = None
         self._drop_handshake()
+        if isinstance(error, ProtocolError):
+            role: Role = "client" if self._is_client else "server"
+            error.found_by(role, nothing_came=self._records.nothing_came)
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.

@@ -23,7 +23,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import is_readable, unsent_bytes
 from handclasp.connection import ClientConnection, ServerConnection
-from handclasp.errors import ConfigurationError, HandshakeTimeoutError, TLSError
+from handclasp.errors import ConfigurationError, TLSError
 from handclasp.events import (
     DataReceived,
     Event,
@@ -321,8 +321,7 @@ class Pump(asyncio.BufferedProtocol):
         if not self._closing:
             self._closing = True
             self._give_up_answers()
-            self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
-            self._error = HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, why)
+            self._error = self.connection.abort(Fault.HANDSHAKE_TIMEOUT, why)
             self._report(self._error)
         if self._clients is not None:
             self._clients.in_handshake.discard(self)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
-from handclasp.certificates.names import certificate_names, shown
+from handclasp.certificates.names import certificate_names, issuer_of, shown, subject_of
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -50,6 +51,76 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
         "extended_key_usage": readable(lambda: extended_key_usage_of(certificate)),
         **{name: readable(partial(read, certificate)) for name, read in _OTHERS.items()},
     }
+
+
+def field_in_words(der: bytes, name: str) -> tuple[str, str]:
+    """What stands in a field of a certificate, safe to print, and where the field is defined."""
+    from cryptography import x509
+
+    described: dict[str, Any] = {}
+    with suppress(Exception):  # Whatever a parser raises: there are only bytes to be shown then.
+        described = describe(x509.load_der_x509_certificate(der))
+    key, section = _FIELDS.get(name, ("", "RFC 5280 section 4.2"))
+    value = described.get(key)
+    if name == "subjectPublicKeyInfo" and value and described.get("key_size"):
+        value = f"{value}, {described['key_size']} bits"
+    if name == "nameConstraints":
+        value = _constraints_in_words(described)
+    text = ", ".join(value) if isinstance(value, list) else str(value or "")
+    return shown(text, 200), section
+
+
+def _constraints_in_words(described: dict[str, Any]) -> str:
+    parts = [
+        f"{kind} {', '.join(described[key])}"
+        for kind, key in (("permitted", "permitted_names"), ("excluded", "excluded_names"))
+        if described.get(key)
+    ]
+    return "; ".join(parts)
+
+
+_FIELDS = {
+    "version": ("", "RFC 5280 section 4.1.2.1"),
+    "serialNumber": ("serial", "RFC 5280 section 4.1.2.2"),
+    "issuer": ("issuer", "RFC 5280 section 4.1.2.4"),
+    "notBefore": ("not_before", "RFC 5280 section 4.1.2.5"),
+    "notAfter": ("not_after", "RFC 5280 section 4.1.2.5"),
+    "subject": ("subject", "RFC 5280 section 4.1.2.6"),
+    "subjectPublicKeyInfo": ("key_type", "RFC 5280 section 4.1.2.7"),
+    "extensions": ("", "RFC 5280 section 4.2"),
+    "signatureValue": ("signature_algorithm", "RFC 5280 section 4.1.1.3"),
+    "authorityKeyIdentifier": ("", "RFC 5280 section 4.2.1.1"),
+    "subjectKeyIdentifier": ("", "RFC 5280 section 4.2.1.2"),
+    "keyUsage": ("key_usage", "RFC 5280 section 4.2.1.3"),
+    "subjectAltName": ("names", "RFC 5280 section 4.2.1.6"),
+    "basicConstraints": ("", "RFC 5280 section 4.2.1.9"),
+    "nameConstraints": ("", "RFC 5280 section 4.2.1.10"),
+    "policyConstraints": ("", "RFC 5280 section 4.2.1.11"),
+    "extKeyUsage": ("extended_key_usage", "RFC 5280 section 4.2.1.12"),
+}
+
+
+def chain_in_words(chain: Sequence[bytes]) -> tuple[str, str, str, str, str, bool] | None:
+    """Of a chain of this side's, leaf first: the leaf, the last certificate and its issuer, the
+    leaf's names and dates, and whether it signed itself; None where it cannot be read.
+    """
+    from cryptography import x509
+
+    try:
+        leaf, last = map(x509.load_der_x509_certificate, (chain[0], chain[-1]))
+        names = certificate_names(leaf)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        return (
+            subject_of(leaf),
+            subject_of(last),
+            issuer_of(last),
+            ", ".join(names[:3]) + more,
+            f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+            len(chain) == 1 and leaf.issuer == leaf.subject,
+        )
+    except Exception:
+        return None  # cryptography reads late, and fails with one thing or another.
 
 
 def spki_pin(public_key: Any) -> str:

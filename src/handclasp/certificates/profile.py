@@ -18,6 +18,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from handclasp.advice import PRIVATE_PROFILE
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
@@ -30,10 +31,16 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 
 _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
+
+JUDGE_AS_PRIVATE = (
+    f"If its authority is a private one, judge it by the rules for those ({PRIVATE_PROFILE})."
+)
+PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
+OWN_AUTHORITY = Verdict(Blame.LOCAL, "whose own authority it is")
 
 NO_SIGNATURES = "its key usage does not allow digital signatures"
 
@@ -135,8 +142,17 @@ def check_issuers(
         return
     for certificate, known in zip(path[1:], issuers, strict=True):
         if known.form and certificate not in trust.vetted:
-            detail = f"the authority {subject_of(certificate)} {known.form}"
-            raise CertificateError(Fault.BAD_CERTIFICATE, detail)
+            about, is_anchor = subject_of(certificate), certificate in trust.anchors
+            raise CertificateError(
+                Fault.BAD_CERTIFICATE,
+                f"the authority {about} {known.form}",
+                fix=advice(
+                    f"Get a certificate from an authority other than {about}, or have that one "
+                    "made anew.",
+                    JUDGE_AS_PRIVATE,
+                ),
+                verdict=OWN_AUTHORITY if is_anchor else PRIVATE_RULES,
+            )
 
 
 def check_leaf(
@@ -157,9 +173,21 @@ def check_leaf(
     check_key_usage(extensions)
     # Who trusts one certificate by itself asks no authority what it is for.
     if x509.ExtendedKeyUsage not in extensions and policy.profile == "web" and len(path) > 1:
-        role = "client" if is_client else "server"
-        detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+        use, oid = ("client", "clientAuth") if is_client else ("server", "serverAuth")
+        raise CertificateError(
+            Fault.CERTIFICATE_WRONG_PURPOSE,
+            no_purpose(use),
+            fix=advice(
+                f"Get a certificate whose extended key usage names TLS {use}s ({oid}).",
+                JUDGE_AS_PRIVATE,
+            ),
+            verdict=PRIVATE_RULES,
+        )
+
+
+def no_purpose(role: str) -> str:
+    """What there is to say of a leaf without any extended key usage."""
+    return f"it has no extended key usage, so it is not said to be a TLS {role}'s"
 
 
 def check_key_usage(extensions: Extensions) -> None:
@@ -214,8 +242,15 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
             names = frozenset(certificate_names(leaf))
         # A wildcard's own domain is no other owner's.
         if copied not in names and f"*.{copied}" not in names:
-            detail = f"its common name {shown(text, 60)} is not among its names"
-            raise CertificateError(Fault.BAD_CERTIFICATE, detail)
+            raise CertificateError(
+                Fault.BAD_CERTIFICATE,
+                f"its common name {shown(text, 60)} is not among its names",
+                fix=advice(
+                    "Get a certificate whose common name is one of its names, or that has none.",
+                    JUDGE_AS_PRIVATE,
+                ),
+                verdict=PRIVATE_RULES,
+            )
 
 
 def _wildcard_s_domain(names: Sequence[str], name: str) -> str:

@@ -373,15 +373,12 @@ def _asked_for_certificate(recorder: Recorder | None) -> bool:
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
     from handclasp.cli.identity import printable
-    from handclasp.cli.report import failure_lines, print_lines
+    from handclasp.cli.report import MOST_OF_A_MESSAGE, failure_lines, print_lines
 
     if attempt.recorder is not None and info is None:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
-    lines = failure_lines(failure)
-    if (failure.fault, failure.from_) == ("CERTIFICATE_UNTRUSTED", "local"):
-        lines.append(("to change", "Here: --ca FILE trusts the authorities in FILE."))
-    print_lines(f"{what}: {printable(failure.message)}", lines)
+    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", failure_lines(failure))
 
 
 def _print_json(

@@ -228,6 +228,7 @@ def _name_and_kind(stream_or_error: Stream | CaptureError) -> tuple[str | None, 
 
 
 def _tell(told: _Told, verbose: int) -> None:
+    from handclasp.advice import for_reader
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import role_of
@@ -241,7 +242,7 @@ def _tell(told: _Told, verbose: int) -> None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            diagnosis.cause,
+            for_reader(diagnosis.cause, role),
             diagnosis_lines(diagnosis, role),
         )
 

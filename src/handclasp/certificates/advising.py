@@ -1,0 +1,318 @@
+"""What to change about a chain that is refused, whose fault it is, and where that shows.
+
+The rules say what is broken. Here stands what that means for the two ends: which certificate is to
+be replaced, sent or left out, and by whom; and whether this end can judge it by other rules. What
+is advised has to be possible, and must not be done already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from cryptography import x509
+
+from handclasp.advice import SERVER_NAME, TRUST
+from handclasp.certificates.names import shown
+from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
+from handclasp.certificates.rules import Context, Finding
+from handclasp.certificates.seen import Seen
+from handclasp.faults import Blame, Fault, Verdict, advice
+
+
+class Advised(NamedTuple):
+    """What a refusal says besides its reason.
+
+    Attributes:
+        verdict: whose fault it is.
+        fix: what to change on either end.
+        place: in which certificate of the chain it shows, counted from 0 (None: in none of them),
+            and in which field.
+    """
+
+    verdict: Verdict
+    fix: str
+    place: tuple[int | None, str]
+
+
+class _Fix(NamedTuple):
+    peer: str = ""
+    local: str = ""
+    verdict: Verdict | None = None
+
+
+def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes]) -> Advised:
+    """What to say of the first of the rules that are broken.
+
+    Args:
+        broken: the rules, those first that help most; there is at least one.
+        chain: the certificates as they were sent, as DER.
+    """
+    finding = broken[0]
+    fix = _of_own_anchor(finding, context) or _of_rule(finding, context)
+    peer, local = fix.peer, fix.local
+    verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
+    if context.web and all(each.is_excused_in_private for each in broken):
+        local = f"{local} {JUDGE_AS_PRIVATE}".strip()
+        if verdict.blame is Blame.PEER:
+            verdict = PRIVATE_RULES
+    return Advised(verdict, advice(peer, local), _place(finding, chain))
+
+
+def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
+    field = _FIELDS.get(finding.rule, "")
+    if finding.rule == "dates":
+        field = "notAfter" if finding.fault is Fault.CERTIFICATE_EXPIRED else "notBefore"
+    if finding.of is None or not field:
+        return None, ""
+    number = next((at for at, der in enumerate(chain) if der == finding.of.der), None)
+    return number, field
+
+
+_FIELDS: Mapping[str, str] = {
+    "anchor": "issuer",
+    "authority": "basicConstraints",
+    "common name": "subject",
+    "cost of keys": "subjectPublicKeyInfo",
+    "extensions": "extensions",
+    "identifiers": "extensions",
+    "issuer": "issuer",
+    "issuer's key": "authorityKeyIdentifier",
+    "key": "subjectPublicKeyInfo",
+    "key usage": "keyUsage",
+    "leaf": "basicConstraints",
+    "name constraints": "nameConstraints",
+    "names": "subjectAltName",
+    "names' form": "subjectAltName",
+    "path length": "basicConstraints",
+    "pins": "subjectPublicKeyInfo",
+    "purpose": "extKeyUsage",
+    "readable": "extensions",
+    "serial number": "serialNumber",
+    "signature": "signatureValue",
+    "signature algorithm": "signatureValue",
+    "version": "version",
+    "wildcard": "subjectAltName",
+}
+"""Where a rule looks; a certificate that lacks the field shows that in its extensions."""
+
+
+def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:
+    """What is wrong with an authority that this end trusts, no server can mend."""
+    anchor = finding.of
+    if (
+        anchor is None
+        or not anchor.is_anchor
+        or finding.rule in _ABOUT_BELOW
+        or not finding.is_issuer
+    ):
+        return None
+    about = anchor.about
+    if finding.rule == "dates" and finding.fault is Fault.CERTIFICATE_EXPIRED:
+        return _Fix(
+            f"If {about} has no newer certificate, get one from another authority.",
+            f"Trust the newer certificate of {about}, if it has one ({TRUST}). "
+            "Check the clock of this machine.",
+            Verdict(
+                Blame.LOCAL,
+                "whose own authority it is, unless that has no newer certificate: then the other "
+                "end",
+            ),
+        )
+    if finding.rule == "dates":
+        return _Fix(
+            "",
+            f"Check the clock of this machine, and the dates of {about}.",
+            Verdict(Blame.LOCAL, "whose own authority it is"),
+        )
+    local = f"Have {about} made anew, and trust that ({TRUST})."
+    if finding.rule == "name constraints":
+        local = (
+            f"If {about} is yours, have it made anew with constraints that allow these names, and "
+            f"trust that ({TRUST})."
+        )
+        return _Fix(
+            f"Get a certificate for names that {about} may issue for.",
+            local,
+            Verdict(
+                Blame.UNCLEAR,
+                "the other end, if the authority is not to issue for these names; else this end, "
+                "which trusts it with such constraints",
+            ),
+        )
+    return _Fix(
+        "Get a certificate from another authority that this end trusts.",
+        local,
+        Verdict(Blame.LOCAL, "whose own authority it is"),
+    )
+
+
+_ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm", "path length"))
+"""Rules of the certificate below an issuer, or of the chain."""
+
+
+def _of_rule(finding: Finding, context: Context) -> _Fix:
+    tell = _BY_RULE.get(finding.rule)
+    told = tell(finding, context) if tell is not None else None
+    if told is not None:
+        return told
+    return _Fix(finding.fault.value.fix_peer, finding.fault.value.fix_local)
+
+
+def _dates(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if not finding.is_issuer:
+        return None
+    if finding.fault is Fault.CERTIFICATE_EXPIRED:
+        peer = f"Send the current certificate of {finding.about} in place of this one."
+    else:
+        peer = f"Send a certificate of {finding.about} that is valid already."
+    return _Fix(peer, "Check the clock of this machine.")
+
+
+def _names(finding: Finding, context: Context) -> _Fix | None:
+    leaf = finding.of
+    name = shown(context.names[0], 60) if context.names else ""
+    if leaf is None or not name:
+        return None
+    if any(not _is_host(each) for each in context.names):
+        return _Fix(
+            "Give the server a name of letters, digits and hyphens, with a certificate for it.",
+            f"Connect by a name of letters, digits and hyphens, if the server has one "
+            f"({SERVER_NAME}).",
+            Verdict(Blame.LOCAL, "which asked for a name that no certificate can be verified for"),
+        )
+    cover = f"Get a certificate with {name} in its subjectAltName."
+    if not leaf.names:
+        return _Fix(cover, "", Verdict(Blame.PEER))
+    exact = [shown(each, 60) for each in leaf.names if not each.startswith("*.")][:3]
+    patterns = [shown(each, 60) for each in leaf.names if each.startswith("*.")][:3]
+    if exact:
+        by = f"Connect by a name that is in the certificate, such as {exact[0]} ({SERVER_NAME})."
+    else:
+        by = f"Connect by a name that {patterns[0]} covers ({SERVER_NAME})."
+    return _Fix(cover, by)
+
+
+def _is_host(name: str) -> bool:
+    return "_" not in name and not any(
+        label[:1] == "-" or label[-1:] == "-" for label in name.split(".")
+    )
+
+
+def _purpose(finding: Finding, context: Context) -> _Fix:
+    use, oid = ("server", "serverAuth") if context.names else ("client", "clientAuth")
+    if finding.is_issuer:
+        return _Fix(f"Get a certificate from an authority that may issue for TLS {use}s.")
+    return _Fix(f"Get a certificate whose extended key usage names TLS {use}s ({oid}).")
+
+
+def _key(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if not finding.is_issuer:
+        return None
+    return _Fix(_OTHER_AUTHORITY)
+
+
+_OTHER_AUTHORITY = (
+    "Get a certificate from an authority with an RSA key of 2048 bits or more, or an ECDSA or "
+    "ML-DSA key."
+)
+
+
+def _algorithm(finding: Finding, context: Context) -> _Fix:
+    del context
+    if finding.is_issuer:
+        return _Fix(
+            _OTHER_AUTHORITY,
+            "",
+            Verdict(
+                Blame.UNCLEAR,
+                "the other end shows a certificate of an authority with such a key, and this end "
+                "takes none",
+            ),
+        )
+    return _Fix(f"Have {finding.about} issued anew, and signed with SHA-256 or better.")
+
+
+def _signature(finding: Finding, context: Context) -> _Fix | None:
+    below = finding.of
+    if below is None:
+        return None
+    if finding.fault is Fault.CERTIFICATE_UNTRUSTED:
+        issuer = below.issuer
+        return _Fix(
+            f"Get a certificate from the authority {issuer} that this end trusts.",
+            f"If there is another certificate of {issuer}, such as a newer one, trust that "
+            f"({TRUST}).",
+            Verdict(
+                Blame.UNCLEAR,
+                "this end, if it has an old or another certificate of that authority; else the "
+                "other end",
+            ),
+        )
+    return _Fix(
+        f"Send the certificate of {below.issuer} whose key signed {finding.about}, in place of the "
+        "one that was sent."
+    )
+
+
+def _anchor(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    end = finding.of
+    if end is None or not finding.ends_path:
+        return None
+    if end.is_self_issued:
+        what = f"the authority {end.about}" if finding.is_issuer else end.about
+        this = "that authority" if finding.is_issuer else "this very certificate"
+        return _Fix(
+            "Get a certificate from an authority that this end trusts.",
+            f"If {what} is yours, trust it ({TRUST}).",
+            Verdict(
+                Blame.UNCLEAR,
+                f"this end, if it is meant to trust {this}; else the other end",
+            ),
+        )
+    issuer = end.issuer or "its issuer"
+    url = _issuer_url(end)
+    fetched = f" {end.about} says where to fetch it: {url}." if url else ""
+    useless = f" Leave out {finding.useless}." if finding.useless else ""
+    return _Fix(
+        f"Send the intermediate certificate of {issuer} too.{fetched}{useless}",
+        f"If {issuer} is a root of yours, trust it ({TRUST}).",
+        Verdict(Blame.PEER, f"unless {issuer} is a root that this end is meant to trust"),
+    )
+
+
+_CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
+
+
+def _issuer_url(certificate: Seen) -> str:
+    """Where the issuer's certificate can be fetched (RFC 5280 section 4.2.2.1), if it says so."""
+    for each in certificate.extension(x509.AuthorityInformationAccess) or ():
+        name = each.access_location
+        if each.access_method.dotted_string == _CA_ISSUERS and isinstance(
+            name, x509.UniformResourceIdentifier
+        ):
+            return shown(name.value)
+    return ""
+
+
+def _name_constraints(finding: Finding, context: Context) -> _Fix:
+    del context
+    return _Fix(
+        f"Get a certificate for names that {finding.about} may issue for, or from another "
+        "authority."
+    )
+
+
+_BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
+    "anchor": _anchor,
+    "dates": _dates,
+    "key": _key,
+    "name constraints": _name_constraints,
+    "names": _names,
+    "purpose": _purpose,
+    "signature": _signature,
+    "signature algorithm": _algorithm,
+}
