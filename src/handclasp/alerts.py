@@ -39,6 +39,27 @@ Shown = Literal["shown", "withheld", "unasked"]
 
 
 @value(frozen=True, slots=True)
+class OwnChain:
+    """What this side showed, in a few words; all empty where nothing is known of it.
+
+    Attributes:
+        size: how many certificates.
+        leaf, last: whose the first and the last of them are.
+        issuer: of the last.
+        names, dates: what the first is for, and when.
+        is_self_signed: whether the first is alone, and its own issuer.
+    """
+
+    size: int = 0
+    leaf: str = ""
+    last: str = ""
+    issuer: str = ""
+    names: str = ""
+    dates: str = ""
+    is_self_signed: bool = False
+
+
+@value(frozen=True, slots=True)
 class Situation:
     """What one side knew when the other gave up.
 
@@ -50,7 +71,7 @@ class Situation:
         certificate_schemes: those in which authorities may sign, where the hello said so by itself.
         server_name: what a client asked for; None where it sent no name.
         certificate: this side's, as far as it came to that.
-        chain: what it showed, as DER.
+        chain: what it showed, where the alert is about certificates.
     """
 
     role: str
@@ -64,7 +85,7 @@ class Situation:
     server_name: str | None = None
     certificate: Shown = "unasked"
     certificate_schemes: tuple[str, ...] = ()
-    chain: tuple[bytes, ...] = ()
+    chain: OwnChain = OwnChain()
 
 
 @value(frozen=True, slots=True)
@@ -449,7 +470,7 @@ def _certificate_required(situation: Situation) -> Iterator[Cause]:
 def _unknown_ca(situation: Situation) -> Iterator[Cause]:
     client = situation.role == "client"
     other, whose = ("server", "client") if client else ("client", "server")
-    told = _chain_of(situation)
+    told = situation.chain
     if told.is_self_signed:
         yield _cause(
             Fault.CERTIFICATE_UNTRUSTED,
@@ -496,7 +517,7 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
         if situation.certificate == "shown":
             yield _not_yet_valid(situation)
         return
-    told = _chain_of(situation)
+    told = situation.chain
     names = f" It is for {told.names}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_NAME_MISMATCH,
@@ -521,7 +542,7 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
 
 
 def _not_yet_valid(situation: Situation) -> Cause:
-    other, told = _other(situation), _chain_of(situation)
+    other, told = _other(situation), situation.chain
     dates = f", which is {told.dates}" if told.dates else ""
     return _cause(
         Fault.CERTIFICATE_NOT_YET_VALID,
@@ -566,7 +587,7 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
-    told = _chain_of(situation)
+    told = situation.chain
     names = f" It is for {told.names}, issued by {told.issuer}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
@@ -591,7 +612,7 @@ def _access_denied(situation: Situation) -> Iterator[Cause]:
 
 
 def _certificate_expired(situation: Situation) -> Iterator[Cause]:
-    other, told = _other(situation), _chain_of(situation)
+    other, told = _other(situation), situation.chain
     dates = f" It is {told.dates}." if told.dates else ""
     yield _cause(
         Fault.CERTIFICATE_EXPIRED,
@@ -668,31 +689,8 @@ def _unexpected_message(situation: Situation) -> Iterator[Cause]:
         )
 
 
-@value(frozen=True, slots=True)
-class _OwnChain:
-    """What this side showed, in a few words; all empty where nothing is known of it."""
-
-    size: int = 0
-    leaf: str = ""
-    last: str = ""
-    issuer: str = ""
-    names: str = ""
-    dates: str = ""
-    is_self_signed: bool = False
-
-
-def _chain_of(situation: Situation) -> _OwnChain:
-    if not situation.chain:
-        return _OwnChain()
-    # It costs more to import than all the rest, and few alerts are about certificates.
-    from handclasp.certificates.describe import chain_in_words
-
-    told = chain_in_words(situation.chain)
-    return _OwnChain(len(situation.chain), *told) if told is not None else _OwnChain()
-
-
 def _of_whom(situation: Situation) -> str:
-    told = _chain_of(situation)
+    told = situation.chain
     return f", {told.leaf}, issued by {told.issuer}" if told.leaf else ""
 
 
@@ -716,6 +714,18 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.UNKNOWN_PSK_IDENTITY: _unknown_psk_identity,
     Alert.BAD_CERTIFICATE_STATUS_RESPONSE: _bad_staple,
 }
+
+
+ABOUT_CERTIFICATES = frozenset(
+    (
+        Alert.HANDSHAKE_FAILURE,
+        Alert.BAD_CERTIFICATE,
+        Alert.UNKNOWN_CA,
+        Alert.CERTIFICATE_UNKNOWN,
+        Alert.CERTIFICATE_EXPIRED,
+    )
+)
+"""The alerts whose causes look at `Situation.chain`."""
 
 
 def _other(situation: Situation) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
-from handclasp.alerts import Shown, Situation, Stage
+from handclasp.alerts import ABOUT_CERTIFICATES, OwnChain, Shown, Situation, Stage
+from handclasp.certificates.describe import chain_in_words
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
@@ -638,10 +639,10 @@ class _Connection(Generic[Config]):
             self._records.note_idle_record(f"warning {alert_name(description)}")
         else:
             # RFC 8446 6: all others are errors, whatever level the peer gives them.
-            raise PeerAlertError(description, self._situation())
+            raise PeerAlertError(description, self._situation(description))
 
-    def _situation(self) -> Situation:
-        """How far it has come, for whoever has to guess why the peer gave up."""
+    def _situation(self, alert: int) -> Situation:
+        """How far it has come, for whoever has to guess why the peer gave up with an alert."""
         config, records, dialogue = self._config, self._records, self._dialogue
         version = self._info.version if self._info is not None else None
         stage: Stage = "established" if self._info is not None else "handshake"
@@ -663,18 +664,17 @@ class _Connection(Generic[Config]):
             server_name=self._asked_for(),
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
             certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
-            chain=self._shown_chain(),
+            chain=self._shown_chain() if alert in ABOUT_CERTIFICATES else OwnChain(),
         )
 
-    def _shown_chain(self) -> tuple[bytes, ...]:
-        """The certificates that this side has shown in this conversation, as DER."""
-        dialogue, info = self._dialogue, self._info
-        if dialogue is not None and dialogue.shown:
-            # Only for who has to guess: everybody else goes without these modules.
-            from handclasp.trace.facts import chain_in
-
-            return chain_in(dialogue.shown, "plaintext" if self._records.is_tls12 else "handshake")
-        return info.local_chain_der if info is not None and self._certificate == "shown" else ()
+    def _shown_chain(self) -> OwnChain:
+        """The certificates that this side has shown in this conversation, in words."""
+        dialogue, info, chain = self._dialogue, self._info, tuple[bytes, ...]()
+        if dialogue is not None:
+            chain = dialogue.shown_chain
+        elif info is not None and self._certificate == "shown":
+            chain = info.local_chain_der
+        return OwnChain(*chain_in_words(chain))
 
     def _how_far(self) -> str:
         """What had arrived when nothing more came."""

@@ -100,18 +100,23 @@ _FIELDS = {
 }
 
 
-def chain_in_words(chain: Sequence[bytes]) -> tuple[str, str, str, str, str, bool] | None:
-    """Of a chain of this side's, leaf first: the leaf, the last certificate and its issuer, the
-    leaf's names and dates, and whether it signed itself; None where it cannot be read.
+def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str, bool]:
+    """Of a chain of this side's, leaf first, what `alerts.OwnChain` holds.
+
+    Nothing where it is empty or cannot be read, as with raw public keys.
     """
     from cryptography import x509
 
+    nothing = (0, "", "", "", "", "", False)
+    if not chain:
+        return nothing
     try:
         leaf, last = map(x509.load_der_x509_certificate, (chain[0], chain[-1]))
         names = certificate_names(leaf)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         return (
+            len(chain),
             subject_of(leaf),
             subject_of(last),
             issuer_of(last),
@@ -120,7 +125,7 @@ def chain_in_words(chain: Sequence[bytes]) -> tuple[str, str, str, str, str, boo
             len(chain) == 1 and leaf.issuer == leaf.subject,
         )
     except Exception:
-        return None  # cryptography reads late, and fails with one thing or another.
+        return nothing  # cryptography reads late, and fails with one thing or another.
 
 
 def spki_pin(public_key: Any) -> str:

@@ -19,7 +19,6 @@ from handclasp.errors import ConfigurationError, TLSError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
-    from handclasp.faults import Role
     from handclasp.trace.diagnosis import Evidence
     from handclasp.trace.events import TraceEvent
 
@@ -76,7 +75,7 @@ class Failure:
     condition: str = ""
     causes: tuple[Cause, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    role: Role = "client"
+    role: Literal["client", "server"] = "client"
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
@@ -101,7 +100,7 @@ def failure_of(
         events: what a recorder noted meanwhile, from which the evidence comes.
         command: which one runs, as its options are what can be changed on this end.
     """
-    role: Role = "client" if command == "connect" else "server"
+    role: Literal["client", "server"] = "client" if command == "connect" else "server"
     if isinstance(error, TLSError):
         from handclasp.trace.diagnosis import diagnose
 

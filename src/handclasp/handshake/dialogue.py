@@ -101,7 +101,7 @@ class Dialogue:
         "client_random",
         "reading",
         "records",
-        "shown",
+        "shown_chain",
         "trace",
         "transcript",
         "watcher",
@@ -122,7 +122,7 @@ class Dialogue:
         self.client_random = b""
         self.watcher = watcher_of(trace)
         self.certificate: Shown = "unasked"
-        self.shown = b""
+        self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 
@@ -160,7 +160,6 @@ class Dialogue:
         self.transcript.add(raw)
         if raw[0] in _CERTIFICATES:
             self.certificate = "shown" if len(raw) > _EMPTY_CERTIFICATE else "withheld"
-            self.shown = raw
         if self.trace is not None:
             self.trace.message("sent", self._send_epoch, raw[0], raw)
         self.records.send_handshake(raw)

@@ -126,7 +126,8 @@ async def complete_server_handshake(
     asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
     hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
     randoms = _send_server_hello(hs, config, offer, choice)
-    hs.send(Certificate12(choice.credentials.chain))
+    hs.shown_chain = choice.credentials.chain
+    hs.send(Certificate12(hs.shown_chain))
     if choice.staple is not None:
         hs.send(CertificateStatus(choice.staple))
     share = await _send_server_key_exchange(hs, config, choice, randoms)

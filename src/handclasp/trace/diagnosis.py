@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from handclasp.alerts import Cause, Shown, Situation, Stage, likely_causes
-from handclasp.certificates.describe import field_in_words
+from handclasp.alerts import Cause, OwnChain, Shown, Situation, Stage, likely_causes
+from handclasp.certificates.describe import chain_in_words, field_in_words
 from handclasp.certificates.fields import field_in
 from handclasp.errors import PeerAlertError, ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
@@ -169,7 +169,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         server_name=offer.server_name,
         certificate=_certificate(events),
         certificate_schemes=own_schemes,
-        chain=_chain_shown(events),
+        chain=OwnChain(*chain_in_words(_chain_shown(events))),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -123,8 +124,9 @@ def _in_general(failed: Failed) -> Failed:
         told = PeerAlertError(number)
         return replace(failed, message=told.message, explanation=told.explanation, fix=told.fix)
     fix = failed.fix
-    if failed.fault in Fault.__members__ and is_of_certificates(failed.fault):
-        fix = Fault[failed.fault].fix
+    if is_of_certificates(failed.fault):
+        with suppress(KeyError):  # A fault of another version of this library.
+            fix = Fault[failed.fault].fix
     return replace(failed, message=failed.explanation, fix=fix)
 
 
