@@ -97,7 +97,15 @@ def at_fault(blame: str, condition: str, role: str) -> str:
     if not condition:
         return who
     joined = ": " if who == "unclear" else ", "
-    return f"{who}{joined}{condition}"
+    return f"{who}{joined}{with_ends_named(condition, role)}"
+
+
+def with_ends_named(text: str, role: str) -> str:
+    """ "The client" and "the server" for "this end" and "the other end"."""
+    other = "server" if role == "client" else "client"
+    for end, who in (("this end", role), ("the other end", other)):
+        text = text.replace(end, f"the {who}")
+    return text
 
 
 _END = re.compile(r"(?=On (?:this|the other) end: )")

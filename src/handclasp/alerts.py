@@ -111,10 +111,8 @@ class Cause:
     @property
     def fix(self) -> str:
         """What to change, on either end."""
-        if self.blame is Blame.PEER:
-            return advice(self.fix_peer, self.fix_local)
-        parts = advice("", self.fix_local), advice(self.fix_peer, "")
-        return " ".join(filter(None, parts))
+        this_end_first = self.blame is not Blame.PEER
+        return advice(self.fix_peer, self.fix_local, this_end_first=this_end_first)
 
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
@@ -153,13 +151,13 @@ _SEEN_FROM_HERE = {Blame.PEER: Blame.LOCAL, Blame.LOCAL: Blame.PEER}
 
 # What nearly every server knows. RFC 8446 section 9.1 demands the first of the suites, secp256r1
 # and the schemes of every implementation of TLS 1.3, and recommends X25519.
-_USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
-_USUAL_SUITES12 = (
+USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
+USUAL_SUITES12 = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 )
-_USUAL_GROUPS = ("X25519", "secp256r1")
-_USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
+USUAL_GROUPS = ("X25519", "secp256r1")
+USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
 
 
 def _cause(
@@ -234,6 +232,15 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
         yield _Lack(0, _wants_psk())
 
 
+_MOST_LISTED = (4, 8, 8)
+"""Names of an offer that are told, by how little it has of what is usual."""
+
+
+def _none_of(kind: str, offered: Sequence[str], degree: int) -> str:
+    names = _listed(offered, _MOST_LISTED[degree])
+    return f"The server takes none of the {kind} that were offered: {names}."
+
+
 def _degree(offered: Iterable[str], usual: Sequence[str]) -> int:
     missing = len(_missing(offered, usual))
     return 2 if missing == len(usual) else 1 if missing else 0
@@ -256,15 +263,15 @@ def _lack_of_suites(situation: Situation) -> _Lack:
     suites, missing = situation.cipher_suites, list[str]()
     degree13 = degree12 = 0
     if "TLSv1.3" in situation.versions:
-        degree13 = _degree(suites, _USUAL_SUITES13)
-        missing += _missing(suites, _USUAL_SUITES13)
+        degree13 = _degree(suites, USUAL_SUITES13)
+        missing += _missing(suites, USUAL_SUITES13)
     if "TLSv1.2" in situation.versions:
-        degree12 = _degree(suites, _USUAL_SUITES12)
-        missing += _missing(suites, _USUAL_SUITES12)
+        degree12 = _degree(suites, USUAL_SUITES12)
+        missing += _missing(suites, USUAL_SUITES12)
         if "TLSv1.3" in situation.versions:
             degree12 = min(degree12, 1)  # Only older servers go by these.
     degree = max(degree13, degree12)
-    sentence = f"The server takes none of the cipher suites that were offered: {_listed(suites)}."
+    sentence = _none_of("cipher suites", suites, degree)
     sentence += _told_of_suites(situation, degree)
     fix_local = _offer_more(missing, CIPHER_SUITES)
     fix_peer = (
@@ -305,11 +312,11 @@ def _is_modern(suite: str) -> bool:
 
 def _lack_of_groups(situation: Situation) -> _Lack:
     groups = situation.groups
-    degree = _degree(groups, _USUAL_GROUPS)
+    degree = _degree(groups, USUAL_GROUPS)
     cause = _cause(
         Fault.NO_SHARED_GROUP,
-        f"The server takes none of the groups that were offered: {_listed(groups, 8)}.",
-        _offer_more(_missing(groups, _USUAL_GROUPS), GROUPS),
+        _none_of("groups", groups, degree),
+        _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
         "Allow one of the groups that the client offers.",
         _verdict_of(degree),
     )
@@ -318,12 +325,12 @@ def _lack_of_groups(situation: Situation) -> _Lack:
 
 def _lack_of_schemes(situation: Situation) -> _Lack:
     schemes = situation.signature_schemes
-    degree = _degree(schemes, _USUAL_SCHEMES)
+    degree = _degree(schemes, USUAL_SCHEMES)
     cause = _cause(
         Fault.NO_SHARED_SIGNATURE_SCHEME,
         "The server has no certificate that signs in a scheme that was offered: "
-        f"{_listed(schemes, 8)}.",
-        _offer_more(_missing(schemes, _USUAL_SCHEMES), SIGNATURE_SCHEMES),
+        f"{_listed(schemes, _MOST_LISTED[degree])}.",
+        _offer_more(_missing(schemes, USUAL_SCHEMES), SIGNATURE_SCHEMES),
         "Add a certificate whose key signs in one of the schemes that the client offers.",
         _verdict_of(degree),
     )
@@ -332,11 +339,11 @@ def _lack_of_schemes(situation: Situation) -> _Lack:
 
 def _unaccepted_authority(situation: Situation) -> Cause:
     ed25519 = "ed25519" not in situation.certificate_schemes
-    example = " An authority with an Ed25519 key is one of those." if ed25519 else ""
+    example = ", such as Ed25519" if ed25519 else ""
     return _cause(
         Fault.NO_SHARED_SIGNATURE_SCHEME,
-        "The server's certificate is signed by an authority whose signatures were not offered for "
-        f"certificates: {_listed(situation.certificate_schemes, 8)}.{example}",
+        "An authority of the server's certificate signs in a scheme that was not offered for "
+        f"certificates (signature_algorithms_cert){example}.",
         "",
         "Get a certificate from an authority with an RSA or ECDSA key.",
         _UNUSUAL_SERVER,
@@ -564,7 +571,7 @@ def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
         f"does not name {use}.",
         f"Show a certificate whose extended key usage and key usage are those of {use}.",
         f"See what the {other} demands of a certificate.",
-        Verdict(Blame.LOCAL, "unless the other end demands what no certificate has"),
+        Verdict(Blame.LOCAL, "unless the other end demands too much"),
     )
     yield _cause(
         Fault.UNSUPPORTED_CERTIFICATE,

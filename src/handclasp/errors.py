@@ -124,6 +124,9 @@ class ProtocolError(TLSError):
         """Say who found it, on which some of the blame hangs, unless more is known of this case."""
         if self._verdict is None:
             self.blame, self.condition = self.fault_member.verdict(role, nothing_came=nothing_came)
+        if self.fix == self.fault_member.fix:
+            self.fix = self.fault_member.fix_of(role)
+            self.__notes__ = [self.fix] if self.fix else []
 
 
 class CertificateError(ProtocolError):

@@ -819,18 +819,24 @@ class Fault(Enum):
 
     @property
     def fix(self) -> str:
-        """What to change, on the other end and on this one; empty where nothing helps."""
-        return advice(self.value.fix_peer, self.value.fix_local)
+        """What to change, on either end; empty where nothing helps."""
+        return self.fix_of()
+
+    def fix_of(self, role: Role | None = None) -> str:
+        """The same, as far as the end that found it can do what is advised in its role."""
+        fixes = _FIXES_BY_ROLE.get((self.name, role)) if role is not None else None
+        peer, local = fixes or (self.value.fix_peer, self.value.fix_local)
+        is_network = self.verdict(role).blame is Blame.NETWORK
+        return advice(peer, local, this_end_first=is_network)
 
 
-def advice(fix_peer: str, fix_local: str) -> str:
+def advice(fix_peer: str, fix_local: str, *, this_end_first: bool = False) -> str:
     """What to change on the two ends, as one text; either may be empty."""
-    parts: list[str] = []
-    if fix_peer:
-        parts.append(f"On the other end: {fix_peer}")
-    if fix_local:
-        parts.append(f"On this end: {fix_local}")
-    return " ".join(parts)
+    parts = [
+        f"On the other end: {fix_peer}" if fix_peer else "",
+        f"On this end: {fix_local}" if fix_local else "",
+    ]
+    return " ".join(filter(None, parts[::-1] if this_end_first else parts))
 
 
 _CLOCK = "unless the clock of this machine is wrong"
@@ -947,6 +953,29 @@ _BY_ROLE: dict[tuple[str, Role], Verdict] = {
     ),
 }
 """What depends on who found it: a client has chosen where to connect to."""
+
+_FIXES_BY_ROLE: dict[tuple[str, Role], tuple[str, str]] = {
+    ("NOT_TLS", "client"): (
+        "Speak TLS on this port from the first byte, if it is meant for TLS.",
+        Fault.NOT_TLS.value.fix_local,
+    ),
+    ("NOT_TLS", "server"): ("Speak TLS on this port from the first byte.", ""),
+    ("PLAINTEXT_HTTP", "client"): (
+        "Switch TLS on for this port, if it is meant for HTTPS.",
+        "Check the port: plain HTTP is spoken on it.",
+    ),
+    ("PLAINTEXT_HTTP", "server"): ("Use https:// for this address.", ""),
+    ("CLOSED_DURING_HANDSHAKE", "server"): ("See the client's log: it gave no reason here.", ""),
+    ("RESET_DURING_HANDSHAKE", "server"): (
+        "See the client's log: it gave no reason here.",
+        "Look for a firewall that dislikes the connection.",
+    ),
+    ("HANDSHAKE_TIMEOUT", "server"): (
+        "See in the client's log what it waits for.",
+        f"If the network is slow, allow more time ({TIMEOUT}).",
+    ),
+}
+"""For the other end, and for this one, by who that is."""
 
 _SILENT: dict[tuple[str, Role | None], Verdict] = {
     ("HANDSHAKE_TIMEOUT", "client"): Verdict(

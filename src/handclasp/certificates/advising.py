@@ -49,14 +49,16 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         chain: the certificates as they were sent, as DER.
     """
     finding = broken[0]
-    fix = _of_own_anchor(finding, context) or _of_rule(finding, context)
+    fix = _of_clock(broken) or _of_own_anchor(finding, context) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
     verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
     if context.web and all(each.is_excused_in_private for each in broken):
         local = f"{local} {JUDGE_AS_PRIVATE}".strip()
         if verdict.blame is Blame.PEER:
             verdict = PRIVATE_RULES
-    return Advised(verdict, advice(peer, local), _place(finding, chain))
+    this_end_first = verdict.blame is Blame.LOCAL
+    fixes = advice(peer, local, this_end_first=this_end_first)
+    return Advised(verdict, fixes, _place(finding, chain))
 
 
 def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
@@ -95,6 +97,26 @@ _FIELDS: Mapping[str, str] = {
     "wildcard": "subjectAltName",
 }
 """Where a rule looks; a certificate that lacks the field shows that in its extensions."""
+
+
+def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
+    """A clock by which even an authority that this end trusts is out of its dates."""
+    first = broken[0]
+    if first.rule != "dates" or first.is_issuer:
+        return None
+    for each in broken:
+        out_of_dates = (each.rule, each.fault, each.is_issuer) == ("dates", first.fault, True)
+        if out_of_dates and each.of is not None and each.of.is_anchor:
+            return _Fix(
+                first.fault.value.fix_peer,
+                "Check the clock of this machine.",
+                Verdict(
+                    Blame.LOCAL,
+                    f"whose clock is likely wrong, as even {each.about}, which this end trusts, is "
+                    "not valid by it",
+                ),
+            )
+    return None
 
 
 def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:

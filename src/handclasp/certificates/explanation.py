@@ -326,10 +326,11 @@ class _Walk:
         if useless:
             more = len(others) - _MOST_USELESS
             useless += f" and {more} more" if more > 0 else ""
-            sent = f"nor was it sent: what was sent besides, {useless}, did not issue it"
+            sent = f"and it was not sent: what was sent besides, {useless}, did not issue it"
         else:
-            sent = "nor was it sent" if self.others else "no intermediate certificate was sent"
-        evidence = f"the issuer of {about}, {issuer}, is not trusted here, and {sent}"
+            missing = "it was not sent" if self.others else "no intermediate certificate was sent"
+            sent = f"and {missing}"
+        evidence = f"the issuer of {about}, {issuer}, is not trusted here, {sent}"
         return _no_anchor(
             certificate, evidence, is_issuer=is_issuer, ends_path=True, useless=useless
         )

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
-from handclasp.advice import FrontEnd, named_blame, worded
+from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
 from handclasp.errors import ConfigurationError, TLSError
 
@@ -113,7 +113,7 @@ def failure_of(
             error.explanation,
             worded(error.fix, command),
             named_blame(error.blame, role),
-            error.condition,
+            with_ends_named(error.condition, role),
             tuple(_worded(cause, command) for cause in error.causes),
             diagnosis.evidence if diagnosis is not None else (),
             role,

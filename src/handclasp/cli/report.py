@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from handclasp.advice import at_fault, for_reader, worded
+from handclasp.advice import at_fault, for_reader, with_ends_named, worded
 from handclasp.cli.identity import (
     dates_of,
     issuer_of,
@@ -111,7 +111,7 @@ def failure_lines(failure: Failure) -> list[Line]:
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({failure.fault}; alert {failure.alert})"
-    lines = [("found", found), ("at fault", _at_fault(failure.blame, failure.condition))]
+    lines = [("found", found), ("at fault", _at_fault(failure))]
     if failure.explanation and failure.explanation not in failure.message:
         lines.append(("meaning", failure.explanation))
     lines += [("or perhaps", _perhaps(cause)) for cause in failure.causes[1:]]
@@ -122,7 +122,7 @@ def failure_lines(failure: Failure) -> list[Line]:
 
 def brief_lines(failure: Failure) -> list[Line]:
     """Whose fault it is, what else may be behind it, and what to change."""
-    lines = [("at fault", _at_fault(failure.blame, failure.condition))]
+    lines = [("at fault", _at_fault(failure))]
     lines += [("or perhaps", _perhaps(cause)) for cause in failure.causes[1:]]
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
@@ -152,11 +152,12 @@ def _perhaps(cause: Cause) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _at_fault(blame: str, condition: str) -> str:
-    who = blame if blame == "unclear" else f"the {blame}"
-    if not condition:
+def _at_fault(failure: Failure) -> str:
+    who = failure.blame if failure.blame == "unclear" else f"the {failure.blame}"
+    if not failure.condition:
         return who
-    return f"{who}{': ' if blame == 'unclear' else ', '}{condition}"
+    condition = with_ends_named(failure.condition, failure.role)
+    return f"{who}{': ' if failure.blame == 'unclear' else ', '}{condition}"
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> None:

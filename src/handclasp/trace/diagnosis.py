@@ -426,7 +426,7 @@ def _in_certificate(
             place = None if inside < 0 else inside + start
             other = "server" if role == "client" else "client"
             sender = role if event.direction == "sent" else other
-            which = "certificate" if number == 0 else f"certificate {number + 1}"
+            which = "the certificate" if number == 0 else f"certificate {number + 1}"
             what = f"{name} of {which} in the {sender}'s Certificate"
             says, section = field_in_words(der, name)
             return Evidence(what, says, octets[:MOST_SHOWN], len(octets), place, section, at)
