@@ -12,6 +12,7 @@ end" is meant for this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from handclasp.advice import (
@@ -99,6 +100,8 @@ class Cause:
         fix_local, fix_peer: what to change on this end, and on the other; empty where nothing is
             known to help.
         condition: when it would be somebody else's fault, as in `faults.Verdict`.
+        topic: of an alert about a hello, what it would be about, such as "the groups".
+        stands_out: whether that hello has less of it than is usual.
     """
 
     fault: str
@@ -107,6 +110,8 @@ class Cause:
     fix_local: str
     fix_peer: str
     condition: str = ""
+    topic: str = ""
+    stands_out: bool = False
 
     @property
     def fix(self) -> str:
@@ -121,23 +126,39 @@ def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
     return tuple(causes(situation)) if causes is not None else ()
 
 
-def explained(alert: int, causes: Sequence[Cause]) -> str:
-    """The likeliest of several causes as that, and the only one as what happened."""
-    first = causes[0].sentence
-    headline = _HEADLINES.get(alert)
-    if headline is None or len(causes) < 2:
+def summed_up(causes: Sequence[Cause]) -> Cause:
+    """The one cause, or the likeliest of several as that, or all of them where none stands out."""
+    first = causes[0]
+    if not first.topic:
         return first
-    return f"{headline} Most likely: {first[0].lower()}{first[1:]}"
+    if first.stands_out:
+        sentence = (
+            f"{_NO_COMMON_GROUND} Most likely: {first.sentence[0].lower()}{first.sentence[1:]}"
+        )
+        return replace(first, sentence=sentence)
+    topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
+    *others, last = topics
+    named = f"{', '.join(others)} or {last}" if others else last
+    return Cause(
+        first.fault,
+        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello, so it is one of these: "
+        f"{named}.",
+        _UNUSUAL_SERVER.blame,
+        "",
+        "See in the server's log which of these it is, and allow what the client offers.",
+        _UNUSUAL_SERVER.condition,
+    )
+
+
+def others_than_told(causes: Sequence[Cause]) -> tuple[Cause, ...]:
+    """What may be behind an alert besides that which `summed_up` tells."""
+    is_told = bool(causes) and (causes[0].stands_out or not causes[0].topic)
+    return tuple(causes[1:] if is_told else causes)
 
 
 _NO_COMMON_GROUND = (
-    "The server found no common ground with this side's hello, and the alert does not say in what: "
-    "it is one of several things."
+    "The server found no common ground with this side's hello, and the alert does not say in what."
 )
-_HEADLINES: Mapping[int, str] = {
-    Alert.HANDSHAKE_FAILURE: _NO_COMMON_GROUND,
-    Alert.INSUFFICIENT_SECURITY: _NO_COMMON_GROUND,
-}
 
 _DO_NOT_FIT = Fault.NO_SHARED_GROUP.verdict()
 _UNUSUALLY_LITTLE = Verdict(
@@ -158,6 +179,11 @@ USUAL_SUITES12 = (
 )
 USUAL_GROUPS = ("X25519", "secp256r1")
 USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
+
+# What most clients offer besides: who leaves it out has chosen to.
+_COMMON_SUITES = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+_COMMON_GROUPS = ("secp384r1", "secp521r1")
+_COMMON_SCHEMES = ("ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha512")
 
 
 def _cause(
@@ -203,21 +229,28 @@ def _handshake_failure(situation: Situation) -> Iterator[Cause]:
 
 
 class _Lack(NamedTuple):
-    """How little a hello has of one kind: 2, nothing usual; 1, not all of it; 0, no less."""
+    """How little a hello has of one kind.
+
+    Attributes:
+        degree: 2, nothing of what nearly every server takes; 1, not all of that; 0, all of it.
+        rarer: whether it leaves out anything that many offer besides.
+    """
 
     degree: int
+    rarer: bool
     cause: Cause
 
 
 def _by_the_hello(situation: Situation) -> Iterator[Cause]:
     """What a server may miss in a hello: that first of which the hello has least."""
-    lacks = sorted(_lacks(situation), key=lambda lack: -lack.degree)
-    yield from (lack.cause for lack in lacks)
+    lacks = sorted(_lacks(situation), key=lambda lack: (-lack.degree, not lack.rarer))
+    for lack in lacks:
+        yield replace(lack.cause, stands_out=lack.degree > 0 or lack.rarer)
 
 
 def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.server_name is None:
-        yield _Lack(1, _no_name(situation))
+        yield _Lack(1, False, replace(_no_name(situation), topic="the name of the server"))
     suites, groups, schemes = (
         _lack_of_suites(situation),
         _lack_of_groups(situation),
@@ -227,9 +260,10 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
     only13 = "TLSv1.2" not in situation.versions
     yield from (groups, schemes, suites) if only13 else (suites, groups, schemes)
     if situation.certificate_schemes:
-        yield _Lack(0, _unaccepted_authority(situation))
+        cause = _unaccepted_authority(situation)
+        yield _Lack(0, False, replace(cause, topic="the authority above that"))
     if "TLSv1.3" in situation.versions:
-        yield _Lack(0, _wants_psk())
+        yield _Lack(0, False, replace(_wants_psk(), topic="a pre-shared key that it wants"))
 
 
 _MOST_LISTED = (4, 8, 8)
@@ -279,7 +313,11 @@ def _lack_of_suites(situation: Situation) -> _Lack:
         "goes with it."
     )
     cause = _cause(Fault.NO_SHARED_CIPHER_SUITE, sentence, fix_local, fix_peer, _verdict_of(degree))
-    return _Lack(degree, cause)
+    common = (
+        _COMMON_SUITES if situation.versions == ("TLSv1.3",) else (*_COMMON_SUITES, *USUAL_SUITES12)
+    )
+    rarer = bool(_missing(suites, common)) if "TLSv1.3" in situation.versions else False
+    return _Lack(degree, rarer, replace(cause, topic="the cipher suites"))
 
 
 def _told_of_suites(situation: Situation, degree: int) -> str:
@@ -320,7 +358,8 @@ def _lack_of_groups(situation: Situation) -> _Lack:
         "Allow one of the groups that the client offers.",
         _verdict_of(degree),
     )
-    return _Lack(degree, cause)
+    rarer = bool(_missing(groups, _COMMON_GROUPS))
+    return _Lack(degree, rarer, replace(cause, topic="the groups"))
 
 
 def _lack_of_schemes(situation: Situation) -> _Lack:
@@ -334,7 +373,8 @@ def _lack_of_schemes(situation: Situation) -> _Lack:
         "Add a certificate whose key signs in one of the schemes that the client offers.",
         _verdict_of(degree),
     )
-    return _Lack(degree, cause)
+    rarer = bool(_missing(schemes, _COMMON_SCHEMES))
+    return _Lack(degree, rarer, replace(cause, topic="the server's certificate and its key"))
 
 
 def _unaccepted_authority(situation: Situation) -> Cause:
@@ -528,10 +568,12 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
     names = f" It is for {told.names}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_NAME_MISMATCH,
-        "The client refuses the certificate, and this alert does not tell why: most often, the "
-        f"certificate is for another name than the one that the client went to.{names}",
-        "Show a certificate that covers the name by which clients reach this server.",
-        "Connect by a name that is in the certificate.",
+        "The client refuses the certificate, and this alert does not tell why: perhaps the "
+        "certificate is for another name than the one that the client went to, or the client does "
+        f"not trust its authority.{names}",
+        "Show a certificate that covers the name by which clients reach this server, of an "
+        "authority that they trust.",
+        "Connect by a name that is in the certificate, and trust its authority if that is meant.",
         Verdict(Blame.UNCLEAR, "either end, by what the client did not accept; its log tells"),
     )
     yield _not_yet_valid(situation)

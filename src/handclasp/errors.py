@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from handclasp.alerts import Cause, Situation, explained, likely_causes
+from handclasp.alerts import Cause, Situation, likely_causes, others_than_told, summed_up
 from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.wire.iana import AlertDescription, alert_name
 
@@ -158,7 +158,8 @@ class PeerAlertError(TLSError):
     """They told us: the peer sent a fatal alert (RFC 8446 section 6.2).
 
     With the `situation` in which it came, `causes` says what may be behind it; `explanation`,
-    `fix`, `blame` and `condition` are then those of the likeliest.
+    `fix`, `blame` and `condition` are then those of the likeliest, or of all if none stands out,
+    and `others` are the causes that the explanation does not tell.
     """
 
     origin = "peer"
@@ -171,10 +172,10 @@ class PeerAlertError(TLSError):
         self.blame, self.condition = _VERDICTS.get(alert_number, _NO_VERDICT)
         if situation is not None and (causes := likely_causes(alert_number, situation)):
             self.causes = causes
-            likeliest = causes[0]
-            self.explanation = explained(alert_number, causes)
-            self.fix, self.blame = likeliest.fix, likeliest.blame
-            self.condition = likeliest.condition
+            told = summed_up(causes)
+            self.explanation, self.fix = told.sentence, told.fix
+            self.blame, self.condition = told.blame, told.condition
+        self.others = others_than_told(self.causes)
         super().__init__(
             f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from handclasp.advice import SERVER_NAME, TRUST
+from handclasp.certificates.name_constraints import LEADING_DOT
 from handclasp.certificates.names import shown
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
@@ -148,6 +149,12 @@ def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:
             Verdict(Blame.LOCAL, "whose own authority it is"),
         )
     local = f"Have {about} made anew, and trust that ({TRUST})."
+    if finding.rule == "name constraints" and LEADING_DOT in finding.evidence:
+        return _Fix(
+            "",
+            f"Have {about} made anew with constraints without that dot, and trust that ({TRUST}).",
+            Verdict(Blame.LOCAL, "whose own authority it is"),
+        )
     if finding.rule == "name constraints":
         local = (
             f"If {about} is yours, have it made anew with constraints that allow these names, and "
@@ -297,10 +304,10 @@ def _anchor(finding: Finding, context: Context) -> _Fix | None:
         )
     issuer = end.issuer or "its issuer"
     url = _issuer_url(end)
-    fetched = f" {end.about} says where to fetch it: {url}." if url else ""
+    fetched = f" It can be fetched from {url}, says the certificate of {end.about}." if url else ""
     useless = f" Leave out {finding.useless}." if finding.useless else ""
     return _Fix(
-        f"Send the intermediate certificate of {issuer} too.{fetched}{useless}",
+        f"If {issuer} is an intermediate authority, send its certificate too.{fetched}{useless}",
         f"If {issuer} is a root of yours, trust it ({TRUST}).",
         Verdict(Blame.PEER, f"unless {issuer} is a root that this end is meant to trust"),
     )

@@ -37,7 +37,7 @@ def refusal(
     reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
     of, about = broken[0].of, broken[0].about
     if of is not None and of.is_anchor and broken[0].is_issuer:
-        reason += f" ({about} is one of the authorities that are trusted here)"
+        reason += f"; {about} is one of the authorities that are trusted here"
     detail = f"{reason}; besides: {'; '.join(more)}" if more else reason
     if said is None:
         return CertificateError(broken[0].fault, detail)

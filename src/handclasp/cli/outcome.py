@@ -15,7 +15,7 @@ import click
 
 from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
@@ -62,6 +62,7 @@ class Failure:
         condition: when it is somebody else's; where it is unclear, who it may be and why.
         causes: what may be behind a peer's alert, the likeliest first.
         evidence: the bytes that show it, where they were recorded.
+        others: those of `causes` that the explanation does not tell.
         role: of this side.
     """
 
@@ -75,11 +76,13 @@ class Failure:
     condition: str = ""
     causes: tuple[Cause, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    others: tuple[Cause, ...] = ()
     role: Literal["client", "server"] = "client"
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         role = values.pop("role")
+        del values["others"]
         for cause in values["causes"]:
             cause["blame"] = named_blame(cause["blame"], role)
         for evidence in values["evidence"]:
@@ -116,6 +119,7 @@ def failure_of(
             with_ends_named(error.condition, role),
             tuple(_worded(cause, command) for cause in error.causes),
             diagnosis.evidence if diagnosis is not None else (),
+            error.others if isinstance(error, PeerAlertError) else (),
             role,
         )
     name, explanation, fix, blame, condition = _network_failure(error)

@@ -114,7 +114,7 @@ def failure_lines(failure: Failure) -> list[Line]:
     lines = [("found", found), ("at fault", _at_fault(failure))]
     if failure.explanation and failure.explanation not in failure.message:
         lines.append(("meaning", failure.explanation))
-    lines += [("or perhaps", _perhaps(cause)) for cause in failure.causes[1:]]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines
@@ -123,7 +123,7 @@ def failure_lines(failure: Failure) -> list[Line]:
 def brief_lines(failure: Failure) -> list[Line]:
     """Whose fault it is, what else may be behind it, and what to change."""
     lines = [("at fault", _at_fault(failure))]
-    lines += [("or perhaps", _perhaps(cause)) for cause in failure.causes[1:]]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 

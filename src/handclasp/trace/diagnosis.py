@@ -117,7 +117,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
             blame=error.blame,
             condition=error.condition,
             fix=error.fix,
-            others=error.causes[1:],
+            others=error.others,
             evidence=evidence,
             after_handshake=settled,
         )
@@ -337,8 +337,10 @@ def _evidence(
     if failed.origin == "peer":
         yield from _of_alert(events)
         causes = likely_causes(_alert_number(events), situation)
-        for cause in causes[:1]:
-            yield from _of_fault(events, cause.fault, "sent", situation)
+        is_one_of = bool(causes) and bool(causes[0].topic) and not causes[0].stands_out
+        told = causes if is_one_of else causes[:1]
+        for fault in dict.fromkeys([cause.fault for cause in told]):
+            yield from _of_fault(events, fault, "sent", situation)
         return
     if failed.fault in _FROM_THE_WIRE:
         yield from _of_wire(events)
@@ -409,10 +411,10 @@ def _in_certificate(
     number, given = where
     names = (given,) if given else _FIELDS.get(fault, ())
     if given and number is None:
-        return None  # Of a certificate that this side has, and not in the message.
+        names = ("issuer",)  # It is in an authority's certificate here; the chain names that.
     chain = chain_in(event.raw, event.epoch)
     if number is None:
-        number = len(chain) - 1 if fault == "CERTIFICATE_UNTRUSTED" else 0
+        number = len(chain) - 1 if names == ("issuer",) else 0
     if not 0 <= number < len(chain):
         return None
     der = chain[number]
