@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 
+from handclasp.advice import STAPLE
 from handclasp.alerts import Cause, Situation, likely_causes, others_than_told, summed_up
 from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.wire.iana import AlertDescription, alert_name
@@ -145,6 +146,11 @@ class CertificateError(ProtocolError):
     ocsp_response: bytes | None = None
     sct_list: bytes | None = None
 
+    def at(self, certificate: int | None, field: str) -> CertificateError:
+        """Say where it shows, as `place` has it; gives the error itself."""
+        self.place = certificate, field
+        return self
+
 
 class TruncationError(ProtocolError):
     """We found: the transport ended without close_notify (RFC 8446 section 6.1)."""
@@ -214,7 +220,7 @@ _ALERTS_EXPLAINED: dict[int, tuple[str, str]] = {
     AlertDescription.BAD_CERTIFICATE_STATUS_RESPONSE: (
         "The peer refused the OCSP response that was stapled to this side's certificate, or misses "
         "one.",
-        "Staple a current response (with_staple) that is about this certificate and says good.",
+        f"Staple a current response that is about this certificate and says good ({STAPLE}).",
     ),
     AlertDescription.UNEXPECTED_MESSAGE: (
         "The peer received a message that it did not expect.",

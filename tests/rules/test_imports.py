@@ -14,7 +14,7 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 ARROWS: dict[str, tuple[str, ...]] = {
     "faults": ("advice", "wire.iana"),
     "alerts": ("advice", "faults", "wire.iana", "values"),
-    "errors": ("alerts", "faults", "wire.iana"),
+    "errors": ("advice", "alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": (),
     "private_files": (),

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from handclasp.advice import SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import shown
+from handclasp.certificates.names import covers, ip_address, shown
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
@@ -148,6 +148,17 @@ def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:
             f"Check the clock of this machine, and the dates of {about}.",
             Verdict(Blame.LOCAL, "whose own authority it is"),
         )
+    if finding.rule == "path length":
+        return _Fix(
+            f"Get a certificate with fewer authorities below {about}.",
+            f"If {about} is yours, have it made anew so that it allows more authorities below it, "
+            f"and trust that ({TRUST}).",
+            Verdict(
+                Blame.UNCLEAR,
+                "the other end, if the authority is not to have so many below it; else this end, "
+                "which trusts it with such a limit",
+            ),
+        )
     local = f"Have {about} made anew, and trust that ({TRUST})."
     if finding.rule == "name constraints" and LEADING_DOT in finding.evidence:
         return _Fix(
@@ -176,7 +187,7 @@ def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:
     )
 
 
-_ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm", "path length"))
+_ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
 """Rules of the certificate below an issuer, or of the chain."""
 
 
@@ -185,6 +196,11 @@ def _of_rule(finding: Finding, context: Context) -> _Fix:
     told = tell(finding, context) if tell is not None else None
     if told is not None:
         return told
+    if finding.is_issuer:
+        return _Fix(
+            f"Send a well-formed certificate of {finding.about} in its place, or get a certificate "
+            "from another authority."
+        )
     return _Fix(finding.fault.value.fix_peer, finding.fault.value.fix_local)
 
 
@@ -212,7 +228,9 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
             Verdict(Blame.LOCAL, "which asked for a name that no certificate can be verified for"),
         )
     cover = f"Get a certificate with {name} in its subjectAltName."
-    if not leaf.names:
+    if ip_address(name) is not None:
+        cover = f"Get a certificate with {name} in its subjectAltName, as an IP address."
+    if not leaf.names or any(covers(each, context.names[0]) for each in leaf.names):
         return _Fix(cover, "", Verdict(Blame.PEER))
     exact = [shown(each, 60) for each in leaf.names if not each.startswith("*.")][:3]
     patterns = [shown(each, 60) for each in leaf.names if each.startswith("*.")][:3]
@@ -327,6 +345,42 @@ def _issuer_url(certificate: Seen) -> str:
     return ""
 
 
+def _authority(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if finding.is_excused_in_private:
+        return None
+    return _Fix(f"Get a certificate from an authority, which {finding.about} is not.")
+
+
+def _path_length(finding: Finding, context: Context) -> _Fix:
+    del context
+    return _Fix(f"Get a certificate with fewer authorities below {finding.about}.")
+
+
+def _leaf(finding: Finding, context: Context) -> _Fix:
+    del finding
+    use = "server" if context.names else "client"
+    return _Fix(f"Show a certificate that was issued to the {use}, and not an authority's own.")
+
+
+def _issuers_key(finding: Finding, context: Context) -> _Fix:
+    del finding, context
+    return _Fix("Have the certificate issued anew, with an authorityKeyIdentifier.")
+
+
+def _key_usage(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if finding.is_issuer:
+        return None
+    return _Fix(_FIT_KEY_USAGE)
+
+
+_FIT_KEY_USAGE = (
+    "Get a certificate whose key usage allows digital signatures (digitalSignature), and no "
+    "signing of certificates."
+)
+
+
 def _name_constraints(finding: Finding, context: Context) -> _Fix:
     del context
     return _Fix(
@@ -337,6 +391,11 @@ def _name_constraints(finding: Finding, context: Context) -> _Fix:
 
 _BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
     "anchor": _anchor,
+    "authority": _authority,
+    "issuer's key": _issuers_key,
+    "key usage": _key_usage,
+    "leaf": _leaf,
+    "path length": _path_length,
     "dates": _dates,
     "key": _key,
     "name constraints": _name_constraints,

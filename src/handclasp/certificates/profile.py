@@ -152,7 +152,7 @@ def check_issuers(
                     JUDGE_AS_PRIVATE,
                 ),
                 verdict=OWN_AUTHORITY if is_anchor else PRIVATE_RULES,
-            )
+            ).at(None, "extensions")
 
 
 def check_leaf(
@@ -182,7 +182,7 @@ def check_leaf(
                 JUDGE_AS_PRIVATE,
             ),
             verdict=PRIVATE_RULES,
-        )
+        ).at(0, "extKeyUsage")
 
 
 def no_purpose(role: str) -> str:
@@ -198,7 +198,11 @@ def check_key_usage(extensions: Extensions) -> None:
     """
     usage = extensions.get(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES)
+        fix = advice(
+            "Get a certificate whose key usage allows digital signatures (digitalSignature).", ""
+        )
+        error = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES, fix=fix)
+        raise error.at(0, "keyUsage")
 
 
 def check_server_names(
@@ -224,7 +228,13 @@ def check_server_names(
             or (web and is_public_suffix(domain, private=path[-1] not in trust.vetted))
         ):
             detail = f"its name *.{shown(domain, 60)} would cover the hosts of many owners"
-            raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
+            error = CertificateError(
+                Fault.CERTIFICATE_NAME_MISMATCH,
+                detail,
+                fix=advice(f"Get a certificate with {shown(name, 60)} in its subjectAltName.", ""),
+                verdict=Verdict(Blame.PEER),
+            )
+            raise error.at(0, "subjectAltName")
 
 
 def _check_common_name(leaf: x509.Certificate, name: str) -> None:
@@ -250,7 +260,7 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
                     JUDGE_AS_PRIVATE,
                 ),
                 verdict=PRIVATE_RULES,
-            )
+            ).at(0, "subject")
 
 
 def _wildcard_s_domain(names: Sequence[str], name: str) -> str:

@@ -138,7 +138,7 @@ def step_findings(
     yield from own.before
     if not own.is_readable:
         return
-    yield _path_length(issuer, below)
+    yield _of_authority(_path_length(issuer, below))
     yield from own.between
     yield _of_authority(_name_constraints(issuer, below, context))
     yield from own.after
@@ -303,6 +303,11 @@ def _names(leaf: Seen, name: str) -> Finding:
         problem = f"no certificate can be verified for {shown(name)}: that is no host's name"
     elif not own:
         problem = _no_host(leaf, name)
+    elif matching is not None and not _stands_without_dot(leaf, matching):
+        problem = (
+            f"its name {shown(matching)}. ends with a dot, which names in certificates must not "
+            f"(RFC 5280 4.2.1.6), so it is not taken for {shown(name)}"
+        )
     elif matching is None:
         listed = ", ".join(shown(entry, 60) for entry in own[:5])
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
@@ -310,8 +315,19 @@ def _names(leaf: Seen, name: str) -> Finding:
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
+def _stands_without_dot(leaf: Seen, name: str) -> bool:
+    """Whether a name of the certificate is there as it is compared: the verifier takes no other."""
+    return any(
+        not isinstance(each, x509.DNSName) or each.value.lower() == name
+        for each in leaf.alternatives
+        if str(each.value).lower().removesuffix(".") == name
+    )
+
+
 def _no_host(leaf: Seen, name: str) -> str:
     """Why a certificate without any host's name is for none."""
+    if any(isinstance(each, x509.DNSName) and each.value == name for each in leaf.alternatives):
+        return f"it has {shown(name)} as a DNS name, and only an address counts for an address"
     if leaf.extension(x509.SubjectAlternativeName) is not None:
         return f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
     found = leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

@@ -409,7 +409,7 @@ def _in_certificate(
 ) -> Evidence | None:
     """The field of one certificate in a message; None where there is none to point at."""
     number, given = where
-    names = (given,) if given else _FIELDS.get(fault, ())
+    names = (given, "extensions") if given else _FIELDS.get(fault, ())
     if given and number is None:
         names = ("issuer",)  # It is in an authority's certificate here; the chain names that.
     chain = chain_in(event.raw, event.epoch)
