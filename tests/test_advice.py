@@ -42,7 +42,7 @@ def texts() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("front_end", ["connect", "serve", "reader"])
+@pytest.mark.parametrize("front_end", ["connect", "serve", "check", "reader"])
 def test_no_command_speaks_python(front_end: str) -> None:
     schemes = re.compile(r"\b(ecdsa|rsa)_\w+")
     for text in texts():

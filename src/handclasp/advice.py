@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-FrontEnd = Literal["connect", "serve", "reader"]
-"""A client's command, a server's command, and whatever tells a recorded handshake."""
+FrontEnd = Literal["connect", "serve", "check", "reader"]
+"""The commands `connect`, `serve` and `cert check`, and whatever tells a recorded handshake."""
 
 TRUST = "trust=TrustStore.from_pem(FILE)"
 CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
@@ -41,16 +41,16 @@ WITHOUT_EMS = "require_extended_master_secret=False"
 ACCEPTING = "confirm_peer, verify"
 
 _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
-    TRUST: {"connect": "--ca FILE", "serve": "--client-ca FILE"},
+    TRUST: {"connect": "--ca FILE", "serve": "--client-ca FILE", "check": "--ca FILE"},
     CREDENTIALS: {
         "connect": "--cert FILE --key FILE",
         "serve": "--cert FILE --key FILE",
     },
-    PRIVATE_PROFILE: {"connect": "--profile private"},
-    PINS: {"connect": "--pin PIN"},
-    CRLS: {"connect": "--crl FILE"},
-    NO_CRL_NEEDED: {"connect": "leave out --crl"},
-    TLSA: {"connect": "--tlsa RECORD"},
+    PRIVATE_PROFILE: {"connect": "--profile private", "check": "--profile private"},
+    PINS: {"connect": "--pin PIN", "check": "--pin PIN"},
+    CRLS: {"connect": "--crl FILE", "check": "--crl FILE"},
+    NO_CRL_NEEDED: {"connect": "leave out --crl", "check": "leave out --crl"},
+    TLSA: {"connect": "--tlsa RECORD", "check": "--tlsa RECORD"},
     CT_LOGS: {},
     IGNORED_OCSP: {},
     RAW_PUBLIC_KEYS: {"connect": "--raw-public-key FILE"},
@@ -61,7 +61,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     GROUPS: {"connect": "--group GROUP"},
     SIGNATURE_SCHEMES: {},
     ALPN: {"connect": "--alpn A,B", "serve": "--alpn A,B"},
-    SERVER_NAME: {"connect": "--server-name NAME"},
+    SERVER_NAME: {"connect": "--server-name NAME", "check": "--name NAME"},
     PSKS: {},
     LIMITS: {},
     TIMEOUT: {},

@@ -66,7 +66,8 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
         value = f"{value}, {described['key_size']} bits"
     if name == "nameConstraints":
         value = _constraints_in_words(described)
-    text = ", ".join(value) if isinstance(value, list) else str(value or "")
+    entries: list[Any] = value if isinstance(value, list) else [value or ""]
+    text = ", ".join(map(str, entries))
     return shown(text, 200), section
 
 

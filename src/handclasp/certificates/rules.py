@@ -570,8 +570,9 @@ def _is_other_key(certificate: Seen, issuer: Seen) -> bool:
     """Whether the identifiers say that an issuer of the right name has another key."""
     wanted = certificate.extension(x509.AuthorityKeyIdentifier)
     own = issuer.extension(x509.SubjectKeyIdentifier)
-    named = wanted is not None and wanted.key_identifier is not None and own is not None
-    return named and wanted.key_identifier != own.digest
+    if wanted is None or wanted.key_identifier is None or own is None:
+        return False
+    return bool(wanted.key_identifier != own.digest)
 
 
 def _issuer_key(issuer: Seen) -> Finding:

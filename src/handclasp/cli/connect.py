@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
-from handclasp.cli.explained import explanation_text
+from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
     group_names,
@@ -401,6 +401,6 @@ def _print_json(
     if failure is not None:
         shown["error"] = failure.to_json()
     if explanation is not None:
-        shown["explanation"] = explanation.to_json()
+        shown["explanation"] = explanation_json(explanation)
     shown["timings_us"] = attempt.timings
     print(json.dumps(shown, indent=2))

@@ -383,6 +383,7 @@ class Recorder:
 
     def failed(self, error: TLSError) -> None:
         """The connection failed."""
+        number, field = error.place if isinstance(error, CertificateError) else (None, "")
         self._note(
             Failed(
                 self._now(),
@@ -394,7 +395,8 @@ class Recorder:
                 error.fix,
                 error.blame.value,
                 error.condition,
-                *(error.place if isinstance(error, CertificateError) else ()),
+                number,
+                field,
             )
         )
 
