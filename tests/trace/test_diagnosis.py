@@ -54,7 +54,7 @@ def test_both_sides_of_one_failure(pki: Pki) -> None:
     assert theirs is not None
     assert (ours.found_by, theirs.found_by) == ("peer", "local")
     assert (ours.fault, theirs.fault) == ("PEER_HANDSHAKE_FAILURE", "NO_SHARED_GROUP")
-    assert (ours.blame, theirs.blame) == (Blame.LOCAL, Blame.UNCLEAR)
+    assert (ours.blame, theirs.blame) == (Blame.LOCAL, Blame.PEER)  # The client, both say
     # Both point at the same bytes of the hello.
     mine, other = ours.evidence[-1], theirs.evidence[-1]
     assert (mine.start, mine.octets, mine.size) == (other.start, other.octets, other.size)

@@ -135,7 +135,8 @@ def _issuer_on(path: Sequence[x509.Certificate]) -> x509.Certificate:
     if path[0].issuer != path[0].subject:
         raise CertificateError(
             Fault.BAD_OCSP_RESPONSE,
-            f"nothing can check it, as the issuer of {subject_of(path[0])} is not on the path",
+            f"nothing can check it, as the issuer of {subject_of(path[0])} is not on the path: "
+            "trust the issuer, or have it sent",
             fix=advice(
                 "Send the issuer's certificate with the chain.",
                 f"Trust the issuer ({TRUST}). Or ignore responses ({IGNORED_OCSP}).",

@@ -380,8 +380,10 @@ def _of_fault(
             and event.direction == direction
             and event.message_type in kinds
         ):
-            found = _in_certificate(event, at, fault, where, situation.role)
-            if kinds is _CERTIFICATES and found is not None:
+            found = None
+            if kinds is _CERTIFICATES:
+                found = _in_certificate(event, at, fault, where, situation.role)
+            if found is not None:
                 yield found
             else:
                 yield from _of_message(event, at, names, situation.role)

@@ -251,6 +251,8 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
 
 def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
     """The same of a message as it was recorded in an epoch; none where it cannot be read."""
+    if not raw:
+        return ()
     try:
         return certificates_of(read_recorded(raw, epoch)) or ()
     except ProtocolError:
