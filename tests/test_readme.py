@@ -216,4 +216,4 @@ def test_errors(
     assert explanation in message
     assert "TrustStore.from_pem" in fix
     assert blame == "unclear"
-    assert "meant to trust" in condition
+    assert "this end, if it has an old or another certificate" in condition

@@ -51,6 +51,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "kept",
     ),
     "handshake": (
+        "advice",
         "handshake",
         "keys",
         "crypto",

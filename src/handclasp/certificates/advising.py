@@ -50,7 +50,7 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         chain: the certificates as they were sent, as DER.
     """
     finding = broken[0]
-    fix = _of_clock(broken) or _of_own_anchor(finding, context) or _of_rule(finding, context)
+    fix = _of_clock(broken) or _of_own_anchor(finding) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
     verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
     if context.web and all(each.is_excused_in_private for each in broken):
@@ -120,72 +120,78 @@ def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
     return None
 
 
-def _of_own_anchor(finding: Finding, context: Context) -> _Fix | None:
+def _of_own_anchor(finding: Finding) -> _Fix | None:
     """What is wrong with an authority that this end trusts, no server can mend."""
     anchor = finding.of
-    if (
-        anchor is None
-        or not anchor.is_anchor
-        or finding.rule in _ABOUT_BELOW
-        or not finding.is_issuer
-    ):
+    if anchor is None or not anchor.is_anchor or not finding.is_issuer:
         return None
-    about = anchor.about
-    if finding.rule == "dates" and finding.fault is Fault.CERTIFICATE_EXPIRED:
-        return _Fix(
-            f"If {about} has no newer certificate, get one from another authority.",
-            f"Trust the newer certificate of {about}, if it has one ({TRUST}). "
-            "Check the clock of this machine.",
-            Verdict(
-                Blame.LOCAL,
-                "whose own authority it is, unless that has no newer certificate: then the other "
-                "end",
-            ),
-        )
-    if finding.rule == "dates":
-        return _Fix(
-            "",
-            f"Check the clock of this machine, and the dates of {about}.",
-            Verdict(Blame.LOCAL, "whose own authority it is"),
-        )
-    if finding.rule == "path length":
-        return _Fix(
-            f"Get a certificate with fewer authorities below {about}.",
-            f"If {about} is yours, have it made anew so that it allows more authorities below it, "
-            f"and trust that ({TRUST}).",
-            Verdict(
-                Blame.UNCLEAR,
-                "the other end, if the authority is not to have so many below it; else this end, "
-                "which trusts it with such a limit",
-            ),
-        )
-    local = f"Have {about} made anew, and trust that ({TRUST})."
-    if finding.rule == "name constraints" and LEADING_DOT in finding.evidence:
-        return _Fix(
-            "",
-            f"Have {about} made anew with constraints without that dot, and trust that ({TRUST}).",
-            Verdict(Blame.LOCAL, "whose own authority it is"),
-        )
-    if finding.rule == "name constraints":
-        local = (
-            f"If {about} is yours, have it made anew with constraints that allow these names, and "
-            f"trust that ({TRUST})."
-        )
-        return _Fix(
-            f"Get a certificate for names that {about} may issue for.",
-            local,
-            Verdict(
-                Blame.UNCLEAR,
-                "the other end, if the authority is not to issue for these names; else this end, "
-                "which trusts it with such constraints",
-            ),
-        )
+    if finding.rule in _ABOUT_BELOW:
+        return None
+    tell = _OF_OWN_ANCHORS.get(finding.rule)
+    if tell is not None:
+        return tell(finding, anchor.about)
     return _Fix(
         "Get a certificate from another authority that this end trusts.",
-        local,
-        Verdict(Blame.LOCAL, "whose own authority it is"),
+        f"Have {anchor.about} made anew, and trust that ({TRUST}).",
+        _OWN,
     )
 
+
+_OWN = Verdict(Blame.LOCAL, "whose own authority it is")
+
+
+def _own_dates(finding: Finding, about: str) -> _Fix:
+    if finding.fault is not Fault.CERTIFICATE_EXPIRED:
+        check = f"Check the clock of this machine, and the dates of {about}."
+        return _Fix("", check, _OWN)
+    return _Fix(
+        f"If {about} has no newer certificate, get one from another authority.",
+        f"Trust the newer certificate of {about}, if it has one ({TRUST}). Check the clock of this "
+        "machine.",
+        Verdict(
+            Blame.LOCAL,
+            f"{_OWN.condition}, unless that has no newer certificate: then the other end",
+        ),
+    )
+
+
+def _own_constraints(finding: Finding, about: str) -> _Fix:
+    if LEADING_DOT in finding.evidence:
+        local = (
+            f"Have {about} made anew with constraints without that dot, and trust that ({TRUST})."
+        )
+        return _Fix("", local, _OWN)
+    return _Fix(
+        f"Get a certificate for names that {about} may issue for.",
+        f"If {about} is yours, have it made anew with constraints that allow these names, and "
+        f"trust that ({TRUST}).",
+        Verdict(
+            Blame.UNCLEAR,
+            "the other end, if the authority is not to issue for these names; else this end, "
+            "which trusts it with such constraints",
+        ),
+    )
+
+
+def _own_limit(finding: Finding, about: str) -> _Fix:
+    del finding
+    return _Fix(
+        f"Get a certificate with fewer authorities below {about}.",
+        f"If {about} is yours, have it made anew so that it allows more authorities below it, and "
+        f"trust that ({TRUST}).",
+        Verdict(
+            Blame.UNCLEAR,
+            "the other end, if the authority is not to have so many below it; else this end, "
+            "which trusts it with such a limit",
+        ),
+    )
+
+
+_OF_OWN_ANCHORS: Mapping[str, Callable[[Finding, str], _Fix]] = {
+    "dates": _own_dates,
+    "name constraints": _own_constraints,
+    "path length": _own_limit,
+}
 
 _ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
 """Rules of the certificate below an issuer, or of the chain."""
