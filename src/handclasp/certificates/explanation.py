@@ -321,11 +321,9 @@ class _Walk:
             evidence = f"{about} is self-signed and not among the trusted authorities"
             return _no_anchor(certificate, evidence, is_issuer=is_issuer, ends_path=True)
         issuer = certificate.issuer or "(no name)"
-        others = [each for each in dict.fromkeys(self.others) if each not in path]
-        useless = ", ".join([each.about for each in others[:_MOST_USELESS]])
+        others = list(islice((each for each in self.others if each not in path), _MOST_USELESS))
+        useless = " and ".join(dict.fromkeys([each.about for each in others]))
         if useless:
-            more = len(others) - _MOST_USELESS
-            useless += f" and {more} more" if more > 0 else ""
             sent = f"and it was not sent: what was sent besides, {useless}, did not issue it"
         else:
             missing = "it was not sent" if self.others else "no intermediate certificate was sent"

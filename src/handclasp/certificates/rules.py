@@ -186,8 +186,10 @@ def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
 
 def _of_authority(finding: Finding) -> Finding:
     """The same, said of an authority: which one it is must be told, as a chain has several."""
+    if finding.held is not False:
+        return finding  # Only what is broken is told, and there may be thousands that hold.
     evidence = finding.evidence
-    if finding.held is False and finding.about not in evidence:
+    if finding.about not in evidence:
         evidence = f"of the authority {finding.about}: {evidence}"
     return replace(finding, evidence=evidence, is_issuer=True)
 
@@ -504,7 +506,7 @@ def _signature_algorithm(certificate: Seen, issuer: Seen) -> Finding:
     evidence = f"{signature_algorithm_of(certificate.certificate)}, by a key of the kind {kind}"
     fault, section = Fault.UNSUPPORTED_CERTIFICATE, "RFC 8446 4.2.3"
     found = _finding("signature algorithm", certificate, problem, evidence, section, fault)
-    return replace(found, is_issuer=of_issuer)
+    return replace(found, is_issuer=True) if problem and of_issuer else found
 
 
 def _weak_hash(certificate: x509.Certificate) -> str:
