@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
@@ -66,7 +66,7 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
         value = f"{value}, {described['key_size']} bits"
     if name == "nameConstraints":
         value = _constraints_in_words(described)
-    entries = cast("list[Any]", value) if isinstance(value, list) else [value or ""]
+    entries: Sequence[Any] = described[key] if isinstance(value, list) else [value or ""]
     text = ", ".join(map(str, entries))
     return shown(text, 200), section
 
