@@ -114,7 +114,10 @@ CASES = [
         "a name that ends with a dot",
         under_root(Leaf((x509.DNSName("localhost."),))),
         *("peer", "localhost. ends with a dot", ""),
-        *("Get a certificate with localhost in its subjectAltName", (0, "subjectAltName")),
+        *(
+            "Get a certificate that covers the name localhost in its subjectAltName",
+            (0, "subjectAltName"),
+        ),
         never=("Connect by",),
     ),
     Case(
@@ -128,14 +131,14 @@ CASES = [
         "an e-mail address alone",
         under_root(Leaf((x509.RFC822Name("a@b.test"),))),
         *("peer", "its subjectAltName names no host", ""),
-        *("Get a certificate with localhost", (0, "subjectAltName")),
+        *("Get a certificate that covers the name localhost", (0, "subjectAltName")),
         never=("Connect by",),
     ),
     Case(
         "a common name alone",
         under_root(Leaf((), common_name="localhost")),
         *("peer", "its common name, localhost, does not count", ""),
-        *("Get a certificate with localhost", (0, "subjectAltName")),
+        *("Get a certificate that covers the name localhost", (0, "subjectAltName")),
         never=("Connect by",),
     ),
     Case(
@@ -190,14 +193,16 @@ CASES = [
         "an intermediate that has expired",
         between(not_after=NOW - timedelta(1)),
         *("peer", "CN=Between expired", "unless the clock of this machine is wrong"),
-        *("Send the current certificate of CN=Between", (1, "notAfter")),
-        never=("Renew the certificate",),
+        *("Renew the certificate of CN=Between", (1, "notAfter")),
     ),
     Case(
         "an issuer that is no authority",
         between(is_authority=False),
         *("peer", "CN=Between issued it and is no authority", ""),
-        *("Get a certificate from an authority, which CN=Between is not", (1, "basicConstraints")),
+        *(
+            "Replace the certificate by one of an authority, which CN=Between is not",
+            (1, "basicConstraints"),
+        ),
     ),
     Case(
         "an Ed25519 intermediate",
@@ -210,7 +215,10 @@ CASES = [
         "an intermediate of the right name with another key",
         renewed,
         *("peer", "was signed with another key of CN=Between than the one", ""),
-        *("Send the certificate of CN=Between whose key signed localhost", (0, "signatureValue")),
+        *(
+            "Replace the certificate of CN=Between by the one whose key signed localhost",
+            (0, "signatureValue"),
+        ),
     ),
     Case(
         "self-signed, with a long name",
@@ -239,7 +247,10 @@ CASES = [
         "an anchor that may not issue for this name",
         root_with(extensions=[name_constraints(["example.test"])]),
         *("unclear", ANCHOR, "the other end, if the authority is not to issue"),
-        *("Get a certificate for names that CN=Root may issue for", (None, "nameConstraints")),
+        *(
+            "Replace the certificate by one for names that CN=Root may issue for",
+            (None, "nameConstraints"),
+        ),
     ),
     Case(
         "an anchor with a constraint that begins with a dot",
@@ -252,7 +263,10 @@ CASES = [
         "an anchor that allows no authority below it",
         limited,
         *("unclear", ANCHOR, "else this end, which trusts it with such a limit"),
-        *("Get a certificate with fewer authorities below CN=Root", (None, "basicConstraints")),
+        *(
+            "Replace the certificate by one with fewer authorities below CN=Root",
+            (None, "basicConstraints"),
+        ),
     ),
 ]
 

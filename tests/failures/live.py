@@ -559,7 +559,7 @@ CONNECT = [
         "the issuer of localhost, CN=Example Issuing CA, is not trusted here, and no intermediate "
         "certificate was sent",
         "unless CN=Example Issuing CA is a root that the client is meant to trust",
-        "If CN=Example Issuing CA is an intermediate authority, send its certificate too. It can "
+        "If CN=Example Issuing CA is an intermediate authority, send the intermediate certificates too. It can "
         "be fetched from http://ca.example/issuing.crt",
         "RFC 8446 section 4.4.2 wants it sent, and the leaf says where it is to be had.",
         program("go", _incomplete),
@@ -585,7 +585,7 @@ CONNECT = [
         "server",
         "what was sent besides, CN=test root, did not issue it",
         "unless CN=Example Issuing CA is a root that the client is meant to trust",
-        "If CN=Example Issuing CA is an intermediate authority, send its certificate too.",
+        "If CN=Example Issuing CA is an intermediate authority, send the intermediate certificates too.",
         "A trusted root is no help where the certificate between is missing.",
         openssl_showing(_root_before_it),
     ),
@@ -622,7 +622,7 @@ CONNECT = [
         "server",
         "its common name, localhost, does not count",
         "",
-        "Get a certificate with localhost in its subjectAltName.",
+        "Get a certificate that covers the name localhost in its subjectAltName.",
         "There is no name to connect by, so that is not advised.",
         openssl(leaf=Leaf((), common_name="localhost")),
         never=("Connect by", "unless"),

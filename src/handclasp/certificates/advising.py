@@ -162,7 +162,7 @@ def _own_constraints(finding: Finding, about: str) -> _Fix:
         )
         return _Fix("", local, _OWN)
     return _Fix(
-        f"Get a certificate for names that {about} may issue for.",
+        f"Replace the certificate by one for names that {about} may issue for.",
         f"If {about} is yours, have it made anew with constraints that allow these names, and "
         f"trust that ({TRUST}).",
         Verdict(
@@ -176,7 +176,7 @@ def _own_constraints(finding: Finding, about: str) -> _Fix:
 def _own_limit(finding: Finding, about: str) -> _Fix:
     del finding
     return _Fix(
-        f"Get a certificate with fewer authorities below {about}.",
+        f"Replace the certificate by one with fewer authorities below {about}.",
         f"If {about} is yours, have it made anew so that it allows more authorities below it, and "
         f"trust that ({TRUST}).",
         Verdict(
@@ -204,8 +204,8 @@ def _of_rule(finding: Finding, context: Context) -> _Fix:
         return told
     if finding.is_issuer:
         return _Fix(
-            f"Send a well-formed certificate of {finding.about} in its place, or get a certificate "
-            "from another authority."
+            f"Replace the certificate of {finding.about} by a well-formed one, or get a "
+            "certificate from another authority."
         )
     return _Fix(finding.fault.value.fix_peer, finding.fault.value.fix_local)
 
@@ -215,7 +215,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
     if not finding.is_issuer:
         return None
     if finding.fault is Fault.CERTIFICATE_EXPIRED:
-        peer = f"Send the current certificate of {finding.about} in place of this one."
+        peer = f"Renew the certificate of {finding.about}: send the current one in place of this."
     else:
         peer = f"Send a certificate of {finding.about} that is valid already."
     return _Fix(peer, "Check the clock of this machine.")
@@ -233,9 +233,9 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
             f"({SERVER_NAME}).",
             Verdict(Blame.LOCAL, "which asked for a name that no certificate can be verified for"),
         )
-    cover = f"Get a certificate with {name} in its subjectAltName."
+    cover = f"Get a certificate that covers the name {name} in its subjectAltName."
     if ip_address(name) is not None:
-        cover = f"Get a certificate with {name} in its subjectAltName, as an IP address."
+        cover = cover.removesuffix(".") + ", as an IP address."
     if not leaf.names or any(covers(each, context.names[0]) for each in leaf.names):
         return _Fix(cover, "", Verdict(Blame.PEER))
     exact = [shown(each, 60) for each in leaf.names if not each.startswith("*.")][:3]
@@ -257,7 +257,9 @@ def _purpose(finding: Finding, context: Context) -> _Fix:
     use, oid = ("server", "serverAuth") if context.names else ("client", "clientAuth")
     if finding.is_issuer:
         return _Fix(f"Get a certificate from an authority that may issue for TLS {use}s.")
-    return _Fix(f"Get a certificate whose extended key usage names TLS {use}s ({oid}).")
+    return _Fix(
+        f"Get a certificate with the right key usage: extKeyUsage names TLS {use}s ({oid})."
+    )
 
 
 def _key(finding: Finding, context: Context) -> _Fix | None:
@@ -305,8 +307,7 @@ def _signature(finding: Finding, context: Context) -> _Fix | None:
             ),
         )
     return _Fix(
-        f"Send the certificate of {below.issuer} whose key signed {finding.about}, in place of the "
-        "one that was sent."
+        f"Replace the certificate of {below.issuer} by the one whose key signed {finding.about}."
     )
 
 
@@ -319,7 +320,7 @@ def _anchor(finding: Finding, context: Context) -> _Fix | None:
         what = f"the authority {end.about}" if finding.is_issuer else end.about
         this = "that authority" if finding.is_issuer else "this very certificate"
         return _Fix(
-            "Get a certificate from an authority that this end trusts.",
+            "Get a certificate from a trusted authority: one that this end trusts.",
             f"If {what} is yours, trust it ({TRUST}).",
             Verdict(
                 Blame.UNCLEAR,
@@ -331,7 +332,8 @@ def _anchor(finding: Finding, context: Context) -> _Fix | None:
     fetched = f" It can be fetched from {url}, says the certificate of {end.about}." if url else ""
     useless = f" Leave out {finding.useless}." if finding.useless else ""
     return _Fix(
-        f"If {issuer} is an intermediate authority, send its certificate too.{fetched}{useless}",
+        f"If {issuer} is an intermediate authority, send the intermediate certificates too."
+        f"{fetched}{useless}",
         f"If {issuer} is a root of yours, trust it ({TRUST}).",
         Verdict(Blame.PEER, f"unless {issuer} is a root that this end is meant to trust"),
     )
@@ -355,23 +357,26 @@ def _authority(finding: Finding, context: Context) -> _Fix | None:
     del context
     if finding.is_excused_in_private:
         return None
-    return _Fix(f"Get a certificate from an authority, which {finding.about} is not.")
+    return _Fix(f"Replace the certificate by one of an authority, which {finding.about} is not.")
 
 
 def _path_length(finding: Finding, context: Context) -> _Fix:
     del context
-    return _Fix(f"Get a certificate with fewer authorities below {finding.about}.")
+    return _Fix(f"Replace the certificate by one with fewer authorities below {finding.about}.")
 
 
 def _leaf(finding: Finding, context: Context) -> _Fix:
     del finding
     use = "server" if context.names else "client"
-    return _Fix(f"Show a certificate that was issued to the {use}, and not an authority's own.")
+    return _Fix(
+        f"Show a certificate that was issued to the {use}, with the right key usage, and not an "
+        "authority's own."
+    )
 
 
 def _issuers_key(finding: Finding, context: Context) -> _Fix:
     del finding, context
-    return _Fix("Have the certificate issued anew, with an authorityKeyIdentifier.")
+    return _Fix("Replace the certificate by one with an authorityKeyIdentifier.")
 
 
 def _key_usage(finding: Finding, context: Context) -> _Fix | None:
@@ -382,7 +387,7 @@ def _key_usage(finding: Finding, context: Context) -> _Fix | None:
 
 
 _FIT_KEY_USAGE = (
-    "Get a certificate whose key usage allows digital signatures (digitalSignature), and no "
+    "Get a certificate with the right key usage: digital signatures (digitalSignature), and no "
     "signing of certificates."
 )
 
@@ -390,8 +395,8 @@ _FIT_KEY_USAGE = (
 def _name_constraints(finding: Finding, context: Context) -> _Fix:
     del context
     return _Fix(
-        f"Get a certificate for names that {finding.about} may issue for, or from another "
-        "authority."
+        f"Replace the certificate by one for names that {finding.about} may issue for, or from "
+        "another authority."
     )
 
 

@@ -147,8 +147,8 @@ def check_issuers(
                 Fault.BAD_CERTIFICATE,
                 f"the authority {about} {known.form}",
                 fix=advice(
-                    f"Get a certificate from an authority other than {about}, or have that one "
-                    "made anew.",
+                    f"Replace the certificate by one of an authority other than {about}, or have "
+                    "that one made anew.",
                     JUDGE_AS_PRIVATE,
                 ),
                 verdict=OWN_AUTHORITY if is_anchor else PRIVATE_RULES,
@@ -178,7 +178,7 @@ def check_leaf(
             Fault.CERTIFICATE_WRONG_PURPOSE,
             no_purpose(use),
             fix=advice(
-                f"Get a certificate whose extended key usage names TLS {use}s ({oid}).",
+                f"Get a certificate with the right key usage: extKeyUsage names TLS {use}s ({oid}).",
                 JUDGE_AS_PRIVATE,
             ),
             verdict=PRIVATE_RULES,
@@ -198,9 +198,7 @@ def check_key_usage(extensions: Extensions) -> None:
     """
     usage = extensions.get(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        fix = advice(
-            "Get a certificate whose key usage allows digital signatures (digitalSignature).", ""
-        )
+        fix = advice("Get a certificate with the right key usage (digitalSignature).", "")
         error = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES, fix=fix)
         raise error.at(0, "keyUsage")
 
@@ -231,7 +229,7 @@ def check_server_names(
             error = CertificateError(
                 Fault.CERTIFICATE_NAME_MISMATCH,
                 detail,
-                fix=advice(f"Get a certificate with {shown(name, 60)} in its subjectAltName.", ""),
+                fix=advice(f"Get a certificate that covers the name {shown(name, 60)}.", ""),
                 verdict=Verdict(Blame.PEER),
             )
             raise error.at(0, "subjectAltName")
@@ -256,7 +254,8 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
                 Fault.BAD_CERTIFICATE,
                 f"its common name {shown(text, 60)} is not among its names",
                 fix=advice(
-                    "Get a certificate whose common name is one of its names, or that has none.",
+                    "Replace the certificate by one whose common name is one of its names, or that has "
+                    "none.",
                     JUDGE_AS_PRIVATE,
                 ),
                 verdict=PRIVATE_RULES,
