@@ -559,8 +559,8 @@ CONNECT = [
         "the issuer of localhost, CN=Example Issuing CA, is not trusted here, and no intermediate "
         "certificate was sent",
         "unless CN=Example Issuing CA is a root that the client is meant to trust",
-        "If CN=Example Issuing CA is an intermediate authority, send the intermediate certificates too. It can "
-        "be fetched from http://ca.example/issuing.crt",
+        "If CN=Example Issuing CA is an intermediate authority, send the intermediate "
+        "certificates too. It can be fetched from http://ca.example/issuing.crt",
         "RFC 8446 section 4.4.2 wants it sent, and the leaf says where it is to be had.",
         program("go", _incomplete),
     ),
@@ -585,7 +585,8 @@ CONNECT = [
         "server",
         "what was sent besides, CN=test root, did not issue it",
         "unless CN=Example Issuing CA is a root that the client is meant to trust",
-        "If CN=Example Issuing CA is an intermediate authority, send the intermediate certificates too.",
+        "If CN=Example Issuing CA is an intermediate authority, send the intermediate "
+        "certificates too.",
         "A trusted root is no help where the certificate between is missing.",
         openssl_showing(_root_before_it),
     ),

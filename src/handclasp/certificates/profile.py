@@ -178,7 +178,8 @@ def check_leaf(
             Fault.CERTIFICATE_WRONG_PURPOSE,
             no_purpose(use),
             fix=advice(
-                f"Get a certificate with the right key usage: extKeyUsage names TLS {use}s ({oid}).",
+                "Get a certificate with the right key usage: extKeyUsage names TLS "
+                f"{use}s ({oid}).",
                 JUDGE_AS_PRIVATE,
             ),
             verdict=PRIVATE_RULES,
@@ -254,8 +255,8 @@ def _check_common_name(leaf: x509.Certificate, name: str) -> None:
                 Fault.BAD_CERTIFICATE,
                 f"its common name {shown(text, 60)} is not among its names",
                 fix=advice(
-                    "Replace the certificate by one whose common name is one of its names, or that has "
-                    "none.",
+                    "Replace the certificate by one whose common name is one of its names, or "
+                    "that has none.",
                     JUDGE_AS_PRIVATE,
                 ),
                 verdict=PRIVATE_RULES,
