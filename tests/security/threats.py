@@ -1249,8 +1249,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_negotiation.py::test_alpn_without_overlap",
                 "handshake/negotiate.py",
-                "raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, "
-                "no_overlap(names, spoken))",
+                "raise disagreement(Fault.NO_SHARED_APPLICATION_PROTOCOL, names, spoken)",
                 "return None",
             ),
             without(
