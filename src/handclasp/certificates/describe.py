@@ -55,7 +55,6 @@ def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], in
 
 def field_in_words(der: bytes, name: str) -> tuple[str, str]:
     """What stands in a field of a certificate, safe to print, and where the field is defined."""
-
     keys, section = _DEFINED.get(name, ((), "RFC 5280 section 4.2"))
     certificate = read_or_none(lambda: certificate_of(der))
     found = described(certificate, *keys) if certificate is not None else {}
@@ -64,8 +63,7 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
         value = f"{value}, {found['key_size']} bits"
     if name == "nameConstraints":
         value = _constraints_in_words(found)
-    entries: Sequence[Any] = value if isinstance(value, list) else [value or ""]
-    text = ", ".join(map(str, entries))
+    text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
     return shown(text, 200), section
 
 

@@ -63,7 +63,7 @@ def _extensions(der: bytes, explicit: Place) -> Iterator[tuple[str, Place]]:
     (every,) = _inside(der, explicit)
     names = {_identifier(oid): name for name, oid in EXTENSIONS.items()}
     for extension in _inside(der, every):
-        start, end = next(iter(_inside(der, extension)))
+        start, end = _inside(der, extension)[0]
         name = names.get(der[start:end])
         if name is not None:
             yield name, extension
