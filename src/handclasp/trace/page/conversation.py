@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from typing import NamedTuple
 
 from handclasp.trace.events import MessageSeen, TraceEvent
 from handclasp.trace.facts import Facts, certificate_within_message, message_of
@@ -39,6 +40,9 @@ _STEPS: dict[int, int] = {
 MOST_BYTES = 20_000
 """A message's bytes beyond these are counted and not shown."""
 
+MOST_FIELDS = 5_000
+"""So many fields of a message have a row: a hello may list tens of thousands of numbers."""
+
 MOST_ITEMS = 300
 """So many messages and alerts are shown: a peer may send key updates and tickets without end."""
 
@@ -51,6 +55,30 @@ class Piece:
 
     at: int
     hex: str
+
+
+class Row(NamedTuple):
+    """A field as a row of the tree. It is made once per field: rows have no parts of their own, so
+    that the template goes through them in one loop.
+
+    Attributes:
+        has_parts: whether the next row is the first of those inside.
+        is_open: whether what is inside shows at first.
+        about: what it is for, and where it is defined.
+        start, end: its bytes, from the first up to the one after the last.
+        place: the same in words.
+        closes: one for each field around it that ends here, since this is its last part.
+    """
+
+    has_parts: bool
+    is_open: bool
+    name: str
+    value: str
+    about: str
+    start: int
+    end: int
+    place: str
+    closes: range
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +103,20 @@ class Opened:
         """A column of offsets, for lines of this many bytes."""
         shown = self.field.size - self.more
         return "\n".join(f"{at:04x}" for at in range(0, shown, width))
+
+    def rows(self) -> list[Row]:
+        """The first `MOST_FIELDS` fields, each in front of what is inside it."""
+        walked = list(islice(_within(self.field, 0), MOST_FIELDS))
+        depths = [*(depth for depth, _ in walked[1:]), 0]
+        return [
+            _row(field, depth, following, depth == 0 and field.name in self.open_at_first)
+            for (depth, field), following in zip(walked, depths, strict=True)
+        ]
+
+    @property
+    def fields_left_out(self) -> int:
+        """How many fields have no row."""
+        return max(sum(1 for _ in _within(self.field, 0)) - MOST_FIELDS, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +199,27 @@ def _opened(event: MessageSeen) -> Iterator[Opened]:
         inside = certificate_within_message(message_of(event))
         if inside is not None:
             yield taken_apart(inside.raw, event.epoch, "What it unpacks to")
+
+
+def _within(field: Field, depth: int) -> Iterator[tuple[int, Field]]:
+    """All fields inside, in the order of their bytes, with how many of those are around them."""
+    for part in field.parts:
+        yield depth, part
+        yield from _within(part, depth + 1)
+
+
+def _row(field: Field, depth: int, following: int, is_open: bool) -> Row:
+    return Row(
+        has_parts=following > depth,
+        is_open=is_open,
+        name=field.name,
+        value=field.value,
+        about=f"{field.meaning} {field.section}." if field.meaning else f"{field.section}.",
+        start=field.start,
+        end=field.end,
+        place=f"{field.start}\u2013{field.end - 1}" if field.size > 1 else f"{field.start}",
+        closes=range(depth - following),
+    )
 
 
 def taken_apart(raw: bytes, epoch: str, caption: str = "") -> Opened:
