@@ -59,8 +59,9 @@ def printed_seeds() -> Iterable[bytes]:
 
 
 def _check_packets(text: str, found: list[Found]) -> None:
-    if sum(each.packets for each in found) != len(text.splitlines()):
-        raise AssertionError("a packet that is in no conversation, or in two")
+    # Those that make no sense are in none.
+    if sum(each.packets for each in found) > len(text.splitlines()):
+        raise AssertionError("a packet that is in two conversations")
     if len({each.number for each in found}) != len(found):
         raise AssertionError("two conversations of one number")
     for each in found:

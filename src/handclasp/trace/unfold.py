@@ -155,9 +155,7 @@ def _wrapped(text: str, indent: str, width: int) -> Iterable[str]:
     text = _ascii(text)
     if len(indent) + len(text) <= width and text.isprintable() and text.strip() == text != "":
         return (indent + text,)  # As nearly all fields are; wrapping takes ten times as long.
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent + _INDENT
-    )
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + _INDENT)
 
 
 def _ascii(text: str) -> str:

@@ -43,6 +43,9 @@ MOST_BYTES = 20_000
 MOST_FIELDS = 5_000
 """So many fields of a message have a row: a hello may list tens of thousands of numbers."""
 
+MOST_ROWS = 50_000
+"""Once the messages on a page have so many rows in all, later ones are told and not opened."""
+
 MOST_ITEMS = 300
 """So many messages and alerts are shown: a peer may send key updates and tickets without end."""
 
@@ -89,34 +92,22 @@ class Opened:
         field: the tree.
         pieces: its bytes.
         more: how many bytes are not shown.
+        rows: its first `MOST_FIELDS` fields, each in front of what is inside it.
+        fields_left_out: how many fields have no row.
         caption: what is taken apart, where it is not the message itself.
-        open_at_first: names of the fields in the first row that show what is in them.
     """
 
     field: Field
     pieces: tuple[Piece, ...]
     more: int
+    rows: tuple[Row, ...]
+    fields_left_out: int
     caption: str = ""
-    open_at_first: tuple[str, ...] = _OPEN_AT_FIRST
 
     def offsets(self, width: int) -> str:
         """A column of offsets, for lines of this many bytes."""
         shown = self.field.size - self.more
         return "\n".join(f"{at:04x}" for at in range(0, shown, width))
-
-    def rows(self) -> list[Row]:
-        """The first `MOST_FIELDS` fields, each in front of what is inside it."""
-        walked = list(islice(_within(self.field, 0), MOST_FIELDS))
-        depths = [*(depth for depth, _ in walked[1:]), 0]
-        return [
-            _row(field, depth, following, depth == 0 and field.name in self.open_at_first)
-            for (depth, field), following in zip(walked, depths, strict=True)
-        ]
-
-    @property
-    def fields_left_out(self) -> int:
-        """How many fields have no row."""
-        return max(sum(1 for _ in _within(self.field, 0)) - MOST_FIELDS, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +136,16 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]
     """All messages in order."""
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     numbered = _numbered(events, facts)
-    return tuple(
-        Flight(
-            "client" if to_server else "server",
-            tuple(_item(number, shown, facts, began) for number, shown in flight),
-        )
-        for to_server, flight in groupby(numbered, key=lambda each: each[1].to_server)
-    )
+    flights: list[Flight] = []
+    rows = 0
+    for to_server, flight in groupby(numbered, key=lambda each: each[1].to_server):
+        items: list[Item] = []
+        for number, shown in flight:
+            item = _item(number, shown, facts, began, opens=rows < MOST_ROWS)
+            rows += sum(len(each.rows) for each in item.opened)
+            items.append(item)
+        flights.append(Flight("client" if to_server else "server", tuple(items)))
+    return tuple(flights)
 
 
 def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
@@ -173,10 +167,12 @@ def _key(number: int) -> str:
     return f"message-{number}"
 
 
-def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
+def _item(number: int, shown: Shown, facts: Facts, began: int, *, opens: bool) -> Item:
     event = shown.event
     name, sentence = told(event, facts)
     raw = event.raw if isinstance(event, MessageSeen) else b""
+    if raw and not opens:
+        sentence += " Its fields are not shown: this page has very many already."
     return Item(
         key=_key(number),
         name=name,
@@ -185,7 +181,7 @@ def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
         at_ns=event.at_ns - began,
         protected=shown.protected,
         step=_step_of(event),
-        opened=tuple(_opened(event)) if isinstance(event, MessageSeen) and raw else (),
+        opened=tuple(_opened(event)) if isinstance(event, MessageSeen) and raw and opens else (),
     )
 
 
@@ -208,10 +204,11 @@ def _within(field: Field, depth: int) -> Iterator[tuple[int, Field]]:
         yield from _within(part, depth + 1)
 
 
-def _row(field: Field, depth: int, following: int, is_open: bool) -> Row:
+def _row(field: Field, depth: int, following: int) -> Row:
+    """The row of a field; `depth` and `following` are how deep it stands, and the next one."""
     return Row(
         has_parts=following > depth,
-        is_open=is_open,
+        is_open=depth == 0 and field.name in _OPEN_AT_FIRST,
         name=field.name,
         value=field.value,
         about=f"{field.meaning} {field.section}." if field.meaning else f"{field.section}.",
@@ -230,4 +227,13 @@ def taken_apart(raw: bytes, epoch: str, caption: str = "") -> Opened:
         for leaf in field.leaves()
         if leaf.start < MOST_BYTES
     )
-    return Opened(field, pieces, max(len(raw) - MOST_BYTES, 0), caption)
+    more = max(len(raw) - MOST_BYTES, 0)
+    left_out = max(sum(1 for _ in _within(field, 0)) - MOST_FIELDS, 0)
+    return Opened(field, pieces, more, tuple(_rows(field)), left_out, caption)
+
+
+def _rows(field: Field) -> Iterator[Row]:
+    walked = list(islice(_within(field, 0), MOST_FIELDS))
+    depths = [*(depth for depth, _ in walked[1:]), 0]
+    for (depth, each), following in zip(walked, depths, strict=True):
+        yield _row(each, depth, following)
