@@ -1,7 +1,11 @@
 """Why a certificate is trusted or not: every path that was tried, and every rule.
 
-`explain` walks the same rules as the decision, one by one and in words, and never decides
-anything. It runs for people, and after a refusal, to find the reason that helps most.
+`explain` asks the decision, and walks the same rules in words, one by one. The verdict is always
+that of the decision: where no rule tells the reason, because the walk ends at its bounds or knows
+less than the verifier, the decision's own words do; where the walk comes to another end on a chain
+that is accepted, it is shown the path that convinced.
+
+A walk alone runs after a refusal, to find the reason that helps most.
 """
 
 from __future__ import annotations
@@ -10,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Any
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
@@ -25,7 +29,12 @@ from handclasp.certificates.evidence import (
     read_all_names,
 )
 from handclasp.certificates.names import MOST_EXTENSIONS, normal_name, subject_of
-from handclasp.certificates.path import direct_path, is_signed_by
+from handclasp.certificates.path import (
+    MOST_SIGNED,
+    IssuersLeftOutError,
+    direct_path,
+    is_signed_by,
+)
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import check_staple, demands_staple
 from handclasp.certificates.rules import (
@@ -45,9 +54,12 @@ from handclasp.certificates.verify import check_what_to_judge_by
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
+if TYPE_CHECKING:
+    from handclasp.certificates.judgement import Judgement
+
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
-MAX_SIGNED_BYTES = 2**20
+MAX_SIGNED_BYTES = MOST_SIGNED
 """How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
 digested anew for each check."""
 
@@ -87,17 +99,15 @@ class Explanation:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
         policy: what the policy adds, judged on the best path.
+        accepted: whether the chain is accepted: the verdict of the decision.
+        fault: the decision's, where the chain is refused.
     """
 
     leaf: tuple[Finding, ...]
     paths: tuple[PathTried, ...]
     policy: tuple[Finding, ...]
-
-    @property
-    def accepted(self) -> bool:
-        """Whether every rule is held on the best path."""
-        held = not self.paths or self.paths[0].held
-        return held and not _broken((*self.leaf, *self.policy))
+    accepted: bool = False
+    fault: Fault | None = None
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -105,7 +115,10 @@ class Explanation:
         on_path = self.paths[0].findings if self.paths else ()
         broken = _broken((*self.leaf, *on_path))
         order = sorted(broken, key=lambda finding: _rank(finding, self.leaf))
-        return (*order, *_broken(self.policy))
+        found = (*order, *_broken(self.policy))
+        if self.fault is None:
+            return found
+        return tuple(sorted(found, key=lambda finding: finding.fault is not self.fault))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: accepted, fault, reasons, fix, leaf, paths and policy.
@@ -145,7 +158,7 @@ def explain(
     ocsp_response: bytes | None = None,
     sct_list: bytes | None = None,
 ) -> Explanation:
-    """Walk every rule of the decision on a chain, whether it would be accepted or not.
+    """Judge a chain, and walk every rule of the decision on it, whether it is accepted or not.
 
     Args:
         chain: the certificates, leaf first, as DER or parsed.
@@ -156,7 +169,7 @@ def explain(
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
 
     Raises:
-        CertificateError: a certificate cannot be read at all.
+        CertificateError: a certificate, or a name in it, cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
     policy = CertificatePolicy() if policy is None else policy
@@ -168,27 +181,78 @@ def explain(
     wanted = tuple([normal_name(name) for name in given])
     context = Context(trust, wanted, time, policy)
     certificates = parse(der)
-    explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
-    if explanation.accepted:
+    evidence = Evidence(der, ocsp_response, sct_list)
+    decision = _decision(evidence, context)
+    if isinstance(decision, CertificateError) and decision.fault_member is Fault.BAD_CERTIFICATE:
         read_all_names(certificates, der)
-    return explanation
+    return _with_verdict(walk(certificates, context, evidence, decision), decision)
+
+
+def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateError:
+    """What the decision says for all names; the first no is final."""
+    # Imported late, as a refusal of the decision comes here for its words.
+    from handclasp.certificates.judgement import judge
+
+    try:
+        found = [
+            judge(evidence, context.trust, name, context.now, context.policy)
+            for name in context.names or (None,)
+        ]
+    except CertificateError as error:
+        return error
+    return found[0]
+
+
+def _with_verdict(told: Explanation, decision: Judgement | CertificateError) -> Explanation:
+    """What a walk found, with the verdict of the decision on it."""
+    if isinstance(decision, CertificateError):
+        fault = decision.fault_member
+        broken = _broken(
+            (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
+        )
+        named = any(finding.fault is fault for finding in broken)
+        if named and not isinstance(decision.__cause__, IssuersLeftOutError):
+            return replace(told, fault=fault)
+        about = told.leaf[0].about
+        text = decision.detail or fault.sentence
+        reason = Finding("decision", about, False, text, "RFC 5280 6", fault)
+        return replace(told, leaf=(*told.leaf, reason), fault=fault)
+    paths = told.paths
+    if not paths and decision.holds is not None:  # The walk failed at something in the chain.
+        path = tuple([x509.load_der_x509_certificate(der) for der in decision.path])
+        paths = (PathTried(path, (), reaches_anchor=True),)
+    if paths:
+        paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
+    leaf, policy = _overruled(told.leaf), _overruled(told.policy)
+    return replace(told, leaf=leaf, paths=paths, policy=policy, accepted=True)
+
+
+def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Rules that would refuse what the decision accepts say less than the verifier knows."""
+    return tuple(
+        [
+            replace(each, held=None, evidence=f"{each.evidence}; the decision accepts it")
+            if each.held is False
+            else each
+            for each in findings
+        ]
+    )
 
 
 def walk(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    *,
-    is_refused: bool = False,
+    decision: Judgement | CertificateError | None = None,
 ) -> Explanation:
-    """The same on what is parsed already.
+    """The findings on what is parsed already, without a verdict.
 
     Args:
-        is_refused: whether there is no path, so that the policy played no part, and less is looked
-            at.
+        decision: None for the words of a refusal, which has no path: then the policy played no
+            part, and less is looked at. Else the path of a yes is the first.
     """
     try:
-        return _walked(certificates, context, evidence, is_refused=is_refused)
+        return _walked(certificates, context, evidence, decision)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
@@ -201,8 +265,7 @@ def _walked(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    *,
-    is_refused: bool,
+    decision: Judgement | CertificateError | None,
 ) -> Explanation:
     leaf, *others = certificates
     if context.policy.tlsa:
@@ -227,10 +290,10 @@ def _walked(
             )
         trust = TrustStore.from_certificates(anchors)
         context = Context(trust, context.names, context.now, context.policy)
-    if is_refused:
+    if decision is None:
         return _refused(certificates, context, evidence)
     walk = _Walk(certificates, evidence.chain, context)
-    told = walk.explanation()
+    told = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
     best = told.paths[0]
     if not best.reaches_anchor:
         return told
@@ -281,15 +344,37 @@ class _Walk:
         """Whether something was asked for that was left unread."""
         return any(each.lacked for each in self._seen.values())
 
-    def explanation(self) -> Explanation:
-        """All but what the policy adds."""
+    def explanation(self, convinced: Sequence[bytes] = ()) -> Explanation:
+        """All but what the policy adds. The path of certificates that convinced is the first."""
         paths = sorted(self.paths(), key=_quality)
+        if convinced:
+            paths = self._with_first(convinced, paths)
         findings = (*leaf_findings(self.leaf, self._context), *slow_key_findings(self.others))
         return Explanation(findings, tuple(paths), ())
 
     def paths(self) -> list[PathTried]:
         """The ways up, of which there is at least one, if only to say that it ends at once."""
         return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
+
+    def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
+        path = tuple(
+            [
+                self._seen.get(der) or self._see(x509.load_der_x509_certificate(der), der)
+                for der in ders
+            ]
+        )
+        certificates = tuple([each.certificate for each in path])
+        known = [each for each in paths if each.certificates == certificates]
+        others = [each for each in paths if each.certificates != certificates]
+        if not known or not known[0].held:
+            findings: list[Finding] = []
+            for number, (below, issuer) in enumerate(pairwise(path), 1):
+                # The verifier checked the signatures, even if the walk did not come so far.
+                self._context.of_signatures.pop((below, issuer), None)
+                findings += step_findings(path[:number], issuer, self._context, signed=True)
+            findings += wildcard_findings(path[0], path[-1], self._context)
+            known = [_tried(path, tuple(findings), True)]
+        return [known[0], *others][:MAX_PATHS]
 
     def _see(self, certificate: x509.Certificate, der: bytes) -> Seen:
         """The one view of a certificate, however often it comes up."""

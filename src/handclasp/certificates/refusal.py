@@ -13,6 +13,7 @@ from cryptography import x509
 from handclasp.certificates.evidence import Evidence, is_self_issued
 from handclasp.certificates.explanation import walk
 from handclasp.certificates.names import shown
+from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.rules import Context
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
@@ -27,8 +28,12 @@ def refusal(
     error: Exception,
 ) -> CertificateError:
     """The error for a chain, leaf first, that the verifier refused with `error`."""
-    explanation = walk(certificates, context, evidence, is_refused=True)
+    explanation = walk(certificates, context, evidence)
     broken = explanation.broken
+    if isinstance(error, IssuersLeftOutError) and not any(
+        finding.held is False for finding in explanation.leaf
+    ):  # What is wrong with one of the issuers that were tried is not the reason.
+        return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error))
     if not broken:
         return _verifier_says(error)
     if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):

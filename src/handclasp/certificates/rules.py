@@ -275,6 +275,8 @@ def _names(leaf: Seen, name: str) -> Finding:
         listed = ", ".join(shown(entry, 60) for entry in own.first(5))
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
         problem = f"it is for {listed}{more}, not for {shown(name)}"
+    elif all(map(own.ends_in_dot, own.covering(name))):
+        problem = f"its name {shown(matching, 60)}. ends in a dot, and so it covers no host"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
@@ -559,8 +561,8 @@ def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> 
     told = context.comparisons.told(issuer)
     if not told:
         return _excused(_finding("name constraints", issuer, "", "none", section))
-    # Self-issued authorities are exempt, the leaf never is.
-    above = [each for each in (*below[1:], issuer) if not each.is_self_issued]
+    # Self-issued authorities are exempt, the leaf never is. The verifier goes by the encoding.
+    above = [each for each in (*below[1:], issuer) if each.issuer_name != each.subject_name]
     try:
         found = context.comparisons.violation(issuer, [below[0], *above])
     except TooManyError:
