@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type  # pyright: ignore[reportPrivateUsage]
 from cryptography.x509.oid import NameOID
 from tests.pki import (
@@ -24,8 +26,11 @@ from tests.pki import (
 )
 
 from handclasp.certificates import Explanation, explain, explanation
+from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.der import public_key_info
 from handclasp.certificates.path import MOST_SIGNED
 from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_server_chain
 from handclasp.errors import CertificateError
@@ -246,6 +251,20 @@ class TestManyIssuers:
         assert 3 * len(der_of(*chain)[0]) > MOST_SIGNED
         policy = CertificatePolicy(profile="private")
         verify_server_chain(der_of(*chain), ROOT.trust, "localhost", NOW, policy=policy)
+
+    @pytest.mark.parametrize("identifiers", [True, False])
+    @pytest.mark.parametrize("revoked", [True, False])
+    def test_below_a_record_that_names_the_leaf(self, identifiers: bool, revoked: bool) -> None:
+        """The list of its issuer tells of it, wherever that stands in the chain."""
+        leaf, *above = self.chain(1, 9, identifiers=identifiers)
+        issuer = Authority(above[-1], key_of_type("ecdsa-p256", 338), (), NOW)
+        crl = issuer.crl([leaf] if revoked else []).public_bytes(Encoding.DER)
+        record = TlsaRecord(3, 1, 1, sha256(public_key_info(leaf)).digest())
+        lists = RevocationLists.from_bytes(crl)
+        policy = CertificatePolicy(tlsa=(record,), crls=lists)
+        told = explain([leaf, *above], "localhost", ROOT.trust, NOW, policy=policy)
+        assert told.accepted is not revoked
+        assert [each.fault for each in told.broken] == [Fault.CERTIFICATE_REVOKED] * revoked
 
     def test_the_bound_is_named(self) -> None:
         """Of many certificates with the right key, each might be the good one."""

@@ -182,8 +182,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "fixed",
         f"{MOST_SIGNED:,}",
-        "bytes of certificates that are verified for the issuers of one name; the default limits do "
-        "not reach it, and beyond it the likeliest issuers are tried, at least one",
+        "bytes of certificates that are verified for the issuers of one name; the default limits "
+        "do not reach it, and beyond it the likeliest issuers are tried, at least one",
         "certificates/test_verdict.py::TestManyIssuers::test_the_bound_is_named",
     ),
     Limit(

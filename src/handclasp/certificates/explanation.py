@@ -185,7 +185,7 @@ def explain(
     decision = _decision(evidence, context)
     if isinstance(decision, CertificateError) and decision.fault_member is Fault.BAD_CERTIFICATE:
         read_all_names(certificates, der)
-    return _with_verdict(walk(certificates, context, evidence, decision), decision)
+    return walk(certificates, context, evidence, decision)
 
 
 def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateError:
@@ -203,8 +203,10 @@ def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateEr
     return found[0]
 
 
-def _with_verdict(told: Explanation, decision: Judgement | CertificateError) -> Explanation:
-    """What a walk found, with the verdict of the decision on it."""
+def _with_verdict(told: Explanation, decision: Judgement | CertificateError | None) -> Explanation:
+    """What a walk found, with the verdict of the decision on it, if there is one yet."""
+    if decision is None:
+        return told
     if isinstance(decision, CertificateError):
         fault = decision.fault_member
         broken = _broken(
@@ -245,20 +247,21 @@ def walk(
     evidence: Evidence,
     decision: Judgement | CertificateError | None = None,
 ) -> Explanation:
-    """The findings on what is parsed already, without a verdict.
+    """The same on what is parsed already.
 
     Args:
         decision: None for the words of a refusal, which has no path: then the policy played no
             part, and less is looked at. Else the path of a yes is the first.
     """
     try:
-        return _walked(certificates, context, evidence, decision)
+        return _with_verdict(_walked(certificates, context, evidence, decision), decision)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
         fault = Fault.BAD_CERTIFICATE
-        return Explanation((Finding("form", about, False, text, "RFC 5280 4.1", fault),), (), ())
+        told = Explanation((Finding("form", about, False, text, "RFC 5280 4.1", fault),), (), ())
+        return _with_verdict(told, decision)
 
 
 def _walked(
@@ -581,7 +584,7 @@ def _broken(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple([finding for finding in findings if finding.held is False])
 
 
-_TOLD_FIRST = ("key", "readable", "cost of keys", "dates", "names")
+_TOLD_FIRST = ("decision", "key", "readable", "cost of keys", "dates", "names")
 _ON_THE_WAY = len(_TOLD_FIRST)
 _REST_OF_LEAF = _ON_THE_WAY + 1
 _AFTER_THE_PATH = {"common name": 1, "wildcard": 2, "issuer readable": 3, "identifiers": 3}

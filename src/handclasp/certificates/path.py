@@ -39,15 +39,20 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from handclasp.certificates.der import extension_values, issuer_and_subject, key_info_in
+from handclasp.certificates.der import (
+    extension_values,
+    issuer_and_subject,
+    key_info_in,
+    public_key_info,
+)
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import LONGEST_NAME, ip_address, subject_of
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
 
-_MOST_ISSUERS = 4
-"""Of one name that are tried on a leaf that needs no path."""
+_MOST_ISSUERS = 16
+"""Keys of issuers of one name that are tried on a leaf that needs no path."""
 
 _MOST_CHECKS = 128
 """Signatures that are looked at before the verifier is asked."""
@@ -144,7 +149,12 @@ def direct_path(
     if wanted == subject:
         return [leaf]
     sent = [each for each in others if issuer_and_subject(encoded(each))[1] == wanted]
-    for issuer in islice((*trust.by_subject.get(wanted, ()), *sent), _MOST_ISSUERS):
+    key = [_issuer_key_of(leaf)]
+    likely = sorted(sent, key=lambda issuer: _unlikeliness(_own_key_of(issuer), key))
+    by_key: dict[bytes, x509.Certificate] = {}
+    for issuer in (*trust.by_subject.get(wanted, ()), *likely):
+        by_key.setdefault(public_key_info(issuer), issuer)
+    for issuer in islice(by_key.values(), _MOST_ISSUERS):
         if not _cost_of(issuer) and is_signed_by(leaf, issuer):
             return [leaf, issuer]
     return [leaf]
