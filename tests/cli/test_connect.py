@@ -474,8 +474,10 @@ def failure(run: Run, *arguments: str) -> dict[str, Any]:
     assert shown["ok"] is False
     error = shown["error"]
     assert error.keys() == {
-        *("fault", "alert", "from", "message", "explanation", "fix", "blame", "causes", "evidence")
+        *("fault", "alert", "from", "message", "explanation", "fix", "blame", "condition"),
+        *("causes", "evidence"),
     }
+    assert error["blame"] in ("server", "client", "network", "unclear")
     assert error["message"]
     assert error["explanation"]
     return dict(error)

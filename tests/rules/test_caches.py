@@ -45,6 +45,9 @@ OF_MODULES = {
         "two variables of the environment", "8", "The system's store is one object."
     ),
     "certificates.verify._judge": Cache("none", ONE, "A function that is imported late."),
+    "config._MADE_HERE": Cache(
+        "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
+    ),
     "crypto.hkdf._label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
         "128 labels of at most 249 bytes",

@@ -956,8 +956,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_zero_rtt.py::test_another_protocol_than_before",
                 "handshake/recognition13.py",
-                '        or state.alpn != (alpn or "")\n',
-                "",
+                'if state.alpn != (alpn or ""):',
             ),
         ),
         (
@@ -977,9 +976,8 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_replays.py"
                 "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
                 "handshake/recognition13.py",
-                "        client = await verify_client_again(hs, state.client_chain)\n",
-                "        client = await verify_client_again(hs, state.client_chain)\n"
-                "        await hs.ask(ConfirmPeer(client, False, None))\n",
+                "        if client is None:\n",
+                "        await hs.ask(ConfirmPeer(client, False, None))\n        if client is None:\n",
             ),
             without(
                 "adversarial/test_replays.py::test_it_is_asked_after_the_clients_finished",
@@ -1000,13 +998,13 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_replays.py"
                 "::test_early_data_of_a_client_that_is_to_be_confirmed_are_refused",
                 "handshake/recognition13.py",
-                "        or (confirms and not config.confirm_early_data)\n",
-                "",
+                "if confirms and not config.confirm_early_data:",
             ),
             without(
                 "adversarial/test_replays.py::test_there_a_no_refuses_the_data_and_not_the_client",
                 "handshake/recognition13.py",
-                "if is_first and confirms and client is not None:",
+                "if not confirms or client is None:",
+                "if True:",
             ),
         ),
         (
@@ -1258,8 +1256,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_negotiation.py::test_alpn_without_overlap",
                 "handshake/negotiate.py",
-                "raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, "
-                "no_overlap(names, spoken))",
+                "raise disagreement(Fault.NO_SHARED_APPLICATION_PROTOCOL, names, spoken)",
                 "return None",
             ),
             without(

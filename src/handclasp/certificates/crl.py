@@ -27,6 +27,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from handclasp.advice import NO_CRL_NEEDED, TRUST
 from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.revocation_list import (
@@ -37,7 +38,7 @@ from handclasp.certificates.revocation_list import (
     minute,
 )
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -209,9 +210,9 @@ class RevocationLists:
         return f'RevocationLists(of {issuers} issuers, check="{check}", without_list="{without}")'
 
 
-_GIVE_THE_ISSUER = (
-    "On the other end: Send the issuer's certificate with the chain. On this end: Give it: trust=, "
-    "or let the policy accept certificates without a list."
+_GIVE_THE_ISSUER = advice(
+    "Send the issuer's certificate with the chain.",
+    f"Trust the issuer ({TRUST}). Or accept certificates without a list ({NO_CRL_NEEDED}).",
 )
 
 

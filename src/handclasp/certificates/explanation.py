@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from handclasp.certificates.advising import Advised, advised
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
 from handclasp.certificates.evidence import (
@@ -63,6 +64,9 @@ MAX_SIGNED_BYTES = MOST_SIGNED
 """How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
 digested anew for each check."""
 
+_MOST_USELESS = 2
+"""Certificates that are named of those that were sent and lead nowhere."""
+
 MAX_CHECKS_OF_A_REFUSAL = 32
 MAX_BYTES_OF_A_REFUSAL = 2**15
 """The same for the wording of a refusal, which strangers can ask for; one check is always made."""
@@ -99,6 +103,7 @@ class Explanation:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
         policy: what the policy adds, judged on the best path.
+        advised: where a rule is broken, what to change and whose fault it is.
         accepted: whether the chain is accepted: the verdict of the decision.
         fault: the decision's, where the chain is refused.
     """
@@ -106,6 +111,7 @@ class Explanation:
     leaf: tuple[Finding, ...]
     paths: tuple[PathTried, ...]
     policy: tuple[Finding, ...]
+    advised: Advised | None = None
     accepted: bool = False
     fault: Fault | None = None
 
@@ -133,7 +139,7 @@ class Explanation:
             "accepted": self.accepted,
             "fault": broken[0].fault.name if broken else None,
             "reasons": [finding.evidence for finding in broken],
-            "fix": broken[0].fault.fix if broken else "",
+            "fix": self.advised.fix if self.advised else "",
             "leaf": [_to_json(finding) for finding in self.leaf],
             "paths": [
                 {
@@ -254,14 +260,20 @@ def walk(
             part, and less is looked at. Else the path of a yes is the first.
     """
     try:
-        return _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        return _with_advice(told, context, evidence)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
-        fault = Fault.BAD_CERTIFICATE
-        told = Explanation((Finding("form", about, False, text, "RFC 5280 4.1", fault),), (), ())
-        return _with_verdict(told, decision)
+        finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
+        told = _with_verdict(Explanation((finding,), (), ()), decision)
+        return _with_advice(told, context, evidence)
+
+
+def _with_advice(told: Explanation, context: Context, evidence: Evidence) -> Explanation:
+    broken = told.broken
+    return replace(told, advised=advised(broken, context, evidence.chain)) if broken else told
 
 
 def _walked(
@@ -401,7 +413,7 @@ class _Walk:
             return
         issuers = [each for each in self._issuers(current) if each not in path]
         if not issuers:
-            yield _tried(path, (*findings, self._no_issuer(current)), False)
+            yield _tried(path, (*findings, self._no_issuer(path)), False)
         most = self._context.policy.max_intermediates
         for issuer in issuers:
             if len(path) > most and not issuer.is_anchor:
@@ -445,24 +457,50 @@ class _Walk:
             )
         return self._signed[key]
 
-    def _no_issuer(self, certificate: Seen) -> Finding:
-        about = certificate.about
+    def _no_issuer(self, path: tuple[Seen, ...]) -> Finding:
+        certificate = path[-1]
+        about, is_issuer = certificate.about, len(path) > 1
         if certificate.is_self_issued:
             evidence = f"{about} is self-signed and not among the trusted authorities"
-            return _no_anchor(certificate, evidence)
+            return _no_anchor(certificate, evidence, is_issuer=is_issuer, ends_path=True)
         issuer = certificate.issuer or "(no name)"
-        sent = "nor was it sent" if self.others else "no intermediate certificate was sent"
-        evidence = f"the issuer of {about}, {issuer}, is not trusted here, and {sent}"
-        return _no_anchor(certificate, evidence)
+        others = list(islice((each for each in self.others if each not in path), _MOST_USELESS))
+        useless = " and ".join(dict.fromkeys([each.about for each in others]))
+        if useless:
+            sent = f"and it was not sent: what was sent besides, {useless}, did not issue it"
+        else:
+            missing = "it was not sent" if self.others else "no intermediate certificate was sent"
+            sent = f"and {missing}"
+        evidence = f"the issuer of {about}, {issuer}, is not trusted here, {sent}"
+        return _no_anchor(
+            certificate, evidence, is_issuer=is_issuer, ends_path=True, useless=useless
+        )
 
 
 def _tried(path: Sequence[Seen], findings: tuple[Finding, ...], reaches_anchor: bool) -> PathTried:
     return PathTried(tuple([each.certificate for each in path]), findings, reaches_anchor)
 
 
-def _no_anchor(certificate: Seen, evidence: str) -> Finding:
-    fault = Fault.CERTIFICATE_UNTRUSTED
-    return Finding("anchor", certificate.about, False, evidence, "RFC 5280 6.1", fault)
+def _no_anchor(
+    certificate: Seen,
+    evidence: str,
+    *,
+    is_issuer: bool = False,
+    ends_path: bool = False,
+    useless: str = "",
+) -> Finding:
+    return Finding(
+        "anchor",
+        certificate.about,
+        False,
+        evidence,
+        "RFC 5280 6.1",
+        Fault.CERTIFICATE_UNTRUSTED,
+        certificate,
+        is_issuer=is_issuer,
+        ends_path=ends_path,
+        useless=useless,
+    )
 
 
 def _unlikeliness(certificate: Seen, issuer: Seen) -> int:

@@ -36,7 +36,7 @@ from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 
 
 class Judgement(NamedTuple):
@@ -162,8 +162,11 @@ def _anchors_by_records(
                 detail,
                 sentence="The server did not send the authority that a TLSA record names: it must "
                 f"be in its chain. ({detail})",
-                fix="On the other end: Send the authority's certificate with the chain, or publish "
-                "records for the one in use. On this end: Look the records up again.",
+                fix=advice(
+                    "Send the authority's certificate with the chain, or publish records for the "
+                    "one in use.",
+                    Fault.TLSA_MISMATCH.value.fix_local,
+                ),
             )
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return TrustStore.from_certificates(anchors)

@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from handclasp.advice import IGNORED_OCSP, TRUST
 from handclasp.certificates.key_bounds import key_problem
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.ocsp_answers import (
@@ -30,7 +31,7 @@ from handclasp.certificates.ocsp_answers import (
 from handclasp.certificates.reading import is_issued_by, read_or_none
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Blame, Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -133,10 +134,14 @@ def _issuer_on(path: Sequence[x509.Certificate]) -> x509.Certificate:
         raise CertificateError(
             Fault.BAD_OCSP_RESPONSE,
             f"nothing can check it, as the issuer of {subject_of(path[0])} is not on the path: "
-            'trust the issuer, or set stapled_ocsp to "ignore"',
-            fix="On the other end: Send the issuer's certificate with the chain. On this end: Give "
-            'it: trust=, or set stapled_ocsp to "ignore".',
-            blame=Blame.EITHER,
+            "trust the issuer, or have it sent",
+            fix=advice(
+                "Send the issuer's certificate with the chain.",
+                f"Trust the issuer ({TRUST}). Or ignore responses ({IGNORED_OCSP}).",
+            ),
+            verdict=Verdict(
+                Blame.UNCLEAR, "the issuer's certificate is at neither end, and one must have it"
+            ),
         )
     return path[0]
 

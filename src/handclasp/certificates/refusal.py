@@ -16,7 +16,7 @@ from handclasp.certificates.names import shown
 from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.rules import Context
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 
 _MOST_TOLD = 4
 
@@ -33,14 +33,23 @@ def refusal(
     if isinstance(error, IssuersLeftOutError) and not any(
         finding.held is False for finding in explanation.leaf
     ):  # What is wrong with one of the issuers that were tried is not the reason.
-        return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error))
+        fix = advice("Send fewer certificates of one authority, or a shorter one of the peer.", "")
+        return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error), fix=fix)
     if not broken:
         return _verifier_says(error)
+    said = explanation.advised
     if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):
         broken = broken[:1]  # Of a stranger's own certificate, nothing else is of interest.
     reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
+    of, about = broken[0].of, broken[0].about
+    if of is not None and of.is_anchor and broken[0].is_issuer:
+        reason += f"; {about} is one of the authorities that are trusted here"
     detail = f"{reason}; besides: {'; '.join(more)}" if more else reason
-    return CertificateError(broken[0].fault, detail)
+    if said is None:
+        return CertificateError(broken[0].fault, detail)
+    refused = CertificateError(broken[0].fault, detail, fix=said.fix, verdict=said.verdict)
+    refused.place = said.place
+    return refused
 
 
 _EXTENSION_NAMES = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
-from handclasp.cli.explained import explanation_text
+from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
     group_names,
@@ -410,15 +410,12 @@ def _asked_for_certificate(recorder: Recorder | None) -> bool:
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
     from handclasp.cli.identity import printable
-    from handclasp.cli.report import failure_lines, print_lines
+    from handclasp.cli.report import MOST_OF_A_MESSAGE, failure_lines, print_lines
 
     if attempt.recorder is not None and info is None:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
-    lines = failure_lines(failure)
-    if (failure.fault, failure.from_) == ("CERTIFICATE_UNTRUSTED", "local"):
-        lines.append(("to change", "Here: --ca FILE trusts the authorities in FILE."))
-    print_lines(f"{what}: {printable(failure.message)}", lines)
+    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", failure_lines(failure))
 
 
 def _print_json(
@@ -443,6 +440,6 @@ def _print_json(
     if attempt.shows_certificates:
         shown["peer_chain_pem"] = _shown_pem(attempt, info)
     if explanation is not None:
-        shown["explanation"] = explanation.to_json()
+        shown["explanation"] = explanation_json(explanation)
     shown["timings_us"] = attempt.timings
     print(json.dumps(shown, indent=2))

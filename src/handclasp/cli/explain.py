@@ -344,7 +344,8 @@ def print_wrapped(text: str, margin: str) -> None:
 
 
 def _tell(told: _Told, verbose: int) -> None:
-    from handclasp.cli.report import diagnosis_lines, ends_named, print_paragraph, print_story
+    from handclasp.advice import for_reader
+    from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
     from handclasp.trace.facts import observed_in, role_of
 
@@ -358,7 +359,7 @@ def _tell(told: _Told, verbose: int) -> None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            ends_named(diagnosis.cause, role),
+            for_reader(diagnosis.cause, role),
             diagnosis_lines(diagnosis, role),
         )
 

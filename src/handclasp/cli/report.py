@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from handclasp.advice import at_fault, for_reader, with_ends_named, worded
 from handclasp.cli.identity import (
     dates_of,
     issuer_of,
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from handclasp import ConnectionInfo, TrustStore
+    from handclasp.alerts import Cause
     from handclasp.cli.outcome import Failure
     from handclasp.trace.diagnosis import Diagnosis, Evidence
+
+MOST_OF_A_MESSAGE = 1000
+"""Characters of what happened: room for a few names out of certificates, each cut by itself."""
 
 Line = tuple[str, str]
 """A label and what it labels."""
@@ -116,45 +121,53 @@ def failure_lines(failure: Failure) -> list[Line]:
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({failure.fault}; alert {failure.alert})"
-    lines = [("found", found), ("at fault", _AT_FAULT[failure.blame])]
-    if failure.explanation and not failure.message.startswith(failure.explanation):
+    lines = [("found", found), ("at fault", _at_fault(failure))]
+    if failure.explanation and failure.explanation not in failure.message:
         lines.append(("meaning", failure.explanation))
-    lines += [("or perhaps", cause.sentence) for cause in failure.causes[1:]]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines
 
 
+def brief_lines(failure: Failure) -> list[Line]:
+    """Whose fault it is, what else may be behind it, and what to change."""
+    lines = [("at fault", _at_fault(failure))]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
+    return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
+
+
 def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     """The same of a failure that was recorded by `role`, whoever reads of it now."""
     other = "server" if role == "client" else "client"
+
+    def told(text: str) -> str:
+        return for_reader(worded(text, "reader"), role)
+
     if diagnosis.found_by == "peer":
         found = f"by the {other}, which sent the alert {diagnosis.alert}"
     else:
         found = f"by the {role} ({diagnosis.fault}; alert {diagnosis.alert})"
-    who = {"local": f"the {role}", "peer": f"the {other}"}
-    at_fault = who.get(diagnosis.blame, _AT_FAULT[diagnosis.blame])
-    lines = [("found", found), ("at fault", at_fault)]
-    others = [ends_named(cause.sentence, role) for cause in diagnosis.others]
-    lines += [("or perhaps", printable(sentence, 1000)) for sentence in others]
+    blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
+    lines = [("found", found), ("at fault", told(blamed))]
+    lines += [("or perhaps", printable(told(_perhaps(each)), 1000)) for each in diagnosis.others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
-    for sentence in _fixes(diagnosis.fix):
-        named = sentence.replace("On this end:", f"On the {role}:")
-        named = named.replace("On the other end:", f"On the {other}:")
-        head, colon, rest = named.partition(": ")
-        lines.append(("to change", f"{head}{colon}{ends_named(rest, role)}"))
+    lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
     return lines
 
 
-def ends_named(sentence: str, role: str) -> str:
-    """A sentence of one end, for somebody who is neither: both by their roles."""
-    other = "server" if role == "client" else "client"
-    for words, name in (("this side", role), ("this end", role), ("the peer", other),
-                        ("the other end", other), ("the other side", other)):  # fmt: skip
-        sentence = re.sub(rf"\b{words}\b", f"the {name}", sentence)
-        start = words[0].upper() + words[1:]
-        sentence = re.sub(rf"\b{start}\b", f"The {name}", sentence)
-    return sentence
+def _perhaps(cause: Cause) -> str:
+    """One of several causes: its label says already that it is another one."""
+    sentence = cause.sentence.removeprefix("Or ")
+    return sentence[0].upper() + sentence[1:]
+
+
+def _at_fault(failure: Failure) -> str:
+    who = failure.blame if failure.blame == "unclear" else f"the {failure.blame}"
+    if not failure.condition:
+        return who
+    condition = with_ends_named(failure.condition, failure.role)
+    return f"{who}{': ' if failure.blame == 'unclear' else ', '}{condition}"
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> None:
@@ -260,15 +273,6 @@ def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> 
         f"yes: valid today, issued for {name}, and the chain leads to {through} the authorities "
         f"of {trust.source}"
     )
-
-
-_AT_FAULT = {
-    "local": "this end",
-    "peer": "the other end",
-    "either": "nobody alone: the two ends do not fit together, and either can change",
-    "network": "something between the two ends, most likely",
-    None: "unclear",
-}
 
 
 def _evidence(found: Evidence) -> str:

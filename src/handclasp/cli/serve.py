@@ -22,7 +22,7 @@ from handclasp.cli.inputs import (
     warn_of_key_file,
 )
 from handclasp.cli.narrative import story_text
-from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
+from handclasp.cli.outcome import Failure, WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.cli.patience import send_all
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
@@ -346,10 +346,13 @@ class _Report:
 
     def __call__(self, visit: Visit) -> None:
         line = self._say(visit)
+        advice = "" if self._say is _json_line else _advice(visit)
         story = story_text(_events(visit), self._detail - 1) if self._detail else ""
         with self._lock:
             self._count += 1
             click.echo(line)
+            if advice:
+                click.echo(advice)
             if story:
                 click.echo(story, err=True)
             if self._traces is not None and visit.recorder is not None:
@@ -380,12 +383,13 @@ class _Report:
 
 def _line(visit: Visit) -> str:
     from handclasp.cli.identity import printable, subject_of
+    from handclasp.cli.report import MOST_OF_A_MESSAGE
 
     who = f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
     if visit.error is not None:
-        failure = failure_of(visit.error, visit.host, visit.port, _events(visit))
+        failure = _failure(visit, visit.error)
         found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
-        return printable(f"{who}  failed  {found}: {failure.message}")
+        return printable(f"{who}  failed  {found}: {failure.message}", MOST_OF_A_MESSAGE)
     info = visit.info
     if info is None:
         return who
@@ -410,6 +414,23 @@ def _exchange(info: ConnectionInfo) -> str:
     return info.group or "-"
 
 
+def _failure(visit: Visit, error: OSError) -> Failure:
+    return failure_of(error, visit.host, visit.port, _events(visit), "serve")
+
+
+def _advice(visit: Visit) -> str:
+    """Whose fault a failure is and what to change, a line each under that of the visit."""
+    if visit.error is None:
+        return ""
+    from handclasp.cli.identity import printable
+    from handclasp.cli.report import brief_lines
+
+    failure = _failure(visit, visit.error)
+    return "\n".join(
+        printable(f"    {label}: {text}", len(text) + 40) for label, text in brief_lines(failure)
+    )
+
+
 def _events(visit: Visit) -> Sequence[TraceEvent]:
     return visit.recorder.events if visit.recorder is not None else ()
 
@@ -424,5 +445,5 @@ def _json_line(visit: Visit) -> str:
     if visit.info is not None:
         shown |= info_to_json(visit.info)
     if visit.error is not None:
-        shown["error"] = failure_of(visit.error, visit.host, visit.port, _events(visit)).to_json()
+        shown["error"] = _failure(visit, visit.error).to_json()
     return json.dumps(shown)

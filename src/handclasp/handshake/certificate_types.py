@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.negotiate import no_overlap
+from handclasp.handshake.disagreement import no_overlap
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import CERTIFICATE_TYPES, ExtensionType, certificate_type_name
 

@@ -8,6 +8,7 @@ from handclasp.faults import Fault
 from handclasp.handshake import client13
 from handclasp.handshake.choosing import note_sessions, note_version
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.resumable import Resumable
 from handclasp.handshake.secrets13 import derive_early_secret
@@ -90,5 +91,6 @@ def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> in
         raise ProtocolError(
             Fault.NO_SHARED_VERSION,
             f"offered: {', '.join(config.versions)}; the server chose {name}",
+            verdict=ONLY_UNSAFE if version < TLS12 else None,
         )
     raise ProtocolError(Fault.UNOFFERED_VERSION, name)

@@ -137,6 +137,7 @@ async def complete_client_handshake(
     question = flight.question
     credentials, scheme = await _choose_credentials(hs, config, question)
     if question is not None:
+        hs.shown_chain = credentials.chain if credentials is not None else ()
         hs.send(certificate_message(credentials))
     message, pre_master_secret, group = _agree(hs, config, server, flight)
     means = group if group is not None else "RSA"

@@ -44,13 +44,13 @@ from handclasp.handshake.choosing import (
     note_suite12,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.disagreement import disagreement, no_overlap
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
     choose_signature_scheme,
     first_shared,
-    no_overlap,
     shown,
 )
 from handclasp.handshake.offered import (
@@ -146,6 +146,7 @@ async def complete_server_handshake(
     asks = choice.client_type is not None
     hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
     randoms = _send_server_hello(hs, config, offer, choice)
+    hs.shown_chain = choice.credentials.chain
     hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
         hs.send(CertificateStatus(choice.staple))
@@ -316,9 +317,9 @@ def _refuse(
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
     if group is None and not set(own).isdisjoint(offer.cipher_suites):
         hs.note_decision("group", offer.groups, groups, None, NO_OVERLAP)
-        raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offer.groups, groups))
+        raise disagreement(Fault.NO_SHARED_GROUP, offer.groups, groups)
     hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
-    raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+    raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own)
 
 
 async def _choose_credentials(
@@ -344,8 +345,12 @@ async def _choose_credentials(
         raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, schemes, config.signature_schemes, VERSION)
     if scheme is None and not (key_transport and credentials.can_decrypt):
-        detail = no_overlap(offer.signature_schemes, credentials.schemes)
-        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
+        raise disagreement(
+            Fault.NO_SHARED_SIGNATURE_SCHEME,
+            offer.signature_schemes,
+            credentials.schemes,
+            keys=(credentials.key_kind,),
+        )
     return credentials, scheme
 
 
@@ -390,7 +395,8 @@ def _check_any_key_fits(
             if name in CIPHER_SUITES12 and CIPHER_SUITES12[name].authentication in kinds
         ]
         hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
-        raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+        keys = [each.key_kind for each in config.credential_list]
+        raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own, keys=keys)
 
 
 def _goes_with(scheme: str, authentications: set[str], groups: tuple[str, ...]) -> bool:

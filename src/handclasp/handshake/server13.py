@@ -51,11 +51,11 @@ from handclasp.handshake.choosing import (
     note_signature_scheme,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.disagreement import disagreement, no_overlap
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
     choose_group,
     choose_signature_scheme,
-    no_overlap,
     shown,
 )
 from handclasp.handshake.offered import (
@@ -632,9 +632,11 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
     offered = offer.signature_schemes
     note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)
     if scheme is None:
-        raise ProtocolError(
+        raise disagreement(
             Fault.NO_SHARED_SIGNATURE_SCHEME,
-            no_overlap(offer.signature_schemes, credentials.schemes),
+            offer.signature_schemes,
+            credentials.schemes,
+            keys=(credentials.key_kind,),
         )
     client_type = choose_client_type(
         config,

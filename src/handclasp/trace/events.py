@@ -234,7 +234,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The connection failed; the fields are those of `TLSError`."""
+    """The connection failed; the fields are those of `TLSError`.
+
+    `certificate` and `field` say where a fault in a certificate of the peer's shows: which of those
+    that it sent, counted from 0, and in which field of it, such as "notAfter".
+    """
 
     at_ns: int
     origin: str
@@ -243,6 +247,10 @@ class Failed:
     message: str
     explanation: str
     fix: str
+    blame: str = ""
+    condition: str = ""
+    certificate: int | None = None
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)

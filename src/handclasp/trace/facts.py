@@ -332,6 +332,16 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     return None
 
 
+def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
+    """The same of a message as it was recorded in an epoch; none where it cannot be read."""
+    if not raw:
+        return ()
+    try:
+        return certificates_of(read_recorded(raw, epoch)) or ()
+    except ProtocolError:
+        return ()
+
+
 def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
     """The Certificate in a CompressedCertificate (RFC 8879); None where it cannot be unpacked."""
     if not isinstance(message, messages.CompressedCertificate):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeGuard
 
+from handclasp.advice import worded
 from handclasp.errors import ProtocolError
 from handclasp.trace.events import (
     AlertSeen,
@@ -685,7 +686,7 @@ def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
             yield ""
             yield from canvas.paragraph(f"{who} {when} ({event.alert}). {event.message}")
             if event.fix:
-                yield from canvas.paragraph(event.fix)
+                yield from canvas.paragraph(worded(event.fix, "reader"))
 
 
 def _elapsed(milliseconds: float) -> str:

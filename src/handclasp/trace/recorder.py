@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import CertificateError, ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -385,6 +385,7 @@ class Recorder:
 
     def failed(self, error: TLSError) -> None:
         """The connection failed."""
+        number, field = error.place if isinstance(error, CertificateError) else (None, "")
         self._note(
             Failed(
                 self._now(),
@@ -394,6 +395,10 @@ class Recorder:
                 error.message,
                 error.explanation,
                 error.fix,
+                error.blame.value,
+                error.condition,
+                number,
+                field,
             )
         )
 

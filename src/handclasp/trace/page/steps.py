@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from handclasp.advice import worded
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
@@ -255,7 +256,7 @@ def judgement_of(given: Mapping[str, Any]) -> Judgement:
     return Judgement(
         accepted=given["accepted"],
         reasons=tuple(given["reasons"]),
-        fix=given["fix"],
+        fix=worded(given["fix"], "reader"),
         leaf=_judged(given["leaf"]),
         paths=tuple(
             Path(tuple(path["certificates"]), path["reaches_anchor"], _judged(path["rules"]))
