@@ -10,7 +10,7 @@ A walk alone runs after a refusal, to find the reason that helps most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -120,7 +120,8 @@ class Explanation:
         """The rules that are broken, those first that help most; empty where accepted."""
         on_path = self.paths[0].findings if self.paths else ()
         broken = _broken((*self.leaf, *on_path))
-        order = sorted(broken, key=lambda finding: _rank(finding, self.leaf))
+        of_leaf = set(map(id, self.leaf))
+        order = sorted(broken, key=lambda finding: _rank(finding, of_leaf))
         found = (*order, *_broken(self.policy))
         if self.fault is None:
             return found
@@ -629,11 +630,11 @@ _AFTER_THE_PATH = {"common name": 1, "wildcard": 2, "issuer readable": 3, "ident
 """The rules of the profile, which the decision asks about in this order once it has a path."""
 
 
-def _rank(finding: Finding, leaf: Sequence[Finding]) -> int:
+def _rank(finding: Finding, of_leaf: Collection[int]) -> int:
     """The leaf's key, dates and names, then the way up, then the rest of the leaf."""
     if finding.rule in _AFTER_THE_PATH:
         return _REST_OF_LEAF + _AFTER_THE_PATH[finding.rule]
-    if finding not in leaf:
+    if id(finding) not in of_leaf:
         return _ON_THE_WAY
     return _TOLD_FIRST.index(finding.rule) if finding.rule in _TOLD_FIRST else _REST_OF_LEAF
 

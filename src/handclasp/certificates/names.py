@@ -286,7 +286,9 @@ def shown(text: str, limit: int = 120) -> str:
     Control characters would otherwise reach terminals and logs.
     """
     start = text if len(text) <= limit else text[: limit - 3]
-    printable = "".join(character if character.isprintable() else "?" for character in start)
+    printable = start
+    if not start.isprintable():
+        printable = "".join(character if character.isprintable() else "?" for character in start)
     return printable if len(text) <= limit else printable + "..."
 
 
