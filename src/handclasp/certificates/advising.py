@@ -221,7 +221,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
     return _Fix(peer, "Check the clock of this machine.")
 
 
-_MOST_NAMES = 16
+_MOST_NAMES = 8
 """Names of a certificate that are looked at for one to connect by: it may have thousands."""
 
 
