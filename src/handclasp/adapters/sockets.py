@@ -14,13 +14,19 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
 
+from handclasp.adapters.arguments import (
+    check_connected,
+    check_host_and_port,
+    client_config,
+    server_config,
+)
 from handclasp.adapters.duplex import Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
@@ -66,8 +72,11 @@ def connect(
         TLSError: the handshake failed; the subclass says who found out.
         ConfigurationError: a setting that cannot be honoured.
     """
-    config = _client_config(config)
-    EarlyData(config, early_data)  # Raises before the server hears of a mistake made here.
+    # A mistake made here raises before the server hears of it.
+    check_host_and_port(host, port)
+    config = client_config(config)
+    name = check_server_name(config, host if server_name is None else server_name)
+    EarlyData(config, early_data)
     if timeout is None:
         sock = socket.create_connection((host, port))
     else:
@@ -76,7 +85,6 @@ def connect(
         # A handshake flight followed by a request must not wait for the peer's delayed ACK.
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        name = host if server_name is None else server_name
         return wrap_client(
             sock, config, server_name=name, port=port, trace=trace, early_data=early_data
         )
@@ -120,7 +128,7 @@ def wrap_client(
         TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
         ConfigurationError: see above.
     """
-    config = _client_config(config)
+    config = client_config(config)
     _check_socket(sock, handshake)
     early = EarlyData(config, early_data)
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
@@ -142,8 +150,7 @@ def wrap_server(
     must not end it; the accepted socket is closed by then. Everything else is as in
     `wrap_client`.
     """
-    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("wrap_server needs a ServerConfig with credentials.")
+    config = server_config(config)
     _check_socket(sock, handshake)
     connection = ServerConnection(config, trace=trace)
     _note_ends(sock, trace)
@@ -610,14 +617,6 @@ class TLSSocket:
             self._duplex.release(notify=True)
 
 
-def _client_config(config: ClientConfig | None) -> ClientConfig:
-    if config is None:
-        return ClientConfig()
-    if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("A client needs a ClientConfig.")
-    return config
-
-
 def _check_socket(sock: socket.socket, handshake: bool) -> None:
     # The family `ssl` has its own subclass, on which poll tells nothing about its plaintext.
     if not isinstance(sock, socket.socket) or hasattr(sock, "unwrap"):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -626,6 +625,7 @@ def _check_socket(sock: socket.socket, handshake: bool) -> None:
         )
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
+    check_connected(sock)
     if handshake and sock.gettimeout() == 0:
         raise ConfigurationError(
             "A non-blocking socket cannot complete the handshake at once: pass handshake=False, "
