@@ -82,10 +82,10 @@ def seconds_or_none(name: str, value: float | None) -> float | None:
 
 
 _IN_PLACE_OF = {
-    "ssl": "config=",
-    "server_hostname": "server_name=",
-    "ssl_handshake_timeout": "handshake_timeout= of the config",
-    "ssl_shutdown_timeout": "close_timeout=",
+    "ssl": "config= takes its place.",
+    "server_hostname": "use server_name= (and config=, in place of ssl=).",
+    "ssl_handshake_timeout": "use config=, which has handshake_timeout.",
+    "ssl_shutdown_timeout": "use close_timeout= (and config=, in place of ssl=).",
 }
 
 
@@ -93,7 +93,7 @@ def refuse_ssl_arguments(given: dict[str, Any]) -> None:
     """Refuse what asyncio's own functions take for the ssl module."""
     for name in given:
         if name in _IN_PLACE_OF:
-            raise ConfigurationError(f"{name} is for the ssl module; here {_IN_PLACE_OF[name]} says it.")
+            raise ConfigurationError(f"{name} is for the ssl module; here {_IN_PLACE_OF[name]}")
 
 
 def refuse_arguments(given: dict[str, Any]) -> None:
@@ -134,11 +134,16 @@ def check_stream_socket(sock: socket.socket, host: Any, port: Any) -> None:
         raise ConfigurationError(f"A stream socket was expected, not {sock!r}.")
 
 
+def check_without_peer(sock: socket.socket) -> None:
+    """Refuse a socket that cannot listen, because it is connected."""
+    if has_peer(sock):
+        raise ConfigurationError("This socket is connected: a server needs one that is bound.")
+
+
 def check_listener(sock: socket.socket, host: Any, port: Any, more: dict[str, Any]) -> None:
     """Refuse what `start_server` cannot honour where it is given a socket."""
     check_stream_socket(sock, host, port)
-    if has_peer(sock):
-        raise ConfigurationError("This socket is connected: a server needs one that is bound.")
+    check_without_peer(sock)
     for name in more:
         if name in _OF_BINDING:
             raise ConfigurationError(f"{name} cannot be given together with sock: it is bound.")

@@ -31,6 +31,7 @@ from handclasp.adapters.arguments import (
     check_stream_socket,
     check_unix,
     check_upgrade,
+    check_without_peer,
     client_config,
     close_seconds,
     either_config,
@@ -361,6 +362,8 @@ async def create_unix_server(
         config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
     )
     where = _unix_path_or_sock(path, sock)
+    if sock is not None:
+        check_without_peer(sock)
     listener = where["sock"] if "path" not in where else bind_unix(where["path"])
     cleanup = removal_of(listener) if cleanup_socket else None
     return settings.serve(protocol_factory, [listener], start_serving, cleanup)
@@ -522,7 +525,9 @@ class _Client:
             close_timeout=self._close_timeout,
             early=self._early,
         )
-        if "sock" in where:  # What is wrong shows itself while the socket is still its owner's.
+        if "sock" in where:
+            check_connected(where["sock"])
+            # What is wrong shows itself while the socket is still its owner's.
             pump.connection = self._connection(_info_of(where["sock"]))
         try:
             await getattr(loop, method)(lambda: pump, **where)
@@ -626,7 +631,6 @@ def _where_to_connect(
             raise ConfigurationError("Either host and port or sock must be given.")
         return {"host": host, "port": port}
     check_stream_socket(sock, host, port)
-    check_connected(sock)
     return {"sock": sock}
 
 

@@ -105,9 +105,11 @@ def wrap_client(
 ) -> TLSSocket:
     """Speak TLS as the client over a connected stream socket.
 
-    From here on the socket belongs to the `TLSSocket`, until `unwrap()` gives it back. Where
-    something is wrong with the arguments, `ConfigurationError` is raised and the socket is left as
-    it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
+    From here on the connection belongs to the `TLSSocket`, until `unwrap()` gives a plain socket
+    back. As with `ssl`, `sock` is detached: nothing can be sent on it in the clear, and closing it
+    does nothing. (A subclass of `socket.socket` may have ways of its own, so its instances are used
+    as they are, and `unwrap()` returns the same one. Do not use it meanwhile.) Where something is
+    wrong with the arguments, `ConfigurationError` is raised and the socket is left as it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
     handshake fails it is closed, after the alert was sent as far as that is possible.
 
     Args:
@@ -146,9 +148,10 @@ def wrap_server(
 ) -> TLSSocket:
     """Speak TLS as the server over an accepted stream socket.
 
-    A server that accepts in a loop catches `OSError` around this call, for one failed handshake
-    must not end it; the accepted socket is closed by then. Everything else is as in
-    `wrap_client`.
+    A server that accepts in a loop passes `handshake=False`, so that a client that says nothing
+    keeps nobody else waiting, and completes the handshake where it serves the client, in a thread
+    or a process. It catches `OSError` there, for one failed handshake must not end it; the socket
+    is closed by then. Everything else is as in `wrap_client`.
     """
     config = server_config(config)
     _check_socket(sock, handshake)
@@ -181,6 +184,7 @@ class TLSSocket:
         early: EarlyData,
     ) -> None:
         self.connection = connection
+        sock = _take_over(sock)
         self._duplex = Duplex(sock, connection, handshake_timeout, early)
         self._sock = sock
         self._files = 0
@@ -301,7 +305,8 @@ class TLSSocket:
         """Send the first bytes of `data`, up to 128 KiB; returns how many.
 
         Raises as `sendall` does. With a socket that does not block, what is returned has left to
-        the operating system. After `WantWrite`, call again with the same data.
+        the operating system. After `WantWrite`, call again with the same data, or more that begins
+        with it: it is sealed, and cannot be dropped.
         """
         _refuse_flags("send", flags)
         duplex = self._duplex
@@ -321,7 +326,8 @@ class TLSSocket:
             WantWrite: the socket does not block, and the transport is full. A part may have left;
                 call again with the same data, which goes on where this call has stopped.
             OSError: the socket has been closed, perhaps by another thread just now.
-            StateError: this side has closed its half already. It is a `BrokenPipeError`, too.
+            StateError: this side has closed its half already (that is a `BrokenPipeError`, too),
+                or the call after `WantWrite` has other data.
             PeerAlertError: the peer gave up, and said why before its end of the transport closed.
             TLSError: the connection has failed.
         """
@@ -399,7 +405,7 @@ class TLSSocket:
         self.shutdown(socket.SHUT_WR)
 
     def unwrap(self) -> socket.socket:
-        """End TLS on both sides and return the plain socket, which goes on living.
+        """End TLS on both sides and return a plain socket, which goes on living.
 
         Sends close_notify and waits for the peer's. Nothing behind the peer's close_notify is
         consumed: it is waited for byte by byte, and what follows it stays in the plain socket.
@@ -420,16 +426,18 @@ class TLSSocket:
 
         Where the operating system cannot send everything at once, this waits for as long as the
         peer goes on reading. Once the peer has read nothing for the timeout of the socket (30 s
-        without one, at once for a socket that does not block), it gives up. The peer does not have
-        to answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits
-        for it, as with sockets.
+        without one), it gives up. A socket that does not block gives up at once and without an
+        error, as with `ssl`: the peer then sees a truncated stream. The peer does not have to
+        answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits for
+        it, as with sockets.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
 
         Raises:
             TimeoutError: not even the operating system took the last bytes, such as the
-                close_notify, as the peer did not read. The socket is closed all the same.
+                close_notify, as the peer did not read. The socket is closed all the same. Never
+                of a socket that does not block.
         """
         self._close_wanted = True
         if not self._files:
@@ -631,6 +639,20 @@ def _check_socket(sock: socket.socket, handshake: bool) -> None:
             "A non-blocking socket cannot complete the handshake at once: pass handshake=False, "
             "and call do_handshake() until it raises neither WantRead nor WantWrite."
         )
+
+
+def _take_over(sock: socket.socket) -> socket.socket:
+    """Move the descriptor to a socket of our own: what is sent on the old one would be in the clear.
+
+    A subclass may have ways of its own to send and receive, so that its instances are used
+    themselves.
+    """
+    if type(sock) is not socket.socket:
+        return sock
+    family, kind, proto, timeout = sock.family, sock.type, sock.proto, sock.gettimeout()
+    own = socket.socket(family, kind, proto, fileno=sock.detach())
+    own.settimeout(timeout)  # The default of new sockets may be another.
+    return own
 
 
 def _note_ends(sock: socket.socket, trace: Trace | None) -> None:
