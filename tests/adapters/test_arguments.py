@@ -207,11 +207,8 @@ def test_a_socket_without_a_peer_is_refused_and_stays_as_it_was(
     async def main() -> None:
         with _unconnected(kind) as sock:
             sock.settimeout(timeout)
-            if "unix" in function and "UNIX" not in kind:
-                what_it_says = "UNIX"
-            else:
-                what_it_says = what
-            with pytest.raises(ConfigurationError, match=what_it_says):
+            of_another_family = "unix" in function and "UNIX" not in kind
+            with pytest.raises(ConfigurationError, match="UNIX" if of_another_family else what):
                 if function == "wrap_server":
                     wrap_server(sock, server_config, handshake=False)
                 else:

@@ -550,7 +550,12 @@ def test_what_a_full_transport_did_not_take_is_not_sealed_again(
         with pytest.raises(StateError, match="same data"):
             sock.room = 500
             client.send(b"x" * 99)
-        assert client.send(b"x" * 100) == 100
+        for others in (b"y" * 100, b"x" * 99 + b"y", b"y" * 1000, b""):
+            with pytest.raises(StateError, match="same data"):
+                client.send(others)
+            with pytest.raises(StateError, match="same data"):
+                client.sendall(others)
+        assert client.send(memoryview(bytearray(b"x" * 100 + b"more"))) == 100
         sock.room = 50
         with pytest.raises(WantWrite):
             client.sendall(b"y" * 100)

@@ -35,11 +35,11 @@ from handclasp.adapters.arguments import (
     client_config,
     close_seconds,
     either_config,
-    refuse_arguments,
-    server_config,
     looks_like_tls,
+    refuse_arguments,
     refuse_ssl_arguments,
     seconds_or_none,
+    server_config,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends

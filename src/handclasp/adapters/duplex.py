@@ -704,7 +704,9 @@ class Duplex:
     def _push_patiently(self) -> bool:
         """Send everything, for as long as the peer goes on reading; returns whether all is sent.
 
-        A socket that does not block sends what needs no waiting, and loses the rest. Nobody here reads any more once the socket is to be closed, and a peer that waits for that
+        A socket that does not block sends what needs no waiting, and loses the rest.
+
+        Nobody here reads any more once the socket is to be closed, and a peer that waits for that
         would not read either: what it sends is thrown away.
         """
         if self._push():

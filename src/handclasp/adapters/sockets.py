@@ -107,13 +107,15 @@ def wrap_client(
 
     From here on the connection belongs to the `TLSSocket`, until `unwrap()` gives a plain socket
     back. As with `ssl`, `sock` is detached: nothing can be sent on it in the clear, and closing it
-    does nothing. (A subclass of `socket.socket` may have ways of its own, so its instances are used
-    as they are, and `unwrap()` returns the same one. Do not use it meanwhile.) Where something is
-    wrong with the arguments, `ConfigurationError` is raised and the socket is left as it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
+    does nothing. (Instances of a subclass of `socket.socket` may have ways of their own, so they
+    are used as they are, and `unwrap()` returns the same one. Do not use them meanwhile.)
+
+    Where something is wrong with the arguments, `ConfigurationError` is raised and the socket is
+    left as it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
     handshake fails it is closed, after the alert was sent as far as that is possible.
 
     Args:
-        sock: connected, of type SOCK_STREAM. One that does not block needs `handshake=False`.
+        sock: connected, of type SOCK_STREAM. It keeps its timeout. One that does not block needs `handshake=False`.
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
         port: where the server listens: with `config.sessions`, the sessions of each port are
@@ -642,7 +644,7 @@ def _check_socket(sock: socket.socket, handshake: bool) -> None:
 
 
 def _take_over(sock: socket.socket) -> socket.socket:
-    """Move the descriptor to a socket of our own: what is sent on the old one would be in the clear.
+    """Move the descriptor to a socket of our own: nobody else must send on it, in the clear.
 
     A subclass may have ways of its own to send and receive, so that its instances are used
     themselves.
