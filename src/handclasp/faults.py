@@ -688,8 +688,8 @@ class Fault(Enum):
         "RFC 8446 6.1",
         "The transport ended without close_notify: data may be missing at the end.",
         "Close TLS before closing the connection.",
-        "Where the application protocol marks its own end, the config's allow_truncation=True takes "
-        "this for one.",
+        "Where the application protocol marks its own end, the config's allow_truncation=True "
+        "takes this for one.",
     )
     CLOSED_DURING_HANDSHAKE = Entry(
         Alert.CLOSE_NOTIFY,

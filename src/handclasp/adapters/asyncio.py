@@ -45,7 +45,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
-from handclasp.adapters.spent import SpentTransport, spend, spent
+from handclasp.adapters.spent import plain_transport, spend
 from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
 from handclasp.config import ClientConfig, ServerConfig
@@ -415,9 +415,7 @@ async def start_tls(
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
     check_upgrade(is_server, go_ahead, received)
-    plain = cast(asyncio.Transport, writer.transport)
-    if isinstance(plain, SpentTransport):
-        raise spent()
+    plain = plain_transport(writer)
     loop = asyncio.get_running_loop()
     streams = _Streams(limit, loop)
     pump = Pump(

@@ -115,7 +115,8 @@ def wrap_client(
     handshake fails it is closed, after the alert was sent as far as that is possible.
 
     Args:
-        sock: connected, of type SOCK_STREAM. It keeps its timeout. One that does not block needs `handshake=False`.
+        sock: connected, of type SOCK_STREAM, with the timeout that the `TLSSocket` is to have. One
+            that does not block needs `handshake=False`.
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
         port: where the server listens: with `config.sessions`, the sessions of each port are

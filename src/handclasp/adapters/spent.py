@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from handclasp.errors import StateError
+
+
+def plain_transport(writer: asyncio.StreamWriter) -> asyncio.Transport:
+    """Return the transport of a writer that TLS was not put below yet."""
+    if isinstance(writer.transport, SpentTransport):
+        raise spent()
+    return cast(asyncio.Transport, writer.transport)
 
 
 def spend(
