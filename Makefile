@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak schedules memory coverage clean
+.PHONY: help demo test test-long test-all lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,11 +21,18 @@ $(READY): pyproject.toml
 demo: $(READY) ## watch a handshake: our own first, then your browser's (ONCE=1: do not wait)
 	$(BIN)/handclasp demo $(if $(ONCE),--once)
 
-# The whole matrix of the peers takes minutes and is `make interop`; its fast part is among the tests.
-TESTS := -m 'not interop or fast'
+# What takes long, or needs programs or rights that few machines have, is apart: the two targets
+# together run every test. The whole matrix of the peers takes minutes and is `make interop`; its
+# fast part is among the long tests.
+APART := long or interop or browser or capture
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+test: $(READY) ## run the tests (under five minutes; needs nothing but Python)
+	$(BIN)/python -m pytest -m 'not ($(APART))' $(ARGS)
+
+test-long: $(READY) ## run the others: long ones, and with peers, browsers and captures (make peers)
+	$(BIN)/python -m pytest -m '($(APART)) and (not interop or fast)' $(ARGS)
+
+test-all: test test-long ## run every test
 
 lint: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -33,7 +40,7 @@ lint: $(READY) ## format, lint and types
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-check: lint test ## format, lint, types, import rules, tests
+check: lint test ## format, lint, types, import rules, tests (not the long ones)
 
 format: $(READY) ## put the code into its format
 	$(BIN)/ruff format .

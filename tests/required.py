@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from typing import NoReturn
 
 import pytest
 
 
 def need_tool(name: str) -> str:
-    """The path of an installed program; skips or fails the test that asks for a missing one."""
+    """The path of an installed program; skips or fails the test that asks for a missing one.
+
+    In the test's own thread alone: in another one nobody would hear of it, and the test would wait
+    for a program that never comes.
+    """
+    assert threading.current_thread() is threading.main_thread(), f"{name}: ask before the thread"
     path = shutil.which(name)
     if path is None:
         lacking(f"{name} is not installed")

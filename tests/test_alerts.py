@@ -53,11 +53,11 @@ def test_what_is_narrow_is_the_likeliest(
 ) -> None:
     found = faults(HANDSHAKE_FAILURE, replace(WIDE, **narrow))
     assert found[0] == likeliest
-    assert sorted(found) == [
+    assert {
         "NO_SHARED_CIPHER_SUITE",
         "NO_SHARED_GROUP",
         "NO_SHARED_SIGNATURE_SCHEME",
-    ]
+    } <= set(found)
 
 
 def test_without_a_name_that_may_be_the_cause() -> None:
@@ -68,7 +68,7 @@ def test_without_a_name_that_may_be_the_cause() -> None:
     ("certificate", "fault", "blame"),
     [
         ("withheld", "CLIENT_CERTIFICATE_MISSING12", Blame.LOCAL),
-        ("shown", "CERTIFICATE_UNTRUSTED", Blame.EITHER),
+        ("shown", "CERTIFICATE_UNTRUSTED", Blame.UNCLEAR),
     ],
 )
 def test_after_the_hello_it_is_the_certificate(certificate: str, fault: str, blame: Blame) -> None:
@@ -81,7 +81,7 @@ def test_the_blame_is_seen_from_here() -> None:
     """What the peer found to be its peer's fault is ours."""
     (cause,) = likely_causes(AlertDescription.CERTIFICATE_REQUIRED, WIDE)
     assert cause.blame is Blame.LOCAL
-    assert "On this end: Give the client a certificate" in cause.fix
+    assert "On this end: Give this side a certificate" in cause.fix
     assert Fault.CLIENT_CERTIFICATE_MISSING.blame is Blame.PEER
 
 
@@ -90,7 +90,7 @@ def test_the_blame_is_seen_from_here() -> None:
     [
         (("TLSv1.3",), "does not speak TLS 1.3"),
         (("TLSv1.2",), "does not speak TLS 1.2"),
-        (("TLSv1.2", "TLSv1.3"), "neither TLSv1.2 nor TLSv1.3"),
+        (("TLSv1.2", "TLSv1.3"), "neither TLS 1.2 nor TLS 1.3"),
     ],
 )
 def test_versions_that_are_refused(versions: tuple[str, ...], word: str) -> None:
@@ -131,8 +131,10 @@ def test_an_alert_that_does_not_tell_why_has_several_causes() -> None:
 def test_an_error_takes_over_the_likeliest() -> None:
     error = PeerAlertError(HANDSHAKE_FAILURE, replace(WIDE, groups=("secp521r1",)))
     assert error.causes[0].fault == "NO_SHARED_GROUP"
-    assert error.explanation == error.causes[0].sentence
+    likeliest = error.causes[0].sentence
+    assert likeliest[1:] in error.explanation
     assert error.explanation in str(error)
+    assert error.condition == error.causes[0].condition
     assert error.fix == error.causes[0].fix
     assert error.fix in error.__notes__
     assert error.fault == "PEER_HANDSHAKE_FAILURE"
@@ -166,4 +168,5 @@ def test_every_cause_is_complete(alert: int, situation: Situation) -> None:
         assert cause.sentence.endswith(".")
         assert cause.sentence[0].isupper()
         assert cause.fix
+        assert cause.blame is not Blame.UNCLEAR or cause.condition
         assert isinstance(cause.blame, Blame)

@@ -8,6 +8,7 @@ import re
 import stat
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -558,3 +559,64 @@ def test_only_what_was_set_is_shown(build: Build) -> None:
     text = repr(build(versions=["TLSv1.2"]))
     assert "versions=('TLSv1.2',)" in text
     assert "cipher_suites" not in text
+
+
+class Unlike:
+    """Of no kind that anything asks for."""
+
+
+WRONG_KINDS: dict[str, Any] = {
+    "a number": 10**30,
+    "a fraction": -1.5,
+    "bytes": b"bytes",
+    "text": "\udcff",
+    "a list of numbers": [5],
+    "a list of lists": [[]],
+    "a list of nothing": [None],
+    "a mapping": {"a": 1},
+    "an object": Unlike(),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_KINDS)
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        pytest.param(config, field.name, id=f"{config.__name__}.{field.name}")
+        for config in (ClientConfig, ServerConfig)
+        for field in fields(config)
+        if field.init
+    ],
+)
+def test_a_wrong_kind_of_value(config: Any, name: str, kind: str) -> None:
+    """In every field alike: an error of ours when the config is built, or it can be honoured."""
+    value = WRONG_KINDS[kind]
+    given = {"credentials": pki.server()} if config is ServerConfig else {}
+    if (name, kind) in FITTING:
+        return
+    with pytest.raises(ConfigurationError):
+        config(**(given | {name: value}))
+
+
+FITTING = {
+    ("handshake_timeout", "a number"),
+    ("keylog", "text"),
+    ("session_context", "bytes"),
+    ("ticket_keys", "a mapping"),
+}
+"""The kind that is asked for, or an object with the methods that are asked for."""
+
+
+def test_a_clock_that_gives_no_time() -> None:
+    with pytest.raises(ConfigurationError, match="clock must give a datetime"):
+        server_config(clock=lambda: 0)
+
+
+def test_ticket_keys_without_tickets_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
+        server_config(tickets=0, ticket_keys=TicketKeys())
+    # Those that a config made for itself are nobody's choice.
+    assert dataclasses.replace(server_config(), tickets=0).ticket_keys is None
+    given = server_config(ticket_keys=TicketKeys())
+    with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
+        dataclasses.replace(given, tickets=0)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from handclasp.faults import _NOT_OF_THE_PEER, Blame, Entry, Fault
+from handclasp.faults import _BY_ROLE, _SILENT, _VERDICTS, Blame, Entry, Fault
 from handclasp.wire.iana import AlertDescription
 
 members = pytest.mark.parametrize("fault", Fault)
@@ -100,10 +100,14 @@ def test_every_fault_is_somebodys(fault: Fault) -> None:
     if fault.blame is Blame.LOCAL:
         assert fault.value.fix_local or fault is Fault.CERTIFICATE_REFUSED
     if fault.name.startswith("NO_SHARED_"):
-        assert fault.blame is Blame.EITHER
+        assert fault.blame is Blame.UNCLEAR
+    for verdict in (fault.verdict(), fault.verdict("client"), fault.verdict("server")):
+        # Who is told that it is unclear is told between whom.
+        assert verdict.blame is not Blame.UNCLEAR or verdict.condition
+        assert not verdict.condition.endswith(".")
+        assert not verdict.condition[:1].isupper()
 
 
-def test_the_table_of_blame_names_faults_that_are() -> None:
-    named = {name for blame in Blame for name in _NOT_OF_THE_PEER.get(blame, "").split()}
+def test_the_tables_of_blame_name_faults_that_are() -> None:
+    named = {*_VERDICTS, *(name for name, _ in [*_BY_ROLE, *_SILENT])}
     assert named <= {fault.name for fault in Fault}
-    assert {fault.name for fault in Fault if fault.blame is not Blame.PEER} == named

@@ -208,9 +208,12 @@ def test_errors(
     exec(example("error.origin"), {"handclasp": handclasp})
     thread.join()
     listener.close()
-    origin, fault, message, explanation, fix, blame = capsys.readouterr().out.splitlines()
+    origin, fault, message, explanation, fix, blame, condition = (
+        capsys.readouterr().out.splitlines()
+    )
     assert (origin, fault) == ("local", "CERTIFICATE_UNTRUSTED")
     assert "No path leads" in message
     assert explanation in message
     assert "TrustStore.from_pem" in fix
-    assert blame == "either"
+    assert blame == "unclear"
+    assert "this end, if it has an old or another certificate" in condition

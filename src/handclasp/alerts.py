@@ -1,18 +1,33 @@
 """What an alert from the peer means, given how far the handshake had come and what was offered.
 
 An alert is one number, and most numbers have several causes: `handshake_failure` alone stands for
-no shared suite, no shared group, no shared signature scheme and a missing client certificate.
-This side knows what it offered, what it showed and what had been answered, and that tells most of
-them apart. `likely_causes` gives those that are left, the likeliest first. Each is a fault of the
-catalogue that the *other* side found: its advice for "the other end" is meant for this one.
+no shared suite, no shared group, no shared signature scheme, a pre-shared key that the server wants
+and a missing client certificate. This side knows what it offered, what it showed and what had been
+answered, and that tells some of them apart. `likely_causes` gives those that are left, the
+likeliest first: what the hello lacks of that which nearly every server takes comes before what it
+has in full. Each is a fault of the catalogue that the *other* side found: its advice for "the other
+end" is meant for this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
-from handclasp.faults import Blame, Fault
+from handclasp.advice import (
+    ALPN,
+    CIPHER_SUITES,
+    CREDENTIALS,
+    GROUPS,
+    PSKS,
+    SERVER_NAME,
+    SIGNATURE_SCHEMES,
+    STAPLE,
+    VERSIONS,
+    without_settings,
+)
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.values import value
 from handclasp.wire.iana import AlertDescription as Alert
 from handclasp.wire.iana import listed
@@ -25,6 +40,27 @@ Shown = Literal["shown", "withheld", "unasked"]
 
 
 @value(frozen=True, slots=True)
+class OwnChain:
+    """What this side showed, in a few words; all empty where nothing is known of it.
+
+    Attributes:
+        size: how many certificates.
+        leaf, last: whose the first and the last of them are.
+        issuer: of the last.
+        names, dates: what the first is for, and when.
+        is_self_signed: whether the first is alone, and its own issuer.
+    """
+
+    size: int = 0
+    leaf: str = ""
+    last: str = ""
+    issuer: str = ""
+    names: str = ""
+    dates: str = ""
+    is_self_signed: bool = False
+
+
+@value(frozen=True, slots=True)
 class Situation:
     """What one side knew when the other gave up.
 
@@ -33,8 +69,10 @@ class Situation:
         stage: how far the handshake had come.
         version: what was agreed upon, such as "TLSv1.2"; None before that.
         versions, cipher_suites, groups, signature_schemes, alpn: what this side offered or allows.
+        certificate_schemes: those in which authorities may sign, where the hello said so by itself.
         server_name: what a client asked for; None where it sent no name.
         certificate: this side's, as far as it came to that.
+        chain: what it showed, where the alert is about certificates.
     """
 
     role: str
@@ -47,6 +85,8 @@ class Situation:
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
     certificate: Shown = "unasked"
+    certificate_schemes: tuple[str, ...] = ()
+    chain: OwnChain = OwnChain()
 
 
 @value(frozen=True, slots=True)
@@ -59,6 +99,9 @@ class Cause:
         blame: whose fault it would be, seen from this side.
         fix_local, fix_peer: what to change on this end, and on the other; empty where nothing is
             known to help.
+        condition: when it would be somebody else's fault, as in `faults.Verdict`.
+        topic: of an alert about a hello, what it would be about, such as "the groups".
+        stands_out: whether that hello has less of it than is usual.
     """
 
     fault: str
@@ -66,16 +109,15 @@ class Cause:
     blame: Blame
     fix_local: str
     fix_peer: str
+    condition: str = ""
+    topic: str = ""
+    stands_out: bool = False
 
     @property
     def fix(self) -> str:
         """What to change, on either end."""
-        parts: list[str] = []
-        if self.fix_local:
-            parts.append(f"On this end: {self.fix_local}")
-        if self.fix_peer:
-            parts.append(f"On the other end: {self.fix_peer}")
-        return " ".join(parts)
+        this_end_first = self.blame is not Blame.PEER
+        return advice(self.fix_peer, self.fix_local, this_end_first=this_end_first)
 
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
@@ -84,138 +126,355 @@ def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
     return tuple(causes(situation)) if causes is not None else ()
 
 
+def summed_up(causes: Sequence[Cause]) -> Cause:
+    """The one cause, or the likeliest of several as that, or all of them where none stands out."""
+    first = causes[0]
+    if not first.topic:
+        return first
+    if first.stands_out:
+        sentence = (
+            f"{_NO_COMMON_GROUND} Most likely: {first.sentence[0].lower()}{first.sentence[1:]}"
+        )
+        return replace(first, sentence=sentence)
+    topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
+    *others, last = topics
+    named = f"{', '.join(others)} or {last}" if others else last
+    return Cause(
+        first.fault,
+        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello, so it is one of these: "
+        f"{named}.",
+        _UNUSUAL_SERVER.blame,
+        "",
+        "See in the server's log which of these it is, and allow what the client offers.",
+        _UNUSUAL_SERVER.condition,
+    )
+
+
+def others_than_told(causes: Sequence[Cause]) -> tuple[Cause, ...]:
+    """What may be behind an alert besides that which `summed_up` tells."""
+    is_told = bool(causes) and (causes[0].stands_out or not causes[0].topic)
+    return tuple(causes[1:] if is_told else causes)
+
+
+_NO_COMMON_GROUND = (
+    "The server found no common ground with this side's hello, and the alert does not say in what."
+)
+
+_DO_NOT_FIT = Fault.NO_SHARED_GROUP.verdict()
+_UNUSUALLY_LITTLE = Verdict(
+    Blame.LOCAL, "which offers nothing of what is usual, unless it is meant to"
+)
+_UNUSUAL_SERVER = Verdict(
+    Blame.PEER, "since nothing usual is missing in the hello, unless it is for special clients only"
+)
+
 _SEEN_FROM_HERE = {Blame.PEER: Blame.LOCAL, Blame.LOCAL: Blame.PEER}
 
-# What nearly every server knows: an offer without any of a kind is a narrow one.
-_USUAL_SUITES12 = frozenset(
-    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")
+# What nearly every server knows. RFC 8446 section 9.1 demands the first of the suites, secp256r1
+# and the schemes of every implementation of TLS 1.3, and recommends X25519.
+USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
+USUAL_SUITES12 = (
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 )
-_USUAL_GROUPS = frozenset(("X25519", "secp256r1"))
-_USUAL_SCHEMES = frozenset(("rsa_pss_rsae_sha256", "ecdsa_secp256r1_sha256"))
+USUAL_GROUPS = ("X25519", "secp256r1")
+USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
+
+# What most clients offer besides: who leaves it out has chosen to.
+_COMMON_SUITES = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+_COMMON_GROUPS = ("secp384r1", "secp521r1")
+_COMMON_SCHEMES = ("ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha512")
 
 
-def _cause(fault: Fault, sentence: str, fix_local: str = "", fix_peer: str = "") -> Cause:
-    """`fault` as the peer saw it; its advice is taken unless other is given."""
+def _cause(
+    fault: Fault,
+    sentence: str,
+    fix_local: str | None = None,
+    fix_peer: str | None = None,
+    verdict: Verdict | None = None,
+) -> Cause:
+    """`fault` as the peer saw it; its advice and blame are taken unless others are given."""
+    if verdict is None:
+        blame, condition = fault.verdict()
+        # What the catalogue says is seen from the other end; only what suits both can stay.
+        verdict = Verdict(
+            _SEEN_FROM_HERE.get(blame, blame), condition if blame not in _SEEN_FROM_HERE else ""
+        )
     return Cause(
         fault.name,
         sentence,
-        _SEEN_FROM_HERE.get(fault.blame, fault.blame),
-        fix_local or fault.value.fix_peer,
-        fix_peer or fault.value.fix_local,
+        verdict.blame,
+        fault.value.fix_peer if fix_local is None else fix_local,
+        without_settings(fault.value.fix_local) if fix_peer is None else fix_peer,
+        verdict.condition,
     )
 
 
 def _handshake_failure(situation: Situation) -> Iterator[Cause]:
     if situation.role == "server":
+        chosen = f", {situation.version}," if situation.version else ""
         yield _cause(
             Fault.NO_SHARED_CIPHER_SUITE,
-            "The client does not accept what this server chose, and does not say what of it.",
-            "See what the client allows, and choose among it.",
+            f"The client does not accept what this server chose{chosen} or the certificate that it "
+            "showed, and does not say what of it.",
+            "See in the client's log what it does not accept, and choose or show something else.",
             "Allow the version, suite, group and signature scheme that the server chose.",
+            _DO_NOT_FIT,
         )
         return
     if situation.stage != "hello":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING12)
         return
-    narrow = [cause for is_narrow, cause in _offers(situation) if is_narrow]
-    wide = [cause for is_narrow, cause in _offers(situation) if not is_narrow]
-    yield from (*narrow, *wide)
+    yield from _by_the_hello(situation)
+
+
+class _Lack(NamedTuple):
+    """How little a hello has of one kind.
+
+    Attributes:
+        degree: 2, nothing of what nearly every server takes; 1, not all of that; 0, all of it.
+        rarer: whether it leaves out anything that many offer besides.
+    """
+
+    degree: int
+    rarer: bool
+    cause: Cause
+
+
+def _by_the_hello(situation: Situation) -> Iterator[Cause]:
+    """What a server may miss in a hello: that first of which the hello has least."""
+    lacks = sorted(_lacks(situation), key=lambda lack: (-lack.degree, not lack.rarer))
+    for lack in lacks:
+        yield replace(lack.cause, stands_out=lack.degree > 0 or lack.rarer)
+
+
+def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.server_name is None:
-        yield _no_name(situation)
+        yield _Lack(1, False, replace(_no_name(situation), topic="the name of the server"))
+    suites, groups, schemes = (
+        _lack_of_suites(situation),
+        _lack_of_groups(situation),
+        _lack_of_schemes(situation),
+    )
+    # Every server of TLS 1.3 has the first of its suites, so a hello for these fails by another.
+    only13 = "TLSv1.2" not in situation.versions
+    yield from (groups, schemes, suites) if only13 else (suites, groups, schemes)
+    if situation.certificate_schemes:
+        cause = _unaccepted_authority(situation)
+        yield _Lack(0, False, replace(cause, topic="the authority above that"))
+    if "TLSv1.3" in situation.versions:
+        yield _Lack(0, False, replace(_wants_psk(), topic="a pre-shared key that it wants"))
 
 
-def _offers(situation: Situation) -> Iterator[tuple[bool, Cause]]:
-    """What a server misses in a hello, and whether the hello is narrow in just that."""
-    suites, versions = situation.cipher_suites, situation.versions
-    suites13 = {suite for suite in suites if "_WITH_" not in suite}
-    narrow13 = "TLSv1.3" in versions and "TLS_AES_128_GCM_SHA256" not in suites13
-    narrow12 = "TLSv1.2" in versions and not set(suites) >= _USUAL_SUITES12
-    is_narrow = narrow13 if "TLSv1.3" in versions else narrow12
-    yield (
-        is_narrow,
-        _cause(
-            Fault.NO_SHARED_CIPHER_SUITE,
-            f"The server takes none of the cipher suites that were offered: {_listed(suites)}."
-            if is_narrow
-            else "The server takes none of the cipher suites that were offered, which are those "
-            "with forward secrecy and authenticated encryption; old servers know others only.",
-            fix_peer="Allow one of the suites that the client offers.",
-        ),
+_MOST_LISTED = (4, 8, 8)
+"""Names of an offer that are told, by how little it has of what is usual."""
+
+
+def _none_of(kind: str, offered: Sequence[str], degree: int) -> str:
+    names = _listed(offered, _MOST_LISTED[degree])
+    return f"The server takes none of the {kind} that were offered: {names}."
+
+
+def _degree(offered: Iterable[str], usual: Sequence[str]) -> int:
+    missing = len(_missing(offered, usual))
+    return 2 if missing == len(usual) else 1 if missing else 0
+
+
+def _missing(offered: Iterable[str], usual: Sequence[str]) -> list[str]:
+    known = frozenset(offered)
+    return [name for name in usual if name not in known]
+
+
+def _verdict_of(degree: int) -> Verdict:
+    return (_UNUSUAL_SERVER, _DO_NOT_FIT, _UNUSUALLY_LITTLE)[degree]
+
+
+def _offer_more(missing: Sequence[str], setting: str) -> str:
+    return f"Offer {' and '.join(missing)} as well ({setting})." if missing else ""
+
+
+def _lack_of_suites(situation: Situation) -> _Lack:
+    suites, missing = situation.cipher_suites, list[str]()
+    degree13 = degree12 = 0
+    if "TLSv1.3" in situation.versions:
+        degree13 = _degree(suites, USUAL_SUITES13)
+        missing += _missing(suites, USUAL_SUITES13)
+    if "TLSv1.2" in situation.versions:
+        degree12 = _degree(suites, USUAL_SUITES12)
+        missing += _missing(suites, USUAL_SUITES12)
+        if "TLSv1.3" in situation.versions:
+            degree12 = min(degree12, 1)  # Only older servers go by these.
+    degree = max(degree13, degree12)
+    sentence = _none_of("cipher suites", suites, degree)
+    sentence += _told_of_suites(situation, degree)
+    fix_local = _offer_more(missing, CIPHER_SUITES)
+    fix_peer = (
+        "Allow one of the suites that the client offers, and have a certificate of the kind that "
+        "goes with it."
     )
-    yield (
-        not _USUAL_GROUPS & set(situation.groups),
-        _cause(
-            Fault.NO_SHARED_GROUP,
-            f"The server takes none of the groups that were offered: {_listed(situation.groups)}.",
-            fix_peer="Allow one of the groups that the client offers.",
-        ),
+    cause = _cause(Fault.NO_SHARED_CIPHER_SUITE, sentence, fix_local, fix_peer, _verdict_of(degree))
+    common = (
+        _COMMON_SUITES if situation.versions == ("TLSv1.3",) else (*_COMMON_SUITES, *USUAL_SUITES12)
     )
-    yield (
-        not set(situation.signature_schemes) >= _USUAL_SCHEMES,
-        _cause(
-            Fault.NO_SHARED_SIGNATURE_SCHEME,
-            "The server has no certificate that signs in a scheme that was offered: "
-            f"{_listed(situation.signature_schemes)}.",
-        ),
+    rarer = bool(_missing(suites, common)) if "TLSv1.3" in situation.versions else False
+    return _Lack(degree, rarer, replace(cause, topic="the cipher suites"))
+
+
+def _told_of_suites(situation: Situation, degree: int) -> str:
+    """What more there is to say of the suites in this very hello."""
+    of12 = [name for name in situation.cipher_suites if "_WITH_" in name]
+    if not of12 or "TLSv1.2" not in situation.versions:
+        return ""
+    kinds = {"RSA": any("_RSA_" in name for name in of12)}
+    kinds["ECDSA"] = any("_ECDSA_" in name for name in of12)
+    if sum(kinds.values()) == 1:
+        kind = next(name for name, is_there in kinds.items() if is_there)
+        other = "ECDSA" if kind == "RSA" else "RSA"
+        return (
+            f" Those of TLS 1.2 go with an {kind} certificate only: with an {other} certificate, "
+            "a server of TLS 1.2 can use none of them."
+        )
+    if degree == 0 and all(_is_modern(name) for name in of12):
+        return (
+            " All of them have forward secrecy and authenticated encryption, and old servers know "
+            "others only."
+        )
+    return ""
+
+
+def _is_modern(suite: str) -> bool:
+    return suite.startswith(("TLS_ECDHE_", "TLS_DHE_")) and (
+        "_GCM_" in suite or "_CCM" in suite or "_POLY1305_" in suite
+    )
+
+
+def _lack_of_groups(situation: Situation) -> _Lack:
+    groups = situation.groups
+    degree = _degree(groups, USUAL_GROUPS)
+    cause = _cause(
+        Fault.NO_SHARED_GROUP,
+        _none_of("groups", groups, degree),
+        _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
+        "Allow one of the groups that the client offers.",
+        _verdict_of(degree),
+    )
+    rarer = bool(_missing(groups, _COMMON_GROUPS))
+    return _Lack(degree, rarer, replace(cause, topic="the groups"))
+
+
+def _lack_of_schemes(situation: Situation) -> _Lack:
+    schemes = situation.signature_schemes
+    degree = _degree(schemes, USUAL_SCHEMES)
+    cause = _cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "The server has no certificate that signs in a scheme that was offered: "
+        f"{_listed(schemes, _MOST_LISTED[degree])}.",
+        _offer_more(_missing(schemes, USUAL_SCHEMES), SIGNATURE_SCHEMES),
+        "Add a certificate whose key signs in one of the schemes that the client offers.",
+        _verdict_of(degree),
+    )
+    rarer = bool(_missing(schemes, _COMMON_SCHEMES))
+    return _Lack(degree, rarer, replace(cause, topic="the server's certificate and its key"))
+
+
+def _unaccepted_authority(situation: Situation) -> Cause:
+    ed25519 = "ed25519" not in situation.certificate_schemes
+    example = ", such as Ed25519" if ed25519 else ""
+    return _cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "An authority of the server's certificate signs in a scheme that was not offered for "
+        f"certificates (signature_algorithms_cert){example}.",
+        "",
+        "Get a certificate from an authority with an RSA or ECDSA key.",
+        _UNUSUAL_SERVER,
+    )
+
+
+def _wants_psk() -> Cause:
+    return _cause(
+        Fault.UNKNOWN_PSK_IDENTITY,
+        "The server takes only clients with a pre-shared key that it knows, as one without any "
+        "certificate does.",
+        f"Offer the identity and the key that the server knows ({PSKS}).",
+        "Give the server a certificate, or this client's pre-shared key.",
+        Fault.UNKNOWN_PSK_IDENTITY.verdict(),
     )
 
 
 def _client_certificate(situation: Situation, missing: Fault) -> Iterator[Cause]:
     """The client's own certificate: not shown, or shown and not liked."""
     if situation.certificate == "withheld":
-        yield _cause(
-            missing,
-            "The server asked for a client certificate, and this side has shown none.",
-        )
+        yield _withheld(missing)
     elif situation.certificate == "shown":
         yield _cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            "The server refuses the client certificate that this side has shown.",
-            "Show a certificate of an authority that the server trusts, with its intermediates.",
+            "The server refuses the client certificate that this side has shown"
+            f"{_of_whom(situation)}.",
+            f"Show a certificate of an authority that the server trusts ({CREDENTIALS}).",
             "Trust the authority of the client's certificate.",
+            _UNTRUSTED,
         )
     else:
         yield _cause(
             Fault.NO_SHARED_CIPHER_SUITE,
             "The server gave up in the middle of the handshake, and does not say why.",
-            "Compare the settings of both ends.",
-            "See this server's log.",
+            "",
+            "See the server's log.",
+            Verdict(Blame.PEER, "which gave no reason"),
         )
+
+
+def _withheld(missing: Fault) -> Cause:
+    return _cause(
+        missing,
+        "The server requires a client certificate, and this side has shown none.",
+        "Give this side a certificate and key from an authority that the server names in its "
+        f"request ({CREDENTIALS}).",
+        "Make client certificates optional if that is meant.",
+        Verdict(Blame.LOCAL, "unless the server is meant to take clients without a certificate"),
+    )
+
+
+_UNTRUSTED = Verdict(
+    Blame.UNCLEAR,
+    "the other end, if it is meant to trust the authority of that certificate; else this end",
+)
 
 
 def _protocol_version(situation: Situation) -> Iterator[Cause]:
-    offered = " and ".join(situation.versions)
+    offered = [_spelled(version) for version in situation.versions]
     if situation.role == "server":
-        chosen = f" ({situation.version})" if situation.version else ""
+        chosen = f", {_spelled(situation.version)}" if situation.version else ""
         yield _cause(
             Fault.NO_SHARED_VERSION,
             f"The client does not accept the version that this server chose{chosen}.",
-            "Enable the version that the client wants, if it is TLS 1.2 or newer.",
+            f"Enable the version that the client wants, if it is TLS 1.2 or newer ({VERSIONS}).",
             "Enable TLS 1.3, or at least TLS 1.2.",
         )
-    elif situation.versions == ("TLSv1.3",):
+    elif len(offered) == 1:
+        (alone,) = offered
+        other = "TLS 1.2" if alone == "TLS 1.3" else "TLS 1.3"
+        older = "" if alone == "TLS 1.3" else f": it takes {other} only, or something older"
         yield _cause(
             Fault.NO_SHARED_VERSION,
-            "The server does not speak TLS 1.3, which alone was offered.",
-            "Offer TLS 1.2 as well.",
-            "Enable TLS 1.3.",
-        )
-    elif situation.versions == ("TLSv1.2",):
-        yield _cause(
-            Fault.NO_SHARED_VERSION,
-            "The server does not speak TLS 1.2, which alone was offered: it takes TLS 1.3 only, "
-            "or something older.",
-            "Offer TLS 1.3 as well.",
-            "Enable TLS 1.2.",
+            f"The server does not speak {alone}, which alone was offered{older}.",
+            f"Offer {other} as well ({VERSIONS}).",
+            f"Enable {alone}.",
         )
     else:
+        names = " nor ".join(offered) or "any version that was offered"
         yield _cause(
             Fault.NO_SHARED_VERSION,
-            f"The server speaks neither {offered.replace(' and ', ' nor ')}, so it is older than "
-            "both: SSL 3.0, TLS 1.0 and TLS 1.1 are not safe, and are not spoken here.",
-            "Nothing here helps that would be safe.",
+            f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and "
+            "TLS 1.1 are not safe, and are not spoken here.",
+            "",
             "Update the server: enable TLS 1.3, or at least TLS 1.2.",
+            Verdict(Blame.PEER, "which speaks only what is not safe"),
         )
+
+
+def _spelled(version: str) -> str:
+    return version.replace("TLSv", "TLS ")
 
 
 def _no_name(situation: Situation) -> Cause:
@@ -223,12 +482,16 @@ def _no_name(situation: Situation) -> Cause:
         return _cause(
             Fault.UNRECOGNIZED_NAME,
             "No server name was sent (SNI), and the server needs one to choose its certificate.",
-            "Connect by a DNS name, or give one as server_name.",
+            f"Connect by a DNS name, or give one ({SERVER_NAME}).",
             "Serve a default certificate.",
+            Verdict(Blame.LOCAL, "which names no server, unless that server is to have a default"),
         )
     return _cause(
         Fault.UNRECOGNIZED_NAME,
         f"The server does not serve the name that was asked for: {situation.server_name}.",
+        f"Ask for a name that the server serves ({SERVER_NAME}).",
+        "Add a certificate for this name, or serve a default one.",
+        Verdict(Blame.LOCAL, "unless the server is meant to serve that name"),
     )
 
 
@@ -241,33 +504,57 @@ def _no_application_protocol(situation: Situation) -> Iterator[Cause]:
         Fault.NO_SHARED_APPLICATION_PROTOCOL,
         "The server speaks none of the application protocols that were offered: "
         f"{_listed(situation.alpn)}.",
+        f"Offer one of the protocols that the server speaks, or none ({ALPN}).",
+        "Add one of the offered protocols to the server's list.",
     )
 
 
 def _certificate_required(situation: Situation) -> Iterator[Cause]:
     del situation
-    yield _cause(
-        Fault.CLIENT_CERTIFICATE_MISSING,
-        "The server requires a client certificate, and this side has shown none.",
-    )
+    yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
 
 
 def _unknown_ca(situation: Situation) -> Iterator[Cause]:
-    if situation.role == "client":
+    client = situation.role == "client"
+    other, whose = ("server", "client") if client else ("client", "server")
+    told = situation.chain
+    if told.is_self_signed:
         yield _cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            "The server trusts no authority that vouches for the client certificate that was "
-            "shown: it is of another authority, or the intermediate certificates are missing.",
-            "Show a certificate of an authority that the server trusts, with its intermediates.",
-            "Trust the authority of the client's certificate.",
+            f"The {other} does not trust the certificate that was shown, {told.leaf}, which signed "
+            "itself.",
+            "Show a certificate of an authority that the other end trusts instead.",
+            f"Trust this certificate itself, if it is the {whose}'s.",
+            Verdict(Blame.LOCAL, "unless the other end is meant to trust this very certificate"),
         )
         return
+    shown = f", {told.leaf}," if told.leaf else ""
+    if told.size > 1:
+        yield _cause(
+            Fault.CERTIFICATE_UNTRUSTED,
+            f"The {other} finds no way from the certificate that was shown{shown} to an authority "
+            f"that it trusts: the chain that was sent ends with {told.last}, issued by "
+            f"{told.issuer}, which the {other} does not know, or there is a certificate missing in "
+            "between.",
+            f"Show a certificate of an authority that the {other} trusts.",
+            f"Trust the authority {told.issuer}, if it is meant to vouch for the {whose}.",
+            _UNTRUSTED,
+        )
+        return
+    issued = f" It was issued by {told.issuer}." if told.issuer else ""
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
-        "The client finds no way from the certificate that was shown to an authority that it "
-        "trusts: the intermediate certificates were not sent, or it does not know the authority.",
-        "Send the certificate with all its intermediates (the full chain).",
-        "Trust the authority that issued the server's certificate.",
+        f"The {other} finds no way from the certificate that was shown{shown} to an authority that "
+        "it trusts: the intermediate certificates were not sent, or it does not know the "
+        f"authority.{issued}",
+        f"If {told.issuer or 'its issuer'} is an intermediate authority, send its certificate, "
+        "too: the full chain.",
+        f"If {told.issuer or 'its issuer'} is a root, trust the authority.",
+        Verdict(
+            Blame.UNCLEAR,
+            "this end, if an intermediate certificate is missing; the other end, if it is meant to "
+            "trust the issuer",
+        ),
     )
 
 
@@ -275,31 +562,46 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         if situation.certificate == "shown":
-            yield _cause(
-                Fault.CERTIFICATE_NOT_YET_VALID,
-                "Or by the server's clock the certificate is not valid yet.",
-                fix_peer="Check the clock of the server.",
-            )
+            yield _not_yet_valid(situation)
         return
+    told = situation.chain
+    names = f" It is for {told.names}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_NAME_MISMATCH,
-        "The client refuses the certificate, and this alert does not tell why: most often, the "
-        "certificate is for another name than the one that the client went to.",
-        fix_peer="Connect by a name that is in the certificate.",
+        "The client refuses the certificate, and this alert does not tell why: perhaps the "
+        "certificate is for another name than the one that the client went to, or the client does "
+        f"not trust its authority.{names}",
+        "Show a certificate that covers the name by which clients reach this server, of an "
+        "authority that they trust.",
+        "Connect by a name that is in the certificate, and trust its authority if that is meant.",
+        Verdict(Blame.UNCLEAR, "either end, by what the client did not accept; its log tells"),
     )
-    yield _cause(
-        Fault.CERTIFICATE_NOT_YET_VALID,
-        "Or by the client's clock the certificate is not valid yet.",
-        fix_peer="Check the clock of the client.",
-    )
+    yield _not_yet_valid(situation)
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
         "Or the client does not trust its authority: some clients say bad_certificate of all that "
         "they refuse.",
-        "Send the certificate with all its intermediates (the full chain).",
+        "Send the certificate with all its intermediates, if one is missing."
+        if told.size < 2 and not told.is_self_signed
+        else "",
         "Trust the authority that issued the server's certificate.",
+        _UNTRUSTED,
     )
     yield _cause(Fault.BAD_CERTIFICATE, "Or the client holds the certificate to be broken.")
+
+
+def _not_yet_valid(situation: Situation) -> Cause:
+    other, told = _other(situation), situation.chain
+    dates = f", which is {told.dates}" if told.dates else ""
+    return _cause(
+        Fault.CERTIFICATE_NOT_YET_VALID,
+        f"Or by the {other}'s clock the certificate{dates}, is not valid yet."
+        if dates
+        else f"Or by the {other}'s clock the certificate is not valid yet.",
+        "",
+        f"Check the clock of the {other}.",
+        Verdict(Blame.UNCLEAR, "the end whose clock is wrong"),
+    )
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
@@ -311,9 +613,15 @@ def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
         f"does not name {use}.",
         f"Show a certificate whose extended key usage and key usage are those of {use}.",
         f"See what the {other} demands of a certificate.",
+        Verdict(Blame.LOCAL, "unless the other end demands too much"),
     )
     yield _cause(
-        Fault.UNSUPPORTED_CERTIFICATE, f"Or the {other} does not take the kind or size of its key."
+        Fault.UNSUPPORTED_CERTIFICATE,
+        f"Or the {other} does not take the kind or size of its key.",
+        "Show a certificate with another key: ECDSA P-256 and RSA of 2048 bits are understood by "
+        "nearly all.",
+        "",
+        _DO_NOT_FIT,
     )
 
 
@@ -328,24 +636,40 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
+    told = situation.chain
+    names = f" It is for {told.names}, issued by {told.issuer}." if told.names else ""
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
         "The client refuses the certificate without saying why, as browsers do: it does not trust "
-        "its authority, or the name is another one.",
-        "Send the full chain, of a certificate that covers the name.",
+        f"its authority, or the name is another one.{names}",
+        "Show a certificate that covers the name, of an authority that the client trusts"
+        + ("." if told.size > 1 else ", with all its intermediates."),
         "Trust the authority that issued the server's certificate; check the name that was asked "
         "for.",
+        _UNTRUSTED,
+    )
+
+
+def _access_denied(situation: Situation) -> Iterator[Cause]:
+    yield _cause(
+        Fault.CERTIFICATE_REFUSED,
+        f"The {_other(situation)} understood who this side is, and does not let it in.",
+        "",
+        f"Let this {situation.role} in, if that is meant.",
+        Verdict(Blame.PEER, "unless it is right to refuse"),
     )
 
 
 def _certificate_expired(situation: Situation) -> Iterator[Cause]:
-    other = _other(situation)
+    other, told = _other(situation), situation.chain
+    dates = f" It is {told.dates}." if told.dates else ""
     yield _cause(
         Fault.CERTIFICATE_EXPIRED,
         f"By the clock of the {other}, the certificate that this side has shown is not valid now: "
-        "it has expired, or that clock is wrong.",
-        "Renew the certificate if its dates say so.",
+        f"it has expired, or that clock is wrong.{dates}",
+        "Renew the certificate, if it is past its dates.",
         f"Check the clock of the {other}.",
+        Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
     )
 
 
@@ -356,7 +680,49 @@ def _bad_record_mac(situation: Situation) -> Iterator[Cause]:
         "A record of this side did not decrypt at the other: something on the way has changed it, "
         "or the two sides' keys differ.",
         "Look for a proxy or another middlebox on the way that rewrites the traffic.",
-        "Look for one at the other end, too.",
+        "Look for one at the other end, too. If there is none, one of the two implementations has "
+        "a defect.",
+    )
+
+
+def _decrypt_error(situation: Situation) -> Iterator[Cause]:
+    if situation.certificate == "shown":
+        yield _cause(
+            Fault.BAD_SIGNATURE,
+            "The peer could not verify the signature with which this side shows that it holds the "
+            "key of its certificate.",
+            "Make sure that the private key belongs to the certificate.",
+            "",
+            Verdict(Blame.LOCAL, "unless the other end's implementation has a defect"),
+        )
+    if situation.role == "client" and situation.stage == "hello":
+        yield _cause(
+            Fault.BAD_BINDER,
+            "The server knows the pre-shared key by another value than this side.",
+            f"Check that both ends have the same key under this identity ({PSKS}).",
+        )
+    yield _cause(
+        Fault.BAD_FINISHED,
+        "The peer saw another handshake than this side: something on the way has changed it, or "
+        "one of the two implementations has a defect.",
+        "Look for a proxy or another middlebox on the way that rewrites the traffic.",
+        "",
+    )
+
+
+def _unknown_psk_identity(situation: Situation) -> Iterator[Cause]:
+    del situation
+    yield _wants_psk()
+
+
+def _bad_staple(situation: Situation) -> Iterator[Cause]:
+    yield _cause(
+        Fault.BAD_OCSP_RESPONSE,
+        f"The {_other(situation)} refused the OCSP response that was stapled to this side's "
+        "certificate, or misses one.",
+        f"Staple a current response that is about this certificate and says good ({STAPLE}).",
+        f"Check the clock of the {_other(situation)}.",
+        Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
     )
 
 
@@ -368,7 +734,13 @@ def _unexpected_message(situation: Situation) -> Iterator[Cause]:
             "first (STARTTLS), or the port is another service's.",
             "Check host and port, and that no STARTTLS step is missing.",
             "Speak TLS on this port from the first byte.",
+            Fault.NOT_TLS.verdict("client"),
         )
+
+
+def _of_whom(situation: Situation) -> str:
+    told = situation.chain
+    return f", {told.leaf}, issued by {told.issuer}" if told.leaf else ""
 
 
 _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
@@ -383,11 +755,26 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.UNSUPPORTED_CERTIFICATE: _unsupported_certificate,
     Alert.CERTIFICATE_REVOKED: _certificate_revoked,
     Alert.CERTIFICATE_UNKNOWN: _certificate_unknown,
-    Alert.ACCESS_DENIED: _certificate_unknown,
+    Alert.ACCESS_DENIED: _access_denied,
     Alert.CERTIFICATE_EXPIRED: _certificate_expired,
     Alert.BAD_RECORD_MAC: _bad_record_mac,
     Alert.UNEXPECTED_MESSAGE: _unexpected_message,
+    Alert.DECRYPT_ERROR: _decrypt_error,
+    Alert.UNKNOWN_PSK_IDENTITY: _unknown_psk_identity,
+    Alert.BAD_CERTIFICATE_STATUS_RESPONSE: _bad_staple,
 }
+
+
+ABOUT_CERTIFICATES = frozenset(
+    (
+        Alert.HANDSHAKE_FAILURE,
+        Alert.BAD_CERTIFICATE,
+        Alert.UNKNOWN_CA,
+        Alert.CERTIFICATE_UNKNOWN,
+        Alert.CERTIFICATE_EXPIRED,
+    )
+)
+"""The alerts whose causes look at `Situation.chain`."""
 
 
 def _other(situation: Situation) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
+from weakref import WeakSet
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
@@ -87,6 +88,8 @@ class SharedConfig:
     trust: TrustStore | None = None
     policy: CertificatePolicy = field(default_factory=CertificatePolicy)
     raw_public_keys: Sequence[bytes] = ()
+    server_certificate_types: Sequence[str] | None = None
+    client_certificate_types: Sequence[str] | None = None
 
     credentials: Credential | Sequence[Credential] | None = None
     alpn: Sequence[str] = ()
@@ -127,7 +130,17 @@ class SharedConfig:
     @property
     def accepts_certificates(self) -> bool:
         """Whether the peer may show an X.509 certificate, and not only a raw public key."""
-        return not self.raw_public_keys or self.trust is not None
+        return "X509" in self.peer_certificate_types
+
+    @property
+    def peer_certificate_types(self) -> tuple[str, ...]:
+        """The types of certificate that this side takes from the peer, best first (RFC 7250)."""
+        return self.once("peer_certificate_types", _peer_types)
+
+    @property
+    def own_certificate_types(self) -> tuple[str, ...]:
+        """The types of certificate that this side may show, best first (RFC 7250)."""
+        return self.once("own_certificate_types", _own_types)
 
     def once(self, what: str, make: Callable[[Any], Made]) -> Made:
         """What `make` builds out of this config, built at the first call and the same ever after.
@@ -156,6 +169,7 @@ class SharedConfig:
         if self.psks and "TLSv1.3" not in self.versions:
             raise ConfigurationError("psks are of TLS 1.3, which versions leaves out.")
         _freeze_raw_public_keys(self)
+        _freeze_certificate_types(self)
         _freeze_compression(self)
         _check_record_size_limit(self.record_size_limit)
         _check_switches(self)
@@ -182,11 +196,18 @@ class ClientConfig(SharedConfig):
         trust: the authorities to trust; None means those of the system.
         policy: what the server's certificate must fulfil besides; see `CertificatePolicy`.
         raw_public_keys: SubjectPublicKeyInfo (DER or PEM) of servers that are known by their key
-            alone (RFC 7250). If any are given, certificates are accepted only with `trust` set.
+            alone (RFC 7250). If any are given, certificates are accepted only with `trust` set, or
+            where server_certificate_types names "X509".
+        server_certificate_types: what the server may show, best first: "X509", "RawPublicKey"
+            (RFC 7250). None follows from raw_public_keys and trust. A `verify` callback is asked
+            about raw keys, too, where "RawPublicKey" is named here.
+        client_certificate_types: what this side may show if it is asked, best first. None follows
+            from `credentials`, and with `choose_credentials` it means "X509". A type may be named
+            that there are no credentials for: a server that chooses it is shown nothing.
         alpn: application protocols to offer, best first (RFC 7301).
         versions: protocol versions to offer, of "TLSv1.2" and "TLSv1.3". Unless they are named,
-            those that everything else here can be honoured with: record_padding, raw public keys
-            and lists without anything for TLS 1.2 leave TLS 1.3 alone.
+            those that everything else here can be honoured with: record_padding and lists without
+            anything for TLS 1.2 leave TLS 1.3 alone.
         cipher_suites: suites to offer, best first; those of both versions in one list.
         groups: groups to offer, best first.
         key_shares: the groups to send a share for at once; None takes those of X25519MLKEM768
@@ -307,7 +328,14 @@ class ServerConfig(SharedConfig):
     Attributes:
         credentials: the certificates to show. The first that matches the asked name and can sign
             with a scheme of the client is taken; without a match on the name, the first that can.
-        client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value.
+        server_certificate_types: what this side may show, best first: the order counts before
+            that of the credentials, and with prefer_client_order that of the client before both.
+            None leaves it to the order of the credentials.
+        client_certificate_types: what clients may show, best first; the first that the client
+            has is taken. None follows from raw_public_keys and trust, and takes the first of the
+            client's.
+        client_auth: whether to ask clients for a certificate: a `ClientAuth`, or its value, which
+            becomes one.
         trust: the authorities for client certificates; needed if client_auth is not NONE, unless
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities when asking for a certificate, so that the
@@ -318,8 +346,8 @@ class ServerConfig(SharedConfig):
             DEFER. None refuses the client with unrecognized_name. It is asked as well about clients
             that resume a session or have a pre-shared key, and are shown no certificate: only
             whether the answer is None counts there.
-        prefer_client_order: take the client's first suite and group that this side allows,
-            instead of this side's first.
+        prefer_client_order: take the client's first suite, group and certificate types that this
+            side allows, instead of this side's first.
         hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
         tickets: how many tickets to issue after a full handshake of TLS 1.3, for clients to come
             back with (RFC 8446 section 4.6.1); a resumed one gets one. 0 switches resumption off,
@@ -361,7 +389,7 @@ class ServerConfig(SharedConfig):
     The other fields are those of `ClientConfig`.
     """
 
-    client_auth: ClientAuth = ClientAuth.NONE
+    client_auth: ClientAuth | Literal["none", "optional", "required"] = ClientAuth.NONE
     send_authorities: bool = True
     strict_server_name: bool = False
     prefer_client_order: bool = False
@@ -380,6 +408,11 @@ class ServerConfig(SharedConfig):
     replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
     memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def orders_certificate_types(self) -> bool:
+        """Whether the order of certificate types comes before that of the credentials."""
+        return self.prefer_client_order or self.server_certificate_types is not None
 
     @property
     def refuses_names(self) -> bool:
@@ -401,8 +434,9 @@ class ServerConfig(SharedConfig):
             )
         _freeze_client_auth(self)
         if self.client_auth is ClientAuth.NONE:
-            _refuse_unused(self, "client_auth is not set", "verify", *_JUDGED_BY)
-        elif self.trust is None and self.verify is None and not self.raw_public_keys:
+            unused = ("verify", "client_certificate_types", *_JUDGED_BY)
+            _refuse_unused(self, "client_auth is not set", *unused)
+        elif self.trust is None and self.verify is None and self.accepts_certificates:
             raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
         _check_half_rtt(self)
         _check_policy_for_clients(self)
@@ -482,9 +516,15 @@ def _prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("max_early_data is of TLS 1.3, which versions leaves out.")
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
+    if config.ticket_keys is not None and not config.tickets:
+        if config.ticket_keys not in _MADE_HERE:
+            raise ConfigurationError("ticket_keys needs tickets: with 0, nothing is sealed.")
+        # A copy of another config, by `dataclasses.replace`: nobody chose them.
+        object.__setattr__(config, "ticket_keys", None)
     if config.tickets and config.ticket_keys is None:
         keys = _new_ticket_keys(config.ticket_lifetime, config.clock)
         object.__setattr__(config, "ticket_keys", keys)
+        _MADE_HERE.add(keys)
     _check_methods("ticket_keys", config.ticket_keys, ("keys",), "TicketKeys()")
     _check_guard(config)
     if config.confirm_early_data and not (config.max_early_data and config.confirm_peer):
@@ -497,11 +537,22 @@ def _prepare_sessions(config: ServerConfig) -> None:
     object.__setattr__(config, "binding", _binding(config))
 
 
+_MADE_HERE: WeakSet[Any] = WeakSet()
+"""The ticket keys that configs made for themselves, as against those that somebody gave them."""
+
+
 def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys:
     """Keys of this config's own, which go by its clock."""
     if clock is _utc_now:
         return TicketKeys(lifetime=lifetime)
-    return TicketKeys(lifetime=lifetime, clock=lambda: clock().timestamp())
+
+    def seconds() -> float:
+        now: object = clock()
+        if not isinstance(now, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"clock must give a datetime, not {_kind_of(now)}.")
+        return now.timestamp()
+
+    return TicketKeys(lifetime=lifetime, clock=seconds)
 
 
 def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
@@ -566,13 +617,13 @@ def _binding(config: ServerConfig) -> bytes:
     """Names what a session of this server is bound to: 32 bytes, the same all over a fleet."""
     parts = [
         config.session_context,
-        config.client_auth.value.encode("ascii"),
+        ClientAuth(config.client_auth).value.encode("ascii"),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
         # Such a server lets nobody in without a pre-shared key, and so gives no tickets away: one
         # of another server, under the same ticket keys, must not be another way in.
         b"" if config.credentials or config.choose_credentials is not None else b"psks only",
-        b"" if config.accepts_certificates else b"raw public keys only",
+        b"" if config.peer_certificate_types == ("X509",) else _names_of_types(config),
         # A client that resumes signs nothing, in whatever scheme it signed when it was asked.
         *sorted(
             name.encode("ascii")
@@ -702,14 +753,8 @@ def _obstacle(config: SharedConfig, version: str) -> str:
     for name in _NARROWED:
         if not any(_has(name, entry, version) for entry in getattr(config, name)):
             return f"{name} has nothing for it"
-    if version == "TLSv1.2":
-        if config.record_padding:
-            return "record_padding needs TLS 1.3"
-        if config.raw_public_keys or any(
-            each.current.certificate_type != "X509"
-            for each in cast(tuple[Credential, ...], config.credentials)
-        ):
-            return "raw public keys need TLS 1.3"
+    if version == "TLSv1.2" and config.record_padding:
+        return "record_padding needs TLS 1.3"
     return ""
 
 
@@ -772,10 +817,23 @@ def _freeze_names(config: SharedConfig, name: str) -> None:
     value = getattr(config, name)
     if isinstance(value, str):
         raise ConfigurationError(f"{name} must be a list of names, not one string.")
-    frozen = tuple(value)
+    frozen = _as_tuple(name, value, "names")
+    for each in frozen:
+        if not isinstance(each, str):
+            raise ConfigurationError(
+                f"{name} must be a list of names (str), and {each!r:.80} is {type(each).__name__}."
+            )
     if len(set(frozen)) != len(frozen):
         raise ConfigurationError(f"{name} names something twice.")
     object.__setattr__(config, name, frozen)
+
+
+def _as_tuple(name: str, value: Any, what: str) -> tuple[Any, ...]:
+    """The entries of a list of the user's. Raises `ConfigurationError` where it is none."""
+    given: object = value
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise ConfigurationError(f"{name} must be a list of {what}, not {type(value).__name__}.")
+    return tuple(value)
 
 
 def _credential_list(given: Credential | Sequence[Credential] | None) -> tuple[Credential, ...]:
@@ -800,8 +858,72 @@ def _freeze_raw_public_keys(config: SharedConfig) -> None:
     given: Sequence[bytes] | bytes | str = config.raw_public_keys
     if isinstance(given, bytes | str):
         raise ConfigurationError("raw_public_keys must be a list of keys, not one.")
-    keys = tuple([public_key_info(key) for key in given])
+    keys = tuple([public_key_info(key) for key in _as_tuple("raw_public_keys", given, "keys")])
     object.__setattr__(config, "raw_public_keys", keys)
+
+
+def _peer_types(config: SharedConfig) -> tuple[str, ...]:
+    is_client = isinstance(config, ClientConfig)
+    named = config.server_certificate_types if is_client else config.client_certificate_types
+    if named is not None:
+        return tuple(named)
+    if not config.raw_public_keys:
+        return ("X509",)
+    return ("RawPublicKey", "X509") if config.trust is not None else ("RawPublicKey",)
+
+
+def _own_types(config: SharedConfig) -> tuple[str, ...]:
+    is_client = isinstance(config, ClientConfig)
+    named = config.client_certificate_types if is_client else config.server_certificate_types
+    if named is not None:
+        return tuple(named)
+    return tuple(dict.fromkeys([each.certificate_type for each in config.credential_list])) or (
+        "X509",
+    )
+
+
+def _names_of_types(config: ServerConfig) -> bytes:
+    return " ".join(sorted(config.peer_certificate_types)).encode("ascii")
+
+
+def _freeze_certificate_types(config: SharedConfig) -> None:
+    """Check the types of certificate that are named, and that each can be honoured."""
+    for name in ("server_certificate_types", "client_certificate_types"):
+        if getattr(config, name) is not None:
+            _freeze_names(config, name)
+            _check_known(name, getattr(config, name), ("X509", "RawPublicKey"))
+    of_peer, own = "client_certificate_types", "server_certificate_types"
+    verifies = config.verify is None
+    if isinstance(config, ClientConfig):
+        of_peer, own = own, of_peer
+        verifies = verifies and config.verify_peer
+    _check_own_types(config, own)
+    types = getattr(config, of_peer)
+    if types is None:
+        return
+    if "RawPublicKey" in types and verifies and not config.raw_public_keys:
+        raise ConfigurationError(
+            f"{of_peer} names RawPublicKey, and nothing says which keys to accept: raw_public_keys="
+            "[...], or a verify callback."
+        )
+    for setting, kind in (("raw_public_keys", "RawPublicKey"), ("trust", "X509")):
+        if getattr(config, setting) and kind not in types:
+            raise ConfigurationError(
+                f"{of_peer} leaves out {kind}, so {setting} would not be looked at: leave it out."
+            )
+
+
+def _check_own_types(config: SharedConfig, name: str) -> None:
+    types = getattr(config, name)
+    if types is None:
+        return
+    held = {each.certificate_type for each in config.credential_list}
+    for kind in held.difference(types):
+        raise ConfigurationError(f"{name} leaves out {kind}, of which there are credentials.")
+    # A client may say what it could show, and show nothing; a server must show what it takes.
+    missing = [kind for kind in types if kind not in held]
+    if held and missing and isinstance(config, ServerConfig):
+        raise ConfigurationError(f"{name} names {missing[0]}, of which there are no credentials.")
 
 
 def _freeze_compression(config: SharedConfig) -> None:
@@ -846,7 +968,7 @@ def _kind_of(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_path(value: object) -> bool:

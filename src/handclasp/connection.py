@@ -15,8 +15,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
-from handclasp.alerts import Shown, Situation, Stage
+from handclasp.alerts import ABOUT_CERTIFICATES, OwnChain, Shown, Situation, Stage
+from handclasp.certificates.describe import chain_in_words
 from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
     VerifiedPeer,
@@ -26,6 +28,7 @@ from handclasp.certificates.verify import (
     verify_server_chain,
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -47,7 +50,7 @@ from handclasp.events import (
     PeerClosed,
     QuestionAsked,
 )
-from handclasp.faults import Fault
+from handclasp.faults import Fault, Role
 from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.dialogue import Dialogue
@@ -83,6 +86,7 @@ Config = TypeVar("Config", bound=SharedConfig)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_CERTIFICATE_SCHEMES = tuple(code.name for code in CERTIFICATE_SIGNATURE_SCHEMES)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _ENDS_WITHOUT_ALERT = (
     Fault.TRUNCATED,
@@ -339,15 +343,16 @@ class _Connection(Generic[Config]):
         self._closed = True
         self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
-    def abort(self, fault: Fault) -> TLSError:
+    def abort(self, fault: Fault, detail: str = "") -> TLSError:
         """Give up for a reason of this side, such as `Fault.HANDSHAKE_TIMEOUT`.
 
-        Queues the alert, and gives the error to raise.
+        Queues the alert, and gives the error to raise, with `detail` in its message.
         """
         if self._failure is not None:
             return self._failure
-        kind = HandshakeTimeoutError if fault is Fault.HANDSHAKE_TIMEOUT else ProtocolError
-        return self._end(kind(fault))
+        if fault is Fault.HANDSHAKE_TIMEOUT:
+            return self._end(HandshakeTimeoutError(fault, detail or self._how_far()))
+        return self._end(ProtocolError(fault, detail))
 
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
@@ -642,10 +647,10 @@ class _Connection(Generic[Config]):
             self._records.note_idle_record(f"warning {alert_name(description)}")
         else:
             # RFC 8446 6: all others are errors, whatever level the peer gives them.
-            raise PeerAlertError(description, self._situation())
+            raise PeerAlertError(description, self._situation(description))
 
-    def _situation(self) -> Situation:
-        """How far it has come, for whoever has to guess why the peer gave up."""
+    def _situation(self, alert: int) -> Situation:
+        """How far it has come, for whoever has to guess why the peer gave up with an alert."""
         config, records, dialogue = self._config, self._records, self._dialogue
         version = self._info.version if self._info is not None else None
         stage: Stage = "established" if self._info is not None else "handshake"
@@ -666,7 +671,18 @@ class _Connection(Generic[Config]):
             alpn=tuple(config.alpn),
             server_name=self._asked_for(),
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
+            certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
+            chain=self._shown_chain() if alert in ABOUT_CERTIFICATES else OwnChain(),
         )
+
+    def _shown_chain(self) -> OwnChain:
+        """The certificates that this side has shown in this conversation, in words."""
+        dialogue, info, chain = self._dialogue, self._info, tuple[bytes, ...]()
+        if dialogue is not None:
+            chain = dialogue.shown_chain
+        elif info is not None and self._certificate == "shown":
+            chain = info.local_chain_der
+        return OwnChain(*chain_in_words(chain))
 
     def _how_far(self) -> str:
         """What had arrived when nothing more came."""
@@ -793,6 +809,9 @@ class _Connection(Generic[Config]):
         self._failure = error
         self._post = None
         self._drop_handshake()
+        if isinstance(error, ProtocolError):
+            role: Role = "client" if self._is_client else "server"
+            error.found_by(role, nothing_came=self._records.nothing_came)
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
@@ -1038,7 +1057,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _verify_again(self, question: VerifyAgain) -> object:
         verify: Any = self._config.verify or self._verify
-        asked = VerifyPeer(question.chain, False, None)
+        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
         return _answer_or(None, lambda: verify(asked), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
@@ -1057,6 +1076,7 @@ class ServerConnection(_Connection[ServerConfig]):
                 config.credential_list,
                 config.signature_schemes,
                 strict_server_name=config.strict_server_name,
+                types_first=config.orders_certificate_types,
             )
         except ProtocolError:
             note_credentials(self._trace, config, question, None)
@@ -1151,10 +1171,10 @@ def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> Verifi
 
 def _server_end_point(certificate_der: bytes) -> bytes:
     """RFC 5929 section 4.1: the certificate under its signature's hash, at least SHA-256."""
-    from cryptography import x509
-
-    certificate = x509.load_der_x509_certificate(certificate_der)
-    algorithm = certificate.signature_hash_algorithm
+    certificate = read_or_none(lambda: certificate_of(certificate_der))
+    algorithm = None
+    if certificate is not None:
+        algorithm = read_or_none(lambda: certificate.signature_hash_algorithm)
     if algorithm is None:
         raise ConfigurationError(
             "tls-server-end-point is not defined for this certificate's signature algorithm "

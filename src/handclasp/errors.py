@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 
-from handclasp.alerts import Cause, Situation, likely_causes
-from handclasp.faults import Blame, Fault
+from handclasp.advice import STAPLE
+from handclasp.alerts import Cause, Situation, likely_causes, others_than_told, summed_up
+from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.wire.iana import AlertDescription, alert_name
 
 
@@ -67,7 +68,10 @@ class TLSError(OSError):
         message: one line: what happened, with the particulars.
         explanation: the same for people who have not read the RFC.
         fix: what to change on either end.
-        blame: whose fault it is, as far as this side can know.
+        blame: whose fault it is, as far as this side can know: "peer", "local", "network" or
+            "unclear".
+        condition: when it is somebody else's fault, such as "unless the clock of this machine is
+            wrong"; where it is unclear, who it may be and why. May be empty.
         causes: for a peer's alert, what may be behind it, the likeliest first.
     """
 
@@ -76,7 +80,8 @@ class TLSError(OSError):
     alert: str = "internal_error"
     explanation: str = ""
     fix: str = ""
-    blame: Blame = Blame.EITHER
+    blame: Blame = Blame.UNCLEAR
+    condition: str = ""
     causes: tuple[Cause, ...] = ()
 
     @property
@@ -92,7 +97,7 @@ class ProtocolError(TLSError):
         detail: the particulars, which stand in parentheses.
         sentence: what happened, where more is known than the catalogue can say of all cases. It
             has the particulars in itself.
-        fix, blame: likewise.
+        fix, verdict: likewise; the verdict says whose fault it is.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class ProtocolError(TLSError):
         *,
         sentence: str = "",
         fix: str = "",
-        blame: Blame | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
         self.fault_member = fault
         self.detail = detail
@@ -110,10 +115,19 @@ class ProtocolError(TLSError):
         self.alert = alert_name(fault.alert)
         self.explanation = sentence or fault.sentence
         self.fix = fix or fault.fix
-        self.blame = blame or fault.blame
+        self._verdict = verdict
+        self.blame, self.condition = verdict or fault.verdict()
         with_detail = f"{fault.sentence} ({detail})" if detail else fault.sentence
         super().__init__(sentence or with_detail)
         _note_fix(self)
+
+    def found_by(self, role: Role, *, nothing_came: bool = False) -> None:
+        """Say who found it, on which some of the blame hangs, unless more is known of this case."""
+        if self._verdict is None:
+            self.blame, self.condition = self.fault_member.verdict(role, nothing_came=nothing_came)
+        if self.fix == self.fault_member.fix:
+            self.fix = self.fault_member.fix_of(role)
+            self.__notes__ = [self.fix] if self.fix else []
 
 
 class CertificateError(ProtocolError):
@@ -122,11 +136,20 @@ class CertificateError(ProtocolError):
     Attributes:
         chain, ocsp_response, sct_list: what was judged, as `handclasp.certificates.explain` takes
             it; empty and None where it was refused before it came to that.
+        place: where it shows: in which certificate of `chain`, counted from 0 (None where that is
+            none of them, such as an authority that is trusted here), and in which field of it,
+            such as "notAfter" or "subjectAltName".
     """
 
+    place: tuple[int | None, str] = (None, "")
     chain: tuple[bytes, ...] = ()
     ocsp_response: bytes | None = None
     sct_list: bytes | None = None
+
+    def at(self, certificate: int | None, field: str) -> CertificateError:
+        """Say where it shows, as `place` has it; gives the error itself."""
+        self.place = certificate, field
+        return self
 
 
 class TruncationError(ProtocolError):
@@ -141,7 +164,8 @@ class PeerAlertError(TLSError):
     """They told us: the peer sent a fatal alert (RFC 8446 section 6.2).
 
     With the `situation` in which it came, `causes` says what may be behind it; `explanation`,
-    `fix` and `blame` are then those of the likeliest.
+    `fix`, `blame` and `condition` are then those of the likeliest, or of all if none stands out,
+    and `others` are the causes that the explanation does not tell.
     """
 
     origin = "peer"
@@ -151,14 +175,13 @@ class PeerAlertError(TLSError):
         self.alert = alert_name(alert_number)
         self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
         self.explanation, self.fix = _ALERTS_EXPLAINED.get(alert_number, _UNEXPLAINED)
+        self.blame, self.condition = _VERDICTS.get(alert_number, _NO_VERDICT)
         if situation is not None and (causes := likely_causes(alert_number, situation)):
             self.causes = causes
-            likeliest = causes[0]
-            self.explanation, self.fix, self.blame = (
-                likeliest.sentence,
-                likeliest.fix,
-                likeliest.blame,
-            )
+            told = summed_up(causes)
+            self.explanation, self.fix = told.sentence, told.fix
+            self.blame, self.condition = told.blame, told.condition
+        self.others = others_than_told(self.causes)
         super().__init__(
             f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
         )
@@ -171,13 +194,33 @@ def _note_fix(error: TLSError) -> None:
         error.add_note(error.fix)
 
 
+_NO_VERDICT = Verdict(Blame.UNCLEAR, "the alert does not say")
+_A_DEFECT = Verdict(
+    Blame.UNCLEAR,
+    "one of the two implementations has a defect, unless something on the way changed the bytes",
+)
+_VERDICTS: dict[int, Verdict] = {
+    AlertDescription.INTERNAL_ERROR: Verdict(Blame.PEER),
+    AlertDescription.USER_CANCELED: Verdict(Blame.PEER),
+    AlertDescription.UNEXPECTED_MESSAGE: _A_DEFECT,
+    AlertDescription.RECORD_OVERFLOW: _A_DEFECT,
+    AlertDescription.ILLEGAL_PARAMETER: _A_DEFECT,
+    AlertDescription.DECODE_ERROR: _A_DEFECT,
+    AlertDescription.MISSING_EXTENSION: _A_DEFECT,
+    AlertDescription.UNSUPPORTED_EXTENSION: _A_DEFECT,
+    AlertDescription.INAPPROPRIATE_FALLBACK: Verdict(
+        Blame.LOCAL, "unless the network keeps newer versions away"
+    ),
+}
+"""Where the situation does not tell more."""
+
 _UNEXPLAINED = ("The peer gave up with an alert that says no more than its name.", "")
 
 _ALERTS_EXPLAINED: dict[int, tuple[str, str]] = {
     AlertDescription.BAD_CERTIFICATE_STATUS_RESPONSE: (
         "The peer refused the OCSP response that was stapled to this side's certificate, or misses "
         "one.",
-        "Staple a current response (with_staple) that is about this certificate and says good.",
+        f"Staple a current response that is about this certificate and says good ({STAPLE}).",
     ),
     AlertDescription.UNEXPECTED_MESSAGE: (
         "The peer received a message that it did not expect.",

@@ -11,8 +11,29 @@ other end, `fix_local` for this one; an empty string means that nothing here can
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from handclasp.advice import (
+    ACCEPTING,
+    ALLOW_TRUNCATION,
+    ALPN,
+    CIPHER_SUITES,
+    CREDENTIALS,
+    CRLS,
+    CT_LOGS,
+    GROUPS,
+    LIMITS,
+    NO_CRL_NEEDED,
+    OPTIONAL_CLIENTS,
+    PINS,
+    PSKS,
+    RAW_PUBLIC_KEYS,
+    TIMEOUT,
+    TLSA,
+    TRUST,
+    VERSIONS,
+    WITHOUT_EMS,
+)
 from handclasp.wire.iana import AlertDescription as Alert
 
 
@@ -29,19 +50,42 @@ class Entry(NamedTuple):
 class Blame(StrEnum):
     """Whose fault it is, as far as one end can know.
 
-    PEER and LOCAL are the two ends, seen from the one that found the fault. EITHER: the settings
-    of the two do not fit together, and changing one of them is enough. NETWORK: something between
-    them interferes.
+    PEER and LOCAL are the two ends, seen from the one that found the fault: the server and the
+    client, or the other way round. NETWORK: something between them interferes. UNCLEAR: what is
+    known speaks for none of these alone.
     """
 
     PEER = "peer"
     LOCAL = "local"
-    EITHER = "either"
     NETWORK = "network"
+    UNCLEAR = "unclear"
+
+
+class Verdict(NamedTuple):
+    """Whose fault it is, and what that hangs on.
+
+    Attributes:
+        blame: the likeliest.
+        condition: when it is somebody else's, such as "unless the clock of this machine is wrong";
+            where the blame is unclear, who it may be and why. Empty where there is nothing to say.
+            It speaks of "this end", "this machine" and "the other end".
+    """
+
+    blame: Blame
+    condition: str = ""
+
+
+Role = Literal["client", "server"]
 
 
 _REPORT = "The peer's TLS implementation is at fault: update it, or report this to its makers."
 _NETWORK = "Look for a proxy or another middlebox on the way that rewrites the traffic."
+_OR_REPORT = (
+    "If nothing on the way does that, one of the two implementations has a defect: update both, or "
+    "report this to their makers."
+)
+_RAISE_LIMIT = f"If this peer is honest, raise the limit ({LIMITS})."
+_RAISE_SIZE = f"If the size is honest, raise the limit ({LIMITS})."
 
 
 class Fault(Enum):
@@ -87,7 +131,7 @@ class Fault(Enum):
         Alert.BAD_RECORD_MAC,
         "RFC 8446 5.2",
         "A record did not decrypt: it was changed on the way, or the two sides' keys differ.",
-        _REPORT,
+        _OR_REPORT,
         _NETWORK,
     )
     NO_INNER_CONTENT_TYPE = Entry(
@@ -108,7 +152,7 @@ class Fault(Enum):
         Alert.UNEXPECTED_MESSAGE,
         "RFC 8446 5",
         "A plaintext record arrived after both sides had agreed on keys.",
-        _REPORT,
+        _OR_REPORT,
         _NETWORK,
     )
     UNEXPECTED_CHANGE_CIPHER_SPEC = Entry(
@@ -137,7 +181,7 @@ class Fault(Enum):
         "RFC 8446 5.1",
         "The peer sends records that move nothing forward.",
         _REPORT,
-        "If this peer is honest, raise the limit in Limits.",
+        _RAISE_LIMIT,
     )
     KEY_EXHAUSTED = Entry(
         Alert.INTERNAL_ERROR,
@@ -195,7 +239,7 @@ class Fault(Enum):
         "RFC 8446 4",
         "A handshake message announces more bytes than this side accepts.",
         "Send a smaller message (a shorter certificate chain, fewer extensions).",
-        "If the size is honest, raise the limit in Limits.",
+        _RAISE_SIZE,
     )
     TOO_MANY_EXTENSIONS = Entry(
         Alert.ILLEGAL_PARAMETER,
@@ -209,7 +253,7 @@ class Fault(Enum):
         "RFC 8446 4",
         "The handshake as a whole takes more bytes than this side accepts.",
         _REPORT,
-        "If the size is honest, raise the limit in Limits.",
+        _RAISE_SIZE,
     )
 
     # Order of messages (section 4, Appendix A)
@@ -239,7 +283,7 @@ class Fault(Enum):
         "RFC 8446 4.6.3",
         "The peer updates its keys again and again without sending data.",
         _REPORT,
-        "If this peer is honest, raise the limit in Limits.",
+        _RAISE_LIMIT,
     )
     TOO_MANY_ALERTS = Entry(
         Alert.UNEXPECTED_MESSAGE,
@@ -269,7 +313,7 @@ class Fault(Enum):
         "RFC 8446 4.2.1",
         "The two sides share no protocol version.",
         "Enable TLS 1.3, or at least TLS 1.2.",
-        "See which versions the other end speaks, and enable one of them if it is safe.",
+        f"Enable a version that the other end speaks, if it is safe ({VERSIONS}).",
     )
     NO_SHARED_CIPHER_SUITE = Entry(
         Alert.HANDSHAKE_FAILURE,
@@ -277,35 +321,36 @@ class Fault(Enum):
         "The two sides share no cipher suite.",
         "Enable TLS_AES_128_GCM_SHA256 for TLS 1.3, and for TLS 1.2 the ECDHE suites with AES-GCM "
         "that go with the certificate's key.",
-        "Allow one of the suites that the other end offers.",
+        f"Allow one of the suites that the other end offers ({CIPHER_SUITES}).",
     )
     NO_SHARED_GROUP = Entry(
         Alert.HANDSHAKE_FAILURE,
         "RFC 8446 4.1.1",
         "The two sides share no group to agree on a secret in.",
         "Enable X25519 or secp256r1.",
-        "Allow one of the groups that the other end offers.",
+        f"Allow one of the groups that the other end offers ({GROUPS}).",
     )
     NO_SHARED_SIGNATURE_SCHEME = Entry(
         Alert.HANDSHAKE_FAILURE,
         "RFC 8446 4.2.3",
         "No certificate here can sign with a scheme that the other side accepts.",
         "Offer the signature scheme that fits the certificate's key.",
-        "Add a credential of another key type: ECDSA P-256 is understood everywhere.",
+        f"Add a certificate with a key of another kind, for which the other end has a scheme "
+        f"({CREDENTIALS}).",
     )
     NO_SHARED_APPLICATION_PROTOCOL = Entry(
         Alert.NO_APPLICATION_PROTOCOL,
         "RFC 7301 3.2",
         "The two sides share no application protocol (ALPN).",
         "Offer one of the protocols that the server speaks, or none.",
-        "Add one of the offered protocols to the server's list.",
+        f"Add one of the offered protocols ({ALPN}).",
     )
     UNRECOGNIZED_NAME = Entry(
         Alert.UNRECOGNIZED_NAME,
         "RFC 6066 3",
         "The client asks for a server name that this server does not serve.",
         "Connect by a name that is in the server's certificate.",
-        "Add a credential for this name, or serve a default one.",
+        f"Add a certificate for this name ({CREDENTIALS}).",
     )
     VERSION_DOWNGRADE = Entry(
         Alert.ILLEGAL_PARAMETER,
@@ -391,7 +436,7 @@ class Fault(Enum):
         "RFC 7627 5.2",
         "The peer cannot bind the secret to the handshake (extended master secret).",
         "Update the TLS library, or enable TLS 1.3.",
-        "Only for a peer that cannot be updated: require_extended_master_secret=False.",
+        f"Only for a peer that cannot be updated, go without ({WITHOUT_EMS}).",
     )
     SECURE_RENEGOTIATION_MISSING = Entry(
         Alert.HANDSHAKE_FAILURE,
@@ -419,7 +464,7 @@ class Fault(Enum):
         "RFC 5246 7.4.6",
         "The client sent no certificate in TLS 1.2, and this server requires one.",
         "Give the client a certificate and key from a CA that the server trusts.",
-        "Make client certificates optional if that is meant.",
+        f"Make client certificates optional if that is meant ({OPTIONAL_CLIENTS}).",
     )
 
     # Resumption and pre-shared keys (sections 2.2, 2.3 and 4.2.9 to 4.2.11)
@@ -442,7 +487,8 @@ class Fault(Enum):
         "RFC 8446 4.2.11",
         "The client offers no pre-shared key that this server knows, and it has no certificate.",
         "Use an identity and a key that the server knows.",
-        "Add the client's pre-shared key, or credentials.",
+        f"Add the client's pre-shared key ({PSKS}). Or give this server a certificate "
+        f"({CREDENTIALS}).",
     )
     TOO_MUCH_EARLY_DATA = Entry(
         Alert.UNEXPECTED_MESSAGE,
@@ -463,7 +509,7 @@ class Fault(Enum):
         "RFC 8446 4.2.11",
         "The server did not take the pre-shared key, and certificates are not accepted here.",
         "Add this client's pre-shared key.",
-        "Check identity and key, or trust an authority.",
+        f"Check identity and key ({PSKS}). Or trust an authority ({TRUST}).",
     )
 
     # HelloRetryRequest (section 4.1.4)
@@ -517,7 +563,7 @@ class Fault(Enum):
         Alert.DECRYPT_ERROR,
         "RFC 8446 4.4.4",
         "The peer's Finished does not match: the two sides saw different handshakes.",
-        _REPORT,
+        _OR_REPORT,
         _NETWORK,
     )
     BAD_SIGNATURE = Entry(
@@ -539,7 +585,7 @@ class Fault(Enum):
         "RFC 8446 4.4.2.4",
         "The client sent no certificate, and this server requires one.",
         "Give the client a certificate and key from a CA that the server trusts.",
-        "Make client certificates optional if that is meant.",
+        f"Make client certificates optional if that is meant ({OPTIONAL_CLIENTS}).",
     )
     BAD_CERTIFICATE = Entry(
         Alert.BAD_CERTIFICATE,
@@ -552,7 +598,7 @@ class Fault(Enum):
         Alert.UNSUPPORTED_CERTIFICATE,
         "RFC 8446 4.4.2",
         "The certificate's key is of a kind or size that is not accepted.",
-        "Use ECDSA P-256, Ed25519, or RSA of 2048 to 8192 bits.",
+        "Use a certificate with an ECDSA P-256, Ed25519, or RSA key of 2048 to 8192 bits.",
         "",
     )
     CERTIFICATE_EXPIRED = Entry(
@@ -574,7 +620,7 @@ class Fault(Enum):
         "RFC 5280 6",
         "No path leads from the certificate to a trusted authority.",
         "Send the intermediate certificates too, or get a certificate from a trusted authority.",
-        "If the issuer is yours, trust it: trust=TrustStore.from_pem(FILE) in the config.",
+        f"If that authority is yours, trust it ({TRUST}).",
     )
     CERTIFICATE_NAME_MISMATCH = Entry(
         Alert.BAD_CERTIFICATE,
@@ -616,42 +662,43 @@ class Fault(Enum):
         "RFC 5280 6.3",
         "No current revocation list covers the certificate, so it may have been revoked.",
         "",
-        "Fetch the issuer's current CRL, or let the policy accept certificates without one.",
+        f"Fetch the issuer's current CRL ({CRLS}). Or accept certificates without one "
+        f"({NO_CRL_NEEDED}).",
     )
     PIN_MISMATCH = Entry(
         Alert.CERTIFICATE_UNKNOWN,
         "RFC 7469 2.6",
         "No key on the certificate's path is one of those that are pinned.",
         "",
-        "If the peer changed its keys on purpose, renew the pins.",
+        f"If the peer changed its keys on purpose, renew the pins ({PINS}).",
     )
     TLSA_MISMATCH = Entry(
         Alert.CERTIFICATE_UNKNOWN,
         "RFC 6698 2.1",
         "The certificate does not match any of the TLSA records.",
         "Publish TLSA records for the certificate in use, before it is put to use.",
-        "Look the records up again.",
+        f"Look the records up again ({TLSA}).",
     )
     TIMESTAMPS_MISSING = Entry(
         Alert.CERTIFICATE_UNKNOWN,
         "RFC 6962 3",
         "The certificate lacks valid timestamps of the known transparency logs.",
         "Get a certificate from an authority that logs what it issues.",
-        "Add the keys of the logs that the certificate's authority uses.",
+        f"Add the keys of the logs that the certificate's authority uses ({CT_LOGS}).",
     )
     UNKNOWN_RAW_PUBLIC_KEY = Entry(
         Alert.CERTIFICATE_UNKNOWN,
         "RFC 7250 6",
         "The peer's raw public key is not among those that are expected.",
         "",
-        "If this is the peer's key, add it to raw_public_keys.",
+        f"If this is the peer's key, expect it ({RAW_PUBLIC_KEYS}).",
     )
     NO_SHARED_CERTIFICATE_TYPE = Entry(
         Alert.UNSUPPORTED_CERTIFICATE,
         "RFC 7250 4.2",
         "The two sides share no certificate type.",
         "Accept X.509 certificates, or give this side's raw public key to the other.",
-        "Add credentials of a type that the other side accepts.",
+        f"Add a certificate or key of a type that the other side accepts ({CREDENTIALS}).",
     )
     BAD_COMPRESSED_CERTIFICATE = Entry(
         Alert.BAD_CERTIFICATE,
@@ -665,14 +712,14 @@ class Fault(Enum):
         "RFC 8446 6.2",
         "The application refused the certificate.",
         "",
-        "If the peer is to be let in, let confirm_peer or verify accept it.",
+        f"If the peer is to be let in, let the application accept it ({ACCEPTING}).",
     )
     TOO_MANY_CERTIFICATES = Entry(
         Alert.BAD_CERTIFICATE,
         "RFC 8446 4.4.2",
         "The peer sent more certificates than are accepted in one chain.",
         "Send only the chain: the certificate and its intermediates.",
-        "If the chain is honest, raise the limit in Limits.",
+        f"If the chain is honest, raise the limit ({LIMITS}).",
     )
     BAD_CERTIFICATE_REQUEST_CONTEXT = Entry(
         Alert.ILLEGAL_PARAMETER,
@@ -688,8 +735,7 @@ class Fault(Enum):
         "RFC 8446 6.1",
         "The transport ended without close_notify: data may be missing at the end.",
         "Close TLS before closing the connection.",
-        "Where the application protocol marks its own end, the config's allow_truncation=True "
-        "takes this for one.",
+        f"Where the application protocol marks its own end, allow it ({ALLOW_TRUNCATION}).",
     )
     CLOSED_DURING_HANDSHAKE = Entry(
         Alert.CLOSE_NOTIFY,
@@ -703,7 +749,7 @@ class Fault(Enum):
         "RFC 8446 6.1",
         "The handshake did not complete in time.",
         "Check that the service is up and speaks TLS on this port.",
-        "Allow more time (handshake_timeout) if the network is slow.",
+        f"If the network is slow, allow more time ({TIMEOUT}).",
     )
 
     RESET_DURING_HANDSHAKE = Entry(
@@ -755,36 +801,192 @@ class Fault(Enum):
 
     @property
     def blame(self) -> Blame:
-        """Whose fault it is: the peer's, where nothing else is known."""
-        return _BLAMED.get(self.name, Blame.PEER)
+        """Whose fault it is where no more is known: the peer's, if the catalogue names nobody."""
+        return self.verdict().blame
+
+    def verdict(self, role: Role | None = None, *, nothing_came: bool = False) -> Verdict:
+        """Whose fault it is, and on what condition.
+
+        Args:
+            role: of the end that found it; None where that is not known.
+            nothing_came: the other end had not said anything at all.
+        """
+        if nothing_came and (self.name, role) in _SILENT:
+            return _SILENT[self.name, role]
+        if role is not None and (self.name, role) in _BY_ROLE:
+            return _BY_ROLE[self.name, role]
+        return _VERDICTS.get(self.name, Verdict(Blame.PEER))
 
     @property
     def fix(self) -> str:
-        """What to change, on the other end and on this one; empty where nothing helps."""
-        parts: list[str] = []
-        if self.value.fix_peer:
-            parts.append(f"On the other end: {self.value.fix_peer}")
-        if self.value.fix_local:
-            parts.append(f"On this end: {self.value.fix_local}")
-        return " ".join(parts)
+        """What to change, on either end; empty where nothing helps."""
+        return self.fix_of()
+
+    def fix_of(self, role: Role | None = None) -> str:
+        """The same, as far as the end that found it can do what is advised in its role."""
+        fixes = _FIXES_BY_ROLE.get((self.name, role)) if role is not None else None
+        peer, local = fixes or (self.value.fix_peer, self.value.fix_local)
+        is_network = self.verdict(role).blame is Blame.NETWORK
+        return advice(peer, local, this_end_first=is_network)
 
 
-_NOT_OF_THE_PEER: dict[Blame, str] = {
-    Blame.LOCAL: (
-        "KEY_EXHAUSTED REVOCATION_UNKNOWN CERTIFICATE_REFUSED CALLBACK_FAILED OWN_SIGNATURE_WRONG "
-        "INTERNAL_ERROR"
+def advice(fix_peer: str, fix_local: str, *, this_end_first: bool = False) -> str:
+    """What to change on the two ends, as one text; either may be empty."""
+    parts = [
+        f"On the other end: {fix_peer}" if fix_peer else "",
+        f"On this end: {fix_local}" if fix_local else "",
+    ]
+    return " ".join(filter(None, parts[::-1] if this_end_first else parts))
+
+
+_CLOCK = "unless the clock of this machine is wrong"
+_DEFECT = "unless one of the two implementations has a defect"
+_CHANGED = "unless something on the way changed the bytes"
+_HONEST = "unless the size is honest: then a limit of this end is too low"
+_DO_NOT_FIT = "the settings of the two ends do not fit together, and changing one of them is enough"
+_KEYS_DIFFER = "the two ends hold different keys under one identity, or only one of them has it"
+
+_VERDICTS: dict[str, Verdict] = {
+    **{
+        name: Verdict(Blame.LOCAL)
+        for name in (
+            "KEY_EXHAUSTED",
+            "REVOCATION_UNKNOWN",
+            "CERTIFICATE_REFUSED",
+            "CALLBACK_FAILED",
+            "OWN_SIGNATURE_WRONG",
+            "INTERNAL_ERROR",
+        )
+    },
+    **{
+        name: Verdict(Blame.NETWORK, _DEFECT)
+        for name in (
+            "BAD_RECORD_MAC",
+            "UNPROTECTED_RECORD",
+            "VERSION_DOWNGRADE",
+            "BAD_FINISHED",
+        )
+    },
+    **{
+        name: Verdict(Blame.PEER, _CHANGED)
+        for name in (
+            "RECORD_OVERFLOW",
+            "HANDSHAKE_ACROSS_KEY_CHANGE",
+            "DECODE_ERROR",
+            "SESSION_ID_MISMATCH",
+            "BAD_RENEGOTIATION_INFO",
+            "BAD_COOKIE",
+        )
+    },
+    **{
+        name: Verdict(Blame.UNCLEAR, _DO_NOT_FIT)
+        for name in (
+            "NO_SHARED_VERSION",
+            "NO_SHARED_CIPHER_SUITE",
+            "NO_SHARED_GROUP",
+            "NO_SHARED_SIGNATURE_SCHEME",
+            "NO_SHARED_APPLICATION_PROTOCOL",
+            "NO_SHARED_CERTIFICATE_TYPE",
+        )
+    },
+    **{
+        name: Verdict(Blame.PEER, _HONEST)
+        for name in (
+            "HANDSHAKE_MESSAGE_TOO_LARGE",
+            "TOO_MANY_EXTENSIONS",
+            "HANDSHAKE_TOO_LARGE",
+            "TOO_MANY_CERTIFICATES",
+        )
+    },
+    "NOT_TLS": Verdict(Blame.UNCLEAR, "one of the two ends is not meant to speak TLS here"),
+    "PLAINTEXT_HTTP": Verdict(Blame.UNCLEAR, "one of the two ends speaks HTTP, the other HTTPS"),
+    "INAPPROPRIATE_FALLBACK": Verdict(
+        Blame.NETWORK, "unless the client fell back although nothing was wrong"
     ),
-    Blame.EITHER: (
-        "NOT_TLS PLAINTEXT_HTTP NO_SHARED_VERSION NO_SHARED_CIPHER_SUITE NO_SHARED_GROUP "
-        "NO_SHARED_SIGNATURE_SCHEME NO_SHARED_APPLICATION_PROTOCOL NO_SHARED_CERTIFICATE_TYPE "
-        "UNRECOGNIZED_NAME HANDSHAKE_MESSAGE_TOO_LARGE TOO_MANY_EXTENSIONS HANDSHAKE_TOO_LARGE "
-        "BAD_BINDER UNKNOWN_PSK_IDENTITY PSK_NOT_TAKEN CERTIFICATE_EXPIRED "
-        "CERTIFICATE_NOT_YET_VALID CERTIFICATE_UNTRUSTED CERTIFICATE_NAME_MISMATCH PIN_MISMATCH "
-        "TLSA_MISMATCH TIMESTAMPS_MISSING UNKNOWN_RAW_PUBLIC_KEY TOO_MANY_CERTIFICATES "
-        "CLOSED_DURING_HANDSHAKE RESET_DURING_HANDSHAKE HANDSHAKE_TIMEOUT"
+    "UNRECOGNIZED_NAME": Verdict(Blame.PEER, "unless this server is meant to serve that name"),
+    "BAD_BINDER": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
+    "UNKNOWN_PSK_IDENTITY": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
+    "PSK_NOT_TAKEN": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
+    "CERTIFICATE_EXPIRED": Verdict(Blame.PEER, _CLOCK),
+    "CERTIFICATE_NOT_YET_VALID": Verdict(Blame.PEER, _CLOCK),
+    "BAD_OCSP_RESPONSE": Verdict(Blame.PEER, _CLOCK),
+    "CERTIFICATE_UNTRUSTED": Verdict(
+        Blame.UNCLEAR,
+        "this end, if it is meant to trust the authority of that certificate; else the other end",
     ),
-    Blame.NETWORK: (
-        "BAD_RECORD_MAC UNPROTECTED_RECORD VERSION_DOWNGRADE INAPPROPRIATE_FALLBACK BAD_FINISHED"
+    "CERTIFICATE_NAME_MISMATCH": Verdict(
+        Blame.PEER, "unless this end asked for another name than was meant"
+    ),
+    "PIN_MISMATCH": Verdict(
+        Blame.UNCLEAR,
+        "this end, if the other changed its keys on purpose; if not, somebody else answered",
+    ),
+    "UNKNOWN_RAW_PUBLIC_KEY": Verdict(
+        Blame.UNCLEAR,
+        "this end, if that is the other's key; if not, somebody else answered",
+    ),
+    "TLSA_MISMATCH": Verdict(Blame.PEER, "unless the records that this end has are outdated"),
+    "TIMESTAMPS_MISSING": Verdict(Blame.PEER, "unless this end lacks the keys of its logs"),
+    "TRUNCATED": Verdict(Blame.PEER, "unless the connection was cut on the way"),
+    "CLOSED_DURING_HANDSHAKE": Verdict(Blame.PEER, "which gave no reason"),
+    "RESET_DURING_HANDSHAKE": Verdict(
+        Blame.UNCLEAR,
+        "the other end, or something on the way such as a firewall, and neither said why",
+    ),
+    "HANDSHAKE_TIMEOUT": Verdict(Blame.PEER, "unless the network is slow"),
+}
+
+_BY_ROLE: dict[tuple[str, Role], Verdict] = {
+    ("NOT_TLS", "client"): Verdict(
+        Blame.LOCAL, "unless TLS is meant to be spoken on that port: then the other end"
+    ),
+    ("NOT_TLS", "server"): Verdict(Blame.PEER),
+    ("PLAINTEXT_HTTP", "client"): Verdict(
+        Blame.LOCAL, "unless HTTPS is meant to be spoken on that port: then the other end"
+    ),
+    ("PLAINTEXT_HTTP", "server"): Verdict(Blame.PEER),
+    ("CLOSED_DURING_HANDSHAKE", "client"): Verdict(
+        Blame.PEER, "which gave no reason, unless another service is on that port"
+    ),
+    ("CERTIFICATE_NAME_MISMATCH", "client"): Verdict(
+        Blame.PEER, "unless it is meant to be reached by another name"
     ),
 }
-_BLAMED = {name: blame for blame, names in _NOT_OF_THE_PEER.items() for name in names.split()}
+"""What depends on who found it: a client has chosen where to connect to."""
+
+_FIXES_BY_ROLE: dict[tuple[str, Role], tuple[str, str]] = {
+    ("NOT_TLS", "client"): (
+        "Speak TLS on this port from the first byte, if it is meant for TLS.",
+        Fault.NOT_TLS.value.fix_local,
+    ),
+    ("NOT_TLS", "server"): ("Speak TLS on this port from the first byte.", ""),
+    ("PLAINTEXT_HTTP", "client"): (
+        "Switch TLS on for this port, if it is meant for HTTPS.",
+        "Check the port: plain HTTP is spoken on it.",
+    ),
+    ("PLAINTEXT_HTTP", "server"): ("Use https:// for this address.", ""),
+    ("CLOSED_DURING_HANDSHAKE", "server"): ("See the client's log: it gave no reason here.", ""),
+    ("RESET_DURING_HANDSHAKE", "server"): (
+        "See the client's log: it gave no reason here.",
+        "Look for a firewall that dislikes the connection.",
+    ),
+    ("HANDSHAKE_TIMEOUT", "server"): (
+        "See in the client's log what it waits for.",
+        f"If the network is slow, allow more time ({TIMEOUT}).",
+    ),
+}
+"""For the other end, and for this one, by who that is."""
+
+_SILENT: dict[tuple[str, Role | None], Verdict] = {
+    ("HANDSHAKE_TIMEOUT", "client"): Verdict(
+        Blame.PEER,
+        "unless something on the way swallows what is sent, or another service is on that port",
+    ),
+    ("HANDSHAKE_TIMEOUT", "server"): Verdict(
+        Blame.PEER, "which connected and said nothing, unless something on the way swallows it"
+    ),
+    ("CLOSED_DURING_HANDSHAKE", "server"): Verdict(
+        Blame.PEER, "which left without a word, as port scans and health checks do"
+    ),
+}
+"""The same where the other end had said nothing at all."""

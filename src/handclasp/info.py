@@ -17,7 +17,7 @@ class _WithCertificates:
     _parsed: dict[tuple[bytes, ...], tuple[x509.Certificate, ...]]
 
     def _certificates(self, chain: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
-        from cryptography import x509
+        from handclasp.certificates.evidence import parse
 
         try:
             parsed = self._parsed
@@ -25,7 +25,7 @@ class _WithCertificates:
             parsed = {}
             object.__setattr__(self, "_parsed", parsed)
         if chain not in parsed:
-            parsed[chain] = tuple([x509.load_der_x509_certificate(der) for der in chain])
+            parsed[chain] = tuple(parse(chain)) if chain else ()
         return parsed[chain]
 
 
@@ -45,6 +45,8 @@ class ConnectionInfo(_WithCertificates):
         resumed: whether an earlier session was resumed. The peer's certificates are then those
             that it showed the first time, and they were judged again.
         early_data: "none", "accepted" or "rejected".
+        early_data_refusal: why they were rejected, in words, as far as this side knows; the
+            server knows more. Empty where they were not.
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
         peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first
             is proven to be the peer's; what else came along may have nothing to do with it.
@@ -82,6 +84,7 @@ class ConnectionInfo(_WithCertificates):
     ocsp_response: bytes | None = field(default=None, repr=False)
     sct_list: bytes | None = field(default=None, repr=False)
     psk_identity: bytes | None = None
+    early_data_refusal: str = ""
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:

@@ -127,6 +127,7 @@ def test_who_says_hello_and_no_more_makes_room_for_others(
     run(main())
 
 
+@pytest.mark.long
 def test_one_address_that_connects_without_end_keeps_nobody_waiting(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
@@ -334,6 +335,7 @@ def test_a_server_that_is_slow_itself_turns_nobody_away(
     run(main())
 
 
+@pytest.mark.long
 def test_thousands_who_say_nothing_cost_no_more_than_a_few(server_config: ServerConfig) -> None:
     async def main() -> None:
         server = await aio.start_server(

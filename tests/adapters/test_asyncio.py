@@ -46,6 +46,8 @@ from handclasp.errors import (
 from handclasp.events import DataReceived
 from handclasp.handshake.questions import DEFER
 
+pytestmark = pytest.mark.long
+
 MEGABYTE = 1024 * 1024
 
 

@@ -89,6 +89,8 @@ from handclasp.wire.messages12 import (
 from handclasp.wire.records import write_plaintext
 from handclasp.wire.writer import opaque8, opaque16
 
+pytestmark = pytest.mark.long
+
 __all__ = ["counted_values"]
 
 LONG = (250, 500, 1000)

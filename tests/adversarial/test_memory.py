@@ -22,6 +22,8 @@ from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.revocation_list import RevocationList
 from handclasp.certificates.trust import TrustStore
 
+pytestmark = pytest.mark.long
+
 STRANGERS = 60
 ALLOWANCE = 2**20
 """Bytes: of refused ones alone, 6 MB came by."""

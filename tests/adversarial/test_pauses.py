@@ -39,6 +39,8 @@ from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import CertificateRequest
 from handclasp.wire.messages12 import CertificateRequest12
 
+pytestmark = pytest.mark.long
+
 LONGEST = 63_000
 """Bytes of a hello, or of the list in another message: nearly what is accepted."""
 

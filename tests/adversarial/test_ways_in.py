@@ -31,6 +31,8 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.iana import AlertDescription, ContentType, ExtensionType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
+pytestmark = pytest.mark.long
+
 Peer: TypeAlias = ScriptedServer | ScriptedClient
 Connection: TypeAlias = ClientConnection | ServerConnection
 Twins: TypeAlias = Callable[[int | None], tuple[Peer, Connection, Connection]]

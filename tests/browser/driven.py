@@ -45,6 +45,35 @@ FLAGS = (
 )
 
 
+_UNREADABLE = """
+const found = [];
+const said = (element, what) =>
+  found.push([element.tagName, element.className, what, element.textContent.trim().slice(0, 60)]
+    .join(': '));
+const apart = 'svg, script, style, .hex, .gutter, .unseen';
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+  const around = node.parentElement;
+  const text = node.textContent.trim().replace(/\\s+/g, ' ');
+  if (text.length < 12 || around.closest(apart) || !around.checkVisibility()) continue;
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  const lines = new Set([...range.getClientRects()].map((each) => Math.round(each.top))).size;
+  if (lines > 2 && text.length / lines < 9)
+    said(around, `${(text.length / lines).toFixed(1)} letters in a line`);
+}
+for (const cell of document.querySelectorAll('td, th, dd, dt, caption, .scroll')) {
+  if (!cell.checkVisibility() || cell.closest('.unseen')) continue;
+  const { left, right, width } = cell.getBoundingClientRect();
+  if (innerWidth <= 640 && (left < 0 || right > innerWidth + 1)) said(cell, 'beyond the window');
+  if (cell.scrollWidth > cell.clientWidth + 1 && cell.clientWidth > 0 && innerWidth <= 640)
+    said(cell, `${cell.scrollWidth} wide in ${cell.clientWidth}`);
+  if (width > 0 && width < 24) said(cell, `${width} px wide`);
+}
+return found;
+"""
+
+
 class Driven:
     """A browser that is looked at and operated."""
 
@@ -94,6 +123,14 @@ class Driven:
         """The colours that the user likes: "light" or "dark"."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def unreadable(self) -> list[str]:
+        """Text that stands in too narrow a place, or sticks out of the place that it has.
+
+        That the page as a whole is no wider than the window says nothing of its parts: a column
+        may be as narrow as a letter, and a region that scrolls hides how wide it is inside.
+        """
+        return cast("list[str]", self.script(_UNREADABLE))
 
     def accessibility_faults(self) -> list[str]:
         """What axe-core finds that is serious or worse, with the elements."""

@@ -1,4 +1,4 @@
-"""Takes the pictures of the pages in docs/page: `python -m tests.browser.pictures [DIRECTORY]`.
+"""Takes the pictures in docs: `python -m tests.browser.pictures [DIRECTORY]`, docs/page if none.
 
 Both browsers, three widths, light and dark: to be looked at after every change of the pages.
 """
@@ -115,6 +115,8 @@ def _live(browser: Driven, url: str, to: Path) -> None:
     browser.click(browser.one("#again"))
     browser.wait_for(lambda: "/connection.json" in browser.one("#rows").text, "it is listed")
     browser.script("window.scrollTo({top: 0, behavior: 'instant'})")
+    browser.resize(1000, 1500)
+    _store(browser.driver.get_screenshot_as_png(), to.parent / "demo.png")
     for width, height in (SIZES[0], SIZES[-1]):
         browser.resize(width, height)
         _store(browser.driver.get_screenshot_as_png(), to / f"live-{width}.png")

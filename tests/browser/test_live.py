@@ -169,10 +169,12 @@ def test_what_another_client_says_of_itself_does_nothing(
     assert browser.driver.title == f"Connection {number}"
 
 
-@pytest.mark.parametrize("width", [390, 820, 1280])
-def test_the_live_page_at_three_widths(browser: Driven, demo: Demo, width: int) -> None:
+@pytest.mark.parametrize("width", [320, 360, 390, 640, 820, 1280])
+def test_the_live_page_at_all_widths(browser: Driven, demo: Demo, width: int) -> None:
     browser.resize(width, 900)
     browser.open(demo.url)
     browser.wait_for(lambda: is_live(browser), "the stream is open")
     assert browser.script("return document.documentElement.scrollWidth") <= width
     assert browser.accessibility_faults() == []
+    browser.script("for (const each of document.querySelectorAll('details')) each.open = true")
+    assert browser.unreadable() == []

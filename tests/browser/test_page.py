@@ -29,7 +29,7 @@ from handclasp.trace.page import page_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.fast, pytest.mark.timeout(90)]
 
-WIDTHS = (390, 820, 1280)
+WIDTHS = (320, 360, 390, 640, 641, 820, 1280)
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +228,19 @@ def test_nothing_sticks_out_at_any_width(browser: Driven, page: str, width: int)
     for summary in browser.all(".message summary.head"):
         browser.click(summary)
     assert browser.script("return document.documentElement.scrollWidth") <= width
+    browser.resize(1280, 900)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("which", ["page", "failed"])
+def test_each_cell_can_be_read_at_any_width(
+    browser: Driven, request: pytest.FixtureRequest, which: str, width: int
+) -> None:
+    """The narrowest and the widest: no letter stands on a line of its own, and none sticks out."""
+    browser.resize(width, 900)
+    browser.open(request.getfixturevalue(which))
+    browser.script("for (const each of document.querySelectorAll('details')) each.open = true")
+    assert browser.unreadable() == []
     browser.resize(1280, 900)
 
 

@@ -340,7 +340,7 @@ def test_what_comes_before_tls(pki: Pki) -> None:
     ("data", "word"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "plain HTTP"),
-        (b"SSH-2.0-x\r\n", "not TLS"),
+        (b"SSH-2.0-x\r\n", "It is SSH"),
         (b"\x17\x03\x03\x00\x20" + bytes(32), "begins in the middle"),
         (b"x", "no TLS"),
     ],

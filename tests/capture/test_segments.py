@@ -11,7 +11,7 @@ import pytest
 
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece
+from handclasp.capture.stream import Address, Ending, Piece
 
 ENDS = (Address("192.0.2.1", 49152), Address("192.0.2.2", 443))
 NOTICE = b"[5 bytes missing in capture file]"
@@ -84,36 +84,68 @@ def test_no_words_of_a_peer_are_a_remark(data: bytes) -> None:
     assert said(segment(0, data), acknowledgement(len(data))) == data
 
 
+def with_holes(*segments: Segment) -> list[bytes | int]:
+    """What the first end said, and in its place how many bytes are missing."""
+    pieces = put_together(0, ENDS, segments).pieces
+    mine = [piece for piece in pieces if piece.sender == 0]
+    assert [piece.at_ns for piece in pieces] == sorted(piece.at_ns for piece in pieces)
+    return [part for piece in mine for part in (piece.missing, piece.data) if part]
+
+
 class TestMissing:
     def test_what_was_received_and_not_captured(self) -> None:
         hole = [segment(0, b"abc"), segment(10, b"def"), acknowledgement(13)]
-        with pytest.raises(CaptureError, match="7 bytes of this connection are missing"):
-            said(*hole)
+        assert with_holes(*hole) == [b"abc", 7, b"def"]
         assert said(*hole, segment(3, b"-------")) == b"abc-------def"
 
     def test_nothing_of_the_other_end(self) -> None:
-        with pytest.raises(CaptureError, match="7 bytes"):
-            said(segment(0, b"abc"), segment(10, b"def"))
+        assert with_holes(segment(0, b"abc"), segment(10, b"def")) == [b"abc", 7, b"def"]
 
     def test_of_both_ends(self) -> None:
-        with pytest.raises(CaptureError, match="3 bytes"):
-            said(
-                segment(0, b"a", acknowledged=0),
-                segment(0, b"a", 1, acknowledged=0),
-                segment(2, b"a", acknowledged=9),
-                segment(3, b"a", 1, acknowledged=9),
-            )
+        segments = (
+            segment(0, b"a", acknowledged=0),
+            segment(0, b"a", 1, acknowledged=0),
+            segment(2, b"a", acknowledged=9),
+            segment(3, b"a", 1, acknowledged=9),
+        )
+        assert with_holes(*segments) == [b"a", 1, b"a", 6]
+        assert put_together(0, ENDS, segments).missing == 1 + 6 + 2 + 5
+
+    def test_several_of_one_end(self) -> None:
+        segments = [segment(at, b"abc") for at in (0, 10, 13, 20)]
+        assert with_holes(*segments) == [b"abc", 7, b"abc", b"abc", 4, b"abc"]
+
+    def test_in_disorder_behind_a_hole(self) -> None:
+        segments = [segment(at, b"%d" % at, at_ns=n) for n, at in enumerate((0, 12, 10, 14), 1)]
+        assert with_holes(*segments) == [b"0", 9, b"10", b"12", b"14"]
+
+    def test_in_disorder_from_the_start(self) -> None:
+        """Without a SYN, nothing says which segment is the first."""
+        assert with_holes(segment(1003, b"def"), segment(1000, b"abc")) == [b"abc", b"def"]
+        keep_alive = segment(999, b"\0", size=1)
+        assert with_holes(segment(1000, b"abc"), keep_alive) == [b"abc"]
+
+    def test_over_the_end_of_the_numbers(self) -> None:
+        segments = [segment(2**32 - 4, b"abc"), segment(2**32 + 3, b"def")]
+        assert with_holes(*segments) == [b"abc", 4, b"def"]
 
     def test_a_packet_that_was_cut_off(self) -> None:
-        with pytest.raises(CaptureError, match="40 bytes"):
-            said(segment(0, b"abc", size=43), acknowledgement(43))
+        cut = segment(0, b"abc", size=43)
+        assert with_holes(cut, acknowledgement(43)) == [b"abc", 40]
+        assert with_holes(cut, segment(43, b"d"), acknowledgement(44)) == [b"abc", 40, b"d"]
+        assert put_together(0, ENDS, [cut]).is_cut
         whole = segment(0, b"a" * 43)
         assert said(segment(0, b"aaa", size=43), whole, acknowledgement(43)) == b"a" * 43
 
     def test_before_the_end(self) -> None:
-        with pytest.raises(CaptureError, match="7 bytes"):
-            said(segment(0, b"abc"), segment(10, fin=True), acknowledgement(11))
+        hole = (segment(0, b"abc"), segment(10, fin=True), acknowledgement(11))
+        assert with_holes(*hole) == [b"abc", 7]
         assert said(segment(0, b"abc"), segment(3, fin=True), acknowledgement(4)) == b"abc"
+        assert with_holes(segment(0, b"abc"), segment(3, fin=True), acknowledgement(4)) == [b"abc"]
+
+    def test_what_was_acknowledged_and_never_seen(self) -> None:
+        assert with_holes(segment(0, b"abc"), acknowledgement(20)) == [b"abc", 17]
+        assert with_holes(segment(0, b"abc"), acknowledgement(4)) == [b"abc"]  # A FIN.
 
 
 class TestHostilePeers:

@@ -42,8 +42,10 @@ from tests.pki import (
 )
 from tests.required import need_tool
 
-from handclasp.certificates import revocation_list
+from handclasp.certificates import explain, revocation_list
+from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.verify import VerifiedPeer, verify_server_chain
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
@@ -567,3 +569,41 @@ def _with_usage(certificate: x509.Certificate, usage: x509.KeyUsage, key: Any) -
         .add_extension(usage, critical=True)
     )
     return builder.sign(key, hashes.SHA256())
+
+
+class TestNumbers:
+    """RFC 5280 section 5.2.3: there is a cRLNumber, and it is not critical."""
+
+    def lists(self, pki: Pki, leaf: x509.Certificate, revoked: bool) -> dict[str, RevocationLists]:
+        serials = [leaf.serial_number] if revoked else []
+        crls = {
+            "missing": Crl(serials),
+            "critical": Crl(serials, extensions=[(x509.CRLNumber(1), True)]),
+        }
+        return {name: RevocationLists.from_bytes(crl.of(pki)) for name, crl in crls.items()}
+
+    @pytest.mark.parametrize("name", ["missing", "critical"])
+    def test_the_web_asks_for_one(self, pki: Pki, leaf: x509.Certificate, name: str) -> None:
+        crls = self.lists(pki, leaf, revoked=False)[name]
+        chain = [leaf.public_bytes(Encoding.DER)]
+
+        def judged(profile: Any) -> VerifiedPeer:
+            policy = CertificatePolicy(crls=crls, profile=profile)
+            explanation = explain(chain, "localhost", pki.trust, pki.now, policy=policy)
+            assert explanation.accepted is (profile == "private")
+            return verify_server_chain(chain, pki.trust, "localhost", pki.now, policy=policy)
+
+        assert judged("private").verified
+        with pytest.raises(CertificateError, match="cRLNumber") as caught:
+            judged("web")
+        assert caught.value.fault_member is Fault.REVOCATION_UNKNOWN
+
+    @pytest.mark.parametrize("name", ["missing", "critical"])
+    def test_a_revocation_counts_all_the_same(
+        self, pki: Pki, leaf: x509.Certificate, name: str
+    ) -> None:
+        crls = self.lists(pki, leaf, revoked=True)[name]
+        policy, chain = CertificatePolicy(crls=crls), [leaf.public_bytes(Encoding.DER)]
+        with pytest.raises(CertificateError) as caught:
+            verify_server_chain(chain, pki.trust, "localhost", pki.now, policy=policy)
+        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED

@@ -125,8 +125,10 @@ class TestBroken:
         (der,) = der_of(twice)
         broken = der.replace(bytes.fromhex("551d25"), bytes.fromhex("551d0f"), 1)
         explanation = explain([broken], "localhost", ROOT.trust, NOW)
-        (finding,) = explanation.broken
-        assert finding.fault is Fault.BAD_CERTIFICATE
+        # The byte that was changed was signed, too.
+        unreadable, unsigned = explanation.broken
+        assert (unreadable.rule, unreadable.fault) == ("readable", Fault.BAD_CERTIFICATE)
+        assert unsigned.rule == "signature"
         with pytest.raises(CertificateError):
             explain([b"no certificate"], "localhost", ROOT.trust, NOW)
 

@@ -271,7 +271,7 @@ class TestTheRecordOfTheLeaf:
                 ocsp_response=good,
             )
         error = caught.value
-        assert (error.fault, error.blame) == ("BAD_OCSP_RESPONSE", "either")
+        assert (error.fault, error.blame) == ("BAD_OCSP_RESPONSE", "unclear")
         assert "clock" not in error.fix
         assert "trust=" in error.fix
 

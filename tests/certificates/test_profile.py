@@ -106,7 +106,8 @@ class TestAuthorities:
         path = [middle.issue(Leaf(), P256), middle.certificate, root.certificate]
         refused(Fault.BAD_CERTIFICATE, path, vetted=True)
 
-    def test_what_is_known_of_an_authority_is_kept_by_the_store_it_led_to(self, pki: Pki) -> None:
+    def test_what_is_known_of_an_authority_is_kept_by_the_store_it_led_to(self) -> None:
+        pki = Pki()  # Its store knows nobody yet.
         (der,) = der_of(pki.certificate)
         known = profile.authority(pki.certificate, der, pki.trust)
         assert profile.known_authority(der, pki.trust) is None

@@ -328,3 +328,35 @@ def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
             each.result(30)
     clock.pass_by()
     assert watched.current.chain == files.ders(29 % 3)
+
+
+# A key that is elsewhere
+
+
+def test_a_chain_is_read_again_for_a_signer(files: Files, pki: Pki, clock: Clock) -> None:
+    """Renewed for the same key it is taken over; one for another key is not."""
+    key = key_of_type("ecdsa-p256", 0)
+    signer = Credentials.from_pem(files.chains[0], files.keys[0]).signer
+    watched = Credentials.watch(files.chain, signer=signer, clock=clock)
+    assert watched.current.chain == files.ders(0)
+    assert watched.current.signer is signer
+    renewed = pki.issue(Leaf(), key.public_key())
+    files.chain.write_bytes(pem_of(renewed))
+    clock.pass_by()
+    assert watched.current.chain == der_of(renewed)
+    files.chain.write_bytes(files.chains[1])
+    clock.pass_by()
+    assert watched.current.chain == der_of(renewed)
+    assert "is for another key than before" in str(watched.last_error)
+    files.chain.write_bytes(files.chains[0])
+    clock.pass_by()
+    assert watched.current.chain == files.ders(0)
+    assert watched.last_error is None
+
+
+def test_a_key_or_a_signer(files: Files) -> None:
+    signer = Credentials.load(files.chain, files.key).signer
+    with pytest.raises(ConfigurationError, match="a key_path or a signer"):
+        Credentials.watch(files.chain)
+    with pytest.raises(ConfigurationError, match="a key_path or a signer"):
+        Credentials.watch(files.chain, files.key, signer=signer)

@@ -104,6 +104,27 @@ def test_adds_it_to_every_database_and_takes_it_out_again(
     assert "Nothing was changed" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".pki/nssdb",
+        ".local/share/pki/nssdb",
+        "snap/chromium/current/.local/share/pki/nssdb",
+        ".var/app/org.chromium.Chromium/data/pki/nssdb",
+        "my data/pki/nssdb",
+    ],
+)
+def test_wherever_chromium_has_its_database(
+    user: Path, run_install: Install, common_name: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer path, and that of XDG_DATA_HOME, too."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(user / "my data"))
+    assert run_install().exit_code == 0
+    database = new_database(user / place)
+    assert run_install().exit_code == 0
+    assert trusted(database) == {common_name: "C,,"}
+
+
 def test_takes_out_what_was_added_by_hand(user: Path, run_install: Install, file: Path) -> None:
     place = new_database(user / ".pki/nssdb")
     assert certutil(place, "-A", "-t", "C,,", "-n", "handclasp", "-i", str(file)).returncode == 0

@@ -194,6 +194,7 @@ def test_the_small_picture_has_the_rows_that_it_chooses(setup: Setup) -> None:
     assert len(summary([measured(1.0, 2.0)])) == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_quick_run(run: Run, tmp_path: Path) -> None:
     files = ("--markdown", str(tmp_path / "table.md"), "--plot", str(tmp_path / "plot.svg"))

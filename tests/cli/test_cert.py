@@ -47,6 +47,8 @@ def test_the_advice_fits_a_terminal_and_names_every_way(tmp_path: Path) -> None:
             f"curl --cacert {path}",
         ):
             assert expected in advice
+        assert "cert ca --install" in advice
+        assert "nssdb" not in advice, "where the databases are, the command knows"
     assert max(map(len, advice.splitlines())) <= 80
     assert "'/a b/ca.pem'" in trust_advice(Path("/a b/ca.pem"))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.cli.conftest import Run, started
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
+from handclasp import Credentials, ServerConfig, wrap_server
 from handclasp.certificates.describe import spki_pin
 
 KEY = key_of_type("ecdsa-p256")
@@ -122,6 +125,33 @@ class TestConnecting:
         result = run("connect", "localhost:1", "--raw-public-key", rubbish)
         assert result.exit_code == 2
         assert "must be a SubjectPublicKeyInfo" in result.stderr
+
+    @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+    def test_a_server_with_a_raw_public_key(self, run: Run, files: Files, version: str) -> None:
+        credentials = Credentials.raw_public_key(key_pem(KEY))
+        key = files.write("key.der", credentials.chain[0])
+        pin = spki_pin(KEY.public_key())
+        config = ServerConfig(credentials=credentials, versions=[version])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = f"localhost:{listener.getsockname()[1]}"
+            arguments = ("connect", address, "--raw-public-key", key)
+
+            def serve() -> None:
+                for _ in range(3):
+                    wrap_server(listener.accept()[0], config).close()
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            told = run(*arguments, "--send", "")
+            as_json = run(*arguments, "--json")
+            page = str(files.directory / "raw.html")
+            traced = run(*arguments, "--send", "", "--trace", page)
+            thread.join(10)
+        assert told.exit_code == 0, told.stderr
+        assert pin in told.stderr
+        assert json.loads(as_json.stdout)["peer"] == {"raw_public_key": pin, "verified": True}
+        assert traced.exit_code == 0
+        assert "A raw public key, without a certificate" in Path(page).read_text()
 
     @pytest.mark.parametrize(
         "options",

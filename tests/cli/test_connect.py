@@ -474,8 +474,10 @@ def failure(run: Run, *arguments: str) -> dict[str, Any]:
     assert shown["ok"] is False
     error = shown["error"]
     assert error.keys() == {
-        *("fault", "alert", "from", "message", "explanation", "fix", "blame", "causes", "evidence")
+        *("fault", "alert", "from", "message", "explanation", "fix", "blame", "condition"),
+        *("causes", "evidence"),
     }
+    assert error["blame"] in ("server", "client", "network", "unclear")
     assert error["message"]
     assert error["explanation"]
     return dict(error)
@@ -692,3 +694,44 @@ def test_escapes_in_what_is_sent() -> None:
     assert unescaped(r"GET /\r\n\t\\n\x00\xFfé") == b"GET /\r\n\t\\n\0" + b"\xff" + "é".encode()
     with pytest.raises(WrongArguments):
         unescaped("\\xg0")
+
+
+# The certificates, and how long to wait
+
+
+def test_the_certificates_are_shown(run: Run, authority: LocalAuthority, ca: str) -> None:
+    issued = authority.issue(["localhost"])
+    config = ServerConfig(credentials=Credentials.from_pem(issued.chain_pem, issued.key_pem))
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, config) as tls:
+            tls.recv(100)
+
+    pem = issued.chain_pem.decode().partition("-----END")[0]
+    with server(serve, 3) as port:
+        address = f"localhost:{port}"
+        told = run("connect", address, "--ca", ca, "--showcerts", input="")
+        as_json = run("connect", address, "--ca", ca, "--showcerts", "--json")
+        refused = run(
+            "connect", address, "--ca", ca, "--showcerts", "--server-name", "other.test", input=""
+        )
+    assert told.exit_code == 0
+    assert pem in told.stderr
+    assert told.stdout == "", "that is for what the server says"
+    assert json.loads(as_json.stdout)["peer_chain_pem"][0].startswith(pem)
+    assert refused.exit_code == 1
+    assert pem in refused.stderr, "what was refused is what people want to look at"
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(run: Run) -> None:
+    done = threading.Event()
+    with server(lambda _: done.wait(30) and None) as port:
+        result = run("connect", f"localhost:{port}", "--timeout", "0.3", input="")
+        done.set()
+    assert result.exit_code == 1
+    assert "handshake" in result.stderr.lower()
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon"])
+def test_a_time_that_is_none(run: Run, seconds: str) -> None:
+    assert run("connect", "localhost:1", "--timeout", seconds).exit_code == 2

@@ -128,7 +128,7 @@ def test_the_demo_tells_how_to_trust_it(authority: LocalAuthority, ca: str) -> N
         process.line(f"handclasp connect localhost:{process.port} ")
         process.line(f"curl --cacert {re.escape(ca)}")
         process.line(f"https://localhost:{process.port}/")
-        process.line("certutil -d sql:")
+        process.line("cert ca --install")
         assert process.end(signal.SIGTERM) == 0
 
 

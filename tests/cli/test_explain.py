@@ -112,9 +112,11 @@ def test_a_trace_of_a_failure(run: Run, bad: Recorder, tmp_path: Path) -> None:
     result = run("explain", str(path))
     assert result.exit_code == 0
     assert "It failed, seen from the client" in result.stdout
-    assert "none of the groups that were offered: secp384r1" in result.stdout
+    told = " ".join(result.stdout.split())
+    assert "none of the groups that were offered: secp384r1" in told
+    assert "at fault the client, which offers nothing of what is usual" in told
     assert "by the server, which sent the alert handshake_failure" in result.stdout
-    assert "On the client: Enable X25519" in result.stdout
+    assert "On the client: Offer X25519" in result.stdout
     assert "supported_groups in the client's ClientHello" in result.stdout
 
 
@@ -168,7 +170,7 @@ def test_without_secrets_it_says_what_it_would_take(
     assert "Hello, I am looking for localhost" in result.stdout
     assert "SSLKEYLOGFILE" in result.stdout
     assert "something encrypted" in result.stdout
-    assert "is hidden in what could not be opened" in result.stdout
+    assert "As far as can be seen without the keys, the handshake was" in result.stdout
     assert "the first encrypted words" not in result.stdout.lower()
     keylog.write_text("\n".join(keylog_lines(good.events)))
     result = run("explain", str(path), "--keylog", str(keylog))
@@ -236,7 +238,7 @@ def sentence(run: Run, exit_code: int, *arguments: str) -> str:
 def test_what_is_neither(run: Run, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert "not a trace" in sentence(run, 1, str(path))
+    assert "not a trace" in sentence(run, 2, str(path))
 
 
 def test_wrong_arguments(run: Run, good: Recorder, tmp_path: Path) -> None:
@@ -257,10 +259,20 @@ def test_a_key_log_that_is_none(run: Run, good: Recorder, tmp_path: Path) -> Non
     assert "no line of a key log" in sentence(run, 2, str(path), "--keylog", str(keylog))
 
 
-@pytest.mark.parametrize("cut", [5, 20, 60, 300, 3000])
+@pytest.mark.parametrize("cut", [5, 20, 60, 300])
 def test_captures_that_are_cut_off(run: Run, capture: Path, cut: int) -> None:
     capture.write_bytes(capture.read_bytes()[:cut])
     assert "cut off" in sentence(run, 1, str(capture))
+
+
+def test_a_capture_that_is_cut_off_is_told_so_far(run: Run, capture: Path) -> None:
+    capture.write_bytes(capture.read_bytes()[:3500])
+    result = run("explain", str(capture))
+    assert result.exit_code == 0
+    assert "Hello, I am looking for localhost" in result.stdout
+    assert "The file is cut off in the middle of its last packet" in result.stdout
+    assert "It failed" not in result.stdout
+    assert "The file is cut off" in run("explain", str(capture), "--list").stdout
 
 
 def test_captures_with_garbage_inside(run: Run, capture: Path) -> None:
@@ -336,7 +348,12 @@ def test_a_capture_with_a_gap(run: Run, good: Recorder, tmp_path: Path) -> None:
     need_tool("tshark")
     path = tmp_path / "gap.pcapng"
     path.write_bytes(with_a_gap(good.to_pcapng()))
-    assert "missing in the capture" in sentence(run, 1, str(path))
+    result = run("explain", str(path))
+    assert result.exit_code == 0
+    assert "Hello, I am looking for localhost" in result.stdout
+    assert "1,460 bytes missing" in result.stdout
+    assert "1,460 bytes that the server said are not in the capture" in result.stdout
+    assert "It failed" not in result.stdout
 
 
 def of_port(trace: Recorder, port: int) -> bytes:
@@ -355,16 +372,17 @@ def test_a_stream_that_is_bad_does_not_end_the_search(
     path = tmp_path / "several.pcapng"
     blocks = [with_a_gap(of_port(good, port)) for port in range(20001, 20053)]
     path.write_bytes(capture_header() + b"".join(blocks))
-    told = sentence(run, 1, str(path))
-    assert "None of its 52 TCP connections begins with a ClientHello" in told
-    assert "missing in the capture" in told
+    told = run("explain", str(path))
+    assert "Connection 0 of 52" in told.stderr
+    assert "bytes missing" in told.stdout
     path.write_bytes(path.read_bytes() + of_port(bad, 20053))
     result = run("explain", str(path))
     assert result.exit_code == 0
     assert "It failed, seen from the client" in result.stdout
     assert "Connection 52 of 53" in result.stderr
     listed = json.loads(run("explain", str(path), "--list", "--json").stdout)
-    assert [row["tls"] for row in listed] == [False] * 52 + [True]
+    assert [row["missing_bytes"] > 0 for row in listed] == [True] * 52 + [False]
+    assert [row["outcome"] for row in listed] == ["unknown"] * 52 + ["failed"]
 
 
 @pytest.mark.parametrize("words", [b"[5 bytes missing in capture file]", b"[9 bytes missing in c"])

@@ -43,7 +43,10 @@ from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.site import NotServedError, Site
 from handclasp.sessions.store import FileSessionStore
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX"),
+]
 
 SECRET = b"nobody may see this"
 OPEN = b"for everybody\n"

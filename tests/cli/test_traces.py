@@ -243,6 +243,7 @@ def test_what_is_no_trace_is_a_wrong_argument(
         for result in (
             run("diff", two[0], path),
             run("redact", path, str(tmp_path / "out.json")),
+            run("explain", path),
         ):
             assert result.exit_code == 2
             assert result.stderr.count("\n") == 1
@@ -262,3 +263,14 @@ def test_explain_unfolds_as_connect_does(run: Run, two: tuple[str, str]) -> None
         told = run("explain", two[1], detail).stdout
         assert "What was chosen, and why" in told
         assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("output", ["out.txt", "out.pcapng", "nowhere/out.json"])
+def test_redact_speaks_of_its_own_arguments(
+    run: Run, two: tuple[str, str], tmp_path: Path, output: str
+) -> None:
+    result = run("redact", two[0], str(tmp_path / output))
+    assert result.exit_code == 2
+    assert "--trace" not in result.stderr
+    expected = "there is no directory" if "nowhere" in output else "must end in .json or .html."
+    assert expected in result.stderr

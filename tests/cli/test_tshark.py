@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece
+from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.cli import tshark
 from handclasp.cli.tshark import Found, found_in, stream_in
 
 CLIENT, SERVER = Address("192.0.2.1", 49152), Address("2001:db8::1", 443)
@@ -48,8 +51,18 @@ def test_packets() -> None:
 )
 def test_packets_that_nobody_understands(printed: str, broken: str) -> None:
     assert printed in f"\n{PACKETS}"
+    changed = f"\n{PACKETS}".replace(printed, broken).removeprefix("\n")
+    odd = changes_in(PACKETS, changed)
     with pytest.raises(CaptureError, match="not understood"):
-        found_in(f"\n{PACKETS}".replace(printed, broken).removeprefix("\n"))
+        found_in("\n".join(odd))
+    # One of them does not hide the others.
+    kept = [line for line in PACKETS.splitlines() if line in changed.splitlines()]
+    assert sum(each.packets for each in found_in(changed)) == len(kept) == 3 - len(odd)
+
+
+def changes_in(before: str, after: str) -> list[str]:
+    """The lines that are others now."""
+    return [line for line in after.splitlines() if line not in before.splitlines()]
 
 
 def lines_of(printed: str) -> list[str]:
@@ -86,15 +99,39 @@ def test_a_conversation() -> None:
 )
 def test_a_conversation_that_nobody_understands(printed: str, broken: str) -> None:
     assert printed in SEGMENTS
+    changed = SEGMENTS.replace(printed, broken)
+    odd = changes_in(SEGMENTS, changed)
+    found = Found(3, (CLIENT, SERVER))
     with pytest.raises(CaptureError, match="not understood"):
-        stream_in(lines_of(SEGMENTS.replace(printed, broken)), Found(3, (CLIENT, SERVER)))
+        stream_in(odd, found)
+    # One of them does not hide the others; what it said is missing.
+    stream = stream_in(lines_of(changed), found)
+    whole = {piece.data for piece in stream_in(lines_of(SEGMENTS), found).pieces}
+    assert {piece.data for piece in stream.pieces} - {b""} <= whole
+
+
+def test_a_stream_that_is_bad_does_not_hide_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = "".join(f"{line}|2\n" for line in lines_of(SEGMENTS))
+    bad = "4|1.0|192.0.2.1||192.0.2.2||1|2||||||\n"
+    monkeypatch.setattr(tshark, "_tshark", lambda *_: tshark.Printed(bad + good, ""))
+    found = found_in(
+        "4|1.0|192.0.2.1||192.0.2.2||1|2|0|0\n3|1.0|192.0.2.1|||2001:db8::1|49152|443|0|0\n"
+    )
+    streams = tshark.streams_of(Path("capture"), found)
+    assert isinstance(streams[4], CaptureError)
+    good_one = streams[3]
+    assert isinstance(good_one, Stream)
+    assert b"".join(piece.data for piece in good_one.pieces) == b"helloworld"
 
 
 def test_a_gap() -> None:
     gap = SEGMENTS + SEGMENTS.splitlines()[-1].replace("|8|5|5|", "|136|5|5|") + "\n"
     gap += SEGMENTS.splitlines()[2].replace("|0|8|5|", "|5|141|5|")
-    with pytest.raises(CaptureError, match="123 bytes of this connection are missing"):
-        stream_in(lines_of(gap), Found(3, (CLIENT, SERVER)))
+    pieces = stream_in(lines_of(gap), Found(3, (CLIENT, SERVER))).pieces
+    assert [(piece.missing, piece.data) for piece in pieces if piece.sender == 1] == [
+        (0, b"world"),
+        (123, b"world"),
+    ]
 
 
 def test_a_tunnel_is_a_conversation_of_its_own() -> None:

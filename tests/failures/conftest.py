@@ -204,7 +204,7 @@ def client_story(
 
 
 def server_story(
-    config: ServerConfig, visit: Callable[[int], object], *, talks: bool = False
+    config: ServerConfig, visit: Callable[[int], object] | Visitor, *, talks: bool = False
 ) -> Story:
     """Our server's story of a client that it cannot get along with.
 
@@ -213,6 +213,7 @@ def server_story(
         talks: the handshake is completed first.
     """
     trace = Recorder()
+    visit = visit.found() if isinstance(visit, Visitor) else visit
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SECONDS)
         visitor = threading.Thread(target=visit, args=(listener.getsockname()[1],))
@@ -247,8 +248,10 @@ def _story(error: TLSError, trace: Recorder) -> Story:
 def openssl_client(*flags: str) -> Callable[[int], str]:
     """A visit by `openssl s_client`, which gives up on what it does not like; what it says."""
 
+    program = need_tool("openssl")
+
     def visit(port: int) -> str:
-        command = [need_tool("openssl"), "s_client", "-connect", f"127.0.0.1:{port}"]
+        command = [program, "s_client", "-connect", f"127.0.0.1:{port}"]
         return _visit([*command, "-verify_return_error", *flags])
 
     return visit
@@ -285,14 +288,27 @@ def ssl_client(
     return visit
 
 
-def curl_without_tls(port: int) -> None:
-    """A visit by `curl`, which was told http:// where https:// was meant."""
-    _visit([need_tool("curl"), "--silent", "--noproxy", "*", f"http://127.0.0.1:{port}/"])
+@dataclass(frozen=True)
+class Visitor:
+    """A visit by an installed program, which is looked for before anybody waits for it.
+
+    Attributes:
+        command: the program and its arguments, in which {port} is replaced.
+    """
+
+    command: tuple[str, ...]
+
+    def found(self) -> Callable[[int], str]:
+        program = need_tool(self.command[0])
+        arguments = self.command[1:]
+        return lambda port: _visit([program, *(word.format(port=port) for word in arguments)])
 
 
-def ssh_client(port: int) -> None:
-    """A visit by `ssh`, which says its name first."""
-    _visit([need_tool("ssh"), "-F", "none", "-o", "BatchMode=yes", "-p", str(port), "127.0.0.1"])
+curl_without_tls = Visitor(("curl", "--silent", "--noproxy", "*", "http://127.0.0.1:{port}/"))
+"""It was told http:// where https:// was meant."""
+
+ssh_client = Visitor(("ssh", "-F", "none", "-o", "BatchMode=yes", "-p", "{port}", "127.0.0.1"))
+"""It says its name first."""
 
 
 def _visit(command: Sequence[str]) -> str:
@@ -306,8 +322,9 @@ def _visit(command: Sequence[str]) -> str:
 def gnutls_client(ca: str, said: list[str]) -> Callable[[int], None]:
     """A visit by `gnutls-cli`, that puts down in `said` what it writes."""
 
+    command = [need_tool("gnutls-cli"), "--x509cafile", ca, "--verify-hostname", "localhost"]
+
     def visit(port: int) -> None:
-        command = [need_tool("gnutls-cli"), "--x509cafile", ca, "--verify-hostname", "localhost"]
         said.append(_visit([*command, "-p", str(port), "127.0.0.1"]))
 
     return visit

@@ -21,6 +21,7 @@ from tests.failures.conftest import (
     SECONDS,
     Files,
     Story,
+    Visitor,
     abort,
     answering,
     client_story,
@@ -89,7 +90,7 @@ FAILURE = "PEER_HANDSHAKE_FAILURE"
 AS_CLIENT = [
     Case(
         "a server of TLS 1.2, and TLS 1.3 wanted",
-        "PEER_PROTOCOL_VERSION", "either", ("-tls1_2",), {"versions": ["TLSv1.3"]},
+        "PEER_PROTOCOL_VERSION", "unclear", ("-tls1_2",), {"versions": ["TLSv1.3"]},
         cause=("does not speak TLS 1.3", "alone was offered"),
         fix=("On this end: Offer TLS 1.2", "On the other end: Enable TLS 1.3"),
         shown=("fatal, protocol_version", "supported_versions in the client's ClientHello"),
@@ -97,68 +98,68 @@ AS_CLIENT = [
     ),
     Case(
         "a server of TLS 1.3, and TLS 1.2 wanted",
-        "PEER_PROTOCOL_VERSION", "either", ("-tls1_3",), {"versions": ["TLSv1.2"]},
+        "PEER_PROTOCOL_VERSION", "unclear", ("-tls1_3",), {"versions": ["TLSv1.2"]},
         cause=("does not speak TLS 1.2",), fix=("Offer TLS 1.3",),
         likely="NO_SHARED_VERSION",
     ),
     Case(
         "a server of TLS 1.0",
-        "PEER_PROTOCOL_VERSION", "either", ("-tls1", *OLD),
-        cause=("neither TLSv1.2 nor TLSv1.3", "older than both"),
+        "PEER_PROTOCOL_VERSION", "peer", ("-tls1", *OLD),
+        cause=("neither TLS 1.2 nor TLS 1.3", "older than these"),
         fix=("Update the server",),
         likely="NO_SHARED_VERSION",
     ),
     Case(
         "no shared suite",
-        FAILURE, "either", ("-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"),
+        FAILURE, "local", ("-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"),
         {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"], "versions": ["TLSv1.3"]},
         cause=("none of the cipher suites", "TLS_CHACHA20_POLY1305_SHA256"),
-        fix=("On this end: Enable TLS_AES_128_GCM_SHA256",),
+        fix=("On this end: Offer TLS_AES_128_GCM_SHA256 as well",),
         shown=("fatal, handshake_failure", "cipher_suites in the client's ClientHello"),
         likely="NO_SHARED_CIPHER_SUITE",
     ),
     Case(
         "no shared suite in TLS 1.2",
-        FAILURE, "either", ("-tls1_2",),
+        FAILURE, "unclear", ("-tls1_2",),
         {"cipher_suites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], "versions": ["TLSv1.2"]},
         cause=("none of the cipher suites", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-        fix=("that go with the certificate's key",),
+        fix=("Offer TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as well",),
         likely="NO_SHARED_CIPHER_SUITE",
     ),
     Case(
         "a server with old suites only",
-        FAILURE, "either", ("-tls1_2", "-cipher", "AES128-SHA"), key_type="rsa-2048",
-        cause=("forward secrecy", "old servers"),
+        FAILURE, "peer", ("-tls1_2", "-cipher", "AES128-SHA"), key_type="rsa-2048",
+        cause=("one of these: the cipher suites",), fix=("See in the server's log",),
         likely="NO_SHARED_CIPHER_SUITE",
     ),
     Case(
         "no shared group",
-        FAILURE, "either", ("-groups", "P-256:X25519"),
+        FAILURE, "local", ("-groups", "P-256:X25519"),
         {"groups": ["secp384r1"], "versions": ["TLSv1.3"]},
-        cause=("none of the groups", "secp384r1"), fix=("Enable X25519 or secp256r1",),
+        cause=("none of the groups", "secp384r1"), fix=("Offer X25519 and secp256r1 as well",),
         shown=("supported_groups in the client's ClientHello", "secp384r1"),
         likely="NO_SHARED_GROUP",
     ),
     Case(
         "no shared signature scheme",
-        FAILURE, "either", (), {"signature_schemes": ["ed25519"], "versions": ["TLSv1.3"]},
+        FAILURE, "local", (), {"signature_schemes": ["ed25519"], "versions": ["TLSv1.3"]},
         cause=("no certificate that signs", "ed25519"),
-        fix=("On this end: Offer the signature scheme",),
+        fix=("On this end: Offer ecdsa_secp256r1_sha256",),
         shown=("signature_algorithms in the client's ClientHello: ed25519",),
         likely="NO_SHARED_SIGNATURE_SCHEME",
     ),
     Case(
         "no shared application protocol",
-        "PEER_NO_APPLICATION_PROTOCOL", "either", ("-alpn", "h2"), {"alpn": ["smtp"]},
+        "PEER_NO_APPLICATION_PROTOCOL", "unclear", ("-alpn", "h2"), {"alpn": ["smtp"]},
         cause=("none of the application protocols", "smtp"), fix=("or none",),
         shown=("application_layer_protocol_negotiation in the client's ClientHello: smtp",),
         likely="NO_SHARED_APPLICATION_PROTOCOL",
     ),
     Case(
         "a name that is not served",
-        "PEER_UNRECOGNIZED_NAME", "either",
+        "PEER_UNRECOGNIZED_NAME", "local",
         ("-servername", "else.test", "-servername_fatal"), {"versions": ["TLSv1.3"]},
-        cause=("does not serve the name", "localhost"), fix=("Connect by a name",),
+        cause=("does not serve the name", "localhost"), fix=("Ask for a name",),
         shown=("server_name in the client's ClientHello: localhost",),
         likely="UNRECOGNIZED_NAME",
     ),
@@ -234,78 +235,79 @@ def test_three_causes_of_one_alert(pki: Pki, tmp_path: Path) -> None:
 AS_SERVER = [
     Case(
         "a client of TLS 1.2, and TLS 1.3 wanted",
-        "NO_SHARED_VERSION", "either", ("-tls1_2",), {"versions": ["TLSv1.3"]},
-        cause=("offered: TLSv1.2",), fix=("Enable TLS 1.3",),
+        "NO_SHARED_VERSION", "unclear", ("-tls1_2",), {"versions": ["TLSv1.3"]},
+        cause=("offered: TLSv1.2",), fix=("Enable TLS 1.3.",),
         shown=("legacy_version in the client's ClientHello: TLSv1.2",),
     ),
     Case(
         "a client of TLS 1.3, and TLS 1.2 wanted",
-        "NO_SHARED_VERSION", "either", ("-tls1_3",), {"versions": ["TLSv1.2"]},
-        cause=("offered: TLSv1.3", "accepted here: TLSv1.2"), fix=("On this end: See which",),
+        "NO_SHARED_VERSION", "unclear", ("-tls1_3",), {"versions": ["TLSv1.2"]},
+        cause=("offered: TLSv1.3", "accepted here: TLSv1.2"),
+        fix=("Allow one of those that the other end offers: TLS 1.3",),
         shown=("supported_versions in the client's ClientHello: TLSv1.3",),
     ),
     Case(
         "a client of TLS 1.0",
-        "NO_SHARED_VERSION", "either", ("-tls1", *OLD), cause=("offered: TLSv1.0",),
+        "NO_SHARED_VERSION", "peer", ("-tls1", *OLD), cause=("offered: TLSv1.0",),
         shown=("legacy_version in the client's ClientHello: TLSv1.0",),
     ),
     Case(
         "no shared suite",
-        "NO_SHARED_CIPHER_SUITE", "either",
+        "NO_SHARED_CIPHER_SUITE", "unclear",
         ("-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"),
         {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"], "versions": ["TLSv1.3"]},
         cause=("share no cipher suite", "TLS_AES_256_GCM_SHA384"),
-        fix=("On this end: Allow one of the suites",),
+        fix=("On this end: Allow one of those that the other end offers: TLS_AES_256",),
         shown=("cipher_suites in the client's ClientHello: TLS_AES_256_GCM_SHA384",),
     ),
     Case(
         "no shared suite in TLS 1.2",
-        "NO_SHARED_CIPHER_SUITE", "either",
+        "NO_SHARED_CIPHER_SUITE", "unclear",
         ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"),
-        cause=("offered: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "accepted here"),
-        fix=("that go with the certificate's key",),
+        cause=("offered: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "an ECDSA (secp256r1) key"),
+        fix=("Add a certificate with an RSA key",),
         shown=("cipher_suites in the client's ClientHello: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",),
     ),
     Case(
         "no shared group",
-        "NO_SHARED_GROUP", "either", ("-groups", "P-521"), {"groups": ["X25519"]},
+        "NO_SHARED_GROUP", "peer", ("-groups", "P-521"), {"groups": ["X25519"]},
         cause=("share no group", "secp521r1"), shown=("supported_groups", "secp521r1"),
     ),
     Case(
         "no shared signature scheme",
-        "NO_SHARED_SIGNATURE_SCHEME", "either",
+        "NO_SHARED_SIGNATURE_SCHEME", "unclear",
         ("-sigalgs", "rsa_pss_rsae_sha256", "-tls1_3"),
-        cause=("rsa_pss_rsae_sha256",), fix=("Add a credential of another key type",),
+        cause=("rsa_pss_rsae_sha256",), fix=("On this end: Add a certificate with an RSA key",),
         shown=("signature_algorithms in the client's ClientHello: rsa_pss_rsae_sha256",),
     ),
     Case(
         "no shared application protocol",
-        "NO_SHARED_APPLICATION_PROTOCOL", "either", ("-alpn", "smtp"), {"alpn": ["h2"]},
-        cause=("share no application protocol", "smtp"), fix=("Add one of the offered protocols",),
+        "NO_SHARED_APPLICATION_PROTOCOL", "unclear", ("-alpn", "smtp"), {"alpn": ["h2"]},
+        cause=("share no application protocol", "smtp"), fix=("Allow one of those",),
         shown=("application_layer_protocol_negotiation", "smtp"),
     ),
     Case(
         "a name that is not served",
-        "UNRECOGNIZED_NAME", "either", ("-servername", "else.test"), {"strict_server_name": True},
-        cause=("else.test",), fix=("Add a credential for this name",),
+        "UNRECOGNIZED_NAME", "peer", ("-servername", "else.test"), {"strict_server_name": True},
+        cause=("else.test",), fix=("Add a certificate for this name",),
         shown=("server_name in the client's ClientHello: else.test",),
     ),
     Case(
         "a client that does not know our authority",
-        "PEER_UNKNOWN_CA", "either", ("-no-CAfile", "-no-CApath", "-no-CAstore"),
-        cause=("trusts", "intermediate"), fix=("full chain", "Trust the authority"),
+        "PEER_UNKNOWN_CA", "unclear", ("-no-CAfile", "-no-CApath", "-no-CAstore"),
+        cause=("trusts", "intermediate"), fix=("full chain", "trust the authority"),
         shown=("fatal, unknown_ca", "the server's Certificate"),
         likely="CERTIFICATE_UNTRUSTED",
     ),
     Case(
         "a client that expects another name",
-        "PEER_BAD_CERTIFICATE", "either", ("-CAfile", "CA", "-verify_hostname", "else.test"),
+        "PEER_BAD_CERTIFICATE", "unclear", ("-CAfile", "CA", "-verify_hostname", "else.test"),
         cause=("another name",), fix=("covers the name",), shown=("fatal, bad_certificate",),
         likely="CERTIFICATE_NAME_MISMATCH",
     ),
     Case(
         "a client whose clock is ahead",
-        "PEER_CERTIFICATE_EXPIRED", "either", ("-CAfile", "CA", "-attime", "4102444800"),
+        "PEER_CERTIFICATE_EXPIRED", "local", ("-CAfile", "CA", "-attime", "4102444800"),
         cause=("clock of the client",), fix=("Check the clock of the client",),
         shown=("fatal, certificate_expired",),
         likely="CERTIFICATE_EXPIRED",
@@ -342,34 +344,43 @@ class Judged:
     clock: datetime | None = None
     cause: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
+    blame: str = "peer"
+    condition: tuple[str, ...] = ()
+    shown: str = ""
 
 
 JUDGED = [
     Judged(
         "another host", "CERTIFICATE_NAME_MISMATCH", Leaf(("else.test",)),
         cause=("else.test", "localhost"), fix=("Connect by a name that is in the certificate",),
+        condition=("by another name",), shown="subjectAltName",
     ),
     Judged(
         "expired", "CERTIFICATE_EXPIRED",
         Leaf(not_before=NOW - timedelta(90), not_after=NOW - timedelta(1)),
         cause=("expired at", "the clock here says"), fix=("Renew", "Check the clock"),
+        condition=("unless the clock of this machine is wrong",), shown="notAfter",
     ),
     Judged(
         "not trusted", "CERTIFICATE_UNTRUSTED", trusted=False,
-        fix=("On this end: If the issuer is yours, trust it",),
+        fix=("On this end: If there is another certificate of CN=test root",), blame="unclear",
+        condition=("an old or another certificate",), shown="signatureValue",
     ),
     Judged(
         "without its intermediate", "CERTIFICATE_UNTRUSTED", complete=False,
-        cause=("a middle authority",), fix=("Send the intermediate certificates",),
+        cause=("a middle authority",), fix=("If CN=a middle authority is an intermediate",),
+        condition=("is a root that this end is meant to trust",), shown="issuer",
     ),
     Judged(
         "with a clock that is behind", "CERTIFICATE_NOT_YET_VALID",
         clock=NOW - timedelta(days=4000),
         cause=("is valid from", "the clock here says"), fix=("Check the clock of this machine",),
+        blame="local", condition=("even CN=test root",), shown="notBefore",
     ),
     Judged(
         "with a clock that is ahead", "CERTIFICATE_EXPIRED", clock=NOW + timedelta(days=40000),
         cause=("the clock here says",), fix=("Check the clock of this machine",),
+        blame="local", condition=("even CN=test root",), shown="notAfter",
     ),
 ]  # fmt: skip
 
@@ -386,11 +397,12 @@ def test_certificates_that_our_client_refuses(
     )
     with openssl_server(tmp_path, *shown.shown) as port:
         story = client_story(port, config)
-    assert (story.diagnosis.fault, story.diagnosis.blame) == (case.fault, "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (case.fault, case.blame)
     words(story.diagnosis.cause, case.cause)
     words(story.diagnosis.fix, case.fix)
-    assert "the server's" in story.shown
-    assert "Certificate" in story.shown
+    words(story.diagnosis.condition, case.condition)
+    assert f"{case.shown} of " in story.shown
+    assert "the server's Certificate" in story.shown
 
 
 @dataclass(frozen=True)
@@ -435,34 +447,34 @@ NOT_YET_VALID = {"not_before": NOW + timedelta(1), "not_after": NOW + timedelta(
 
 OURS_REFUSED = [
     Refused(
-        "expired", "PEER_CERTIFICATE_EXPIRED", "either", "certificate has expired",
+        "expired", "PEER_CERTIFICATE_EXPIRED", "local", "certificate has expired",
         Leaf(**EXPIRED),
         cause=("it has expired, or that clock is wrong",),
         fix=("On this end: Renew the certificate", "On the other end: Check the clock"),
         likely="CERTIFICATE_EXPIRED",
     ),
     Refused(
-        "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "either",
+        "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "unclear",
         "certificate is not yet valid", Leaf(**NOT_YET_VALID),
         # The alert is that of a wrong name, so this can only be among what else may be.
         cause=("this alert does not tell why",),
         likely="CERTIFICATE_NAME_MISMATCH", others=("CERTIFICATE_NOT_YET_VALID",),
     ),
     Refused(
-        "of an authority that the client does not know", "PEER_UNKNOWN_CA", "either",
+        "of an authority that the client does not know", "PEER_UNKNOWN_CA", "unclear",
         "unable to get local issuer certificate", authority="unknown",
-        cause=("it does not know the authority",), fix=("On the other end: Trust the authority",),
+        cause=("it does not know the authority",), fix=("is a root, trust the authority",),
         likely="CERTIFICATE_UNTRUSTED",
     ),
     Refused(
-        "without its intermediate", "PEER_UNKNOWN_CA", "either",
+        "without its intermediate", "PEER_UNKNOWN_CA", "unclear",
         "unable to get local issuer certificate", authority="middle",
         cause=("the intermediate certificates were not sent",),
-        fix=("On this end: Send the certificate with all its intermediates",),
+        fix=("On this end: If CN=a middle authority is an intermediate authority, send",),
         likely="CERTIFICATE_UNTRUSTED",
     ),
     Refused(
-        "for another host", "PEER_BAD_CERTIFICATE", "either",
+        "for another host", "PEER_BAD_CERTIFICATE", "unclear",
         "Hostname mismatch, certificate is not valid for 'localhost'", Leaf(("else.test",)),
         cause=("for another name",),
         fix=("covers the name", "On the other end: Connect by a name that is in the certificate"),
@@ -523,30 +535,30 @@ CLIENTS_REFUSED = [
         cause=("sent no certificate",), fix=("On the other end: Give the client a certificate",),
     ),
     Refused(
-        "expired", "CERTIFICATE_EXPIRED", "either", "alert certificate expired",
+        "expired", "CERTIFICATE_EXPIRED", "peer", "alert certificate expired",
         Leaf(**OF_CLIENTS, **EXPIRED),
         cause=("CN=a client expired at", "the clock here says"),
         fix=("On the other end: Renew the certificate", "On this end: Check the clock"),
     ),
     Refused(
-        "not valid yet", "CERTIFICATE_NOT_YET_VALID", "either", "alert certificate expired",
+        "not valid yet", "CERTIFICATE_NOT_YET_VALID", "peer", "alert certificate expired",
         Leaf(**OF_CLIENTS, **NOT_YET_VALID),
         cause=("CN=a client is valid from", "the clock here says"), fix=("Check the clock",),
     ),
     Refused(
-        "another authority's", "CERTIFICATE_UNTRUSTED", "either", "alert unknown ca",
+        "another authority's", "CERTIFICATE_UNTRUSTED", "unclear", "alert unknown ca",
         Leaf(**OF_CLIENTS), "unknown",
-        cause=("CN=a client",), fix=("On this end: If the issuer is yours, trust it",),
+        cause=("CN=a client",), fix=("On this end: If there is another certificate",),
     ),
     Refused(
-        "without its intermediate", "CERTIFICATE_UNTRUSTED", "either", "alert unknown ca",
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", "peer", "alert unknown ca",
         Leaf(**OF_CLIENTS), "middle",
         cause=("CN=a middle authority", "no intermediate certificate was sent"),
-        fix=("On the other end: Send the intermediate certificates",),
+        fix=("On the other end: If CN=a middle authority is an intermediate",),
     ),
     Refused(
         "a server's", "CERTIFICATE_WRONG_PURPOSE", "peer", "alert unsupported certificate",
-        cause=("does not allow TLS clients",), fix=("the right key usage and extended key usage",),
+        cause=("does not allow TLS clients",), fix=("names TLS clients (clientAuth)",),
     ),
 ]  # fmt: skip
 
@@ -576,25 +588,25 @@ def test_client_certificates_that_our_server_refuses(
 SHOWN_TO_OPENSSL = [
     Refused(
         "nothing", "CLIENT_CERTIFICATE_MISSING", "local", "certificate_required", None,
-        cause=("this side has shown none",), fix=("On this end: Give the client a certificate",),
+        cause=("this side has shown none",), fix=("On this end: Give this side a certificate",),
     ),
     Refused(
-        "another authority's", "CERTIFICATE_UNTRUSTED", "either", "unknown_ca",
+        "another authority's", "CERTIFICATE_UNTRUSTED", "unclear", "unknown_ca",
         Leaf(**OF_CLIENTS), "unknown",
-        cause=("of another authority",), fix=("On the other end: Trust the authority",),
+        cause=("does not know the authority",), fix=("is a root, trust the authority",),
     ),
     Refused(
-        "without its intermediate", "CERTIFICATE_UNTRUSTED", "either", "unknown_ca",
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", "unclear", "unknown_ca",
         Leaf(**OF_CLIENTS), "middle",
-        cause=("the intermediate certificates are missing",), fix=("with its intermediates",),
+        cause=("the intermediate certificates were not sent",), fix=("send its certificate",),
     ),
     Refused(
-        "expired", "CERTIFICATE_EXPIRED", "either", "certificate_expired",
+        "expired", "CERTIFICATE_EXPIRED", "local", "certificate_expired",
         Leaf(**OF_CLIENTS, **EXPIRED),
         cause=("By the clock of the server",), fix=("On this end: Renew", "Check the clock"),
     ),
     Refused(
-        "to a server whose clock is behind", "CERTIFICATE_UNTRUSTED", "either", "bad_certificate",
+        "to a server whose clock is behind", "CERTIFICATE_UNTRUSTED", "unclear", "bad_certificate",
         Leaf(**OF_CLIENTS, **NOT_YET_VALID),
         cause=("refuses the client certificate",), others=("CERTIFICATE_NOT_YET_VALID",),
     ),
@@ -660,36 +672,42 @@ def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socke
 
 
 @pytest.mark.parametrize(
-    ("talk", "fault", "cause", "fix", "shown"),
+    ("talk", "fault", "blame", "cause", "fix", "shown"),
     [
-        (reading_and(HTTP), "PLAINTEXT_HTTP", "plain HTTP", "Check the port", "HTTP/1.1 400"),
-        (reading_and(SSH), "NOT_TLS", "not TLS at all", "Check that host and port", "SSH-2.0"),
-        (reading_and(REDIS), "NOT_TLS", "not TLS at all", "Speak TLS on this port", "-ERR"),
+        (reading_and(HTTP), "PLAINTEXT_HTTP", "local", "plain HTTP", "Check the port", "HTTP/1.1"),
+        (reading_and(SSH), "NOT_TLS", "local", "not TLS at all", "Check that host", "SSH-2.0"),
+        (reading_and(REDIS), "NOT_TLS", "local", "not TLS at all", "Speak TLS on this", "-ERR"),
         (
-            reading_and(b""), "CLOSED_DURING_HANDSHAKE", "said nothing at all",
+            reading_and(b""), "CLOSED_DURING_HANDSHAKE", "peer", "said nothing at all",
             "belong to a TLS service", "the end of the transport (FIN)",
         ),
         (
-            reading_and(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"), "CLOSED_DURING_HANDSHAKE",
+            reading_and(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"), "CLOSED_DURING_HANDSHAKE", "peer",
             "in the middle of a record", "other end's log", "(FIN)",
         ),
         (
-            reading_and(b"", reset=True), "RESET_DURING_HANDSHAKE", "reset (TCP RST)", "firewalls",
-            "a TCP reset",
+            reading_and(b"", reset=True), "RESET_DURING_HANDSHAKE", "unclear", "reset (TCP RST)",
+            "firewalls", "a TCP reset",
         ),
         (
-            reading_and(SSLV3_ALERT), "PEER_HANDSHAKE_FAILURE", "cipher suites", "On this end",
-            "fatal, handshake_failure",
+            reading_and(SSLV3_ALERT), "PEER_HANDSHAKE_FAILURE", "peer", "cipher suites",
+            "On the other end", "fatal, handshake_failure",
         ),
     ],
     ids=["http", "ssh", "redis", "closed", "cut", "reset", "sslv3"],
 )  # fmt: skip
 def test_our_client_and_what_is_no_tls(
-    talk: Callable[[socket.socket], None], fault: str, cause: str, fix: str, shown: str, pki: Pki
+    talk: Callable[[socket.socket], None],
+    fault: str,
+    blame: str,
+    cause: str,
+    fix: str,
+    shown: str,
+    pki: Pki,
 ) -> None:
     with answering(talk) as port:
         story = client_story(port, ClientConfig(trust=pki.trust))
-    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, blame)
     assert cause in story.diagnosis.cause
     assert fix in story.diagnosis.fix
     assert shown in story.shown
@@ -698,29 +716,52 @@ def test_our_client_and_what_is_no_tls(
 def test_our_client_and_nginx_without_tls(pki: Pki, tmp_path: Path) -> None:
     with plain_nginx(tmp_path) as port:
         story = client_story(port, ClientConfig(trust=pki.trust))
-    assert (story.diagnosis.fault, story.diagnosis.blame) == ("PLAINTEXT_HTTP", "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("PLAINTEXT_HTTP", "local")
     words(story.diagnosis.cause, ("plain HTTP",))
-    words(story.diagnosis.fix, ("A server: switch TLS on", "On this end: Check the port"))
+    words(story.diagnosis.fix, ("Switch TLS on", "On this end: Check the port"))
     words(story.shown, ("first bytes that were received",))
 
 
 @pytest.mark.parametrize(
-    ("visit", "fault", "cause", "shown"),
+    ("visit", "fault", "blame", "cause", "shown"),
     [
-        (curl_without_tls, "PLAINTEXT_HTTP", "plain HTTP", "GET / HTTP/1.1"),
-        (ssh_client, "NOT_TLS", "not TLS", "SSH-2.0"),
-        (saying(SSLV3_HELLO), "NO_SHARED_VERSION", "SSLv3", "legacy_version in the client's"),
-        (saying(b""), "CLOSED_DURING_HANDSHAKE", "said nothing at all", "(FIN)"),
-        (saying(SSLV3_HELLO[:20]), "CLOSED_DURING_HANDSHAKE", "middle of a record", "(FIN)"),
-        (saying(b"\x16\x03", reset=True), "RESET_DURING_HANDSHAKE", "reset", "a TCP reset"),
+        (curl_without_tls, "PLAINTEXT_HTTP", "peer", "plain HTTP", "GET / HTTP/1.1"),
+        (ssh_client, "NOT_TLS", "peer", "not TLS", "SSH-2.0"),
+        (
+            saying(SSLV3_HELLO),
+            "NO_SHARED_VERSION",
+            "peer",
+            "SSLv3",
+            "legacy_version in the client's",
+        ),
+        (saying(b""), "CLOSED_DURING_HANDSHAKE", "peer", "said nothing at all", "(FIN)"),
+        (
+            saying(SSLV3_HELLO[:20]),
+            "CLOSED_DURING_HANDSHAKE",
+            "peer",
+            "middle of a record",
+            "(FIN)",
+        ),
+        (
+            saying(b"\x16\x03", reset=True),
+            "RESET_DURING_HANDSHAKE",
+            "unclear",
+            "reset",
+            "a TCP reset",
+        ),
     ],
     ids=["http", "ssh", "sslv3", "closed", "cut", "reset"],
 )
 def test_our_server_and_what_is_no_tls(
-    visit: Callable[[int], None], fault: str, cause: str, shown: str, pki: Pki
+    visit: Callable[[int], None] | Visitor,
+    fault: str,
+    blame: str,
+    cause: str,
+    shown: str,
+    pki: Pki,
 ) -> None:
     story = server_story(ServerConfig(credentials=pki.server()), visit)
-    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == (fault, blame)
     assert cause in story.diagnosis.cause
     assert story.diagnosis.fix
     assert shown in story.shown
@@ -790,11 +831,11 @@ def test_a_middlebox_that_mangles_what_our_client_says(pki: Pki, tmp_path: Path)
 
 
 def test_a_middlebox_that_mangles_what_our_server_reads(pki: Pki, tmp_path: Path) -> None:
-    ca = files(tmp_path, pki).ca
+    client = openssl_client("-CAfile", files(tmp_path, pki).ca)
 
     def visit(port: int) -> None:
         with mangling(port, 0, None) as mine:
-            openssl_client("-CAfile", ca)(mine)
+            client(mine)
 
     story = server_story(ServerConfig(credentials=pki.server()), visit)
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
@@ -818,7 +859,7 @@ def test_a_middlebox_that_mangles_what_our_server_says(pki: Pki, tmp_path: Path)
 def test_a_server_that_never_answers(pki: Pki) -> None:
     with answering(lambda sock: [None for _ in iter(lambda: sock.recv(65536), b"")]) as port:
         story = client_story(port, ClientConfig(trust=pki.trust, handshake_timeout=0.3))
-    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "peer")
     assert "in time" in story.diagnosis.cause
     assert "handshake_timeout" in story.diagnosis.fix
     assert "no more within the time" in story.shown
@@ -833,4 +874,4 @@ def test_a_client_that_never_speaks(pki: Pki) -> None:
 
     config = ServerConfig(credentials=pki.server(), handshake_timeout=0.3)
     story = server_story(config, visit)
-    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "either")
+    assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "peer")

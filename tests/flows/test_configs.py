@@ -33,7 +33,7 @@ BOTH = [
     ({"record_padding": 1.5}, "record_padding"),
     ({"record_padding": True}, "record_padding"),
     ({"record_size_limit": "1000"}, "64 to 16385"),
-    ({"alpn": [b"h2"]}, "ASCII"),
+    ({"alpn": [b"h2"]}, "list of names \\(str\\), and b.h2. is bytes"),
     ({"grease": "no"}, "True or False"),
     ({"middlebox_compatibility": None}, "True or False"),
     ({"allow_truncation": 1}, "True or False"),

@@ -11,6 +11,8 @@ from handclasp.wire.extensions import read_key_share_client_hello
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello, read_message
 
+pytestmark = pytest.mark.long
+
 
 class Noting:
     """A store that keeps the newest session, notes every ticket, and resumes every other time."""

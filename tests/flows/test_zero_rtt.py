@@ -160,10 +160,40 @@ class Strange:
 def test_refused_and_given_back(world: World, server: dict[str, Any]) -> None:
     pair = world.again(WORDS, b"more", server=server)
     assert pair.client.info.early_data == "rejected"
+    assert pair.client.info.early_data_refusal
+    assert pair.server.info.early_data_refusal
     assert early(pair) == b""
     assert given_back(pair) == WORDS + b"more"
     kinds = [type(event) for event in pair.client.events]
     assert kinds.index(HandshakeCompleted) < kinds.index(EarlyDataRejected)
+
+
+@pytest.mark.parametrize(
+    ("server", "here", "there"),
+    [
+        ({"groups": ["secp384r1"]}, "HelloRetryRequest", "HelloRetryRequest"),
+        ({"max_early_data": 0}, "max_early_data is 0", "resumed the session and took none"),
+        ({"max_early_data": 999}, "allows 1000 bytes", "took none"),
+        ({"replay_guard": No()}, "replay guard", "took none"),
+        ({"session_context": b"another"}, "not resumed", "did not resume"),
+        (
+            {"clock": lambda: datetime.now(UTC) + timedelta(seconds=FRESHNESS + 1)},
+            "not as old as the client says",
+            "took none",
+        ),
+    ],
+    ids=lambda given: str(next(iter(given))) if isinstance(given, dict) else None,
+)
+def test_why_they_are_refused(world: World, server: dict[str, Any], here: str, there: str) -> None:
+    pair = world.again(WORDS, server=server)
+    assert here in pair.server.info.early_data_refusal
+    assert there in pair.client.info.early_data_refusal
+
+
+def test_no_reason_where_nothing_was_refused(world: World) -> None:
+    for words in ((WORDS,), ()):
+        pair = world.again(*words)
+        assert pair.client.info.early_data_refusal == pair.server.info.early_data_refusal == ""
 
 
 def test_another_protocol(pki: Pki) -> None:

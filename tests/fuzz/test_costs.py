@@ -19,9 +19,13 @@ from tests.fuzz.growth import filled, grown, halved
 from tests.fuzz.shapes import DoesNotFit, Node, der, json_tree, lines, render, tls
 from tests.fuzz.spending import Attempt, Spending, outcome_of, spendings
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="calls that take too long cannot be broken off here"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not hasattr(signal, "setitimer"),
+        reason="calls that take too long cannot be broken off here",
+    ),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,8 @@ from handclasp.handshake import client13
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 
+pytestmark = pytest.mark.long
+
 _MOST = 250
 """Seeds of a target that are tried here, spread over all of them."""
 

@@ -156,6 +156,7 @@ def test_what_is_equal_is_not_the_same(pki: Pki) -> None:
     assert confirming(pki, first.confirm) != confirming(pki, second.confirm)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make",
     [lambda: lambda _: True, Judge, lambda: partial(Judge.confirm, None), lambda: Judge().confirm],
@@ -195,6 +196,7 @@ def test_in_a_forked_child_it_is_another(pki: Pki) -> None:
     assert told_by_child(lambda: key_of(pki).encode()) == key_of(pki).encode()
 
 
+@pytest.mark.long
 def test_numbers_of_callbacks_that_are_gone_are_not_kept(pki: Pki) -> None:
     before = len(_NUMBERS)
     for _ in range(50):

@@ -89,16 +89,8 @@ class Scenarios:
             return replace(_both(plain, staple=staple), staple=staple_digest)
         if feature == "compression":
             return replace(_both(plain, compress=True), compressed=True)
-        if feature == "raw-key":
-            identity = self.authority.server()
-            made = _both(plain, raw_server_key=identity)
-            return replace(made, server_subject=None, server_key=identity.key_digest)
-        if feature == "client-raw-key":
-            identity = self.authority.client()
-            client = replace(plain.client, identity=identity, raw_client_key=identity)
-            server = replace(plain.server, require_client_cert=True, raw_client_key=identity)
-            made = replace(plain, server=server, client=client)
-            return replace(made, client_key=identity.key_digest)
+        if kind.endswith("raw-key"):
+            return self._raw_key(plain, kind)
         if feature == "psk":
             made = _both(plain, psk=(b"a client".hex(), bytes(range(32)).hex()))
             return replace(made, server_subject=None)
@@ -127,6 +119,18 @@ class Scenarios:
         if feature != "tls13":
             raise LookupError(feature)
         return plain
+
+    def _raw_key(self, plain: Scenario, kind: str) -> Scenario:
+        """One side shows a raw public key, and the other one expects it."""
+        if kind == "raw-key":
+            identity = self.authority.server()
+            made = _both(plain, raw_server_key=identity)
+            return replace(made, server_subject=None, server_key=identity.key_digest)
+        identity = self.authority.client()
+        client = replace(plain.client, identity=identity, raw_client_key=identity)
+        server = replace(plain.server, require_client_cert=True, raw_client_key=identity)
+        made = replace(plain, server=server, client=client)
+        return replace(made, client_key=identity.key_digest)
 
     def _tls12(self, plain: Scenario, kind: str, value: str, peer: Peer) -> Scenario:
         server = plain.server
@@ -157,6 +161,8 @@ class Scenarios:
         if kind == "tls12-exporter":
             exporter = Exporter("EXPERIMENTAL handclasp interop", peer.exporter_context, 48)
             return replace(_both(plain, exporter=exporter), exports=True)
+        if kind.endswith("raw-key"):
+            return self._raw_key(plain, kind.removeprefix("tls12-"))
         if kind == "tls12-ocsp":
             staple = self.authority.staple(server.identity)
             staple_digest = hashlib.sha256(staple.read_bytes()).hexdigest()

@@ -69,6 +69,8 @@ _COLUMNS = {
     "tls12-sig:rsa": "RSA key (1.2)",
     "tls12-sig:ed25519": "Ed25519 key (1.2)",
     "tls12-ocsp": "OCSP staple (1.2)",
+    "tls12-raw-key": "raw key (1.2)",
+    "tls12-client-raw-key": "client's raw key (1.2)",
     "tls12-no-ems": "without EMS",
     "rsa-key-transport:TLS_RSA_WITH_AES_128_GCM_SHA256": "key transport AES128",
     "rsa-key-transport:TLS_RSA_WITH_AES_256_GCM_SHA384": "key transport AES256",

@@ -12,6 +12,8 @@ from tests.pki import Pki
 from tests.redis.fleet import Fleet, Load, client_config, replay, visit
 from tests.redis.redis_server import RedisServer, eventually
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 3
 CLIENTS = 6
 LOAD_SECONDS = 4.0

@@ -19,7 +19,7 @@ from tests.redis.redis_server import RedisServer, eventually
 import redis
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError
-from handclasp.redis import RedisTicketKeys
+from handclasp.redis import RedisReplayFilter, RedisTicketKeys
 from handclasp.redis.shared_keys import make_key, write_entry
 from handclasp.sessions.tickets import SessionState, open_ticket, seal_ticket
 
@@ -396,7 +396,7 @@ def test_the_callback_may_close(redis_server: RedisServer) -> None:
 
 FORKED = """
 import os, sys, time
-from handclasp.redis import RedisTicketKeys
+from handclasp.redis import RedisReplayFilter, RedisTicketKeys
 
 keys = RedisTicketKeys(sys.argv[1], poll=0.01)
 assert keys.ready()
@@ -466,3 +466,18 @@ def test_keys_cost_next_to_nothing(make: Callable[..., RedisTicketKeys], clock: 
     cost = (time.perf_counter() - began) / count
     print(f"keys() takes {1e6 * cost:.2f} microseconds")
     assert cost < 50e-6
+
+
+def test_it_says_why_early_data_are_refused_at_first(
+    make: Callable[..., RedisTicketKeys], redis_server: RedisServer
+) -> None:
+    keys = make(clock=time.time)
+    assert keys.ready()
+    assert "Early data" not in keys.status  # Nobody has asked for them.
+    with RedisReplayFilter(redis_server.url) as guard:
+        assert not guard.is_first(bytes(32), 0.0)
+    eventually("the memory is noticed", lambda: "Early data are refused until" in keys.status)
+    assert "Redis remembers first flights only since" in keys.status
+    with redis_server.client() as client:
+        client.set("handclasp:flights", "1", px=2**40 - 60_000)
+    eventually("it is over", lambda: "Early data" not in keys.status)

@@ -183,3 +183,13 @@ def test_where_none_seals_the_others_still_open() -> None:
     assert not view.keys
     assert list(view.keys) == [key.ticket_key]
     assert list(view_at((key,), 2 * HOUR).keys) == []
+
+
+def test_of_two_that_seal_the_one_that_has_sealed_longest_does() -> None:
+    """A newer one is of a server that found Redis empty; not all servers have heard of it yet."""
+    old, new = key_at(0), key_at(HOUR // 2)
+    for known in ((old, new), (new, old)):
+        view = view_at(known, HOUR // 2 + 1)
+        assert view.sealing is old
+        assert list(view.keys) == [old.ticket_key, new.ticket_key]
+        assert view_at(known, HOUR).sealing is new

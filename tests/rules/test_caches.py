@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+import pytest
 from tests.rules.source import Module, modules
 
 
@@ -44,6 +45,9 @@ OF_MODULES = {
         "two variables of the environment", "8", "The system's store is one object."
     ),
     "certificates.verify._judge": Cache("none", ONE, "A function that is imported late."),
+    "config._MADE_HERE": Cache(
+        "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
+    ),
     "crypto.hkdf._label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
         "128 labels of at most 249 bytes",
@@ -104,6 +108,8 @@ OF_OBJECTS = {
         "Of a config; of handshakes that were completed.",
     ),
     "connection.recurring": Cache("none", ONE, "Of a config: the one above."),
+    "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
+    "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
     "handshake.certificate13.written certificates": Cache(
         "a chain of this side, and its staple and timestamps",
@@ -216,6 +222,7 @@ def kept_in_variables(module: Module) -> Iterator[str]:
             yield named(module, name)
 
 
+@pytest.mark.long
 def test_every_cache_of_a_module_is_in_the_table() -> None:
     found = {
         name
@@ -240,6 +247,7 @@ def test_no_cache_of_the_command_line_goes_by_anything_of_a_peer() -> None:
     assert found == set(OF_THE_COMMAND_LINE)
 
 
+@pytest.mark.long
 def test_every_cache_of_an_object_is_in_the_table() -> None:
     found: set[str] = set()
     for module in modules().values():

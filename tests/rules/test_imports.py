@@ -12,13 +12,14 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 
 # layer -> what its modules may import, as prefixes of module names
 ARROWS: dict[str, tuple[str, ...]] = {
-    "faults": ("wire.iana",),
-    "alerts": ("faults", "wire.iana", "values"),
-    "errors": ("alerts", "faults", "wire.iana"),
+    "faults": ("advice", "wire.iana"),
+    "alerts": ("advice", "faults", "wire.iana", "values"),
+    "errors": ("advice", "alerts", "faults", "wire.iana"),
     "limits": ("errors",),
-    "info": (),
+    "info": ("certificates.evidence",),
     "private_files": (),
     "values": (),
+    "advice": (),
     "process": (),
     "trusted_files": (),
     "kept": ("process",),
@@ -36,6 +37,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.hooks",
     ),
     "certificates": (
+        "advice",
         "certificates",
         "crypto",
         "wire.iana",
@@ -49,6 +51,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "kept",
     ),
     "handshake": (
+        "advice",
         "handshake",
         "keys",
         "crypto",
@@ -67,7 +70,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "kept",
     ),
     "trace": (
+        "advice",
         "trace",
+        # What is told of the certificates of either side.
+        "certificates.describe",
+        "certificates.fields",
         "wire",
         "info",
         "errors",
@@ -143,11 +150,16 @@ PUBLIC_MODULES = (
     "certificates.describe",
     "certificates.key_files",
     "certificates.policy",
+    "certificates.reading",
     "certificates.revocation",
     "certificates.rules",
     "certificates.staple",
     "certificates.transparency",
+    "adapters.polling",
+    "adapters.progress",
+    "advice",
     "alerts",
+    "capture.datagrams",
     "capture.observe",
     "capture.secrets",
     "capture.segment",

@@ -8,6 +8,8 @@ from tests.schedules.schedule import PAIRS, schedule
 
 from handclasp import ClientConfig, ServerConfig
 
+pytestmark = pytest.mark.long
+
 PARTS = 7
 
 

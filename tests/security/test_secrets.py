@@ -201,6 +201,7 @@ NO_SECRETS = {
     "Answer._issuer_key_hash": "the hash of a public key (RFC 6960)",
     "CtLog.public_key": "of a log, for all to know",
     "SharedConfig.raw_public_keys": "public keys",
+    "Certificate12.raw_public_key": "a public key",
     "ClientConfig.raw_public_keys": "the same",
     "ServerConfig.raw_public_keys": "the same",
     "ConnectionInfo.psk_identity": "goes over the wire in the clear",

@@ -12,6 +12,8 @@ import sys
 import pytest
 from tests.soak.visitors import BAD, GOOD, WEIGHTS, Tally, visit_as
 
+pytestmark = pytest.mark.long
+
 
 def test_a_short_one() -> None:
     command = [sys.executable, "-m", "tests.soak", "--connections", "240", "--idle", "20"]

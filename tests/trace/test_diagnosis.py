@@ -54,7 +54,7 @@ def test_both_sides_of_one_failure(pki: Pki) -> None:
     assert theirs is not None
     assert (ours.found_by, theirs.found_by) == ("peer", "local")
     assert (ours.fault, theirs.fault) == ("PEER_HANDSHAKE_FAILURE", "NO_SHARED_GROUP")
-    assert ours.blame is theirs.blame is Blame.EITHER
+    assert (ours.blame, theirs.blame) == (Blame.LOCAL, Blame.PEER)  # The client, both say
     # Both point at the same bytes of the hello.
     mine, other = ours.evidence[-1], theirs.evidence[-1]
     assert (mine.start, mine.octets, mine.size) == (other.start, other.octets, other.size)
@@ -87,7 +87,7 @@ def test_a_fault_of_another_version_of_the_library() -> None:
     diagnosis = diagnose([failed])
     assert diagnosis is not None
     assert diagnosis.cause == "What it says."
-    assert diagnosis.blame is Blame.EITHER
+    assert diagnosis.blame is Blame.UNCLEAR
     assert diagnosis.evidence == ()
 
 

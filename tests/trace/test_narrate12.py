@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -203,6 +204,24 @@ def test_middleboxes_are_not_told_of_in_tls13(plain: Recorded) -> None:
     kinds = {e.content_type for e in plain.client.events if isinstance(e, RecordSeen)}
     assert ContentType.CHANGE_CIPHER_SPEC in kinds
     assert "ChangeCipherSpec" not in narrate(plain.client.events)
+
+
+def test_the_bytes_on_the_wire_add_up(plain: Recorded, agreed: Recorded) -> None:
+    """Also those of TLS 1.3 that are not drawn: it says how many they are."""
+    for recorder in (plain.client, plain.server):
+        story = told(recorder)
+        sizes = re.search(r"(\d+) sent and (\d+) received in change_cipher_spec records", story)
+        assert sizes is not None
+        for size, way in zip(sizes.groups(), ("sent", "received"), strict=True):
+            assert int(size) == sum(
+                e.size
+                for e in recorder.events
+                if isinstance(e, RecordSeen)
+                and (e.direction, e.content_type) == (way, ContentType.CHANGE_CIPHER_SPEC)
+            )
+        page = recorder.to_html("it")
+        assert f"{sizes[1]} sent and {sizes[2]} received in change_cipher_spec records" in page
+    assert "change_cipher_spec records" not in told(agreed.client)
 
 
 @pytest.mark.parametrize("width", [60, 80, 132])

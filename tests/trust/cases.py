@@ -188,6 +188,7 @@ NO_STAPLE = ("OCSP_RESPONSE_MISSING", "bad certificate status response")
 UNKNOWN = "certificate unknown"
 
 RENEW, COVER, SEND = ["Renew the certificate"], ["covers the name"], ["intermediate certificates"]
+OTHER = ["another certificate of"]
 REPLACE, USAGE, KEY = ["Replace the certificate"], ["right key usage"], ["ECDSA P-256"]
 
 
@@ -201,7 +202,7 @@ def refused() -> Iterator[Case]:
     make = shown(lambda pki: below(pki, **old))
     yield Case("expired-intermediate", make, *EXPIRED, ["CN=intermediate expired"], RENEW)
     make = shown(lambda _: Shown([OLD_ROOT.issue(Leaf(), P256)], root=OLD_ROOT.certificate))
-    yield Case("expired-root", make, *EXPIRED, ["CN=old root expired"], RENEW)
+    yield Case("expired-root", make, *EXPIRED, ["CN=old root expired"], ["Trust the newer"])
     # Names
     yield Case(
         "wrong-host",
@@ -213,11 +214,11 @@ def refused() -> Iterator[Case]:
     make = leaf(names=("other.example",), common_name="localhost")
     yield Case("wrong-host-in-common-name", make, *OTHER_NAME, ["not for localhost"], COVER)
     make = leaf(names=(), common_name="localhost")
-    yield Case("no-alternative-name", make, *OTHER_NAME, ["names no host"], COVER)
+    yield Case("no-alternative-name", make, *OTHER_NAME, ["no subjectAltName"], COVER)
     make = leaf(names=("10.1.2.3",))
     yield Case("other-address", make, *OTHER_NAME, ["not for 127.0.0.1"], COVER, "127.0.0.1")
     make = leaf(names=(x509.DNSName("127.0.0.1"),))
-    yield Case("address-as-dns-name", make, *OTHER_NAME, ["names no host"], COVER, "127.0.0.1")
+    yield Case("address-as-dns-name", make, *OTHER_NAME, ["as a DNS name"], COVER, "127.0.0.1")
     make = leaf(names=("xn--bcher-kva.example",))
     yield Case("other-idn", make, *OTHER_NAME, ["not for xn--kse-qla"], COVER, "käse.example")
     for id_, pattern, name in (
@@ -241,7 +242,7 @@ def refused() -> Iterator[Case]:
     yield Case("self-signed-authority", make, *UNTRUSTED, ["self-signed"], ["trusted authority"])
     make = shown(lambda _: Shown([ANOTHER_ROOT.issue(Leaf(), P256)]))
     yield Case("untrusted-root", make, *UNTRUSTED, ["CN=another root, is not trusted"], SEND)
-    yield Case("root-of-the-same-name", shown(_same_name), *UNTRUSTED, ["did not sign it"], SEND)
+    yield Case("root-of-the-same-name", shown(_same_name), *UNTRUSTED, ["did not sign it"], OTHER)
     make = shown(lambda pki: Shown(below(pki).chain[:1]))
     yield Case(
         "missing-intermediate", make, *UNTRUSTED, ["no intermediate certificate was sent"], SEND

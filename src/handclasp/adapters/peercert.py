@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from handclasp.certificates.reading import read_or_none
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -28,53 +29,58 @@ def peer_certificate(info: ConnectionInfo, *, binary_form: bool = False) -> Any:
 
 def as_dict(certificate: x509.Certificate) -> dict[str, Any]:
     """Return the fields of a certificate under the names that `ssl` gives them."""
-    found: dict[str, Any] = {
-        "subject": _name(certificate.subject),
-        "issuer": _name(certificate.issuer),
-        "version": certificate.version.value + 1,
-        "serialNumber": _hexadecimal(certificate.serial_number),
-        "notBefore": _time(certificate.not_valid_before_utc),
-        "notAfter": _time(certificate.not_valid_after_utc),
-    }
-    for key, values in _of_extensions(certificate):
-        if values:
-            found[key] = tuple(values)
-    return found
-
-
-def _of_extensions(certificate: x509.Certificate) -> Iterator[tuple[str, list[Any]]]:
-    from cryptography import x509
     from cryptography.x509.oid import AuthorityInformationAccessOID
 
-    with suppress(x509.ExtensionNotFound, ValueError):
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        yield "subjectAltName", [_general_name(each) for each in names]
-    with suppress(x509.ExtensionNotFound, ValueError):
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-        for key, method in (
-            ("OCSP", AuthorityInformationAccessOID.OCSP),
-            ("caIssuers", AuthorityInformationAccessOID.CA_ISSUERS),
-        ):
-            yield (
-                key,
-                [
-                    each.access_location.value
-                    for each in access.value
-                    if each.access_method == method
-                    and isinstance(each.access_location, x509.UniformResourceIdentifier)
-                ],
-            )
-    with suppress(x509.ExtensionNotFound, ValueError):
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-        yield (
-            "crlDistributionPoints",
-            [
-                each.value
-                for point in points
-                for each in point.full_name or ()
-                if isinstance(each, x509.UniformResourceIdentifier)
-            ],
-        )
+    read: dict[str, Callable[[], Any]] = {
+        "subject": lambda: _name(certificate.subject),
+        "issuer": lambda: _name(certificate.issuer),
+        "version": lambda: certificate.version.value + 1,
+        "serialNumber": lambda: _hexadecimal(certificate.serial_number),
+        "notBefore": lambda: _time(certificate.not_valid_before_utc),
+        "notAfter": lambda: _time(certificate.not_valid_after_utc),
+        "subjectAltName": lambda: _alternative_names(certificate),
+        "OCSP": lambda: _access(certificate, AuthorityInformationAccessOID.OCSP),
+        "caIssuers": lambda: _access(certificate, AuthorityInformationAccessOID.CA_ISSUERS),
+        "crlDistributionPoints": lambda: _points(certificate),
+    }
+    found = {key: read_or_none(field) for key, field in read.items()}
+    # What the certificate is silent about, or what cannot be read, is left out.
+    return {key: value for key, value in found.items() if value or key in ("subject", "issuer")}
+
+
+def _alternative_names(certificate: x509.Certificate) -> tuple[Any, ...]:
+    from cryptography import x509
+
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return tuple([_general_name(each) for each in names])
+
+
+def _access(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> tuple[str, ...]:
+    from cryptography import x509
+
+    access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
+    return tuple(
+        [
+            each.access_location.value
+            for each in access.value
+            if each.access_method == method
+            and isinstance(each.access_location, x509.UniformResourceIdentifier)
+        ]
+    )
+
+
+def _points(certificate: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
+    points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    return tuple(
+        [
+            each.value
+            for point in points
+            for each in point.full_name or ()
+            if isinstance(each, x509.UniformResourceIdentifier)
+        ]
+    )
 
 
 def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:

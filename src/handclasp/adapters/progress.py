@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import select
 import struct
@@ -18,7 +17,10 @@ from socket import (
     SOL_SOCKET,
     socket,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 if sys.platform == "linux":
     from fcntl import ioctl

@@ -25,7 +25,6 @@ from handclasp.adapters.progress import has_failed, is_readable, queued_bytes, u
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     ConfigurationError,
-    HandshakeTimeoutError,
     PeerAlertError,
     TLSError,
 )
@@ -334,8 +333,7 @@ class Pump(asyncio.BufferedProtocol):
         if not self._closing:
             self._closing = True
             self._give_up_answers()
-            self.connection.abort(Fault.HANDSHAKE_TIMEOUT)
-            self._error = HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, why)
+            self._error = self.connection.abort(Fault.HANDSHAKE_TIMEOUT, why)
             self._report(self._error)
         if self._clients is not None:
             self._clients.in_handshake.discard(self)

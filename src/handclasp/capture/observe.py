@@ -5,19 +5,30 @@ from a key log, since nothing on the wire gives them away. Where a secret is mis
 the clear is told all the same, and `Observation.missing` says what it would take to see more.
 
 The trace is seen from the client, unless it was the client that gave up: then from the server,
-which is the one that has to find out why.
+which is the one that has to find out why. Nothing is claimed that was not seen: a connection is
+failed where an alert in the clear says so, or where an end leaves before it can have finished.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from handclasp.capture.outcome import Seen, gap_sentences, verdict_of
+from handclasp.capture.preamble import (
+    kind_of_preamble,
+    opens_with_ssl2,
+    preamble_sentence,
+    what_instead,
+)
+from handclasp.capture.protection import Draft13, ShortTag12, ShortTag13
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
+from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
 from handclasp.crypto.secret import Secret
-from handclasp.crypto.suites import CIPHER_SUITES12_BY_CODE, CIPHER_SUITES_BY_CODE
-from handclasp.errors import PeerAlertError, ProtocolError, TruncationError
+from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, TAG_SIZE
+from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
 from handclasp.faults import Fault
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12, Randoms
@@ -30,10 +41,12 @@ from handclasp.trace.diagnosis import situation_of
 from handclasp.trace.events import (
     AlertSeen,
     Began,
+    BytesMissing,
     BytesRefused,
     Failed,
     KeysInstalled,
     MessageSeen,
+    Observed,
     RecordSeen,
     Settled,
     TraceEvent,
@@ -42,7 +55,6 @@ from handclasp.trace.events import (
 )
 from handclasp.trace.facts import (
     certificates_of,
-    key_exchange_of,
     read_recorded,
     server_share_of,
     version_of,
@@ -54,10 +66,13 @@ from handclasp.wire.iana import (
     ContentType,
     ExtensionType,
     HandshakeType,
+    alert_name,
     cipher_suite_name,
     group_name,
     signature_scheme_name,
+    version_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
 
 CLIENT, SERVER = "client", "server"
@@ -81,26 +96,17 @@ class Observation:
 
 
 def observe(stream: Stream, keylog: KeyLog) -> Observation:
-    """Follow a conversation from its ClientHello on.
+    """Follow a conversation from its ClientHello on, or from the ServerHello if that is not there.
 
-    Raises `CaptureError` where there is none.
+    Raises `CaptureError` where there is neither.
     """
     found = stream.starts_of_hello()
-    if found is None:
-        raise CaptureError(_what_instead(stream))
-    client, start = found
-    return _Observer(stream, keylog, client, start).observation()
-
-
-def _what_instead(stream: Stream) -> str:
-    first = next((piece for piece in stream.pieces if piece.data), None)
-    if first is None:
-        return "Nothing was said on this connection."
-    if len(first.data) >= HEADER_SIZE and 20 <= first.data[0] <= 23 and first.data[1] == 3:
-        return "The capture begins in the middle of a TLS connection: its ClientHello is not there."
-    start = first.data if len(first.data) >= HEADER_SIZE else first.data.ljust(HEADER_SIZE, b"\0")
-    fault, detail = what_else_it_is(start)
-    return f"There is no TLS on this connection. {fault.sentence} ({detail})"
+    if found is not None:
+        return _Observer(stream, keylog, *found).observation()
+    server = stream.answers()
+    if server is None or opens_with_ssl2(stream):
+        raise CaptureError(what_instead(stream))
+    return _Observer(stream, keylog, 1 - server, 0, has_hello=False).observation()
 
 
 Protection = Protection13 | Protection12
@@ -119,10 +125,18 @@ class _Side:
     secret: TrafficSecret | None = None
     blind: str = ""
     """Protected from here on under keys that are not known, and why not."""
-    is_lost: bool = False
-    """It cannot be followed any more."""
-    finished: bool = False
-    ended: str | None = None
+    later: Protection13 | None = None
+    """Application keys that are known although those of the handshake are not."""
+    is_keyed: bool = False
+    """Whether it has said something under keys, early data aside."""
+    seen: Seen = field(default_factory=Seen)
+    skipped: bytearray = field(default_factory=bytearray)
+    """The beginning of what it said before TLS."""
+    skipped_size: int = 0
+    skipped_missing: int = 0
+    spoke: bool = False
+    """Whether it said anything of TLS."""
+    spoke_at: int = 0
 
 
 _LIMITS = Limits()
@@ -132,12 +146,19 @@ _NEEDS_A_KEY_LOG = (
     "browsers, curl and others; openssl s_client -keylogfile; handclasp connect --keylog), and "
     "give the file as --keylog."
 )
+_NOT_IN_THIS_KEY_LOG = (
+    "The key log has secrets, but none of this connection: what is encrypted stays closed. A line "
+    "of this connection has the random of its ClientHello as its second word: "
+)
 
 
 class _Observer:
     """Goes through the pieces in order; `_events` are kept with the sender, as yet without view."""
 
-    def __init__(self, stream: Stream, keylog: KeyLog, client: int, start: int) -> None:
+    def __init__(
+        self, stream: Stream, keylog: KeyLog, client: int, start: int, *, has_hello: bool = True
+    ) -> None:
+        self._has_hello = has_hello
         self._stream = stream
         self._keylog = keylog
         self._client = client
@@ -154,44 +175,114 @@ class _Observer:
         self._seen: list[tuple[str, AnyMessage]] = []
         self._gave_up: str | None = None
         self._alert: int | None = None
-        if start:
-            self._missing.append(
-                f"{start} bytes came before TLS, in the clear, as with STARTTLS; they are left out."
-            )
+        self._first_end: tuple[int, str, str] | None = None
+        for role, index in ((CLIENT, client), (SERVER, 1 - client)):
+            self._sides[role].seen.is_captured = stream.captured[index]
 
     def observation(self) -> Observation:
         self._follow()
+        self._answered_otherwise()
+        self._tell_preamble()
         self._settle()
-        viewer = SERVER if self._gave_up == CLIENT else CLIENT
+        seen = [(role, side.seen) for role, side in self._sides.items()]
+        self._missing += gap_sentences(seen, is_cut=self._stream.is_cut)
+        if self._stream.trouble:
+            self._missing.append(self._stream.trouble)
+        ending = self._ending()
+        gave_up = self._gave_up or (ending[0] if ending is not None else None)
+        viewer = SERVER if gave_up == CLIENT else CLIENT
         events = [*self._opening(viewer), *self._seen_by(viewer)]
-        events += self._failure(viewer, events)
-        return Observation(tuple(events), self._began, self._server_name(), tuple(self._missing))
+        failure = list(self._failure(ending, events))
+        outcome, telling = verdict_of(
+            self._sides[CLIENT].seen,
+            self._sides[SERVER].seen,
+            self._version,
+            has_failed=bool(failure),
+            file_is_cut=bool(self._stream.trouble),
+        )
+        not_seen = tuple(self._missing)
+        events += [*failure, Observed(self._at, outcome, telling, not_seen)]
+        return Observation(tuple(events), self._began, self._server_name(), not_seen)
+
+    @property
+    def _is_13(self) -> bool:
+        """Whether the two speak TLS 1.3, or a draft of it."""
+        return self._version is not None and self._version.startswith("TLSv1.3")
 
     # The pieces
 
     def _follow(self) -> None:
-        hello_seen = False
+        hello_seen = not self._has_hello
+        if hello_seen:
+            self._missing.append(
+                "The ClientHello is not in the capture: what was offered is not known, nor which "
+                "secrets of a key log are those of this connection."
+            )
         both: list[Piece | Ending] = [*self._stream.pieces, *self._stream.endings]
         for piece in sorted(both, key=lambda piece: piece.at_ns):
             role = CLIENT if piece.sender == self._client else SERVER
             side = self._sides[role]
             self._at = piece.at_ns - self._began
             if isinstance(piece, Ending):
-                side.ended = side.ended or piece.how
+                self._first_end = self._first_end or (self._at, role, piece.how)
                 self._note(role, TransportEnded(self._at, "", piece.how))
                 continue
-            data = piece.data
-            if side.skip:
-                data, side.skip = data[side.skip :], max(0, side.skip - len(data))
-            hello_seen = hello_seen or (role == CLIENT and bool(data))
-            if not hello_seen or side.is_lost:
+            before = min(side.skip, len(piece.data)) if role == CLIENT else 0
+            if not hello_seen:
+                hello_seen = role == CLIENT and before < len(piece.data)
+                before = before if hello_seen else len(piece.data)
+                self._skip(side, piece.data[:before], piece.missing)
+            elif piece.missing:
+                self._gap(side, piece.missing)
+            data = piece.data[before:]
+            if role == CLIENT and not self._has_hello and not self._sides[SERVER].spoke:
+                self._skip(side, data)
                 continue
-            side.buffer += data
-            self._records(side)
+            if data and not side.seen.is_lost:
+                side.buffer += data
+                self._records(side)
+
+    def _answered_otherwise(self) -> None:
+        """What a server said instead of TLS, if it was waited for in vain."""
+        server = self._sides[SERVER]
+        if server.buffer and not server.spoke and self._has_hello and not server.seen.is_lost:
+            header = bytes(server.buffer[:HEADER_SIZE]).ljust(HEADER_SIZE, b"\0")
+            if not (20 <= header[0] <= 24 and header[1] == 3):
+                self._lose(server, bytes(server.buffer))
+
+    def _skip(self, side: _Side, data: bytes, missing: int = 0) -> None:
+        """What comes before TLS is counted."""
+        side.skip = max(0, side.skip - len(data))
+        side.skipped += data[: _LOOKED_AT - len(side.skipped)]
+        side.skipped_size += len(data)
+        side.skipped_missing += missing
+
+    def _gap(self, side: _Side, missing: int) -> None:
+        """Where bytes are missing, nobody knows where the next record begins."""
+        self._note(side.role, BytesMissing(self._at, "", missing))
+        side.seen.missing += missing
+        side.seen.is_lost = True
+
+    def _tell_preamble(self) -> None:
+        client, server = self._sides[CLIENT], self._sides[SERVER]
+        missing = client.skipped_missing + server.skipped_missing
+        if client.skipped_size or server.skipped_size or missing:
+            kind = kind_of_preamble(bytes(client.skipped), bytes(server.skipped))
+            sizes = client.skipped_size, server.skipped_size
+            self._missing.insert(0, preamble_sentence(sizes, missing, kind))
 
     def _records(self, side: _Side) -> None:
         buffer = side.buffer
-        while len(buffer) >= HEADER_SIZE and not side.is_lost:
+        late = self._sides[CLIENT].skipped_size or not self._has_hello
+        if not side.spoke and side.role == SERVER and late:
+            # Its last words before TLS may come later than the client's first ones of it.
+            found = _FIRST_RECORD.search(buffer)
+            if found is None and len(buffer) < _LOOKED_AT:
+                return
+            if found is not None and found.start():
+                self._skip(side, bytes(buffer[: found.start()]))
+                del buffer[: found.start()]
+        while len(buffer) >= HEADER_SIZE and not side.seen.is_lost:
             header = bytes(buffer[:HEADER_SIZE])
             size = int.from_bytes(header[3:5], "big")
             if not (20 <= header[0] <= 24 and header[1] == 3 and size <= MAX_CIPHERTEXT + 2048):
@@ -201,6 +292,7 @@ class _Observer:
                 return
             body = bytes(buffer[HEADER_SIZE : HEADER_SIZE + size])
             del buffer[: HEADER_SIZE + size]
+            side.spoke, side.spoke_at = True, self._at
             try:
                 self._record(side, header, body)
             except ProtocolError as error:
@@ -211,10 +303,10 @@ class _Observer:
                         "missing, or the key log is of another connection."
                     )
                 self._miss(f"What the {side.role} says cannot be followed any further: {why}")
-                side.is_lost = True
+                side.seen.is_lost = True
 
     def _lose(self, side: _Side, data: bytes) -> None:
-        side.is_lost = True
+        side.seen.is_lost = True
         start = data[:64].ljust(HEADER_SIZE, b"\0")
         if not any(role == side.role for role, _ in self._events):
             self._note(side.role, BytesRefused(self._at, data[:64]))
@@ -224,13 +316,13 @@ class _Observer:
 
     def _record(self, side: _Side, header: bytes, body: bytes) -> None:
         kind, size = header[0], HEADER_SIZE + len(body)
+        if kind == ContentType.ALERT and len(body) == _ALERT_SIZE:
+            # No suite makes so short a record: it is in the clear, whatever keys there are.
+            self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, len(body)))
+            self._alert_seen(side, body, in_the_clear=True)
+            return
         if side.blind:
-            if kind != ContentType.CHANGE_CIPHER_SPEC:
-                self._miss(side.blind)
-            if kind == ContentType.CHANGE_CIPHER_SPEC:
-                self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, 1))
-            else:
-                self._note(side.role, RecordSeen(self._at, "", side.epoch, kind, size))
+            self._closed_record(side, header, body)
             return
         is_protected = side.protection is not None and (
             kind == ContentType.APPLICATION_DATA or isinstance(side.protection, Protection12)
@@ -242,9 +334,60 @@ class _Observer:
         if opened is None:
             self._note(side.role, RecordSeen(self._at, "", side.epoch, kind, size))
             return
+        side.is_keyed = side.is_keyed or side.epoch != "early"
         kind, content = opened
         self._note(side.role, RecordSeen(self._at, "", side.epoch, kind, size, len(content)))
         self._content(side, kind, content)
+
+    def _closed_record(self, side: _Side, header: bytes, body: bytes) -> None:
+        """One that is protected under keys that are not known."""
+        kind, size = header[0], HEADER_SIZE + len(body)
+        if kind == ContentType.CHANGE_CIPHER_SPEC and len(body) == 1:
+            self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, 1))
+            return
+        if self._is_13 and kind != ContentType.APPLICATION_DATA:
+            # All that is protected has this type outside (RFC 8446 section 5.2).
+            self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, len(body)))
+            raise ProtocolError(Fault.UNPROTECTED_RECORD)
+        if side.later is not None and self._opens_later(side, header, body):
+            return
+        self._miss(side.blind)
+        side.is_keyed = True
+        self._note(side.role, RecordSeen(self._at, "", side.epoch, kind, size))
+        self._weigh(side, kind, size)
+
+    def _weigh(self, side: _Side, kind: int, size: int) -> None:
+        """What type and size of a closed record say of how far its sender has come."""
+        if not self._is_13:
+            is_finished = kind == ContentType.HANDSHAKE
+            side.seen.may_have_finished = side.seen.may_have_finished or is_finished
+            return
+        shortest = HEADER_SIZE + _ALERT_SIZE + 1 + tag_size_of(cipher_suite_name(self._suite_code))
+        other = self._sides[SERVER if side.role == CLIENT else CLIENT].seen
+        if size > shortest:
+            side.seen.may_have_finished = True
+        if other.is_done and side.seen.is_done:
+            side.seen.went_on = side.seen.went_on or size > shortest
+            side.seen.was_short = side.seen.was_short or size <= shortest
+
+    def _opens_later(self, side: _Side, header: bytes, body: bytes) -> bool:
+        """Whether it is the first under the application's keys, after a Finished nobody read."""
+        if side.later is None:
+            return False
+        side.later.sequence = 0
+        try:
+            kind, content = split_inner_plaintext(side.later.open(header, body), MAX_PLAINTEXT + 1)
+        except ProtocolError:
+            return False
+        side.protection, side.later, side.blind = side.later, None, ""
+        self._change_keys(side, "application")
+        side.seen.may_have_finished = True
+        size = HEADER_SIZE + len(body)
+        name = cipher_suite_name(self._suite_code)
+        self._note(side.role, KeysInstalled(self._at, "", "application", name))
+        self._note(side.role, RecordSeen(self._at, "", side.epoch, kind, size, len(content)))
+        self._content(side, kind, content)
+        return True
 
     def _plain_record(self, side: _Side, kind: int, body: bytes, size: int) -> None:
         if kind == ContentType.APPLICATION_DATA:
@@ -254,7 +397,7 @@ class _Observer:
             side.epoch, side.protection = "plaintext", None
         self._note(side.role, RecordSeen(self._at, "", "plaintext", kind, size, len(body)))
         if kind == ContentType.CHANGE_CIPHER_SPEC:
-            if self._version not in (None, "TLSv1.3"):  # There, it is for middleboxes alone.
+            if self._version is not None and not self._is_13:  # There, it is for middleboxes.
                 self._change_cipher_spec(side)
             return
         if kind == ContentType.HANDSHAKE and side.protection is not None:
@@ -264,6 +407,14 @@ class _Observer:
 
     def _early_record(self, side: _Side, body: bytes, size: int) -> None:
         """The first data of a client before the server's answer: its suite is the session's."""
+        if not self._offers_early_data():
+            self._miss(
+                f"The {side.role} sends protected records although no ServerHello was seen: what "
+                "was agreed upon is not known, and they stay closed."
+            )
+            kind = int(ContentType.APPLICATION_DATA)
+            self._note(side.role, RecordSeen(self._at, "", "handshake", kind, size))
+            return
         secret = self._secrets.get("CLIENT_EARLY_TRAFFIC_SECRET", b"")
         kind = int(ContentType.APPLICATION_DATA)
         header = bytes([kind, 3, 3]) + len(body).to_bytes(2, "big")
@@ -282,7 +433,13 @@ class _Observer:
             self._note(CLIENT, RecordSeen(self._at, "", "early", inner, size, len(content)))
             return
         # The secret is not known; the handshake goes on in one of the next.
+        if self._secrets and not secret:
+            self._miss(_lacks("CLIENT_EARLY_TRAFFIC_SECRET", "the client's early data"))
         self._note(side.role, RecordSeen(self._at, "", "early", kind, size))
+
+    def _offers_early_data(self) -> bool:
+        hello = self._extension(CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA)
+        return hello is not None and not self._sides[SERVER].seen.missing
 
     def _open(self, side: _Side, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """What is inside; None of early data under a key that is not known, or not taken."""
@@ -319,31 +476,44 @@ class _Observer:
             side.reassembly.add(content)
             while (
                 side.reassembly
-                and not side.is_lost
+                and not side.seen.is_lost
                 and (raw := side.reassembly.next_message()) is not None
             ):
                 self._message(side, raw)
-        elif kind == ContentType.ALERT and len(content) == 2:
-            self._note(side.role, AlertSeen(self._at, "", content[0], content[1]))
-            is_end = content[1] not in (
-                AlertDescription.CLOSE_NOTIFY,
-                AlertDescription.USER_CANCELED,
-            ) and not (content[0] == 1 and self._version == "TLSv1.2")
-            if is_end and self._gave_up is None:
-                self._gave_up, self._alert = side.role, content[1]
+        elif kind == ContentType.ALERT and len(content) == _ALERT_SIZE:
+            self._alert_seen(side, content)
+        elif kind == ContentType.CHANGE_CIPHER_SPEC and not self._is_13:
+            self._change_cipher_spec(side)  # Of a renegotiation.
+
+    def _alert_seen(self, side: _Side, content: bytes, *, in_the_clear: bool = False) -> None:
+        self._note(side.role, AlertSeen(self._at, "", content[0], content[1]))
+        if in_the_clear and side.is_keyed:
+            self._miss(
+                f"The {side.role} has keys when its alert {alert_name(content[1])} comes in the "
+                "clear: the other end does not take it, and anyone on the way can have put it "
+                "there."
+            )
+            return
+        is_end = content[1] not in (
+            AlertDescription.CLOSE_NOTIFY,
+            AlertDescription.USER_CANCELED,
+        ) and not (content[0] == 1 and not self._is_13 and self._version is not None)
+        if is_end and self._gave_up is None:
+            self._gave_up, self._alert = side.role, content[1]
 
     def _message(self, side: _Side, raw: bytes) -> None:
         self._note(side.role, MessageSeen(self._at, "", side.epoch, raw[0], raw))
         try:
             message = read_recorded(raw, side.epoch)
         except ProtocolError:
+            self._old_server_hello(raw)
             return
         self._seen.append((side.role, message))
         match message:
             case messages.ClientHello():
-                if side.protection is None:  # Else it is for a renegotiation.
-                    self._randoms[CLIENT] = message.random
-                    self._secrets = self._keylog.of(message.random)
+                # Or one for a renegotiation, whose keys stand from its ChangeCipherSpec on.
+                self._randoms[CLIENT] = message.random
+                self._secrets = self._keylog.of(message.random)
             case messages.ServerHello():
                 self._server_hello(message)
             case messages.EndOfEarlyData():
@@ -351,28 +521,40 @@ class _Observer:
             case messages.KeyUpdate() if side.secret is not None:
                 self._change_keys(side, "application")
                 side.secret = side.secret.next()
-                side.protection = Protection13(side.secret.keys())
+                side.protection = self._protection13(side.secret)
             case messages.Finished():
                 self._finished(side)
             case _:
                 pass
 
     def _server_hello(self, hello: messages.ServerHello) -> None:
-        if hello.is_hello_retry_request or self._version is not None:
+        if hello.is_hello_retry_request:
             return
-        self._version = version_of(hello)
-        self._suite_code = hello.cipher_suite
-        self._randoms[SERVER] = hello.random
-        if self._version == "TLSv1.3":
+        if self._version is None:
+            self._agree(version_of(hello), hello.cipher_suite, hello.random)
+        elif not self._is_13:  # A renegotiation.
+            self._suite_code, self._randoms[SERVER] = hello.cipher_suite, hello.random
+
+    def _old_server_hello(self, raw: bytes) -> None:
+        """In drafts of TLS 1.3 before the 22nd, a ServerHello has another form."""
+        is_draft = raw[0] == HandshakeType.SERVER_HELLO and raw[4:5] == b"\x7f"
+        if is_draft and len(raw) >= _OLD_SERVER_HELLO and self._version is None:
+            version = version_name(int.from_bytes(raw[4:6], "big"))
+            self._agree(version, int.from_bytes(raw[38:40], "big"), raw[6:38])
+
+    def _agree(self, version: str | None, suite_code: int, random: bytes) -> None:
+        self._version, self._suite_code = version, suite_code
+        self._randoms[SERVER] = random
+        if self._is_13:
             self._install(self._sides[SERVER], "handshake", "SERVER_HANDSHAKE_TRAFFIC_SECRET")
             if self._sides[CLIENT].epoch != "early":
                 label = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
                 self._install(self._sides[CLIENT], "handshake", label)
 
     def _finished(self, side: _Side) -> None:
-        side.finished = True
+        side.seen.finished = True
         side.reassembly.lift_total_limit()
-        if self._version == "TLSv1.3":
+        if self._is_13:
             label = f"{side.role.upper()}_TRAFFIC_SECRET_0"
             self._install(side, "application", label)
 
@@ -384,43 +566,69 @@ class _Observer:
         if side.reassembly:
             why = Fault.HANDSHAKE_ACROSS_KEY_CHANGE.sentence
             self._miss(f"What the {side.role} says cannot be followed any further: {why}")
-            side.is_lost = True
+            side.seen.is_lost = True
 
     def _install(self, side: _Side, epoch: str, label: str) -> None:
         self._change_keys(side, epoch)
-        suite = CIPHER_SUITES_BY_CODE.get(self._suite_code)
-        secret = self._secrets.get(label)
-        side.protection = None
+        version, draft = self._version or "", _draft_of(self._version)
+        suite, secret = suite13_of(self._suite_code), self._secrets.get(label)
+        side.protection = side.later = None
         if suite is None:
-            side.blind = f"{cipher_suite_name(self._suite_code)} is not known here."
+            side.blind = why_closed(version, self._suite_code)
+        elif draft < _FIRST_DRAFT_READ:
+            side.blind = (
+                f"What {version} protects is not opened here, with or without a key log: its keys "
+                f"are derived otherwise. Drafts are opened from the {_FIRST_DRAFT_READ}th on."
+            )
         elif secret is None:
-            side.blind = _NEEDS_A_KEY_LOG
+            side.blind = self._why_blind(label, f"what the {side.role} says under its {epoch} keys")
+            after = self._secrets.get(f"{side.role.upper()}_TRAFFIC_SECRET_0", b"")
+            if epoch == "handshake" and len(after) == suite.hash_size:
+                side.secret = TrafficSecret(suite, Secret(after))
+                side.later = self._protection13(side.secret)
         elif len(secret) == suite.hash_size:
+            side.blind = ""
             side.secret = TrafficSecret(suite, Secret(secret))
-            side.protection = Protection13(side.secret.keys())
+            side.protection = self._protection13(side.secret)
             self._note(side.role, KeysInstalled(self._at, "", epoch, suite.name))
-            return
         else:
             side.blind = f"The secret {label} in the key log has a wrong size."
+
+    def _protection13(self, secret: TrafficSecret) -> Protection13:
+        keys, draft = secret.keys(), _draft_of(self._version)
+        if draft < _LAST_DRAFT:
+            return Draft13(keys, draft)
+        return (
+            Protection13(keys) if tag_size_of(secret.suite.name) == TAG_SIZE else ShortTag13(keys)
+        )
+
+    def _why_blind(self, label: str, what: str) -> str:
+        """Why a secret is not there: no key log, none of this connection, or a line is missing."""
+        if not self._has_hello:
+            return f"Without the ClientHello, {what} stays closed."
+        if self._secrets:
+            return _lacks(label, what)
+        if len(self._keylog):
+            return f"{_NOT_IN_THIS_KEY_LOG}{self._randoms.get(CLIENT, b'').hex()}."
+        return _NEEDS_A_KEY_LOG
 
     def _change_cipher_spec(self, side: _Side) -> None:
         """From here on this end's records are protected (RFC 5246 section 7.1)."""
         self._change_keys(side, "application")
-        suite = CIPHER_SUITES12_BY_CODE.get(self._suite_code)
+        suite = suite12_of(self._suite_code) if self._version == "TLSv1.2" else None
         master = self._secrets.get("CLIENT_RANDOM")
-        if self._version != "TLSv1.2" or suite is None:
-            name = cipher_suite_name(self._suite_code)
-            side.blind = (
-                f"What {self._version or 'this version'} protects with {name} cannot be opened "
-                "here: only AEAD suites of TLS 1.2 and 1.3 can."
-            )
+        side.protection = None
+        if suite is None:
+            side.blind = why_closed(self._version or "this version", self._suite_code)
         elif master is None:
-            side.blind = _NEEDS_A_KEY_LOG
+            side.blind = self._why_blind("CLIENT_RANDOM", "what is encrypted")
         else:
+            side.blind = ""
             randoms = Randoms(self._randoms[CLIENT], self._randoms[SERVER])
             block = MasterSecret12(suite, randoms, Secret(master), extended=True).key_block()
             keys = block.client if side.role == CLIENT else block.server
-            side.protection = Protection12(keys, suite)
+            is_short = tag_size_of(suite.name) != TAG_SIZE
+            side.protection = (ShortTag12 if is_short else Protection12)(keys, suite)
             self._note(side.role, KeysInstalled(self._at, "", "application", suite.name))
 
     def _miss(self, sentence: str) -> None:
@@ -443,7 +651,13 @@ class _Observer:
         """The events with the direction that they have for one of the ends."""
         for role, event in self._events:
             if isinstance(
-                event, RecordSeen | MessageSeen | AlertSeen | KeysInstalled | TransportEnded
+                event,
+                RecordSeen
+                | MessageSeen
+                | AlertSeen
+                | KeysInstalled
+                | TransportEnded
+                | BytesMissing,
             ):
                 yield replace(event, direction="sent" if role == viewer else "received")
             else:
@@ -468,15 +682,16 @@ class _Observer:
 
     def _settle(self) -> None:
         """Where both were seen to finish, what they agreed upon."""
-        if self._version is None or not all(side.finished for side in self._sides.values()):
-            return
-        last = max(
-            index
-            for index, (_, event) in enumerate(self._events)
-            if isinstance(event, MessageSeen) and event.message_type == HandshakeType.FINISHED
-        )
-        settled = Settled(self._events[last][1].at_ns, self._info())
-        self._events.insert(last + 1, (CLIENT, settled))
+        finished: set[str] = set()
+        for index, (role, event) in enumerate(self._events):
+            if isinstance(event, MessageSeen) and event.message_type == HandshakeType.FINISHED:
+                finished.add(role)
+            if len(finished) == len(self._sides) and self._has_answer():
+                self._events.insert(index + 1, (CLIENT, Settled(event.at_ns, self._info())))
+                return
+
+    def _has_answer(self) -> bool:
+        return any(isinstance(each, messages.ServerHello) for _, each in self._seen)
 
     def _info(self) -> ConnectionInfo:
         answer = next(
@@ -494,7 +709,7 @@ class _Observer:
             signature_scheme=self._signature(SERVER),
             alpn=self._alpn(answer),
             server_name=self._server_name(),
-            resumed=self._is_resumed(answer, chain[SERVER]),
+            resumed=self._is_resumed(answer),
             early_data=self._early_data(),
             hello_retry=any(
                 isinstance(message, messages.ServerHello) and message.is_hello_retry_request
@@ -504,10 +719,12 @@ class _Observer:
             peer_verified=False,
             local_chain_der=chain[viewer],
             client_signature_scheme=self._signature(CLIENT),
+            peer_certificate_type=_type_of(chain[other]),
+            local_certificate_type=_type_of(chain[viewer]),
         )
 
     def _group(self, answer: messages.ServerHello) -> str | None:
-        if self._version == "TLSv1.3":
+        if self._is_13:
             share = server_share_of(answer)
             return share.group if share is not None else None
         for _, message in self._seen:
@@ -539,10 +756,11 @@ class _Observer:
             return None
         return names[0].decode("ascii", "backslashreplace") if names else None
 
-    def _is_resumed(self, answer: messages.ServerHello, chain: Sequence[bytes]) -> bool:
-        if self._version == "TLSv1.3":
+    def _is_resumed(self, answer: messages.ServerHello) -> bool:
+        if self._is_13:
             return ExtensionType.PRE_SHARED_KEY in answer.extensions
-        return not chain and key_exchange_of(answer) != "transport"
+        # Only a full handshake has it, with a certificate or without.
+        return not any(isinstance(each, messages12.ServerHelloDone) for _, each in self._seen)
 
     def _early_data(self) -> str:
         kind = ExtensionType.EARLY_DATA
@@ -552,8 +770,28 @@ class _Observer:
         taken = self._extension(SERVER, messages.EncryptedExtensions, kind) is not None
         return "accepted" if taken else "rejected"
 
-    def _failure(self, viewer: str, events: Sequence[TraceEvent]) -> Iterator[TraceEvent]:
-        """How it failed, if it did, as `viewer` would have noted it."""
+    def _ending(self) -> tuple[str, str] | None:
+        """Who ended the transport before the handshake can have been complete, and how.
+
+        None where nobody did, or where something is missing that could have completed it.
+        """
+        client, server = (self._sides[role].seen for role in (CLIENT, SERVER))
+        is_open = self._first_end is None or (client.is_done and server.is_done)
+        if is_open or not (client.is_whole and server.is_whole) or self._first_end is None:
+            return None
+        at_ns, role, how = self._first_end
+        waited = at_ns - self._sides[CLIENT].spoke_at
+        answer = self._sides[SERVER]
+        is_silent = not answer.spoke or answer.spoke_at < self._sides[CLIENT].spoke_at
+        if role == CLIENT and is_silent and waited >= _LONG_WAIT:
+            # It is the server that did not go on.
+            return SERVER, f"{waited / 1e9:.1f} s"
+        return role, how
+
+    def _failure(
+        self, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
+    ) -> Iterator[TraceEvent]:
+        """How it failed, if it did, as the viewer would have noted it."""
         if self._alert is not None:
             error = PeerAlertError(self._alert, situation_of(events))
             yield Failed(
@@ -562,36 +800,48 @@ class _Observer:
             )  # fmt: skip
             return
         refused = next((event for event in events if isinstance(event, BytesRefused)), None)
-        settled = any(isinstance(event, Settled) for event in events)
-        other = self._sides[SERVER if viewer == CLIENT else CLIENT]
         if refused is not None:
             fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
             yield _failed(self._at, ProtocolError(fault, detail))
-        elif other.ended is not None and not settled and not self._may_be_complete():
-            is_reset = other.ended == "reset"
+        elif ending is not None and ending[1] not in ("end", "reset"):
+            detail = f"the server was silent for {ending[1]}, then the client ended the connection"
+            yield _failed(self._at, HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail))
+        elif ending is not None:
+            is_reset = ending[1] == "reset"
             fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
             yield _failed(self._at, TruncationError(fault))
 
-    def _may_be_complete(self) -> bool:
-        """Whether, as far as can be seen without keys, both ends came as far as sending data."""
-        return any(side.blind for side in self._sides.values()) and all(
-            any(
-                isinstance(event, RecordSeen)
-                and role == who
-                and event.content_type == ContentType.APPLICATION_DATA
-                and event.epoch in ("application", "handshake")
-                and event.size > _AS_SMALL_AS_AN_ALERT
-                for who, event in self._events
-            )
-            for role in (CLIENT, SERVER)
-        )
+
+_ALERT_SIZE = 2
+_LONG_WAIT = 1_000_000_000
+"""Nanoseconds after which whoever leaves has waited for the other end."""
+
+_OLD_SERVER_HELLO = 40
+"""Bytes up to and with the cipher suite."""
+
+_FIRST_DRAFT_READ, _LAST_DRAFT = 20, 29
+"""From the 20th on, the labels of the key schedule are those of TLS 1.3."""
+
+_LOOKED_AT = 4096
+_FIRST_RECORD = re.compile(rb"\x16\x03[\x00-\x04]..\x02|\x15\x03[\x00-\x04]\x00\x02", re.DOTALL)
+"""How a server begins: with a ServerHello, or with an alert."""
 
 
-_AS_SMALL_AS_AN_ALERT = HEADER_SIZE + 2 + 1 + 16
-"""Bytes of a protected alert in TLS 1.3: no other record is so small, save for empty data."""
+def _draft_of(version: str | None) -> int:
+    """The number of a draft of TLS 1.3; of all else one behind the last."""
+    name, _, number = (version or "").partition(" draft ")
+    return int(number) if name == "TLSv1.3" and number.isdecimal() else _LAST_DRAFT
+
+
+def _lacks(label: str, what: str) -> str:
+    return f"The key log has secrets of this connection, but not {label}: {what} stays closed."
 
 
 def _failed(at_ns: int, error: ProtocolError) -> Failed:
     return Failed(
         at_ns, "local", error.fault, error.alert, error.message, error.explanation, error.fix
     )
+
+
+def _type_of(chain: tuple[bytes, ...]) -> str:
+    return "RawPublicKey" if chain and is_raw_public_key(chain[0]) else "X509"

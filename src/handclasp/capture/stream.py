@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -23,11 +24,18 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that one end said; `at_ns` counts from 1970 (UTC)."""
+    """Bytes that one end said.
+
+    Attributes:
+        at_ns: when, in nanoseconds since 1970 (UTC).
+        data: the bytes; empty where nothing was captured after the missing ones.
+        missing: so many bytes in front of them were said, too, and are not in the capture.
+    """
 
     at_ns: int
     sender: int
     data: bytes = field(repr=False)
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,28 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A conversation between `ends[0]` and `ends[1]`; senders are indices into it."""
+    """A conversation between `ends[0]` and `ends[1]`; senders are indices into it.
+
+    Attributes:
+        captured: of each end whether there are packets of it, with or without data.
+        begins: whether its beginning (a SYN) is in the capture.
+        is_cut: whether the packets were cut off when they were captured.
+        trouble: why the file could not be read to its end, in a sentence; empty where it was.
+    """
 
     number: int
     ends: tuple[Address, Address]
     pieces: tuple[Piece, ...]
     endings: tuple[Ending, ...] = ()
+    captured: tuple[bool, bool] = (True, True)
+    begins: bool = True
+    is_cut: bool = False
+    trouble: str = ""
+
+    @property
+    def missing(self) -> int:
+        """How many bytes were said and are not in the capture."""
+        return sum(piece.missing for piece in self.pieces)
 
     def starts_of_hello(self) -> tuple[int, int] | None:
         """Which end says a ClientHello, and at which byte of what it says; None if neither does.
@@ -54,15 +78,40 @@ class Stream:
         Something else may come first, as with STARTTLS.
         """
         for sender in (0, 1):
-            said = b"".join(piece.data for piece in self.pieces if piece.sender == sender)
-            found = _CLIENT_HELLO.search(said[:_PREAMBLE])
-            if found is not None:
-                return sender, found.start()
+            at = 0
+            for run in self._runs(sender):
+                found = _CLIENT_HELLO.search(run)
+                if found is not None:
+                    return sender, at + found.start()
+                at += len(run)
         return None
+
+    def answers(self) -> int | None:
+        """Which end says a ServerHello; None if neither does.
+
+        It is what a TLS connection can be told by whose ClientHello is not in the capture.
+        """
+        for sender in (0, 1):
+            if any(_SERVER_HELLO.search(run) for run in self._runs(sender)):
+                return sender
+        return None
+
+    def _runs(self, sender: int) -> Iterator[bytes]:
+        """What an end says at first, in as many parts as bytes are missing between."""
+        run, room = bytearray(), _PREAMBLE
+        for piece in self.pieces:
+            if piece.sender == sender and room > 0:
+                if piece.missing:
+                    yield bytes(run)
+                    run.clear()
+                run += piece.data[:room]
+                room -= len(piece.data)
+        yield bytes(run)
 
 
 # A record of type handshake and a version from SSL 3.0 on, which begins with a ClientHello that
 # begins with a version, too.
 _CLIENT_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00..\x03[\x00-\x04]", re.DOTALL)
+_SERVER_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x02\x00..(?:\x03[\x00-\x04]|\x7f)", re.DOTALL)
 _PREAMBLE = 64 * 1024
 """How far into a conversation TLS may begin."""

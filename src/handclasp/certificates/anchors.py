@@ -11,11 +11,13 @@ import re
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.loading import capital, certificate_of, read_file
+from handclasp.certificates.loading import capital, read_file
 from handclasp.certificates.names import shown
+from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ def _parsed(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
     for number, der in enumerate(ders, 1):
         try:
             certificate = certificate_of(der)
-            _ = certificate.subject  # It is read late, and the verifier needs it.
+            # It is read late, and the verifier needs it.
+            read_or_value_error(partial(getattr, certificate, "subject"))
             found[certificate] = None
         except ValueError as error:
             raise ConfigurationError(

@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.loading import public_key_or_none
 from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.reading import read_or_value_error
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
@@ -287,8 +289,6 @@ def default_directory() -> Path:
 
 
 def _open(place: Path) -> LocalAuthority:
-    from cryptography import x509
-    from cryptography.exceptions import InternalError
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     key_file = place / KEY_FILE
@@ -301,17 +301,26 @@ def _open(place: Path) -> LocalAuthority:
         ) from None
     damaged = f"The authority in {key_file} is damaged: delete it to replace it."
     try:
-        private_key: Any = load_pem_private_key(data, None)
-        certificate = x509.load_pem_x509_certificate(data)
-    except (ValueError, TypeError, InternalError):
+        private_key: Any = read_or_value_error(lambda: load_pem_private_key(data, None))
+        certificate, not_after = read_or_value_error(lambda: _certificate_and_end(data))
+    except ValueError:
         raise ConfigurationError(damaged) from None
-    if certificate.public_key() != private_key.public_key():
+    if public_key_or_none(certificate) != private_key.public_key():
         raise ConfigurationError(damaged)
-    if certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=1):
+    if not_after < datetime.now(UTC) + timedelta(days=1):
         raise ConfigurationError(f"The authority in {key_file} expired: delete it to replace it.")
     certificate_pem = certificate.public_bytes(Encoding.PEM)
     _keep_copy(place / CERTIFICATE_FILE, certificate_pem)
     return LocalAuthority(certificate_pem, private_key)
+
+
+def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:
+    """The certificate, with what of it is used at once, and its notAfter."""
+    from cryptography import x509
+
+    certificate = x509.load_pem_x509_certificate(data)
+    _ = certificate.subject, certificate.extensions
+    return certificate, certificate.not_valid_after_utc
 
 
 def _after(error: UntrustedFileError, key_file: Path) -> str:

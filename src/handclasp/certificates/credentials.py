@@ -14,9 +14,11 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handclasp.certificates import loading
+from handclasp.certificates.der import key_info_in
 from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
 from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
@@ -186,9 +188,10 @@ class Credentials:
     def watch(
         cls,
         chain_path: str | os.PathLike[str],
-        key_path: str | os.PathLike[str],
+        key_path: str | os.PathLike[str] | None = None,
         password: str | bytes | None = None,
         *,
+        signer: Signer | None = None,
         staple: Staple | None = None,
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -198,21 +201,32 @@ class Credentials:
         The modes of the files are looked at each time, too; see `load`.
 
         Args:
+            key_path, password: as for `load`; or give a signer.
+            signer: as for `from_signer`, for a key that is not in a file: the chain alone is read
+                again. A new chain for another key is refused, for the signer has the one of before.
             staple: as for `with_staple`, applied anew to what is loaded.
             on_error, clock: see `WatchedCredentials`.
 
         Raises:
-            ConfigurationError: as `load` and `with_staple` do, for the first time only.
+            ConfigurationError: as `load` and `with_staple` do, for the first time only; or both a
+                key and a signer are given, or neither.
         """
-
         loading.path_text(chain_path, "the certificate file")
-        loading.path_text(key_path, "the key file")
+        if (key_path is None) is (signer is None):
+            raise ConfigurationError(
+                "Credentials.watch needs a key_path or a signer, and not both."
+            )
+        files, read = [chain_path], _chain_reader(chain_path, signer)
+        if key_path is not None:
+            loading.path_text(key_path, "the key file")
+            files.append(key_path)
+            read = partial(cls.load, chain_path, key_path, password)
 
         def load() -> Credentials:
-            loaded = cls.load(chain_path, key_path, password)
+            loaded = read()
             return loaded if staple is None else loaded.with_staple(staple)
 
-        return WatchedCredentials((chain_path, key_path), load, on_error=on_error, clock=clock)
+        return WatchedCredentials(files, load, on_error=on_error, clock=clock)
 
     @classmethod
     def from_pem(
@@ -365,6 +379,26 @@ def spki_is_pss(certificate: x509.Certificate) -> bool:
     return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
 
 
+def _chain_reader(
+    chain_path: str | os.PathLike[str], signer: Signer | None
+) -> Callable[[], Credentials]:
+    """What reads the chain for a signer's key, which must be the same each time."""
+    what = f"the certificate file {os.fspath(chain_path)}"
+    key: bytes | None = None
+
+    def read() -> Credentials:
+        nonlocal key
+        certificates = loading.certificates_in(loading.read_file(chain_path, what), what)
+        loaded = _assembled(loading.in_order(certificates, what), cast("Signer", signer))
+        public_key = key_info_in(loaded.chain[0])
+        if key is not None and public_key != key:
+            raise ConfigurationError(f"{loading.capital(what)} is for another key than before.")
+        key = public_key
+        return loaded
+
+    return read
+
+
 def _from_bytes(
     chain_bytes: bytes,
     chain_file: str,
@@ -407,7 +441,6 @@ def _check_can_sign(private_key: Any, key_file: str) -> None:
 
 
 def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
-    from cryptography import x509
 
     leaf = chain[0]
     public_key, owner = loading.public_key_or_none(leaf), f"the certificate of {subject_of(leaf)}"
@@ -415,7 +448,7 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
     try:
         names = certificate_names(leaf)
         issuers = tuple(dict.fromkeys(c.issuer.public_bytes() for c in chain))
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except Exception:
         raise ConfigurationError(
             f"The certificate for {subject_of(leaf)} has fields that cannot be read: replace it."
         ) from None
@@ -456,6 +489,12 @@ _MAX_LIST_BYTES = 2**16 - 1
 
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
     """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    given: object = timestamps
+    if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return b""
+    timestamps = tuple(given)
+    if not all(isinstance(each, bytes) for each in timestamps):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return b""
     if not all(0 < len(each) <= _MAX_LIST_BYTES for each in timestamps):
         return b""
     entries = b"".join(len(each).to_bytes(_LENGTH_BYTES) + each for each in timestamps)

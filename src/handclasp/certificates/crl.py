@@ -12,7 +12,7 @@ Which list speaks for a certificate:
   for other issuers, too (indirect CRL). One critical extension that is not understood, and be it
   at another certificate's entry, makes the whole list useless (RFC 5280 section 5.2).
 - Of several, the one with the newest thisUpdate is asked, and only that: a newer list tells more
-  than an older one. The CRL number is not needed for it.
+  than an older one. The CRL number is not needed for it, but the profile "web" asks for one.
 
 A revocation found counts for ever, even if the newest list is out of date by now. That a
 certificate is not on it counts only until nextUpdate, which therefore must be there.
@@ -27,11 +27,18 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from handclasp.advice import NO_CRL_NEEDED, TRUST
 from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import issuer_of, subject_of
-from handclasp.certificates.revocation_list import RevocationList, lists_at, lists_in, minute
+from handclasp.certificates.revocation_list import (
+    Profile,
+    RevocationList,
+    lists_at,
+    lists_in,
+    minute,
+)
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -111,10 +118,16 @@ class RevocationLists:
         lists = (one for blob in blobs for one in lists_in(blob, "the given list"))
         return cls(lists, check, without_list)
 
-    def check(self, path: Sequence[x509.Certificate], now: datetime) -> datetime | None:
+    def check(
+        self, path: Sequence[x509.Certificate], now: datetime, *, profile: Profile = "private"
+    ) -> datetime | None:
         """Look up the certificates of a verified path, leaf first, anchor last.
 
         The anchor itself is never looked up: it is trusted because the user says so.
+
+        Args:
+            profile: that of the policy; under "web", a list excuses nothing without a cRLNumber
+                that is not critical (RFC 5280 section 5.2.3).
 
         Returns:
             Until when the answer holds: the first nextUpdate of the lists that gave it. None if
@@ -129,10 +142,12 @@ class RevocationLists:
             raise ConfigurationError("The time to judge by must have a time zone.")
         pairs = list(pairwise(path))
         asked = pairs if self._chain else pairs[:1]
-        ends = [self._look_up(*pair, now, is_verified=True) for pair in asked]
+        ends = [self._look_up(*pair, now, is_verified=True, profile=profile) for pair in asked]
         return min((end for end in ends if end is not None), default=None)
 
-    def check_named_leaf(self, path: Sequence[x509.Certificate], now: datetime) -> datetime | None:
+    def check_named_leaf(
+        self, path: Sequence[x509.Certificate], now: datetime, *, profile: Profile = "private"
+    ) -> datetime | None:
         """Look up a leaf that a TLSA record of usage 3 names (RFC 7671 section 5.1).
 
         The record excuses the path, not the issuer's word on its own certificate. So the leaf alone
@@ -149,7 +164,7 @@ class RevocationLists:
         """
         leaf = path[0]
         issuer = path[1] if len(path) > 1 else leaf if leaf.issuer == leaf.subject else None
-        return self._look_up(leaf, issuer, now, is_verified=False)
+        return self._look_up(leaf, issuer, now, is_verified=False, profile=profile)
 
     def _look_up(
         self,
@@ -158,11 +173,14 @@ class RevocationLists:
         now: datetime,
         *,
         is_verified: bool,
+        profile: Profile,
     ) -> datetime | None:
         problems: list[str] = []
         found: list[tuple[datetime, str, RevocationList]] = []
         for one in self._of_issuer.get(certificate.issuer, ()):
-            problem, revocation = one.answer(certificate, issuer, now, is_verified=is_verified)
+            problem, revocation = one.answer(
+                certificate, issuer, now, is_verified=is_verified, profile=profile
+            )
             if problem:
                 problems.append(problem)
             else:
@@ -192,9 +210,9 @@ class RevocationLists:
         return f'RevocationLists(of {issuers} issuers, check="{check}", without_list="{without}")'
 
 
-_GIVE_THE_ISSUER = (
-    "On the other end: Send the issuer's certificate with the chain. On this end: Give it: trust=, "
-    "or let the policy accept certificates without a list."
+_GIVE_THE_ISSUER = advice(
+    "Send the issuer's certificate with the chain.",
+    f"Trust the issuer ({TRUST}). Or accept certificates without a list ({NO_CRL_NEEDED}).",
 )
 
 

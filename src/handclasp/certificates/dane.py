@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import public_key_info
+from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class TlsaRecord:
         Raises:
             ConfigurationError: it is no such text, or no record that can be used here.
         """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"The text of a TLSA record must be a string, not {type(text).__name__}."
+            )
         numbers, data = text.split()[:3], "".join(text.split()[3:])
         try:
             usage, selector, matching_type = [int(number) for number in numbers]
@@ -98,6 +103,10 @@ class TlsaRecord:
         Raises:
             ConfigurationError: it is too short, or no record that can be used here.
         """
+        if not isinstance(rdata, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"The RDATA of a TLSA record must be bytes, not {type(rdata).__name__}."
+            )
         if len(rdata) < 3:
             raise ConfigurationError(
                 f"The RDATA of a TLSA record has three bytes and then its data, not {len(rdata)}."
@@ -119,11 +128,9 @@ class TlsaRecord:
 
     def carried_certificate(self) -> x509.Certificate | None:
         """The certificate that the record holds itself, if it holds one ("2 0 0 ...")."""
-        from cryptography import x509
-
         if (self.selector, self.matching_type) != (_WHOLE_CERTIFICATE, _EXACT):
             return None
-        return x509.load_der_x509_certificate(self.data)
+        return certificate_of(self.data)
 
     def _is_data_of(self, content: bytes) -> bool:
         if self.matching_type == _EXACT:
@@ -140,17 +147,16 @@ class TlsaRecord:
             )
 
     def _check_exact(self) -> None:
-        from cryptography import x509
-        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_der_public_key
 
         is_key = self.selector == _PUBLIC_KEY
         try:
             if is_key:
-                load_der_public_key(self.data)
+                read_or_value_error(lambda: load_der_public_key(self.data))
             else:
-                x509.load_der_x509_certificate(self.data)
-        except (ValueError, UnsupportedAlgorithm):
+                # As an anchor, it is looked up by its subject, which is read late.
+                read_or_value_error(lambda: certificate_of(self.data).subject)
+        except ValueError:
             what = "a SubjectPublicKeyInfo" if is_key else "a certificate"
             raise ConfigurationError(
                 f"A TLSA record of selector {self.selector} and matching type 0 holds {what} as "

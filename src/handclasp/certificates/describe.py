@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
-from handclasp.certificates.names import certificate_names, name_text, names_of, shown
+from handclasp.certificates.names import (
+    certificate_names,
+    issuer_of,
+    name_text,
+    names_of,
+    shown,
+    subject_of,
+)
+from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
 
 if TYPE_CHECKING:
@@ -41,11 +49,80 @@ def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
 
 def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], int]:
     """The first few of the names that it is for, and how many there are in all."""
+    names = read_or_none(lambda: names_of(certificate))
+    return ([], 0) if names is None else (names.first(most), len(names))
+
+
+def field_in_words(der: bytes, name: str) -> tuple[str, str]:
+    """What stands in a field of a certificate, safe to print, and where the field is defined."""
+    keys, section = _DEFINED.get(name, ((), "RFC 5280 section 4.2"))
+    certificate = read_or_none(lambda: certificate_of(der))
+    found = described(certificate, *keys) if certificate is not None else {}
+    value = found.get(keys[0]) if keys else None
+    if name == "subjectPublicKeyInfo" and value and found.get("key_size"):
+        value = f"{value}, {found['key_size']} bits"
+    if name == "nameConstraints":
+        value = _constraints_in_words(found)
+    text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
+    return shown(text, 200), section
+
+
+def _constraints_in_words(described: dict[str, Any]) -> str:
+    parts = [
+        f"{kind} {', '.join(described[key])}"
+        for kind, key in (("permitted", "permitted_names"), ("excluded", "excluded_names"))
+        if described.get(key)
+    ]
+    return "; ".join(parts)
+
+
+_DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
+    "version": ((), "RFC 5280 section 4.1.2.1"),
+    "serialNumber": (("serial",), "RFC 5280 section 4.1.2.2"),
+    "issuer": (("issuer",), "RFC 5280 section 4.1.2.4"),
+    "notBefore": (("not_before",), "RFC 5280 section 4.1.2.5"),
+    "notAfter": (("not_after",), "RFC 5280 section 4.1.2.5"),
+    "subject": (("subject",), "RFC 5280 section 4.1.2.6"),
+    "subjectPublicKeyInfo": (("key_type", "key_size"), "RFC 5280 section 4.1.2.7"),
+    "extensions": ((), "RFC 5280 section 4.2"),
+    "signatureValue": (("signature_algorithm",), "RFC 5280 section 4.1.1.3"),
+    "authorityKeyIdentifier": ((), "RFC 5280 section 4.2.1.1"),
+    "subjectKeyIdentifier": ((), "RFC 5280 section 4.2.1.2"),
+    "keyUsage": (("key_usage",), "RFC 5280 section 4.2.1.3"),
+    "subjectAltName": (("names",), "RFC 5280 section 4.2.1.6"),
+    "basicConstraints": ((), "RFC 5280 section 4.2.1.9"),
+    "nameConstraints": (("permitted_names", "excluded_names"), "RFC 5280 section 4.2.1.10"),
+    "policyConstraints": ((), "RFC 5280 section 4.2.1.11"),
+    "extKeyUsage": (("extended_key_usage",), "RFC 5280 section 4.2.1.12"),
+}
+"""Of each field: what `describe` calls it, and where it is defined."""
+
+
+def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str, bool]:
+    """Of a chain of this side's, leaf first, what `alerts.OwnChain` holds.
+
+    Nothing where it is empty or cannot be read, as with raw public keys.
+    """
+
+    nothing = (0, "", "", "", "", "", False)
+    if not chain:
+        return nothing
     try:
-        names = names_of(certificate)
+        leaf, last = certificate_of(chain[0]), certificate_of(chain[-1])
+        names = certificate_names(leaf)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        return (
+            len(chain),
+            subject_of(leaf),
+            subject_of(last),
+            issuer_of(last),
+            ", ".join(names[:3]) + more,
+            f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+            len(chain) == 1 and leaf.issuer == leaf.subject,
+        )
     except Exception:
-        return [], 0  # cryptography reads extensions late, and a peer wrote them.
-    return names.first(most), len(names)
+        return nothing  # cryptography reads late, and fails with one thing or another.
 
 
 def spki_pin(public_key: Any) -> str:
@@ -69,17 +146,10 @@ def pin_of_info(public_key_info: bytes) -> str:
     return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception:
-        return None  # cryptography reads fields late; a broken one must not hide the others.
-
-
 def _readable(
     read: Callable[[x509.Certificate], Any],
 ) -> Callable[[x509.Certificate], Any]:
-    return lambda certificate: _or_none(partial(read, certificate))
+    return lambda certificate: read_or_none(partial(read, certificate))
 
 
 def _iso(time: datetime) -> str:
@@ -88,7 +158,7 @@ def _iso(time: datetime) -> str:
 
 def key_type_of(certificate: x509.Certificate) -> str:
     """The kind of its key in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; else the OID."""
-    key = _or_none(certificate.public_key)
+    key = read_or_none(certificate.public_key)
     if key is None:
         return certificate.public_key_algorithm_oid.dotted_string
     kind = key_kind(key)
@@ -268,8 +338,8 @@ _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {
     "subject": _readable(lambda certificate: name_text(certificate.subject, _TEXT_LIMIT)),
     "issuer": _readable(lambda certificate: name_text(certificate.issuer, _TEXT_LIMIT)),
     "names": _readable(lambda certificate: list(certificate_names(certificate))),
-    "not_before": lambda certificate: _iso(certificate.not_valid_before_utc),
-    "not_after": lambda certificate: _iso(certificate.not_valid_after_utc),
+    "not_before": _readable(lambda certificate: _iso(certificate.not_valid_before_utc)),
+    "not_after": _readable(lambda certificate: _iso(certificate.not_valid_after_utc)),
     "serial": lambda certificate: f"{certificate.serial_number:x}",
     "key_type": key_type_of,
     "key_size": _readable(lambda certificate: getattr(certificate.public_key(), "key_size", None)),

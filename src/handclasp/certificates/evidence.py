@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.names import LONGEST_NAME
-from handclasp.errors import CertificateError
+from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
@@ -27,6 +27,23 @@ class Evidence(NamedTuple):
         return (
             sum(map(len, self.chain)) + len(self.ocsp_response or b"") + len(self.sct_list or b"")
         )
+
+
+def chain_of(given: Sequence[bytes | x509.Certificate]) -> tuple[bytes, ...]:
+    """A chain as DER, out of what somebody calls one. Raises `ConfigurationError`."""
+    if isinstance(given, bytes | str) or not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(given).__name__
+        raise ConfigurationError(f"A chain must be a list of certificates, leaf first, not {kind}.")
+    return tuple([each if isinstance(each, bytes) else _encoded_if_one(each) for each in given])
+
+
+def _encoded_if_one(given: object) -> bytes:
+    from cryptography import x509
+
+    if not isinstance(given, x509.Certificate):
+        kind = type(given).__name__
+        raise ConfigurationError(f"A chain holds certificates, as DER or parsed, not {kind}.")
+    return encoded(given)
 
 
 def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:

@@ -6,17 +6,25 @@ anything. It runs for people, and after a refusal, to find the reason that helps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from cryptography import x509
 
+from handclasp.certificates.advising import Advised, advised
 from handclasp.certificates.dane import matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of
-from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.evidence import (
+    Evidence,
+    chain_of,
+    encoded,
+    parse,
+    read_all_names,
+)
 from handclasp.certificates.names import MOST_EXTENSIONS, normal_name, subject_of
 from handclasp.certificates.path import direct_path, is_signed_by
 from handclasp.certificates.policy import CertificatePolicy
@@ -34,7 +42,8 @@ from handclasp.certificates.rules import (
 from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.certificates.verify import check_what_to_judge_by
+from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
 MAX_PATHS = 32
@@ -42,6 +51,9 @@ MAX_SIGNATURE_CHECKS = 128
 MAX_SIGNED_BYTES = 2**20
 """How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
 digested anew for each check."""
+
+_MOST_USELESS = 2
+"""Certificates that are named of those that were sent and lead nowhere."""
 
 MAX_CHECKS_OF_A_REFUSAL = 32
 MAX_BYTES_OF_A_REFUSAL = 2**15
@@ -79,11 +91,13 @@ class Explanation:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
         policy: what the policy adds, judged on the best path.
+        advised: where a rule is broken, what to change and whose fault it is.
     """
 
     leaf: tuple[Finding, ...]
     paths: tuple[PathTried, ...]
     policy: tuple[Finding, ...]
+    advised: Advised | None = None
 
     @property
     def accepted(self) -> bool:
@@ -112,7 +126,7 @@ class Explanation:
             "accepted": self.accepted,
             "fault": broken[0].fault.name if broken else None,
             "reasons": [finding.evidence for finding in broken],
-            "fix": broken[0].fault.fix if broken else "",
+            "fix": self.advised.fix if self.advised else "",
             "leaf": [_to_json(finding) for finding in self.leaf],
             "paths": [
                 {
@@ -151,12 +165,14 @@ def explain(
         CertificateError: a certificate cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
-    if time.tzinfo is None:
-        raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
-    given = (names,) if isinstance(names, str) else tuple(names or ())
-    der = tuple([each if isinstance(each, bytes) else encoded(each) for each in chain])
+    policy = CertificatePolicy() if policy is None else policy
+    check_what_to_judge_by(trust, time, policy)
+    given: tuple[Any, ...] = () if names is None else (names,)
+    if isinstance(names, Iterable) and not isinstance(names, str | bytes):
+        given = tuple(names)
+    der = chain_of(chain)
     wanted = tuple([normal_name(name) for name in given])
-    context = Context(trust, wanted, time, policy or CertificatePolicy())
+    context = Context(trust, wanted, time, policy)
     certificates = parse(der)
     explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
     if explanation.accepted:
@@ -178,13 +194,17 @@ def walk(
             at.
     """
     try:
-        return _walked(certificates, context, evidence, is_refused=is_refused)
+        explanation = _walked(certificates, context, evidence, is_refused=is_refused)
+        broken = explanation.broken
+        if not broken:
+            return explanation
+        return replace(explanation, advised=advised(broken, context, evidence.chain))
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
-        fault = Fault.BAD_CERTIFICATE
-        return Explanation((Finding("form", about, False, text, "RFC 5280 4.1", fault),), (), ())
+        finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
+        return Explanation((finding,), (), (), advised([finding], context, evidence.chain))
 
 
 def _walked(
@@ -303,7 +323,7 @@ class _Walk:
             return
         issuers = [each for each in self._issuers(current) if each not in path]
         if not issuers:
-            yield _tried(path, (*findings, self._no_issuer(current)), False)
+            yield _tried(path, (*findings, self._no_issuer(path)), False)
         most = self._context.policy.max_intermediates
         for issuer in issuers:
             if len(path) > most and not issuer.is_anchor:
@@ -347,24 +367,50 @@ class _Walk:
             )
         return self._signed[key]
 
-    def _no_issuer(self, certificate: Seen) -> Finding:
-        about = certificate.about
+    def _no_issuer(self, path: tuple[Seen, ...]) -> Finding:
+        certificate = path[-1]
+        about, is_issuer = certificate.about, len(path) > 1
         if certificate.is_self_issued:
             evidence = f"{about} is self-signed and not among the trusted authorities"
-            return _no_anchor(certificate, evidence)
+            return _no_anchor(certificate, evidence, is_issuer=is_issuer, ends_path=True)
         issuer = certificate.issuer or "(no name)"
-        sent = "nor was it sent" if self.others else "no intermediate certificate was sent"
-        evidence = f"the issuer of {about}, {issuer}, is not trusted here, and {sent}"
-        return _no_anchor(certificate, evidence)
+        others = list(islice((each for each in self.others if each not in path), _MOST_USELESS))
+        useless = " and ".join(dict.fromkeys([each.about for each in others]))
+        if useless:
+            sent = f"and it was not sent: what was sent besides, {useless}, did not issue it"
+        else:
+            missing = "it was not sent" if self.others else "no intermediate certificate was sent"
+            sent = f"and {missing}"
+        evidence = f"the issuer of {about}, {issuer}, is not trusted here, {sent}"
+        return _no_anchor(
+            certificate, evidence, is_issuer=is_issuer, ends_path=True, useless=useless
+        )
 
 
 def _tried(path: Sequence[Seen], findings: tuple[Finding, ...], reaches_anchor: bool) -> PathTried:
     return PathTried(tuple([each.certificate for each in path]), findings, reaches_anchor)
 
 
-def _no_anchor(certificate: Seen, evidence: str) -> Finding:
-    fault = Fault.CERTIFICATE_UNTRUSTED
-    return Finding("anchor", certificate.about, False, evidence, "RFC 5280 6.1", fault)
+def _no_anchor(
+    certificate: Seen,
+    evidence: str,
+    *,
+    is_issuer: bool = False,
+    ends_path: bool = False,
+    useless: str = "",
+) -> Finding:
+    return Finding(
+        "anchor",
+        certificate.about,
+        False,
+        evidence,
+        "RFC 5280 6.1",
+        Fault.CERTIFICATE_UNTRUSTED,
+        certificate,
+        is_issuer=is_issuer,
+        ends_path=ends_path,
+        useless=useless,
+    )
 
 
 def _unlikeliness(certificate: Seen, issuer: Seen) -> int:
@@ -394,8 +440,9 @@ def _policy_findings(
     if policy.tlsa:
         yield _tlsa(leaf, True, f"a record names the authority {subject_of(path[-1])}")
     yield from _pins(path, context)
-    crls = policy.crls.check if policy.crls is not None else None
-    yield from _of_others(path, context, evidence, crls)
+    crls = policy.crls
+    check = partial(crls.check, profile=policy.profile) if crls is not None else None
+    yield from _of_others(path, context, evidence, check)
 
 
 def _policy_of_named_leaf(
@@ -405,9 +452,10 @@ def _policy_of_named_leaf(
     evidence: Evidence,
 ) -> Iterator[Finding]:
     """What the policy adds where a TLSA record stands for the path."""
-    crls = context.policy.crls
+    crls, profile = context.policy.crls, context.policy.profile
+    check = partial(crls.check_named_leaf, profile=profile) if crls is not None else None
     path = direct_path(leaf, others, context.trust)
-    yield from _of_others(path, context, evidence, crls.check_named_leaf if crls else None)
+    yield from _of_others(path, context, evidence, check)
 
 
 def _of_others(

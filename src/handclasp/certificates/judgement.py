@@ -35,8 +35,8 @@ from handclasp.certificates.rules import Context
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
-from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.faults import Fault, advice
 
 
 class Judgement(NamedTuple):
@@ -66,6 +66,23 @@ def judge(
     Raises:
         CertificateError: no; its fault says why.
     """
+    try:
+        return _judged(evidence, trust, name, now, policy)
+    except (CertificateError, ConfigurationError):
+        raise
+    except Exception as error:
+        # cryptography reads fields late, and the peer wrote them: what cannot be read is refused.
+        detail = "a field of a certificate cannot be read"
+        raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
+
+
+def _judged(
+    evidence: Evidence,
+    trust: TrustStore,
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> Judgement:
     chain = evidence.chain
     leaf, *others = certificates = parse(chain)
     public_key = usable_key(leaf, chain[0])
@@ -124,7 +141,7 @@ def _check_named_leaf(
         _check_pins([leaf], policy)
     _check_staple(evidence, path, now, policy, must_staple=must_staple)
     if policy.crls is not None:
-        policy.crls.check_named_leaf(path, now)
+        policy.crls.check_named_leaf(path, now, profile=policy.profile)
     if policy.ct_logs and name is not None:
         _check_timestamps(evidence, path, now, policy)
 
@@ -144,8 +161,11 @@ def _anchors_by_records(
                 detail,
                 sentence="The server did not send the authority that a TLSA record names: it must "
                 f"be in its chain. ({detail})",
-                fix="On the other end: Send the authority's certificate with the chain, or publish "
-                "records for the one in use. On this end: Look the records up again.",
+                fix=advice(
+                    "Send the authority's certificate with the chain, or publish records for the "
+                    "one in use.",
+                    Fault.TLSA_MISMATCH.value.fix_local,
+                ),
             )
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return TrustStore.from_certificates(anchors)
@@ -187,7 +207,8 @@ def _check_policy(
         _check_pins(path, policy)
     if (end := _check_staple(evidence, path, now, policy, must_staple=must_staple)) is not None:
         ends.append(end)
-    if policy.crls is not None and (end := policy.crls.check(path, now)) is not None:
+    crls, profile = policy.crls, policy.profile
+    if crls is not None and (end := crls.check(path, now, profile=profile)) is not None:
         ends.append(end)
     if policy.ct_logs and name is not None:
         _check_timestamps(evidence, path, now, policy)

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from handclasp.certificates.mldsa_keys import belong_together, decrypted, mldsa_key_parts
 from handclasp.certificates.names import subject_of
+from handclasp.certificates.raw_keys import der_in
+from handclasp.certificates.reading import (
+    certificate_of,
+    certificates_of,
+    is_issued_by,
+    read_or_none,
+)
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,40 +60,31 @@ def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[byte
     return read_file(source, named), named
 
 
-def certificate_of(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises `ValueError` and nothing else."""
-    from cryptography import x509
-
-    try:
-        return x509.load_der_x509_certificate(der)
-    except (x509.InvalidVersion, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
 def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:
     """All certificates of PEM text, or the one of DER.
 
     Raises:
         ConfigurationError: there is none, or one that cannot be read.
     """
-    from cryptography import x509
-
+    _check_bytes(data, what)
     if not data.strip():
         raise ConfigurationError(f"{capital(what)} is empty: it needs PEM certificates.")
     try:
-        if _PEM not in data:
-            return [certificate_of(data)]
-        return x509.load_pem_x509_certificates(data)
-    except (ValueError, x509.InvalidVersion):
+        return certificates_of(data)
+    except ValueError:
         raise ConfigurationError(f"Cannot use {what}: {_no_certificate(data)}") from None
 
 
 def certificates_from(
-    entries: Iterable[bytes | x509.Certificate], what: str
+    entries: Iterable[bytes | x509.Certificate], what: str, *, may_be_empty: bool = False
 ) -> list[x509.Certificate]:
     """The same from a list of DER or parsed certificates. Raises `ConfigurationError`."""
     from cryptography import x509
 
+    if not isinstance(entries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"{capital(what)} must be certificates, not {type(entries).__name__}."
+        )
     certificates: list[x509.Certificate] = []
     for entry in entries:
         if isinstance(entry, x509.Certificate):
@@ -97,7 +96,7 @@ def certificates_from(
             raise ConfigurationError(
                 f"{capital(what)} holds an entry that is not a DER certificate."
             ) from None
-    if not certificates:
+    if not certificates and not may_be_empty:
         raise ConfigurationError(f"{capital(what)} is empty.")
     return certificates
 
@@ -108,9 +107,10 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
     Raises:
         ConfigurationError: there is none, it cannot be read, or the password is not right.
     """
-    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
+    _check_bytes(data, what)
     secret = _password_bytes(password)
     is_pem = _PEM in data
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
@@ -129,13 +129,45 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
             if secret is None
             else "it is not encrypted: leave the password out."
         )
-    except (ValueError, InternalError):  # The second where a key is too short for its curve.
+    except Exception:  # Not only ValueError: InternalError where a key is too short for its curve.
+        key = _mldsa_key_in(data, what, secret)
+        if key is not None:
+            return key
         problem = (
             "it is not a readable private key."
             if secret is None
             else "the password is wrong, or the key is damaged."
         )
     raise ConfigurationError(f"Cannot use {what}: {problem}")
+
+
+def _mldsa_key_in(data: bytes, what: str, password: bytes | None) -> Any:
+    """The key of ML-DSA that cryptography does not read, by its seed; None where it is no such.
+
+    Raises:
+        ConfigurationError: there is no seed in it, or another key's.
+    """
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    der: bytes | None = der_in(data)
+    if password is not None:
+        der = decrypted(der or b"", password)
+    parts = mldsa_key_parts(der or b"")
+    if parts is None:
+        return None
+    by_seed, expanded = parts
+    if by_seed is None:
+        raise ConfigurationError(
+            f"Cannot use {what}: it holds the expanded form of an ML-DSA key alone, and only the "
+            "seed can be used here. Take the file that the key was generated into, or generate a "
+            "new one: openssl genpkey -algorithm ML-DSA-65 writes the seed too (RFC 9881 6)."
+        )
+    key: Any = load_der_private_key(by_seed, None)
+    if not belong_together(key.public_key().public_bytes_raw(), expanded):
+        raise ConfigurationError(
+            f"Cannot use {what}: its seed is that of another ML-DSA key than its expanded form."
+        )
+    return key
 
 
 def pkcs12_in(
@@ -146,8 +178,7 @@ def pkcs12_in(
     Raises:
         ConfigurationError: it is none, the password is wrong, or one of the two is missing.
     """
-    from cryptography import x509
-    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     if data.startswith(b"-----BEGIN "):
@@ -157,12 +188,17 @@ def pkcs12_in(
         key, own, others = pkcs12.load_key_and_certificates(data, secret)
     except UnsupportedAlgorithm:
         problem = "its encryption is not supported."
-    except (ValueError, TypeError, x509.InvalidVersion, InternalError):
+    except Exception as error:
         problem = (
             "it is no PKCS #12 file, or needs a password."
             if secret is None
             else "the password is wrong, or it is no PKCS #12 file."
         )
+        if "deserialize key" in str(error):  # It was decrypted, then.
+            problem = (
+                "its key is of a kind or form that cannot be read. An ML-DSA key as OpenSSL writes "
+                "it can be read out of PEM: openssl pkcs12 -nodes, and then Credentials.load."
+            )
     else:
         certificates = [*([] if own is None else [own]), *others]
         if key is not None and certificates:
@@ -191,12 +227,7 @@ def in_order(certificates: Sequence[x509.Certificate], what: str) -> list[x509.C
 
 def public_key_or_none(certificate: x509.Certificate) -> Any:
     """The certificate's key; None where it is of a kind that cannot be read."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return None
+    return read_or_none(certificate.public_key)
 
 
 def public_key_info_of(private_key: Any) -> bytes:
@@ -219,6 +250,11 @@ def der_of(certificate: x509.Certificate) -> bytes:
 def capital(text: str) -> str:
     """The text with its first letter in upper case, to begin a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def _check_bytes(data: object, what: str) -> None:
+    if not isinstance(data, bytes):
+        raise ConfigurationError(f"{capital(what)} must be bytes, not {type(data).__name__}.")
 
 
 def _no_certificate(data: bytes) -> str:
@@ -257,14 +293,7 @@ def _disorder(
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        if subject.issuer != issuer.subject:
-            return False
-        subject.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    if not read_or_none(lambda: subject.issuer == issuer.subject):
         return False
-    except UnsupportedAlgorithm:
-        return True  # The names agree, and the peer's verifier decides anyway.
-    return True
+    # Where the algorithm is not known: the names agree, and the peer's verifier decides anyway.
+    return is_issued_by(subject, issuer) is not False

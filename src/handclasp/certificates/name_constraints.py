@@ -28,6 +28,9 @@ _USUAL_LENGTH = 64
 """Characters of a name; a longer one counts as several."""
 
 
+LEADING_DOT = "begins with a dot, which constraints on DNS names must not"
+
+
 class TooManyError(Exception):
     """There are more names and constraints than are looked at here."""
 
@@ -170,6 +173,13 @@ def _within(name: Any, tree: Any, *, whole: bool) -> bool:
 def _dns_within(name: str, tree: str, *, whole: bool) -> bool:
     parent = name.removeprefix("*.")
     _check_host(parent, name)
+    if tree.startswith(".") and _is_host(tree[1:]):
+        # OpenSSL takes it for all names below; RFC 5280 has such dots for URIs only.
+        bare = shown(tree[1:], 60)
+        raise _NotComparableError(
+            f"its constraint {shown(tree, 60)!r} {LEADING_DOT} (RFC 5280 4.2.1.10), and {bare!r} "
+            "covers all names below it"
+        )
     _check_host(tree, tree)
     inside = parent == tree or parent.endswith(f".{tree}")
     if parent == name or inside:

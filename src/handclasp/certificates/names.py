@@ -42,6 +42,9 @@ def normal_name(name: str) -> str:
     Raises:
         ConfigurationError: it is neither, or it needs `idna` and that is not installed.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(name).__name__
+        raise ConfigurationError(f"A server's name must be a string, not {kind}: {name!r:.80}.")
     address = ip_address(name)
     if address is not None:
         return str(address)

@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from handclasp.advice import IGNORED_OCSP, TRUST
 from handclasp.certificates.key_bounds import key_problem
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.ocsp_answers import (
@@ -27,9 +28,10 @@ from handclasp.certificates.ocsp_answers import (
     bad_response,
     parse,
 )
+from handclasp.certificates.reading import is_issued_by, read_or_none
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Blame, Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -84,11 +86,8 @@ def demands_staple(leaf: x509.Certificate) -> bool:
     """
     from cryptography import x509
 
-    try:
-        features = leaf.extensions.get_extension_for_class(x509.TLSFeature).value
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    return x509.TLSFeatureType.status_request in features
+    features = read_or_none(lambda: leaf.extensions.get_extension_for_class(x509.TLSFeature).value)
+    return features is not None and x509.TLSFeatureType.status_request in features
 
 
 def describe_staple(response: bytes) -> dict[str, Any]:
@@ -135,10 +134,14 @@ def _issuer_on(path: Sequence[x509.Certificate]) -> x509.Certificate:
         raise CertificateError(
             Fault.BAD_OCSP_RESPONSE,
             f"nothing can check it, as the issuer of {subject_of(path[0])} is not on the path: "
-            'trust the issuer, or set stapled_ocsp to "ignore"',
-            fix="On the other end: Send the issuer's certificate with the chain. On this end: Give "
-            'it: trust=, or set stapled_ocsp to "ignore".',
-            blame=Blame.EITHER,
+            "trust the issuer, or have it sent",
+            fix=advice(
+                "Send the issuer's certificate with the chain.",
+                f"Trust the issuer ({TRUST}). Or ignore responses ({IGNORED_OCSP}).",
+            ),
+            verdict=Verdict(
+                Blame.UNCLEAR, "the issuer's certificate is at neither end, and one must have it"
+            ),
         )
     return path[0]
 
@@ -232,7 +235,7 @@ def _responder_problem(responder: x509.Certificate, issuer: x509.Certificate, no
     weak_signature = signature_problem(responder)
     if weak_signature:
         return f"{name} is {weak_signature}"
-    if not _issued(issuer, responder):
+    if not is_issued_by(responder, issuer):
         return f"{name} was not issued by {subject_of(issuer)}"
     return ""
 
@@ -254,16 +257,6 @@ def _unfit_extension(responder: x509.Certificate) -> str:
     if ExtendedKeyUsageOID.OCSP_SIGNING not in purposes:
         return "does not have the purpose OCSPSigning"
     return ""
-
-
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def _check_dates(answer: Answer, now: datetime) -> None:

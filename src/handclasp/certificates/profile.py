@@ -17,6 +17,7 @@ from typing import Any
 
 from cryptography import x509
 
+from handclasp.advice import PRIVATE_PROFILE
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.key_bounds import cost_problem
 from handclasp.certificates.names import (
@@ -31,10 +32,16 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 
 _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
+
+JUDGE_AS_PRIVATE = (
+    f"If its authority is a private one, judge it by the rules for those ({PRIVATE_PROFILE})."
+)
+PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
+OWN_AUTHORITY = Verdict(Blame.LOCAL, "whose own authority it is")
 
 NO_SIGNATURES = "its key usage does not allow digital signatures"
 
@@ -136,8 +143,17 @@ def check_issuers(
         return
     for certificate, known in zip(path[1:], issuers, strict=True):
         if known.form and certificate not in trust.vetted:
-            detail = f"the authority {subject_of(certificate)} {known.form}"
-            raise CertificateError(Fault.BAD_CERTIFICATE, detail)
+            about, is_anchor = subject_of(certificate), certificate in trust.anchors
+            raise CertificateError(
+                Fault.BAD_CERTIFICATE,
+                f"the authority {about} {known.form}",
+                fix=advice(
+                    f"Replace the certificate by one of an authority other than {about}, or have "
+                    "that one made anew.",
+                    JUDGE_AS_PRIVATE,
+                ),
+                verdict=OWN_AUTHORITY if is_anchor else PRIVATE_RULES,
+            ).at(None, "extensions")
 
 
 def check_leaf(
@@ -158,9 +174,22 @@ def check_leaf(
     check_key_usage(extensions)
     # Who trusts one certificate by itself asks no authority what it is for.
     if x509.ExtendedKeyUsage not in extensions and policy.profile == "web" and len(path) > 1:
-        role = "client" if is_client else "server"
-        detail = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+        use, oid = ("client", "clientAuth") if is_client else ("server", "serverAuth")
+        raise CertificateError(
+            Fault.CERTIFICATE_WRONG_PURPOSE,
+            no_purpose(use),
+            fix=advice(
+                "Get a certificate with the right key usage: extKeyUsage names TLS "
+                f"{use}s ({oid}).",
+                JUDGE_AS_PRIVATE,
+            ),
+            verdict=PRIVATE_RULES,
+        ).at(0, "extKeyUsage")
+
+
+def no_purpose(role: str) -> str:
+    """What there is to say of a leaf without any extended key usage."""
+    return f"it has no extended key usage, so it is not said to be a TLS {role}'s"
 
 
 def check_key_usage(extensions: Extensions) -> None:
@@ -171,7 +200,9 @@ def check_key_usage(extensions: Extensions) -> None:
     """
     usage = extensions.get(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES)
+        fix = advice("Get a certificate with the right key usage (digitalSignature).", "")
+        error = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, NO_SIGNATURES, fix=fix)
+        raise error.at(0, "keyUsage")
 
 
 def check_server_names(
@@ -197,7 +228,13 @@ def check_server_names(
             or (web and is_public_suffix(domain, private=path[-1] not in trust.vetted))
         ):
             detail = f"its name *.{shown(domain, 60)} would cover the hosts of many owners"
-            raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
+            error = CertificateError(
+                Fault.CERTIFICATE_NAME_MISMATCH,
+                detail,
+                fix=advice(f"Get a certificate that covers the name {shown(name, 60)}.", ""),
+                verdict=Verdict(Blame.PEER),
+            )
+            raise error.at(0, "subjectAltName")
 
 
 def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> None:
@@ -214,8 +251,16 @@ def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> No
             names = names_of(leaf)
         # A wildcard's own domain is no other owner's.
         if copied not in names and f"*.{copied}" not in names:
-            detail = f"its common name {shown(text, 60)} is not among its names"
-            raise CertificateError(Fault.BAD_CERTIFICATE, detail)
+            raise CertificateError(
+                Fault.BAD_CERTIFICATE,
+                f"its common name {shown(text, 60)} is not among its names",
+                fix=advice(
+                    "Replace the certificate by one whose common name is one of its names, or "
+                    "that has none.",
+                    JUDGE_AS_PRIVATE,
+                ),
+                verdict=PRIVATE_RULES,
+            ).at(0, "subject")
 
 
 def _wildcard_s_domain(names: Names, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
+from handclasp.certificates.reading import read_or_value_error
 from handclasp.errors import ConfigurationError
 
 _ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
@@ -20,7 +21,7 @@ def public_key_info(given: bytes) -> bytes:
 
     key = key_of(given)
     if declares_pss(given):
-        return _der(given)  # cryptography would write rsaEncryption.
+        return der_in(given)  # cryptography would write rsaEncryption.
     info: bytes = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -29,7 +30,6 @@ def public_key_info(given: bytes) -> bytes:
 
 def key_of(info: bytes) -> Any:
     """The public key object of a SubjectPublicKeyInfo, DER or PEM. Raises `ConfigurationError`."""
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     if not isinstance(info, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -40,8 +40,8 @@ def key_of(info: bytes) -> Any:
     if _is_pem(info):
         load = serialization.load_pem_public_key
     try:
-        return load(info)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return read_or_value_error(lambda: load(info))
+    except ValueError:
         raise ConfigurationError(
             "A raw public key must be a SubjectPublicKeyInfo: openssl pkey -pubout makes one."
         ) from None
@@ -54,14 +54,14 @@ def declares_pss(key: bytes) -> bool:
     (RFC 4055 section 1.2).
     """
     # Two headers, and the version in PKCS #8, come before it; no number of an RSA key does.
-    return _ID_RSASSA_PSS in _der(key)[:32]
+    return _ID_RSASSA_PSS in der_in(key)[:32]
 
 
 def _is_pem(data: bytes) -> bool:
     return b"-----BEGIN " in data
 
 
-def _der(data: bytes) -> bytes:
+def der_in(data: bytes) -> bytes:
     """What is in the first block of PEM, or DER as it is; empty for what cannot be read."""
     if not _is_pem(data):
         return data

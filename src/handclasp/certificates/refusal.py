@@ -31,11 +31,19 @@ def refusal(
     broken = explanation.broken
     if not broken:
         return _verifier_says(error)
+    said = explanation.advised
     if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):
         broken = broken[:1]  # Of a stranger's own certificate, nothing else is of interest.
     reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
+    of, about = broken[0].of, broken[0].about
+    if of is not None and of.is_anchor and broken[0].is_issuer:
+        reason += f"; {about} is one of the authorities that are trusted here"
     detail = f"{reason}; besides: {'; '.join(more)}" if more else reason
-    return CertificateError(broken[0].fault, detail)
+    if said is None:
+        return CertificateError(broken[0].fault, detail)
+    refused = CertificateError(broken[0].fault, detail, fix=said.fix, verdict=said.verdict)
+    refused.place = said.place
+    return refused
 
 
 _EXTENSION_NAMES = {

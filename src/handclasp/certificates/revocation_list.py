@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.key_bounds import key_problem
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far in the future thisUpdate may be: authorities sign with the time of their own clock."""
+
+Profile = Literal["web", "private"]
+"""As in `CertificatePolicy`, which is built of these lists."""
 
 _MAX_JUDGED = 16
 """Issuers' keys whose signature on a list is remembered; a peer may know more of them."""
@@ -56,6 +59,7 @@ class RevocationList:
     Attributes:
         serials: the serial numbers on it, as cryptography would read it from its start each time.
         flaw: why it speaks for no certificate at all, or nothing.
+        form: what the web profile holds against it, or nothing: it then excuses no certificate.
         point: its issuingDistributionPoint, which says for which certificates it speaks.
         judged: which issuers' keys were tried on its signature (by their SHA-256), and what was
             wrong.
@@ -69,6 +73,7 @@ class RevocationList:
     next_update: datetime
     serials: frozenset[int]
     flaw: str
+    form: str
     point: x509.IssuingDistributionPoint | None
     judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
@@ -79,6 +84,7 @@ class RevocationList:
         now: datetime,
         *,
         is_verified: bool,
+        profile: Profile = "private",
     ) -> Answer:
         """Return what the list says of a certificate; cheap things are looked at first.
 
@@ -91,6 +97,7 @@ class RevocationList:
             issuer: the certificate of the issuer, if there is one at hand.
             is_verified: whether the issuer's key is known to be the one that issued the
                 certificate. Where it is not, a revocation counts whoever signed the list.
+            profile: that of the policy.
         """
         if self.flaw:
             return Answer(self.flaw)
@@ -101,6 +108,8 @@ class RevocationList:
         revocation = self._revocation_of(certificate)
         if revocation and not is_verified:
             return Answer("", revocation)
+        if profile == "web" and self.form and not revocation:
+            return Answer(self.form)
         if issuer is None:
             return Answer("the issuer was not sent, so nothing can check its list")
         problem = self._signature_problem(issuer)
@@ -145,10 +154,16 @@ def lists_at(path: Path) -> Iterator[RevocationList]:
     Raises:
         ConfigurationError: there is none in the file, or one that cannot be read.
     """
-    if not path.is_dir():
+    try:
+        is_directory = path.is_dir()
+        entries = sorted(path.iterdir()) if is_directory else []
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot read the lists in {path}: {reason}.") from None
+    if not is_directory:
         yield from lists_in(_read(path), str(path))
         return
-    for entry in sorted(path.iterdir()):
+    for entry in entries:
         if entry.is_file() and not entry.name.startswith("."):
             data = _read(entry)
             if _BEGIN in data or b"-----BEGIN " not in data:
@@ -203,6 +218,7 @@ def _indexed(
             next_update=crl.next_update_utc or crl.last_update_utc,
             serials=frozenset(entry.serial_number for entry in crl),
             flaw=_flaw_of(crl),
+            form=_form_of(crl),
             point=_point_of(crl),
         )
     except Exception as error:
@@ -238,6 +254,18 @@ def _flaw_of(crl: x509.CertificateRevocationList) -> str:
     # Reading the extensions of all entries is slow, and hardly ever is one of them critical.
     if crl.tbs_certlist_bytes.count(_CRITICAL) > len(critical) and _has_critical_entry(crl):
         return "one has an entry with a critical extension that is not understood"
+    return ""
+
+
+def _form_of(crl: x509.CertificateRevocationList) -> str:
+    """RFC 5280 section 5.2.3: authorities MUST include cRLNumber, and not mark it as critical."""
+    from cryptography import x509
+
+    numbers = [each for each in crl.extensions if isinstance(each.value, x509.CRLNumber)]
+    if not numbers:
+        return 'one has no number (cRLNumber), which the profile "web" asks for (RFC 5280 5.2.3)'
+    if numbers[0].critical:
+        return 'one has a critical cRLNumber, which the profile "web" refuses (RFC 5280 5.2.3)'
     return ""
 
 

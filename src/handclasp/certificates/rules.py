@@ -49,6 +49,11 @@ class Finding:
         evidence: the values that it looked at.
         section: where it stands.
         fault: what it leads to if it is broken.
+        of: the certificate, if there is one to point at.
+        is_issuer: whether the fault is one of an authority above the leaf, and not the leaf's own.
+        is_excused_in_private: whether the profile "private" does not ask for it.
+        ends_path: whether the way up ends here because nobody is known above.
+        useless: which of the certificates that were sent besides are none on the way.
     """
 
     rule: str
@@ -57,6 +62,11 @@ class Finding:
     evidence: str
     section: str
     fault: Fault
+    of: Seen | None = field(default=None, repr=False, compare=False)
+    is_issuer: bool = False
+    is_excused_in_private: bool = False
+    ends_path: bool = False
+    useless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +138,9 @@ def step_findings(
     yield from own.before
     if not own.is_readable:
         return
-    yield _path_length(issuer, below)
+    yield _of_authority(_path_length(issuer, below))
     yield from own.between
-    yield _name_constraints(issuer, below, context)
+    yield _of_authority(_name_constraints(issuer, below, context))
     yield from own.after
 
 
@@ -151,21 +161,38 @@ class OfIssuer(NamedTuple):
 
 
 def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
-    first = (_issuer_key(issuer), dates(issuer, context))
+    first = (_of_authority(_issuer_key(issuer)), _of_authority(dates(issuer, context)))
     readable = _readable(issuer)
     if not readable.held:
         # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
         excused = not context.web or issuer.is_vetted
         excused = excused or issuer.unread
-        told = replace(readable, rule="issuer readable", held=None if excused else False)
+        told = replace(
+            readable,
+            rule="issuer readable",
+            held=None if excused else False,
+            is_issuer=True,
+            is_excused_in_private=True,
+        )
         return OfIssuer(False, (*first, told))
     form = _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
+    own = _issuer_key_usage(issuer, context), _issuer_purpose(issuer, context)
     return OfIssuer(
         True,
-        (*first, *form, _is_authority(issuer, context)),
-        (_issuer_key_usage(issuer, context), _issuer_purpose(issuer, context)),
-        (_identifiers(issuer, context),) if context.web else (),
+        (*first, *map(_of_authority, form), _of_authority(_is_authority(issuer, context))),
+        tuple(map(_of_authority, own)),
+        (_of_authority(_identifiers(issuer, context)),) if context.web else (),
     )
+
+
+def _of_authority(finding: Finding) -> Finding:
+    """The same, said of an authority: which one it is must be told, as a chain has several."""
+    if finding.held is not False:
+        return finding  # Only what is broken is told, and there may be thousands that hold.
+    evidence = finding.evidence
+    if finding.about not in evidence:
+        evidence = f"of the authority {finding.about}: {evidence}"
+    return replace(finding, evidence=evidence, is_issuer=True)
 
 
 def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Finding]:
@@ -192,12 +219,14 @@ def dates(certificate: Seen, context: Context) -> Finding:
     now = context.now.replace(microsecond=0)  # Dates in certificates have whole seconds.
     if now > end:
         evidence = f"{subject} expired at {end:{_MOMENT}} UTC; the clock here says {now:{_MOMENT}}"
-        return Finding("dates", subject, False, evidence, section, Fault.CERTIFICATE_EXPIRED)
+        fault = Fault.CERTIFICATE_EXPIRED
+        return Finding("dates", subject, False, evidence, section, fault, certificate)
     if now < begin:
         evidence = (
             f"{subject} is valid from {begin:{_MOMENT}} UTC on; the clock here says {now:{_MOMENT}}"
         )
-        return Finding("dates", subject, False, evidence, section, Fault.CERTIFICATE_NOT_YET_VALID)
+        fault = Fault.CERTIFICATE_NOT_YET_VALID
+        return Finding("dates", subject, False, evidence, section, fault, certificate)
     evidence = f"valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
     return Finding("dates", subject, True, evidence, section, Fault.CERTIFICATE_EXPIRED)
 
@@ -209,10 +238,20 @@ def _finding(
     evidence: str,
     section: str,
     fault: Fault = Fault.BAD_CERTIFICATE,
+    *,
+    is_excused_in_private: bool = False,
 ) -> Finding:
     """Held if there is no problem."""
-    about = certificate.about
-    return Finding(rule, about, not problem, problem or evidence, section, fault)
+    return Finding(
+        rule,
+        certificate.about,
+        not problem,
+        problem or evidence,
+        section,
+        fault,
+        certificate,
+        is_excused_in_private=is_excused_in_private,
+    )
 
 
 def _excused(finding: Finding) -> Finding:
@@ -268,8 +307,11 @@ def _names(leaf: Seen, name: str) -> Finding:
     elif any(label[:1] == "-" or label[-1:] == "-" for label in name.split(".")):
         problem = f"no certificate can be verified for {shown(name)}: that is no host's name"
     elif not own:
+        problem = _no_host(leaf, name)
+    elif matching is not None and not _stands_without_dot(leaf, matching):
         problem = (
-            f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
+            f"its name {shown(matching)}. ends with a dot, which names in certificates must not "
+            f"(RFC 5280 4.2.1.6), so it is not taken for {shown(name)}"
         )
     elif matching is None:
         listed = ", ".join(shown(entry, 60) for entry in own.first(5))
@@ -277,6 +319,28 @@ def _names(leaf: Seen, name: str) -> Finding:
         problem = f"it is for {listed}{more}, not for {shown(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
+
+def _stands_without_dot(leaf: Seen, name: str) -> bool:
+    """Whether a name of the certificate is there as it is compared: the verifier takes no other."""
+    return any(
+        not isinstance(each, x509.DNSName) or each.value.lower() == name
+        for each in leaf.alternatives
+        if str(each.value).lower().removesuffix(".") == name
+    )
+
+
+def _no_host(leaf: Seen, name: str) -> str:
+    """Why a certificate without any host's name is for none."""
+    if any(isinstance(each, x509.DNSName) and each.value == name for each in leaf.alternatives):
+        return f"it has {shown(name)} as a DNS name, and only an address counts for an address"
+    if leaf.extension(x509.SubjectAlternativeName) is not None:
+        return f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
+    common = shown(leaf.common_names[0], 60) if leaf.common_names else ""
+    counted = f": its common name, {common}, does not count (RFC 9525 2)" if common else ""
+    return f"it has no subjectAltName, so it is for no host at all{counted}"
+
+
+_NO_NAME = b"\x30\x00"
 
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 _UNDERSTOOD = frozenset(
@@ -351,17 +415,20 @@ def _leaf_key_usage(leaf: Seen, context: Context) -> Finding:
 def _leaf_purpose(leaf: Seen, context: Context) -> Finding:
     role = "server" if context.names else "client"
     purposes = leaf.extension(x509.ExtendedKeyUsage)
-    problem = ""
+    problem, excused = "", False
     if purposes is None:
         if context.web and not leaf.is_anchor:
-            problem = f"it has no extended key usage, so it is not said to be a TLS {role}'s"
+            problem, excused = profile.no_purpose(role), True
     elif context.purpose not in purposes:
         anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes
         extra = " (anyExtendedKeyUsage does not count)" if anything else ""
         problem = f"its extended key usage does not allow TLS {role}s{extra}"
     evidence = _purposes_of(leaf) or "not restricted"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE
-    return _finding("purpose", leaf, problem, evidence, "RFC 5280 4.2.1.12", fault)
+    section = "RFC 5280 4.2.1.12"
+    return _finding(
+        "purpose", leaf, problem, evidence, section, fault, is_excused_in_private=excused
+    )
 
 
 def _leaf_is_no_authority(leaf: Seen, context: Context) -> Finding:
@@ -383,7 +450,8 @@ def _leaf_issuer_key(leaf: Seen, context: Context) -> Finding:
     excused = not context.web or leaf.is_anchor
     problem = "" if named or excused else "it does not name its issuer's key"
     evidence = "named" if named else "not named"
-    return _finding("issuer's key", leaf, problem, evidence, "RFC 5280 4.2.1.1")
+    section = "RFC 5280 4.2.1.1"
+    return _finding("issuer's key", leaf, problem, evidence, section, is_excused_in_private=True)
 
 
 def _common_name(leaf: Seen, context: Context) -> Finding:
@@ -394,7 +462,9 @@ def _common_name(leaf: Seen, context: Context) -> Finding:
         if context.web and not known and claims_host(given) and not problem:
             problem = f"its common name {shown(given, 60)} is not among its names"
     evidence = f"{shown(given, 60)}, which is never matched" if given else "none"
-    return _finding("common name", leaf, problem, evidence, "BR 7.1.4.3")
+    return _finding(
+        "common name", leaf, problem, evidence, "BR 7.1.4.3", is_excused_in_private=True
+    )
 
 
 def _names_form(leaf: Seen) -> Finding:
@@ -419,7 +489,7 @@ _AUTHORITY_KEYS = frozenset(
 
 
 def _signature_algorithm(certificate: Seen, issuer: Seen) -> Finding:
-    kind = issuer.key_kind
+    kind, of_issuer = issuer.key_kind, True
     if kind not in _AUTHORITY_KEYS:
         problem = (
             f"{issuer.about}: authorities with a key of this kind ({kind or 'unknown'}) are "
@@ -433,10 +503,11 @@ def _signature_algorithm(certificate: Seen, issuer: Seen) -> Finding:
             or signature_problem(certificate.certificate)
             or _salt_problem(certificate.certificate)
         )
-        problem = f"{certificate.about} is {weak}" if weak else ""
+        problem, of_issuer = (f"{certificate.about} is {weak}" if weak else ""), False
     evidence = f"{signature_algorithm_of(certificate.certificate)}, by a key of the kind {kind}"
     fault, section = Fault.UNSUPPORTED_CERTIFICATE, "RFC 8446 4.2.3"
-    return _finding("signature algorithm", certificate, problem, evidence, section, fault)
+    found = _finding("signature algorithm", certificate, problem, evidence, section, fault)
+    return replace(found, is_issuer=True) if problem and of_issuer else found
 
 
 def _weak_hash(certificate: x509.Certificate) -> str:
@@ -490,7 +561,21 @@ def _signature(
         fault = Fault.CERTIFICATE_UNTRUSTED
     else:
         problem = f"the signature of {issuer.about} on {certificate.about} is wrong"
+        if _is_other_key(certificate, issuer):
+            problem = (
+                f"{certificate.about} was signed with another key of {issuer.about} than the one "
+                "in the certificate that was sent"
+            )
     return _finding("signature", certificate, problem, "", section, fault)
+
+
+def _is_other_key(certificate: Seen, issuer: Seen) -> bool:
+    """Whether the identifiers say that an issuer of the right name has another key."""
+    wanted = certificate.extension(x509.AuthorityKeyIdentifier)
+    own = issuer.extension(x509.SubjectKeyIdentifier)
+    if wanted is None or wanted.key_identifier is None or own is None:
+        return False
+    return bool(wanted.key_identifier != own.digest)
 
 
 def _issuer_key(issuer: Seen) -> Finding:
@@ -509,13 +594,16 @@ def _issuer_key(issuer: Seen) -> Finding:
 
 
 def _is_authority(issuer: Seen, context: Context) -> Finding:
-    problem = ""
+    problem, excused = "", False
     extension = issuer.entry(x509.BasicConstraints)
     if extension is None or not extension.value.ca:
         problem = f"{issuer.about} issued it and is no authority"
     elif context.web and not extension.critical:
-        problem = f"basicConstraints of {issuer.about} are not critical"
-    return _finding("authority", issuer, problem, "may issue", "RFC 5280 4.2.1.9")
+        problem, excused = f"basicConstraints of {issuer.about} are not critical", True
+    section = "RFC 5280 4.2.1.9"
+    return _finding(
+        "authority", issuer, problem, "may issue", section, is_excused_in_private=excused
+    )
 
 
 def _path_length(issuer: Seen, below: Sequence[Seen]) -> Finding:
@@ -532,14 +620,15 @@ def _path_length(issuer: Seen, below: Sequence[Seen]) -> Finding:
 
 def _issuer_key_usage(issuer: Seen, context: Context) -> Finding:
     usage = issuer.extension(x509.KeyUsage)
-    problem = ""
+    problem, excused = "", usage is None
     if usage is None:
         if context.web and not issuer.is_anchor:
             problem = f"{issuer.about}: an intermediate certificate has no keyUsage"
     elif not usage.key_cert_sign:
         problem = f"the key usage of {issuer.about} does not allow it to sign certificates"
     evidence = ", ".join(key_usage_of(issuer.certificate) or ()) or "not restricted"
-    return _finding("key usage", issuer, problem, evidence, "RFC 5280 4.2.1.3")
+    section = "RFC 5280 4.2.1.3"
+    return _finding("key usage", issuer, problem, evidence, section, is_excused_in_private=excused)
 
 
 def _issuer_purpose(issuer: Seen, context: Context) -> Finding:
@@ -576,7 +665,8 @@ def _identifiers(issuer: Seen, context: Context) -> Finding:
     excused = issuer.is_vetted
     problem = f"the authority {issuer.about} {form}" if form and not excused else ""
     evidence = f"it {form}, but a root program vetted it" if form else "as they must be"
-    return _finding("identifiers", issuer, problem, evidence, "RFC 5280 4.2.1.2")
+    section = "RFC 5280 4.2.1.2"
+    return _finding("identifiers", issuer, problem, evidence, section, is_excused_in_private=True)
 
 
 def _purposes_of(certificate: Seen, most: int = 8) -> str:

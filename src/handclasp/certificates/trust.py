@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.anchors import certificates_at, every_certificate
 from handclasp.certificates.der import issuer_and_subject
-from handclasp.certificates.loading import der_of, path_text, read_file
+from handclasp.certificates.loading import certificates_from, der_of, path_text, read_file
+from handclasp.certificates.reading import read_or_none
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
 from handclasp.errors import ConfigurationError
@@ -98,6 +98,11 @@ class TrustStore:
     @classmethod
     def from_der(cls, *certificates: bytes) -> TrustStore:
         """From certificates in DER, each by itself. Raises `ConfigurationError` as `from_pem`."""
+        for der in certificates:
+            if not isinstance(der, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(
+                    f"A certificate in DER must be bytes, not {type(der).__name__}."
+                )
         return cls.from_certificates(found for der in certificates for found in _given(der))
 
     @classmethod
@@ -118,7 +123,7 @@ class TrustStore:
     @classmethod
     def from_certificates(cls, certificates: Iterable[x509.Certificate]) -> TrustStore:
         """From parsed certificates. Raises `ConfigurationError` where there are none."""
-        anchors = tuple(certificates)
+        anchors = tuple(certificates_from(certificates, "the trust store", may_be_empty=True))
         if not anchors:
             raise ConfigurationError("A trust store needs at least one certificate.")
         return cls._of("the given certificates", anchors)
@@ -214,8 +219,9 @@ class TrustStore:
         """The DER names of the anchors, for certificate_authorities (RFC 8446 section 4.2.4)."""
         names: set[bytes] = set()
         for anchor in self.anchors:
-            with suppress(ValueError):  # Of a system's store, some may not be readable.
-                names.add(anchor.subject.public_bytes())
+            subject: x509.Name | None = read_or_none(partial(getattr, anchor, "subject"))
+            if subject is not None:  # Of a system's store, some may not be readable.
+                names.add(subject.public_bytes())
         return tuple(sorted(names))
 
     def __repr__(self) -> str:

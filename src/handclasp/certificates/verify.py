@@ -16,7 +16,7 @@ from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
 from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin
-from handclasp.certificates.evidence import Evidence, parse
+from handclasp.certificates.evidence import Evidence, chain_of, parse
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.policy import CertificatePolicy
@@ -117,7 +117,7 @@ def verify_server_chain(
         CertificateError: the chain does not convince; its fault says why.
         ConfigurationError: the name is none, or `now` has no time zone.
     """
-    evidence = Evidence(tuple(chain), ocsp_response, sct_list)
+    evidence = _evidence(chain, ocsp_response, sct_list)
     return _verify(evidence, trust, normal_name(server_name), now, policy)
 
 
@@ -135,7 +135,7 @@ def verify_client_chain(
         CertificateError: the chain does not convince; its fault says why.
         ConfigurationError: `now` has no time zone.
     """
-    return _verify(Evidence(tuple(chain), ocsp_response), trust, None, now, policy)
+    return _verify(_evidence(chain, ocsp_response), trust, None, now, policy)
 
 
 def verify_raw_public_key(
@@ -181,7 +181,7 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(tuple(chain), certificate_type, min_rsa_bits=0, verified=False)
+    return _taken(chain_of(chain), certificate_type, min_rsa_bits=0, verified=False)
 
 
 def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
@@ -190,7 +190,17 @@ def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> Verifie
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(tuple(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+    return _taken(chain_of(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+
+
+def _evidence(
+    chain: Sequence[bytes], ocsp_response: bytes | None, sct_list: bytes | None = None
+) -> Evidence:
+    for each in (ocsp_response, sct_list):
+        if each is not None and not isinstance(each, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(each).__name__
+            raise ConfigurationError(f"What came with a certificate must be bytes, not {kind}.")
+    return Evidence(chain_of(chain), ocsp_response, sct_list)
 
 
 def _verify(
@@ -200,8 +210,7 @@ def _verify(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    if now.tzinfo is None:
-        raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
+    check_what_to_judge_by(trust, now, policy)
     key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
@@ -225,6 +234,17 @@ def _verify(
     if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
         trust.remembered.remember(key, proof, *judgement.holds, size=evidence.size + _BESIDES)
     return proof
+
+
+def check_what_to_judge_by(trust: object, now: object, policy: object) -> None:
+    """Raise `ConfigurationError` for a wrong kind of store, time or policy."""
+    if not isinstance(trust, TrustStore):
+        raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}.")
+    if not isinstance(now, datetime) or now.tzinfo is None:
+        raise ConfigurationError("The time to verify by must have a time zone: datetime.now(UTC).")
+    if not isinstance(policy, CertificatePolicy):
+        kind = type(policy).__name__
+        raise ConfigurationError(f"policy must be a CertificatePolicy, not {kind}.")
 
 
 @cache

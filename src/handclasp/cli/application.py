@@ -12,6 +12,7 @@ from typing import cast
 import click
 
 import handclasp
+from handclasp.cli.outcome import WrongArguments
 
 _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
@@ -34,6 +35,21 @@ class _Commands(click.Group):
             return None
         module = import_module(f"handclasp.cli.{cmd_name}")
         return cast(click.Command, module.command)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. A file that cannot be used is a sentence and exit status 2, in all."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise WrongArguments(f"Cannot use {error.filename}: {error.strerror}.") from None
+        except ValueError as error:
+            if "embedded null" not in str(error):
+                raise
+            raise WrongArguments("A path that was given holds a NUL, as no file's does.") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handclasp.cli.outcome import configuration_checked
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     from handclasp.certificates.authority import LocalAuthority
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 """The names that a certificate for this machine alone is for."""
-
-_COLUMNS = 80
 
 
 def authority_directory() -> Path:
@@ -50,20 +52,43 @@ def trust_advice(path: Path, port: int | None = None) -> str:
             _advice("handclasp:", f"handclasp connect localhost:{shown_port} \\", f"--ca {file}"),
             _advice("Python:", "ClientConfig(trust=TrustStore.from_pem(", f"{quoted}))", glue=""),
             _advice("curl:", f"curl --cacert {file} \\", f"https://localhost:{shown_port}/"),
-            _advice(
-                "Chromium:",
-                "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n handclasp \\",
-                f"-i {file}",
-            ),
-            "  Firefox:   the same with -d sql:PROFILE (about:profiles names it); or",
-            "             Settings, Certificates, View, Authorities, Import",
-            "To take it back: certutil -d sql:$HOME/.pki/nssdb -D -n handclasp",
+            *_browser_advice(path.parent),
         )
     )
+
+
+def _browser_advice(directory: Path) -> list[str]:
+    """One command for Chromium and Firefox: where their databases are, it knows."""
+    from handclasp.certificates.authority import default_directory
+
+    home = f"HANDCLASP_HOME={shlex.quote(str(directory))}" if (
+        directory.absolute() != default_directory().absolute()
+    ) else ""  # fmt: skip
+    command = f"{_this_program()} cert ca --install"
+    return [
+        _advice("Browsers:", f"{home} \\", command) if home else f"  {'Browsers:':10} {command}",
+        *textwrap.wrap(
+            "(needs certutil of NSS, and a browser that was started before; --uninstall takes it "
+            "back); or import it in the browser's settings",
+            columns(),
+            initial_indent=" " * 13,
+            subsequent_indent=" " * 13,
+        ),
+    ]
+
+
+def _this_program() -> str:
+    """What to type for this very program, also where it is not on the PATH."""
+    if shutil.which("handclasp") is not None:
+        return "handclasp"
+    started = Path(sys.argv[0])
+    if started.name == "handclasp" and started.is_file():
+        return shlex.quote(str(started.absolute()))
+    return f"{shlex.quote(sys.executable)} -m handclasp"
 
 
 def _advice(label: str, first: str, rest: str, glue: str = " ") -> str:
     """One line where that fits a terminal, else two that can still be copied as they are."""
     whole = first.removesuffix(" \\") + glue + rest
     line = f"  {label:10} {whole}"
-    return line if len(line) <= _COLUMNS else f"  {label:10} {first}\n{' ' * 15}{rest}"
+    return line if len(line) <= columns() else f"  {label:10} {first}\n{' ' * 15}{rest}"

@@ -12,7 +12,7 @@ import click
 
 from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
-from handclasp.cli.explained import explanation_text
+from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.identity import dates_of
 from handclasp.cli.inputs import read_file, trust_of
 from handclasp.cli.install import install as install_authority
@@ -170,9 +170,9 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
     if as_json:
-        click.echo(json.dumps({"file": file, **explanation.to_json()}, indent=2))
+        click.echo(json.dumps({"file": file, **explanation_json(explanation, "check")}, indent=2))
     else:
-        click.echo(explanation_text(explanation))
+        click.echo(explanation_text(explanation, "check"))
     if not explanation.accepted:
         raise click.exceptions.Exit(FAILED)
 
@@ -188,14 +188,11 @@ def _time(text: str | None) -> datetime:
 
 
 def _read_certificates(file: str) -> list[x509.Certificate]:
-    from cryptography import x509
+    from handclasp.certificates.reading import certificates_of
 
-    data = read_file(file)
     try:
-        if b"-----BEGIN " in data:
-            return x509.load_pem_x509_certificates(data)
-        return [x509.load_der_x509_certificate(data)]
-    except (ValueError, x509.InvalidVersion):
+        return certificates_of(read_file(file))
+    except ValueError:
         raise WrongArguments(f"{file} holds no certificate that can be read.") from None
 
 

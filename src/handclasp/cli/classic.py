@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.outcome import configuration_checked
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     from handclasp import ClientConfig, ConnectionInfo, Credentials, ServerConfig
@@ -42,8 +43,8 @@ NEW: dict[str, Any] = {
 Row = tuple[str, str, str]
 """A label, and what is to be said of then and of now."""
 
-_COLUMNS = 80
-_LABEL, _CELL = 12, 31
+_LABEL = 12
+"""Columns of the labels; the other two share what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def converse(
     client_config = ClientConfig(trust=authority.trust.prepare(), **settings)
     recording, arrived = _shake_hands_and_talk(client_config, server_config, trace)
     stolen, obstacle = read_with_stolen_key(recording, server_config)
-    facts, diagram = facts_of(trace.events), narrate(trace.events, _COLUMNS)
+    facts, diagram = facts_of(trace.events), narrate(trace.events, columns())
     return Conversation(facts, diagram, arrived, recording, stolen, obstacle)
 
 
@@ -296,17 +297,19 @@ def _visibility(conversation: Conversation, data: bytes) -> str:
 
 def comparison(table: Sequence[Row]) -> str:
     """The rows under each other, what is long wrapped within its column; 80 columns at most."""
-    lines = _cells(("", "Then", "Now"))
+    width = columns()
+    lines = _cells(("", "Then", "Now"), width)
     for row in table:
-        lines += ["  " + "-" * (_COLUMNS - 2), *_cells(row)]
+        lines += ["  " + "-" * (width - 2), *_cells(row, width)]
     return "\n".join(lines) + "\n"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, width: int) -> list[str]:
     label, *cells = row
-    columns = [textwrap.wrap(label, _LABEL), *(textwrap.wrap(cell, _CELL) for cell in cells)]
+    room = (width - _LABEL - 6) // 2
+    wrapped = [textwrap.wrap(label, _LABEL), *(textwrap.wrap(cell, room) for cell in cells)]
     lines: list[str] = []
-    for number in range(max(map(len, columns))):
-        first, then, now = (column[number] if number < len(column) else "" for column in columns)
-        lines.append(f"  {first:{_LABEL}}  {then:{_CELL}}  {now}".rstrip())
+    for number in range(max(map(len, wrapped))):
+        first, then, now = (column[number] if number < len(column) else "" for column in wrapped)
+        lines.append(f"  {first:{_LABEL}}  {then:{room}}  {now}".rstrip())
     return lines

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import textwrap
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
-from handclasp.cli.explained import explanation_text
+from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
     group_names,
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from handclasp.cli.conversation import Received
 
 CONNECT_TIMEOUT = 15.0
-"""Seconds to wait for one address of the host."""
+"""Seconds to wait for one address of the host, and for the handshake, unless --timeout says."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ class _Attempt:
     refused: CertificateError | None = None
     address: str = ""
     timings: dict[str, int] = field(default_factory=dict[str, int])
+    timeout: float = CONNECT_TIMEOUT
+    shows_certificates: bool = False
 
 
 @click.command("connect")
@@ -98,6 +102,19 @@ class _Attempt:
 )
 @click.option(
     "--explain", is_flag=True, help="Print every rule of the decision on the certificate."
+)
+@click.option(
+    "--showcerts",
+    is_flag=True,
+    help="Print the certificates that the server sends, in PEM, as they came.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=CONNECT_TIMEOUT,
+    show_default=True,
+    help="How long to wait for an address of HOST, and then for the handshake.",
 )
 @click.option("--alpn", metavar="A,B", help="Application protocols to offer, best first.")
 @version_options
@@ -141,6 +158,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     trace = trace_file(options["trace"]) if options["trace"] else None
     attempt = _attempt(one_address(addresses), options)
     attempt.detail = options["verbose"]
+    attempt.timeout = options["timeout"]
+    attempt.shows_certificates = options["showcerts"]
     attempt.redaction = redaction_of(options["redact"], trace)
     attempt.recorder = _recorder(options)
     send = unescaped(options["send"]) if options["send"] is not None else None
@@ -175,6 +194,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             alpn=names_of(options["alpn"]),
             credentials=credentials_of(options["cert"], options["key"]),
             keylog=keylog_of(options["keylog"]),
+            handshake_timeout=options["timeout"],
             **settings,
         )
         if options["group"] and "TLSv1.3" in config.versions:
@@ -245,6 +265,8 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
                 _tell(attempt, info)
                 if attempt.explains and (explanation := _explanation(attempt, info)):
                     click.echo("\n" + explanation_text(explanation) + "\n", err=True)
+            if attempt.shows_certificates and not as_json:
+                click.echo("\n".join(_shown_pem(attempt, info)), err=True)
             if attempt.early_data is not None:
                 attempt.early_data_rejected = len(tls.early_data_rejected)
                 tell_undelivered(tls, attempt.early_data)
@@ -266,6 +288,8 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
         _print_json(attempt, info, received, failure, explanation)
     elif failure is not None:
         _tell_failure(attempt, failure, info)
+        if attempt.shows_certificates and info is None:
+            click.echo("\n".join(_shown_pem(attempt, info)), err=True)
         if explanation is not None:
             click.echo("\n" + explanation_text(explanation), err=True)
     return failure is not None
@@ -295,6 +319,19 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
         return None  # It cannot be read at all, which the failure tells.
 
 
+def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:
+    """What the server sent of certificates, or its bare key, in PEM; also if it was refused."""
+    refused = attempt.refused.chain if attempt.refused is not None else ()
+    chain = info.peer_chain_der if info is not None else refused
+    is_key = info is not None and info.peer_certificate_type == "RawPublicKey"
+    return [_pem("PUBLIC KEY" if is_key else "CERTIFICATE", der) for der in chain]
+
+
+def _pem(label: str, der: bytes) -> str:
+    lines = textwrap.wrap(b64encode(der).decode(), 64)
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"])
+
+
 def _connected(attempt: _Attempt) -> TLSSocket:
     """Name, address, TCP and TLS, each with the time that it took. Raises `OSError`."""
     import handclasp
@@ -308,7 +345,7 @@ def _connected(attempt: _Attempt) -> TLSSocket:
         raise WrongArguments(f"{attempt.host!r} is not a host name.") from None
     named = time.perf_counter_ns()
     attempt.timings["dns"] = (named - began) // 1000
-    sock = _first_that_answers(found)
+    sock = _first_that_answers(found, attempt.timeout)
     attempt.address = str(sock.getpeername()[0])
     reached = time.perf_counter_ns()
     attempt.timings["tcp"] = (reached - named) // 1000
@@ -329,12 +366,12 @@ def _connected(attempt: _Attempt) -> TLSSocket:
     return tls
 
 
-def _first_that_answers(found: list[Any]) -> socket.socket:
+def _first_that_answers(found: list[Any], timeout: float) -> socket.socket:
     failure: OSError | None = None
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(CONNECT_TIMEOUT)
+            sock.settimeout(timeout)
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
@@ -373,15 +410,12 @@ def _asked_for_certificate(recorder: Recorder | None) -> bool:
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
     from handclasp.cli.identity import printable
-    from handclasp.cli.report import failure_lines, print_lines
+    from handclasp.cli.report import MOST_OF_A_MESSAGE, failure_lines, print_lines
 
     if attempt.recorder is not None and info is None:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
-    lines = failure_lines(failure)
-    if (failure.fault, failure.from_) == ("CERTIFICATE_UNTRUSTED", "local"):
-        lines.append(("to change", "Here: --ca FILE trusts the authorities in FILE."))
-    print_lines(f"{what}: {printable(failure.message)}", lines)
+    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", failure_lines(failure))
 
 
 def _print_json(
@@ -403,7 +437,9 @@ def _print_json(
         shown["received"] = received.kept.decode("utf-8", "backslashreplace")
     if failure is not None:
         shown["error"] = failure.to_json()
+    if attempt.shows_certificates:
+        shown["peer_chain_pem"] = _shown_pem(attempt, info)
     if explanation is not None:
-        shown["explanation"] = explanation.to_json()
+        shown["explanation"] = explanation_json(explanation)
     shown["timings_us"] = attempt.timings
     print(json.dumps(shown, indent=2))

@@ -190,15 +190,22 @@ def _outcome(connection: Connection) -> str:
     kind = _kind(connection)
     if kind == "failed":
         return f"failed: {getattr(connection.error, 'alert', None) or 'no TLS'}"
-    return {"resumed": "came back with a ticket", "full": "full handshake"}[kind]
+    if kind == "full":
+        return "full handshake"
+    from handclasp.trace.facts import facts_of
+
+    came_with = facts_of(list(connection.recorder.events)).earlier_key
+    return "came back with a session id" if came_with == "session id" else "came back with a ticket"
 
 
 def _detail(connection: Connection) -> str:
     info = connection.info
     if info is None:
         return str(connection.error)
-    group = info.group or "no key exchange"
-    return f"{info.version}, {info.cipher_suite}, {group}"
+    from handclasp.trace.facts import key_exchange_of_info, secret_in_words
+
+    secret = secret_in_words(key_exchange_of_info(info), info)
+    return f"{info.version}, {info.cipher_suite}, {secret}"
 
 
 def _suites(connection: Connection) -> str:

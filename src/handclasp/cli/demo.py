@@ -24,6 +24,7 @@ from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     import socket
@@ -237,7 +238,7 @@ class _Demo:
             facts_of(server_recorder.events),
             ours,
             theirs,
-            narrate(recorder.events, detail=self.detail),
+            narrate(recorder.events, columns(), self.detail),
         )
 
     def _own_page(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 
 from handclasp.cli.identity import printable
 from handclasp.cli.inputs import read_trace
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     from handclasp.trace.diff import Difference
@@ -41,8 +41,7 @@ def command(first: str, second: str, as_json: bool) -> None:
         shown = {"same": not found, "differences": [each.to_json() for each in found]}
         click.echo(json.dumps(shown, indent=2))
         return
-    width = min(max(shutil.get_terminal_size().columns, 60), 100)
-    click.echo("\n".join(_lines(found, first, second, width)))
+    click.echo("\n".join(_lines(found, first, second, columns(100))))
 
 
 def _lines(found: Sequence[Difference], first: str, second: str, width: int) -> Iterator[str]:

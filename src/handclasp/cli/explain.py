@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from handclasp.capture.stream import CaptureError
+from handclasp.cli.identity import printable
 from handclasp.cli.inputs import read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments
@@ -17,8 +20,9 @@ from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 
 if TYPE_CHECKING:
     from handclasp import Recorder
+    from handclasp.capture.datagrams import Exchange
     from handclasp.capture.secrets import KeyLog
-    from handclasp.capture.stream import CaptureError, Stream
+    from handclasp.capture.stream import Stream
     from handclasp.cli.tshark import Found
 
 _CAPTURE_STARTS = (
@@ -27,8 +31,15 @@ _CAPTURE_STARTS = (
     b"\xd4\xc3\xb2\xa1",
     b"\xa1\xb2\x3c\x4d",
     b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\xcd\x34",
+    b"\x34\xcd\xb2\xa1",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
 )
-"""pcapng, and the four kinds of pcap."""
+"""pcapng, the six kinds of pcap, and what zstd and lz4 have packed: tshark unpacks it."""
+_GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 1 << 28
+"""Bytes of a packed file in which secrets are looked for."""
 
 
 @dataclass(slots=True)
@@ -37,7 +48,6 @@ class _Told:
 
     recorder: Recorder
     title: str
-    missing: tuple[str, ...] = ()
 
 
 @click.command("explain")
@@ -70,7 +80,7 @@ def command(
     """
     if html is not None and not html.lower().endswith(PAGE_ENDING):
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
-    data = read_file(file)
+    data = _unpacked(read_file(file))
     if data.startswith(_CAPTURE_STARTS):
         told = _from_capture(Path(file), data, keylog, stream, lists=lists, as_json=as_json)
         if told is None:
@@ -96,8 +106,9 @@ def _from_trace(file: str, data: bytes) -> _Told:
         recorder = Recorder.from_json(data)
     except TraceFormatError as error:
         if data.lstrip()[:1] != b"{":
-            raise _CannotTell(f"{file} is not a trace (.json), and not a capture either.") from None
-        raise _CannotTell(f"{file}: {error}") from None
+            reason = f"{file} is not a trace (.json), and not a capture either."
+            raise WrongArguments(reason) from None
+        raise WrongArguments(f"{file}: {error}") from None
     return _Told(recorder, Path(file).name)
 
 
@@ -107,14 +118,15 @@ def _from_capture(
     """What is to be told; None where only the list was wanted."""
     from handclasp import Recorder
     from handclasp.capture.observe import observe
-    from handclasp.capture.stream import CaptureError
     from handclasp.cli.tshark import conversations, stream_of
 
     try:
-        secrets = _secrets(data, keylog)
+        secrets, broken = _secrets(data, keylog)
         found = conversations(path)
+        if not found and broken is not None:
+            raise broken
         if lists:
-            _list(path, found, as_json=as_json)
+            _list(path, found, secrets, as_json=as_json)
             return None
         chosen = _choose(path, found, stream)
         observation = observe(stream_of(path, chosen), secrets)
@@ -125,30 +137,52 @@ def _from_capture(
     recorder.began_at_ns = observation.began_at_ns
     first, second = chosen.ends
     title = observation.server_name or f"{first} and {second}"
-    return _Told(recorder, title, observation.missing)
+    return _Told(recorder, title)
 
 
-def _secrets(data: bytes, keylog: str | None) -> KeyLog:
+def _unpacked(data: bytes) -> bytes:
+    """The beginning of what gzip has packed, and all else as it is."""
+    if not data.startswith(_GZIP):
+        return data
+    import zlib
+
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, _MOST_UNPACKED)
+    except zlib.error:
+        return data
+
+
+def _secrets(data: bytes, keylog: str | None) -> tuple[KeyLog, CaptureError | None]:
+    """The secrets in a capture and in a key log; and how the capture is broken, if it is."""
     from handclasp.capture.secrets import KeyLog, secrets_inside
 
     secrets = KeyLog()
-    for inside in secrets_inside(data):
-        secrets.add(inside)
+    broken: CaptureError | None = None
+    try:
+        for inside in secrets_inside(data):
+            secrets.add(inside)
+    except CaptureError as error:
+        broken = error
     if keylog is not None:
         given = read_file(keylog)
         before = len(secrets)
         secrets.add(given)
-        if len(secrets) == before and not before:
+        if len(secrets) == before and not before and not _is_empty(given):
             raise WrongArguments(f"--keylog {keylog}: there is no line of a key log in this file.")
-    return secrets
+    return secrets, broken
+
+
+def _is_empty(keylog: bytes) -> bool:
+    """Whether nothing was logged, as for a handshake that failed early."""
+    lines = (line.strip() for line in keylog.splitlines())
+    return all(not line or line.startswith(b"#") for line in lines)
 
 
 def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
-    """The conversation that was asked for, or the first one that is TLS."""
-    from handclasp.capture.stream import CaptureError
+    """The conversation that was asked for, or the first one that is TLS, a whole one if any is."""
 
     if not found:
-        raise CaptureError("There is no TCP connection in this capture.")
+        raise CaptureError(_without_tcp(_exchanges(path)))
     if stream is not None:
         chosen = [conversation for conversation in found if conversation.number == stream]
         if not chosen:
@@ -159,22 +193,58 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
     if len(found) == 1:
         return found[0]
     unreadable: list[CaptureError] = []
+    with_gaps: Found | None = None
+    without_hello: Found | None = None
     for conversation, stream_or_error in _streams(path, found):
         if isinstance(stream_or_error, CaptureError):
             unreadable.append(stream_or_error)
         elif stream_or_error.starts_of_hello() is not None:
-            others = len(found) - 1
-            plural = "s" if others != 1 else ""
-            click.echo(
-                f"Connection {conversation.number} of {len(found)}; --list shows the {others} "
-                f"other{plural}, --stream N takes one.",
-                err=True,
-            )
-            return conversation
+            if not stream_or_error.missing:
+                return _one_of(conversation, found)
+            with_gaps = with_gaps or conversation
+        elif stream_or_error.answers() is not None:
+            without_hello = without_hello or conversation
+    with_gaps = with_gaps or without_hello
+    if with_gaps is not None:
+        return _one_of(with_gaps, found)
     told = f"None of its {len(found)} TCP connections begins with a ClientHello."
     if unreadable:
         told += f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
-    raise CaptureError(told)
+    raise CaptureError(told + _not_read(_exchanges(path)))
+
+
+def _one_of(chosen: Found, found: Sequence[Found]) -> Found:
+    """The one that is told; that there are others is said on standard error."""
+    others = len(found) - 1
+    plural = "s" if others != 1 else ""
+    click.echo(
+        f"Connection {chosen.number} of {len(found)}; --list shows the {others} "
+        f"other{plural}, --stream N takes one.",
+        err=True,
+    )
+    return chosen
+
+
+def _exchanges(path: Path) -> list[Exchange]:
+    from handclasp.capture.datagrams import exchanges_in
+    from handclasp.cli.tshark import datagrams_of
+
+    return exchanges_in(datagrams_of(path))
+
+
+def _without_tcp(exchanges: Sequence[Exchange]) -> str:
+    told = "There is no TCP connection in this capture."
+    if exchanges and not any(exchange.kind for exchange in exchanges):
+        return f"{told} It holds UDP datagrams, which are neither DTLS nor QUIC as far as is seen."
+    return told + _not_read(exchanges)
+
+
+def _not_read(exchanges: Sequence[Exchange]) -> str:
+    """What there is besides that would be of interest."""
+    kinds = list(dict.fromkeys(exchange.kind for exchange in exchanges if exchange.kind))
+    if not kinds:
+        return ""
+    return f" It holds {', and '.join(kinds)} (over UDP), which is not read here."
 
 
 def _streams(path: Path, found: Sequence[Found]) -> Iterator[tuple[Found, Stream | CaptureError]]:
@@ -185,63 +255,111 @@ def _streams(path: Path, found: Sequence[Found]) -> Iterator[tuple[Found, Stream
     yield from ((conversation, streams[conversation.number]) for conversation in found)
 
 
-def _list(path: Path, found: Sequence[Found], *, as_json: bool) -> None:
-    from handclasp.cli.identity import printable
-
-    rows: list[dict[str, Any]] = []
-    for conversation, stream_or_error in _streams(path, found):
-        name, is_tls = _name_and_kind(stream_or_error)
-        rows.append(
-            {
-                "stream": conversation.number,
-                "from": str(conversation.ends[0]),
-                "to": str(conversation.ends[1]),
-                "packets": conversation.packets,
-                "tls": is_tls,
-                "server_name": name,
-            }
-        )
+def _list(path: Path, found: Sequence[Found], secrets: KeyLog, *, as_json: bool) -> None:
+    rows = [_row(each, stream, secrets) for each, stream in _streams(path, found)]
+    if not any(row["tls"] for row in rows):
+        rows += [_row_of_datagrams(each) for each in _exchanges(path)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
+    if not rows:
+        raise CaptureError(_without_tcp(()))
     for row in rows:
-        kind = f"TLS {row['server_name'] or ''}" if row["tls"] else "no ClientHello"
-        print(
-            printable(
-                f"{row['stream']:>4}  {row['from']} -> {row['to']}  "
-                f"{row['packets']} packets  {kind}".rstrip()
-            )
-        )
+        _print_row(row)
+    trouble = next((each.trouble for each in found if each.trouble), "")
+    if trouble:
+        print_wrapped(trouble, "")
 
 
-def _name_and_kind(stream_or_error: Stream | CaptureError) -> tuple[str | None, bool]:
+def _print_row(row: Mapping[str, Any]) -> None:
+    number = "UDP" if row["stream"] is None else str(row["stream"])
+    kind = "no ClientHello" if row["stream"] is not None else "not read"
+    if row["tls"]:
+        kind = f"TLS {row['server_name'] or ''}"
+    plural = "" if row["packets"] == 1 else "s"
+    told = f"{row['packets']} packet{plural}  {kind}".rstrip()
+    print(printable(f"{number:>4}  {row['from']} -> {row['to']}  {told}"))
+    for note in row["notes"]:
+        print_wrapped(note, " " * 6)
+
+
+def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) -> dict[str, Any]:
+    """What the list says of one connection; `notes` are what is missing in it, and hints."""
     from handclasp.capture.observe import observe
-    from handclasp.capture.secrets import KeyLog
-    from handclasp.capture.stream import CaptureError
+    from handclasp.trace.events import Failed
+    from handclasp.trace.facts import observed_in
+    from handclasp.trace.fingerprints import all_fingerprints_of
 
-    if isinstance(stream_or_error, CaptureError):
-        return None, False
+    row: dict[str, Any] = {
+        "stream": found.number,
+        "from": str(found.ends[0]),
+        "to": str(found.ends[1]),
+        "packets": found.packets,
+        "tls": False,
+        "server_name": None,
+        "outcome": None,
+        "missing_bytes": 0,
+        "ja4": [],
+        "notes": [],
+    }
     try:
-        return observe(stream_or_error, KeyLog()).server_name, True
-    except CaptureError:
-        return None, False
+        if isinstance(stream_or_error, CaptureError):
+            raise stream_or_error
+        row["missing_bytes"] = stream_or_error.missing
+        observation = observe(stream_or_error, secrets)
+    except CaptureError as error:
+        row["notes"].append(str(error))
+        return row
+    events = observation.events
+    observed = observed_in(events)
+    row["tls"], row["server_name"] = True, observation.server_name
+    row["outcome"] = observed.outcome if observed is not None else None
+    row["ja4"] = [ja4.value for _, ja4 in all_fingerprints_of(events)]
+    row["notes"] += [f"It failed: {each.message}" for each in events if isinstance(each, Failed)]
+    if row["missing_bytes"]:
+        row["notes"].append(f"{row['missing_bytes']:,} bytes of it are missing in the capture.")
+    return row
+
+
+def _row_of_datagrams(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "stream": None,
+        "from": str(exchange.ends[0]),
+        "to": str(exchange.ends[1]),
+        "packets": exchange.packets,
+        "tls": False,
+        "server_name": None,
+        "outcome": None,
+        "missing_bytes": 0,
+        "ja4": [],
+        "notes": [exchange.kind or "neither DTLS nor QUIC, as far as is seen"],
+    }
+
+
+def print_wrapped(text: str, margin: str) -> None:
+    """Some sentences on standard output, each line behind a margin."""
+    clean = printable(text, len(text))
+    for line in textwrap.wrap(clean, 80, initial_indent=margin, subsequent_indent=margin):
+        print(line)
 
 
 def _tell(told: _Told, verbose: int) -> None:
+    from handclasp.advice import for_reader
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
     from handclasp.trace.diagnosis import diagnose
-    from handclasp.trace.facts import role_of
+    from handclasp.trace.facts import observed_in, role_of
 
     events = told.recorder.events
     click.echo(story_text(events, verbose).removesuffix("\n") + "\n")
-    for sentence in told.missing:
+    observed = observed_in(events)
+    for sentence in observed.not_seen if observed is not None else ():
         print_paragraph("Not seen", sentence)
     diagnosis = diagnose(events)
     if diagnosis is not None:
         role = role_of(events)
         print_story(
             f"It failed, seen from the {role}",
-            diagnosis.cause,
+            for_reader(diagnosis.cause, role),
             diagnosis_lines(diagnosis, role),
         )
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from handclasp.advice import FrontEnd, worded
+from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
     from handclasp.certificates import Explanation
     from handclasp.certificates.rules import Finding
 
-_COLUMNS = 80
 _MARKS = {True: "ok", False: "NO", None: "-"}
 _EVIDENCE_AT = 27
 
 
-def explanation_text(explanation: Explanation) -> str:
-    """Every rule in a line or two, then the verdict, the cause and what to change."""
-    return "\n".join(_lines(explanation))
+def explanation_text(explanation: Explanation, front_end: FrontEnd = "connect") -> str:
+    """Every rule in a line or two, then the verdict, the cause and what to change there."""
+    return "\n".join(_lines(explanation, front_end))
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
+def explanation_json(explanation: Explanation, front_end: FrontEnd = "connect") -> dict[str, Any]:
+    """The same for programs."""
+    values = explanation.to_json()
+    return {**values, "fix": worded(values["fix"], front_end)}
+
+
+def _lines(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
     if explanation.leaf:
         yield f"The certificate: {explanation.leaf[0].about}"
         yield from _rules(explanation.leaf)
@@ -34,35 +42,35 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             if finding.about != about:
                 about = finding.about
                 yield ""
-                yield from textwrap.wrap(f"  {about}", _COLUMNS, subsequent_indent="    ")
+                yield from textwrap.wrap(f"  {about}", columns(), subsequent_indent="    ")
             yield from _rules([finding])
     if explanation.policy:
         yield ""
         yield "The policy"
         yield from _rules(explanation.policy)
     yield ""
-    yield from _verdict(explanation)
+    yield from _verdict(explanation, front_end)
 
 
 def _rules(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         head = f"  {_MARKS[finding.held]:3} {finding.rule}".ljust(_EVIDENCE_AT)
         text = f"{finding.evidence} ({finding.section})" if finding.section else finding.evidence
-        wrapped = textwrap.wrap(text, _COLUMNS - _EVIDENCE_AT) or [""]
+        wrapped = textwrap.wrap(text, columns() - _EVIDENCE_AT) or [""]
         yield f"{head}{wrapped[0]}"
         for rest in wrapped[1:]:
             yield " " * _EVIDENCE_AT + rest
 
 
-def _verdict(explanation: Explanation) -> Iterator[str]:
+def _verdict(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
     if explanation.accepted:
         yield "Trusted: every rule held."
         return
     broken = explanation.broken
-    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", _COLUMNS)
-    yield from textwrap.wrap(f"{broken[0].fault.sentence}", _COLUMNS)
-    if broken[0].fault.fix:
-        yield from textwrap.wrap(broken[0].fault.fix, _COLUMNS)
+    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", columns())
+    yield from textwrap.wrap(f"{broken[0].fault.sentence}", columns())
+    fix = worded(explanation.advised.fix, front_end) if explanation.advised else ""
+    yield from textwrap.wrap(fix, columns())
 
 
 def _plural(count: int, noun: str) -> str:

@@ -40,7 +40,14 @@ def names_of(certificate: x509.Certificate, most: int = 4) -> str:
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:
     """From when to when it is valid, and how long that is from now."""
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    from handclasp.certificates.reading import read_or_none
+
+    dates = read_or_none(
+        lambda: (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    )
+    if dates is None:
+        return "from and to when cannot be read"
+    begin, end = dates
     span = f"{begin:%Y-%m-%d} to {end:%Y-%m-%d}"
     if now < begin:
         return f"{span}, not valid yet"
@@ -75,13 +82,9 @@ def _described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from handclasp.certificates.reading import is_issued_by
 
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    return bool(is_issued_by(certificate, issuer))
 
 
 def _days(count: int) -> str:

@@ -155,15 +155,25 @@ def keylog_of(path: str | None) -> Callable[[str], None] | None:
         return open_keylog(path)
 
 
-def trace_file(path: str) -> Path:
-    """Where --trace goes, in a directory that exists. Raises `WrongArguments`.
+def trace_file(
+    path: str,
+    option: str = "--trace ",
+    endings: Sequence[str] = (".json", PAGE_ENDING, CAPTURE_ENDING),
+) -> Path:
+    """Where a trace goes, in a directory that exists. Raises `WrongArguments`.
 
     The ending says what to write: .json a trace, .html a page, .pcapng a capture.
+
+    Args:
+        option: how the command calls the path, for what is said of a wrong one; empty for an
+            argument without a name.
+        endings: those that the command writes.
     """
-    if Path(path).suffix.lower() not in (".json", PAGE_ENDING, CAPTURE_ENDING):
-        raise WrongArguments(f"--trace {path}: the name must end in .json, .html or .pcapng.")
+    if Path(path).suffix.lower() not in endings:
+        *others, last = endings
+        raise WrongArguments(f"{option}{path}: the name must end in {', '.join(others)} or {last}.")
     if not Path(path).parent.is_dir():
-        raise WrongArguments(f"--trace {path}: there is no directory {Path(path).parent}.")
+        raise WrongArguments(f"{option}{path}: there is no directory {Path(path).parent}.")
     return Path(path)
 
 

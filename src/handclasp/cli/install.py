@@ -94,7 +94,7 @@ def _change_browsers(path: Path, common_name: str, *, remove: bool) -> Change:
             "No browser of this user has it."
             if remove
             else "No browser of this user has a certificate database yet: start Chromium or "
-            "Firefox once, then run this again."
+            "Firefox once, open a page over https, then run this again."
         )
     return change
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from handclasp import ConnectionInfo, TLSSocket
     from handclasp.certificates import Explanation
     from handclasp.certificates.authority import LocalAuthority
+    from handclasp.trace.facts import Facts
 
 COOKIE = "__Host-browser"
 """A cookie of this name goes to this very host alone, and over TLS alone (RFC 6265bis)."""
@@ -183,7 +184,8 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
     earlier = site.connections.before(connection)
     # Its own thread may note more meanwhile.
     events = list(connection.recorder.events)
-    info = facts_of(events).info
+    facts = facts_of(events)
+    info = facts.info
     explanation = _explanation(site, info) if info is not None else None
     title = "Your browser's handshake" if tls else f"Connection {connection.number}"
     contents = contents_of(
@@ -198,7 +200,7 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
         "is_this": tls is not None,
         "number": connection.number,
         "rows": rows_of(own, connection),
-        "verdict": _verdict(info) if info is not None else "",
+        "verdict": _verdict(facts) if info is not None else "",
         "key_fingerprint": site.fingerprint(tls) if tls is not None else "",
         "fingerprints": connection.fingerprints,
     }
@@ -215,19 +217,50 @@ def _explanation(site: Site, info: ConnectionInfo) -> Explanation | None:
     return explain(info.local_chain_der, name, site.authority.trust, datetime.now(UTC))
 
 
-def _verdict(info: ConnectionInfo) -> str:
-    if info.group is not None and "MLKEM" in info.group:
+def _verdict(facts: Facts) -> str:
+    """Whether the keys withstand quantum computers, and why not; of a completed handshake."""
+    info = facts.info
+    match facts.key_exchange:
+        case "transport":
+            return (
+                "Your browser made the secret and encrypted it to this server's key. Whoever gets "
+                "that key some day can read this conversation, if it was recorded."
+            )
+        case "session":
+            return (
+                "Your browser came back to an earlier session of TLS 1.2, and the keys come from "
+                "the secret of that one: there was no new key exchange."
+            )
+        case "psk":
+            return (
+                "Your browser came back with a key from an earlier connection, which went alone: "
+                "there was no new key exchange, and whoever gets that key can read this "
+                "conversation, if it was recorded."
+            )
+        case _:
+            pass
+    if info is None or info.group is None:
+        return ""
+    if "MLKEM" in info.group:
         return (
             "Your browser and this server agreed on keys with a hybrid of an elliptic curve and "
             "ML-KEM: whoever records this conversation cannot read it with a quantum computer "
             "either, as far as anybody knows."
         )
-    if info.group is None:
+    return f"Your browser and this server agreed on keys with {info.group}. {_no_hybrid(facts)}"
+
+
+def _no_hybrid(facts: Facts) -> str:
+    """Why the keys come from no hybrid."""
+    withstand = "which would withstand quantum computers too"
+    if facts.version == "TLSv1.2":
+        return f"Hybrids with ML-KEM, {withstand}, exist in TLS 1.3 alone."
+    offered = [group for group in facts.groups_offered if "MLKEM" in group]
+    if not offered:
+        return f"It did not offer a hybrid with ML-KEM, {withstand}."
+    if {share.group for share in facts.client_shares}.isdisjoint(offered):
         return (
-            "Your browser made the secret and encrypted it to this server's key. Whoever gets that "
-            "key some day can read this conversation, if it was recorded."
+            f"It can do {offered[0]}, a hybrid with ML-KEM, {withstand}, but sent no share for it; "
+            "the server took what needs no second hello."
         )
-    return (
-        "Your browser and this server agreed on keys with an elliptic curve. It did not offer a "
-        "hybrid with ML-KEM, which would withstand quantum computers too."
-    )
+    return f"It offered {offered[0]}, a hybrid with ML-KEM, {withstand}, and the server took this."

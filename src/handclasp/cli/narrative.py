@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from handclasp.cli.identity import printable
+from handclasp.cli.terminal import columns
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_NARROWEST, _WIDEST = 60, 100
+_WIDEST = 100
 
 
 def verbose_option(command: Command) -> Command:
@@ -31,13 +31,12 @@ def story_text(events: Sequence[Any], detail: int) -> str:
     What others said may hold anything, and a terminal obeys some of it: none of that is in it. How
     a failure came about is left to whoever tells what to change.
     """
-    from handclasp.trace.events import BytesRefused, Failed, MessageSeen
+    from handclasp.trace.events import BytesRefused, MessageSeen
     from handclasp.trace.narrate import narrate
 
     if not any(isinstance(event, MessageSeen | BytesRefused) for event in events):
         return ""
-    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
-    story = narrate([e for e in events if not isinstance(e, Failed)], width, detail)
+    story = narrate(events, columns(_WIDEST), detail, failure=False)
     return "\n".join(printable(line, len(line)) for line in story.split("\n"))
 
 

@@ -22,6 +22,8 @@ _PLACES = (
     ".pki/nssdb",
     ".local/share/pki/nssdb",
     "snap/chromium/current/.pki/nssdb",
+    "snap/chromium/current/.local/share/pki/nssdb",
+    ".var/app/*/data/pki/nssdb",
     ".mozilla/firefox/*",
     ".config/mozilla/firefox/*",
     "snap/firefox/common/.mozilla/firefox/*",
@@ -105,7 +107,10 @@ def find_certutil() -> str | None:
 def databases(home: Path) -> list[Path]:
     """The directories below a home that hold a database, each once."""
     found: dict[str, Path] = {}
-    for place in _PLACES:
+    # Chromium goes by XDG_DATA_HOME; what is not below this home is not this user's own.
+    data = Path(os.environ.get("XDG_DATA_HOME") or home)
+    more = [f"{data.relative_to(home)}/pki/nssdb"] if data.is_relative_to(home) else []
+    for place in (*_PLACES, *more):
         for file in sorted(home.glob(f"{place}/{_DATABASE}")):
             found.setdefault(os.path.realpath(file.parent), file.parent)
     return list(found.values())

@@ -8,13 +8,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
+from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
@@ -56,10 +57,13 @@ class Failure:
         message: one line with the particulars.
         explanation: what that means.
         fix: what to change, on either end; empty where nothing is known to help.
-        blame: whose fault it is, as far as this side can know: "local", "peer", "either" (the
-            settings of the two do not fit), "network" or, below TLS, None.
+        blame: whose fault it is, as far as this side can know: "client", "server", "network" or
+            "unclear".
+        condition: when it is somebody else's; where it is unclear, who it may be and why.
         causes: what may be behind a peer's alert, the likeliest first.
         evidence: the bytes that show it, where they were recorded.
+        others: those of `causes` that the explanation does not tell.
+        role: of this side.
     """
 
     fault: str
@@ -68,23 +72,38 @@ class Failure:
     message: str
     explanation: str
     fix: str
-    blame: str | None = None
+    blame: str = "unclear"
+    condition: str = ""
     causes: tuple[Cause, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    others: tuple[Cause, ...] = ()
+    role: Literal["client", "server"] = "client"
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
+        role = values.pop("role")
+        del values["others"]
+        for cause in values["causes"]:
+            cause["blame"] = named_blame(cause["blame"], role)
         for evidence in values["evidence"]:
             evidence["octets"] = evidence["octets"].hex()
         return {name.rstrip("_"): value for name, value in values.items()}
 
 
-def failure_of(error: OSError, host: str, port: int, events: Sequence[TraceEvent] = ()) -> Failure:
+def failure_of(
+    error: OSError,
+    host: str,
+    port: int,
+    events: Sequence[TraceEvent] = (),
+    command: Literal["connect", "serve"] = "connect",
+) -> Failure:
     """What a failed connection attempt to `host` tells, be it TLS or the network below.
 
     Args:
         events: what a recorder noted meanwhile, from which the evidence comes.
+        command: which one runs, as its options are what can be changed on this end.
     """
+    role: Literal["client", "server"] = "client" if command == "connect" else "server"
     if isinstance(error, TLSError):
         from handclasp.trace.diagnosis import diagnose
 
@@ -95,47 +114,69 @@ def failure_of(error: OSError, host: str, port: int, events: Sequence[TraceEvent
             error.origin,
             error.message,
             error.explanation,
-            error.fix,
-            error.blame.value,
-            error.causes,
+            worded(error.fix, command),
+            named_blame(error.blame, role),
+            with_ends_named(error.condition, role),
+            tuple(_worded(cause, command) for cause in error.causes),
             diagnosis.evidence if diagnosis is not None else (),
+            error.others if isinstance(error, PeerAlertError) else (),
+            role,
         )
-    name, explanation, fix = _network_failure(error)
+    name, explanation, fix, blame, condition = _network_failure(error)
     reason = error.strerror or str(error) or type(error).__name__
     # An IPv6 address needs its brackets again for the port to be told apart.
     shown = f"[{host}]" if ":" in host else host
-    return Failure(name, None, "local", f"{shown}:{port}: {reason}", explanation, fix)
+    message = f"{shown}:{port}: {reason}"
+    return Failure(name, None, "local", message, explanation, fix, blame, condition)
 
 
-def _network_failure(error: OSError) -> tuple[str, str, str]:
+def _worded(cause: Cause, command: FrontEnd) -> Cause:
+    return replace(
+        cause,
+        fix_local=worded(cause.fix_local, command),
+        fix_peer=worded(cause.fix_peer, "reader"),
+    )
+
+
+def _network_failure(error: OSError) -> tuple[str, str, str, str, str]:
     match error:
         case socket.gaierror():
             return (
                 "NAME_NOT_FOUND",
                 "The name of the host has no address.",
                 "Check the spelling of the host, and this machine's DNS.",
+                "client",
+                "which asked for that name, unless the DNS is wrong",
             )
         case ConnectionRefusedError():
             return (
                 "CONNECTION_REFUSED",
                 "The host answers, but nothing listens on this port.",
                 "Check the port, and that the service is running.",
+                "server",
+                "where the service does not run, unless host or port are wrong",
             )
         case TimeoutError():
             return (
                 "CONNECTION_TIMEOUT",
                 "The host did not answer in time.",
                 "Check the address, and any firewall on the way.",
+                "unclear",
+                "the host is down, the address is wrong, or a firewall is on the way",
             )
         case ConnectionResetError() | BrokenPipeError():
             return (
                 "CONNECTION_RESET",
                 "The other end tore the connection down without a word.",
                 "See the other end's log, and check that the port belongs to a TLS service.",
+                "unclear",
+                "the other end, or something on the way such as a firewall, and neither said why",
             )
         case _:
             return (
                 "NETWORK_ERROR",
                 "The network could not carry the connection.",
                 "Check the address, and this machine's network.",
+                "network",
+                "unless the address is wrong",
             )

@@ -28,12 +28,11 @@ def page_for(
 
 def described(der: bytes) -> Mapping[str, object] | None:
     """What a certificate says; None of what cannot be read, or is a bare key."""
-    from cryptography import x509
-
     from handclasp.certificates.describe import describe
+    from handclasp.certificates.reading import certificate_of
 
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = certificate_of(der)
     except ValueError:
         return None
     described: dict[str, Any] = describe(certificate)

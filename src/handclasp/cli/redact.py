@@ -8,6 +8,7 @@ import click
 
 from handclasp.cli.inputs import read_trace, save_trace, trace_file
 from handclasp.cli.outcome import WrongArguments
+from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.redaction import Redaction
 
 
@@ -21,9 +22,7 @@ def command(trace: str, output: str, names: bool, addresses: bool) -> None:
 
     Secrets are the values of all keys, and application data. OUT ends in .json or .html.
     """
-    path = trace_file(output)
-    if path.suffix.lower() not in (".json", ".html"):
-        raise WrongArguments(f"{output}: the name must end in .json or .html.")
+    path = trace_file(output, "", (".json", PAGE_ENDING))
     if Path(trace).exists() and path.exists() and path.samefile(trace):
         raise WrongArguments(
             "TRACE and OUT are the same file: nothing would be left to go back to."

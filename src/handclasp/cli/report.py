@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from handclasp.advice import at_fault, for_reader, with_ends_named, worded
 from handclasp.cli.identity import (
     dates_of,
     issuer_of,
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from handclasp import ConnectionInfo, TrustStore
+    from handclasp.alerts import Cause
     from handclasp.cli.outcome import Failure
     from handclasp.trace.diagnosis import Diagnosis, Evidence
+
+MOST_OF_A_MESSAGE = 1000
+"""Characters of what happened: room for a few names out of certificates, each cut by itself."""
 
 Line = tuple[str, str]
 """A label and what it labels."""
@@ -46,6 +51,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
         "server_name": info.server_name,
         "resumed": info.resumed,
         "early_data": info.early_data,
+        "early_data_refusal": info.early_data_refusal,
         "hello_retry": info.hello_retry,
         "peer": peer_to_json(info),
         "peer_chain_length": len(info.peer_chain_der),
@@ -57,8 +63,11 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
     """Who the peer is by its certificate, and whether that was verified; None without one."""
     if not info.peer_chain_der:
         return None
-    from handclasp.certificates.describe import describe
+    from handclasp.certificates.describe import describe, pin_of_info
 
+    if info.peer_certificate_type != "X509":
+        pin = pin_of_info(info.peer_chain_der[0])
+        return {"raw_public_key": pin, "verified": info.peer_verified}
     described = describe(info.peer_chain[0])
     fields = ("subject", "issuer", "names", "not_before", "not_after")
     return {**{name: described[name] for name in fields}, "verified": info.peer_verified}
@@ -76,15 +85,21 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
     ]
     if info.early_data != "none":
         taken = info.early_data == "accepted"
-        lines.append(("early data", "accepted" if taken else "rejected: the server took none"))
+        why = info.early_data_refusal or "the server took none"
+        lines.append(("early data", "accepted" if taken else f"rejected: {why}"))
     if info.local_chain_der:
-        shown = subject_of(info.local_chain[0])
+        shown = subject_of(info.local_chain[0]) if info.local_chain else "a raw public key"
         lines.append(("we showed", f"{shown}, signed in {info.client_signature_scheme}"))
     return lines
 
 
 def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> list[Line]:
     """Who the peer is, and why it is trusted or not."""
+    if info.peer_chain_der and info.peer_certificate_type != "X509":
+        from handclasp.certificates.describe import pin_of_info
+
+        why = "yes: it is the key that was expected" if info.peer_verified else "not asked"
+        return [("raw public key", pin_of_info(info.peer_chain_der[0])), ("trusted", why)]
     if not info.peer_chain:
         return [("certificate", "none")]
     leaf = info.peer_chain[0]
@@ -106,31 +121,53 @@ def failure_lines(failure: Failure) -> list[Line]:
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({failure.fault}; alert {failure.alert})"
-    lines = [("found", found), ("at fault", _AT_FAULT[failure.blame])]
-    if failure.explanation and not failure.message.startswith(failure.explanation):
+    lines = [("found", found), ("at fault", _at_fault(failure))]
+    if failure.explanation and failure.explanation not in failure.message:
         lines.append(("meaning", failure.explanation))
-    lines += [("or perhaps", cause.sentence) for cause in failure.causes[1:]]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines
 
 
+def brief_lines(failure: Failure) -> list[Line]:
+    """Whose fault it is, what else may be behind it, and what to change."""
+    lines = [("at fault", _at_fault(failure))]
+    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
+    return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
+
+
 def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     """The same of a failure that was recorded by `role`, whoever reads of it now."""
     other = "server" if role == "client" else "client"
+
+    def told(text: str) -> str:
+        return for_reader(worded(text, "reader"), role)
+
     if diagnosis.found_by == "peer":
         found = f"by the {other}, which sent the alert {diagnosis.alert}"
     else:
         found = f"by the {role} ({diagnosis.fault}; alert {diagnosis.alert})"
-    who = {"local": f"the {role}", "peer": f"the {other}"}
-    at_fault = who.get(diagnosis.blame, _AT_FAULT[diagnosis.blame])
-    lines = [("found", found), ("at fault", at_fault)]
-    lines += [("or perhaps", printable(cause.sentence, 1000)) for cause in diagnosis.others]
+    blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
+    lines = [("found", found), ("at fault", told(blamed))]
+    lines += [("or perhaps", printable(told(_perhaps(each)), 1000)) for each in diagnosis.others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
-    for sentence in _fixes(diagnosis.fix):
-        named = sentence.replace("On this end:", f"On the {role}:")
-        lines.append(("to change", named.replace("On the other end:", f"On the {other}:")))
+    lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
     return lines
+
+
+def _perhaps(cause: Cause) -> str:
+    """One of several causes: its label says already that it is another one."""
+    sentence = cause.sentence.removeprefix("Or ")
+    return sentence[0].upper() + sentence[1:]
+
+
+def _at_fault(failure: Failure) -> str:
+    who = failure.blame if failure.blame == "unclear" else f"the {failure.blame}"
+    if not failure.condition:
+        return who
+    condition = with_ends_named(failure.condition, failure.role)
+    return f"{who}{': ' if failure.blame == 'unclear' else ', '}{condition}"
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> None:
@@ -200,14 +237,28 @@ def _print(console: Console, text: str, style: str = "") -> None:
 def _group(info: ConnectionInfo) -> str:
     if info.group is not None:
         return info.group + (" (after a second hello)" if info.hello_retry else "")
-    if info.resumed:
-        return "none: the secret is that of the session (no forward secrecy beyond it)"
-    return "none: the client made the secret (no forward secrecy)"
+    from handclasp.trace.facts import key_exchange_of_info
+
+    match key_exchange_of_info(info):
+        case "transport":
+            return "none: the client made the secret (no forward secrecy)"
+        case "session":
+            return "none: the secret is that of the session (no forward secrecy beyond it)"
+        case "psk":
+            return "none: the pre-shared key went alone (no forward secrecy)"
+        case _:
+            return "one that cannot be told here"
 
 
 def _signature(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info
+
     if info.signature_scheme is None:
-        return "none: the server could read the secret"
+        if key_exchange_of_info(info) == "transport":
+            return "none: the server could read the secret"
+        if info.cipher_suite.startswith("TLS_RSA_WITH_"):
+            return "none, when the session was made: the server could read the secret"
+        return "none: both sides hold the pre-shared key"
     return info.signature_scheme + (", when the session was made" if info.resumed else "")
 
 
@@ -224,18 +275,9 @@ def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> 
     )
 
 
-_AT_FAULT = {
-    "local": "this end",
-    "peer": "the other end",
-    "either": "nobody alone: the two ends do not fit together, and either can change",
-    "network": "something between the two ends, most likely",
-    None: "unclear",
-}
-
-
 def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
-    if not found.size:
+    if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more

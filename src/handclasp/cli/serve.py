@@ -22,7 +22,7 @@ from handclasp.cli.inputs import (
     warn_of_key_file,
 )
 from handclasp.cli.narrative import story_text
-from handclasp.cli.outcome import WrongArguments, configuration_checked, failure_of
+from handclasp.cli.outcome import Failure, WrongArguments, configuration_checked, failure_of
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.cli.patience import send_all
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
@@ -44,7 +44,7 @@ from handclasp.cli.versions import (
 from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, Recorder, ServerConfig, TLSSocket
+    from handclasp import ConnectionInfo, Credentials, Recorder, ServerConfig, TLSSocket
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
@@ -137,10 +137,7 @@ def command(directory: str, **options: Any) -> None:
     redaction = _redaction(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
-    if options["pages"] and traces is None:
-        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
-    if traces is not None and not options["echo"] and traces.samefile(directory):
-        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
+    _check_traces(traces, directory, options)
     listener = listen(options["host"], options["port"], shared=workers > 1)
     talk: Any = _echo
     if not options["echo"]:
@@ -175,6 +172,13 @@ def command(directory: str, **options: Any) -> None:
         server.close()
         if capture is not None:
             _close(capture, options["trace"])
+
+
+def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) -> None:
+    if options["pages"] and traces is None:
+        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
+    if traces is not None and not options["echo"] and traces.samefile(directory):
+        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
 
 
 def _private_files(options: dict[str, Any]) -> list[str]:
@@ -342,10 +346,13 @@ class _Report:
 
     def __call__(self, visit: Visit) -> None:
         line = self._say(visit)
+        advice = "" if self._say is _json_line else _advice(visit)
         story = story_text(_events(visit), self._detail - 1) if self._detail else ""
         with self._lock:
             self._count += 1
             click.echo(line)
+            if advice:
+                click.echo(advice)
             if story:
                 click.echo(story, err=True)
             if self._traces is not None and visit.recorder is not None:
@@ -376,24 +383,52 @@ class _Report:
 
 def _line(visit: Visit) -> str:
     from handclasp.cli.identity import printable, subject_of
+    from handclasp.cli.report import MOST_OF_A_MESSAGE
 
     who = f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
     if visit.error is not None:
-        failure = failure_of(visit.error, visit.host, visit.port, _events(visit))
+        failure = _failure(visit, visit.error)
         found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
-        return printable(f"{who}  failed  {found}: {failure.message}")
+        return printable(f"{who}  failed  {found}: {failure.message}", MOST_OF_A_MESSAGE)
     info = visit.info
     if info is None:
         return who
-    exchange = info.group or ("-" if info.resumed else "RSA key transport")
-    parts = [info.version, info.cipher_suite, exchange, info.alpn or "-"]
+    parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
     if info.resumed:
         parts.append("resumed")
     if info.early_data != "none":
-        parts.append(f"early data {info.early_data}")
+        why = f": {info.early_data_refusal}" if info.early_data_refusal else ""
+        parts.append(f"early data {info.early_data}{why}")
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
+    elif info.peer_chain_der:
+        parts.append("client with a raw public key")
     return printable(f"{who}  {'  '.join(parts)}")
+
+
+def _exchange(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info
+
+    if key_exchange_of_info(info) == "transport":
+        return "RSA key transport"
+    return info.group or "-"
+
+
+def _failure(visit: Visit, error: OSError) -> Failure:
+    return failure_of(error, visit.host, visit.port, _events(visit), "serve")
+
+
+def _advice(visit: Visit) -> str:
+    """Whose fault a failure is and what to change, a line each under that of the visit."""
+    if visit.error is None:
+        return ""
+    from handclasp.cli.identity import printable
+    from handclasp.cli.report import brief_lines
+
+    failure = _failure(visit, visit.error)
+    return "\n".join(
+        printable(f"    {label}: {text}", len(text) + 40) for label, text in brief_lines(failure)
+    )
 
 
 def _events(visit: Visit) -> Sequence[TraceEvent]:
@@ -410,5 +445,5 @@ def _json_line(visit: Visit) -> str:
     if visit.info is not None:
         shown |= info_to_json(visit.info)
     if visit.error is not None:
-        shown["error"] = failure_of(visit.error, visit.host, visit.port, _events(visit)).to_json()
+        shown["error"] = _failure(visit, visit.error).to_json()
     return json.dumps(shown)

@@ -206,7 +206,7 @@ def _secret(handshake: Handshake) -> Step:
         "encrypted to the server's public key. TLS 1.3 no longer does: whoever got hold of that "
         "key later could read every old conversation. `handclasp demo --classic` shows both.)",
         (
-            ("group", _group(info.group)),
+            ("group", _group(info)),
             ("client to server", f"{ours.size:,} bytes in public" if ours else "unknown"),
             ("server to client", f"{theirs.size:,} bytes in public" if theirs else "unknown"),
             ("the secret itself", "never travels"),
@@ -214,12 +214,13 @@ def _secret(handshake: Handshake) -> Step:
     )
 
 
-def _group(name: str | None) -> str:
-    if name is None:
-        return "none: the client made the secret, and encrypted it to the certificate's key"
-    if "MLKEM" in name:
-        return f"{name}, safe against quantum computers too, as far as anybody knows"
-    return name
+def _group(info: ConnectionInfo) -> str:
+    from handclasp.trace.facts import key_exchange_of_info, secret_in_words
+
+    told = secret_in_words(key_exchange_of_info(info), info)
+    if "MLKEM" in told:
+        return f"{told}, safe against quantum computers too, as far as anybody knows"
+    return told
 
 
 def _both(handshake: Handshake) -> Step:

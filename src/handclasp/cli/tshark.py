@@ -12,10 +12,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
@@ -34,6 +36,7 @@ class Found:
             same addresses is a conversation of its own, numbered after all of tshark's.
         ends: who speaks.
         within: tshark's number, and the addresses of the tunnels around it.
+        trouble: why the file could not be read to its end; empty where it was.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Found:
     packets: int = 0
     endings: list[tuple[int, Address, str]] = field(default_factory=list[tuple[int, Address, str]])
     within: Within | None = None
+    trouble: str = ""
 
 
 Within = tuple[str, frozenset[tuple[str, ...]]]
@@ -51,26 +55,35 @@ def conversations(path: Path) -> list[Found]:
 
     Raises `CaptureError`.
     """
-    fields = [part for name in _FIELDS for part in ("-e", name)]
-    return found_in(_tshark(path, "-Y", "tcp", "-T", "fields", "-E", "separator=|", *fields))
+    printed = _fields_of(path, _FIELDS, "-Y", "tcp")
+    found = found_in(printed.text)
+    for each in found:
+        each.trouble = printed.trouble
+    return found
 
 
 def found_in(printed: str) -> list[Found]:
-    """The conversations that tshark printed, a packet a line. Raises `CaptureError`."""
+    """The conversations that tshark printed, a packet a line.
+
+    A packet that makes no sense, such as one that was cut off in its header, is left out. Raises
+    `CaptureError` where none of them does.
+    """
     found: dict[Within, Found] = {}
     for line in printed.splitlines():
-        stream, moment, source, target, source_port, target_port, fin, reset = _split(line)
         try:
+            stream, moment, source, target, source_port, target_port, fin, reset = _split(line)
             ends = _address(source, source_port), _address(target, target_port)
+            at_ns = _nanoseconds(moment)
             within = _within(line)
             conversation = found.setdefault(within, Found(_number(stream), ends, within=within))
-            at_ns = _nanoseconds(moment)
         except ValueError:
-            raise CaptureError(_NOT_UNDERSTOOD) from None
+            continue
         conversation.packets += 1
         if fin in _TRUE or reset in _TRUE:
             how = "reset" if reset in _TRUE else "end"
             conversation.endings.append((at_ns, ends[0], how))
+    if printed.strip() and not found:
+        raise CaptureError(_NOT_UNDERSTOOD)
     return _numbered(list(found.values()))
 
 
@@ -115,37 +128,48 @@ def streams_of(path: Path, found: Sequence[Found]) -> dict[int, Stream | Capture
     """
     numbers = {each.within[0] if each.within else str(each.number) for each in found}
     wanted = f"tcp.stream == {min(numbers)}" if len(numbers) == 1 else "tcp"
-    fields = [part for name in (*_SEGMENT_FIELDS, _CHECKSUM) for part in ("-e", name)]
     options = ("-o", "tcp.check_checksum:TRUE")
-    printed = _tshark(path, *options, "-Y", wanted, "-T", "fields", "-E", "separator=|", *fields)
+    printed = _fields_of(path, (*_SEGMENT_FIELDS, _CHECKSUM), *options, "-Y", wanted)
     lines: dict[Within | None, list[str]] = {each.within: [] for each in found}
-    for line in printed.splitlines():
+    for line in printed.text.splitlines():
         within = _within(line)
         if within in lines:
             lines[within].append(line)
     streams: dict[int, Stream | CaptureError] = {}
     for each in found:
         try:
-            streams[each.number] = stream_in(lines[each.within], each)
+            stream = stream_in(lines[each.within], each)
+            streams[each.number] = replace(stream, trouble=printed.trouble)
         except CaptureError as error:
             streams[each.number] = error
     return streams
 
 
 def stream_in(lines: Iterable[str], found: Found) -> Stream:
-    """What tshark printed of one of them, a segment a line. Raises `CaptureError`."""
+    """What tshark printed of one of them, a segment a line.
+
+    One that makes no sense is left out, so that its bytes are missing. Raises `CaptureError` where
+    none of them does.
+    """
     by_end = {end: index for index, end in reversed([*enumerate(found.ends)])}
-    try:
-        segments = [_segment(line, by_end) for line in lines]
-    except (ValueError, KeyError):
-        raise CaptureError(_NOT_UNDERSTOOD) from None
+    segments: list[Segment] = []
+    was_printed = False
+    for line in lines:
+        was_printed = True
+        with suppress(ValueError, KeyError):
+            segments.append(_segment(line, by_end))
+    if was_printed and not segments:
+        raise CaptureError(_NOT_UNDERSTOOD)
     endings = tuple(
         Ending(at_ns, by_end[end], how) for at_ns, end, how in found.endings if end in by_end
     )
     return put_together(found.number, found.ends, segments, endings)
 
 
-_NOT_UNDERSTOOD = "tshark printed what is not understood here."
+_NOT_UNDERSTOOD = (
+    "Not one TCP header is whole: packets were cut off when they were captured (a snap length), or "
+    "tshark printed what is not understood here."
+)
 
 _FIELDS = (
     "tcp.stream",
@@ -180,10 +204,13 @@ _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 
 def _split(line: str, fields: Sequence[str] = _FIELDS) -> Sequence[str]:
-    """The values of one packet. Inside a tunnel there are several addresses: the last counts."""
+    """The values of one packet. Inside a tunnel there are several addresses: the last counts.
+
+    Raises `ValueError`.
+    """
     words = [word.rpartition(",")[2] for word in line.split("|")]
     if len(words) != len(fields):
-        raise CaptureError(_NOT_UNDERSTOOD)
+        raise ValueError("not as many fields as were asked for")
     stream, moment, source4, source6, target4, target6, *rest = words
     return (stream, moment, source4 or source6, target4 or target6, *rest)
 
@@ -233,7 +260,43 @@ def _nanoseconds(moment: str) -> int:
     return _number(seconds, _LAST_SECOND) * 1_000_000_000 + _number(fraction[:9].ljust(9, "0"))
 
 
-def _tshark(path: Path, *arguments: str) -> str:
+class Printed(NamedTuple):
+    """What tshark printed, and why it could not read the file to its end, if it could not."""
+
+    text: str
+    trouble: str
+
+
+def _fields_of(path: Path, fields: Sequence[str], *arguments: str) -> Printed:
+    """These fields of the packets that the arguments choose, a packet a line."""
+    wanted = [part for name in fields for part in ("-e", name)]
+    return _tshark(path, *arguments, "-T", "fields", "-E", "separator=|", *wanted)
+
+
+def datagrams_of(path: Path) -> list[tuple[Address, Address, bytes]]:
+    """The UDP datagrams of a capture, from whom to whom. Raises `CaptureError`."""
+    printed = _fields_of(path, _DATAGRAM_FIELDS, "-Y", "udp")
+    found: list[tuple[Address, Address, bytes]] = []
+    for line in printed.text.splitlines():
+        with suppress(ValueError):
+            source, target, source_port, target_port, payload = _datagram(line)
+            ends = _address(source, source_port), _address(target, target_port)
+            found.append((*ends, bytes.fromhex(payload)))
+    return found
+
+
+def _datagram(line: str) -> tuple[str, str, str, str, str]:
+    words = [word.rpartition(",")[2] for word in line.split("|")]
+    source4, source6, target4, target6, source_port, target_port, payload = words
+    return source4 or source6, target4 or target6, source_port, target_port, payload
+
+
+_DATAGRAM_FIELDS = (
+    "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "udp.srcport", "udp.dstport", "udp.payload",
+)  # fmt: skip
+
+
+def _tshark(path: Path, *arguments: str) -> Printed:
     program = shutil.which("tshark")
     if program is None:
         raise CaptureError(
@@ -262,14 +325,14 @@ def _write_settings(program: str, directory: Path) -> None:
 def _not_needed(program: str) -> str:
     """The filter names of the other protocols that it knows, one a line."""
     with TemporaryDirectory(prefix="handclasp-tshark-") as nothing:
-        lines = _run(program, Path(nothing), "-G", "protocols").splitlines()
+        lines = _run(program, Path(nothing), "-G", "protocols").text.splitlines()
     known = [line.rpartition("\t")[2] for line in lines]
     # What begins with _ws. is no protocol of the wire.
     others = [name for name in known if name not in _NEEDED and not name.startswith("_ws.")]
     return "".join(f"{name}\n" for name in others)
 
 
-def _run(program: str, settings: Path, *arguments: str) -> str:
+def _run(program: str, settings: Path, *arguments: str) -> Printed:
     environment = {**os.environ, "WIRESHARK_CONFIG_DIR": os.fspath(settings)}
     try:
         done = subprocess.run(  # noqa: S603 (no shell, and the path cannot be an option)
@@ -282,11 +345,26 @@ def _run(program: str, settings: Path, *arguments: str) -> str:
         )
     except subprocess.TimeoutExpired:
         raise CaptureError(f"tshark took more than {SECONDS:.0f} seconds.") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = next((line for line in reversed(said) if "root" not in line), "it did not say why")
-        raise CaptureError(f"tshark cannot read the capture: {why.removeprefix('tshark: ')}")
-    return done.stdout.decode("utf-8", "replace")
+    text = done.stdout.decode("utf-8", "replace")
+    if not done.returncode:
+        return Printed(text, "")
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    why = next((line for line in reversed(said) if "root" not in line), "it did not say why")
+    why = why.removeprefix("tshark: ")
+    is_cut = any("cut short" in line for line in said)
+    if text.strip() and is_cut:
+        return Printed(text, _CUT)
+    if text.strip():
+        return Printed(text, f"The file cannot be read to its end; tshark says: {why}")
+    if is_cut:
+        raise CaptureError("The capture is cut off: there is nothing whole in it to tell.")
+    raise CaptureError(f"tshark cannot read the capture: {why}")
+
+
+_CUT = (
+    "The file is cut off in the middle of its last packet: that packet, and what came after it, "
+    "are not in it."
+)
 
 
 _LINKS = (

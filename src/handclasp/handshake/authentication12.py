@@ -15,7 +15,7 @@ from handclasp.crypto.suites import CipherSuite12
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.peer import AuthenticatedPeer, check_may_sign
+from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule12 import Randoms
 from handclasp.wire.iana import signature_scheme_name
@@ -92,4 +92,4 @@ def _check(
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if not verify(hs, scheme, peer.public_key, signature, content):
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
-    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme)
+    return authenticated_by(peer, scheme)

@@ -12,7 +12,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
-from handclasp.handshake.peer import AuthenticatedPeer, check_may_sign
+from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.wire.iana import signature_scheme_name
@@ -37,7 +37,7 @@ async def receive_certificate_verify(
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if not verify(hs, scheme, peer.public_key, message.signature, content):
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
-    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme)
+    return authenticated_by(peer, scheme)
 
 
 async def receive_finished(hs: Dialogue, peer_secret: TrafficSecret) -> CheckedFinished:

@@ -160,6 +160,7 @@ def send_certificate(
             if COMPRESSION_ALGORITHMS[name] in offered:
                 raw = _smaller(name, raw)
                 break
+    hs.shown_chain = credentials.chain
     hs.send_raw(raw)
 
 

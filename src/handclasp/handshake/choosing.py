@@ -5,11 +5,14 @@ It says again, in words, why what was decided came out as it did, where there is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig, SharedConfig
+from handclasp.crypto.groups import GROUPS
+from handclasp.crypto.signatures import SIGNATURE_SCHEMES
+from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.dialogue import Dialogue
@@ -34,6 +37,141 @@ def decide_application_protocol(
     return hs.decide(
         "alpn", names, config.alpn, why, choose_application_protocol, offered, config.alpn
     )
+
+
+def note_version(hs: Dialogue, config: SharedConfig, taken: str) -> None:
+    """Which of its versions a client finds taken; its hello has the newest first."""
+    if hs.trace is None:
+        return
+    offered = tuple(reversed(config.versions))
+    hs.note_decision("version", offered, offered, taken, "the server chose")
+
+
+def note_signature_scheme(
+    hs: Dialogue,
+    config: SharedConfig,
+    offered: Sequence[str],
+    chosen: str | None,
+    version: str,
+    held: Credentials | None = None,
+) -> None:
+    """In which scheme the server signs, and why in none of the others that the client offers.
+
+    Args:
+        held: what the server shows, where that is this side; else the scheme itself says what
+            kind of key it is.
+    """
+    if hs.trace is None:
+        return
+    able = held.schemes if held is not None else _schemes_beside(offered, chosen, version)
+    why = "the first that fits the certificate's key" if held is not None else "the server signed"
+    reasons: list[tuple[str, str]] = []
+    for name in offered:
+        known = SIGNATURE_SCHEMES.get(name)
+        if known is None:
+            reasons.append((name, "not spoken here"))
+        elif version not in known.versions:
+            reasons.append((name, f"not for handshakes of {_SPOKEN[version]}"))
+        elif name not in able:
+            reasons.append((name, "the server's key admits no such signature"))
+        elif name not in config.signature_schemes:
+            reasons.append((name, "not enabled here"))
+    refused = {name for name, _ in reasons}
+    acceptable = [name for name in able if name not in refused]
+    hs.note_decision("signature_scheme", offered, acceptable, chosen, why, reasons)
+
+
+_SPOKEN = {"TLSv1.3": "TLS 1.3", "TLSv1.2": "TLS 1.2"}
+
+
+def _schemes_beside(offered: Sequence[str], chosen: str | None, version: str) -> list[str]:
+    """What the holder of a key that signed so could have signed in instead.
+
+    In TLS 1.2 the ECDSA schemes say the hash alone (RFC 5246 section 7.4.1.4.1).
+    """
+    mine = SIGNATURE_SCHEMES.get(chosen or "")
+    if mine is None:
+        return list(offered)
+    ecdsa = version == "TLSv1.2" and mine.name.startswith("ecdsa")
+    return [
+        name
+        for name in offered
+        if (known := SIGNATURE_SCHEMES.get(name)) is not None
+        and known.pss_key == mine.pss_key
+        and (known.key == mine.key or (ecdsa and name.startswith("ecdsa")))
+    ]
+
+
+def note_group12(
+    hs: Dialogue, offered: Sequence[str], acceptable: Sequence[str], chosen: str, why: str
+) -> None:
+    """In which group the keys of TLS 1.2 are agreed upon; hybrids, for one, are not for it."""
+    if hs.trace is None:
+        return
+    reasons = [
+        (name, "not for TLS 1.2")
+        for name in offered
+        if name in GROUPS and "TLSv1.2" not in GROUPS[name].versions
+    ]
+    hs.note_decision("group", offered, acceptable, chosen, why, reasons)
+
+
+def note_group13(
+    hs: Dialogue, config: SharedConfig, offered: Sequence[str], shared: Container[str], chosen: str,
+    why: str,
+) -> None:  # fmt: skip
+    """Which group a server of TLS 1.3 takes; one without a share would cost a second hello."""
+    if hs.trace is None:
+        return
+    reasons: list[tuple[str, str]] = []
+    if chosen in shared:
+        why_not = f"no share came for it, and {chosen} needs no second hello"
+        reasons = [(name, why_not) for name in config.groups if name not in shared]
+    hs.note_decision("group", offered, config.groups, chosen, why, reasons)
+
+
+def note_suite12(
+    hs: Dialogue,
+    config: ServerConfig,
+    offered: Sequence[str],
+    fitting: Sequence[str],
+    chosen: str,
+    shares_group: bool,
+) -> None:
+    """Which suite a server of TLS 1.2 takes, of those that fit its certificate's key."""
+    if hs.trace is None:
+        return
+    reasons: list[tuple[str, str]] = []
+    for name in offered:
+        suite = CIPHER_SUITES12.get(name)
+        if suite is None or name in fitting:
+            continue
+        if name not in config.cipher_suites:
+            reasons.append((name, "not enabled here"))
+        elif suite.key_exchange == "ECDHE" and not shares_group:
+            reasons.append((name, "there is no group that both can do"))
+        else:
+            reasons.append((name, "it does not go with the key of the certificate"))
+    order = "the client's order" if config.prefer_client_order else "the server's order"
+    hs.note_decision("cipher_suite", offered, fitting, chosen, order, reasons)
+
+
+def note_suite_taken(hs: Dialogue, config: SharedConfig, taken: str, psks: Sequence[Psk]) -> None:
+    """Which suite a client of TLS 1.3 finds taken.
+
+    Args:
+        psks: the one that was taken, too, if any: it goes with the suites of its hash alone.
+    """
+    if hs.trace is None:
+        return
+    offered = config.cipher_suites
+    hashes = {psk.hash_name for psk in psks}
+    reasons = [
+        (name, "its hash is not that of the pre-shared key")
+        for name in offered
+        if hashes and name in CIPHER_SUITES and CIPHER_SUITES[name].hash_name not in hashes
+    ]
+    hs.note_decision("cipher_suite", offered, offered, taken, "the server chose", reasons)
 
 
 def note_credentials(

@@ -6,8 +6,9 @@ from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import client13
-from handclasp.handshake.choosing import note_sessions
+from handclasp.handshake.choosing import note_sessions, note_version
 from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.resumable import Resumable
 from handclasp.handshake.secrets13 import derive_early_secret
@@ -76,7 +77,7 @@ def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> in
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     version = hello.legacy_version if selected is None else ext.read_selected_version(selected)
     name = version_name(version)
-    hs.note_decision("version", config.versions, config.versions, name, "the server chose")
+    note_version(hs, config, name)
     if selected is not None:
         # RFC 8446 4.2.1: the extension is for TLS 1.3 and what comes after it.
         if version != TLS13 or name not in config.versions:
@@ -90,5 +91,6 @@ def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> in
         raise ProtocolError(
             Fault.NO_SHARED_VERSION,
             f"offered: {', '.join(config.versions)}; the server chose {name}",
+            verdict=ONLY_UNSAFE if version < TLS12 else None,
         )
     raise ProtocolError(Fault.UNOFFERED_VERSION, name)

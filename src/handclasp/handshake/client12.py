@@ -24,7 +24,14 @@ from handclasp.handshake.authentication12 import (
     check_server_key_exchange,
     send_certificate_verify,
 )
-from handclasp.handshake.choosing import note_credentials, note_resumed
+from handclasp.handshake.certificate12 import certificate_message, read_chain
+from handclasp.handshake.certificate_types import read_selected_types
+from handclasp.handshake.choosing import (
+    note_credentials,
+    note_group12,
+    note_resumed,
+    note_signature_scheme,
+)
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
@@ -34,6 +41,7 @@ from handclasp.handshake.offered import offered_authorities
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
+    authenticated_by,
     check_name_is_known,
     confirm_peer,
     verify_peer,
@@ -88,6 +96,8 @@ class _Agreed:
     randoms: Randoms
     alpn: str | None
     extended_master_secret: bool
+    server_certificate_type: str
+    client_certificate_type: str
     status_promised: bool
     ticket_promised: bool
     session_id: bytes = field(repr=False)
@@ -127,7 +137,8 @@ async def complete_client_handshake(
     question = flight.question
     credentials, scheme = await _choose_credentials(hs, config, question)
     if question is not None:
-        hs.send(Certificate12(credentials.chain if credentials is not None else ()))
+        hs.shown_chain = credentials.chain if credentials is not None else ()
+        hs.send(certificate_message(credentials))
     message, pre_master_secret, group = _agree(hs, config, server, flight)
     means = group if group is not None else "RSA"
     hs.send(message)
@@ -157,7 +168,7 @@ async def complete_client_handshake(
     )
     if authenticated is None:
         # Only the certificate's key could decrypt the secret that this Finished is made from.
-        authenticated = AuthenticatedPeer(server.chain, server.path, server.verified, None)
+        authenticated = authenticated_by(server, None)
         await _confirm(hs, config, offer, server)
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
@@ -189,6 +200,8 @@ def _info(
         verified_chain_der=server.path,
         local_chain_der=credentials.chain if credentials else (),
         client_signature_scheme=own_scheme,
+        peer_certificate_type=server.certificate_type,
+        local_certificate_type=agreed.client_certificate_type,
         ocsp_response=flight.shown.ocsp_response,
         sct_list=flight.shown.sct_list,
     )
@@ -226,15 +239,16 @@ def _check_server_hello(
     alpn: str | None = None
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = read_selected_protocol(data, config.alpn)
-    hs.note_decision(
-        "cipher_suite", config.cipher_suites, config.cipher_suites, suite.name, "the server chose"
-    )
+    suites = config.cipher_suites
+    why = "the server chose" if resumed is None else "the suite of the session"
+    hs.note_decision("cipher_suite", suites, suites, suite.name, why)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
     return _Agreed(
         suite,
         Randoms(offer.hello.random, server_hello.random),
         alpn,
         extended,
+        *read_selected_types(extensions, config, resumes=resumed is not None),
         ExtensionType.STATUS_REQUEST in extensions,
         ExtensionType.SESSION_TICKET in extensions,
         server_hello.legacy_session_id_echo,
@@ -283,13 +297,12 @@ async def _resume(
     hs.install_write(keys.client, "application")
     hs.send(Finished(own_finished))
 
-    authenticated = AuthenticatedPeer(
-        server.chain, server.path, server.verified, session.signature_scheme
-    )
+    authenticated = authenticated_by(server, session.signature_scheme)
     info = replace(
         _info(offer, agreed, _Flight(shown, None, None), authenticated, None, None, None),
         resumed=True,
         local_chain_der=session.local_chain,
+        local_certificate_type=session.local_certificate_type,
     )
     forget = _keep(config, resumable, agreed, info, master_secret, ticket)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
@@ -347,11 +360,10 @@ def _check_point_formats(data: bytes) -> None:
 
 async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -> _Flight:
     """Certificate to ServerHelloDone, with what the suite and the extensions call for."""
-    chain = (await hs.receive(Certificate12)).certificate_list
+    server_type = agreed.server_certificate_type
+    chain = read_chain(await hs.receive(Certificate12), server_type, config.limits)
     if not chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
-    if len(chain) > config.limits.certificates:
-        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
     response: bytes | None = None
     key_exchange: ServerKeyExchange | None = None
     message: CertificateStatus | CertificateRequest12 | ServerHelloDone
@@ -374,11 +386,11 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
         message = await hs.receive(CertificateRequest12, ServerHelloDone)
     question: ChooseCredentials | None = None
     if isinstance(message, CertificateRequest12):
-        question = _question_of(config, message)
+        question = _question_of(config, message, agreed.client_certificate_type)
         del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
     hs.records.end_flight()
-    shown = PeerCertificate(chain, ocsp_response=response, sct_list=agreed.sct_list)
+    shown = PeerCertificate(chain, server_type, response, agreed.sct_list)
     return _Flight(shown, key_exchange, question)
 
 
@@ -397,9 +409,7 @@ async def _judge_server(
     authenticated = check_server_key_exchange(
         hs, flight.key_exchange, server, agreed.randoms, schemes
     )
-    hs.note_decision(
-        "signature_scheme", schemes, schemes, authenticated.signature_scheme, "the server signed"
-    )
+    note_signature_scheme(hs, config, schemes, authenticated.signature_scheme, "TLSv1.2")
     await _confirm(hs, config, offer, server)
     return server, authenticated
 
@@ -410,7 +420,9 @@ async def _confirm(
     await confirm_peer(hs, config, peer, peer_is_server=True, server_name=offer.server_name)
 
 
-def _question_of(config: ClientConfig, request: CertificateRequest12) -> ChooseCredentials:
+def _question_of(
+    config: ClientConfig, request: CertificateRequest12, certificate_type: str
+) -> ChooseCredentials:
     """What the server asks this side for (RFC 5246 section 7.4.4)."""
     offered = tuple(
         [
@@ -420,7 +432,8 @@ def _question_of(config: ClientConfig, request: CertificateRequest12) -> ChooseC
         ]
     )
     names = offered_authorities(request.certificate_authorities, config.credential_list)
-    return ChooseCredentials(None, offered, authorities=names)
+    types = (certificate_type,)
+    return ChooseCredentials(None, offered, authorities=names, certificate_types=types)
 
 
 async def _choose_credentials(
@@ -456,5 +469,5 @@ def _agree(
         secret = hs.work("key_agreement", name, share.agree, flight.key_exchange.point)
     except BadShare as error:
         raise ProtocolError(Fault.BAD_KEY_SHARE, f"{name}: {error}") from None
-    hs.note_decision("group", offered, offered, name, "the server chose")
+    note_group12(hs, config.groups, offered, name, "the server chose")
     return ClientKeyExchange(write_ecdh_point(share.share)), secret, name

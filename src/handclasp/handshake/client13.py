@@ -6,8 +6,6 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
@@ -28,7 +26,13 @@ from handclasp.handshake.certificate13 import (
     read_certificate,
     send_certificate,
 )
-from handclasp.handshake.choosing import note_answer, note_credentials
+from handclasp.handshake.certificate_types import read_selected_types
+from handclasp.handshake.choosing import (
+    note_answer,
+    note_credentials,
+    note_signature_scheme,
+    note_suite_taken,
+)
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
@@ -36,6 +40,7 @@ from handclasp.handshake.offered import authorities_of, offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
+    authenticated_by,
     check_name_is_known,
     confirm_peer,
     verify_peer,
@@ -66,7 +71,6 @@ from handclasp.wire.iana import (
     TLS12,
     TLS13,
     ExtensionType,
-    certificate_type_name,
     cipher_suite_name,
     group_name,
     version_name,
@@ -100,10 +104,9 @@ async def complete_client_handshake(
         offer, server_hello = await _retry(hs, config, offer, server_hello)
     elif config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
-    suites = config.cipher_suites
-    hs.note_decision("cipher_suite", suites, suites, suite.name, "the server chose")
 
     psk = _selected_psk(offer, server_hello, suite)
+    note_suite_taken(hs, config, suite.name, [psk] if psk is not None else ())
     note_answer(hs, offer.psks, psk)
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
@@ -136,7 +139,8 @@ async def complete_client_handshake(
 
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     own = credentials.chain if credentials else (), own_scheme
-    info = _info(offer, agreed, suite, group, psk, shown, server, early_data, *own)
+    why = _why_rejected(offer, psk) if early_data == "rejected" else ""
+    info = _info(offer, agreed, suite, group, psk, shown, server, early_data, why, *own)
     return Settled13(
         info,
         peer_finished,
@@ -156,6 +160,7 @@ def _info(
     shown: PeerCertificate,
     server: AuthenticatedPeer,
     early_data: str,
+    early_data_refusal: str,
     own_chain: tuple[bytes, ...],
     own_scheme: str | None,
 ) -> ConnectionInfo:
@@ -176,12 +181,26 @@ def _info(
         local_chain_der=session.local_chain if session is not None else own_chain,
         client_signature_scheme=own_scheme,
         peer_certificate_type=shown.certificate_type,
-        local_certificate_type=agreed.client_certificate_type,
+        local_certificate_type=(
+            session.local_certificate_type
+            if session is not None
+            else agreed.client_certificate_type
+        ),
         certificate_compression=shown.compression,
         ocsp_response=shown.ocsp_response,
         sct_list=shown.sct_list,
         psk_identity=psk.identity if psk is not None and psk.external is not None else None,
+        early_data_refusal=early_data_refusal,
     )
+
+
+def _why_rejected(offer: ClientOffer, psk: Psk | None) -> str:
+    """What a client knows of why its early data were refused."""
+    if offer.retried:
+        return "the server asked for another hello (HelloRetryRequest)"
+    if psk is None:
+        return "the server did not resume the session"
+    return "the server resumed the session and took none: its own log may say why"
 
 
 def _keeper(
@@ -351,7 +370,7 @@ async def _recognise_server(
         return None, shown, None, AuthenticatedPeer((), (), verified=False, signature_scheme=None)
     server = await verify_peer(hs, shown, peer_is_server=True, server_name=offer.server_name)
     scheme = psk.session.signature_scheme
-    authenticated = AuthenticatedPeer(server.chain, server.path, server.verified, scheme)
+    authenticated = authenticated_by(server, scheme)
     return None, shown, server, authenticated
 
 
@@ -393,13 +412,8 @@ async def _receive_encrypted_extensions(
         alpn = read_selected_protocol(data, config.alpn)
     hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
     early_data = _early_data_accepted(extensions, offer, suite, psk, alpn)
-    server_type = _agreed_type(extensions, offer.server_certificate_types, "server")
-    if server_type not in offer.server_certificate_types and psk is None:
-        raise ProtocolError(
-            Fault.NO_SHARED_CERTIFICATE_TYPE, "the server shows a certificate, not a raw public key"
-        )
-    client_type = _agreed_type(extensions, offer.client_certificate_types, "client")
-    return _Agreed(alpn, server_type, client_type, early_data)
+    types = read_selected_types(extensions, config, resumes=psk is not None)
+    return _Agreed(alpn, *types, early_data)
 
 
 def _early_data_accepted(
@@ -418,25 +432,6 @@ def _early_data_accepted(
     if session.cipher_suite != suite.name or session.alpn != alpn:
         raise ProtocolError(Fault.ILLEGAL_VALUE, "early_data accepted for another suite or ALPN")
     return True
-
-
-def _agreed_type(extensions: Extensions, offered: Sequence[str], whose: str) -> str:
-    """The type that the server chose among those `offered` (RFC 7250 section 4.2)."""
-    is_server = whose == "server"
-    kind = (
-        ExtensionType.SERVER_CERTIFICATE_TYPE
-        if is_server
-        else ExtensionType.CLIENT_CERTIFICATE_TYPE
-    )
-    data = extensions.get(kind)
-    if data is None:
-        return "X509"
-    name = certificate_type_name(
-        ext.read_selected_certificate_type(data, f"{whose}_certificate_type")
-    )
-    if name not in offered:
-        raise ProtocolError(Fault.ILLEGAL_VALUE, f"the server chose {name}, which was not offered")
-    return name
 
 
 async def _receive_server_authentication(
@@ -460,13 +455,8 @@ async def _receive_server_authentication(
     authenticated = await receive_certificate_verify(
         hs, server, SERVER_CONTEXT, config.signature_schemes
     )
-    hs.note_decision(
-        "signature_scheme",
-        config.signature_schemes,
-        config.signature_schemes,
-        authenticated.signature_scheme,
-        "the server signed",
-    )
+    schemes = config.signature_schemes
+    note_signature_scheme(hs, config, schemes, authenticated.signature_scheme, "TLSv1.3")
     return request, shown, server, authenticated
 
 

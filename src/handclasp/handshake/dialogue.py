@@ -108,6 +108,7 @@ class Dialogue:
         "half_rtt",
         "reading",
         "records",
+        "shown_chain",
         "trace",
         "transcript",
         "watcher",
@@ -129,6 +130,7 @@ class Dialogue:
         self.watcher = watcher_of(trace)
         self.certificate: Shown = "unasked"
         self.half_rtt: ConnectionInfo | None = None
+        self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"
 

@@ -219,7 +219,7 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
             return "sign", question.scheme
         case Decrypt():
             return "decrypt", "RSA"
-        case VerifyPeer(certificate_type="X509") | VerifyAgain():
+        case VerifyPeer(certificate_type="X509") | VerifyAgain(certificate_type="X509"):
             count = len(question.chain)
             return "verify_chain", f"{count} certificate{'' if count == 1 else 's'}"
         case _:

@@ -45,6 +45,8 @@ def check_may_encipher(server: VerifiedPeer) -> None:
     if server.spki_is_pss:  # RFC 4055 1.2: such a key is for signatures alone.
         detail = "its key is for signatures (id-RSASSA-PSS)"
         raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+    if server.certificate_type == "RawPublicKey":
+        return  # It has no keyUsage to say what its key is for.
     try:
         leaf = x509.load_der_x509_certificate(server.chain[0])
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value

@@ -23,11 +23,9 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.disagreement import disagreement, no_overlap
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.wire.extensions import read_alpn
-from handclasp.wire.iana import listed
-
-_MOST_SHOWN = 24
 
 
 def first_shared(
@@ -45,7 +43,7 @@ def choose_cipher_suite(
     """The suite to use. Raises `ProtocolError` (handshake_failure)."""
     chosen = first_shared(offered, acceptable, prefer_offered=prefer_client_order)
     if chosen is None:
-        raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offered, acceptable))
+        raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offered, acceptable)
     return chosen
 
 
@@ -64,7 +62,7 @@ def choose_group(
         shared_at_once, acceptable, prefer_offered=prefer_client_order
     ) or first_shared(offered, acceptable, prefer_offered=prefer_client_order)
     if chosen is None:
-        raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offered, acceptable))
+        raise disagreement(Fault.NO_SHARED_GROUP, offered, acceptable)
     return chosen
 
 
@@ -76,7 +74,7 @@ def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str])
         if protocol.encode("ascii") in offered:
             return protocol
     names = [shown(protocol) for protocol in offered]
-    raise ProtocolError(Fault.NO_SHARED_APPLICATION_PROTOCOL, no_overlap(names, spoken))
+    raise disagreement(Fault.NO_SHARED_APPLICATION_PROTOCOL, names, spoken)
 
 
 def read_selected_protocol(data: bytes, offered: Sequence[str]) -> str:
@@ -128,21 +126,25 @@ def choose_server_credentials(
     acceptable_schemes: Sequence[str],
     *,
     strict_server_name: bool,
+    types_first: bool = False,
 ) -> Credentials:
-    """The certificate to show to this client. Raises `ProtocolError`."""
+    """The certificate to show to this client. Raises `ProtocolError`.
+
+    Args:
+        types_first: whether the order of the question's types comes before that of `candidates`.
+    """
     able = _able(question, candidates, acceptable_schemes)
     name = question.server_name
-    if name is not None:
-        covering = [candidate for candidate in able if candidate.matches(name)]
-        if covering:
-            return covering[0]
-        if strict_server_name:
-            if not any(candidate.matches(name) for candidate in candidates):
-                raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
-            able = []
+    if name is not None and strict_server_name:
+        able = [candidate for candidate in able if candidate.matches(name)]
+        if not able and not any(candidate.matches(name) for candidate in candidates):
+            raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)
     if not able:
         raise _nothing_to_show(question, candidates)
-    return able[0]
+    if types_first:
+        best = min([each.certificate_type for each in able], key=question.certificate_types.index)
+        able = [candidate for candidate in able if candidate.certificate_type == best]
+    return next((candidate for candidate in able if candidate.matches(name)), able[0])
 
 
 def _able(
@@ -175,8 +177,11 @@ def _nothing_to_show(
         detail = no_overlap(question.certificate_types, types)
         return ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
-    return ProtocolError(
-        Fault.NO_SHARED_SIGNATURE_SCHEME, no_overlap(question.signature_schemes, held)
+    return disagreement(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        question.signature_schemes,
+        held,
+        keys=[candidate.key_kind for candidate in candidates],
     )
 
 
@@ -187,11 +192,6 @@ def choose_client_credentials(
 ) -> Credentials | None:
     """The certificate to show to this server, or None to go without."""
     return next(iter(_able(question, candidates, acceptable_schemes)), None)
-
-
-def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
-    """Both lists, for people; the peer's is cut short where it is long."""
-    return f"offered: {listed(offered, _MOST_SHOWN)}; accepted here: {', '.join(acceptable)}"
 
 
 def shown(protocol: bytes) -> str:

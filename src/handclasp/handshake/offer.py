@@ -14,6 +14,7 @@ from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
+from handclasp.handshake.certificate_types import offering_extensions
 from handclasp.handshake.dialogue import Dialogue
 from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
 from handclasp.keys.transcript import Transcript
@@ -21,7 +22,6 @@ from handclasp.sessions.session import Session, milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import (
-    CERTIFICATE_TYPES,
     FALLBACK_SCSV,
     GREASE_VALUES,
     TLS12,
@@ -51,8 +51,6 @@ class ClientOffer:
     session: Session | None = None
     psks: tuple[Psk, ...] = ()
     early_data: bool = False
-    server_certificate_types: tuple[str, ...] = ("X509",)
-    client_certificate_types: tuple[str, ...] = ("X509",)
     retried: bool = False
 
     @property
@@ -86,9 +84,7 @@ def client_offer(
     shares = {name: _share(name, entropy, hs) for name in config.key_shares or ()}
     static: _Static = config.once("client hello", _static)
     suites = static.suites
-    server_types, client_types = _certificate_types(config)
     extensions = _extensions(config, server_name, shares, grease)
-    extensions.update(_extensions_of_types(server_types, client_types))
     if "TLSv1.2" in config.versions and config.sessions is not None:
         extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
     psks = _psks(config, session)
@@ -114,8 +110,6 @@ def client_offer(
         session=session,
         psks=psks,
         early_data=early_data,
-        server_certificate_types=server_types,
-        client_certificate_types=client_types,
     )
 
 
@@ -260,6 +254,9 @@ def _static(config: ClientConfig) -> _Static:
         )
     if "TLSv1.2" in config.versions:
         extensions.update(_EXTENSIONS_OF_TLS12)
+    extensions.update(
+        offering_extensions(config.peer_certificate_types, config.own_certificate_types)
+    )
     return _Static(
         suites=(*suites, FALLBACK_SCSV) if config.fallback else suites,
         groups=uint16s([GROUPS[name].code for name in config.groups]),
@@ -278,26 +275,3 @@ _EXTENSIONS_OF_TLS12: Mapping[int, bytes] = {
 def _compression(config: ClientConfig) -> tuple[str, ...]:
     # RFC 8879 section 3: it is of TLS 1.3.
     return tuple(config.certificate_compression or ()) if "TLSv1.3" in config.versions else ()
-
-
-def _extensions_of_types(
-    server_types: tuple[str, ...], client_types: tuple[str, ...]
-) -> dict[int, bytes]:
-    # RFC 7250 4.1: the extension is left out for X.509 alone.
-    return {
-        kind: ext.write_certificate_types([CERTIFICATE_TYPES[name] for name in types])
-        for kind, types in (
-            (ExtensionType.SERVER_CERTIFICATE_TYPE, server_types),
-            (ExtensionType.CLIENT_CERTIFICATE_TYPE, client_types),
-        )
-        if types != ("X509",)
-    }
-
-
-def _certificate_types(config: ClientConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the server may show, and what this side could, best first (RFC 7250 section 4.1)."""
-    server: tuple[str, ...] = ("X509",)
-    if config.raw_public_keys:
-        server = ("RawPublicKey", "X509") if config.accepts_certificates else ("RawPublicKey",)
-    own = tuple(dict.fromkeys([each.certificate_type for each in config.credential_list]))
-    return server, own or ("X509",)

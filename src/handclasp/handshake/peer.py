@@ -40,6 +40,15 @@ class AuthenticatedPeer:
     path: tuple[bytes, ...]
     verified: bool
     signature_scheme: str | None
+    certificate_type: str = "X509"
+
+
+def authenticated_by(peer: VerifiedPeer, scheme: str | None) -> AuthenticatedPeer:
+    """Return the proof for a peer that signed in this scheme; None: that proved itself otherwise.
+
+    To be called where the proof holds, and nowhere else.
+    """
+    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme, peer.certificate_type)
 
 
 def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
@@ -76,15 +85,18 @@ async def verify_peer(
     return _checked(peer, shown, peer_is_server, server_name)
 
 
-async def verify_client_again(hs: Dialogue, chain: tuple[bytes, ...]) -> VerifiedPeer | None:
+async def verify_client_again(
+    hs: Dialogue, chain: tuple[bytes, ...], certificate_type: str
+) -> VerifiedPeer | None:
     """Judge the certificates of a resumed client; None if they do not convince any more.
 
     That it holds their key it proved when the session was made; that it is this client, and not
     somebody who recorded its hello, it proves by Finished, which is yet to come. Raises
     `ProtocolError`.
     """
-    peer = await hs.ask(VerifyAgain(chain))
-    return None if peer is None else _checked(peer, PeerCertificate(chain), False, None)
+    peer = await hs.ask(VerifyAgain(chain, certificate_type))
+    shown = PeerCertificate(chain, certificate_type)
+    return None if peer is None else _checked(peer, shown, False, None)
 
 
 async def confirm_peer(

@@ -153,6 +153,7 @@ class VerifyAgain(Question[VerifiedPeer | None]):
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
+    certificate_type: str = "X509"
 
 
 @dataclass(eq=False, slots=True)

@@ -62,7 +62,8 @@ async def find_session(
         state, suite = found
         client: VerifiedPeer | None = None
         if state.client_chain:
-            client = await verify_client_again(hs, state.client_chain)
+            kind = state.client_certificate_type
+            client = await verify_client_again(hs, state.client_chain, kind)
         if state.client_chain and client is None:
             refusal = "the client's certificate does not convince any more"
         else:
@@ -129,6 +130,7 @@ def give_session(
         binding=config.binding,
         client_chain=info.peer_chain_der,
         signature_scheme=info.signature_scheme or "",
+        client_certificate_type=info.peer_certificate_type,
     )
     if gift.ticket:
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.

@@ -176,7 +176,7 @@ async def recognise_client(
     state = chosen.psk.state
     client: VerifiedPeer | None = None
     if state is not None and state.client_chain:
-        client = await verify_client_again(hs, state.client_chain)
+        client = await verify_client_again(hs, state.client_chain, state.client_certificate_type)
         if client is None:
             found.refused[chosen.index] = "the client's certificate does not convince any more"
             return None
@@ -185,34 +185,61 @@ async def recognise_client(
     return KnownClient(chosen.index, chosen.psk, client, token)
 
 
-async def takes_early_data(
+async def why_not_early_data(
     hs: Dialogue, config: ServerConfig, known: KnownClient, suite: CipherSuite, alpn: str | None
-) -> bool:
-    """Whether 0-RTT data may be taken (RFC 8446 sections 4.2.10 and 8).
+) -> str:
+    """Why 0-RTT data may not be taken (RFC 8446 sections 4.2.10 and 8); empty where they may.
 
     They reach the application before the client's Finished, so whoever has the last word on the
     client is asked now, and told what is not proved; or none are taken.
     """
     state, client = known.psk.state, known.client
+    if not config.max_early_data:
+        return "this server takes none (max_early_data is 0)"
+    if state is None:
+        return "the client has an external pre-shared key, and no ticket that allows them"
+    unfit = _why_unfit(config, known, state, suite, alpn)
+    if unfit:
+        return unfit
     confirms = client is not None and config.confirm_peer is not None
-    if (
-        not config.max_early_data
-        or state is None
-        or known.index != 0
-        or not 0 < state.max_early_data <= config.max_early_data
-        or state.cipher_suite != suite.code
-        or state.alpn != (alpn or "")
-        or not _is_fresh(known.psk, state, milliseconds(config.clock()))
-        or (confirms and not config.confirm_early_data)
-    ):
-        return False
+    if confirms and not config.confirm_early_data:
+        return "confirm_peer has to confirm the client first (confirm_early_data is off)"
     token, created_at, memory = known.replay_token, state.created_at / 1000, config.replay_memory
     is_first = await hs.ask(CheckReplay(token, created_at))
     if is_first and memory is not None:
         is_first = memory.confirms(config.replay_guard, token, created_at)
-    if is_first and confirms and client is not None:
-        return await hs.ask(ConfirmPeer(client, False, None, replayable=True))
-    return is_first
+    if not is_first:
+        return (
+            "the replay guard does not say that this flight comes for the first time: it came "
+            "before, or the guard cannot know, as one that began to remember a moment ago"
+        )
+    if not confirms or client is None:
+        return ""
+    confirmed = await hs.ask(ConfirmPeer(client, False, None, replayable=True))
+    return "" if confirmed else "confirm_peer refused them"
+
+
+def _why_unfit(
+    config: ServerConfig,
+    known: KnownClient,
+    state: SessionState,
+    suite: CipherSuite,
+    alpn: str | None,
+) -> str:
+    """What keeps this ticket from bringing early data now, or nothing."""
+    if known.index != 0:
+        return "they are under the client's first key, and another one was taken"
+    if not state.max_early_data:
+        return "the ticket was issued without leave to send them"
+    if state.max_early_data > config.max_early_data:
+        return f"the ticket allows {state.max_early_data} bytes, and now fewer are taken"
+    if state.cipher_suite != suite.code:
+        return "the cipher suite is not that of the ticket"
+    if state.alpn != (alpn or ""):
+        return "the application protocol is not that of the ticket"
+    if not _is_fresh(known.psk, state, milliseconds(config.clock())):
+        return "the ticket is not as old as the client says: the flight was delayed or recorded"
+    return ""
 
 
 def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:

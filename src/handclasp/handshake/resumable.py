@@ -200,6 +200,8 @@ def _why_not_the_server(
     if not session.peer_chain:
         known = {key.fingerprint for key in config.psks}
         return None if session.psk_fingerprint in known else "nothing says whose it is"
+    if session.certificate_type not in config.peer_certificate_types:
+        return "the server showed a type of certificate that is not accepted any more"
     if config.verify is not None:
         return None
     shown = shown_in(session)
@@ -279,6 +281,8 @@ def _key(
         config.alpn,
         tuple([each.chain for each in config.credential_list]),
         config.raw_public_keys,
+        config.peer_certificate_types,
+        config.own_certificate_types,
         tuple([psk.fingerprint for psk in config.psks]),
         config.require_extended_master_secret,
         (this_process(), *callbacks) if callbacks else (),

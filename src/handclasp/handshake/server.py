@@ -10,7 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import server12, server13
 from handclasp.handshake.dialogue import Dialogue
-from handclasp.handshake.negotiate import no_overlap
+from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
 from handclasp.wire.allowed import Place, check_allowed
@@ -88,7 +88,8 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:
         # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.
-        raise ProtocolError(Fault.NO_SHARED_VERSION, f"legacy_version {hello.legacy_version:#06x}")
+        detail = f"legacy_version {hello.legacy_version:#06x}"
+        raise ProtocolError(Fault.NO_SHARED_VERSION, detail, verdict=ONLY_UNSAFE)
     # supported_versions decides where it is there; before it, legacy_version named the newest.
     offered = (
         hs.reading.read(offered_versions, data)
@@ -98,7 +99,7 @@ def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> i
     chosen = next((name for name in reversed(config.versions) if name in offered), None)
     hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
-        raise ProtocolError(Fault.NO_SHARED_VERSION, no_overlap(offered, config.versions))
+        raise disagreement(Fault.NO_SHARED_VERSION, offered, config.versions)
     if chosen != config.versions[-1] and FALLBACK_SCSV in hello.cipher_suites:
         raise ProtocolError(Fault.INAPPROPRIATE_FALLBACK, f"{chosen} or less is offered")
     return VERSIONS_BY_NAME[chosen]

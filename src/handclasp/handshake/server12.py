@@ -25,20 +25,32 @@ from handclasp.handshake.authentication12 import (
     receive_certificate_verify,
     sign_server_key_exchange,
 )
+from handclasp.handshake.certificate12 import certificate_message, read_chain
 from handclasp.handshake.certificate13 import MAX_AUTHORITIES
+from handclasp.handshake.certificate_types import (
+    CLIENT_TYPE,
+    SERVER_TYPE,
+    answering_extensions,
+    choose_client_type,
+    choose_server_types,
+    read_offered_types,
+)
 from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
     note_credentials,
+    note_group12,
+    note_signature_scheme,
+    note_suite12,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.disagreement import disagreement, no_overlap
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
     choose_signature_scheme,
     first_shared,
-    no_overlap,
     shown,
 )
 from handclasp.handshake.offered import (
@@ -94,18 +106,24 @@ class _Offer:
     signature_schemes: tuple[str, ...]
     protocols: tuple[bytes, ...]
     server_name: str | None
+    server_certificate_types: tuple[str, ...]
+    client_certificate_types: tuple[str, ...]
     extended_master_secret: bool
 
 
 @value(frozen=True, slots=True)
 class _Choice:
-    """What the server takes from the offer; group and scheme are of ECDHE only."""
+    """What the server takes from the offer; group and scheme are of ECDHE only.
+
+    `client_type` is the type of certificate that the client is asked for, if it is.
+    """
 
     suite: CipherSuite12
     credentials: Credentials
     group: str | None
     scheme: str | None
     alpn: str | None
+    client_type: str | None
     staple: bytes | None = field(repr=False)
     gift: Gift = field(repr=False)
 
@@ -125,20 +143,21 @@ async def complete_server_handshake(
         del offer
         return await resume
     choice = await _choose(hs, config, offer)
-    asks = config.client_auth is not ClientAuth.NONE and config.accepts_certificates
+    asks = choice.client_type is not None
     hs.transcript.choose_hash(choice.suite.hash_name, keep=asks)
     randoms = _send_server_hello(hs, config, offer, choice)
-    hs.send(Certificate12(choice.credentials.chain))
+    hs.shown_chain = choice.credentials.chain
+    hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
         hs.send(CertificateStatus(choice.staple))
     share = await _send_server_key_exchange(hs, config, choice, randoms)
     if asks:
-        hs.send(_certificate_request(config))
+        hs.send(_certificate_request(config, choice.client_type))
     hs.send(ServerHelloDone())
 
     server_name = offer.server_name
     del offer  # Whatever it holds is not kept while the client takes its time.
-    shown_by_client = await _receive_client_certificate(hs, config) if asks else None
+    shown_by_client = await _receive_client_certificate(hs, config, choice.client_type)
     if share is None:
         secret = await receive_secret(hs, choice.credentials, legacy_version, config.entropy)
     else:
@@ -204,6 +223,8 @@ def _info(
         verified_chain_der=client.path if client else (),
         local_chain_der=choice.credentials.chain,
         client_signature_scheme=client.signature_scheme if client else None,
+        peer_certificate_type=client.certificate_type if client else "X509",
+        local_certificate_type=choice.credentials.certificate_type,
     )
 
 
@@ -235,6 +256,8 @@ def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offe
         signature_schemes=offered_schemes(schemes) if schemes is not None else (),
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
         server_name=asked_name(name) if name is not None else None,
+        server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
+        client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         extended_master_secret=extended,
     )
 
@@ -263,14 +286,13 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
     name = choose_cipher_suite(
         offer.cipher_suites, fitting, prefer_client_order=config.prefer_client_order
     )
-    hs.note_decision("cipher_suite", offer.cipher_suites, fitting, name, order)
+    note_suite12(hs, config, offer.cipher_suites, fitting, name, group is not None)
     suite = CIPHER_SUITES12[name]
     is_ecdhe = suite.key_exchange == "ECDHE"
     if is_ecdhe:
-        hs.note_decision("group", offer.groups, groups, group, order)
-        why = "the first that fits the certificate's key"
+        note_group12(hs, offer.groups, groups, group or "", order)
         offered = offer.signature_schemes
-        hs.note_decision("signature_scheme", offered, credentials.schemes, scheme, why)
+        note_signature_scheme(hs, config, offered, scheme, "TLSv1.2", credentials)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(
         suite,
@@ -278,6 +300,11 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
         group if is_ecdhe else None,
         scheme if is_ecdhe else None,
         alpn,
+        choose_client_type(
+            config,
+            offer.client_certificate_types,
+            is_explicit=CLIENT_TYPE in offer.hello.extensions,
+        ),
         _staple(config, offer, credentials),
         choose_gift(config, offer.hello, extended=offer.extended_master_secret),
     )
@@ -290,9 +317,9 @@ def _refuse(
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
     if group is None and not set(own).isdisjoint(offer.cipher_suites):
         hs.note_decision("group", offer.groups, groups, None, NO_OVERLAP)
-        raise ProtocolError(Fault.NO_SHARED_GROUP, no_overlap(offer.groups, groups))
+        raise disagreement(Fault.NO_SHARED_GROUP, offer.groups, groups)
     hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
-    raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+    raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own)
 
 
 async def _choose_credentials(
@@ -307,18 +334,23 @@ async def _choose_credentials(
         for name in offer.signature_schemes
         if name in SIGNATURE_SCHEMES and _goes_with(name, authentications, offer.groups)
     ]
-    question = _question_of(config, offer, schemes, key_transport=key_transport)
+    types = choose_server_types(config, offer.server_certificate_types)
+    question = _question_of(config, offer, schemes, types, key_transport=key_transport)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
-    if credentials.certificate_type != "X509":
-        detail = no_overlap(("X509",), (credentials.certificate_type,))
+    if credentials.certificate_type not in types:
+        detail = no_overlap(types, (credentials.certificate_type,))
         raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, schemes, config.signature_schemes, VERSION)
     if scheme is None and not (key_transport and credentials.can_decrypt):
-        detail = no_overlap(offer.signature_schemes, credentials.schemes)
-        raise ProtocolError(Fault.NO_SHARED_SIGNATURE_SCHEME, detail)
+        raise disagreement(
+            Fault.NO_SHARED_SIGNATURE_SCHEME,
+            offer.signature_schemes,
+            credentials.schemes,
+            keys=(credentials.key_kind,),
+        )
     return credentials, scheme
 
 
@@ -326,15 +358,22 @@ def _question_of(
     config: ServerConfig,
     offer: _Offer,
     schemes: Sequence[str] | None = None,
+    types: tuple[str, ...] = ("X509",),
     *,
     key_transport: bool = False,
 ) -> ChooseCredentials:
-    """What the client says about its certificate; `schemes` are those of the suites in question."""
+    """What the client says about the certificate that it would like to see.
+
+    Args:
+        schemes: those of the suites in question; None for all of the client's.
+        types: the types of certificate in question.
+    """
     return ChooseCredentials(
         offer.server_name,
         of_versions(tuple(offer.signature_schemes if schemes is None else schemes), (VERSION,)),
         tuple([shown(protocol) for protocol in offer.protocols]),
         authorities_of(offer.hello.extensions, config),
+        certificate_types=types,
         key_transport=key_transport,
     )
 
@@ -356,7 +395,8 @@ def _check_any_key_fits(
             if name in CIPHER_SUITES12 and CIPHER_SUITES12[name].authentication in kinds
         ]
         hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
-        raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, no_overlap(offer.cipher_suites, own))
+        keys = [each.key_kind for each in config.credential_list]
+        raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own, keys=keys)
 
 
 def _goes_with(scheme: str, authentications: set[str], groups: tuple[str, ...]) -> bool:
@@ -393,6 +433,8 @@ def _send_server_hello(
         extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = sct_list
     if choice.gift.ticket:
         extensions[ExtensionType.SESSION_TICKET] = b""
+    shown_type = choice.credentials.certificate_type
+    extensions.update(answering_extensions(asked, shown_type, choice.client_type))
     return _send_hello(hs, config, offer, choice.suite, choice.gift.session_id, extensions)
 
 
@@ -417,7 +459,8 @@ async def _resume(
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     if config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(config, offer))
+        question = _question_of(config, offer, types=offer.server_certificate_types)
+        await check_name_is_served(hs, config, question)
     if not offer.extended_master_secret:
         # RFC 7627 5.3: the session had it, so "the server MUST abort the abbreviated handshake".
         raise ProtocolError(Fault.EXTENDED_MASTER_SECRET_MISSING, "to resume a session that had it")
@@ -449,6 +492,7 @@ async def _resume(
         peer_verified=client.verified if client else False,
         verified_chain_der=client.path if client else (),
         local_chain_der=(),
+        peer_certificate_type=client.certificate_type if client else "X509",
     )
     if gift.ticket:
         give_session(hs, config, gift, info, master_secret, known.state)
@@ -497,10 +541,11 @@ def _extensions(
     return extensions
 
 
-def _certificate_request(config: ServerConfig) -> CertificateRequest12:
+def _certificate_request(config: ServerConfig, client_type: str | None) -> CertificateRequest12:
     schemes = of_versions(tuple(config.signature_schemes), (VERSION,))
     authorities: tuple[bytes, ...] = ()
-    if config.send_authorities and config.trust is not None:
+    # A raw public key has no issuer.
+    if config.send_authorities and config.trust is not None and client_type == "X509":
         names = config.trust.subjects()
         authorities = names if sum(map(len, names)) <= MAX_AUTHORITIES else ()
     return CertificateRequest12(
@@ -510,13 +555,15 @@ def _certificate_request(config: ServerConfig) -> CertificateRequest12:
     )
 
 
-async def _receive_client_certificate(hs: Dialogue, config: ServerConfig) -> PeerCertificate | None:
-    """What the client shows, or None if it has nothing and need not."""
-    chain = (await hs.receive(Certificate12)).certificate_list
-    if len(chain) > config.limits.certificates:
-        raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
+async def _receive_client_certificate(
+    hs: Dialogue, config: ServerConfig, certificate_type: str | None
+) -> PeerCertificate | None:
+    """What the client shows; None where it is not asked, or has nothing and need not."""
+    if certificate_type is None:
+        return None
+    chain = read_chain(await hs.receive(Certificate12), certificate_type, config.limits)
     if chain:
-        return PeerCertificate(chain)
+        return PeerCertificate(chain, certificate_type)
     if config.client_auth is ClientAuth.REQUIRED:
         raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING12)
     return None

@@ -34,18 +34,28 @@ from handclasp.handshake.certificate13 import (
     read_certificate,
     send_certificate,
 )
+from handclasp.handshake.certificate_types import (
+    CLIENT_TYPE,
+    SERVER_TYPE,
+    answering_extensions,
+    choose_client_type,
+    choose_server_types,
+    read_offered_types,
+)
 from handclasp.handshake.choosing import (
     check_name_is_served,
     decide_application_protocol,
     note_credentials,
+    note_group13,
     note_recognition,
+    note_signature_scheme,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.disagreement import disagreement, no_overlap
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
     choose_group,
     choose_signature_scheme,
-    no_overlap,
     shown,
 )
 from handclasp.handshake.offered import (
@@ -59,6 +69,7 @@ from handclasp.handshake.offered import (
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
+    authenticated_by,
     confirm_peer,
     verify_peer,
 )
@@ -73,7 +84,7 @@ from handclasp.handshake.recognition13 import (
     may_use_psk,
     read_psks,
     recognise_client,
-    takes_early_data,
+    why_not_early_data,
 )
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
@@ -93,11 +104,9 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
-    CERTIFICATE_TYPES,
     TLS12,
     TLS13,
     ExtensionType,
-    certificate_type_name,
     group_name,
     version_name,
 )
@@ -116,6 +125,7 @@ from handclasp.wire.messages import (
 from handclasp.wire.writer import uint16s
 
 _COOKIE_SIZE = 32
+_AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SKIPPED_EARLY_DATA = 2**14 * 4
 """Bytes of early data to pass over at least: clients send what another server's ticket allowed."""
 
@@ -184,7 +194,7 @@ async def complete_server_handshake(
     _check_way_in(config, known)
     identity = await _identify(hs, config, offer, known)
 
-    early = await _accept_early_data(hs, config, offer, choice, known)
+    early, refusal = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
     skips = 0 if early else _skipped(config)
     _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=skips)
@@ -204,7 +214,7 @@ async def complete_server_handshake(
     server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     if config.half_rtt_data:
-        hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data)
+        hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data, refusal)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await hs.receive(EndOfEarlyData)
@@ -214,7 +224,7 @@ async def complete_server_handshake(
     hs.install_read(application.client.keys(), "application")
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
-    info = _info(server_name, choice, identity, known, shown, client, early_data)
+    info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
     return Settled13(
         info,
         peer_finished,
@@ -261,10 +271,14 @@ def _skipped(config: ServerConfig) -> int:
 
 @value(frozen=True, slots=True)
 class _Identity:
-    """Who this side is to this client, and the scheme to sign in."""
+    """Who this side is to this client, and the scheme to sign in.
+
+    `client_type` is the type of certificate that the client is asked for, if it is.
+    """
 
     credentials: Credentials
     scheme: str
+    client_type: str | None
 
 
 def _early_secret(hs: Dialogue, suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
@@ -291,22 +305,24 @@ def _choose_without_key(
 
 async def _accept_early_data(
     hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, known: KnownClient | None
-) -> TrafficSecret | None:
-    """What the client's 0-RTT data are under, if it sends such and they are taken."""
-    if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried or known is None:
-        return None
-    accepted = await takes_early_data(hs, config, known, choice.suite, choice.alpn)
+) -> tuple[TrafficSecret | None, str]:
+    """What the client's 0-RTT data are under, if it sends such and they are taken; or why not."""
+    if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried:
+        return None, _AFTER_RETRY
+    if known is None:
+        return None, "the session was not resumed, and they are under its secret"
+    refusal = await why_not_early_data(hs, config, known, choice.suite, choice.alpn)
     hs.note_decision(
         "early_data",
         ("early data",),
         ("early data",) if config.max_early_data else (),
-        "accepted" if accepted else None,
-        "the replay guard, the ticket's age, suite and protocol",
+        None if refusal else "early data",
+        refusal or "the replay guard, the ticket's age, suite and protocol",
     )
-    if not accepted:
-        return None
+    if refusal:
+        return None, refusal
     stage = _early_secret(hs, choice.suite, known)
-    return derive_early_secret(hs, stage, hs.transcript.digest())
+    return derive_early_secret(hs, stage, hs.transcript.digest()), ""
 
 
 def _issuer(
@@ -335,11 +351,10 @@ def _issuer(
         server_name=info.server_name or "",
         alpn=info.alpn or "",
         binding=config.binding,
-        client_chain=info.peer_chain_der if info.peer_certificate_type == "X509" else (),
+        client_chain=info.peer_chain_der,
         signature_scheme=info.signature_scheme or "",
+        client_certificate_type=info.peer_certificate_type,
     )
-    if info.peer_certificate_type != "X509" and info.peer_chain_der:
-        return None  # A raw key would have to be judged again as one; it is short to show anew.
     return TicketIssuer(
         state,
         application.master.resumption_secret(hs.transcript.digest()),
@@ -358,6 +373,7 @@ def _info(
     shown: PeerCertificate | None,
     client: AuthenticatedPeer | None,
     early_data: str,
+    early_data_refusal: str,
 ) -> ConnectionInfo:
     state = known.psk.state if known is not None else None
     scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
@@ -377,12 +393,13 @@ def _info(
         verified_chain_der=client.path if client else (),
         local_chain_der=identity.credentials.chain if identity else (),
         client_signature_scheme=client.signature_scheme if client else None,
-        peer_certificate_type=shown.certificate_type if shown else "X509",
+        peer_certificate_type=client.certificate_type if client else "X509",
         local_certificate_type=identity.credentials.certificate_type if identity else "X509",
         certificate_compression=shown.compression if shown else None,
         ocsp_response=shown.ocsp_response if shown else None,
         sct_list=shown.sct_list if shown else None,
         psk_identity=external.identity if external is not None else None,
+        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
     )
 
 
@@ -414,12 +431,8 @@ def _read_offer(
         signature_schemes=schemes,
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
         server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
-        server_certificate_types=_read_types(
-            extensions, ExtensionType.SERVER_CERTIFICATE_TYPE, "server_certificate_type"
-        ),
-        client_certificate_types=_read_types(
-            extensions, ExtensionType.CLIENT_CERTIFICATE_TYPE, "client_certificate_type"
-        ),
+        server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
+        client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         psks=psks,
     )
 
@@ -435,15 +448,6 @@ def _names(
     if psks is not None and kind not in extensions:
         return ()
     return hs.reading.read(read, _required(extensions, kind))
-
-
-def _read_types(extensions: Extensions, kind: ExtensionType, name: str) -> tuple[str, ...]:
-    """The certificate types that the client takes or has, best first (RFC 7250 section 4.1)."""
-    data = extensions.get(kind)
-    if data is None:
-        return ("X509",)
-    types = dict.fromkeys(ext.read_certificate_types(data, name))
-    return tuple([certificate_type_name(code) for code in types])
 
 
 def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
@@ -477,7 +481,8 @@ def _choose(
     own = _those_of_keys_first(config, candidates)
     first = config.prefer_client_order
     choose, what = choose_cipher_suite, "cipher_suite"
-    suite = hs.decide(what, suites, own, order, choose, suites, own, prefer_client_order=first)
+    why = f"{order}, those of the client's key first" if candidates else order
+    suite = hs.decide(what, suites, own, why, choose, suites, own, prefer_client_order=first)
     group = _choose_group(hs, config, offer, candidates)
     alpn = decide_application_protocol(hs, config, offer.protocols)
     return _Choice(CIPHER_SUITES[suite], group, alpn)
@@ -514,7 +519,7 @@ def _choose_group(
         raise
     order = "the client's order" if config.prefer_client_order else "the server's order"
     why = order if group in offer.shares else "no usable share, so a HelloRetryRequest"
-    hs.note_decision("group", offer.groups, config.groups, group, why)
+    note_group13(hs, config, offer.groups, offer.shares, group, why)
     return group
 
 
@@ -591,11 +596,10 @@ def _unchanging(hello: ClientHello) -> bytes:
     return hashlib.sha256(write_message(replace(hello, extensions=kept))).digest()
 
 
-def _question_of(config: ServerConfig, offer: _Offer) -> ChooseCredentials:
+def _question_of(config: ServerConfig, offer: _Offer, types: tuple[str, ...]) -> ChooseCredentials:
     """What the client says about the certificate that it would like to see."""
     protocols = tuple([shown(protocol) for protocol in offer.protocols])
     authorities = authorities_of(offer.hello.extensions, config)
-    types = offer.server_certificate_types
     return ChooseCredentials(
         offer.server_name, offer.signature_schemes, protocols, authorities, types
     )
@@ -608,14 +612,15 @@ async def _identify(
     if known is None:
         return await _choose_identity(hs, config, offer)
     if config.refuses_names:
-        await check_name_is_served(hs, config, _question_of(config, offer))
+        question = _question_of(config, offer, offer.server_certificate_types)
+        await check_name_is_served(hs, config, question)
     return None
 
 
 async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
     """Which certificate this client gets, and the scheme to sign in."""
-    types = offer.server_certificate_types
-    question = _question_of(config, offer)
+    types = choose_server_types(config, offer.server_certificate_types)
+    question = _question_of(config, offer, types)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     if credentials is None:
@@ -624,19 +629,21 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
         detail = no_overlap(types, (credentials.certificate_type,))
         raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
     scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
-    hs.note_decision(
-        "signature_scheme",
-        offer.signature_schemes,
-        credentials.schemes,
-        scheme,
-        "the first that fits the certificate's key",
-    )
+    offered = offer.signature_schemes
+    note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)
     if scheme is None:
-        raise ProtocolError(
+        raise disagreement(
             Fault.NO_SHARED_SIGNATURE_SCHEME,
-            no_overlap(offer.signature_schemes, credentials.schemes),
+            offer.signature_schemes,
+            credentials.schemes,
+            keys=(credentials.key_kind,),
         )
-    return _Identity(credentials, scheme)
+    client_type = choose_client_type(
+        config,
+        offer.client_certificate_types,
+        is_explicit=CLIENT_TYPE in offer.hello.extensions,
+    )
+    return _Identity(credentials, scheme, client_type)
 
 
 def _respond(
@@ -710,8 +717,8 @@ def _send_encrypted_extensions(
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
         hs.send(EncryptedExtensions(extensions))
         return None
-    client_type = _choose_client_certificate_type(config, offer)
-    extensions.update(_certificate_type_extensions(offer, identity.credentials, client_type))
+    client_type, shown_type = identity.client_type, identity.credentials.certificate_type
+    extensions.update(answering_extensions(offer.hello.extensions, shown_type, client_type))
     hs.send(EncryptedExtensions(extensions))
     if client_type is None:
         return None
@@ -739,37 +746,6 @@ def _encrypted_extensions(
         hs.records.limit_read(own_limit)
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
-
-
-def _choose_client_certificate_type(config: ServerConfig, offer: _Offer) -> str | None:
-    """What the client is to show, or None where it is not asked (RFC 7250 section 4.2)."""
-    if config.client_auth is ClientAuth.NONE:
-        return None
-    accepted: tuple[str, ...] = ("RawPublicKey",) if config.raw_public_keys else ()
-    if config.accepts_certificates:
-        accepted += ("X509",)
-    for name in offer.client_certificate_types:
-        if name in accepted:
-            return name
-    if config.client_auth is ClientAuth.REQUIRED:
-        detail = no_overlap(offer.client_certificate_types, accepted)
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
-    return None
-
-
-def _certificate_type_extensions(
-    offer: _Offer, credentials: Credentials, client_type: str | None
-) -> dict[int, bytes]:
-    """The answers to the client's lists, where it sent such."""
-    chosen: dict[int, bytes] = {}
-    asked = offer.hello.extensions
-    if ExtensionType.SERVER_CERTIFICATE_TYPE in asked:
-        code = CERTIFICATE_TYPES[credentials.certificate_type]
-        chosen[ExtensionType.SERVER_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
-    if client_type is not None and ExtensionType.CLIENT_CERTIFICATE_TYPE in asked:
-        code = CERTIFICATE_TYPES[client_type]
-        chosen[ExtensionType.CLIENT_CERTIFICATE_TYPE] = ext.write_selected_certificate_type(code)
-    return chosen
 
 
 def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
@@ -804,7 +780,7 @@ async def _receive_client_authentication(
         client = known.client if known is not None else None
         if client is None:
             return None, None, None
-        return None, client, AuthenticatedPeer(client.chain, client.path, client.verified, None)
+        return None, client, authenticated_by(client, None)
     message = await hs.receive(Certificate, CompressedCertificate)
     shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:

@@ -19,7 +19,9 @@ _EXPLICIT_SIZE = 8
 
 
 class Protection12:
-    """One key at work, in one direction."""
+    """One key at work, in one direction; a tag has `tag_size` bytes."""
+
+    tag_size = TAG_SIZE
 
     __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "sequence", "suite")
 
@@ -61,7 +63,7 @@ class Protection12:
         Raises `ProtocolError`: bad_record_mac, every cause alike, or record_overflow.
         """
         explicit = _EXPLICIT_SIZE if self._explicit else 0
-        size = len(body) - explicit - TAG_SIZE
+        size = len(body) - explicit - self.tag_size
         if size < 0:
             raise ProtocolError(Fault.BAD_RECORD_MAC, f"{len(body)} bytes")
         sequence = self._next()

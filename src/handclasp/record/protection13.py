@@ -31,7 +31,9 @@ _SEQUENCE_END = 2**64 - 1
 
 
 class Protection13:
-    """One key at work, in one direction."""
+    """One key at work, in one direction; no record has less than `shortest` bytes (5.2)."""
+
+    shortest = _OVERHEAD
 
     __slots__ = ("_aead", "_iv", "sequence", "suite")
 
@@ -59,7 +61,7 @@ class Protection13:
 
         Raises `ProtocolError` (bad_record_mac); every cause looks the same.
         """
-        if len(ciphertext) < _OVERHEAD:
+        if len(ciphertext) < self.shortest:
             # RFC 8446 5.2: no valid record is shorter than its tag and its content type.
             raise ProtocolError(Fault.BAD_RECORD_MAC, f"{len(ciphertext)} bytes")
         sequence = self.sequence

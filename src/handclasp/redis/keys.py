@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from handclasp.errors import ConfigurationError
 from handclasp.redis.clients import check_prefix, check_seconds, open_client, text_of
+from handclasp.redis.replay import REMEMBERED, begin_of_memory
 from handclasp.redis.shared_keys import (
     SharedKey,
     View,
@@ -111,7 +112,9 @@ class RedisTicketKeys:
             )
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
-        self._name = f"{check_prefix(prefix)}:ticket-keys"
+        self._prefix = check_prefix(prefix)
+        self._name = f"{self._prefix}:ticket-keys"
+        self._remembers_since: float | None = None
         self._wrapping = Wrapping(wrapping_key) if wrapping_key is not None else None
         self._given = client_or_url
         self._client = open_client(client_or_url, _STEP_TIMEOUT)
@@ -158,7 +161,7 @@ class RedisTicketKeys:
         """How things stand, in one line for a log or an operator."""
         if self._is_closed:
             return f"Closed, with {self._counted()}."
-        return self._report.text(self._counted(), self._prospects())
+        return self._report.text(self._counted(), self._prospects()) + self._early_data()
 
     def close(self) -> None:
         """End the thread. The keys that are known stay in use for as long as they last."""
@@ -236,11 +239,20 @@ class RedisTicketKeys:
         """
         plan = self._plan(self._client.hgetall(self._name), may_make=False)
         self._known = plan.keys
+        self._remembers_since = self._begin_of_memory()
         if plan.missing or plan.over or self._start_of_next(plan.keys) is not None:
             # Should another server write meanwhile, it begins again with what that one wrote.
             plan = self._client.transaction(self._write, self._name, value_from_callable=True)
             self._known = plan.keys
         return plan.unreadable
+
+    def _begin_of_memory(self) -> float | None:
+        """Since when Redis remembers first flights, if a `RedisReplayFilter` has asked it to."""
+        try:
+            left: Any = self._client.pttl(f"{self._prefix}:flights")
+            return begin_of_memory(left, self._clock())
+        except Exception:
+            return None  # The keys do without.
 
     def _write(self, pipeline: Any) -> _Plan:
         """One transaction on the watched hash, from what is in it at its beginning."""
@@ -297,6 +309,17 @@ class RedisTicketKeys:
         if view.known is not known or not view.since <= now < view.until:
             view = self._view = view_at(known, now)
         return view
+
+    def _early_data(self) -> str:
+        """Why early data are refused, where that is for want of a memory that is long enough."""
+        since = self._remembers_since
+        until = since + REMEMBERED if since is not None else 0.0
+        if since is None or self._report.outage is not None or self._clock() >= until:
+            return ""
+        return (
+            f" Early data are refused until {_moment(until)}: Redis remembers first flights only "
+            f"since {_moment(since)}, and a replay of an earlier one would not be noticed."
+        )
 
     def _counted(self) -> str:
         count = len(self._current().keys)

@@ -34,6 +34,20 @@ _FOREVER = 2**40
 """Milliseconds, 34 years: what is left of it tells how long ago it was set, by Redis's clock."""
 
 
+REMEMBERED = _REMEMBERED / 1000
+"""Seconds for which a first flight is remembered, and before which a new memory refuses all."""
+
+
+def begin_of_memory(left: Any, now: float) -> float | None:
+    """Since when first flights are remembered, by what is left of the life of the memory's entry.
+
+    None where there is no memory: it begins with the next flight.
+    """
+    if not isinstance(left, int) or not 0 < left <= _FOREVER:
+        return None
+    return now - (_FOREVER - left) / 1000
+
+
 class _Names:
     """The commands for one first flight: the same for threads and for asyncio."""
 

@@ -192,7 +192,9 @@ def view_at(known: tuple[SharedKey, ...], now: int) -> View:
     """
     opening = [key for key in known if now < key.opens_until]
     opening.sort(key=lambda key: (key.seals_from, key.name), reverse=True)
-    sealing = next((key for key in opening if key.seals_at(now)), None)
+    # The one that has sealed longest, which all servers know. A newer one beside it is of a server
+    # that found Redis empty, and not all have heard of it yet.
+    sealing = next((key for key in reversed(opening) if key.seals_at(now)), None)
     times = [
         time
         for key in opening

@@ -49,7 +49,7 @@ class PreSharedKey:
             raise ConfigurationError(
                 f"A pre-shared key has at least {LEAST_KEY} random bytes: secrets.token_bytes(32)."
             )
-        if self.hash_name not in _TARGET_KDFS:
+        if not isinstance(self.hash_name, str) or self.hash_name not in _TARGET_KDFS:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f'hash_name of a pre-shared key is "sha256" or "sha384", not {self.hash_name!r}.'
             )

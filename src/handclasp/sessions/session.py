@@ -177,6 +177,11 @@ class Session:
         return _OVERHEAD + requested + _PER_OBJECT * len(parts) + sum(map(len, parts))
 
     @property
+    def local_certificate_type(self) -> str:
+        """What `local_chain` holds: "X509" or "RawPublicKey"."""
+        return self.requested.certificate_types[0] if self.requested is not None else "X509"
+
+    @property
     def can_be_named(self) -> bool:
         """Whether a hello can name it: by a ticket, or in TLS 1.2 by an id as well."""
         fits = len(self.ticket) <= _MAX_TICKET and len(self.session_id) <= _MAX_SESSION_ID

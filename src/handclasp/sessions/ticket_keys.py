@@ -105,6 +105,11 @@ class TicketKeys:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        for each in (rotation, lifetime):
+            if not isinstance(each, int | float) or isinstance(each, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"rotation and lifetime are seconds, not {each!r:.80}.")
+        if not callable(clock):
+            raise ConfigurationError("clock must be a callable that gives seconds since 1970.")
         if not LEAST_ROTATION <= rotation < math.inf or not 0 < lifetime < math.inf:
             raise ConfigurationError(
                 "rotation and lifetime are positive numbers of seconds, rotation 0.001 or more."

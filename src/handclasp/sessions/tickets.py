@@ -22,7 +22,7 @@ from handclasp.values import value
 from handclasp.wire.reader import Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24
 
-_VERSION = 3
+_VERSION = 4
 _HEADER_SIZE = 1 + ID_SIZE
 _TAG_SIZE = 16
 _CLOCKS_DIFFER = 60_000
@@ -58,6 +58,7 @@ class SessionState:
         binding: 32 bytes that name the config under which it was made; see `bindings`.
         client_chain: the client's certificates, which are judged again.
         signature_scheme: the server's, or empty.
+        client_certificate_type: what client_chain holds: "X509" or "RawPublicKey" (RFC 7250).
     """
 
     version: int
@@ -73,6 +74,7 @@ class SessionState:
     binding: bytes
     client_chain: tuple[bytes, ...] = field(default=(), repr=False)
     signature_scheme: str = ""
+    client_certificate_type: str = "X509"
 
     @property
     def size(self) -> int:
@@ -142,6 +144,7 @@ def _write_state(state: SessionState) -> bytes:
             state.binding,
             opaque24(b"".join([opaque24(der) for der in state.client_chain])),
             opaque8(state.signature_scheme.encode("ascii")),
+            opaque8(state.client_certificate_type.encode("ascii")),
         ]
     )
 
@@ -162,6 +165,7 @@ def _read_state(plain: bytes) -> SessionState:
     while vector.more():
         chain.append(vector.opaque24("certificate", 1))
     scheme = reader.opaque8("signature_scheme").decode("ascii")
+    client_type = reader.opaque8("client_certificate_type").decode("ascii")
     reader.end()
     return SessionState(
         version,
@@ -177,6 +181,7 @@ def _read_state(plain: bytes) -> SessionState:
         binding,
         tuple(chain),
         scheme,
+        client_type,
     )
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from handclasp.alerts import Cause, Shown, Situation, Stage, likely_causes
+from handclasp.alerts import Cause, OwnChain, Shown, Situation, Stage, likely_causes
+from handclasp.certificates.describe import chain_in_words, field_in_words
+from handclasp.certificates.fields import field_in
 from handclasp.errors import PeerAlertError, ProtocolError
-from handclasp.faults import Blame, Fault
+from handclasp.faults import Blame, Fault, Verdict
 from handclasp.trace.events import (
     AlertSeen,
     BytesRefused,
@@ -23,7 +25,7 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
 )
-from handclasp.trace.facts import message_of, role_of, version_of
+from handclasp.trace.facts import chain_in, message_of, role_of, version_of
 from handclasp.trace.fields import Field, fields_of
 from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
@@ -73,6 +75,7 @@ class Diagnosis:
         found_by: "local" or "peer": who gave up.
         cause: what happened, in a sentence or two.
         blame: whose fault it is, as far as that can be known.
+        condition: when it is somebody else's, or, where it is unclear, who it may be and why.
         fix: what to change on either end.
         others: what else may be behind it, where an alert has several causes.
         evidence: the bytes that show it.
@@ -84,6 +87,7 @@ class Diagnosis:
     found_by: str
     cause: str
     blame: Blame
+    condition: str
     fix: str
     others: tuple[Cause, ...]
     evidence: tuple[Evidence, ...]
@@ -111,17 +115,20 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
             found_by="peer",
             cause=error.explanation,
             blame=error.blame,
+            condition=error.condition,
             fix=error.fix,
-            others=error.causes[1:],
+            others=error.others,
             evidence=evidence,
             after_handshake=settled,
         )
+    blame, condition = _verdict(failed, situation.role)
     return Diagnosis(
         fault=failed.fault,
         alert=failed.alert,
         found_by="local",
         cause=failed.message,
-        blame=_blame(failed.fault),
+        blame=blame,
+        condition=condition,
         fix=failed.fix,
         others=(),
         evidence=evidence,
@@ -129,11 +136,14 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     )
 
 
-def _blame(fault: str) -> Blame:
+def _verdict(failed: Failed, role: str) -> Verdict:
+    """As it was noted; traces of earlier versions have no blame, or one that is not known."""
     try:
-        return Fault[fault].blame
-    except KeyError:  # A trace of another version of this library.
-        return Blame.EITHER
+        if failed.blame:
+            return Verdict(Blame(failed.blame), failed.condition)
+        return Fault[failed.fault].verdict("server" if role == "server" else "client")
+    except (KeyError, ValueError):
+        return Verdict(Blame.UNCLEAR)
 
 
 def situation_of(events: Sequence[TraceEvent]) -> Situation:
@@ -146,6 +156,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
     if role == "client" and answer is None:
         stage = "hello"
     offer = _offer_of(hello) if hello is not None else _Offer()
+    own_schemes = offer.certificate_schemes if role == "client" else ()
     return Situation(
         role=role,
         stage=stage,
@@ -157,6 +168,8 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         alpn=offer.alpn,
         server_name=offer.server_name,
         certificate=_certificate(events),
+        certificate_schemes=own_schemes,
+        chain=OwnChain(*chain_in_words(_chain_shown(events))),
     )
 
 
@@ -170,12 +183,14 @@ class _Offer:
     signature_schemes: tuple[str, ...] = ()
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
+    certificate_schemes: tuple[str, ...] = ()
 
 
 _NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
     ExtensionType.SUPPORTED_VERSIONS: "versions",
     ExtensionType.SUPPORTED_GROUPS: "groups",
     ExtensionType.SIGNATURE_ALGORITHMS: "signature_schemes",
+    ExtensionType.SIGNATURE_ALGORITHMS_CERT: "certificate_schemes",
     ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "alpn",
     ExtensionType.SERVER_NAME: "server_name",
 }
@@ -205,7 +220,7 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             return tuple(name for name in names if name.startswith(("TLS", "SSL")))
         case ExtensionType.SUPPORTED_GROUPS:
             return tuple(_known(group_names(extensions.read_supported_groups(data))))
-        case ExtensionType.SIGNATURE_ALGORITHMS:
+        case ExtensionType.SIGNATURE_ALGORITHMS | ExtensionType.SIGNATURE_ALGORITHMS_CERT:
             schemes = extensions.read_signature_algorithms(data)
             return tuple(_known(signature_scheme_names(schemes)))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
@@ -233,6 +248,19 @@ def _certificate(events: Sequence[TraceEvent]) -> Shown:
                 return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
     return "unasked"
 
+
+def _chain_shown(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
+    for event in events:
+        if (
+            isinstance(event, MessageSeen)
+            and event.direction == "sent"
+            and event.message_type in _CERTIFICATES
+        ):
+            return chain_in(event.raw, event.epoch)
+    return ()
+
+
+_CERTIFICATES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
 
 _EMPTY_CERTIFICATE = 8
 """Bytes of a Certificate message without a certificate, at most."""
@@ -291,6 +319,13 @@ _OF_CERTIFICATES = (
     "TIMESTAMPS_MISSING",
     "REVOCATION_UNKNOWN",
 )
+
+
+def is_of_certificates(fault: str) -> bool:
+    """Whether a fault of the catalogue is about certificates."""
+    return fault.startswith(_OF_CERTIFICATES)
+
+
 _CONTENT_NAMES = {int(kind): kind.name.lower() for kind in ContentType}
 _FROM_THE_WIRE = ("NOT_TLS", "PLAINTEXT_HTTP", "SSLV2_HELLO")
 _ENDS = ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE", "TRUNCATED", "HANDSHAKE_TIMEOUT")
@@ -302,27 +337,39 @@ def _evidence(
     if failed.origin == "peer":
         yield from _of_alert(events)
         causes = likely_causes(_alert_number(events), situation)
-        for cause in causes[:1]:
-            yield from _of_fault(events, cause.fault, "sent", situation)
+        is_one_of = bool(causes) and bool(causes[0].topic) and not causes[0].stands_out
+        told = causes if is_one_of else causes[:1]
+        for fault in dict.fromkeys([cause.fault for cause in told]):
+            yield from _of_fault(events, fault, "sent", situation)
         return
     if failed.fault in _FROM_THE_WIRE:
         yield from _of_wire(events)
     elif failed.fault in _ENDS:
         yield from _of_end(events, failed.fault)
     else:
-        found = list(_of_fault(events, failed.fault, "received", situation))
+        where = failed.certificate, failed.field
+        found = list(_of_fault(events, failed.fault, "received", situation, where))
         yield from found or _of_last(events)
 
 
 def _of_fault(
-    events: Sequence[TraceEvent], fault: str, direction: str, situation: Situation
+    events: Sequence[TraceEvent],
+    fault: str,
+    direction: str,
+    situation: Situation,
+    where: tuple[int | None, str] = (None, ""),
 ) -> Iterator[Evidence]:
-    """The field that a fault of the catalogue is about."""
+    """The field that a fault of the catalogue is about.
+
+    Args:
+        where: in which certificate that is, and in which field of it; what is not known is taken
+            from the kind of fault.
+    """
     if fault in _WHERE:
         kinds: tuple[HandshakeType, ...] = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
         names = _WHERE[fault]
-    elif fault.startswith(_OF_CERTIFICATES):
-        kinds = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+    elif is_of_certificates(fault):
+        kinds = _CERTIFICATES
         names = ("certificate_list", "compressed_certificate_message")
     else:
         return
@@ -333,8 +380,61 @@ def _of_fault(
             and event.direction == direction
             and event.message_type in kinds
         ):
-            yield from _of_message(event, at, names, situation.role)
+            found = None
+            if kinds is _CERTIFICATES:
+                found = _in_certificate(event, at, fault, where, situation.role)
+            if found is not None:
+                yield found
+            else:
+                yield from _of_message(event, at, names, situation.role)
             return
+
+
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    # The first of these fields that the certificate has.
+    "CERTIFICATE_EXPIRED": ("notAfter",),
+    "CERTIFICATE_NOT_YET_VALID": ("notBefore",),
+    "CERTIFICATE_NAME_MISMATCH": ("subjectAltName", "subject"),
+    "CERTIFICATE_UNTRUSTED": ("issuer",),
+    "CERTIFICATE_WRONG_PURPOSE": ("extKeyUsage", "keyUsage", "extensions"),
+    "CERTIFICATE_REVOKED": ("serialNumber",),
+    "REVOCATION_UNKNOWN": ("serialNumber",),
+    "UNSUPPORTED_CERTIFICATE": ("subjectPublicKeyInfo",),
+    "PIN_MISMATCH": ("subjectPublicKeyInfo",),
+    "TLSA_MISMATCH": ("subjectPublicKeyInfo",),
+}
+"""Where the refusal itself does not say."""
+
+
+def _in_certificate(
+    event: MessageSeen, at: int, fault: str, where: tuple[int | None, str], role: str
+) -> Evidence | None:
+    """The field of one certificate in a message; None where there is none to point at."""
+    number, given = where
+    names = (given, "extensions") if given else _FIELDS.get(fault, ())
+    if given and number is None:
+        names = ("issuer",)  # It is in an authority's certificate here; the chain names that.
+    chain = chain_in(event.raw, event.epoch)
+    if number is None:
+        number = len(chain) - 1 if names == ("issuer",) else 0
+    if not 0 <= number < len(chain):
+        return None
+    der = chain[number]
+    for name in names:
+        found = field_in(der, name)
+        if found is not None:
+            start, end = found
+            octets = der[start:end]
+            # In a message that came compressed, it stands nowhere.
+            inside = event.raw.find(der)
+            place = None if inside < 0 else inside + start
+            other = "server" if role == "client" else "client"
+            sender = role if event.direction == "sent" else other
+            which = "the certificate" if number == 0 else f"certificate {number + 1}"
+            what = f"{name} of {which} in the {sender}'s Certificate"
+            says, section = field_in_words(der, name)
+            return Evidence(what, says, octets[:MOST_SHOWN], len(octets), place, section, at)
+    return None
 
 
 def _of_message(event: MessageSeen, at: int, names: Sequence[str], role: str) -> Iterator[Evidence]:

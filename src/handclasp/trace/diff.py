@@ -29,6 +29,7 @@ from handclasp.wire.iana import (
     signature_scheme_names,
     version_names,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 
 Weight: TypeAlias = Literal["cause", "matters", "minor"]
 """Can be why one handshake failed; changes what was agreed upon or what it is worth; neither."""
@@ -215,6 +216,8 @@ def _chain(side: _Side, sender: str) -> tuple[bytes, ...] | None:
 def _chain_in_words(chain: tuple[bytes, ...]) -> str:
     if not chain:
         return "none"
+    if is_raw_public_key(chain[0]):
+        return f"a raw public key, SHA-256 {hashlib.sha256(chain[0]).hexdigest()[:16]}"
     plural = "" if len(chain) == 1 else "s"
     prints = ", ".join(hashlib.sha256(der).hexdigest()[:16] for der in chain)
     return f"{len(chain)} certificate{plural}, SHA-256 {prints}"

@@ -234,7 +234,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The connection failed; the fields are those of `TLSError`."""
+    """The connection failed; the fields are those of `TLSError`.
+
+    `certificate` and `field` say where a fault in a certificate of the peer's shows: which of those
+    that it sent, counted from 0, and in which field of it, such as "notAfter".
+    """
 
     at_ns: int
     origin: str
@@ -243,6 +247,10 @@ class Failed:
     message: str
     explanation: str
     fix: str
+    blame: str = ""
+    condition: str = ""
+    certificate: int | None = None
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +285,32 @@ class TransportEnded:
     how: str
 
 
+@dataclass(frozen=True, slots=True)
+class BytesMissing:
+    """So many bytes of one direction were said here, and are not in the capture."""
+
+    at_ns: int
+    direction: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The trace was read from a capture: neither end recorded it, and some of it may be hidden.
+
+    Attributes:
+        outcome: "complete" (both ends were seen to finish); "seems_complete" (as far as can be
+            seen without the keys); "failed"; or "unknown", as where the capture ends.
+        telling: what came of the handshake, in a sentence or two.
+        not_seen: what could not be seen, and what it would take, in some sentences each.
+    """
+
+    at_ns: int
+    outcome: str
+    telling: str
+    not_seen: tuple[str, ...]
+
+
 TraceEvent: TypeAlias = (
     Began
     | MessageSeen
@@ -295,6 +329,8 @@ TraceEvent: TypeAlias = (
     | TransportSeen
     | WireSeen
     | TransportEnded
+    | BytesMissing
+    | Observed
 )
 
 _KINDS: Mapping[str, type[TraceEvent]] = {
@@ -315,6 +351,8 @@ _KINDS: Mapping[str, type[TraceEvent]] = {
     "transport": TransportSeen,
     "wire": WireSeen,
     "transport_ended": TransportEnded,
+    "bytes_missing": BytesMissing,
+    "observed": Observed,
 }
 _MOST = 2**63
 _KIND_OF = {event: kind for kind, event in _KINDS.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import Literal, TypeVar
@@ -12,7 +12,9 @@ from handclasp.info import ConnectionInfo
 from handclasp.trace.events import (
     AlertSeen,
     Began,
+    BytesMissing,
     MessageSeen,
+    Observed,
     QuestionAnswered,
     RecordSeen,
     Settled,
@@ -35,11 +37,18 @@ from handclasp.wire.iana import (
     group_name,
     version_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 from handclasp.wire.reader import Opener, Reader
 
-KeyExchange = Literal["agreement", "transport"]
-"""Both sides give a public half of the secret; or the client makes it, and encrypts it to the key
-in the server's certificate (RSA key transport, TLS 1.2 alone)."""
+KeyExchange = Literal["agreement", "transport", "session", "psk"]
+"""How the two come to one secret. "agreement": both sides give a public half of it. "transport":
+the client makes it, and encrypts it to the key in the server's certificate (RSA key transport, TLS
+1.2 alone). "session": it is that of an earlier session, which TLS 1.2 resumes. "psk": it is a
+pre-shared key alone, or a ticket's, without a key exchange (TLS 1.3)."""
+
+EarlierKey = Literal["ticket", "session id", "external key", "key"]
+"""What a client came back with: a ticket; the name of a session (TLS 1.2); a key that both were
+given beforehand; or a pre-shared key of which the trace does not say whether it is a ticket's."""
 
 M = TypeVar("M")
 
@@ -63,6 +72,7 @@ class Facts:
         role: "client" or "server": the side that recorded.
         version: what the server took, such as "TLSv1.3"; None if it came to no ServerHello.
         cipher_suites: what the (last) ClientHello offers, by name.
+        cipher_suite: what the server took.
         key_exchange: how the two came to one secret; None if it came to no ServerHello.
         client_shares: the public values in that hello; in TLS 1.2 the one in ClientKeyExchange.
         server_share: the public value in the ServerHello, or in TLS 1.2 in the ServerKeyExchange;
@@ -76,6 +86,13 @@ class Facts:
         handshake_sent, handshake_received: bytes on the wire until then.
         sign_ns, verify_ns: how long signing and verifying the peer's certificates took here.
         info: what was agreed upon; None if nothing was.
+        earlier_key: what the client came back with, if the server took it.
+        server_name: the name in the ClientHello; None where it has none that can be read.
+        groups_offered: what the (last) ClientHello says of groups, by name.
+        early_data: "none", "offered" (what became of it is not known), "accepted" or "rejected".
+        retried: whether the server asked for a second hello.
+        client_certificate: "not asked", "asked" (and none was shown) or "shown".
+        raw_keys: the roles that showed a bare public key instead of certificates.
     """
 
     role: str
@@ -93,6 +110,14 @@ class Facts:
     sign_ns: int | None
     verify_ns: int | None
     info: ConnectionInfo | None
+    earlier_key: EarlierKey | None = None
+    server_name: str | None = None
+    groups_offered: tuple[str, ...] = ()
+    cipher_suite: str | None = None
+    early_data: str = "none"
+    retried: bool = False
+    client_certificate: Literal["not asked", "asked", "shown"] = "not asked"
+    raw_keys: frozenset[str] = frozenset()
 
 
 def facts_of(events: Sequence[TraceEvent]) -> Facts:
@@ -100,10 +125,18 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     read = _handshake_messages(events)
     hello = _last(read, messages.ClientHello)
     answer = _last(read, messages.ServerHello)
+    retried = any(
+        isinstance(each, messages.ServerHello) and each.is_hello_retry_request for each in read
+    )
     if answer is not None and answer.is_hello_retry_request:
         answer = None
+    settled = next((event for event in events if isinstance(event, Settled)), None)
+    info = settled.info if settled is not None else None
     version = version_of(answer) if answer is not None else None
-    key_exchange = key_exchange_of(answer) if answer is not None else None
+    earlier_key = _earlier_key(hello, answer, version, info)
+    key_exchange = None
+    if answer is not None:
+        key_exchange = key_exchange_of(answer, resumed=earlier_key is not None)
     server_key_exchange = _last(read, messages12.ServerKeyExchange)
     client_key_exchange = _last(read, messages12.ClientKeyExchange)
     client_shares = client_shares_of(hello) if hello is not None else ()
@@ -114,8 +147,8 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
         client_shares = _shares12(client_key_exchange, server_share)
         if client_key_exchange is not None and key_exchange == "transport":
             encrypted_secret_size = encrypted_secret_size_of(client_key_exchange)
-    settled = next((event for event in events if isinstance(event, Settled)), None)
     role = role_of(events)
+    shown = dict(_chains(events, role))
     return Facts(
         role=role,
         version=version,
@@ -124,15 +157,57 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
         client_shares=client_shares,
         server_share=server_share,
         encrypted_secret_size=encrypted_secret_size,
-        certificate_sizes=_server_certificate_sizes(events, role),
+        certificate_sizes=tuple(map(len, shown.get("server", ()))),
         round_trips=_round_trips(events, role),
         handshake_ns=_handshake_ns(events, settled),
         handshake_sent=_wire_bytes(events, settled, "sent", version),
         handshake_received=_wire_bytes(events, settled, "received", version),
         sign_ns=_answer_ns(events, "Sign"),
         verify_ns=_answer_ns(events, "VerifyPeer"),
-        info=settled.info if settled is not None else None,
+        info=info,
+        earlier_key=earlier_key,
+        server_name=_server_name(hello),
+        groups_offered=_groups_offered(hello),
+        cipher_suite=cipher_suite_name(answer.cipher_suite) if answer is not None else None,
+        early_data=_early_data(read, info),
+        retried=retried,
+        client_certificate=_client_certificate(events, shown),
+        raw_keys=frozenset(
+            role for role, chain in shown.items() if chain and is_raw_public_key(chain[0])
+        ),
     )
+
+
+def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
+    """What a reader of a capture says of the whole; None where one of the ends recorded."""
+    return next((event for event in reversed(events) if isinstance(event, Observed)), None)
+
+
+def has_change_cipher_spec(version: str | None) -> bool:
+    """Whether ChangeCipherSpec means something: in TLS 1.3 it is there for middleboxes alone."""
+    return version is not None and not version.startswith("TLSv1.3")
+
+
+def key_exchange_of_info(info: ConnectionInfo) -> KeyExchange | None:
+    """How the two came to one secret, by what was agreed upon; see `Facts.key_exchange`."""
+    if info.version.startswith("TLSv1.3"):  # or a draft of it
+        return "psk" if info.group is None else "agreement"
+    return "session" if info.resumed else _key_exchange12(info.cipher_suite)
+
+
+def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> str:
+    """Where the secret came from, in a few words: the group, if there was one."""
+    match key_exchange:
+        case "transport":
+            return "a secret of the client's making"
+        case "session":
+            return "the secret of the earlier session"
+        case "psk":
+            return "the pre-shared key alone"
+        case _:
+            if info.group is None and "DHE_" in info.cipher_suite:
+                return "Diffie-Hellman in a group of the server's choice"
+            return info.group or "in a way that cannot be told here"
 
 
 def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
@@ -151,7 +226,7 @@ def role_of(events: Sequence[TraceEvent]) -> str:
     return "server" if first is not None and first.direction == "received" else "client"
 
 
-def sender_of(event: MessageSeen | RecordSeen | AlertSeen, role: str) -> str:
+def sender_of(event: MessageSeen | RecordSeen | AlertSeen | BytesMissing, role: str) -> str:
     """The role of whoever sent it, seen from the recording side's role."""
     if event.direction == "sent":
         return role
@@ -190,10 +265,24 @@ def version_of(hello: messages.ServerHello) -> str | None:
     return version_name(hello.legacy_version if number is None else number)
 
 
-def key_exchange_of(hello: messages.ServerHello) -> KeyExchange:
-    """How the two sides come to one secret: in TLS 1.2 the cipher suite says so."""
-    is_transport = cipher_suite_name(hello.cipher_suite).startswith("TLS_RSA_WITH_")
-    return "transport" if is_transport else "agreement"
+def key_exchange_of(hello: messages.ServerHello, *, resumed: bool = False) -> KeyExchange | None:
+    """How the two sides come to one secret; None where that cannot be told.
+
+    In TLS 1.2 the cipher suite says so, unless a session is `resumed`.
+    """
+    if (version_of(hello) or "TLSv1.3").startswith("TLSv1.3"):
+        if ExtensionType.KEY_SHARE in hello.extensions:
+            return "agreement"
+        return "psk" if ExtensionType.PRE_SHARED_KEY in hello.extensions else None
+    return "session" if resumed else _key_exchange12(cipher_suite_name(hello.cipher_suite))
+
+
+def _key_exchange12(cipher_suite: str) -> KeyExchange | None:
+    if cipher_suite.startswith("TLS_RSA_WITH_"):
+        return "transport"
+    if cipher_suite.startswith("TLS_PSK_WITH_"):
+        return "psk"
+    return "agreement" if cipher_suite.startswith(("TLS_ECDH", "TLS_DH")) else None
 
 
 def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
@@ -229,24 +318,28 @@ def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | Non
         return None
 
 
-def certificate_sizes_of(message: AnyMessage | None) -> tuple[int, ...] | None:
-    """The sizes of the certificates in a message; None where there are none to be read."""
-    certificates = certificates_of(message)
-    return None if certificates is None else tuple(map(len, certificates))
-
-
 def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     """The certificates in a message, as DER; None where there are none to be read.
 
     A Certificate of either version is read, also if it came compressed (RFC 8879).
     """
     if isinstance(message, messages12.Certificate12):
-        return message.certificate_list
+        return (message.raw_public_key,) if message.raw_public_key else message.certificate_list
     if isinstance(message, messages.CompressedCertificate):
         message = certificate_within_message(message)
     if isinstance(message, messages.Certificate):
         return tuple(entry.cert_data for entry in message.certificate_list)
     return None
+
+
+def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
+    """The same of a message as it was recorded in an epoch; none where it cannot be read."""
+    if not raw:
+        return ()
+    try:
+        return certificates_of(read_recorded(raw, epoch)) or ()
+    except ProtocolError:
+        return ()
 
 
 def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
@@ -302,14 +395,73 @@ def _shares12(
     return (Share(server_share.group, len(point)),)
 
 
-def _server_certificate_sizes(events: Sequence[TraceEvent], role: str) -> tuple[int, ...]:
+def _chains(events: Sequence[TraceEvent], role: str) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    """What each side showed of itself, by its role: the first of its chains that can be read."""
+    seen: set[str] = set()
     for event in _messages(events):
-        is_certificate = event.message_type in _CERTIFICATE_TYPES
-        if is_certificate and sender_of(event, role) == "server":
-            sizes = certificate_sizes_of(message_of(event))
-            if sizes is not None:
-                return sizes
-    return ()
+        sender = sender_of(event, role)
+        if event.message_type in _CERTIFICATE_TYPES and sender not in seen:
+            chain = certificates_of(message_of(event))
+            if chain is not None:
+                seen.add(sender)
+                yield sender, chain
+
+
+def _client_certificate(
+    events: Sequence[TraceEvent], shown: Mapping[str, tuple[bytes, ...]]
+) -> Literal["not asked", "asked", "shown"]:
+    if shown.get("client"):
+        return "shown"
+    return "asked" if certificate_was_requested(events) else "not asked"
+
+
+def _earlier_key(
+    hello: messages.ClientHello | None,
+    answer: messages.ServerHello | None,
+    version: str | None,
+    info: ConnectionInfo | None,
+) -> EarlierKey | None:
+    if hello is None or answer is None:
+        return None
+    if version != "TLSv1.2":
+        if ExtensionType.PRE_SHARED_KEY not in answer.extensions:
+            return None
+        if info is None:
+            return "key"
+        return "ticket" if info.resumed and info.psk_identity is None else "external key"
+    # RFC 5246 7.4.1.3: a server that resumes a session says its name; of a ticket, the client's.
+    echoed = hello.legacy_session_id and hello.legacy_session_id == answer.legacy_session_id_echo
+    if not (echoed or (info is not None and info.resumed)):
+        return None
+    return "ticket" if hello.extensions.get(ExtensionType.SESSION_TICKET) else "session id"
+
+
+def _server_name(hello: messages.ClientHello | None) -> str | None:
+    data = hello.extensions.get(ExtensionType.SERVER_NAME) if hello is not None else None
+    try:
+        return extensions.read_server_name(data) if data is not None else None
+    except ProtocolError:
+        return None
+
+
+def _groups_offered(hello: messages.ClientHello | None) -> tuple[str, ...]:
+    data = hello.extensions.get(ExtensionType.SUPPORTED_GROUPS) if hello is not None else None
+    try:
+        return tuple(map(group_name, extensions.read_supported_groups(data))) if data else ()
+    except ProtocolError:
+        return ()
+
+
+def _early_data(read: Sequence[AnyMessage], info: ConnectionInfo | None) -> str:
+    if info is not None:
+        return info.early_data
+    hellos = [each for each in read if isinstance(each, messages.ClientHello)]
+    if not any(ExtensionType.EARLY_DATA in each.extensions for each in hellos):
+        return "none"
+    answer = _last(read, messages.EncryptedExtensions)
+    if answer is None:
+        return "offered"
+    return "accepted" if ExtensionType.EARLY_DATA in answer.extensions else "rejected"
 
 
 def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
@@ -338,6 +490,8 @@ def _wire_bytes(
     """
     until = settled.at_ns if settled is not None else None
     late = {ContentType.HANDSHAKE} if version == "TLSv1.2" and direction == "sent" else set[int]()
+    if until is not None:
+        events = list(takewhile(lambda event: not _is_data_after(event, until), events))
     return sum(
         event.size
         for event in events
@@ -349,6 +503,16 @@ def _wire_bytes(
             or event.epoch != "application"
             or event.content_type in late
         )
+    )
+
+
+def _is_data_after(event: TraceEvent, until: int) -> bool:
+    """Whether the handshake is over: what comes later is of a renegotiation."""
+    return (
+        isinstance(event, RecordSeen)
+        and event.at_ns > until
+        and event.content_type == ContentType.APPLICATION_DATA
+        and event.epoch == "application"
     )
 
 

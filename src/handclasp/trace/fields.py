@@ -15,7 +15,7 @@ from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.trace.annotate import Noted, opener_into
-from handclasp.trace.facts import read_recorded
+from handclasp.trace.facts import KeyExchange, read_recorded
 from handclasp.trace.words import (
     ELEMENTS,
     ITEMS,
@@ -31,9 +31,9 @@ from handclasp.wire import messages12
 from handclasp.wire.allowed import Place
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.forms import FORMS
+from handclasp.wire.iana import TLS13, extension_name, handshake_type_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import HandshakeType as Type
-from handclasp.wire.iana import extension_name, handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
 
 
@@ -84,12 +84,13 @@ class Field:
             yield from part.leaves()
 
 
-def fields_of(raw: bytes, epoch: str) -> Field:
+def fields_of(raw: bytes, epoch: str, key_exchange: KeyExchange | None = None) -> Field:
     """The tree of a whole handshake message, its 4-byte header included.
 
     Args:
         raw: one message as a recorder keeps it, well-formed or not.
         epoch: in which it was seen: "plaintext", "early", "handshake" or "application".
+        key_exchange: as `facts` has it, which says what a ClientKeyExchange is made of.
     """
     noted: list[Noted] = []
     opener = opener_into(noted)
@@ -105,12 +106,13 @@ def fields_of(raw: bytes, epoch: str) -> Field:
     root = Noted(name, 0, len(raw), parts=noted)
     _complete(root)
     if isinstance(message, messages12.ClientKeyExchange):
-        _open_key_exchange(root, message)
+        _open_key_exchange(root, message, key_exchange)
     else:
         _open_extensions(root, raw, _place_of(name, root))
     followed = message is not None and int.from_bytes(raw[1:HEADER_SIZE], "big") == len(raw) - 4
     told = plural(len(raw), "byte")
-    section = message_section(name, of_tls12=_is_of_tls12(name, root, message, epoch))
+    of_tls12 = _is_of_tls12(name, root, message, epoch)
+    section = message_section(name, of_tls12=of_tls12)
     return Field(
         name=name,
         start=0,
@@ -118,7 +120,7 @@ def fields_of(raw: bytes, epoch: str) -> Field:
         value=told if followed else f"{told}, not as its definition wants it",
         section=section,
         meaning="",
-        parts=tuple(_told(part, raw, (name,), section) for part in root.parts),
+        parts=tuple(_told(part, raw, (name,), section, of_tls12=of_tls12) for part in root.parts),
     )
 
 
@@ -130,8 +132,10 @@ def _name_of(raw: bytes) -> str:
 
 
 def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str) -> bool:
-    """Whether TLS 1.2 defines the message; hellos of a client belong to both."""
+    """Whether TLS 1.2 defines the message; of a client's hello, whether it offers no TLS 1.3."""
     match name:
+        case "ClientHello":
+            return not _offers_tls13(root)
         case "ServerHello":
             return _place_of(name, root) is Place.SH12
         case "CertificateVerify":
@@ -140,6 +144,26 @@ def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str)
             return epoch != "handshake"  # TLS 1.2 has no keys for the handshake alone.
         case _:
             return isinstance(message, messages12.Message12)
+
+
+def _offers_tls13(root: Noted) -> bool:
+    """Whether the versions in a hello, once its extensions are opened, hold TLS 1.3 or a draft."""
+    listed = next((part for part in root.parts if part.name == "extensions"), root)
+    for part in listed.parts:
+        if part.name == "Extension" and part.parts[0].number == Ext.SUPPORTED_VERSIONS:
+            return any(code == TLS13 or code >> 8 == _DRAFTS for code in _numbers_in(part))
+    return False
+
+
+def _numbers_in(noted: Noted) -> Iterator[int]:
+    for part in noted.parts:
+        if part.name == "versions" and part.number is not None:
+            yield part.number
+        yield from _numbers_in(part)
+
+
+_DRAFTS = 0x7F
+"""The first byte of the versions that drafts of TLS 1.3 had (draft-ietf-tls-tls13-28, 4.2.1)."""
 
 
 def _place_of(name: str, root: Noted) -> Place | None:
@@ -199,7 +223,9 @@ def _gather(noted: Noted) -> None:
     noted.parts = gathered
 
 
-def _open_key_exchange(root: Noted, message: messages12.ClientKeyExchange) -> None:
+def _open_key_exchange(
+    root: Noted, message: messages12.ClientKeyExchange, key_exchange: KeyExchange | None
+) -> None:
     """Of the two forms it can have, the lengths in front make no more than one possible."""
     whole = root.parts[-1]
     for read in (messages12.read_ecdh_point, messages12.read_encrypted_secret):
@@ -208,6 +234,8 @@ def _open_key_exchange(root: Noted, message: messages12.ClientKeyExchange) -> No
             read(message.exchange_keys, opener_into(parts, HEADER_SIZE))
         except ProtocolError:
             continue
+        if key_exchange == "agreement" and parts[0].name == "encrypted_pre_master_secret":
+            parts[0].name = "dh_Yc"  # RFC 5246 7.4.7.2: the public value has the same form.
         root.parts[-1:] = parts
         return
     whole.name = "exchange_keys"
@@ -239,14 +267,16 @@ def _open(extension: Noted, raw: bytes, place: Place) -> None:
     data.parts[1:] = inside.parts or [content]
 
 
-def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str) -> Field:
+def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str, *, of_tls12: bool) -> Field:
     """The field, and what it is made of; `around` is the section of what it belongs to."""
     name = ITEMS.get(noted.name, noted.name) if path[-1] == noted.name else noted.name
-    section = field_section(name, path) or around
+    section = field_section(name, path, of_tls12=of_tls12) or around
     kind = noted.parts[0].number if name == "Extension" else None
     if kind is not None:
         name, section = extension_name(kind), extension_section(kind) or around
-    parts = tuple(_told(part, raw, (*path, name), section) for part in noted.parts)
+    parts = tuple(
+        _told(part, raw, (*path, name), section, of_tls12=of_tls12) for part in noted.parts
+    )
     inside = [part.value for part in parts if part.name not in ("length", "name_type")]
     return Field(
         name=name,
@@ -254,6 +284,6 @@ def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str) -> Field
         end=noted.end,
         value=field_value(noted, raw, path, inside),
         section=section,
-        meaning=field_meaning(name, path),
+        meaning=field_meaning(name, path, of_tls12=of_tls12),
         parts=parts,
     )

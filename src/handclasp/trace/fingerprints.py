@@ -8,7 +8,7 @@ it is another one each time; JA4 (FoxIO, 2023) sorts first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from handclasp.errors import ProtocolError
@@ -75,11 +75,21 @@ class Ja4:
 
 def fingerprints_of(events: Sequence[TraceEvent]) -> tuple[Ja3, Ja4] | None:
     """Those of the first ClientHello in a trace; None where there is none to be read."""
+    return next(_fingerprints(events), None)
+
+
+def all_fingerprints_of(events: Sequence[TraceEvent]) -> list[tuple[Ja3, Ja4]]:
+    """Those of each ClientHello in the clear: of the second, too, that a HelloRetryRequest asked
+    for, which may look otherwise."""
+    return list(_fingerprints(events))
+
+
+def _fingerprints(events: Sequence[TraceEvent]) -> Iterator[tuple[Ja3, Ja4]]:
     for event in events:
-        message = message_of(event) if isinstance(event, MessageSeen) else None
-        if isinstance(message, ClientHello):
-            return ja3_of(message), ja4_of(message)
-    return None
+        if isinstance(event, MessageSeen) and event.epoch == "plaintext":
+            message = message_of(event)
+            if isinstance(message, ClientHello):
+                yield ja3_of(message), ja4_of(message)
 
 
 def ja3_of(hello: ClientHello) -> Ja3:

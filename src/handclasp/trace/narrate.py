@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import textwrap
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeGuard
 
+from handclasp.advice import worded
 from handclasp.errors import ProtocolError
 from handclasp.trace.events import (
     AlertSeen,
+    BytesMissing,
     BytesRefused,
     Failed,
     KeysInstalled,
@@ -26,10 +28,13 @@ from handclasp.trace.events import (
 )
 from handclasp.trace.facts import (
     Facts,
-    certificate_sizes_of,
+    certificates_of,
     client_shares_of,
     facts_of,
+    has_change_cipher_spec,
     message_of,
+    observed_in,
+    secret_in_words,
     sender_of,
     server_share_of,
     version_of,
@@ -39,14 +44,18 @@ from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import (
     AlertDescription,
+    AlertLevel,
     ContentType,
     ExtensionType,
+    HandshakeType,
     alert_name,
     cipher_suite_name,
     group_name,
     handshake_type_name,
     signature_scheme_name,
+    version_name,
 )
+from handclasp.wire.raw_keys import is_raw_public_key
 
 _MARGIN = "  "
 _UNFOLDED = " " * 12
@@ -54,7 +63,9 @@ _MOST_DATA = 6
 """Turns of application data that are drawn: the story is the handshake's."""
 
 
-def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> str:
+def narrate(
+    events: Sequence[TraceEvent], width: int = 80, detail: int = 0, *, failure: bool = True
+) -> str:
     """The handshake in `events` as a sequence diagram with one plain sentence for each message.
 
     Args:
@@ -62,6 +73,7 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
         width: columns to fill, at least 60.
         detail: 0 for the story; 1 with the fields of each message, and after the diagram every
             choice, every step of the key schedule, and what it all cost; 2 with the bytes, too.
+        failure: whether to end with how it failed, if it did.
     """
     facts = facts_of(events)
     canvas = _Canvas(max(width, 60))
@@ -73,11 +85,11 @@ def narrate(events: Sequence[TraceEvent], width: int = 80, detail: int = 0) -> s
             moment = (event.at_ns - began) / 1e6
             lines += _lines(canvas, event, facts, moment)
             if detail and isinstance(event, MessageSeen):
-                lines += canvas.unfolded(event, with_bytes=detail > 1)
+                lines += canvas.unfolded(event, facts, with_bytes=detail > 1)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
-    lines += _failure(canvas, events)
+    lines += _failure(canvas, events) if failure else []
     if detail:
         for title, told in _behind(events, canvas.width):
             lines += ["", title, *told] if told else []
@@ -95,13 +107,13 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
     try:
         if isinstance(message, messages12.Message12):
             return _story_of_tls12(message, sender, facts)
-        return _story_of(message, sender)
+        return _story_of(message, sender, facts)
     except ProtocolError:
         return f"The {sender} sends something that does not follow its definition."
 
 
-Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen
-"""What the story has; of records only a change_cipher_spec, and only in TLS 1.2."""
+Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
+"""What the story has; of records only a change_cipher_spec, and only before TLS 1.3."""
 
 
 class Shown(NamedTuple):
@@ -120,35 +132,76 @@ class Told(NamedTuple):
 
 
 def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
-    """What the story has, with its way; an alert is protected once its direction has keys."""
+    """What the story has, with its way.
+
+    An alert is protected once its direction has keys, unless its record came in the clear.
+    """
     keyed: set[str] = set()
+    before: TraceEvent | None = None
     for event in events:
         if isinstance(event, KeysInstalled):
             keyed.add(event.direction)
         elif _is_drawn(event, facts):
-            protected = (
-                event.direction in keyed
-                if isinstance(event, AlertSeen)
-                else event.epoch != "plaintext"
-            )
+            if isinstance(event, AlertSeen):
+                protected = event.direction in keyed and not _is_clear_alert(before, event)
+            elif isinstance(event, BytesMissing):
+                protected = event.direction in keyed
+            else:
+                protected = event.epoch != "plaintext"
             to_server = (event.direction == "sent") == (facts.role == "client")
             yield Shown(event, to_server, protected)
+        before = event
+
+
+def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:
+    """Whether the record in front of an alert is the one that it came in, without protection."""
+    return (
+        isinstance(before, RecordSeen)
+        and before.content_type == ContentType.ALERT
+        and before.direction == alert.direction
+        and before.epoch == "plaintext"
+    )
 
 
 def told(event: Drawn, facts: Facts) -> Told:
     """An event of the story in words."""
     sender = sender_of(event, facts.role)
+    if isinstance(event, BytesMissing):
+        plural = "" if event.size == 1 else "s"
+        return Told(
+            f"{event.size:,} byte{plural} missing",
+            f"So much of what the {sender} said is not in the capture.",
+        )
     if isinstance(event, AlertSeen):
-        closing = event.description == AlertDescription.CLOSE_NOTIFY
-        sentence = "Nothing more will follow." if closing else "This is the end."
-        return Told(f"Alert: {alert_name(event.description)}", sentence)
+        return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen):
         return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
     message = message_of(event)
     name = handshake_type_name(event.message_type)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
         name = "HelloRetryRequest"
+    if message is None and event.raw:
+        return Told(name, _unread_story(event, sender, facts))
     return Told(name, story_of(message, sender, facts))
+
+
+def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
+    """One sentence on a message that is not read: broken, or in a form that is not known here."""
+    if event.message_type == HandshakeType.SERVER_HELLO and event.raw[4:5] == b"\x7f":
+        version = version_name(int.from_bytes(event.raw[4:6], "big"))
+        return f"We take {version}, in which a ServerHello has another form."
+    if event.message_type == HandshakeType.SERVER_KEY_EXCHANGE:
+        return "The server's part of the key exchange, in a form that is not read here."
+    if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
+        return f"The {sender} sends something in a form that is not read here."
+    return f"The {sender} sends something that does not follow its definition."
+
+
+_READ_IN_ALL = frozenset(HandshakeType)
+
+
+def _is_ours(version: str | None) -> bool:
+    return version in (None, "TLSv1.2", "TLSv1.3")
 
 
 @dataclass(slots=True)
@@ -190,7 +243,8 @@ def _flights(events: Sequence[TraceEvent], facts: Facts) -> list[_Flight]:
 
 def _is_silent(record: RecordSeen, facts: Facts) -> bool:
     """In TLS 1.3 a change_cipher_spec carries nothing of what is told."""
-    return record.content_type == ContentType.CHANGE_CIPHER_SPEC and facts.version != "TLSv1.2"
+    is_change = record.content_type == ContentType.CHANGE_CIPHER_SPEC
+    return is_change and not has_change_cipher_spec(facts.version)
 
 
 def _flight_of(record: RecordSeen, own: Sequence[_Flight]) -> _Flight | None:
@@ -216,9 +270,17 @@ def _worth_drawing(flights: Sequence[_Flight]) -> tuple[list[_Flight], str]:
         of_data = all(isinstance(event, _Data) for event in flight.events)
         seen += of_data
         (left if of_data and seen > _MOST_DATA else drawn).append(flight)
-    size = sum(e.size for flight in left for e in flight.events if isinstance(e, _Data))
+    data = [each for flight in left for each in flight.events if isinstance(each, _Data)]
     plural = "" if len(left) == 1 else "s"
-    told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    if all(each.opened for each in data):
+        size = sum(each.size for each in data)
+        told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    else:
+        size = sum(flight.size for flight in left)
+        told = (
+            f"Not drawn: {len(left):,} more turn{plural} of protected records, {size:,} bytes on "
+            "the wire."
+        )
     return drawn, told if left else ""
 
 
@@ -227,23 +289,29 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
     shown: list[_Shown] = [
         _Shown(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
     ]
-    for event in events:
+    places = {id(event): place for place, event in enumerate(events)}
+    for place, event in enumerate(events):
         if isinstance(event, BytesRefused):
             shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
         if isinstance(event, RecordSeen) and (
             event.content_type == ContentType.APPLICATION_DATA or _is_closed(event)
         ):
             moment, opened = event.at_ns, not _is_closed(event)
-            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened)
+            name = "" if opened else _closed_name(event, facts)
+            data = _Data(moment, moment, event.epoch, 1, event.content_size or 0, opened, name)
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Shown(data, to_server, protected=True))
-    shown.sort(key=lambda each: each.event.at_ns)
+            places[id(data)] = place
+    # Of what came in one packet, all has one time.
+    shown.sort(key=lambda each: (each.event.at_ns, places.get(id(each.event), 0)))
     together: list[_Shown] = []
     for each in shown:
         last = together[-1] if together else None
         if last is not None and isinstance(each.event, _Data) and last.to_server == each.to_server:
             before = last.event
-            same = isinstance(before, _Data) and before.opened == each.event.opened
+            same = isinstance(before, _Data) and (
+                (before.opened, before.name) == (each.event.opened, each.event.name)
+            )
             if isinstance(before, _Data) and same and before.epoch == each.event.epoch:
                 before.until_ns = each.event.until_ns
                 before.records += 1
@@ -255,7 +323,10 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
 
 @dataclass(slots=True)
 class _Data:
-    """Application data in one direction, of any number of records; `size` without overhead."""
+    """Application data in one direction, of any number of records; `size` without overhead.
+
+    `name` is what a closed record is called, of which `size` is not known.
+    """
 
     at_ns: int
     until_ns: int
@@ -263,6 +334,24 @@ class _Data:
     records: int
     size: int
     opened: bool = True
+    name: str = ""
+
+
+def _closed_name(record: RecordSeen, facts: Facts) -> str:
+    """Before TLS 1.3, the header of a record says what is inside."""
+    if record.epoch == "early":
+        return "early data, encrypted"
+    if not has_change_cipher_spec(facts.version):
+        return "something encrypted"
+    return _CLOSED.get(record.content_type, "something encrypted")
+
+
+_CLOSED: Mapping[int, str] = {
+    ContentType.CHANGE_CIPHER_SPEC: "a protected ChangeCipherSpec",
+    ContentType.ALERT: "a protected alert",
+    ContentType.HANDSHAKE: "a protected handshake message",
+    ContentType.APPLICATION_DATA: "protected application data",
+}
 
 
 def _is_closed(event: TraceEvent) -> bool:
@@ -310,9 +399,16 @@ class _Canvas:
         shaft = told.center(self._inside - 1, stroke)
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 
-    def unfolded(self, event: MessageSeen, *, with_bytes: bool) -> Iterator[str]:
+    def unfolded(self, event: MessageSeen, facts: Facts, *, with_bytes: bool) -> Iterator[str]:
         room = self._inside - len(_UNFOLDED)
-        for line in field_lines(event.raw, event.epoch, room - 1, with_bytes=with_bytes):
+        lines = field_lines(
+            event.raw,
+            event.epoch,
+            room - 1,
+            with_bytes=with_bytes,
+            key_exchange=facts.key_exchange,
+        )
+        for line in lines:
             yield self.between(f"{_UNFOLDED}{line}")
 
     def message(self, moment: float, name: str, size: str) -> str:
@@ -330,9 +426,9 @@ class _Canvas:
 def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     if isinstance(event, RecordSeen):
         # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
-        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC
-        return is_change and facts.version == "TLSv1.2"
-    return isinstance(event, MessageSeen | AlertSeen)
+        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not _is_closed(event)
+        return is_change and has_change_cipher_spec(facts.version)
+    return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
 
 
 def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Iterable[str]:
@@ -341,7 +437,7 @@ def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Itera
         if event.opened:
             yield canvas.message(moment, name, f"{event.size:,} bytes")
         else:
-            yield canvas.message(moment, "something encrypted", "not opened")
+            yield canvas.message(moment, event.name or "something encrypted", "not opened")
         return
     if isinstance(event, BytesRefused):
         yield canvas.message(moment, "no TLS", "")
@@ -355,22 +451,34 @@ def _lines(canvas: _Canvas, event: _Drawn, facts: Facts, moment: float) -> Itera
     yield from canvas.sentence(sentence)
 
 
-def _story_of(message: messages.Message | None, sender: str) -> str:
+def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
+    """RFC 8446 6: the level says nothing there; before it, a warning may be passed over."""
+    if alert.description == AlertDescription.CLOSE_NOTIFY:
+        return f"Nothing more will follow from the {sender}."
+    if alert.description == AlertDescription.USER_CANCELED:
+        return f"The {sender} breaks off, for no reason of TLS."
+    if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
+        return "A warning: the two may go on."
+    return "This is the end."
+
+
+def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> str:
     match message:
         case messages.ClientHello():
             return _hello_story(message)
         case messages.ServerHello():
-            return _answer_story(message)
+            return _answer_story(message, facts)
         case messages.EncryptedExtensions():
-            return _extensions_story(message)
+            return _extensions_story(message, facts)
         case messages.CertificateRequest():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages.Certificate() | messages.CompressedCertificate():
             return _certificate_story(message, sender)
         case messages.CertificateVerify():
             scheme = signature_scheme_name(message.algorithm)
+            whose = "that key's" if sender in facts.raw_keys else "the certificate's"
             return (
-                f"Proof that the {sender} holds the certificate's private key: its signature over "
+                f"Proof that the {sender} holds {whose} private key: its signature over "
                 f"everything so far, {len(message.signature):,} bytes of {scheme}."
             )
         case messages.Finished():
@@ -443,43 +551,85 @@ def _hello_story(hello: messages.ClientHello) -> str:
         f"suite{'s' if len(suites) != 1 else ''}"
     )
     if ExtensionType.KEY_SHARE not in hello.extensions:
-        return f"{told}."  # TLS 1.2 comes to that later.
-    return told + (
-        f"; here is my public half of a secret: {shares}." if shares else "; no share yet."
-    )
+        told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
+    elif shares:
+        one = len(client_shares_of(hello)) == 1
+        half = "is my public half" if one else "are my public halves"
+        told += f"; here {half} of a secret: {shares}."
+    else:
+        told += "; no share yet."
+    return told + _earlier_story(hello)
 
 
-def _answer_story(hello: messages.ServerHello) -> str:
+def _earlier_story(hello: messages.ClientHello) -> str:
+    """What a client brings from before, which the server may take or not."""
+    told = ""
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        told = " And I have a key that you may know from before."
+    elif hello.extensions.get(ExtensionType.SESSION_TICKET):
+        told = " And I have a ticket from an earlier session."
+    if ExtensionType.EARLY_DATA in hello.extensions:
+        told += (
+            " My first words follow at once, under that key (0-RTT): whoever records them can "
+            "send them again."
+        )
+    return told
+
+
+def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     if hello.is_hello_retry_request:
         data = hello.extensions.get(ExtensionType.KEY_SHARE)
         group = extensions.read_key_share_hello_retry_request(data) if data is not None else None
         wish = f" with a share of {group_name(group)}" if group is not None else ""
         return f"Not quite: say hello again{wish}."
     suite = cipher_suite_name(hello.cipher_suite)
-    if version_of(hello) == "TLSv1.2":
-        return f"We take TLS 1.2 and {suite}."
+    version = version_of(hello)
+    if version == "TLSv1.2":
+        resumed = facts.key_exchange == "session"
+        return f"We take TLS 1.2 and {suite}" + (
+            ", and go on with the secret of our earlier session." if resumed else "."
+        )
+    if version is None or not version.startswith("TLSv1.3"):
+        return f"We take {version or 'a version that is not known here'} and {suite}."
+    answer = f"We take {suite}" if version == "TLSv1.3" else f"We take {version} and {suite}"
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        answer += " and the key that you brought"
     share = server_share_of(hello)
-    answer = f" My half of the secret: {share}; both sides can now work it out." if share else ""
-    return f"We take {suite}.{answer}"
+    half = f" My half of the secret: {share}; both sides can now work it out." if share else ""
+    return f"{answer}.{half}"
 
 
-def _extensions_story(message: messages.EncryptedExtensions) -> str:
+def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> str:
     data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     if data is not None:
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
-        return f"The first encrypted words: we shall speak {protocol}."
-    return "The first encrypted words: there is nothing else to settle."
+        told = f"we shall speak {protocol}"
+    elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
+        told = "the rest of what is settled"
+    else:
+        told = "there is nothing else to settle"
+    if ExtensionType.EARLY_DATA in message.extensions:
+        told += "; and we take your early data"
+    # With early data, the client's came before.
+    whose = "The" if facts.early_data == "none" else "The server's"
+    return f"{whose} first encrypted words: {told}."
 
 
 def _certificate_story(
     message: messages.Certificate | messages.CompressedCertificate | messages12.Certificate12,
     sender: str,
 ) -> str:
-    sizes = certificate_sizes_of(message)
-    if sizes is None:
+    chain = certificates_of(message)
+    if chain is None:
         return f"The {sender} shows who it is, in a way that cannot be read here."
-    if not sizes:
+    if not chain:
         return f"The {sender} shows no certificate."
+    if is_raw_public_key(chain[0]):
+        return (
+            f"The {sender} shows a raw public key, without a certificate: {len(chain[0]):,} bytes, "
+            "which the other side must know already."
+        )
+    sizes = tuple(map(len, chain))
     plural = "s" if len(sizes) > 1 else ""
     how = ""
     if isinstance(message, messages.CompressedCertificate):
@@ -493,18 +643,38 @@ def _certificate_story(
 
 
 def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
+    observed = observed_in(events)
     if facts.info is None or facts.handshake_ns is None:
+        if observed is not None:
+            return observed.telling
         closed = [event for event in events if isinstance(event, RecordSeen) and _is_closed(event)]
         if len({event.direction for event in closed}) == 2:
             return "Whether the handshake was completed is hidden in what could not be opened."
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
-    group = facts.info.group or "a secret of the client's making"
+    group = secret_in_words(facts.key_exchange, facts.info)
+    silent = silent_in_words(events, facts)
+    undrawn = f" Of these, {silent}, which say nothing in TLS 1.3, are not drawn." if silent else ""
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
-        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}."
+        f"bytes sent, {facts.handshake_received:,} received by the {facts.role}.{undrawn}"
     )
+
+
+def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
+    """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
+    sizes = [
+        sum(
+            each.size
+            for each in events
+            if isinstance(each, RecordSeen) and each.direction == way and _is_silent(each, facts)
+        )
+        for way in ("sent", "received")
+    ]
+    if not any(sizes):
+        return ""
+    return f"{sizes[0]} sent and {sizes[1]} received in change_cipher_spec records"
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
@@ -516,7 +686,7 @@ def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
             yield ""
             yield from canvas.paragraph(f"{who} {when} ({event.alert}). {event.message}")
             if event.fix:
-                yield from canvas.paragraph(event.fix)
+                yield from canvas.paragraph(worded(event.fix, "reader"))
 
 
 def _elapsed(milliseconds: float) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.errors import ConfigurationError, TLSError
+from handclasp.errors import CertificateError, ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -335,7 +335,9 @@ class Recorder:
     ) -> None:
         """Something was chosen."""
         offers, accepted = _bounded(offered, acceptable, chosen), tuple(acceptable)
-        reasons = _reasons(offers, accepted, chosen, why, dict(refused))
+        reasons = _reasons(
+            offers, accepted, chosen, why, {**_by_name(what, offers, chosen), **dict(refused)}
+        )
         self._note(DecisionTaken(self._now(), what, offers, accepted, chosen, why, reasons))
 
     def key_step(
@@ -383,6 +385,7 @@ class Recorder:
 
     def failed(self, error: TLSError) -> None:
         """The connection failed."""
+        number, field = error.place if isinstance(error, CertificateError) else (None, "")
         self._note(
             Failed(
                 self._now(),
@@ -392,6 +395,10 @@ class Recorder:
                 error.message,
                 error.explanation,
                 error.fix,
+                error.blame.value,
+                error.condition,
+                number,
+                field,
             )
         )
 
@@ -428,6 +435,23 @@ def _bounded(
         return tuple(offers)
     kept = {*islice(offers, _MOST_OFFERS), *acceptable, chosen}
     return tuple([name for name in offers if name in kept])
+
+
+def _by_name(what: str, offered: Sequence[str], chosen: str | None) -> dict[str, str]:
+    """Why not, where the names alone say it: what is no suite, and suites of another version.
+
+    Suites of TLS 1.3 have no "WITH" in their names, and those before it do (RFC 8446 section B.4).
+    """
+    if what != "cipher_suite":
+        return {}
+    reasons = {name: "a signal, and no suite" for name in offered if name.endswith("_SCSV")}
+    if chosen is not None:
+        version = "TLS 1.3" if "_WITH_" in chosen else "TLS 1.2"
+        other = f"a suite of {version}, which is not what is spoken"
+        for name in offered:
+            if ("_WITH_" in name) != ("_WITH_" in chosen) and name.startswith("TLS_"):
+                reasons.setdefault(name, other)
+    return reasons
 
 
 def _reasons(

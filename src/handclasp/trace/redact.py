@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 
+from handclasp.errors import PeerAlertError
+from handclasp.faults import Fault
 from handclasp.info import ConnectionInfo
+from handclasp.trace.diagnosis import is_of_certificates
 from handclasp.trace.events import (
     Began,
     BytesRefused,
@@ -31,7 +35,7 @@ from handclasp.trace.events import (
 from handclasp.trace.facts import message_of
 from handclasp.trace.fields import Field, fields_of
 from handclasp.trace.words import UNREAD
-from handclasp.wire.iana import ContentType
+from handclasp.wire.iana import ContentType, alert_name
 from handclasp.wire.messages import HEADER_SIZE as MESSAGE_HEADER_SIZE
 from handclasp.wire.records import HEADER_SIZE
 
@@ -89,8 +93,7 @@ def _without_names(event: TraceEvent, labels: _Labels) -> TraceEvent:
         case Settled():
             return replace(event, info=_nameless(event.info))
         case Failed():
-            # The message has particulars; the explanation is that of the catalogue.
-            return replace(event, message=event.explanation)
+            return _in_general(event)
         case _:
             return event
 
@@ -109,9 +112,22 @@ def _without_addresses(event: TraceEvent) -> TraceEvent:
             info = replace(event.info, server_name=_masked(event.info.server_name))
             return replace(event, info=info)
         case Failed():
-            return replace(event, message=event.explanation)
+            return _in_general(event)
         case _:
             return event
+
+
+def _in_general(failed: Failed) -> Failed:
+    """What the catalogue says of such a failure, without the particulars of this one."""
+    number = next((each for each in range(256) if alert_name(each) == failed.alert), None)
+    if failed.origin == "peer" and number is not None:
+        told = PeerAlertError(number)
+        return replace(failed, message=told.message, explanation=told.explanation, fix=told.fix)
+    fix = failed.fix
+    if is_of_certificates(failed.fault):
+        with suppress(KeyError):  # A fault of another version of this library.
+            fix = Fault[failed.fault].fix
+    return replace(failed, message=failed.explanation, fix=fix)
 
 
 # Messages

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from handclasp.trace.events import DecisionTaken, KeyStep, RecordSeen, TraceEvent, WorkDone
+from handclasp.trace.facts import KeyExchange
 from handclasp.trace.fields import Field, fields_of
 from handclasp.trace.words import UNREAD
 
@@ -17,15 +18,23 @@ _INDENT = "  "
 _BYTES_IN_LINE = 16
 
 
-def field_lines(raw: bytes, epoch: str, width: int, *, with_bytes: bool = False) -> Iterator[str]:
+def field_lines(
+    raw: bytes,
+    epoch: str,
+    width: int,
+    *,
+    with_bytes: bool = False,
+    key_exchange: KeyExchange | None = None,
+) -> Iterator[str]:
     """The fields of a handshake message, one below the other.
 
     Args:
         raw, epoch: as a recorder keeps them.
         width: columns at most.
         with_bytes: also where each field begins, and its bytes in hexadecimal.
+        key_exchange: as for `fields_of`.
     """
-    tree = fields_of(raw, epoch)
+    tree = fields_of(raw, epoch, key_exchange)
     for part in tree.parts:
         yield from _field(part, raw, "", width, with_bytes=with_bytes)
 

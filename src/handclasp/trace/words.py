@@ -20,6 +20,7 @@ from handclasp.wire.iana import (
     version_name,
 )
 from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
+from handclasp.wire.raw_keys import is_raw_public_key
 
 UNREAD = "not read"
 """The name of bytes that no definition known here accounts for."""
@@ -58,21 +59,31 @@ def extension_section(kind: int) -> str:
     return _EXTENSIONS.get(kind, "")
 
 
-def field_section(name: str, path: Sequence[str]) -> str:
+def field_section(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
     """Where a field is defined, if elsewhere than what it belongs to."""
+    of_tls12 = of_tls12 and path[0] != "ClientHello"  # RFC 8446 defines that for both.
     if len(path) == 1 and name in ("msg_type", "length"):
-        return "RFC 8446 section 4"
-    return _SECTIONS.get(name, "")
+        return "RFC 5246 section 7.4" if of_tls12 else "RFC 8446 section 4"
+    return (of_tls12 and _SECTIONS12.get(name)) or _SECTIONS.get(name, "")
 
 
-def field_meaning(name: str, path: Sequence[str]) -> str:
-    """What a field is for, in a sentence; empty where that is not known."""
+def field_meaning(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
+    """What a field is for, in a sentence; empty where that is not known.
+
+    Args:
+        path: the names of what the field belongs to, from the message on: the same field means
+            one thing in a question and another in the answer.
+        of_tls12: whether the message is one of TLS 1.2, or a hello that offers no newer version.
+    """
     if name == "length":
         whole = "the message after this header" if len(path) == 1 else "what follows in this field"
         return f"How many bytes {whole} has."
     if name.startswith("GREASE"):
-        return "Made up, so that servers never get used to knowing everything."
-    return _MEANINGS.get(name, "")
+        return "Made up, so that nobody gets used to knowing everything."
+    here = _MEANINGS_HERE.get((path[0], name))
+    if of_tls12:
+        here = _MEANINGS12.get((path[0], name), here)
+    return _MEANINGS.get(name, "") if here is None else here
 
 
 def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[str]) -> str:
@@ -114,10 +125,12 @@ def _number_value(name: str, number: int, path: Sequence[str]) -> str:
 def _bytes_value(name: str, data: bytes, path: Sequence[str]) -> str:
     if name == "random" and data == HELLO_RETRY_REQUEST_RANDOM:
         return "the fixed value that makes this a HelloRetryRequest"
-    if name == "random" and data.startswith(b"DOWNGRD", 24):
+    if name == "random" and path[0] == "ServerHello" and data.startswith(b"DOWNGRD", 24):
         return "32 random bytes, save that the last eight say: I could do a better version"
     if name == "certificate_types" and path[0] == "CertificateRequest":
         return ", ".join(_CLIENT_CERTIFICATE_TYPES.get(each, str(each)) for each in data)
+    if name == "cert_data" and is_raw_public_key(data):
+        return f"a public key of {plural(len(data), 'byte')}, without a certificate"
     told = _BYTES.get(name)
     return told(data) if told is not None else plural(len(data), "byte")
 
@@ -152,10 +165,6 @@ def _each_of(names: dict[int, str]) -> Callable[[bytes], str]:
     return lambda data: ", ".join(names.get(each, str(each)) for each in data)
 
 
-def _ticket_age(number: int) -> str:
-    return f"{number}, which only the server can turn into an age"
-
-
 _COMPRESSION = {number: name for name, number in COMPRESSION_ALGORITHMS.items()}
 _CLIENT_CERTIFICATE_TYPES = {1: "rsa_sign", 2: "dss_sign", 64: "ecdsa_sign"}
 
@@ -182,8 +191,7 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
     "certificate_type": certificate_type_name,
     "request_update": _one_of({0: "update_not_requested", 1: "update_requested"}),
     "ticket_lifetime": _seconds,
-    "ticket_lifetime_hint": _seconds,
-    "obfuscated_ticket_age": _ticket_age,
+    "ticket_lifetime_hint": lambda number: _seconds(number) if number else "not said",
     "max_early_data_size": _bytes_of,
     "record_size_limit": _bytes_of,
     "uncompressed_length": _bytes_of,
@@ -202,6 +210,7 @@ _BYTES: dict[str, Callable[[bytes], str]] = {
     "signature": lambda data: f"a signature of {plural(len(data), 'byte')}",
     "key_exchange": lambda data: f"a public value of {plural(len(data), 'byte')}",
     "point": lambda data: f"a public value of {plural(len(data), 'byte')}",
+    "dh_Yc": lambda data: f"a public value of {plural(len(data), 'byte')}",
     "ecdh_Yc": lambda data: f"a public value of {plural(len(data), 'byte')}",
 }
 
@@ -239,6 +248,8 @@ _SECTIONS = {
     "encrypted_pre_master_secret": "RFC 5246 section 7.4.7.1",
 }
 """Of fields that are defined elsewhere than what they belong to."""
+
+_SECTIONS12 = {"extensions": "RFC 5246 section 7.4.1.4"}
 
 _EXTENSIONS: dict[int, str] = {
     Ext.SERVER_NAME: "RFC 6066 section 3",
@@ -279,60 +290,151 @@ _EXTENSIONS: dict[int, str] = {
 
 _MEANINGS = {
     "msg_type": "Which of the handshake messages this is.",
-    "legacy_version": "Once the version; now always that of TLS 1.2, so that old boxes on the way "
-    "let it pass. The extension supported_versions says what is meant.",
     "random": "Fresh for this handshake, so that no other one can be passed off as it.",
-    "legacy_session_id": "Once the name of an earlier session; now it makes the hello look as it "
-    "always did.",
-    "legacy_session_id_echo": "The client's value, sent back.",
-    "cipher_suites": "The ciphers that the client can do, best first.",
+    "cipher_suites": "The ciphers that the client can do, best first; among them may be signals.",
     "cipher_suite": "The cipher that the server took.",
     "legacy_compression_methods": "Compression was given up: it gave secrets away.",
     "legacy_compression_method": "Compression was given up: it gave secrets away.",
     "extensions": "All else that is to be settled.",
-    "server_name": "Whom the client is looking for: a server may have many names.",
     "supported_groups": "In which groups keys can be agreed upon, best first.",
-    "key_share": "A public half of the secret.",
     "signature_algorithms": "In which schemes the other side may sign.",
-    "signature_algorithms_cert": "In which schemes certificates may be signed.",
-    "supported_versions": "The versions of the protocol.",
-    "application_layer_protocol_negotiation": "What is to be spoken inside.",
-    "status_request": "A wish for the issuer's word that the certificate was not revoked.",
-    "signed_certificate_timestamp": "Proof that the certificate is in public logs.",
-    "psk_key_exchange_modes": "How a key from earlier may be used.",
-    "pre_shared_key": "A key that both have from earlier.",
-    "early_data": "Words said before the handshake is done.",
-    "cookie": "The server's own note, which the client brings back.",
-    "compress_certificate": "How certificates may be compressed.",
+    "signature_algorithms_cert": "In which schemes the other side's certificates may be signed.",
+    "psk_key_exchange_modes": "Whether a pre-shared key may go alone, or only together with a "
+    "fresh key exchange.",
+    "compress_certificate": "How the other side may compress its certificates.",
     "record_size_limit": "The largest record that this side wants to get.",
-    "extended_master_secret": "Binds the secret to everything that was said so far.",
-    "renegotiation_info": "Closes a hole that renegotiation had.",
-    "ec_point_formats": "How points of curves are written; only one form is left.",
-    "session_ticket": "A ticket from an earlier session, or the wish for one.",
-    "client_certificate_type": "Whether the client shows a certificate or a bare key.",
-    "server_certificate_type": "Whether the server shows a certificate or a bare key.",
+    "renegotiation_info": "Closes a hole that renegotiation had, before TLS 1.3 gave it up.",
+    "ec_point_formats": "How points of curves are written in TLS 1.2; only the uncompressed form "
+    "is left.",
     "certificate_authorities": "The issuers whose certificates will do.",
     "post_handshake_auth": "The client may be asked who it is later on.",
     "padding": "Nothing: it makes the hello longer.",
-    "encrypted_client_hello": "The name that is really asked for, encrypted; or random bytes that "
-    "look like it, so that the real ones do not stand out.",
-    "delegated_credential": "Whether the server may show a short-lived key that its certificate's "
-    "key has signed.",
     "certificate_request_context": "Ties an answer to its question; empty in the handshake.",
-    "cert_data": "The certificate itself, in DER.",
+    "cert_data": "The certificate itself in DER, or the bare public key where that was agreed.",
     "ASN.1Cert": "The certificate itself, in DER.",
-    "signature": "Made with the private key of the certificate.",
-    "verify_data": "A keyed digest of everything that was said.",
+    "signature": "Made with the private key that belongs to what the sender showed of itself.",
+    "verify_data": "A keyed digest of everything that was said so far.",
     "ticket_lifetime": "How long the ticket may be used.",
-    "ticket_lifetime_hint": "How long the ticket may be used.",
-    "ticket_age_add": "Hides the ticket's age from whoever listens.",
+    "ticket_lifetime_hint": "How long the server means to take the ticket.",
+    "ticket_age_add": "Hides the ticket's age from whoever listens, when the client comes back.",
     "ticket_nonce": "Makes the key of this ticket another one than that of the next.",
-    "ticket": "What the client shows when it comes back. Only the server can read it.",
+    "ticket": "What the client shows when it comes back; to the client it is just bytes.",
+    "obfuscated_ticket_age": "The age of the ticket in milliseconds, plus the ticket_age_add that "
+    "came with it, which only the two sides know; for a key that came with no ticket, 0.",
     "PskBinderEntry": "Proof that the client holds the key, and for this hello alone.",
     "encrypted_pre_master_secret": "The secret, encrypted to the server's key.",
     "ecdh_Yc": "The client's public half of the secret.",
+    "dh_Yc": "The client's public half of the secret.",
     "point": "The server's public half of the secret.",
     "compressed_certificate_message": "A Certificate without its header, compressed.",
     "request_update": "Whether the other side shall change its keys as well.",
     UNREAD: "No definition that is known here accounts for these bytes.",
 }
+"""What is so in every message of every version that has the field."""
+
+_LEGACY_VERSION = (
+    "Once the version; now it stays at that of TLS 1.2, so that old boxes on the way let it pass. "
+    "The extension supported_versions says what is meant."
+)
+_SESSION_ID_ECHO = "The client's legacy_session_id, sent back."
+_COOKIE_RETURNED = "The server's own note of its HelloRetryRequest, brought back."
+
+_MEANINGS_HERE = {
+    ("ClientHello", "legacy_version"): _LEGACY_VERSION,
+    ("ServerHello", "legacy_version"): _LEGACY_VERSION,
+    ("HelloRetryRequest", "legacy_version"): _LEGACY_VERSION,
+    ("HelloRetryRequest", "random"): "Nothing random: by this value a HelloRetryRequest is told "
+    "from a ServerHello.",
+    ("ClientHello", "legacy_session_id"): "The name of an earlier session of TLS 1.2, if the "
+    "client has one. TLS 1.3 has no use for it: there a client may fill it at random, so that the "
+    "hello looks as it always did.",
+    ("ServerHello", "legacy_session_id_echo"): _SESSION_ID_ECHO,
+    ("HelloRetryRequest", "legacy_session_id_echo"): _SESSION_ID_ECHO,
+    ("ClientHello", "server_name"): "Whom the client is looking for: a server may have many names.",
+    ("ServerHello", "server_name"): "The server went by the name that the client gave.",
+    ("EncryptedExtensions", "server_name"): "The server went by the name that the client gave.",
+    ("EncryptedExtensions", "supported_groups"): "The groups that the server would rather have "
+    "keys agreed upon in, for the next time.",
+    ("ClientHello", "key_share"): "The client's public halves of the secret, one for each group "
+    "that it expects the server to take; there may be none.",
+    ("ServerHello", "key_share"): "The server's public half of the secret.",
+    ("HelloRetryRequest", "key_share"): "The group of which the server wants a public half.",
+    ("ClientHello", "supported_versions"): "The versions that the client speaks, best first.",
+    ("ServerHello", "supported_versions"): "The version that the server took.",
+    ("HelloRetryRequest", "supported_versions"): "The version that the server took.",
+    ("ClientHello", "application_layer_protocol_negotiation"): "What may be spoken inside, best "
+    "first.",
+    ("ServerHello", "application_layer_protocol_negotiation"): "What is to be spoken inside.",
+    ("EncryptedExtensions", "application_layer_protocol_negotiation"): "What is to be spoken "
+    "inside.",
+    ("ClientHello", "status_request"): "A wish for the issuer's word that the certificate was not "
+    "revoked.",
+    ("CertificateRequest", "status_request"): "A wish for the issuer's word that the client's "
+    "certificate was not revoked.",
+    ("ServerHello", "status_request"): "The issuer's word on the certificate may follow, in a "
+    "message of its own.",
+    ("Certificate", "status_request"): "The issuer's word on whether this certificate was revoked.",
+    ("ClientHello", "signed_certificate_timestamp"): "A wish for proof that the certificate is in "
+    "public logs; it is empty.",
+    ("CertificateRequest", "signed_certificate_timestamp"): "A wish for proof that the client's "
+    "certificate is in public logs; it is empty.",
+    ("ServerHello", "signed_certificate_timestamp"): "Proof that the certificate is in public "
+    "logs.",
+    ("Certificate", "signed_certificate_timestamp"): "Proof that this certificate is in public "
+    "logs.",
+    ("ClientHello", "pre_shared_key"): "Names of keys that both sides may have already, from a "
+    "ticket or from elsewhere, with proof that the client has them.",
+    ("ServerHello", "pre_shared_key"): "Which of the client's keys the server took.",
+    ("ClientHello", "early_data"): "The client's first words follow at once, under a key that both "
+    "had before (0-RTT). Whoever records them can send them again.",
+    ("EncryptedExtensions", "early_data"): "The server takes the early data.",
+    ("NewSessionTicket", "early_data"): "How much the client may say at once when it comes back "
+    "with this ticket.",
+    ("HelloRetryRequest", "cookie"): "The server's own note, which the client is to bring back.",
+    ("ClientHello", "cookie"): _COOKIE_RETURNED,
+    ("ClientHello", "extended_master_secret"): "A wish to bind the secret of TLS 1.2 to everything "
+    "that was said so far; TLS 1.3 always does that.",
+    ("ServerHello", "extended_master_secret"): "The secret is bound to everything that was said so "
+    "far.",
+    ("ClientHello", "session_ticket"): "A ticket of TLS 1.2 from an earlier session, or, if empty, "
+    "the wish for one.",
+    ("ServerHello", "session_ticket"): "A new ticket will follow.",
+    ("ClientHello", "client_certificate_type"): "What the client can show of itself: a "
+    "certificate, or a bare key.",
+    ("ClientHello", "server_certificate_type"): "What the client takes from the server: a "
+    "certificate, or a bare key.",
+    ("ServerHello", "client_certificate_type"): "What the client is to show of itself.",
+    ("EncryptedExtensions", "client_certificate_type"): "What the client is to show of itself.",
+    ("ServerHello", "server_certificate_type"): "What the server shows of itself.",
+    ("EncryptedExtensions", "server_certificate_type"): "What the server shows of itself.",
+    ("ClientHello", "encrypted_client_hello"): "The name that is really asked for, encrypted; or "
+    "random bytes that look like it, so that the real ones do not stand out.",
+    ("EncryptedExtensions", "encrypted_client_hello"): "Keys with which the client can encrypt its "
+    "hello the next time.",
+    ("HelloRetryRequest", "encrypted_client_hello"): "Whether the server could read the encrypted "
+    "hello; nobody else can tell.",
+    ("ClientHello", "delegated_credential"): "In which schemes a short-lived key may sign that the "
+    "key of the server's certificate has signed.",
+    ("Certificate", "delegated_credential"): "A short-lived key, signed with the key of the "
+    "certificate.",
+}
+"""What is so in one message alone, in TLS 1.3 unless TLS 1.2 has a meaning of its own."""
+
+_MEANINGS12 = {
+    ("ClientHello", "legacy_version"): "The newest version that the client speaks.",
+    ("ServerHello", "legacy_version"): "The version that the server took.",
+    ("ClientHello", "legacy_session_id"): "The name of an earlier session that the client would "
+    "like to resume, or made up so that the echo shows whether a ticket was taken; empty without "
+    "either.",
+    ("ServerHello", "legacy_session_id_echo"): "The name of this session. If it is the one that "
+    "the client sent, the server resumes that session; if it is empty, the session has no name.",
+    ("ClientHello", "supported_groups"): "In which groups keys can be agreed upon, best first; "
+    "of elliptic curves also those that a certificate's key may be on.",
+    ("ClientHello", "signature_algorithms"): "In which schemes the server may sign, and its "
+    "certificates may be signed.",
+    ("CertificateRequest", "signature_algorithms"): "In which schemes the client may sign, and its "
+    "certificates may be signed.",
+    ("ClientHello", "extended_master_secret"): "A wish to bind the secret to everything that was "
+    "said so far.",
+}
+"""What is so in TLS 1.2, and in a hello that offers nothing newer."""

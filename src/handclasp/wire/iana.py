@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
+from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
+
 TLS12 = 0x0303
 TLS13 = 0x0304
 
@@ -22,6 +24,16 @@ VERSION_NAMES = {
     TLS13: "TLSv1.3",
 }
 VERSIONS_BY_NAME = {name: number for number, name in VERSION_NAMES.items()}
+
+_VERSION_NAMES = {
+    **VERSION_NAMES,
+    # RFC 8446 section 4.2.1.1 of the drafts: 0x7f and the number of the draft.
+    **{0x7F00 + draft: f"TLSv1.3 draft {draft}" for draft in range(1, 29)},
+    0xFEFF: "DTLSv1.0",
+    0xFEFD: "DTLSv1.2",
+    0xFEFC: "DTLSv1.3",
+}
+"""Those too that are never spoken here: names for people."""
 
 
 class ContentType(IntEnum):
@@ -176,33 +188,6 @@ class CipherSuiteCode(IntEnum):
     TLS_RSA_WITH_AES_256_GCM_SHA384 = 0x009D
 
 
-CIPHER_SUITES_OF_OTHERS = {
-    0x0004: "TLS_RSA_WITH_RC4_128_MD5",
-    0x0005: "TLS_RSA_WITH_RC4_128_SHA",
-    0x000A: "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
-    0x002F: "TLS_RSA_WITH_AES_128_CBC_SHA",
-    0x0033: "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
-    0x0035: "TLS_RSA_WITH_AES_256_CBC_SHA",
-    0x0039: "TLS_DHE_RSA_WITH_AES_256_CBC_SHA",
-    0x003C: "TLS_RSA_WITH_AES_128_CBC_SHA256",
-    0x003D: "TLS_RSA_WITH_AES_256_CBC_SHA256",
-    0x0067: "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
-    0x006B: "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
-    0x009E: "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
-    0x009F: "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
-    0x1305: "TLS_AES_128_CCM_8_SHA256",
-    0xC009: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-    0xC00A: "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
-    0xC013: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-    0xC014: "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
-    0xC023: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
-    0xC024: "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384",
-    0xC027: "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
-    0xC028: "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
-    0xCCAA: "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-}
-"""What browsers and old peers still offer, and what is never spoken here: names for people."""
-
 EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
 """Says in the place of a cipher suite what an empty renegotiation_info says (RFC 5746)."""
 
@@ -253,7 +238,7 @@ GREASE_VALUES = frozenset(0x0A0A + 0x1010 * n for n in range(16))
 
 def version_name(number: int) -> str:
     """The name of a protocol version, or its number in hexadecimal."""
-    return VERSION_NAMES.get(number) or _unnamed(number)
+    return _VERSION_NAMES.get(number) or _unnamed(number)
 
 
 def cipher_suite_name(number: int) -> str:
@@ -288,7 +273,7 @@ tolerance send a handful (RFC 8701)."""
 
 def version_names(numbers: Iterable[int]) -> tuple[str, ...]:
     """The names of a peer's list of versions, bounded as `_names_of` says."""
-    return _names_of(numbers, VERSION_NAMES)
+    return _names_of(numbers, _VERSION_NAMES)
 
 
 def cipher_suite_names(numbers: Iterable[int]) -> tuple[str, ...]:
@@ -367,6 +352,12 @@ _SIGNATURE_SCHEME_NAMES = {code.value: code.name for code in SignatureSchemeCode
 _EXTENSION_NAMES = {code.value: code.name.lower() for code in ExtensionType}
 _ALERT_NAMES = {code.value: code.name.lower() for code in AlertDescription}
 _HANDSHAKE_TYPE_NAMES = {
+    3: "HelloVerifyRequest",  # DTLS
+    6: "HelloRetryRequest",  # of drafts of TLS 1.3
+    21: "CertificateURL",
+    23: "SupplementalData",
+    67: "NextProtocol",
+} | {
     code.value: "".join(part.capitalize() for part in code.name.split("_"))
     for code in HandshakeType
 }

@@ -40,11 +40,18 @@ class Certificate12:
     """Who the sender is (RFC 5246 section 7.4.2).
 
     struct {
-        ASN.1Cert certificate_list<0..2^24-1>;     /* opaque ASN.1Cert<1..2^24-1> */
+        select (certificate_type) {     /* as agreed upon in the hellos: RFC 7250 section 3 */
+            case RawPublicKey: opaque ASN.1_subjectPublicKeyInfo<1..2^24-1>;
+            case X.509: ASN.1Cert certificate_list<0..2^24-1>;  /* opaque ASN.1Cert<1..2^24-1> */
+        };
     } Certificate;
+
+    One of the two is empty, and no message can be read as either of both: a key begins with the
+    tag of a SEQUENCE, 0x30, and a list that does has a certificate of more than 3 MB.
     """
 
     certificate_list: tuple[bytes, ...] = field(repr=False)
+    raw_public_key: bytes = field(default=b"", repr=False)
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -198,14 +205,23 @@ def _write_nothing(_message: HelloRequest | ServerHelloDone) -> bytes:
 
 
 def _read_certificate(reader: Reader, raw: bytes) -> Certificate12:
+    if raw.startswith(_SEQUENCE, _CONTENT) and len(raw) < _LEAST_LIST_LIKE_A_KEY:
+        return Certificate12((), reader.opaque24("subjectPublicKeyInfo", 1), raw)
     vector = reader.vector24("certificate_list")
     certificates: list[bytes] = []
     while vector.more():
         certificates.append(vector.opaque24("ASN.1Cert", 1))
-    return Certificate12(tuple(certificates), raw)
+    return Certificate12(tuple(certificates), raw=raw)
+
+
+_SEQUENCE = b"\x30"
+_CONTENT = HEADER_SIZE + 3
+_LEAST_LIST_LIKE_A_KEY = 0x300000
 
 
 def _write_certificate(message: Certificate12) -> bytes:
+    if message.raw_public_key:
+        return opaque24(message.raw_public_key)
     return opaque24(b"".join([opaque24(each) for each in message.certificate_list]))
 
 

@@ -35,4 +35,18 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
     if start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
-    return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}"
+    speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
+    return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"
+
+
+_GREETINGS = (
+    (b"SSH-", ", as of SSH"),
+    (b"220 ", ", as of a mail or FTP server before STARTTLS"),
+    (b"220-", ", as of a mail or FTP server before STARTTLS"),
+    (b"EHLO ", ", as of a mail client before STARTTLS"),
+    (b"* OK", ", as of an IMAP server before STARTTLS"),
+    (b"+OK", ", as of a POP3 server before STLS"),
+    (b"-ERR", ", as of a POP3 or Redis server"),
+    (b"RFB ", ", as of VNC"),
+)
+"""How other protocols begin, for people: nothing hangs on it."""

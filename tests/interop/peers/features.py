@@ -60,6 +60,8 @@ FEATURES: tuple[str, ...] = (
     *(f"tls12-sig:{signature}" for signature in SIGNATURES12),
     "tls12-ocsp",
     "tls12-resume",
+    "tls12-raw-key",
+    "tls12-client-raw-key",
     "tls12-no-ems",
     *(f"rsa-key-transport:{suite}" for suite in KEY_TRANSPORT),
 )
@@ -77,6 +79,8 @@ RARE: frozenset[str] = (
         "client-raw-key",
         "psk",
         "tls12-ocsp",
+        "tls12-raw-key",
+        "tls12-client-raw-key",
         "tls12-no-ems",
     }
 )

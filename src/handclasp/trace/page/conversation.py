@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from handclasp.trace.events import MessageSeen, TraceEvent
-from handclasp.trace.facts import Facts, certificate_within_message, message_of
+from handclasp.trace.facts import Facts, KeyExchange, certificate_within_message, message_of
 from handclasp.trace.fields import Field, fields_of
 from handclasp.trace.narrate import Drawn, Shown, shown_events, told
 from handclasp.wire.iana import HandshakeType as Type
@@ -143,7 +143,7 @@ def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
         at_ns=event.at_ns - began,
         protected=shown.protected,
         step=_step_of(event),
-        opened=tuple(_opened(event)) if isinstance(event, MessageSeen) and raw else (),
+        opened=tuple(_opened(event, facts)) if isinstance(event, MessageSeen) and raw else (),
     )
 
 
@@ -151,17 +151,19 @@ def _step_of(event: Drawn) -> int:
     return _STEPS.get(event.message_type, 1) if isinstance(event, MessageSeen) else 6
 
 
-def _opened(event: MessageSeen) -> Iterator[Opened]:
-    yield taken_apart(event.raw, event.epoch)
+def _opened(event: MessageSeen, facts: Facts) -> Iterator[Opened]:
+    yield taken_apart(event.raw, event.epoch, key_exchange=facts.key_exchange)
     if event.message_type == Type.COMPRESSED_CERTIFICATE:
         inside = certificate_within_message(message_of(event))
         if inside is not None:
             yield taken_apart(inside.raw, event.epoch, "What it unpacks to")
 
 
-def taken_apart(raw: bytes, epoch: str, caption: str = "") -> Opened:
+def taken_apart(
+    raw: bytes, epoch: str, caption: str = "", *, key_exchange: KeyExchange | None = None
+) -> Opened:
     """A message's fields and bytes."""
-    field = fields_of(raw, epoch)
+    field = fields_of(raw, epoch, key_exchange)
     pieces = tuple(
         Piece(leaf.start, raw[leaf.start : min(leaf.end, MOST_BYTES)].hex(" "))
         for leaf in field.leaves()

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handclasp.trace.events import Began, TraceEvent
-from handclasp.trace.facts import Facts, facts_of
+from handclasp.trace.facts import Facts, facts_of, observed_in, secret_in_words
+from handclasp.trace.narrate import silent_in_words
 from handclasp.trace.page import steps
 from handclasp.trace.page.conversation import anchors_of, flights_of, left_out_of
 from handclasp.trace.page.costs import costs_of
@@ -14,6 +15,7 @@ from handclasp.trace.page.failure import failure_of
 from handclasp.trace.page.first_record import first_records_of
 from handclasp.trace.page.keys import schedule_of
 from handclasp.trace.page.rendering import Renderer
+from handclasp.trace.page.said import said_of
 from handclasp.trace.page.steps import Describe, Rows
 from handclasp.trace.page.timeline import timeline_of
 
@@ -53,40 +55,50 @@ def contents_of(
     earlier: Sequence[TraceEvent] | None = None,
 ) -> dict[str, object]:
     """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
-    facts = facts_of(events)
+    facts, observed = facts_of(events), observed_in(events)
     return {
         "title": title,
         "role": facts.role,
         # A capture shows what was on the wire, and not what either side thought.
-        "was_there": any(isinstance(event, Began) for event in events),
+        "was_there": observed is None and any(isinstance(event, Began) for event in events),
+        "observed": observed,
         "failure": failure_of(events, anchors_of(events, facts)),
-        "agreed": _agreement(facts),
+        "agreed": _agreement(events, facts),
         "flights": flights_of(events, facts),
         "left_out": left_out_of(events, facts),
         "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
         "suites_offered": facts.cipher_suites,
         "chains": steps.chains_of(events, facts, describe),
-        "resumed": facts.info is not None and facts.info.resumed,
+        "facts": facts,
+        "said": said_of(facts),
         "identity_choices": steps.choices_of(events, steps.IDENTITY_CHOICES),
         "trust": steps.trust_of(events, facts, describe),
         "judgement": steps.judgement_of(judgement) if judgement is not None else None,
-        "key_exchange": facts.key_exchange,
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
-        "schedule": schedule_of(events, facts.version),
+        "schedule": schedule_of(events, facts.version, facts.key_exchange),
         "digests": steps.digests_of(events, facts),
         "keys": steps.keys_of(events),
         "traffic": steps.traffic_of(events),
         "timeline": timeline_of(events),
         "costs": costs_of(events),
         "first_records": first_records_of(events, facts.role, facts.version),
-        "one_time": steps.one_time_of(events, earlier),
+        "one_time": steps.one_time_of(events, earlier, facts),
         "compared": earlier is not None,
         "coming_back": steps.coming_back_of(events, facts),
     }
 
 
-def _agreement(facts: Facts) -> Rows:
+def _signature(facts: Facts) -> str:
+    """The scheme, and in which handshake the server signed, if it did."""
+    info = facts.info
+    if info is None or info.signature_scheme is None:
+        return "none"
+    # What a client came back with, the server signed for when it was made.
+    return info.signature_scheme + (" (in the earlier handshake)" if info.resumed else "")
+
+
+def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
     """What the two agreed upon; empty where they did not."""
     info = facts.info
     if info is None:
@@ -98,8 +110,8 @@ def _agreement(facts: Facts) -> Rows:
     rows = (
         ("version", info.version),
         ("cipher suite", info.cipher_suite),
-        ("key exchange", info.group or "none that both had a part in"),
-        ("signature", info.signature_scheme or "none"),
+        ("key exchange", secret_in_words(facts.key_exchange, info)),
+        ("signature", _signature(facts)),
         ("protocol inside", info.alpn or "none agreed upon"),
         ("asked for", info.server_name or "no name"),
         ("resumed", "yes: the server knew the client again" if info.resumed else "no"),
@@ -110,5 +122,6 @@ def _agreement(facts: Facts) -> Rows:
             "on the wire",
             f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received",
         ),
+        ("not drawn of it", silent_in_words(events, facts)),
     )
     return tuple(row for row in rows if row[1])

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from handclasp.faults import Blame
+from handclasp.advice import at_fault, for_reader, worded
 from handclasp.trace.diagnosis import Diagnosis, Evidence, diagnose
 from handclasp.trace.events import TraceEvent
-
-_BLAME: Mapping[Blame, str] = {
-    Blame.LOCAL: "this side",
-    Blame.PEER: "the other side",
-    Blame.EITHER: "neither by itself: the two do not fit together, and changing one is enough",
-    Blame.NETWORK: "something between the two",
-}
+from handclasp.trace.facts import role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +56,20 @@ def failure_of(events: Sequence[TraceEvent], anchors: Mapping[int, str]) -> Fail
     diagnosis = diagnose(events)
     if diagnosis is None:
         return None
+    role = role_of(events)
+
+    def told(text: str) -> str:
+        return for_reader(worded(text, "reader"), role)
+
     return Failure(
         is_local=diagnosis.found_by == "local",
         after_handshake=diagnosis.after_handshake,
         fault=diagnosis.fault,
         alert=diagnosis.alert,
-        cause=diagnosis.cause,
-        blame=_BLAME[diagnosis.blame],
-        fix=diagnosis.fix,
-        others=tuple(Other(cause.sentence, cause.fix) for cause in diagnosis.others),
+        cause=told(diagnosis.cause),
+        blame=told(at_fault(diagnosis.blame, diagnosis.condition, role)),
+        fix=told(diagnosis.fix),
+        others=tuple(Other(told(each.sentence), told(each.fix)) for each in diagnosis.others),
         evidence=_evidence(diagnosis, anchors),
     )
 

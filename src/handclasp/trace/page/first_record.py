@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from handclasp.trace.events import KeyStep, RecordSeen, TraceEvent
+from handclasp.trace.events import KeysInstalled, KeyStep, RecordSeen, TraceEvent
 from handclasp.trace.facts import sender_of
 from handclasp.wire.iana import ContentType
 
 HEADER_SIZE = 5
 TAG_SIZE = 16
-"""Bytes, of every suite that is spoken here."""
+"""Bytes, of every suite that is spoken here; those of CCM_8, which captures may have, are 8."""
 
 _MOST_SHOWN = 256
 
@@ -74,36 +74,46 @@ def _both(
 ) -> BeforeAndAfter:
     sender = sender_of(event, role)
     key, nonce = _key_of(event, earlier, sender)
+    tag_size = _tag_size(event, earlier)
     return BeforeAndAfter(
         sender=sender,
         epoch=event.epoch,
         content=_CONTENTS.get(event.content_type, "what the application said"),
         text=_text(event.content),
-        before=tuple(_before(event, version)),
-        after=tuple(_after(event, version)),
+        before=tuple(_before(event, version, tag_size)),
+        after=tuple(_after(event, version, tag_size)),
         key=key,
         nonce=nonce,
     )
 
 
-def _before(event: RecordSeen, version: str | None) -> Iterator[Section]:
+def _tag_size(event: RecordSeen, earlier: Sequence[TraceEvent]) -> int:
+    suites = [
+        each.cipher_suite
+        for each in earlier
+        if isinstance(each, KeysInstalled) and each.direction == event.direction
+    ]
+    return 8 if suites and "_CCM_8" in suites[-1] else TAG_SIZE
+
+
+def _before(event: RecordSeen, version: str | None, tag_size: int) -> Iterator[Section]:
     yield _section("content", "what is said", event.content)
     if version == "TLSv1.3":
         yield _section("type", "of what type it is", bytes([event.content_type]))
-        padding = event.size - HEADER_SIZE - TAG_SIZE - 1 - len(event.content)
+        padding = event.size - HEADER_SIZE - tag_size - 1 - len(event.content)
         if padding > 0:
             yield _section("padding", "zeros that hide its length", bytes(padding))
 
 
-def _after(event: RecordSeen, version: str | None) -> Iterator[Section]:
+def _after(event: RecordSeen, version: str | None, tag_size: int) -> Iterator[Section]:
     sealed = event.wire[HEADER_SIZE:]
     yield _section("header", "header, in the clear and authenticated", event.wire[:HEADER_SIZE])
-    extra = len(sealed) - TAG_SIZE - len(event.content)
+    extra = len(sealed) - tag_size - len(event.content)
     if version == "TLSv1.2" and extra > 0:
         yield _section("nonce", "explicit part of the nonce", sealed[:extra])
         sealed = sealed[extra:]
-    yield _section("sealed", "encrypted", sealed[:-TAG_SIZE])
-    yield _section("tag", "tag: shows any change", sealed[-TAG_SIZE:])
+    yield _section("sealed", "encrypted", sealed[:-tag_size])
+    yield _section("tag", "tag: shows any change", sealed[-tag_size:])
 
 
 def _section(kind: str, meaning: str, data: bytes) -> Section:

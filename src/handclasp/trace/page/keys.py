@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
+from handclasp.trace.facts import KeyExchange
 
 
 class Branch(NamedTuple):
@@ -83,6 +84,23 @@ STAGES12 = (
     ),
 )
 """RFC 5246 section 8.1, RFC 7627 section 4."""
+
+
+def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
+    """The stages, with what went into them by this key exchange; where it is not known, by any."""
+    if version == "TLSv1.3":
+        if key_exchange != "psk":
+            return STAGES13
+        early, handshake, master = STAGES13
+        return early, handshake._replace(ingredient="zeros: there was no key exchange"), master
+    premaster, master = STAGES12
+    if key_exchange == "session":
+        return (master._replace(ingredient="an earlier session", operation="kept from there"),)
+    if key_exchange == "transport":
+        made = "made by the client alone"
+        return premaster._replace(ingredient="random bytes", operation=made), master
+    return STAGES12
+
 
 _OTHER_SECRETS = {"CLIENT_RANDOM": "master_secret"}
 _BEGINNING = 9
@@ -159,11 +177,13 @@ class Schedule:
         return any(step.hex for step in self.steps)
 
 
-def schedule_of(events: Sequence[TraceEvent], version: str | None) -> Schedule | None:
-    """The key schedule of that version; None without one."""
+def schedule_of(
+    events: Sequence[TraceEvent], version: str | None, key_exchange: KeyExchange | None = None
+) -> Schedule | None:
+    """The key schedule of that version, after that key exchange; None without a version."""
     if version is None:
         return None
-    stages = STAGES13 if version == "TLSv1.3" else STAGES12
+    stages = _stages(version, key_exchange)
     noted = [event for event in events if isinstance(event, KeyStep)]
     if noted:
         steps = [_step(number, event) for number, event in enumerate(noted, 1)]

@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from handclasp.advice import worded
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
@@ -26,6 +27,7 @@ from handclasp.trace.facts import Facts, certificates_of, message_of, sender_of
 from handclasp.wire import messages, messages12
 from handclasp.wire.iana import ContentType
 from handclasp.wire.iana import HandshakeType as Type
+from handclasp.wire.raw_keys import is_raw_public_key
 
 Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]
 """What to say of a certificate, given as DER, as `certificates.describe` does; None: nothing."""
@@ -97,6 +99,9 @@ def _choice(decision: DecisionTaken) -> Choice:
         mark = _mark(name, decision.chosen, acceptable)
         offers.append(Offer(name, mark, reasons.get(name) or _WHY[mark]))
     title = _CHOICES.get(decision.what, decision.what)
+    if decision.what == "early_data":  # There is one offer, and a yes or a no.
+        chosen = "not accepted" if decision.chosen is None else "accepted"
+        return Choice(title, chosen, decision.why, ())
     return Choice(title, decision.chosen or "none", decision.why, tuple(offers))
 
 
@@ -119,10 +124,11 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The certificates that one side showed."""
+    """The certificates that one side showed, or the bare key that stands in their place."""
 
     sender: str
     certificates: tuple[Certificate, ...]
+    is_raw_key: bool = False
 
 
 _IN_WORDS = (
@@ -150,6 +156,7 @@ def chains_of(
         Chain(
             sender_of(event, facts.role),
             tuple(_certificate(number, der, describe) for number, der in enumerate(chain, 1)),
+            is_raw_public_key(chain[0]),
         )
         for event in events
         if isinstance(event, MessageSeen) and (chain := certificates_of(message_of(event)))
@@ -157,8 +164,10 @@ def chains_of(
 
 
 def _certificate(number: int, der: bytes, describe: Describe | None) -> Certificate:
-    described = describe(der) if describe is not None else None
     size = ("size", f"{len(der):,} bytes of DER")
+    if is_raw_public_key(der):
+        return Certificate("A raw public key, without a certificate (RFC 7250)", (size,))
+    described = describe(der) if describe is not None else None
     if described is None:
         return Certificate(f"Certificate {number}", (size,))
     rows = [
@@ -193,7 +202,9 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     was_there = any(isinstance(event, Began) for event in events)
     if was_there and info is not None and (info.peer_chain_der or info.peer_verified):
         verdict = "checked, and trusted" if info.peer_verified else "not checked"
-        rows.append((f"the {other}'s certificate", verdict))
+        is_key = info.peer_certificate_type != "X509"
+        when = ", of the earlier handshake" if info.resumed else ""
+        rows.append((f"the {other}'s {'key' if is_key else 'certificate'}{when}", verdict))
         rows += [
             ("path" if number == 0 else "issued by", _subject(der, describe))
             for number, der in enumerate(info.verified_chain_der)
@@ -201,9 +212,14 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     if facts.verify_ns is not None:
         rows.append(("judging took", f"{facts.verify_ns / 1e6:.2f} ms"))
     failed = next((event for event in events if isinstance(event, Failed)), None)
-    if failed is not None and "CERTIFICATE" in failed.fault:
-        rows.append(("verdict", f"not trusted: {failed.message}"))
+    if failed is not None and "CERTIFICATE" in failed.fault and failed.fault not in _NO_VERDICT:
+        whose = "verdict" if failed.origin == "local" else f"the {other}'s verdict"
+        rows.append((whose, f"not trusted: {failed.message}"))
     return tuple(rows)
+
+
+_NO_VERDICT = ("NO_SHARED_CERTIFICATE_TYPE", "BAD_CERTIFICATE_REQUEST_CONTEXT")
+"""Faults that have certificates in their names, and are not about what one holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +256,7 @@ def judgement_of(given: Mapping[str, Any]) -> Judgement:
     return Judgement(
         accepted=given["accepted"],
         reasons=tuple(given["reasons"]),
-        fix=given["fix"],
+        fix=worded(given["fix"], "reader"),
         leaf=_judged(given["leaf"]),
         paths=tuple(
             Path(tuple(path["certificates"]), path["reaches_anchor"], _judged(path["rules"]))
@@ -257,6 +273,8 @@ def _judged(rules: Sequence[Mapping[str, Any]]) -> tuple[Judged, ...]:
 
 
 def _subject(der: bytes, describe: Describe | None) -> str:
+    if is_raw_public_key(der):
+        return f"a public key of {len(der):,} bytes"
     described = describe(der) if describe is not None else None
     subject = described.get("subject") if described is not None else None
     return str(subject) if subject else f"a certificate of {len(der):,} bytes"
@@ -272,8 +290,12 @@ def halves_of(facts: Facts) -> Rows:
         rows.append(("server to client", f"{facts.server_share}, in public"))
     if facts.encrypted_secret_size is not None:
         rows.append(("client to server", f"{facts.encrypted_secret_size:,} bytes, encrypted"))
-    if rows:
-        rows.append(("the secret itself", "never travels" if facts.server_share else "see above"))
+    if not rows:
+        return ()
+    if facts.encrypted_secret_size is not None:
+        rows.append(("the secret itself", "travelled encrypted"))
+    elif facts.server_share is not None:
+        rows.append(("the secret itself", "never travels"))
     return tuple(rows)
 
 
@@ -344,10 +366,15 @@ class OneTime:
 
 
 def one_time_of(
-    events: Sequence[TraceEvent], earlier: Sequence[TraceEvent] | None
+    events: Sequence[TraceEvent],
+    earlier: Sequence[TraceEvent] | None,
+    facts: Facts | None = None,
 ) -> tuple[OneTime, ...]:
     """What is made anew for each connection, beside the same of an earlier one."""
     before = dict(_fresh(earlier)) if earlier is not None else {}
+    # The master secret of a session that TLS 1.2 resumes is the same again.
+    resumed12 = facts is not None and facts.key_exchange == "session"
+    kept = "CLIENT_RANDOM" if resumed12 else ""
     return tuple(
         OneTime(
             label,
@@ -356,6 +383,7 @@ def one_time_of(
             before.get(label) != value,
         )
         for label, value in dict(_fresh(events)).items()
+        if label != kept
     )
 
 
@@ -380,6 +408,14 @@ def shortened(value: bytes, most: int = 24) -> str:
     return value[:most].hex() + ("…" if len(value) > most else "")
 
 
+_CAME_WITH = {
+    "ticket": "a ticket",
+    "session id": "the name of its session",
+    "external key": "a key from elsewhere",
+    "key": "a key from before",
+}
+
+
 def coming_back_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
     """Tickets, fresh keys, and whether the client came back with a ticket."""
     rows: list[tuple[str, str]] = []
@@ -390,6 +426,7 @@ def coming_back_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
         rows.append(("to come back with", f"{tickets} {plural}: new keys from old trust"))
     if updates:
         rows.append(("fresh keys on the way", f"{updates} times"))
-    if facts.info is not None and facts.info.resumed:
-        rows.append(("this time", "the client came back with a ticket, and still got new keys"))
+    if facts.earlier_key is not None:
+        came = f"the client came back with {_CAME_WITH[facts.earlier_key]}, and still got new keys"
+        rows.append(("this time", came))
     return tuple(rows)

@@ -1,0 +1,169 @@
+"""How advice names a setting: in the words of the library, or of the command that is run.
+
+The catalogue and all that adds to it name a setting of this library in parentheses, by one of the
+constants below. A command puts its own option there. A sentence whose setting has no option is
+left out of what that command says, as nobody could follow it; and whoever reads a recorded
+handshake is told no setting at all, since nobody knows what program ran there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+FrontEnd = Literal["connect", "serve", "check", "reader"]
+"""The commands `connect`, `serve` and `cert check`, and whatever tells a recorded handshake."""
+
+TRUST = "trust=TrustStore.from_pem(FILE)"
+CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
+PRIVATE_PROFILE = 'policy=CertificatePolicy(profile="private")'
+PINS = "policy=CertificatePolicy(pins=[...])"
+CRLS = "policy=CertificatePolicy(crls=RevocationLists.from_files(FILE))"
+NO_CRL_NEEDED = 'RevocationLists.from_files(FILE, without_list="accept")'
+TLSA = "policy=CertificatePolicy(tlsa=[...])"
+CT_LOGS = "policy=CertificatePolicy(ct_logs=...)"
+IGNORED_OCSP = 'policy=CertificatePolicy(stapled_ocsp="ignore")'
+RAW_PUBLIC_KEYS = "raw_public_keys=[...]"
+STAPLE = "credentials.with_staple(FILE)"
+OPTIONAL_CLIENTS = "client_auth=ClientAuth.OPTIONAL"
+VERSIONS = "versions=[...]"
+CIPHER_SUITES = "cipher_suites=[...]"
+GROUPS = "groups=[...]"
+SIGNATURE_SCHEMES = "signature_schemes=[...]"
+ALPN = "alpn=[...]"
+SERVER_NAME = "server_name=NAME"
+PSKS = "psks=[...]"
+LIMITS = "limits=Limits(...)"
+TIMEOUT = "handshake_timeout=SECONDS"
+ALLOW_TRUNCATION = "allow_truncation=True"
+WITHOUT_EMS = "require_extended_master_secret=False"
+ACCEPTING = "confirm_peer, verify"
+
+_OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
+    TRUST: {"connect": "--ca FILE", "serve": "--client-ca FILE", "check": "--ca FILE"},
+    CREDENTIALS: {
+        "connect": "--cert FILE --key FILE",
+        "serve": "--cert FILE --key FILE",
+    },
+    PRIVATE_PROFILE: {"connect": "--profile private", "check": "--profile private"},
+    PINS: {"connect": "--pin PIN", "check": "--pin PIN"},
+    CRLS: {"connect": "--crl FILE", "check": "--crl FILE"},
+    NO_CRL_NEEDED: {"connect": "leave out --crl", "check": "leave out --crl"},
+    TLSA: {"connect": "--tlsa RECORD", "check": "--tlsa RECORD"},
+    CT_LOGS: {},
+    IGNORED_OCSP: {},
+    RAW_PUBLIC_KEYS: {"connect": "--raw-public-key FILE"},
+    STAPLE: {"serve": "--ocsp FILE"},
+    OPTIONAL_CLIENTS: {"serve": "leave out --require-client-cert"},
+    VERSIONS: {"connect": "--tls12 --tls13", "serve": "--tls12 --tls13"},
+    CIPHER_SUITES: {"connect": "--suite SUITE"},
+    GROUPS: {"connect": "--group GROUP"},
+    SIGNATURE_SCHEMES: {},
+    ALPN: {"connect": "--alpn A,B", "serve": "--alpn A,B"},
+    SERVER_NAME: {"connect": "--server-name NAME", "check": "--name NAME"},
+    PSKS: {},
+    LIMITS: {},
+    TIMEOUT: {},
+    ALLOW_TRUNCATION: {},
+    WITHOUT_EMS: {},
+    ACCEPTING: {},
+}
+
+SETTINGS = tuple(_OPTIONS)
+"""What advice may stand in parentheses for."""
+
+_WHO: Mapping[str, Mapping[str, str]] = {
+    "client": {"local": "the client", "peer": "the server"},
+    "server": {"local": "the server", "peer": "the client"},
+}
+_NOBODY = {"network": "the network", "unclear": "unclear"}
+
+
+def named_blame(blame: str, role: str) -> str:
+    """The same in a word, for programs: "client", "server", "network" or "unclear"."""
+    other = "server" if role == "client" else "client"
+    return {"local": role, "peer": other}.get(blame, blame)
+
+
+def at_fault(blame: str, condition: str, role: str) -> str:
+    """Whose fault it is in words: the server, the client, the network, or unclear.
+
+    Args:
+        blame, condition: as in `TLSError`.
+        role: of the end that tells it.
+    """
+    who = _WHO[role].get(blame) or _NOBODY.get(blame, "unclear")
+    if not condition:
+        return who
+    joined = ": " if who == "unclear" else ", "
+    return f"{who}{joined}{with_ends_named(condition, role)}"
+
+
+def with_ends_named(text: str, role: str) -> str:
+    """ "The client" and "the server" for "this end" and "the other end"."""
+    other = "server" if role == "client" else "client"
+    for end, who in (("this end", role), ("the other end", other)):
+        text = text.replace(end, f"the {who}")
+    return text
+
+
+_END = re.compile(r"(?=On (?:this|the other) end: )")
+_SENTENCE = re.compile(r"(?<=[.:]) (?=[A-Z])")
+
+
+def worded(text: str, front_end: FrontEnd) -> str:
+    """Advice in the terms of one front end; empty where nothing of it is left."""
+    parts = [_part(part, front_end) for part in _END.split(text)]
+    return " ".join(filter(None, parts))
+
+
+def without_settings(text: str) -> str:
+    """The same for the other end, whose program is anybody's."""
+    return worded(text, "reader")
+
+
+def for_reader(text: str, role: str) -> str:
+    """What an end recorded, told to somebody else: `role` is that end's.
+
+    "this end" is the client (or the server) then, and "this machine" is that one's.
+    """
+    other = "server" if role == "client" else "client"
+    for mine, named in (
+        ("On this end:", f"On the {role}:"),
+        ("On the other end:", f"On the {other}:"),
+        ("this machine", f"the {role}'s machine"),
+        ("this side's", f"the {role}'s"),
+        ("this side", f"the {role}"),
+        ("This side", f"The {role}"),
+        ("this end's", f"the {role}'s"),
+        ("this end", f"the {role}"),
+        ("This end", f"The {role}"),
+        ("the other end's", f"the {other}'s"),
+        ("the other end", f"the {other}"),
+        ("The other end", f"The {other}"),
+    ):
+        text = text.replace(mine, named)
+    return text
+
+
+def _part(part: str, front_end: FrontEnd) -> str:
+    end = part[: part.index(": ") + 2] if part.startswith("On ") and ": " in part else ""
+    wanted: FrontEnd = "reader" if end.startswith("On the other") else front_end
+    sentences = _SENTENCE.split(part[len(end) :].strip())
+    kept = [told for told in (_sentence(each, wanted) for each in sentences) if told]
+    return end + " ".join(kept) if kept else ""
+
+
+def _sentence(sentence: str, front_end: FrontEnd) -> str:
+    for setting, options in _OPTIONS.items():
+        named = f" ({setting})"
+        if named not in sentence:
+            continue
+        if front_end == "reader":
+            sentence = sentence.replace(named, "")
+        elif front_end in options:
+            sentence = sentence.replace(named, f" ({options[front_end]})")
+        else:
+            return ""
+    return sentence

@@ -1,0 +1,118 @@
+"""What came of an overheard handshake, as far as what was seen says so, and no further."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["complete", "seems_complete", "failed", "unknown"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of one end.
+
+    Attributes:
+        finished: its Finished was read.
+        may_have_finished: what it said under keys that are not known is such that a Finished must
+            be among it.
+        is_lost: it could not be followed to the end.
+        missing: bytes of it that are not in the capture.
+        is_captured: whether there are packets of it at all.
+        went_on: after the other end may have finished, it said more than an alert.
+        was_short: after that, it said something that is as short as an alert.
+    """
+
+    finished: bool = False
+    may_have_finished: bool = False
+    is_lost: bool = False
+    missing: int = 0
+    is_captured: bool = True
+    went_on: bool = False
+    was_short: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it finished, as far as can be seen."""
+        return self.finished or self.may_have_finished
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is missing that could tell more."""
+        return not self.is_lost and not self.missing and self.is_captured
+
+
+def verdict_of(
+    client: Seen, server: Seen, version: str | None, *, has_failed: bool, file_is_cut: bool
+) -> tuple[Outcome, str]:
+    """The outcome, and a sentence or two on it.
+
+    Args:
+        client, server: what was seen of both.
+        version: what was agreed upon; None if that was not seen.
+        has_failed: whether there is evidence that the handshake failed.
+        file_is_cut: whether the file could not be read to its end.
+    """
+    if client.finished and server.finished:
+        return "complete", "The handshake was completed: both ends were seen to finish."
+    if has_failed:
+        return "failed", "The handshake was not completed."
+    if client.is_done and server.is_done:
+        return _without_keys(server, version)
+    if client.missing or server.missing:
+        missing = client.missing + server.missing
+        return "unknown", (
+            f"Whether the handshake was completed cannot be told: {missing:,} bytes are missing "
+            "in the capture."
+        )
+    if not (client.is_captured and server.is_captured):
+        absent = "server" if client.is_captured else "client"
+        return "unknown", (
+            f"Nothing that the {absent} said is in the capture, so that it cannot be told what "
+            "came of the handshake."
+        )
+    if client.is_lost or server.is_lost:
+        return "unknown", (
+            "Whether the handshake was completed cannot be told: what was said could not be "
+            "followed to its end."
+        )
+    where = "The file breaks off here" if file_is_cut else "The capture ends here"
+    return "unknown", (
+        f"{where}, before the handshake is complete. How it went on cannot be told from it."
+    )
+
+
+def _without_keys(server: Seen, version: str | None) -> tuple[Outcome, str]:
+    if version is not None and not version.startswith("TLSv1.3"):
+        return "seems_complete", (
+            "As far as can be seen without the keys, the handshake was completed: both ends sent "
+            "a protected handshake message after their ChangeCipherSpec, which is Finished."
+        )
+    if server.was_short and not server.went_on:
+        return "unknown", (
+            "Whether the handshake was completed cannot be seen without the keys: both ends "
+            "came as far as their Finished, but what the server said after that is as short as "
+            "an alert, which may be a refusal or the end of a connection that went well."
+        )
+    return "seems_complete", (
+        "As far as can be seen without the keys, the handshake was completed: the client "
+        "answered what the server had said under its keys with more than an alert, and "
+        + ("the two went on." if server.went_on else "the server did not object.")
+    )
+
+
+def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str]:
+    """What is missing in a capture, a sentence for each end."""
+    told = [
+        f"{each.missing:,} bytes that the {role} said are not in the capture. What it says after "
+        "them is not read."
+        for role, each in seen
+        if each.missing
+    ]
+    if told and is_cut:
+        told.append(
+            "Packets were cut off when they were captured (a snap length): tcpdump -s 0 keeps "
+            "them whole."
+        )
+    return told

@@ -1,0 +1,194 @@
+"""What a conversation holds where there is no TLS, or before it begins, in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from handclasp.capture.stream import Stream
+from handclasp.wire.iana import ContentType, alert_name, version_name
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
+
+_OPENED_BY_CLIENT = (
+    (re.compile(rb"CONNECT \S+ HTTP/"), "a proxy's CONNECT"),
+    (re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n"), "the PROXY protocol"),
+    (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL, SSLRequest"),
+    (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
+    (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
+)
+_OPENED_BY_SERVER = (
+    (re.compile(rb"[^\0]..\0\x0a[ -~]{1,64}\0", re.DOTALL), "MySQL"),
+    (re.compile(rb"220[ -].*SMTP", re.IGNORECASE), "SMTP"),
+    (re.compile(rb"220[ -]"), "SMTP or FTP"),
+    (re.compile(rb"\* (OK|PREAUTH)"), "IMAP"),
+    (re.compile(rb"\+OK"), "POP3"),
+)
+_ASKED = (
+    (re.compile(rb"1\.3\.6\.1\.4\.1\.1466\.20037"), "LDAP, StartTLS"),
+    (re.compile(rb"<starttls\b", re.IGNORECASE), "XMPP, STARTTLS"),
+    (re.compile(rb"^AUTH (TLS|SSL)", re.IGNORECASE | re.MULTILINE), "FTP, AUTH TLS"),
+    (re.compile(rb"^(\S+ )?STARTTLS\b", re.IGNORECASE | re.MULTILINE), "STARTTLS"),
+    (re.compile(rb"^STLS\b", re.IGNORECASE | re.MULTILINE), "STLS"),
+)
+_NOT_TLS = (
+    (re.compile(rb"SSH-\d"), "It is SSH."),
+    (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL: the client asks for TLS (SSLRequest)."),
+    (re.compile(rb"\0\0..\0\x03\0\0user\0", re.DOTALL), "It is PostgreSQL without TLS."),
+    (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
+)
+_LOOKED_AT = 4096
+"""Bytes of each end in which what was asked for is looked for."""
+
+
+def kind_of_preamble(client: bytes, server: bytes) -> str:
+    """What two ends said to each other before TLS, as far as it is known; else an empty text."""
+    client, server = client[:_LOOKED_AT], server[:_LOOKED_AT]
+    for pattern, name in _OPENED_BY_CLIENT:
+        if pattern.match(client):
+            return name
+    asked = next((name for pattern, name in _ASKED if pattern.search(client)), "")
+    if "," in asked:
+        return asked
+    protocol = next((name for pattern, name in _OPENED_BY_SERVER if pattern.match(server)), "")
+    if protocol == "SMTP or FTP" and asked == "STARTTLS":
+        protocol = "SMTP"
+    return ", ".join(filter(None, (protocol, asked)))
+
+
+def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
+    """That something came before TLS; `sizes` are those of the client and of the server."""
+    client, server = sizes
+    said = f"{_bytes(client)} of the client and {server:,} of the server"
+    if not server:
+        said = f"{_bytes(client)} of the client"
+    elif not client:
+        said = f"{_bytes(server)} of the server"
+    more = f" (and {missing:,} more, which are not in the capture)" if missing else ""
+    told = f" ({kind})" if kind else ""
+    return f"{said}{more} came before TLS, in the clear{told}; they are left out."
+
+
+def opens_with_ssl2(stream: Stream) -> bool:
+    """Whether an end says a hello in the form of SSLv2."""
+    return any(_is_ssl2_hello(_said(stream, sender)) for sender in (0, 1))
+
+
+def what_instead(stream: Stream) -> str:
+    """What a conversation without a ClientHello is, in a sentence or two."""
+    said = [_said(stream, sender) for sender in (0, 1)]
+    if not any(said):
+        return _silence(stream)
+    for sender in (0, 1):
+        if _is_ssl2_hello(said[sender]):
+            return _ssl2_story(said[sender], said[1 - sender])
+    first = next(piece for piece in stream.pieces if piece.data)
+    start = first.data if len(first.data) >= HEADER_SIZE else said[first.sender]
+    if any(_is_record(piece.data) for piece in stream.pieces[:_MOST_PIECES]):
+        if stream.begins and stream.missing:
+            return (
+                "The ClientHello of this TLS connection is not in the capture: "
+                f"{_bytes(stream.missing)} are missing."
+            )
+        if stream.begins and not all(stream.captured):
+            return (
+                "The ClientHello of this TLS connection is not in the capture, in which one end "
+                "alone speaks."
+            )
+        return (
+            "The capture begins in the middle of a TLS connection: its ClientHello is not there."
+            + (f" {_bytes(stream.missing)} are missing besides." if stream.missing else "")
+        )
+    if not stream.begins:
+        return (
+            "The capture begins in the middle of this connection, without a ClientHello: whether "
+            "it is TLS cannot be told."
+        )
+    for pattern, told in _NOT_TLS:
+        if any(pattern.match(each) for each in said):
+            return f"There is no TLS on this connection. {told}{_answer(said)}"
+    protocol = kind_of_preamble(*said) or kind_of_preamble(*reversed(said))
+    if protocol:
+        return f"There is no TLS on this connection. It is in the clear: {protocol}."
+    fault, detail = what_else_it_is(start.ljust(HEADER_SIZE, b"\0"))
+    return f"There is no TLS on this connection. {fault.sentence} ({detail})"
+
+
+_MOST_PIECES = 64
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count:,} bytes"
+
+
+def _said(stream: Stream, sender: int) -> bytes:
+    """The beginning of what an end said."""
+    said = bytearray()
+    for piece in stream.pieces:
+        if piece.sender == sender:
+            if (piece.missing and said) or len(said) >= _LOOKED_AT:
+                break
+            said += piece.data
+    return bytes(said)
+
+
+def _silence(stream: Stream) -> str:
+    if stream.missing:
+        return f"All that was said on this connection is missing: {_bytes(stream.missing)}."
+    if any(ending.how == "reset" for ending in stream.endings):
+        return "Nothing was said on this connection: it was reset (TCP RST)."
+    if not all(stream.captured):
+        return "Nothing was said on this connection: one end alone is in the capture."
+    return "Nothing was said on this connection."
+
+
+def _is_record(data: bytes) -> bool:
+    """Whether a segment begins like a record of TLS."""
+    if len(data) < HEADER_SIZE or not (20 <= data[0] <= 23 and data[1] == 3 and data[2] <= 4):
+        return False
+    return 0 < int.from_bytes(data[3:5], "big") <= MAX_CIPHERTEXT + 2048
+
+
+def _answer(said: list[bytes]) -> str:
+    if any(each.startswith(b"\0\0\0\x08\x04\xd2\x16/") for each in said) and b"N" in said:
+        return " The server says no (N)."
+    return ""
+
+
+def _is_ssl2_hello(data: bytes) -> bool:
+    """Whether it is a CLIENT-HELLO in the form of SSL 2.0 (RFC 5246 section E.2)."""
+    if len(data) < 11 or not data[0] & 0x80 or data[2] != 1:
+        return False
+    suites, session, challenge = (int.from_bytes(data[at : at + 2], "big") for at in (5, 7, 9))
+    is_version = data[3] == 3 or data[3:5] == b"\0\x02"
+    size = (data[0] & 0x7F) << 8 | data[1]
+    return is_version and suites % 3 == 0 and size == 9 + suites + session + challenge
+
+
+def _ssl2_story(hello: bytes, answer: bytes) -> str:
+    version = version_name(hello[3] << 8 | hello[4])
+    suites = int.from_bytes(hello[5:7], "big") // 3
+    told = (
+        f"The client opens with a hello in the form of SSLv2, which offers {version} at most and "
+        f"{suites} cipher suites. Hellos of this form are not read here: no client may send them "
+        "any more (RFC 6176)."
+    )
+    answers = list(_records_in_words(answer))
+    if answers:
+        return f"{told} The server answers with {', then '.join(answers)}."
+    if len(answer) > 2 and answer[0] & 0x80 and answer[2] == 4:
+        return f"{told} The server answers in SSLv2 as well."
+    return told
+
+
+def _records_in_words(data: bytes) -> Iterator[str]:
+    """The first records in the clear, each in a word or two."""
+    at = 0
+    while _is_record(data[at:]):
+        size = int.from_bytes(data[at + 3 : at + 5], "big")
+        body = data[at + HEADER_SIZE : at + HEADER_SIZE + size]
+        if data[at] == ContentType.ALERT and len(body) == 2:
+            yield f"the alert {alert_name(body[1])}"
+            return
+        if data[at] == ContentType.HANDSHAKE and len(body) > 6 and body[0] == 2:
+            yield f"a ServerHello of {version_name(body[4] << 8 | body[5])}"
+        at += HEADER_SIZE + size

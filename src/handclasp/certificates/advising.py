@@ -1,0 +1,417 @@
+"""What to change about a chain that is refused, whose fault it is, and where that shows.
+
+The rules say what is broken. Here stands what that means for the two ends: which certificate is to
+be replaced, sent or left out, and by whom; and whether this end can judge it by other rules. What
+is advised has to be possible, and must not be done already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from cryptography import x509
+
+from handclasp.advice import SERVER_NAME, TRUST
+from handclasp.certificates.name_constraints import LEADING_DOT
+from handclasp.certificates.names import covers, ip_address, shown
+from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
+from handclasp.certificates.rules import Context, Finding
+from handclasp.certificates.seen import Seen
+from handclasp.faults import Blame, Fault, Verdict, advice
+
+
+class Advised(NamedTuple):
+    """What a refusal says besides its reason.
+
+    Attributes:
+        verdict: whose fault it is.
+        fix: what to change on either end.
+        place: in which certificate of the chain it shows, counted from 0 (None: in none of them),
+            and in which field.
+    """
+
+    verdict: Verdict
+    fix: str
+    place: tuple[int | None, str]
+
+
+class _Fix(NamedTuple):
+    peer: str = ""
+    local: str = ""
+    verdict: Verdict | None = None
+
+
+def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes]) -> Advised:
+    """What to say of the first of the rules that are broken.
+
+    Args:
+        broken: the rules, those first that help most; there is at least one.
+        chain: the certificates as they were sent, as DER.
+    """
+    finding = broken[0]
+    fix = _of_clock(broken) or _of_own_anchor(finding) or _of_rule(finding, context)
+    peer, local = fix.peer, fix.local
+    verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
+    if context.web and all(each.is_excused_in_private for each in broken):
+        local = f"{local} {JUDGE_AS_PRIVATE}".strip()
+        if verdict.blame is Blame.PEER:
+            verdict = PRIVATE_RULES
+    this_end_first = verdict.blame is Blame.LOCAL
+    fixes = advice(peer, local, this_end_first=this_end_first)
+    return Advised(verdict, fixes, _place(finding, chain))
+
+
+def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
+    field = _FIELDS.get(finding.rule, "")
+    if finding.rule == "dates":
+        field = "notAfter" if finding.fault is Fault.CERTIFICATE_EXPIRED else "notBefore"
+    if finding.of is None or not field:
+        return None, ""
+    number = next((at for at, der in enumerate(chain) if der == finding.of.der), None)
+    return number, field
+
+
+_FIELDS: Mapping[str, str] = {
+    "anchor": "issuer",
+    "authority": "basicConstraints",
+    "common name": "subject",
+    "cost of keys": "subjectPublicKeyInfo",
+    "extensions": "extensions",
+    "identifiers": "extensions",
+    "issuer": "issuer",
+    "issuer's key": "authorityKeyIdentifier",
+    "key": "subjectPublicKeyInfo",
+    "key usage": "keyUsage",
+    "leaf": "basicConstraints",
+    "name constraints": "nameConstraints",
+    "names": "subjectAltName",
+    "names' form": "subjectAltName",
+    "path length": "basicConstraints",
+    "pins": "subjectPublicKeyInfo",
+    "purpose": "extKeyUsage",
+    "readable": "extensions",
+    "serial number": "serialNumber",
+    "signature": "signatureValue",
+    "signature algorithm": "signatureValue",
+    "version": "version",
+    "wildcard": "subjectAltName",
+}
+"""Where a rule looks; a certificate that lacks the field shows that in its extensions."""
+
+
+def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
+    """A clock by which even an authority that this end trusts is out of its dates."""
+    first = broken[0]
+    if first.rule != "dates" or first.is_issuer:
+        return None
+    for each in broken:
+        out_of_dates = (each.rule, each.fault, each.is_issuer) == ("dates", first.fault, True)
+        if out_of_dates and each.of is not None and each.of.is_anchor:
+            return _Fix(
+                first.fault.value.fix_peer,
+                "Check the clock of this machine.",
+                Verdict(
+                    Blame.LOCAL,
+                    f"whose clock is likely wrong, as even {each.about}, which this end trusts, is "
+                    "not valid by it",
+                ),
+            )
+    return None
+
+
+def _of_own_anchor(finding: Finding) -> _Fix | None:
+    """What is wrong with an authority that this end trusts, no server can mend."""
+    anchor = finding.of
+    if anchor is None or not anchor.is_anchor or not finding.is_issuer:
+        return None
+    if finding.rule in _ABOUT_BELOW:
+        return None
+    tell = _OF_OWN_ANCHORS.get(finding.rule)
+    if tell is not None:
+        return tell(finding, anchor.about)
+    return _Fix(
+        "Get a certificate from another authority that this end trusts.",
+        f"Have {anchor.about} made anew, and trust that ({TRUST}).",
+        _OWN,
+    )
+
+
+_OWN = Verdict(Blame.LOCAL, "whose own authority it is")
+
+
+def _own_dates(finding: Finding, about: str) -> _Fix:
+    if finding.fault is not Fault.CERTIFICATE_EXPIRED:
+        check = f"Check the clock of this machine, and the dates of {about}."
+        return _Fix("", check, _OWN)
+    return _Fix(
+        f"If {about} has no newer certificate, get one from another authority.",
+        f"Trust the newer certificate of {about}, if it has one ({TRUST}). Check the clock of this "
+        "machine.",
+        Verdict(
+            Blame.LOCAL,
+            f"{_OWN.condition}, unless that has no newer certificate: then the other end",
+        ),
+    )
+
+
+def _own_constraints(finding: Finding, about: str) -> _Fix:
+    if LEADING_DOT in finding.evidence:
+        local = (
+            f"Have {about} made anew with constraints without that dot, and trust that ({TRUST})."
+        )
+        return _Fix("", local, _OWN)
+    return _Fix(
+        f"Replace the certificate by one for names that {about} may issue for.",
+        f"If {about} is yours, have it made anew with constraints that allow these names, and "
+        f"trust that ({TRUST}).",
+        Verdict(
+            Blame.UNCLEAR,
+            "the other end, if the authority is not to issue for these names; else this end, "
+            "which trusts it with such constraints",
+        ),
+    )
+
+
+def _own_limit(finding: Finding, about: str) -> _Fix:
+    del finding
+    return _Fix(
+        f"Replace the certificate by one with fewer authorities below {about}.",
+        f"If {about} is yours, have it made anew so that it allows more authorities below it, and "
+        f"trust that ({TRUST}).",
+        Verdict(
+            Blame.UNCLEAR,
+            "the other end, if the authority is not to have so many below it; else this end, "
+            "which trusts it with such a limit",
+        ),
+    )
+
+
+_OF_OWN_ANCHORS: Mapping[str, Callable[[Finding, str], _Fix]] = {
+    "dates": _own_dates,
+    "name constraints": _own_constraints,
+    "path length": _own_limit,
+}
+
+_ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
+"""Rules of the certificate below an issuer, or of the chain."""
+
+
+def _of_rule(finding: Finding, context: Context) -> _Fix:
+    tell = _BY_RULE.get(finding.rule)
+    told = tell(finding, context) if tell is not None else None
+    if told is not None:
+        return told
+    if finding.is_issuer:
+        return _Fix(
+            f"Replace the certificate of {finding.about} by a well-formed one, or get a "
+            "certificate from another authority."
+        )
+    return _Fix(finding.fault.value.fix_peer, finding.fault.value.fix_local)
+
+
+def _dates(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if not finding.is_issuer:
+        return None
+    if finding.fault is Fault.CERTIFICATE_EXPIRED:
+        peer = f"Renew the certificate of {finding.about}: send the current one in place of this."
+    else:
+        peer = f"Send a certificate of {finding.about} that is valid already."
+    return _Fix(peer, "Check the clock of this machine.")
+
+
+def _names(finding: Finding, context: Context) -> _Fix | None:
+    leaf = finding.of
+    name = shown(context.names[0], 60) if context.names else ""
+    if leaf is None or not name:
+        return None
+    if any(not _is_host(each) for each in context.names):
+        return _Fix(
+            "Give the server a name of letters, digits and hyphens, with a certificate for it.",
+            f"Connect by a name of letters, digits and hyphens, if the server has one "
+            f"({SERVER_NAME}).",
+            Verdict(Blame.LOCAL, "which asked for a name that no certificate can be verified for"),
+        )
+    cover = f"Get a certificate that covers the name {name} in its subjectAltName."
+    if ip_address(name) is not None:
+        cover = cover.removesuffix(".") + ", as an IP address."
+    if not leaf.names or any(covers(each, context.names[0]) for each in leaf.names):
+        return _Fix(cover, "", Verdict(Blame.PEER))
+    exact = [shown(each, 60) for each in leaf.names if not each.startswith("*.")][:3]
+    patterns = [shown(each, 60) for each in leaf.names if each.startswith("*.")][:3]
+    if exact:
+        by = f"Connect by a name that is in the certificate, such as {exact[0]} ({SERVER_NAME})."
+    else:
+        by = f"Connect by a name that {patterns[0]} covers ({SERVER_NAME})."
+    return _Fix(cover, by)
+
+
+def _is_host(name: str) -> bool:
+    return "_" not in name and not any(
+        label[:1] == "-" or label[-1:] == "-" for label in name.split(".")
+    )
+
+
+def _purpose(finding: Finding, context: Context) -> _Fix:
+    use, oid = ("server", "serverAuth") if context.names else ("client", "clientAuth")
+    if finding.is_issuer:
+        return _Fix(f"Get a certificate from an authority that may issue for TLS {use}s.")
+    return _Fix(
+        f"Get a certificate with the right key usage: extKeyUsage names TLS {use}s ({oid})."
+    )
+
+
+def _key(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if not finding.is_issuer:
+        return None
+    return _Fix(_OTHER_AUTHORITY)
+
+
+_OTHER_AUTHORITY = (
+    "Get a certificate from an authority with an RSA key of 2048 bits or more, or an ECDSA or "
+    "ML-DSA key."
+)
+
+
+def _algorithm(finding: Finding, context: Context) -> _Fix:
+    del context
+    if finding.is_issuer:
+        return _Fix(
+            _OTHER_AUTHORITY,
+            "",
+            Verdict(
+                Blame.UNCLEAR,
+                "the other end shows a certificate of an authority with such a key, and this end "
+                "takes none",
+            ),
+        )
+    return _Fix(f"Have {finding.about} issued anew, and signed with SHA-256 or better.")
+
+
+def _signature(finding: Finding, context: Context) -> _Fix | None:
+    below = finding.of
+    if below is None:
+        return None
+    if finding.fault is Fault.CERTIFICATE_UNTRUSTED:
+        issuer = below.issuer
+        return _Fix(
+            f"Get a certificate from the authority {issuer} that this end trusts.",
+            f"If there is another certificate of {issuer}, such as a newer one, trust that "
+            f"({TRUST}).",
+            Verdict(
+                Blame.UNCLEAR,
+                "this end, if it has an old or another certificate of that authority; else the "
+                "other end",
+            ),
+        )
+    return _Fix(
+        f"Replace the certificate of {below.issuer} by the one whose key signed {finding.about}."
+    )
+
+
+def _anchor(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    end = finding.of
+    if end is None or not finding.ends_path:
+        return None
+    if end.is_self_issued:
+        what = f"the authority {end.about}" if finding.is_issuer else end.about
+        this = "that authority" if finding.is_issuer else "this very certificate"
+        return _Fix(
+            "Get a certificate from a trusted authority: one that this end trusts.",
+            f"If {what} is yours, trust it ({TRUST}).",
+            Verdict(
+                Blame.UNCLEAR,
+                f"this end, if it is meant to trust {this}; else the other end",
+            ),
+        )
+    issuer = end.issuer or "its issuer"
+    url = _issuer_url(end)
+    fetched = f" It can be fetched from {url}, says the certificate of {end.about}." if url else ""
+    useless = f" Leave out {finding.useless}." if finding.useless else ""
+    return _Fix(
+        f"If {issuer} is an intermediate authority, send the intermediate certificates too."
+        f"{fetched}{useless}",
+        f"If {issuer} is a root of yours, trust it ({TRUST}).",
+        Verdict(Blame.PEER, f"unless {issuer} is a root that this end is meant to trust"),
+    )
+
+
+_CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
+
+
+def _issuer_url(certificate: Seen) -> str:
+    """Where the issuer's certificate can be fetched (RFC 5280 section 4.2.2.1), if it says so."""
+    for each in certificate.extension(x509.AuthorityInformationAccess) or ():
+        name = each.access_location
+        if each.access_method.dotted_string == _CA_ISSUERS and isinstance(
+            name, x509.UniformResourceIdentifier
+        ):
+            return shown(name.value)
+    return ""
+
+
+def _authority(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if finding.is_excused_in_private:
+        return None
+    return _Fix(f"Replace the certificate by one of an authority, which {finding.about} is not.")
+
+
+def _path_length(finding: Finding, context: Context) -> _Fix:
+    del context
+    return _Fix(f"Replace the certificate by one with fewer authorities below {finding.about}.")
+
+
+def _leaf(finding: Finding, context: Context) -> _Fix:
+    del finding
+    use = "server" if context.names else "client"
+    return _Fix(
+        f"Show a certificate that was issued to the {use}, with the right key usage, and not an "
+        "authority's own."
+    )
+
+
+def _issuers_key(finding: Finding, context: Context) -> _Fix:
+    del finding, context
+    return _Fix("Replace the certificate by one with an authorityKeyIdentifier.")
+
+
+def _key_usage(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    if finding.is_issuer:
+        return None
+    return _Fix(_FIT_KEY_USAGE)
+
+
+_FIT_KEY_USAGE = (
+    "Get a certificate with the right key usage: digital signatures (digitalSignature), and no "
+    "signing of certificates."
+)
+
+
+def _name_constraints(finding: Finding, context: Context) -> _Fix:
+    del context
+    return _Fix(
+        f"Replace the certificate by one for names that {finding.about} may issue for, or from "
+        "another authority."
+    )
+
+
+_BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
+    "anchor": _anchor,
+    "authority": _authority,
+    "issuer's key": _issuers_key,
+    "key usage": _key_usage,
+    "leaf": _leaf,
+    "path length": _path_length,
+    "dates": _dates,
+    "key": _key,
+    "name constraints": _name_constraints,
+    "names": _names,
+    "purpose": _purpose,
+    "signature": _signature,
+    "signature algorithm": _algorithm,
+}

@@ -1,0 +1,127 @@
+"""Which type of certificate each side shows: X.509, or a raw public key (RFC 7250).
+
+The types of the two sides are apart: server_certificate_type is about what the server shows,
+client_certificate_type about what the client does. A client that sends neither means X.509. The
+answers stand in EncryptedExtensions, or in the ServerHello of TLS 1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.disagreement import no_overlap
+from handclasp.wire import extensions as ext
+from handclasp.wire.iana import CERTIFICATE_TYPES, ExtensionType, certificate_type_name
+
+SERVER_TYPE = ExtensionType.SERVER_CERTIFICATE_TYPE
+CLIENT_TYPE = ExtensionType.CLIENT_CERTIFICATE_TYPE
+
+
+def offering_extensions(
+    server_types: tuple[str, ...], client_types: tuple[str, ...]
+) -> dict[int, bytes]:
+    """Return a client's extensions, which are left out for X.509 alone (RFC 7250 section 4.1)."""
+    return {
+        kind: ext.write_certificate_types([CERTIFICATE_TYPES[name] for name in types])
+        for kind, types in ((SERVER_TYPE, server_types), (CLIENT_TYPE, client_types))
+        if types != ("X509",)
+    }
+
+
+def read_offered_types(extensions: Mapping[int, bytes], kind: ExtensionType) -> tuple[str, ...]:
+    """The types that a client takes or has, best first (RFC 7250 section 4.1)."""
+    data = extensions.get(kind)
+    if data is None:
+        return ("X509",)
+    types = dict.fromkeys(ext.read_certificate_types(data, kind.name.lower()))
+    return tuple([certificate_type_name(code) for code in types])
+
+
+def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """The types that this server may show to a client that takes those `offered`, best first.
+
+    Raises:
+        ProtocolError: there is none (unsupported_certificate, RFC 7250 section 4.2).
+    """
+    own = config.server_certificate_types
+    if own is None:
+        return offered  # What this side holds is looked at when it chooses its credentials.
+    shared = _shared(offered, own, offered_first=config.prefer_client_order)
+    if not shared:
+        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, no_overlap(offered, own))
+    return shared
+
+
+def choose_client_type(
+    config: ServerConfig, offered: tuple[str, ...], *, is_explicit: bool
+) -> str | None:
+    """What the client is to show, or None where it is not asked (RFC 7250 section 4.2).
+
+    Args:
+        is_explicit: whether the client named the types that it has. One that named none may be let
+            in without a certificate; with one that did, there must be a type in common.
+
+    Raises:
+        ProtocolError: there is none, and must be (unsupported_certificate).
+    """
+    if config.client_auth is ClientAuth.NONE:
+        return None
+    own = config.peer_certificate_types
+    has_order = config.client_certificate_types is not None and not config.prefer_client_order
+    shared = _shared(offered, own, offered_first=not has_order)
+    if shared:
+        return shared[0]
+    if is_explicit or config.client_auth is ClientAuth.REQUIRED:
+        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, no_overlap(offered, own))
+    return None
+
+
+def _shared(offered: Sequence[str], own: Sequence[str], *, offered_first: bool) -> tuple[str, ...]:
+    """The types of both lists, in the order of the one that comes first."""
+    first, second = (offered, own) if offered_first else (own, offered)
+    return tuple([name for name in first if name in second])
+
+
+def answering_extensions(
+    asked: Mapping[int, bytes], server_type: str, client_type: str | None
+) -> dict[int, bytes]:
+    """A server's answers to the client's lists, where it sent such (RFC 7250 section 4.2)."""
+    chosen: dict[int, bytes] = {}
+    if SERVER_TYPE in asked:
+        chosen[SERVER_TYPE] = ext.write_selected_certificate_type(CERTIFICATE_TYPES[server_type])
+    if client_type is not None and CLIENT_TYPE in asked:
+        chosen[CLIENT_TYPE] = ext.write_selected_certificate_type(CERTIFICATE_TYPES[client_type])
+    return chosen
+
+
+def read_selected_types(
+    extensions: Mapping[int, bytes], config: ClientConfig, *, resumes: bool
+) -> tuple[str, str]:
+    """What the server shows, and what this side is to show if it is asked (RFC 7250 section 4.2).
+
+    Args:
+        resumes: whether the server shows nothing now; then it need not say what it would show.
+
+    Raises:
+        ProtocolError: a type that was not offered, or one that this side does not take.
+    """
+    accepted = config.peer_certificate_types
+    server_type = _selected(extensions, accepted, SERVER_TYPE)
+    if server_type not in accepted and not resumes:
+        raise ProtocolError(
+            Fault.NO_SHARED_CERTIFICATE_TYPE, "the server shows a certificate, not a raw public key"
+        )
+    return server_type, _selected(extensions, config.own_certificate_types, CLIENT_TYPE)
+
+
+def _selected(extensions: Mapping[int, bytes], offered: Sequence[str], kind: ExtensionType) -> str:
+    data = extensions.get(kind)
+    if data is None:
+        return "X509"
+    name = certificate_type_name(ext.read_selected_certificate_type(data, kind.name.lower()))
+    if name not in offered:
+        raise ProtocolError(Fault.ILLEGAL_VALUE, f"the server chose {name}, which was not offered")
+    return name

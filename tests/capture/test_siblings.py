@@ -1,0 +1,412 @@
+"""What is told of captures that lack something, and of what is opened by nobody else here.
+
+Conversations that went well are cut, thinned out and begun late, packet by packet: no claim is
+made that is false of the whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handclasp.capture.datagrams import exchanges_in, kind_of
+from handclasp.capture.observe import Observation, observe
+from handclasp.capture.preamble import kind_of_preamble
+from handclasp.capture.secrets import KeyLog
+from handclasp.capture.segment import Segment
+from handclasp.capture.segments import put_together
+from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
+from handclasp.trace.diagnosis import diagnose
+from handclasp.trace.events import AlertSeen, Failed, Settled
+from handclasp.trace.facts import observed_in
+from handclasp.trace.narrate import narrate
+from handclasp.wire.iana import cipher_suite_name
+from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
+
+DATA = Path(__file__).parent / "data"
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+Packet = tuple[Segment, int]
+"""A segment, and its flags."""
+
+
+def packets_of(name: str) -> tuple[tuple[Address, Address], list[Packet]]:
+    """The packets of a capture of one connection over Ethernet and IPv4, as pcap has them."""
+    data, at = (DATA / f"{name}.pcap").read_bytes(), 24
+    packets: list[Packet] = []
+    ends: tuple[Address, Address] | None = None
+    while at < len(data):
+        seconds, micros, size, _ = struct.unpack("<IIII", data[at : at + 16])
+        packet = data[at + 16 + 14 : at + 16 + size]
+        at += 16 + size
+        tcp = packet[20 : int.from_bytes(packet[2:4], "big")]
+        source, target, sequence, acknowledged, offset, flags = struct.unpack(">HHIIBB", tcp[:14])
+        hosts = [".".join(map(str, packet[start : start + 4])) for start in (12, 16)]
+        pair = Address(hosts[0], source), Address(hosts[1], target)
+        ends = ends or pair
+        payload = tcp[(offset >> 4) * 4 :]
+        segment = Segment(
+            seconds * 10**9 + micros * 1000,
+            0 if pair[0] == ends[0] else 1,
+            sequence,
+            acknowledged if flags & ACK else None,
+            bool(flags & SYN),
+            bool(flags & FIN),
+            payload,
+            len(payload),
+            bool(flags & RST),
+        )
+        packets.append((segment, flags))
+    assert ends is not None
+    return ends, packets
+
+
+def told(
+    ends: tuple[Address, Address], packets: Sequence[Packet], keylog: KeyLog
+) -> Observation | None:
+    """What is told of these packets; None where there is nothing to tell."""
+    endings = tuple(
+        Ending(each.at_ns, each.sender, "reset" if flags & RST else "end")
+        for each, flags in packets
+        if flags & (FIN | RST)
+    )
+    stream = put_together(0, ends, [each for each, _ in packets], endings)
+    try:
+        observation = observe(stream, keylog)
+    except CaptureError:
+        return None
+    assert narrate(observation.events, detail=2)
+    diagnose(observation.events)
+    return observation
+
+
+def keylog_of(name: str) -> KeyLog:
+    keylog, path = KeyLog(), DATA / f"{name}.keys"
+    if path.exists():
+        keylog.add(path.read_bytes())
+    return keylog
+
+
+WENT_WELL = [
+    "out-of-order",
+    "starttls",
+    "tls12-complete-without-data",
+    "tls12-dhe-rsa-chacha20",
+    "tls12-rsa-aes256-ccm8",
+    "tls13-draft23",
+]
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("name", WENT_WELL)
+def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
+    ends, packets = packets_of(name)
+    keylog = keylog_of(name) if keyed else KeyLog()
+    count = len(packets)
+    parts = [packets[:at] + packets[at + 1 :] for at in range(count)]
+    parts += [packets[:at] for at in range(1, count)]
+    parts += [packets[at:] for at in range(1, count)]
+    parts += [[each for each in packets if each[0].sender == sender] for sender in (0, 1)]
+    parts.append([(replace(each, data=each.data[:100]), flags) for each, flags in packets])
+    for part in parts:
+        observation = told(ends, part, keylog)
+        if observation is not None:
+            observed = observed_in(observation.events)
+            assert observed is not None
+            assert observed.outcome != "failed", observed
+            assert not any(isinstance(each, Failed) for each in observation.events)
+
+
+@pytest.mark.parametrize("shift", [0, 2**32 - 300, 2**31 - 300])
+@pytest.mark.parametrize("name", ["out-of-order", "tls12-dhe-rsa-chacha20"])
+def test_wherever_the_numbers_begin_and_what_comes_twice(name: str, shift: int) -> None:
+    ends, packets = packets_of(name)
+    moved: list[Packet] = []
+    for segment, flags in packets:
+        acknowledged = segment.acknowledged
+        later = replace(
+            segment,
+            sequence=(segment.sequence + shift) % 2**32,
+            acknowledged=None if acknowledged is None else (acknowledged + shift) % 2**32,
+        )
+        # Sent again, in two parts that overlap.
+        half = later.size // 2
+        first = replace(later, data=later.data[: half + 3], size=len(later.data[: half + 3]))
+        second = replace(
+            later,
+            sequence=(later.sequence + half) % 2**32,
+            data=later.data[half:],
+            size=later.size - half,
+        )
+        again = [(second, flags), (first, flags)] if later.size else []
+        moved += [*again, (later, flags)]
+    observation = told(ends, moved, keylog_of(name))
+    assert observation is not None
+    assert any(isinstance(each, Settled) for each in observation.events)
+    assert not any("missing" in sentence for sentence in observation.missing)
+
+
+def without_line(name: str, label: str) -> KeyLog:
+    keylog = KeyLog()
+    lines = (DATA / f"{name}.keys").read_bytes().splitlines()
+    keylog.add(b"\n".join(line for line in lines if not line.startswith(label.encode())))
+    return keylog
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"),
+    [
+        ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", "seems_complete"),
+        ("SERVER_HANDSHAKE_TRAFFIC_SECRET", "seems_complete"),
+        ("CLIENT_TRAFFIC_SECRET_0", "complete"),
+        ("SERVER_TRAFFIC_SECRET_0", "complete"),
+    ],
+)
+def test_a_line_of_the_key_log_is_missing(label: str, outcome: str) -> None:
+    ends, packets = packets_of("out-of-order")
+    observation = told(ends, packets, without_line("out-of-order", label))
+    assert observation is not None
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == outcome
+    assert any(f"but not {label}" in sentence for sentence in observation.missing)
+    # The application's keys are known, though those of the handshake are not.
+    if "HANDSHAKE" in label:
+        assert "4,389 bytes" in narrate(observation.events) or label.startswith("CLIENT")
+
+
+def test_the_key_log_of_another_connection() -> None:
+    ends, packets = packets_of("out-of-order")
+    observation = told(ends, packets, keylog_of("starttls"))
+    assert observation is not None
+    assert "none of this connection" in observation.missing[0]
+
+
+# Alerts
+
+
+CLEAR_ALERT = b"\x15\x03\x03\x00\x02"
+SHORT = b"\x17\x03\x03\x00\x13" + bytes(19)
+
+
+def hello_and_answer() -> list[Piece]:
+    ends, packets = packets_of("ends-after-server-hello")
+    stream = put_together(0, ends, [each for each, _ in packets])
+    hello, answer = stream.pieces
+    # Up to the end of the last record that is whole.
+    return [hello, replace(answer, data=answer.data[: 127 + 6 + 28])]
+
+
+def after(*pieces: tuple[int, bytes], how: str = "end", by: int = 0) -> Observation:
+    """A conversation of TLS 1.3 that goes on like this, and then ends."""
+    begun = hello_and_answer()
+    last = begun[-1].at_ns
+    begun += [Piece(last + at, sender, data) for at, (sender, data) in enumerate(pieces, 1)]
+    ending = Ending(begun[-1].at_ns + 9, by, how)
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    return observe(Stream(0, ends, tuple(begun), (ending,)), KeyLog())
+
+
+@pytest.mark.parametrize("sender", [0, 1])
+@pytest.mark.parametrize(
+    ("number", "name"), [(40, "HANDSHAKE_FAILURE"), (46, "CERTIFICATE_UNKNOWN")]
+)
+def test_an_alert_in_the_clear_without_keys(sender: int, number: int, name: str) -> None:
+    before = [(1, b"\x17\x03\x03\x00\x60" + bytes(96))] if sender == 0 else []
+    observation = after(*before, (sender, CLEAR_ALERT + bytes([2, number])), by=0)
+    diagnosis = diagnose(observation.events)
+    if sender == 1:
+        # It spoke under its keys before: nobody takes an alert in the clear from it.
+        assert any("anyone on the way" in sentence for sentence in observation.missing)
+        return
+    assert diagnosis is not None
+    assert diagnosis.fault == f"PEER_{name}"
+    assert [each.direction for each in observation.events if isinstance(each, AlertSeen)] == [
+        "received"
+    ]
+
+
+@pytest.mark.parametrize(("how", "fault"), [("end", "CLOSED"), ("reset", "RESET")])
+@pytest.mark.parametrize("by", [0, 1])
+def test_who_leaves_is_blamed(how: str, fault: str, by: int) -> None:
+    """After nothing that could be a Finished: seen from the one that stayed."""
+    observation = after((0, SHORT), how=how, by=by)
+    failed = next(each for each in observation.events if isinstance(each, Failed))
+    assert failed.fault == f"{fault}_DURING_HANDSHAKE"
+    began = observation.events[0]
+    assert getattr(began, "role", "") == ("server" if by == 0 else "client")
+
+
+def test_a_client_that_waited_in_vain() -> None:
+    hello = hello_and_answer()[0]
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    endings = (Ending(hello.at_ns + 5 * 10**9, 0, "end"),)
+    observation = observe(Stream(0, ends, (hello,), endings), KeyLog())
+    failed = next(each for each in observation.events if isinstance(each, Failed))
+    assert failed.fault == "HANDSHAKE_TIMEOUT"
+    assert "silent for 5.0 s" in failed.message
+
+
+def test_what_is_as_short_as_an_alert_is_no_proof() -> None:
+    observation = after((0, b"\x17\x03\x03\x00\x45" + bytes(69)), (1, SHORT), by=1)
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == "unknown"
+    assert "as short as an alert" in observed.telling
+
+
+# Suites
+
+
+def test_every_suite_with_an_aead_that_there_is_a_cipher_for() -> None:
+    numbers = [*CIPHER_SUITES_OF_OTHERS, 0x009C, 0xC02B, 0xC02F, 0xC030, 0xCCA8, 0xCCA9]
+    opened = {number for number in numbers if suite12_of(number) or suite13_of(number)}
+    for number in numbers:
+        name = cipher_suite_name(number)
+        is_aead = any(part in name for part in ("_GCM_", "_CCM", "_POLY1305"))
+        has_cipher = "_AES_" in name or "CHACHA20" in name
+        assert (number in opened) == (is_aead and has_cipher), name
+        if number not in opened:
+            assert name in why_closed("TLSv1.2", number)
+    assert len(opened) > 50
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "hash_name", "tag", "iv"),
+    [
+        (0x009F, 32, "sha384", 16, 4),
+        (0xC09C, 16, "sha256", 16, 4),
+        (0xC0A3, 32, "sha256", 8, 4),
+        (0xC0AE, 16, "sha256", 8, 4),
+        (0xD003, 16, "sha256", 8, 4),
+        (0xCCAB, 32, "sha256", 16, 12),
+    ],
+)
+def test_what_a_suite_is_made_of(number: int, key: int, hash_name: str, tag: int, iv: int) -> None:
+    suite = suite12_of(number)
+    assert suite is not None
+    assert (suite.key_size, suite.hash_name) == (key, hash_name)
+    assert (tag_size_of(suite.name), suite.fixed_iv_size) == (tag, iv)
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "why"),
+    [
+        ("TLSv1.2", 0x003C, "CBC"),
+        ("TLSv1.0", 0x0005, "RC4"),
+        ("TLSv1.2", 0xC051, "no ARIA"),
+        ("TLSv1.2", 0xC07B, "no CAMELLIA"),
+        ("TLSv1.3", 0x00C6, "no SM4"),
+        ("TLSv1.2", 0x003B, "encrypts nothing"),
+        ("TLSv1.2", 0xABCD, "no name here"),
+    ],
+)
+def test_why_a_suite_stays_closed(version: str, number: int, why: str) -> None:
+    assert why in why_closed(version, number)
+
+
+# What is no TLS over TCP
+
+
+def dtls(version: bytes, *, kind: int = 1, extensions: bytes = b"") -> bytes:
+    message = bytes([kind]) + bytes(11) + version + bytes(32) + b"\0\0\0\x02\xc0\x2b\x01\0"
+    return b"\x16" + version + bytes(10) + message + extensions
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (dtls(b"\xfe\xff"), "DTLS, whose client offers DTLSv1.0"),
+        (dtls(b"\xfe\xfd"), "DTLS, whose client offers DTLSv1.2"),
+        (dtls(b"\xfe\xfd", kind=2), "DTLSv1.2"),
+        (
+            dtls(b"\xfe\xfd", extensions=b"\0\x2b\0\x03\x02\xfe\xfc"),
+            "DTLS, whose client offers DTLSv1.3",
+        ),
+        (dtls(b"\xfe\xfd", kind=2, extensions=b"\0\x2b\0\x02\xfe\xfc"), "DTLSv1.3"),
+        (b"\x17\xfe\xfd" + bytes(30), "DTLS"),
+        (b"\xc3\0\0\0\x01\x08" + bytes(1200), "QUIC version 1"),
+        (b"\xd3\x6b\x33\x43\xcf\x08" + bytes(1200), "QUIC version 2"),
+        (b"\xc3\xff\0\0\x1d\x08" + bytes(1200), "QUIC, draft 29"),
+        (b"\x80\0\0\0\0\x08" + bytes(40), "QUIC: the server names the versions that it knows"),
+        (b"\x12\x34\x01\0\0\x01" + bytes(20), ""),
+        (b"", ""),
+    ],
+)
+def test_datagrams(payload: bytes, kind: str) -> None:
+    assert kind_of(payload) == kind
+
+
+@given(st.binary(max_size=80))
+def test_any_datagram(payload: bytes) -> None:
+    kind_of(payload)
+
+
+def test_an_answer_tells_more_than_an_offer() -> None:
+    client, server = Address("::1", 5000), Address("::1", 443)
+    (exchange,) = exchanges_in(
+        [(client, server, dtls(b"\xfe\xfd")), (server, client, dtls(b"\xfe\xfd", kind=2))]
+    )
+    assert (exchange.kind, exchange.packets, exchange.ends) == ("DTLSv1.2", 2, (client, server))
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "kind"),
+    [
+        (b"EHLO x\r\nSTARTTLS\r\n", b"220 mail ESMTP\r\n250 ok\r\n220 go\r\n", "SMTP, STARTTLS"),
+        (b"a1 STARTTLS\r\n", b"* OK IMAP4rev1\r\na1 OK\r\n", "IMAP, STARTTLS"),
+        (b"STLS\r\n", b"+OK POP3\r\n+OK\r\n", "POP3, STLS"),
+        (b"AUTH TLS\r\n", b"220 ftp\r\n234 ok\r\n", "FTP, AUTH TLS"),
+        (b"\0\0\0\x08\x04\xd2\x16/", b"S", "PostgreSQL, SSLRequest"),
+        (
+            b"\x20\0\0\x01\x05\xae\xff\x01" + bytes(28),
+            b"\x4a\0\0\0\x0a8.0.36\0" + bytes(60),
+            "MySQL",
+        ),
+        (b"0\x1d\x02\x01\x01w\x18\x80\x161.3.6.1.4.1.1466.20037", b"0\x0c", "LDAP, StartTLS"),
+        (b"CONNECT a:443 HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", "a proxy's CONNECT"),
+        (b"x", b"y", ""),
+    ],
+)
+def test_what_comes_before_tls(client: bytes, server: bytes, kind: str) -> None:
+    assert kind_of_preamble(client, server) == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ([(1, b"SSH-2.0-OpenSSH_9\r\n"), (0, b"SSH-2.0-x\r\n")], "It is SSH"),
+        ([(0, b"\0\0\0\x08\x04\xd2\x16/"), (1, b"N")], "The server says no"),
+        ([(1, b"220 mail ESMTP\r\n"), (0, b"EHLO x\r\n")], "in the clear: SMTP"),
+        ([(0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")], "plain HTTP"),
+    ],
+)
+def test_what_is_no_tls(said: list[tuple[int, bytes]], words: str) -> None:
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    pieces = tuple(Piece(at, sender, data) for at, (sender, data) in enumerate(said))
+    with pytest.raises(CaptureError, match=words):
+        observe(Stream(0, ends, pieces), KeyLog())
+
+
+def test_a_capture_that_begins_late_is_not_said_to_hold_no_tls() -> None:
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    with pytest.raises(CaptureError, match="cannot be told"):
+        observe(Stream(0, ends, (Piece(0, 0, b"\x99" * 50),), begins=False), KeyLog())
+
+
+def test_the_last_words_before_tls_come_late() -> None:
+    """A client that says its hello before the server has agreed."""
+    hello, answer = hello_and_answer()[:2]
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    asked = replace(hello, data=b"STARTTLS\r\n" + hello.data)
+    pieces = (asked, replace(answer, data=b"220 go\r\n" + answer.data))
+    observation = observe(Stream(0, ends, pieces), KeyLog())
+    assert observation.missing[0].startswith("10 bytes of the client and 8 of the server came")
+    assert "We take TLS_AES_256_GCM_SHA384" in narrate(observation.events)

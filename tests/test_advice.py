@@ -1,0 +1,90 @@
+"""Advice in the words of whoever gives it: no settings of the library on a command line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from handclasp.advice import SETTINGS, at_fault, for_reader, worded
+from handclasp.alerts import Situation, likely_causes
+from handclasp.config import ClientConfig
+from handclasp.errors import PeerAlertError
+from handclasp.faults import Blame, Fault
+
+PYTHON = re.compile(r"\w=|\w\(\w|TrustStore|Limits|\bconfig\b|[a-z]_[a-z]")
+"""What only somebody who writes Python can follow. Names of suites have capitals."""
+
+_CONFIG = ClientConfig()
+_SITUATIONS = [
+    Situation(
+        role=role,
+        stage=stage,
+        versions=tuple(_CONFIG.versions),
+        cipher_suites=("TLS_AES_256_GCM_SHA384",),
+        groups=("X25519",),
+        signature_schemes=(),
+        certificate=certificate,
+    )
+    for role in ("client", "server")
+    for stage in ("hello", "handshake", "established")
+    for certificate in ("shown", "withheld", "unasked")
+]
+
+
+def texts() -> set[str]:
+    """Every piece of advice in the catalogue, and of every alert in many situations."""
+    found = {fault.fix_of(role) for fault in Fault for role in (None, "client", "server")}
+    for number in range(256):
+        found.add(PeerAlertError(number).fix)
+        for situation in _SITUATIONS:
+            found |= {cause.fix for cause in likely_causes(number, situation)}
+    return found
+
+
+@pytest.mark.parametrize("front_end", ["connect", "serve", "check", "reader"])
+def test_no_command_speaks_python(front_end: str) -> None:
+    schemes = re.compile(r"\b(ecdsa|rsa)_\w+")
+    for text in texts():
+        told = schemes.sub("", worded(text, front_end))  # type: ignore[arg-type]
+        assert PYTHON.search(told) is None, told
+
+
+def test_the_library_names_each_setting_that_is_known() -> None:
+    named = set(re.findall(r" \(([^()]*(?:\([^()]*\)[^()]*)*)\)", " ".join(texts())))
+    python = {each for each in named if PYTHON.search(each)}
+    assert python <= set(SETTINGS)
+
+
+def test_an_option_takes_the_place_of_a_setting() -> None:
+    fix = Fault.CERTIFICATE_UNTRUSTED.fix
+    assert "(trust=TrustStore.from_pem(FILE))" in fix
+    assert "trust it (--ca FILE)." in worded(fix, "connect")
+    assert "trust it (--client-ca FILE)." in worded(fix, "serve")
+    assert worded(fix, "reader").endswith("On this end: If that authority is yours, trust it.")
+
+
+def test_what_no_option_can_do_is_not_advised() -> None:
+    assert "this end" not in worded(Fault.TOO_MANY_CERTIFICATES.fix, "connect")
+    assert "this end" in worded(Fault.TOO_MANY_CERTIFICATES.fix, "reader")
+
+
+@pytest.mark.parametrize(
+    ("blame", "condition", "role", "told"),
+    [
+        (Blame.PEER, "", "client", "the server"),
+        (Blame.PEER, "unless this end is slow", "client", "the server, unless the client is slow"),
+        (Blame.LOCAL, "", "server", "the server"),
+        (Blame.NETWORK, "unless not", "server", "the network, unless not"),
+        (Blame.UNCLEAR, "the other end, or not", "server", "unclear: the client, or not"),
+    ],
+)
+def test_blame_in_words(blame: Blame, condition: str, role: str, told: str) -> None:
+    assert at_fault(blame, condition, role) == told
+
+
+def test_who_reads_of_it_is_at_neither_end() -> None:
+    told = "On this end: Look. The clock of this machine, this side's key, the other end."
+    assert for_reader(told, "server") == (
+        "On the server: Look. The clock of the server's machine, the server's key, the client."
+    )
