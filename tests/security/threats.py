@@ -977,7 +977,8 @@ THREATS: tuple[Threat, ...] = (
                 "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
                 "handshake/recognition13.py",
                 "        if client is None:\n",
-                "        await hs.ask(ConfirmPeer(client, False, None))\n        if client is None:\n",
+                "        await hs.ask(ConfirmPeer(client, False, None))\n"
+                "        if client is None:\n",
             ),
             without(
                 "adversarial/test_replays.py::test_it_is_asked_after_the_clients_finished",
