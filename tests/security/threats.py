@@ -2877,6 +2877,73 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "A capture that takes its reader for ever, or makes a page without end",
+        "Segments are put together, conversations found, followed and told with work in "
+        "proportion to the bytes of the capture, whatever the two ends say and in whatever order "
+        "it was captured. Of each message, and of all together, a page shows a bounded number of "
+        "fields, and counts the rest.",
+        (
+            without(
+                "capture/test_work.py::test_what_is_said_is_followed",
+                "capture/observe.py",
+                "getattr(self._last.get((role, kind)), ",
+                "getattr(next((m for r, m in reversed(self._seen) if (r, type(m)) == "
+                "(role, kind)), None), ",
+            ),
+            Proof(
+                "capture/test_work.py::test_what_is_said_is_followed",
+                (
+                    Edit(
+                        "capture/observe.py",
+                        "        if answer is None:\n            return\n        finished",
+                        "        finished",
+                    ),
+                    Edit(
+                        "capture/observe.py",
+                        "if len(finished) == len(self._sides):",
+                        "if len(finished) > 1 and [m for m in self._seen if m[1] is answer]:",
+                    ),
+                ),
+            ),
+            without(
+                "capture/test_work.py::test_a_record_of_a_late_server_is_searched_once",
+                "capture/observe.py",
+                "None if side.is_searched else _FIRST",
+                "_FIRST",
+            ),
+            without(
+                "capture/test_work.py::test_two_ends_that_finish_after_a_request_to_retry_alone",
+                "capture/observe.py",
+                "        if hello.is_hello_retry_request:\n            return\n"
+                "        self._answer = self._answer or hello\n",
+                "        self._answer = self._answer or hello\n"
+                "        if hello.is_hello_retry_request:\n            return\n",
+            ),
+            without(
+                "trace/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
+                "trace/page/conversation.py",
+                "list(islice(_within(field, 0), MOST_FIELDS))",
+                "list(_within(field, 0))",
+            ),
+            without(
+                "trace/page/test_conversation.py"
+                "::test_of_very_many_long_messages_the_first_ones_are_opened",
+                "trace/page/conversation.py",
+                "opens=rows < MOST_ROWS",
+                "opens=True",
+            ),
+        ),
+        (
+            "capture/test_work.py::test_segments_are_put_together",
+            "capture/test_work.py::test_conversations_are_found",
+            "capture/test_work.py::test_gaps",
+            "capture/test_work.py::test_endings",
+            "adversarial/test_worst_inputs.py::"
+            "test_it_costs_so_much_per_byte_and_twice_as_much_for_twice_as_many",
+        ),
+    ),
+    Threat(
+        _FILES,
         "Escape sequences of a stranger's on the terminal (CWE-150)",
         "What is printed of peers, of certificates and of files has no control characters left; "
         "what the output's encoding does not have is escaped, and a trace with text that is none "
