@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import os
 import selectors
 import socket
 import struct
@@ -18,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.adapters.streams import close, echo, open_local, port_of, run, serving
+from tests.adapters.streams import close, descriptors_left, echo, open_local, port_of, run, serving
 from tests.pki import Pki
 
 from handclasp import aio
@@ -595,23 +594,6 @@ def test_a_lack_of_descriptors_passes(
 
     run(main())
     assert [context["exception"].errno for context in told] == [errno.EMFILE]
-
-
-@contextmanager
-def descriptors_left(number: int) -> Iterator[None]:
-    """So many descriptors can be opened, and no more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with ExitStack() as stack:
-        # The lowest ones are taken first, so that as many are left as the limit says.
-        highest = max(map(int, os.listdir("/dev/fd")))
-        while (descriptor := os.dup(0)) < highest:
-            stack.callback(os.close, descriptor)
-        os.close(descriptor)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor + number, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def say_hello_on(sock: socket.socket, config: ClientConfig) -> None:

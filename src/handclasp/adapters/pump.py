@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
-from handclasp.adapters.progress import has_failed, is_readable, queued_bytes, unsent_bytes
+from handclasp.adapters.progress import (
+    borrowed,
+    has_failed,
+    is_readable,
+    queued_bytes,
+    unsent_bytes,
+)
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     ConfigurationError,
@@ -934,9 +940,9 @@ class Pump(asyncio.BufferedProtocol):
             return
         self.paused_by_application = True  # Held until the loss is told, which must not fail.
         self._aim()
-        with suppress(OSError), sock.dup() as copy:
+        with suppress(OSError, ValueError), borrowed(sock) as same:
             while self._error is None and not self.connection.peer_closed:
-                count = copy.recv_into(_read_buffer())
+                count = same.recv_into(_read_buffer())
                 if not count:
                     return
                 with _read_buffer()[:count] as data:
