@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK, SO_LINGER, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ def resets_on_close(sock: socket) -> bool:
 
 
 @contextmanager
-def borrowed(sock: Any) -> Iterator[socket]:
+def borrowed(sock: Any) -> Generator[socket]:
     """Give the socket that an asyncio transport lends out in a form that can be read from.
 
     It has the same descriptor: a copy would need another one, and there may be none left. Raises
