@@ -647,6 +647,28 @@ def test_a_crowd_that_takes_the_last_descriptor_keeps_nobody_else_waiting(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
 @pytest.mark.usefixtures("either_loop")
+def test_a_server_that_is_closed_because_a_descriptor_was_needed(
+    server_config: ServerConfig,
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        server = await aio.start_server(
+            echo,
+            "127.0.0.1",
+            0,
+            config=server_config,
+            on_handshake_error=lambda *_: server.close(),
+        )
+        with silent(port_of(server), 9), descriptors_left(3):
+            await server.wait_closed()
+        assert server.handshakes_in_progress == 0
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
+@pytest.mark.usefixtures("either_loop")
 def test_without_descriptors_nobody_is_turned_away_who_wastes_nothing(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:

@@ -246,10 +246,11 @@ class Acceptor:
         self._short_at = now
         if self._line.cut():
             return True
+        if self._regaining is None:
+            self._regaining = self._loop.call_soon(self._regain)
         if self._reserve is None:
             return False
         self._close_reserve()
-        self._regaining = self._loop.call_soon(self._regain)
         return True
 
     def _take_last(self, sock: socket, address: Any) -> bool:
@@ -266,6 +267,9 @@ class Acceptor:
         self._may_ask.clear()
         if not self._room.is_full:  # Else `_serve_line` does so.
             self._drop_for(address)
+            if self._closed.is_set():  # by `on_handshake_error`
+                sock.close()
+                return False
         return True
 
     def _regain(self) -> None:
@@ -278,6 +282,8 @@ class Acceptor:
         if not self._open_reserve():
             if not self._line.cut() and self._is_reserve_taken:
                 self._drop_for(self._last_address)
+                if self._closed.is_set():  # by `on_handshake_error`
+                    return
             self._regaining = self._loop.call_later(self._regain_seconds, self._regain)
             self._regain_seconds = min(2 * self._regain_seconds, _REGAIN_SECONDS)
             return
