@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from handclasp import aio
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ServerConnection
+
+if sys.platform != "win32":
+    import resource
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Callback = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -141,3 +146,20 @@ def reset(writer: asyncio.StreamWriter) -> None:
         socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
     )
     writer.transport.abort()
+
+
+@contextmanager
+def descriptors_left(number: int) -> Iterator[None]:
+    """So many descriptors can be opened, and no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        # The lowest ones are taken first, so that as many are left as the limit says.
+        highest = max(map(int, os.listdir("/dev/fd")))
+        while (descriptor := os.dup(0)) < highest:
+            stack.callback(os.close, descriptor)
+        os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor + number, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -8,6 +8,7 @@ import gc
 import selectors
 import socket
 import struct
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.adapters.streams import close, echo, open_local, port_of, run, serving
+from tests.adapters.streams import close, descriptors_left, echo, open_local, port_of, run, serving
 from tests.pki import Pki
 
 from handclasp import aio
@@ -24,6 +25,9 @@ from handclasp.adapters import accepting, room
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection
 from handclasp.errors import ConfigurationError, HandshakeTimeoutError
+
+if sys.platform != "win32":
+    import resource
 
 
 class ProactorLike(asyncio.SelectorEventLoop):
@@ -594,6 +598,111 @@ def test_a_lack_of_descriptors_passes(
 
     run(main())
     assert [context["exception"].errno for context in told] == [errno.EMFILE]
+
+
+async def say_hello_on(sock: socket.socket, config: ClientConfig) -> None:
+    reader, writer = await aio.open_connection(sock=sock, config=config, server_name="localhost")
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"hello"
+    await close(writer)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
+@pytest.mark.usefixtures("either_loop")
+@pytest.mark.parametrize("places", [4, 512])
+def test_a_crowd_that_takes_the_last_descriptor_keeps_nobody_else_waiting(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    places: int,
+) -> None:
+    """The crowd is before the others in the kernel's queue, and has time until the test fails."""
+    told: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        server = await aio.start_server(
+            echo_and_close,
+            "127.0.0.1",
+            0,
+            config=replace(server_config, handshake_timeout=60),
+            max_handshakes=places,
+            hello_timeout=None,
+            start_serving=False,
+        )
+        with ExitStack() as stack:
+            server.sockets[0].listen(200)
+            port = port_of(server)
+            for _ in range(100):
+                stack.enter_context(connect_from("127.9.0.1", port))
+            visitors = [
+                stack.enter_context(connect_from(f"127.9.1.{number}", port)) for number in range(5)
+            ]
+            stack.enter_context(descriptors_left(12))
+            await server.start_serving()
+            visits = [say_hello_on(visitor, client_config) for visitor in visitors]
+            await asyncio.wait_for(asyncio.gather(*visits), 10)
+            server.close()
+            await server.wait_closed()
+
+    run(main())
+    assert {error.errno for error in told} == {errno.EMFILE}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
+@pytest.mark.usefixtures("either_loop")
+def test_a_server_that_is_closed_because_a_descriptor_was_needed(
+    server_config: ServerConfig,
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        server = await aio.start_server(
+            echo,
+            "127.0.0.1",
+            0,
+            config=server_config,
+            on_handshake_error=lambda *_: server.close(),
+        )
+        with silent(port_of(server), 9), descriptors_left(3):
+            await server.wait_closed()
+        assert server.handshakes_in_progress == 0
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
+@pytest.mark.usefixtures("either_loop")
+def test_without_descriptors_nobody_is_turned_away_who_wastes_nothing(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        async with await aio.start_server(
+            echo_and_close, "127.0.0.1", 0, config=server_config
+        ) as server:
+            with ExitStack() as stack:
+                visitors = [
+                    stack.enter_context(connect_from("127.9.0.1", port_of(server)))
+                    for _ in range(10)
+                ]
+                stack.enter_context(descriptors_left(2))
+                await asyncio.gather(*(say_hello_on(sock, client_config) for sock in visitors))
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
+@pytest.mark.parametrize(
+    ("descriptors", "places", "length"),
+    [(20_000, 512, 4096), (20_000, 10, 80), (4096, 512, 512), (1024, 512, 16), (1024, 100, 156)],
+)
+def test_places_and_line_take_no_more_than_a_quarter_of_the_descriptors(
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, places: int, length: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (descriptors, descriptors))
+    assert accepting._length_of_line(places) == length
 
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, True, None])

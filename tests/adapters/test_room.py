@@ -211,6 +211,26 @@ def test_a_full_line_closes_who_is_silent_before_who_speaks(sockets: ExitStack) 
     assert waiting.closed == ["a3", "a4", "a7", "a8", "a9"]
 
 
+def test_a_line_is_cut_where_the_system_has_no_room_for_it(sockets: ExitStack) -> None:
+    waiting = Waiting(sockets, "a")
+    assert not waiting.line.cut()
+    waiting.join("b1", "a1", "a2", "a3")
+    assert waiting.line.cut()
+    assert waiting.closed == ["a1"]
+    waiting.join("a4")
+    assert waiting.closed == ["a1", "a2"]  # It stays that short.
+    waiting.line.restore()
+    waiting.join("a5")
+    assert len(waiting.line) == 4
+    assert [waiting.line.cut() for _ in range(4)] == [True, True, True, False]
+    assert waiting.closed == ["a1", "a2", "a3", "a4", "a5"]  # Whoever wastes nothing stays.
+    waiting.join("b2", "b3", "b4")
+    assert waiting.line.is_full
+    waiting.line.restore()
+    assert not waiting.line.is_full
+    waiting.line.close()
+
+
 def test_a_full_line_of_those_who_waste_nothing_lets_others_wait_outside(
     sockets: ExitStack,
 ) -> None:

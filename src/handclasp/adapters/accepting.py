@@ -11,6 +11,10 @@ is full, connections of addresses that have wasted more places than they have us
 no address has, this process is too slow for its clients, and the rest waits in the kernel's queue,
 where a connection costs this process nothing.
 
+Where there are no descriptors left, whatever they went to, the line is shortened in the same way,
+and then a connection that makes room is closed for each that comes. One descriptor is kept in
+reserve for that: who comes has to be taken before its address is known.
+
 Complete connections do not count, since what they may cost is the application's affair.
 
 asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
@@ -19,6 +23,7 @@ asyncio's own servers take whatever comes and cannot be told to wait, so none of
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,7 +32,7 @@ from socket import socket
 from typing import Any, cast
 
 from handclasp.adapters.pump import Pump
-from handclasp.adapters.room import Line, Room
+from handclasp.adapters.room import Guest, Line, Room, share_of
 
 if sys.platform != "win32":
     import resource
@@ -40,7 +45,7 @@ _LINE_PER_PLACE = 8
 """How many may wait for each place that there is, if the system allows for so many descriptors."""
 
 _PART_OF_DESCRIPTORS = 4
-"""No more than a quarter of the descriptors is for those who wait."""
+"""No more than a quarter of the descriptors is for those who have a place or wait for one."""
 
 _DESCRIPTORS = 2048
 """On Windows, which has no limit of its own."""
@@ -53,6 +58,11 @@ _DISPLACED_AT_ONCE = 8
 
 _RETRY_SECONDS = 1.0
 """How long to wait where the system is short of something, as in asyncio."""
+
+_REGAIN_SECONDS = 0.1
+"""How long to wait at most until the next attempt to get the descriptor of the reserve back."""
+
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE)}
 
 
 class Acceptor:
@@ -88,6 +98,16 @@ class Acceptor:
         self._loop = loop
         self._watching = False
         self._retry: asyncio.TimerHandle | None = None
+        self._reserve: socket | None = None
+        """Holds a descriptor that is given up where a connection cannot be taken without it."""
+        self._last_address: Any = None
+        """Of the connection that got the descriptor of the reserve."""
+        self._is_reserve_taken = False
+        self._regaining: asyncio.Handle | None = None
+        self._regain_seconds = _WAIT_SECONDS
+        self._short_at: float | None = None
+        """When there was no descriptor left, if that was not long ago."""
+        self._told_at: float | None = None
         self._asking: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._started = False
@@ -125,6 +145,7 @@ class Acceptor:
             listener.setblocking(False)
             listener.listen(self._backlog)
         self._started = True
+        self._open_reserve()
         try:
             self._watch()
         except NotImplementedError:
@@ -140,12 +161,16 @@ class Acceptor:
         if self.is_forked:
             # A fork's copy: the selector is the parent's as well, and goes on watching for it.
             self._line.close()
+            self._close_reserve()
             for listener in self._listeners:
                 listener.close()
             return
         self._look_away()
         self._plan_nothing()
         self._line.close()
+        self._close_reserve()
+        if self._regaining is not None:
+            self._regaining.cancel()
         for task in self._asking:
             task.cancel()
         for listener in self._listeners:
@@ -162,7 +187,7 @@ class Acceptor:
 
     def _watch(self) -> None:
         self._retry = None
-        if self._watching or self._closed.is_set():
+        if self._watching or self._is_reserve_taken or self._closed.is_set():
             return
         for listener in self._listeners:
             self._loop.add_reader(listener, self._accept_some, listener)
@@ -180,7 +205,7 @@ class Acceptor:
     def _accept_some(self, listener: socket) -> None:
         """A part of those who wait: connections that are there already get their turn, too."""
         for _ in range(max(1, min(self._backlog, _ACCEPTED_AT_ONCE))):
-            if self._line.is_full:
+            if self._line.is_full or self._is_reserve_taken:
                 self._look_away()
                 return
             try:
@@ -188,7 +213,8 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._tell_loop("A connection could not be accepted", error)
+                if self._make_way(error):
+                    continue
                 self._look_away()
                 self._retry = self._loop.call_later(_RETRY_SECONDS, self._watch)
                 return
@@ -202,15 +228,102 @@ class Acceptor:
             try:
                 sock, address = await self._loop.sock_accept(listener)
             except OSError as error:
-                self._tell_loop("A connection could not be accepted", error)
-                await asyncio.sleep(_RETRY_SECONDS)
+                if not self._make_way(error):
+                    await asyncio.sleep(_RETRY_SECONDS)
             else:
                 self._offer(sock, address)
+
+    # Where there are no descriptors left
+
+    def _make_way(self, error: OSError) -> bool:
+        """Give up descriptors because of `error`. Returns whether to accept again at once."""
+        now = self._loop.time()
+        if self._told_at is None or now >= self._told_at + _RETRY_SECONDS:
+            self._told_at = now
+            self._tell_loop("A connection could not be accepted", error)
+        if error.errno not in _NO_DESCRIPTORS or self._closed.is_set():
+            return False
+        self._short_at = now
+        if self._line.cut():
+            return True
+        if self._regaining is None:
+            self._regaining = self._loop.call_soon(self._regain)
+        if self._reserve is None:
+            return False
+        self._close_reserve()
+        return True
+
+    def _take_last(self, sock: socket, address: Any) -> bool:
+        """Decide about a connection that got the descriptor of the reserve.
+
+        Returns whether it stays: as in a full line, those of a share that has wasted places do not.
+        """
+        if self._room.is_stalling(share_of(address)):
+            sock.close()
+            self._regain()
+            return False
+        self._is_reserve_taken = True
+        self._last_address = address
+        self._may_ask.clear()
+        if not self._room.is_full:  # Else `_serve_line` does so.
+            self._drop_for(address)
+            if self._closed.is_set():  # by `on_handshake_error`
+                sock.close()
+                return False
+        return True
+
+    def _regain(self) -> None:
+        """Get the descriptor of the reserve back, and go on taking connections once it is there."""
+        if self._regaining is not None:
+            self._regaining.cancel()
+            self._regaining = None
+        if self._closed.is_set():
+            return
+        if not self._open_reserve():
+            if not self._line.cut() and self._is_reserve_taken:
+                self._drop_for(self._last_address)
+                if self._closed.is_set():  # by `on_handshake_error`
+                    return
+            self._regaining = self._loop.call_later(self._regain_seconds, self._regain)
+            self._regain_seconds = min(2 * self._regain_seconds, _REGAIN_SECONDS)
+            return
+        self._is_reserve_taken = False
+        self._regain_seconds = _WAIT_SECONDS
+        self._go_on()
+
+    def _drop_for(self, address: Any) -> None:
+        """Close a connection that makes room for one of this address, if there is one."""
+        if (guest := self._room.who_makes_room(address)) is not None:
+            self._expel(guest)
+
+    def _is_short(self) -> bool:
+        """Whether there was no descriptor left in the last second."""
+        if self._short_at is None:
+            return False
+        if self._loop.time() < self._short_at + _RETRY_SECONDS:
+            return True
+        self._short_at = None
+        self._line.restore()
+        return False
+
+    def _open_reserve(self) -> bool:
+        try:
+            self._reserve = socket(self._listeners[0].family)
+        except OSError:
+            return False
+        return True
+
+    def _close_reserve(self) -> None:
+        if self._reserve is not None:
+            self._reserve.close()
+            self._reserve = None
 
     # The room
 
     def _offer(self, sock: socket, address: Any) -> None:
         """Let a connection begin, or wait where there is no room for it."""
+        if self._regaining is not None and not self._take_last(sock, address):
+            return
         if not self._line and not self._room.is_full:
             self._begin(sock, address)
             return
@@ -225,6 +338,7 @@ class Acceptor:
     def _serve_line(self) -> None:
         """Give places to those who wait, as far as there are any."""
         self._plan_nothing()
+        self._is_short()
         while self._line and not self._room.is_full:
             share = min(self._line.shares, key=self._room.held)
             self._begin(*self._line.next_of(share))
@@ -234,7 +348,11 @@ class Acceptor:
             self._turn = self._loop.call_soon(self._serve_line)
         elif self._line:
             self._look = self._loop.call_later(_WAIT_SECONDS, self._serve_line)
-        if not self._line.is_full:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take further connections, unless something is in the way."""
+        if not self._line.is_full and not self._is_reserve_taken:
             self._may_ask.set()
             if self._started and not self._asking and self._retry is None:
                 self._watch()
@@ -252,12 +370,15 @@ class Acceptor:
                 own_only = True  # Those who follow hold as many places or more.
                 continue
             self._begin(*self._line.next_of(share))
-            self._room.expel(guest)
-            cast(Pump, guest).drop("others needed its place")
+            self._expel(guest)
             begun += 1
             if begun == _DISPLACED_AT_ONCE or self._closed.is_set():  # by `on_handshake_error`
                 break
         return begun
+
+    def _expel(self, guest: Guest) -> None:
+        self._room.expel(guest)
+        cast(Pump, guest).drop("others needed its place")
 
     def _plan_nothing(self) -> None:
         for handle in (self._look, self._turn):
@@ -294,7 +415,7 @@ class Acceptor:
         self._room.leave(pump, completed=pump.application is not None)
         pump.accepted = None
         if not self._line:
-            if not self._room.is_full:
+            if not self._room.is_full and not self._is_short():
                 self._room.forgive()
         elif self._turn is None:
             self._turn = self._loop.call_soon(self._serve_line)
@@ -309,5 +430,6 @@ def _length_of_line(max_handshakes: int) -> int:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors < 0:  # without limit
         descriptors = sys.maxsize
-    longest = min(max_handshakes * _LINE_PER_PLACE, descriptors // _PART_OF_DESCRIPTORS)
+    left = descriptors // _PART_OF_DESCRIPTORS - max_handshakes
+    longest = min(max_handshakes * _LINE_PER_PLACE, left)
     return max(_SHORTEST_LINE, longest)

@@ -6,7 +6,8 @@ import errno
 import select
 import struct
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from socket import (
     AF_INET,
     AF_INET6,
@@ -85,13 +86,28 @@ def resets_on_close(sock: socket) -> bool:
     return False
 
 
+@contextmanager
+def borrowed(sock: Any) -> Generator[socket]:
+    """Give the socket that an asyncio transport lends out in a form that can be read from.
+
+    It has the same descriptor: a copy would need another one, and there may be none left. Raises
+    `OSError` or `ValueError` where it is closed.
+    """
+    same = socket(fileno=sock.fileno())
+    try:
+        same.setblocking(False)
+        yield same
+    finally:
+        same.detach()
+
+
 def has_unread(transport: asyncio.BaseTransport) -> bool:
     """Return whether the kernel holds bytes that a plain transport has not read yet."""
     sock = transport.get_extra_info("socket")
     if sock is None or transport.get_extra_info("sslcontext") is not None:
         return False  # What lies under TLS is nobody's plaintext.
-    with suppress(OSError), sock.dup() as copy:  # BlockingIOError: nothing
-        return bool(copy.recv(1, MSG_PEEK))
+    with suppress(OSError, ValueError), borrowed(sock) as same:  # BlockingIOError: nothing
+        return bool(same.recv(1, MSG_PEEK))
     return False
 
 

@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import threading
+from asyncio import base_events
 from asyncio.constants import _SendfileMode  # pyright: ignore[reportPrivateUsage]
 from asyncio.transports import _FlowControlMixin  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Iterable
@@ -21,7 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
-from handclasp.adapters.progress import has_failed, is_readable, queued_bytes, unsent_bytes
+from handclasp.adapters.progress import (
+    borrowed,
+    has_failed,
+    is_readable,
+    queued_bytes,
+    unsent_bytes,
+)
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     ConfigurationError,
@@ -59,6 +66,9 @@ _FIRST_LOOK_SECONDS = 0.005
 _LAST_LOOK_SECONDS = 0.25
 _MAX_WAITING_INPUT = 64 * 1024
 """Bytes read while the handshake waits for an answer. Reading goes on a while, to see a loss."""
+
+_SendfileProtocol: type[asyncio.Protocol] = vars(base_events)["_SendfileFallbackProtocol"]
+"""Covers the application's protocol while `loop.sendfile` is under way."""
 
 _log = logging.getLogger("handclasp")
 
@@ -211,6 +221,7 @@ class Pump(asyncio.BufferedProtocol):
         "_error",
         "_finishing",
         "_give",
+        "_handing_over",
         "_handshake_timeout",
         "_held",
         "_hello_timeout",
@@ -284,6 +295,8 @@ class Pump(asyncio.BufferedProtocol):
         self._waiting_input = 0
         self._plain_paused = False
         self._writing_paused = False
+        self._handing_over = False
+        """While the plain transport takes bytes, in which it may say that it is full."""
         self.pause_told = False
         self._unsent: int = 0
         self._moved_at: float = 0.0
@@ -397,16 +410,18 @@ class Pump(asyncio.BufferedProtocol):
                 # Somebody else has closed the plain transport: that is no end of the data.
                 self._error = self._explain_loss(exc)
             self._deliver_held()
-            self.application.connection_lost(self._error or exc)
-        else:
-            if self._error is None:
-                self._error = self._explain_loss(exc)
-                self._report(self._error)
-        self._decide()
-        if self._previous is not None:
-            # The plain protocol's own `wait_closed` waits for this, too.
-            self._previous[0].connection_lost(self._error or exc)
-            self._previous = None
+        elif self._error is None:
+            self._error = self._explain_loss(exc)
+            self._report(self._error)
+        try:
+            if self.application is not None:
+                self.application.connection_lost(self._error or exc)
+        finally:
+            self._decide()
+            if self._previous is not None:
+                # The plain protocol's own `wait_closed` waits for this, too.
+                self._previous[0].connection_lost(self._error or exc)
+                self._previous = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _read_buffer()
@@ -440,13 +455,16 @@ class Pump(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        self._tell_pause()
+        if not self._handing_over:
+            self._tell_pause()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._flush()
         # What was flushed may have filled the transport again.
-        if self.application is not None and not self._writing_paused:
+        if self._writing_paused:
+            self._tell_pause()
+        elif self.application is not None and self.pause_told:
             self.pause_told = False
             self.application.resume_writing()
 
@@ -454,6 +472,8 @@ class Pump(asyncio.BufferedProtocol):
 
     def use(self, application: asyncio.BaseProtocol) -> None:
         """Take this as the application's protocol, of either kind."""
+        if isinstance(self.application, _SendfileProtocol):
+            self.pause_told = False  # `loop.sendfile` was told, and who follows it was not.
         self.application = application
         self._aim()
 
@@ -467,26 +487,33 @@ class Pump(asyncio.BufferedProtocol):
             raise RuntimeError("Cannot call write() after write_eof()")
         if self.is_closing() or self.connection.failure is not None:
             return
-        if isinstance(data, bytes) and len(data) <= _WRITE_SIZE:
-            self.connection.send_data(data)
-            self._flush()
-            return
-        with memoryview(data) as view, view.cast("B") as octets:
-            for start in range(0, len(octets), _WRITE_SIZE):
-                with octets[start : start + _WRITE_SIZE] as chunk:
-                    self.connection.send_data(chunk)
+        try:
+            if isinstance(data, bytes) and len(data) <= _WRITE_SIZE:
+                self.connection.send_data(data)
                 self._flush()
+                return
+            with memoryview(data) as view, view.cast("B") as octets:
+                for start in range(0, len(octets), _WRITE_SIZE):
+                    with octets[start : start + _WRITE_SIZE] as chunk:
+                        self.connection.send_data(chunk)
+                    self._flush()
+        finally:
+            # Not between two pieces, where what the application does would come before the rest.
+            if self._writing_paused:
+                self._tell_pause()
 
     def write_eof(self) -> None:
         self._eof_written = True
         if not self.is_closing():
             self.connection.close()
             self._flush()
+            self._tell_pause()
 
     def update_keys(self, request_peer: bool) -> None:
         if not self.is_closing():
             self.connection.update_keys(request_peer=request_peer)
             self._flush()
+            self._tell_pause()
 
     def close(self) -> None:
         """Linger: the peer may still be sending, and the kernel answers bytes that nobody reads
@@ -559,6 +586,8 @@ class Pump(asyncio.BufferedProtocol):
             self._note(event)
         if self.connection.failure is not None and self._error is None:
             self._fail(self.connection.failure)
+        if self._writing_paused:
+            self._tell_pause()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, DataReceived):
@@ -593,22 +622,40 @@ class Pump(asyncio.BufferedProtocol):
         self._decide()
 
     def _tell_pause(self) -> None:
-        """Once: the application may have filled the transport while it was being told of it."""
-        if self._writing_paused and not self.pause_told and self.application is not None:
-            self.pause_told = True
+        """Once: the application may have filled the transport while it was being told of it.
+
+        It may write, close or do anything else, so nothing of a step may be left to do. After
+        `close` it hears of the loss only.
+        """
+        if not self._writing_paused or self.pause_told or self._closing:
+            return
+        if self.application is None:
+            return
+        self.pause_told = True
+        try:
             self.application.pause_writing()
+        except Exception as error:  # As with plain transports, the writer does not get it.
+            self._tell_of_failure(error, "protocol.pause_writing() failed")
 
     def _tell_peer_closed(self) -> None:
         # As with plain transports: a protocol that returns a false value wants the end.
-        keep_open = cast(asyncio.Protocol, self.application).eof_received()
+        keep_open = cast(asyncio.Protocol, _reader_of(self.application)).eof_received()
         if not keep_open:
             self.close()
 
     def _flush(self) -> None:
-        """Write what the connection has queued."""
+        """Write what the connection has queued.
+
+        Where that fills the plain transport, the application is not told: that is for the caller
+        to do, by `_tell_pause`, once its step is complete.
+        """
         data = self.connection.data_to_send()
         if data and not self._plain_eof and not self.plain.is_closing():
-            self.plain.write(data)
+            self._handing_over = True
+            try:
+                self.plain.write(data)
+            finally:
+                self._handing_over = False
 
     # Inside: where data goes
 
@@ -622,6 +669,7 @@ class Pump(asyncio.BufferedProtocol):
             self._give = self._taker(self.application)
 
     def _taker(self, application: asyncio.BaseProtocol) -> Callable[[bytes], object]:
+        application = _reader_of(application)
         if isinstance(application, asyncio.BufferedProtocol):
             return self._fill_buffers
         # Whatever has the methods will do: many protocols have no base class.
@@ -632,7 +680,7 @@ class Pump(asyncio.BufferedProtocol):
 
     def _fill_buffers(self, data: bytes) -> None:
         """Give data to a BufferedProtocol, as asyncio's transports do."""
-        application = self.application
+        application = _reader_of(self.application)
         while data and isinstance(application, asyncio.BufferedProtocol):
             with memoryview(application.get_buffer(len(data))).cast("B") as buffer:
                 size = min(len(buffer), len(data))
@@ -647,7 +695,7 @@ class Pump(asyncio.BufferedProtocol):
                 self._held.insert(0, DataReceived(data))
                 self._aim()
                 return
-            application = self.application
+            application = _reader_of(self.application)
         if data and application is not None:  # exchanged on the way
             self._taker(application)(data)
 
@@ -674,11 +722,13 @@ class Pump(asyncio.BufferedProtocol):
         finally:
             self._closing = closing
 
-    def _tell_of_failure(self, error: Exception) -> None:
-        """Let the loop's exception handler know that the protocol failed to take data."""
+    def _tell_of_failure(
+        self, error: Exception, message: str = "The protocol failed to take data"
+    ) -> None:
+        """Let the loop's exception handler know that the protocol failed to take something."""
         self._loop.call_exception_handler(
             {
-                "message": "The protocol failed to take data",
+                "message": message,
                 "exception": error,
                 "transport": self.transport,
                 "protocol": self.application,
@@ -762,6 +812,8 @@ class Pump(asyncio.BufferedProtocol):
         """Wait for the peer to close, reading on and dropping what comes, but not forever."""
         self.update_reading()
         self._watch_progress()
+        if not self._connected:  # What had come before the loss is being told.
+            return
         with suppress(OSError):  # the peer may be gone already
             if self.plain.can_write_eof():
                 self._plain_eof = True
@@ -886,9 +938,11 @@ class Pump(asyncio.BufferedProtocol):
         sock = self.plain.get_extra_info("socket")
         if sock is None or self.plain.get_extra_info("sslcontext") is not None:
             return
-        with suppress(OSError), sock.dup() as copy:
+        self.paused_by_application = True  # Held until the loss is told, which must not fail.
+        self._aim()
+        with suppress(OSError, ValueError), borrowed(sock) as same:
             while self._error is None and not self.connection.peer_closed:
-                count = copy.recv_into(_read_buffer())
+                count = same.recv_into(_read_buffer())
                 if not count:
                     return
                 with _read_buffer()[:count] as data:
@@ -988,6 +1042,16 @@ def _given_up(unsent: int, timeout: float) -> TimeoutError:
         f"Closing was given up: the peer took everything, but did not close within {timeout:g} "
         "seconds.",
     )
+
+
+def _reader_of(application: Any) -> Any:
+    """Return the protocol that gets what arrives, which `loop.sendfile` covers with one of its own.
+
+    That one takes nothing, and what had arrived must not be lost with the connection.
+    """
+    while isinstance(application, _SendfileProtocol):
+        application = vars(application)["_proto"]
+    return application
 
 
 def _drop(data: bytes) -> None:

@@ -169,8 +169,7 @@ class Line:
     """
 
     def __init__(self, size: int, is_stalling: Callable[[Hashable], bool]) -> None:
-        self._size = size
-        self._most = size + size // 4
+        self._size = self._usual_size = size
         self._is_stalling = is_stalling
         self._waiting: dict[Hashable, deque[tuple[socket, Any]]] = {}
         self._count = 0
@@ -195,7 +194,8 @@ class Line:
         if self._count <= self._size:
             return False
         longest = max(map(len, self._waiting.values()))
-        return self._count > self._most or len(self._waiting.get(self._last, ())) >= longest
+        most = self._size + self._size // 4
+        return self._count > most or len(self._waiting.get(self._last, ())) >= longest
 
     def join(self, sock: socket, address: Any) -> Hashable:
         """Let a connection wait. Returns its share."""
@@ -242,6 +242,22 @@ class Line:
             self._count -= 1
             if not waiting:
                 del self._waiting[share]
+
+    def cut(self) -> bool:
+        """Close a quarter of those who wait, of shares that have wasted places, for want of room.
+
+        The line stays that short until `restore`. Returns whether any was closed.
+        """
+        count, size = self._count, self._size
+        self._size = count - (count + 3) // 4
+        self.shorten()
+        if self._count == count:
+            self._size = size
+        return self._count < count
+
+    def restore(self) -> None:
+        """Let as many wait as in the beginning."""
+        self._size = self._usual_size
 
     def close(self) -> None:
         """Close all of them."""
