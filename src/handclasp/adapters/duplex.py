@@ -27,8 +27,9 @@ refuse the calls that a signal handler or a callback makes while the same thread
 direction.
 
 Forks. Both processes have a copy of the connection with the same keys. The first call of a process
-after a fork claims the connection for it; a process that has made none closes its copy without a
-word to the peer, which still talks with the other process.
+after a fork claims the connection for it, and so does the end of a call that began before, in the
+process that made it. A process that has made none closes its copy without a word to the peer, which
+still talks with the other process.
 """
 
 from __future__ import annotations
@@ -161,6 +162,8 @@ class Duplex:
                 self._fill(deadline)
             taking = True
             result = take(amount)
+            if self._forks != FORKS.count:
+                self._note_use()
             self._reading = False
             self._read_lock.release()
             return result
@@ -201,6 +204,8 @@ class Duplex:
                 raise _called_inside_itself()
             entered = self._writing = True
             result = send(argument, deadline)
+            if self._forks != FORKS.count:
+                self._note_use()
             self._writing = False
             self._write_lock.release()
         except BaseException as error:
@@ -253,6 +258,8 @@ class Duplex:
     def shut_down(self) -> None:
         """End both halves: close_notify if possible, then the end of the transport."""
         self.check_open()
+        if self._forks != FORKS.count:
+            self._claim()
         try:
             self._say_goodbye()
         finally:
@@ -276,6 +283,7 @@ class Duplex:
                 while not self._plaintext and not self._peer_closed:
                     self._receive(deadline, size=1)
             finally:
+                self._note_use()
                 self._reading = False
             if self._plaintext:
                 raise StateError(
@@ -360,6 +368,11 @@ class Duplex:
             self._read_failure = error
             self._fail_writing(error)
 
+    def _note_use(self) -> None:
+        """A call ends: if there was a fork meanwhile, the process that made it goes on talking."""
+        if self._forks != FORKS.count and os.getpid() == self._pid:
+            self._forks = FORKS.count
+
     def _wait_for_turn(
         self, lock: threading.RLock, deadline: float | None, want: Callable[[], OSError]
     ) -> None:
@@ -367,6 +380,7 @@ class Duplex:
         self.check_open()
 
     def _leave_reading(self, entered: bool) -> None:
+        self._note_use()
         if entered:
             if self._read_lock.acquire(blocking=False):
                 self._reading = False
@@ -379,6 +393,7 @@ class Duplex:
             self._flush()
 
     def _leave_writing(self, entered: bool, error: BaseException) -> None:
+        self._note_use()
         if entered:
             if self._write_lock.acquire(blocking=False):
                 self._writing = False
@@ -416,8 +431,10 @@ class Duplex:
                 if not self._established:
                     with _Turn(self, self._read_lock, deadline, WantRead):
                         self._handshake(deadline)
+                self._note_use()
                 self._handshaking = False
         except BaseException:
+            self._note_use()
             if entered:
                 self._handshaking = False
                 _release_all(self.state_lock)
