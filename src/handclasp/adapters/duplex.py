@@ -236,6 +236,22 @@ class Duplex:
             self._sealed = 0
         return size
 
+    def seal_piece(self, octets: bytes, deadline: float | None) -> bool:
+        """Send all of `octets`, once everything before has left; for `write`.
+
+        Returns whether they have left. Where a socket that does not block took none or a part, the
+        rest leaves with the next calls: this one is not to be made again.
+        """
+        if self._unsent:
+            self._push_all(deadline)
+        if octets:
+            self._resume(b"", deadline)  # Refuses to come between the two halves of a `send`.
+            try:
+                self._seal_and_push(octets, deadline)
+            except WantWrite:
+                return False
+        return True
+
     def send_by(self, queue: Callable[[Connection], None], *, later: bool = False) -> None:
         """Let the connection queue something, and send it.
 

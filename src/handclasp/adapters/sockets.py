@@ -14,7 +14,7 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
 
-from handclasp.adapters.duplex import Duplex
+from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import seconds
@@ -477,14 +477,21 @@ class TLSSocket:
         self._duplex.check_open()
         writing = "w" in mode
         reading = "r" in mode or not writing
-        raw = SocketFile(self, reading=reading, writing=writing, on_close=self._file_closed)
+        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 1 else buffering
+        raw = SocketFile(
+            self,
+            self._duplex,
+            reading=reading,
+            writing=writing,
+            keeps=min(size, WRITE_SIZE),
+            on_close=self._file_closed,
+        )
         self._files += 1
         if buffering == 0:
             if "b" not in mode:
                 raw.close()
                 raise ValueError("unbuffered streams must be binary")
             return cast(IO[bytes], raw)
-        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
         buffered: io.BufferedRWPair | io.BufferedReader | io.BufferedWriter
         if reading and writing:
             buffered = io.BufferedRWPair(raw, raw, size)
