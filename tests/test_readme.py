@@ -97,14 +97,14 @@ def test_early_data(
         "ServerConfig": ServerConfig,
         "credentials": pki.server("example.com"),
     }
-    make_config, receive = example("tls.early_data or ").split("\n", 1)
+    make_config, receive = example("tls.early_data or ").split("tls = ", 1)
     exec(make_config, settings)
     requests = list[tuple[bytes, bytes]]()
 
     def serve() -> None:
         for _ in range(2):
             names = settings | {"sock": listener.accept()[0], "handclasp": handclasp}
-            exec(receive, names)
+            exec(f"tls = {receive}", names)
             tls: Any = names["tls"]
             requests.append((names["request"], tls.early_data))
             tls.sendall(b"hello")

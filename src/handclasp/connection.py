@@ -877,16 +877,11 @@ class ClientConnection(_Connection[ClientConfig]):
         config = config if config is not None else ClientConfig()
         if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A client needs a ClientConfig, not {config!r}.")
-        if server_name is None and _needs_a_name(config):
-            raise ConfigurationError(
-                "A client must know whose certificate to expect: pass "
-                'server_name="example.com". (Only to connect without knowing with whom: '
-                "ClientConfig(verify_peer=False).)"
-            )
+        name = check_server_name(config, server_name)
         super().__init__(config, is_client=True, trace=trace)
         if port is not None and type(port) is not int:
             raise ConfigurationError(f"port must be a whole number, not {port!r}.")
-        self._server_name = normal_name(server_name) if server_name is not None else None
+        self._server_name = name
         self._begin(self._server_name)
         self._trust = config.trust
         judges = config.verify_peer and config.verify is None and config.accepts_certificates
@@ -1119,6 +1114,25 @@ async def _awaited_or(otherwise: object, pending: Awaitable[Any], kind: type) ->
     except Exception:
         return otherwise
     return answer if isinstance(answer, kind) else otherwise
+
+
+def check_server_name(config: ClientConfig, server_name: str | None) -> str | None:
+    """Return the normal spelling of a server's name; None where it may be missing, and is.
+
+    Raises:
+        ConfigurationError: it is no name, or the config needs one and there is none.
+    """
+    if server_name is not None:
+        if not isinstance(server_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"server_name must be a str, not {server_name!r:.80}.")
+        return normal_name(server_name)
+    if _needs_a_name(config):
+        raise ConfigurationError(
+            "A client must know whose certificate to expect: pass "
+            'server_name="example.com". (Only to connect without knowing with whom: '
+            "ClientConfig(verify_peer=False).)"
+        )
+    return None
 
 
 def _needs_a_name(config: ClientConfig) -> bool:

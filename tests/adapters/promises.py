@@ -7,6 +7,7 @@ docs/asyncio.md has the table of them; `python -m tests.adapters.promises` print
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import socket
 import ssl
@@ -300,6 +301,25 @@ async def listens_at_several_addresses(stack: Stack) -> Any:
         return sorted(each.getsockname()[0] for each in server.sockets)
 
 
+@row(
+    FUNCTIONS,
+    "start_server(backlog=)",
+    "create_server(backlog=) by default",
+    **differs(
+        "different",
+        "1,024 where asyncio has 100, which fill up in one turn of a busy loop: a client that "
+        "meets a full queue tries again a second later",
+        100,
+        1024,
+    ),
+)
+async def lets_clients_queue(stack: Stack) -> Any:
+    loop: Any = asyncio.get_running_loop()
+    calls = [aio.create_server, aio.start_server] if stack.is_ours else [loop.create_server]
+    (backlog,) = {inspect.signature(call).parameters["backlog"].default for call in calls}
+    return backlog
+
+
 @row(FUNCTIONS, "start_server(sock=)", "start_server(start_serving=False)")
 async def serves_on_a_socket(stack: Stack) -> Any:
     sock = socket.socket()
@@ -448,8 +468,9 @@ async def sends_no_file_by_the_kernel(stack: Stack) -> Any:
     "loop.start_tls()",
     **differs(
         "different",
-        "on a plain connection, `aio.start_tls(reader, writer, config)` gives a new pair; inside "
-        "of TLS asyncio cannot begin once more, and `aio.start_tls` can",
+        "on a plain connection, `aio.start_tls(reader, writer, config)` gives a new pair, and the "
+        "old one raises `StateError` from then on; inside of TLS asyncio cannot begin once more, "
+        "and `aio.start_tls` can",
         "taken",
         "TypeError",
     ),

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from handclasp import WantRead, WantWrite
@@ -287,6 +288,18 @@ def non_blocking(a: End, b: End) -> object:
 def fill(end: End) -> None:
     for _ in range(100_000):
         end.send(bytes(100_000))
+
+
+@scenario("ssl")
+def want_errors(a: End, b: End) -> object:
+    a.setblocking(False)
+    kinds = set()
+    for call in (lambda: a.recv(1), lambda: fill(a)):
+        try:
+            call()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            kinds.add("BlockingIOError" if isinstance(error, BlockingIOError) else "SSLError")
+    return kinds
 
 
 @scenario("ssl")
@@ -683,6 +696,20 @@ def selecting(a: End, b: End) -> object:
 @scenario("ssl")
 def handshake_again(a: End, b: End) -> object:
     return a.do_handshake()
+
+
+@scenario("ssl")
+def handshake_block(a: End, b: End) -> object:
+    return first_raised(lambda: a.do_handshake(True))
+
+
+@scenario("ssl")
+def close_without_blocking(a: End, b: End) -> object:
+    """A server throws out a client that does not read."""
+    a.setblocking(False)
+    with suppress(BlockingIOError, ssl.SSLWantWriteError):
+        fill(a)
+    return [a.close(), a.fileno()]
 
 
 @scenario("ssl")

@@ -508,9 +508,13 @@ def test_a_server_that_cannot_listen_does_not_seem_to_serve(server_config: Serve
 
 def test_a_socket_that_cannot_listen_is_closed(server_config: ServerConfig) -> None:
     async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            sock = socket.create_connection(listener.getsockname())
-            with pytest.raises(OSError, match="Invalid argument"):
+        with socket.socket() as first:
+            sock = socket.socket()
+            for each in (first, sock):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind(first.getsockname() if each is sock else ("127.0.0.1", 0))
+            first.listen()
+            with pytest.raises(OSError, match="in use"):
                 await aio.start_server(echo, sock=sock, config=server_config)
             assert sock.fileno() == -1
 

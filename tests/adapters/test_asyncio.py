@@ -613,11 +613,10 @@ def test_arguments_that_cannot_be_honoured(
         with pytest.raises(ConfigurationError, match="ServerConfig"):
             await aio.start_server(echo, "127.0.0.1", 0, config=client_config)  # type: ignore[arg-type]
         async with serving(echo, server_config) as port:
-            sock = socket.create_connection(("127.0.0.1", port))
-            with pytest.raises(ConfigurationError, match="server_name"):
-                await aio.open_connection(sock=sock, config=client_config)
-            while sock.fileno() != -1:  # some loops take a moment
-                await asyncio.sleep(0)
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                with pytest.raises(ConfigurationError, match="server_name"):
+                    await aio.open_connection(sock=sock, config=client_config)
+                assert sock.fileno() != -1
 
     run(main())
 
@@ -1391,10 +1390,14 @@ def test_the_plain_writer_cannot_feign_an_end_of_the_data(
             reader, plain = await asyncio.open_connection("127.0.0.1", port)
             plain.write(b"STARTTLS\n")
             await reader.readline()
+            transport = plain.transport
             reader, writer = await aio.start_tls(
                 reader, plain, client_config, server_name="localhost"
             )
             plain.close()
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            transport.close()
             with pytest.raises(TruncationError):
                 await reader.read()
             with pytest.raises(TruncationError):

@@ -33,12 +33,12 @@ class Client:
     """A client with a small window, in a thread of its own, that reads slowly."""
 
     def __init__(self, config: ClientConfig, port: int) -> None:
-        self.plain = socket.socket()
-        self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        self.plain.settimeout(20)
-        self.plain.connect(("127.0.0.1", port))
-        self.wire = socket.socket(fileno=os.dup(self.plain.fileno()))
-        self.tls = wrap_client(self.plain, config, server_name="localhost")
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        plain.settimeout(20)
+        plain.connect(("127.0.0.1", port))
+        self.wire = socket.socket(fileno=os.dup(plain.fileno()))
+        self.tls = wrap_client(plain, config, server_name="localhost")
         self.got = 0
 
     def read(self, meanwhile: Callable[[int], object] = lambda turn: None) -> int:
@@ -51,7 +51,7 @@ class Client:
         return self.got
 
     def reset(self) -> None:
-        self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.end()
 
     def end(self) -> None:

@@ -25,6 +25,8 @@ DIFFERENT: dict[str, tuple[object, object]] = {
     "datagrams": ({"ValueError", "NotImplementedError"}, {"AttributeError"}),
     "shutdown_reading": ("nothing, but None", "ValueError"),
     "makefile_after_close": ("nothing, but None", "OSError"),
+    "want_errors": ({"SSLError"}, {"BlockingIOError"}),
+    "handshake_block": ("nothing, but None", "TypeError"),
     "methods_of_ssl": ({True}, {False}),
     "listening": ({True}, {False}),
 }

@@ -374,8 +374,9 @@ def test_our_client_and_their_server(
         assert read_exactly(tls, MEGABYTE) == data
         writer.result()
         assert tls.recv(1) == b""
-        plain = tls.unwrap()
-        assert plain is left
+        with tls.unwrap() as plain:
+            assert type(plain) is socket.socket
+            assert plain.gettimeout() == 20
         server.result()
 
 
@@ -565,14 +566,14 @@ def test_unwrap_ends_tls_on_both_sides_and_the_plain_socket_lives_on(
     client, server = pair
     client.settimeout(15)
     other = Aside(server.unwrap)
-    plain, peer = client.unwrap(), other.result()
-    assert plain.gettimeout() == 15
-    assert (client.fileno(), "closed" in repr(client)) == (-1, True)
-    plain.sendall(b"in the clear")
-    assert peer.recv(100) == b"in the clear"
-    client.close()
-    peer.sendall(b"close() of the spent TLSSocket has not touched it")
-    assert plain.recv(100).startswith(b"close()")
+    with client.unwrap() as plain, other.result() as peer:
+        assert plain.gettimeout() == 15
+        assert (client.fileno(), "closed" in repr(client)) == (-1, True)
+        plain.sendall(b"in the clear")
+        assert peer.recv(100) == b"in the clear"
+        client.close()
+        peer.sendall(b"close() of the spent TLSSocket has not touched it")
+        assert plain.recv(100).startswith(b"close()")
     with pytest.raises(OSError, match="closed"):
         client.recv(1)
 
@@ -588,7 +589,8 @@ def test_unwrap_takes_nothing_of_what_follows_close_notify(
         unwrapping = Aside(client.unwrap)
         connection.receive_data(right.recv(100))
         right.sendall(bytes(connection.data_to_send()) + b"PLAIN")
-        assert unwrapping.result().recv(100) == b"PLAIN"
+        with unwrapping.result() as plain:
+            assert plain.recv(100) == b"PLAIN"
 
 
 def test_unwrap_does_not_lose_unread_data(pair: tuple[TLSSocket, TLSSocket]) -> None:
@@ -604,7 +606,8 @@ def test_unwrap_does_not_lose_unread_data(pair: tuple[TLSSocket, TLSSocket]) -> 
     assert read_exactly(client, 4) == b"late"
     server.shutdown_write()
     assert client.recv(1) == b""
-    assert client.unwrap().fileno() != -1
+    with client.unwrap() as plain:
+        assert plain.fileno() != -1
 
 
 def test_close_wakes_a_reader_in_another_thread(pair: tuple[TLSSocket, TLSSocket]) -> None:
@@ -791,7 +794,7 @@ def test_a_reader_that_owes_a_key_update_never_waits_for_the_peer_to_read(
 
         stuffing = bytes(16 * MEGABYTE)
         writer = Aside(client.sendall, stuffing)
-        wait_until_full(left)
+        wait_until_full(client)
         # The server does not read, and asks for new keys with each piece that it sends.
         for _ in range(100):
             connection.update_keys(request_peer=True)
@@ -881,11 +884,11 @@ def test_what_a_reader_owes_leaves_with_the_next_read(
         client.close()
 
 
-def wait_writable(sock: socket.socket) -> bool:
+def wait_writable(sock: socket.socket | TLSSocket) -> bool:
     return bool(select.select([], [sock], [], 0)[1])
 
 
-def wait_until_full(sock: socket.socket) -> None:
+def wait_until_full(sock: socket.socket | TLSSocket) -> None:
     deadline = time.monotonic() + 10
     full = 0
     while full < 10 and time.monotonic() < deadline:

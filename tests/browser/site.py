@@ -44,6 +44,10 @@ class Visit:
     error: TLSError | None = None
 
 
+class Accepted(socket.socket):
+    """One that can be shut down while TLS is spoken over it, as plain ones cannot be."""
+
+
 class Site:
     """Serves one page under the name localhost.
 
@@ -103,6 +107,7 @@ class Site:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            sock = Accepted(fileno=sock.detach())
             sock.settimeout(_SECONDS)
             visit = Visit()
             thread = threading.Thread(target=self._serve, args=(sock, visit))

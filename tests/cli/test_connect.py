@@ -563,11 +563,11 @@ def test_a_port_that_closes(run: Run, ca: str) -> None:
 
 def test_a_conversation_that_is_cut_off(run: Run, pki: Pki, ca_of_pki: str) -> None:
     def serve(sock: socket.socket) -> None:
-        tls = handclasp.wrap_server(sock, ServerConfig(credentials=pki.server()))
-        tls.sendall(b"half of i")
-        tls.recv(1)
-        with socket.socket(fileno=os.dup(tls.fileno())) as raw:
-            raw.shutdown(socket.SHUT_RDWR)
+        with handclasp.wrap_server(sock, ServerConfig(credentials=pki.server())) as tls:
+            tls.sendall(b"half of i")
+            tls.recv(1)
+            with socket.socket(fileno=os.dup(tls.fileno())) as raw:
+                raw.shutdown(socket.SHUT_RDWR)
 
     with server(serve) as port:
         result = run("connect", f"localhost:{port}", "--ca", ca_of_pki, "--send", "x")

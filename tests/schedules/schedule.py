@@ -35,6 +35,7 @@ class Schedule:
     Attributes:
         stuck: the calls that have not returned.
         failures: what was raised that no caller of a socket expects.
+        given_back: plain sockets that `unwrap` has returned.
     """
 
     def __init__(self, calls: list[str], chance: random.Random) -> None:
@@ -45,6 +46,7 @@ class Schedule:
         self._written = self._read = 0
         self.stuck: list[str] = []
         self.failures: list[str] = []
+        self.given_back: list[socket.socket] = []
 
     def run(self, client: ClientConfig, server: ServerConfig) -> None:
         ours, theirs = socket.socketpair()
@@ -61,7 +63,8 @@ class Schedule:
         finally:
             sys.setswitchinterval(0.005)
             tls.close()
-            ours.close()  # which `unwrap` has given back
+            for plain in self.given_back:
+                plain.close()
             peer.stop()
 
     def _let_run(self, tls: TLSSocket, peer: EchoPeer) -> None:
@@ -164,7 +167,7 @@ def _look(schedule: Schedule, tls: TLSSocket, size: int) -> None:
 def _unwrap(schedule: Schedule, tls: TLSSocket, size: int) -> None:
     while True:
         try:
-            tls.unwrap()
+            schedule.given_back.append(tls.unwrap())
             return
         except StateError:
             tls.recv(1_000_000)

@@ -1062,7 +1062,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_negotiation.py::test_client_needs_a_name",
                 "connection.py",
-                "if server_name is None and _needs_a_name(config):",
+                "if _needs_a_name(config):",
             ),
             without(
                 "adversarial/test_authentication.py::test_server_of_another_name",
@@ -2427,6 +2427,55 @@ THREATS: tuple[Threat, ...] = (
         (
             "adapters/test_socket_forks.py::test_the_child_closes_and_the_parent_goes_on",
             "adapters/test_socket_forks.py::test_a_forking_server_answers",
+        ),
+    ),
+    Threat(
+        _API,
+        "What was meant for TLS leaves in the clear, by the socket or the writer below it",
+        "The socket that is wrapped is detached, and the pair of streams that `start_tls` was "
+        "given raises at every use.",
+        (
+            without(
+                "adapters/test_arguments.py::test_nothing_leaves_by_the_wrapped_socket",
+                "adapters/sockets.py",
+                "if type(sock) is not socket.socket:",
+                "if True:",
+            ),
+            without(
+                "adapters/test_spent.py::test_the_old_pair_refuses_to_be_used",
+                "adapters/asyncio.py",
+                "        spend(reader, writer, pump.transport)\n",
+                "",
+            ),
+        ),
+        (
+            "adapters/test_arguments.py::test_nor_after_a_handshake_that_failed",
+            "adapters/test_spent.py"
+            "::test_nothing_leaves_by_the_old_writer_in_the_middle_of_the_handshake",
+        ),
+    ),
+    Threat(
+        _API,
+        "A client's reset that ends a server's accept loop",
+        "A socket whose peer has gone again is an `OSError`, as any failed handshake; only one "
+        "that never had a peer is a mistake of the program, `ConfigurationError`.",
+        (
+            Proof(
+                "adapters/test_arguments.py"
+                "::test_a_client_that_has_gone_again_is_an_error_of_the_connection",
+                (
+                    Edit(
+                        "adapters/progress.py",
+                        "has_failed(sock) or not is_readable",
+                        "not is_readable",
+                    ),
+                    Edit(
+                        "adapters/progress.py",
+                        "return error.errno not in (errno.ENOTCONN, errno.EINVAL)",
+                        "return False",
+                    ),
+                ),
+            ),
         ),
     ),
     Threat(

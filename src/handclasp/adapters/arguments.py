@@ -1,4 +1,7 @@
-"""Checks of what is given to the functions of the asyncio adapter: refused at the call, or kept."""
+"""Checks of what is given to the adapters' functions: refused at the call, or kept.
+
+What is refused is refused before a socket that came with it is touched.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import socket
 from typing import Any, TypeAlias
 
+from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
 
@@ -21,14 +25,35 @@ def client_config(config: ClientConfig | None) -> ClientConfig:
     if config is None:
         return ClientConfig()
     if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("A client needs a ClientConfig.")
+        raise _wrong_config("A client needs a ClientConfig", config)
     return config
 
 
-def check_server(config: ServerConfig, max_handshakes: int) -> None:
+def server_config(config: ServerConfig | None) -> ServerConfig:
+    """Return the config of a server, which it must have."""
+    if not isinstance(config, ServerConfig):
+        raise _wrong_config("A server needs a ServerConfig with credentials", config)
+    return config
+
+
+def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | ServerConfig:
+    """Return the config of either role, by default the safe one of a client."""
+    if config is not None and not isinstance(config, (ClientConfig, ServerConfig)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise _wrong_config("A ClientConfig or a ServerConfig is needed", config)
+    return ClientConfig() if config is None else config
+
+
+def _wrong_config(needed: str, given: object) -> ConfigurationError:
+    message = f"{needed}, not {given!r:.80}."
+    if type(given).__name__ == "SSLContext":
+        message += " What a context of the ssl module says is said by the fields of the config."
+    return ConfigurationError(message)
+
+
+def check_server(max_handshakes: int, backlog: int) -> None:
     """Refuse what no server can be made of."""
-    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("start_server needs a ServerConfig with credentials.")
+    if type(backlog) is not int:
+        raise ConfigurationError(f"backlog must be a whole number, not {backlog!r}.")
     if type(max_handshakes) is not int or max_handshakes < 1:
         raise ConfigurationError("max_handshakes must be a whole number, at least 1.")
 
@@ -56,11 +81,46 @@ def seconds_or_none(name: str, value: float | None) -> float | None:
     return value
 
 
+_IN_PLACE_OF = {
+    "ssl": "config= takes its place.",
+    "server_hostname": "use server_name= (and config=, in place of ssl=).",
+    "ssl_handshake_timeout": "use config=, which has handshake_timeout.",
+    "ssl_shutdown_timeout": "use close_timeout= (and config=, in place of ssl=).",
+}
+
+
 def refuse_ssl_arguments(given: dict[str, Any]) -> None:
     """Refuse what asyncio's own functions take for the ssl module."""
     for name in given:
-        if name == "server_hostname" or name.startswith("ssl"):
-            raise ConfigurationError(f"{name} is for the ssl module; here config= says it all.")
+        if name in _IN_PLACE_OF:
+            raise ConfigurationError(f"{name} is for the ssl module; here {_IN_PLACE_OF[name]}")
+
+
+def refuse_arguments(given: dict[str, Any]) -> None:
+    """Refuse all arguments that a function does not have."""
+    refuse_ssl_arguments(given)
+    for name in given:
+        raise TypeError(f"unexpected keyword argument {name!r}")
+
+
+def check_host_and_port(host: object, port: object) -> None:
+    """Refuse an address that was given as one argument, as `socket` has it."""
+    if isinstance(host, (tuple, list)):
+        raise ConfigurationError(
+            f"host and port are two arguments here, not {host!r:.80}, and the config comes third."
+        )
+    if isinstance(port, ClientConfig):
+        raise ConfigurationError("The port is missing: host, port and config, in this order.")
+
+
+def check_connected(sock: socket.socket) -> None:
+    """Refuse a socket that cannot carry a conversation, because it listens or has no peer."""
+    if has_peer(sock):
+        return
+    if is_listening(sock):
+        raise ConfigurationError("This socket listens: wrap what accept() gives.")
+    if not is_connected(sock):
+        raise ConfigurationError("This socket is not connected: connect it first.")
 
 
 def check_stream_socket(sock: socket.socket, host: Any, port: Any) -> None:
@@ -74,9 +134,16 @@ def check_stream_socket(sock: socket.socket, host: Any, port: Any) -> None:
         raise ConfigurationError(f"A stream socket was expected, not {sock!r}.")
 
 
+def check_without_peer(sock: socket.socket) -> None:
+    """Refuse a socket that cannot listen, because it is connected."""
+    if has_peer(sock):
+        raise ConfigurationError("This socket is connected: a server needs one that is bound.")
+
+
 def check_listener(sock: socket.socket, host: Any, port: Any, more: dict[str, Any]) -> None:
     """Refuse what `start_server` cannot honour where it is given a socket."""
     check_stream_socket(sock, host, port)
+    check_without_peer(sock)
     for name in more:
         if name in _OF_BINDING:
             raise ConfigurationError(f"{name} cannot be given together with sock: it is bound.")

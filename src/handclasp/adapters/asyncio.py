@@ -16,32 +16,40 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.arguments import (
     StrPath,
+    check_connected,
+    check_host_and_port,
     check_limit,
     check_listener,
     check_server,
     check_stream_socket,
     check_unix,
     check_upgrade,
+    check_without_peer,
     client_config,
     close_seconds,
+    either_config,
     looks_like_tls,
+    refuse_arguments,
     refuse_ssl_arguments,
     seconds_or_none,
+    server_config,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
+from handclasp.adapters.spent import plain_transport, spend
 from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
 
@@ -148,6 +156,7 @@ async def open_unix_connection(
     trace: Trace | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     early_data: bytes | None = None,
+    **unknown: Any,
 ) -> StreamPair:
     """Connect to a TLS server at a UNIX socket; everything else is as in `open_connection`.
 
@@ -155,6 +164,7 @@ async def open_unix_connection(
         path: where it listens, unless a connected `sock` is given.
         server_name: the name that the certificate must cover: a path is none.
     """
+    refuse_arguments(unknown)
     streams = _Streams(limit, asyncio.get_running_loop())
     client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
     transport = await client.connect(
@@ -196,8 +206,10 @@ async def create_unix_connection(
     trace: Trace | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     early_data: bytes | None = None,
+    **unknown: Any,
 ) -> tuple[TLSTransport, ProtocolT]:
     """Connect to a UNIX socket with a protocol; see the functions above."""
+    refuse_arguments(unknown)
     client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
     return await _connect_protocol(
         client, protocol_factory, "create_unix_connection", _unix_path_or_sock(path, sock)
@@ -209,7 +221,7 @@ async def start_server(
     host: str | Sequence[str] | None = None,
     port: int | str | None = None,
     *,
-    config: ServerConfig,
+    config: ServerConfig | None = None,
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
@@ -229,7 +241,8 @@ async def start_server(
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
         host, port: where to listen, unless a bound `sock` is given.
-        config: how to speak. Its callbacks may be coroutines: a signing key may be far away.
+        config: how to speak; a server must have one. Its callbacks may be coroutines: a signing
+            key may be far away.
         limit: bytes that a reader holds before its client has to wait.
         sock, backlog: a bound stream socket; how many connections the kernel queues.
         trace: called for each connection; gives the `Recorder` that notes what happens there.
@@ -269,7 +282,7 @@ async def start_unix_server(
     client_connected_cb: ClientConnectedCallback,
     path: StrPath | None = None,
     *,
-    config: ServerConfig,
+    config: ServerConfig | None = None,
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
     **kwds: Any,
@@ -292,7 +305,7 @@ async def create_server(
     host: str | Sequence[str] | None = None,
     port: int | str | None = None,
     *,
-    config: ServerConfig,
+    config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
     trace: Callable[[], Trace | None] | None = None,
@@ -310,7 +323,7 @@ async def create_server(
     """
     refuse_ssl_arguments(kwds)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
     )
     loop = asyncio.get_running_loop()
     if sock is None:
@@ -318,14 +331,14 @@ async def create_server(
     else:
         check_listener(sock, host, port, kwds)
         listeners = [sock]
-    return settings.serve(protocol_factory, listeners, backlog, start_serving)
+    return settings.serve(protocol_factory, listeners, start_serving)
 
 
 async def create_unix_server(
     protocol_factory: Callable[[], asyncio.BaseProtocol],
     path: StrPath | None = None,
     *,
-    config: ServerConfig,
+    config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
     trace: Callable[[], Trace | None] | None = None,
@@ -335,6 +348,7 @@ async def create_unix_server(
     hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
     start_serving: bool = True,
     cleanup_socket: bool = True,
+    **unknown: Any,
 ) -> TLSServer:
     """Serve at a UNIX socket, with a protocol for each connection.
 
@@ -343,13 +357,16 @@ async def create_unix_server(
         cleanup_socket: remove the socket's file when the server is closed, if it is still the
             same, as asyncio does from Python 3.13 on.
     """
+    refuse_arguments(unknown)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout
+        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
     )
     where = _unix_path_or_sock(path, sock)
+    if sock is not None:
+        check_without_peer(sock)
     listener = where["sock"] if "path" not in where else bind_unix(where["path"])
     cleanup = removal_of(listener) if cleanup_socket else None
-    return settings.serve(protocol_factory, [listener], backlog, start_serving, cleanup)
+    return settings.serve(protocol_factory, [listener], start_serving, cleanup)
 
 
 async def start_tls(
@@ -366,6 +383,9 @@ async def start_tls(
     received: bytes = b"",
 ) -> StreamPair:
     """Speak TLS on a plain connection from here on; returns a new pair, the old one is spent.
+
+    Reading from the old reader and writing to the old writer raises `StateError` from then on, and
+    closing that does nothing to the connection.
 
     The role is that of the config: a `ClientConfig` (or None) makes this side the TLS client, a
     `ServerConfig` the server.
@@ -392,10 +412,10 @@ async def start_tls(
         TLSError: the handshake failed. In both cases the connection is closed.
         ConfigurationError: somebody is reading, or a setting cannot be honoured.
     """
-    config = ClientConfig() if config is None else config
+    config = either_config(config)
     is_server = isinstance(config, ServerConfig)
     check_upgrade(is_server, go_ahead, received)
-    plain = cast(asyncio.Transport, writer.transport)
+    plain = plain_transport(writer)
     loop = asyncio.get_running_loop()
     streams = _Streams(limit, loop)
     pump = Pump(
@@ -439,6 +459,7 @@ async def _upgrade(
         if go_ahead is not None:
             plain.write(go_ahead)
         plain.set_protocol(pump)
+        spend(reader, writer, pump.transport)
         pump.connection_made(plain)
         pump.receive(received)
         plain.resume_reading()
@@ -479,6 +500,7 @@ class _Client:
     ) -> None:
         self._config = client_config(config)
         self._name = host if server_name is None else server_name
+        check_server_name(self._config, self._name)  # before anything is connected
         self._port = port
         self._trace = trace
         self._close_timeout = close_seconds(close_timeout)
@@ -501,6 +523,10 @@ class _Client:
             close_timeout=self._close_timeout,
             early=self._early,
         )
+        if "sock" in where:
+            check_connected(where["sock"])
+            # What is wrong shows itself while the socket is still its owner's.
+            pump.connection = self._connection(_info_of(where["sock"]))
         try:
             await getattr(loop, method)(lambda: pump, **where)
             await pump.wait_established()
@@ -509,7 +535,7 @@ class _Client:
             raise
         return pump.transport
 
-    def _connection(self, plain: asyncio.Transport) -> ClientConnection:
+    def _connection(self, plain: asyncio.BaseTransport) -> ClientConnection:
         connection = ClientConnection(
             self._config,
             server_name=self._name,
@@ -538,15 +564,17 @@ class _Serving:
 
     def __init__(
         self,
-        config: ServerConfig,
+        config: ServerConfig | None,
         trace: Callable[[], Trace | None] | None,
         on_handshake_error: HandshakeErrorCallback | None,
         close_timeout: float | None,
         max_handshakes: int,
         hello_timeout: float | None,
+        backlog: int,
     ) -> None:
-        check_server(config, max_handshakes)
-        self._config = config
+        self._config = server_config(config)
+        check_server(max_handshakes, backlog)
+        self._backlog = backlog
         self._trace = trace
         self._on_handshake_error = on_handshake_error
         self._close_timeout = close_seconds(close_timeout)
@@ -557,7 +585,6 @@ class _Serving:
         self,
         make_application: Callable[[], asyncio.BaseProtocol],
         listeners: Sequence[socket],
-        backlog: int,
         start: bool,
         cleanup: Callable[[], None] | None = None,
     ) -> TLSServer:
@@ -577,7 +604,7 @@ class _Serving:
             )
             return pump
 
-        acceptor = Acceptor(listeners, backlog, self._max_handshakes, make_pump, loop)
+        acceptor = Acceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
     def _connection(self, plain: asyncio.Transport) -> ServerConnection:
@@ -596,7 +623,10 @@ async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
 def _where_to_connect(
     host: str | None, port: int | str | None, sock: socket | None
 ) -> dict[str, Any]:
+    check_host_and_port(host, port)
     if sock is None:
+        if host is None and port is None:
+            raise ConfigurationError("Either host and port or sock must be given.")
         return {"host": host, "port": port}
     check_stream_socket(sock, host, port)
     return {"sock": sock}
@@ -605,6 +635,15 @@ def _where_to_connect(
 def _unix_path_or_sock(path: StrPath | None, sock: socket | None) -> dict[str, Any]:
     check_unix(path, sock)
     return {"sock": sock} if path is None else {"path": path}
+
+
+def _info_of(sock: socket) -> asyncio.BaseTransport:
+    """Tell what a transport of this socket will tell of its ends."""
+    info: dict[str, object] = {}
+    for name, ask in (("sockname", sock.getsockname), ("peername", sock.getpeername)):
+        with suppress(OSError):  # A peer that is gone again has no address.
+            info[name] = ask()
+    return asyncio.BaseTransport(info)
 
 
 def _server_of(
@@ -629,7 +668,7 @@ def _connection_of(
     return connection
 
 
-def _note_ends(plain: asyncio.Transport, trace: Trace | None) -> None:
+def _note_ends(plain: asyncio.BaseTransport, trace: Trace | None) -> None:
     if trace is not None:
         note_ends(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
 
@@ -789,7 +828,7 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
     return unread
 
 
-def _port_number(port: int | str | None, plain: asyncio.Transport) -> int | None:
+def _port_number(port: int | str | None, plain: asyncio.BaseTransport) -> int | None:
     """The port by which sessions are kept: the one that was given, be it by its service's name."""
     if port is None or isinstance(port, int):
         return port

@@ -40,6 +40,7 @@ import os
 import socket
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -115,6 +116,8 @@ class Duplex:
         self._unsent: deque[bytes | bytearray | memoryview] = deque()
         self._sealed = 0
         """Bytes of a `send` or `sendall` that were sealed before it raised `WantWrite`."""
+        self._sealed_last = (0, 0)
+        """Of these, how many were sealed together last, and their checksum."""
         self._flush_wanted = False
         self._peer_closed = False
         self._shut = False
@@ -325,7 +328,8 @@ class Duplex:
         """Close the socket, with close_notify if wanted and possible.
 
         Waits for the peer as long as it goes on reading. Raises `TimeoutError` where it does not,
-        and not even the kernel takes everything; the socket is closed then as well.
+        and not even the kernel takes everything; the socket is closed then as well. A socket that
+        does not block waits for nothing, and loses without an error what the kernel does not take.
         """
         if self.closed:
             return
@@ -628,15 +632,26 @@ class Duplex:
 
         0 but for a call that is made again after `WantWrite`.
         """
+        if self._sealed:
+            self._check_same(octets)
         if self._unsent:
             self._push_all(deadline)
-        if self._sealed > len(octets):
-            raise StateError(
-                f"The call that raised WantWrite must be made again with the same data: "
-                f"{self._sealed} bytes of it have left, and these are {len(octets)}."
-            )
         size, self._sealed = self._sealed, 0
         return size
+
+    def _check_same(self, octets: bytes | memoryview) -> None:
+        """Raise where a call that raised `WantWrite` is made again with something else.
+
+        What has been sealed goes out whatever is given now, which may be longer.
+        """
+        size, checksum = self._sealed_last
+        with memoryview(octets)[self._sealed - size : self._sealed] as again:
+            if len(again) != size or zlib.crc32(again) != checksum:
+                raise StateError(
+                    "The call that raised WantWrite must be made again with the same data: "
+                    f"{self._sealed} bytes of it are on their way, and cannot be exchanged or "
+                    f"dropped. These are others ({len(octets)} bytes)."
+                )
 
     def _seal_and_push(self, octets: bytes | memoryview, deadline: float | None) -> None:
         if self._write_failure is not None:
@@ -650,7 +665,11 @@ class Duplex:
             self._sealed = 0
             raise
         self._unsent.append(data)
-        self._push_all(deadline)
+        try:
+            self._push_all(deadline)
+        except WantWrite:
+            self._sealed_last = len(octets), zlib.crc32(octets)
+            raise
 
     def _check_writable(self) -> None:
         failure = self.connection.failure
@@ -715,15 +734,19 @@ class Duplex:
             wait(self.sock, readable=False, writable=True, deadline=deadline)
             self.check_open()
 
-    def _push_patiently(self) -> None:
-        """Send everything, for as long as the peer goes on reading.
+    def _push_patiently(self) -> bool:
+        """Send everything, for as long as the peer goes on reading; returns whether all is sent.
+
+        A socket that does not block sends what needs no waiting, and loses the rest.
 
         Nobody here reads any more once the socket is to be closed, and a peer that waits for that
         would not read either: what it sends is thrown away.
         """
         if self._push():
-            return
+            return True
         patience = self._patience()
+        if not patience:
+            return False
         left, last = self._left(), time.monotonic()
         readable = self.closed
         while not self._push():
@@ -742,6 +765,7 @@ class Duplex:
             if readable and self._read_lock.acquire(blocking=False):
                 readable = self._drain()
                 self._read_lock.release()
+        return True
 
     def _patience(self) -> float:
         """How many seconds a close waits while the peer takes nothing."""
@@ -781,7 +805,8 @@ class Duplex:
         """Send close_notify, and what is queued before it, unless a writer is at work.
 
         Such a writer may wait for the peer; its record would be cut in two by anything else.
-        Returns whether it was sent. Raises `TimeoutError` where the peer does not read.
+        Returns whether it was sent. Raises `TimeoutError` where the peer does not read, unless the
+        socket does not block.
         """
         failed = self.connection.failure is not None or self._write_failure is not None
         if not self._established or failed:
@@ -793,8 +818,7 @@ class Duplex:
                 with self.state_lock:
                     self.connection.close()
                 self._collect()
-                self._push_patiently()
-                return True
+                return self._push_patiently()
         except (TLSError, BrokenPipeError, ConnectionResetError):
             pass  # The connection has failed, or the peer is gone: there is nobody to tell.
         finally:

@@ -1,12 +1,22 @@
-"""What lies in the kernel: of what was written, and of what the peer has sent."""
+"""What the kernel knows: of what was written, of what the peer has sent, and of the socket."""
 
 from __future__ import annotations
 
+import errno
 import select
 import struct
 import sys
 from contextlib import suppress
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_PEEK, SO_LINGER, SOL_SOCKET, socket
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    MSG_PEEK,
+    SO_ACCEPTCONN,
+    SO_LINGER,
+    SOL_SOCKET,
+    socket,
+)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -110,3 +120,36 @@ else:  # Windows
     def has_failed(sock: Any) -> bool:
         """Return whether an error waits on a socket; it does not tell here."""
         return False
+
+
+def is_listening(sock: socket) -> bool:
+    """Return whether a socket accepts connections; False where the system does not tell."""
+    with suppress(OSError):
+        return bool(sock.getsockopt(SOL_SOCKET, SO_ACCEPTCONN))
+    return False
+
+
+def has_peer(sock: socket) -> bool:
+    """Return whether a socket is connected to somebody who has not gone yet."""
+    with suppress(OSError):
+        sock.getpeername()
+        return True
+    return False
+
+
+def is_connected(sock: socket) -> bool:
+    """Return whether a socket that does not listen has had a peer, or is about to have one.
+
+    It is True of a closed socket, too: that is another mistake.
+    """
+    if has_peer(sock):
+        return True
+    # Who has reset the connection has no address any more either. The error that waits then is
+    # for the one who reads. Where nothing waits at all, the socket is still connecting.
+    if sock.fileno() < 0 or has_failed(sock) or not is_readable(sock):
+        return True
+    try:
+        sock.recv(1, MSG_PEEK)
+    except OSError as error:
+        return error.errno not in (errno.ENOTCONN, errno.EINVAL)  # the latter of UNIX sockets
+    return True

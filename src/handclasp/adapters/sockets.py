@@ -14,13 +14,19 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
 
+from handclasp.adapters.arguments import (
+    check_connected,
+    check_host_and_port,
+    client_config,
+    server_config,
+)
 from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
@@ -66,8 +72,11 @@ def connect(
         TLSError: the handshake failed; the subclass says who found out.
         ConfigurationError: a setting that cannot be honoured.
     """
-    config = _client_config(config)
-    EarlyData(config, early_data)  # Raises before the server hears of a mistake made here.
+    # A mistake made here raises before the server hears of it.
+    check_host_and_port(host, port)
+    config = client_config(config)
+    name = check_server_name(config, host if server_name is None else server_name)
+    EarlyData(config, early_data)
     if timeout is None:
         sock = socket.create_connection((host, port))
     else:
@@ -76,7 +85,6 @@ def connect(
         # A handshake flight followed by a request must not wait for the peer's delayed ACK.
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        name = host if server_name is None else server_name
         return wrap_client(
             sock, config, server_name=name, port=port, trace=trace, early_data=early_data
         )
@@ -97,13 +105,18 @@ def wrap_client(
 ) -> TLSSocket:
     """Speak TLS as the client over a connected stream socket.
 
-    From here on the socket belongs to the `TLSSocket`, until `unwrap()` gives it back. Where
-    something is wrong with the arguments, `ConfigurationError` is raised and the socket is left as
-    it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
+    From here on the connection belongs to the `TLSSocket`, until `unwrap()` gives a plain socket
+    back. As with `ssl`, `sock` is detached: nothing can be sent on it in the clear, and closing it
+    does nothing. (Instances of a subclass of `socket.socket` may have ways of their own, so they
+    are used as they are, and `unwrap()` returns the same one. Do not use them meanwhile.)
+
+    Where something is wrong with the arguments, `ConfigurationError` is raised and the socket is
+    left as it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
     handshake fails it is closed, after the alert was sent as far as that is possible.
 
     Args:
-        sock: connected, of type SOCK_STREAM. One that does not block needs `handshake=False`.
+        sock: connected, of type SOCK_STREAM, with the timeout that the `TLSSocket` is to have. One
+            that does not block needs `handshake=False`.
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
         port: where the server listens: with `config.sessions`, the sessions of each port are
@@ -120,7 +133,7 @@ def wrap_client(
         TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
         ConfigurationError: see above.
     """
-    config = _client_config(config)
+    config = client_config(config)
     _check_socket(sock, handshake)
     early = EarlyData(config, early_data)
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
@@ -138,12 +151,12 @@ def wrap_server(
 ) -> TLSSocket:
     """Speak TLS as the server over an accepted stream socket.
 
-    A server that accepts in a loop catches `OSError` around this call, for one failed handshake
-    must not end it; the accepted socket is closed by then. Everything else is as in
-    `wrap_client`.
+    A server that accepts in a loop passes `handshake=False`, so that a client that says nothing
+    keeps nobody else waiting, and completes the handshake where it serves the client, in a thread
+    or a process. It catches `OSError` there, for one failed handshake must not end it; the socket
+    is closed by then. Everything else is as in `wrap_client`.
     """
-    if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("wrap_server needs a ServerConfig with credentials.")
+    config = server_config(config)
     _check_socket(sock, handshake)
     connection = ServerConnection(config, trace=trace)
     _note_ends(sock, trace)
@@ -174,6 +187,7 @@ class TLSSocket:
         early: EarlyData,
     ) -> None:
         self.connection = connection
+        sock = _take_over(sock)
         self._duplex = Duplex(sock, connection, handshake_timeout, early)
         self._sock = sock
         self._files = 0
@@ -294,7 +308,8 @@ class TLSSocket:
         """Send the first bytes of `data`, up to 128 KiB; returns how many.
 
         Raises as `sendall` does. With a socket that does not block, what is returned has left to
-        the operating system. After `WantWrite`, call again with the same data.
+        the operating system. After `WantWrite`, call again with the same data, or more that begins
+        with it: it is sealed, and cannot be dropped.
         """
         _refuse_flags("send", flags)
         duplex = self._duplex
@@ -314,7 +329,8 @@ class TLSSocket:
             WantWrite: the socket does not block, and the transport is full. A part may have left;
                 call again with the same data, which goes on where this call has stopped.
             OSError: the socket has been closed, perhaps by another thread just now.
-            StateError: this side has closed its half already. It is a `BrokenPipeError`, too.
+            StateError: this side has closed its half already (that is a `BrokenPipeError`, too),
+                or the call after `WantWrite` has other data.
             PeerAlertError: the peer gave up, and said why before its end of the transport closed.
             TLSError: the connection has failed.
         """
@@ -392,7 +408,7 @@ class TLSSocket:
         self.shutdown(socket.SHUT_WR)
 
     def unwrap(self) -> socket.socket:
-        """End TLS on both sides and return the plain socket, which goes on living.
+        """End TLS on both sides and return a plain socket, which goes on living.
 
         Sends close_notify and waits for the peer's. Nothing behind the peer's close_notify is
         consumed: it is waited for byte by byte, and what follows it stays in the plain socket.
@@ -413,16 +429,18 @@ class TLSSocket:
 
         Where the operating system cannot send everything at once, this waits for as long as the
         peer goes on reading. Once the peer has read nothing for the timeout of the socket (30 s
-        without one, at once for a socket that does not block), it gives up. The peer does not have
-        to answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits
-        for it, as with sockets.
+        without one), it gives up. A socket that does not block gives up at once and without an
+        error, as with `ssl`: the peer then sees a truncated stream. The peer does not have to
+        answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits for
+        it, as with sockets.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
 
         Raises:
             TimeoutError: not even the operating system took the last bytes, such as the
-                close_notify, as the peer did not read. The socket is closed all the same.
+                close_notify, as the peer did not read. The socket is closed all the same. Never
+                of a socket that does not block.
         """
         self._close_wanted = True
         if not self._files:
@@ -617,14 +635,6 @@ class TLSSocket:
             self._duplex.release(notify=True)
 
 
-def _client_config(config: ClientConfig | None) -> ClientConfig:
-    if config is None:
-        return ClientConfig()
-    if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("A client needs a ClientConfig.")
-    return config
-
-
 def _check_socket(sock: socket.socket, handshake: bool) -> None:
     # The family `ssl` has its own subclass, on which poll tells nothing about its plaintext.
     if not isinstance(sock, socket.socket) or hasattr(sock, "unwrap"):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -633,11 +643,26 @@ def _check_socket(sock: socket.socket, handshake: bool) -> None:
         )
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
+    check_connected(sock)
     if handshake and sock.gettimeout() == 0:
         raise ConfigurationError(
             "A non-blocking socket cannot complete the handshake at once: pass handshake=False, "
             "and call do_handshake() until it raises neither WantRead nor WantWrite."
         )
+
+
+def _take_over(sock: socket.socket) -> socket.socket:
+    """Move the descriptor to a socket of our own: nobody else must send on it, in the clear.
+
+    A subclass may have ways of its own to send and receive, so that its instances are used
+    themselves.
+    """
+    if type(sock) is not socket.socket:
+        return sock
+    family, kind, proto, timeout = sock.family, sock.type, sock.proto, sock.gettimeout()
+    own = socket.socket(family, kind, proto, fileno=sock.detach())
+    own.settimeout(timeout)  # The default of new sockets may be another.
+    return own
 
 
 def _note_ends(sock: socket.socket, trace: Trace | None) -> None:

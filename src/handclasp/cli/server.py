@@ -229,7 +229,8 @@ class Server:
             raise TimeoutError("the client says nothing")
         return bool(selector.select(min(pause, left)))
 
-    def _start(self, sock: socket.socket, address: tuple[str, int]) -> None:
+    def _start(self, accepted: socket.socket, address: tuple[str, int]) -> None:
+        sock = _Accepted(fileno=accepted.detach())
         thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
         try:
             with self._lock:  # So that `close` finds it either begun or not at all.
@@ -296,6 +297,13 @@ class Server:
             self._put_bell_away()
         sock.close()
         self._free.release()
+
+
+class _Accepted(socket.socket):
+    """A client's socket, which can be shut down while TLS is spoken over it.
+
+    A plain one would belong to the `TLSSocket` alone, and could not be.
+    """
 
 
 def _selector() -> selectors.BaseSelector:

@@ -147,12 +147,12 @@ class _ServerThread(RunningServer):
         sock, _ = self._listener.accept()
         with sock:
             sock.settimeout(TIMEOUT)
-            tls = handclasp.wrap_server(sock, self._config)
-            channel = _Channel(tls)
-            received = converse_as_server(channel, _terms(self._options))
-            report = _report(channel, received, self._options)
-            _end(tls, self._options)
-            return report
+            with handclasp.wrap_server(sock, self._config) as tls:
+                channel = _Channel(tls)
+                received = converse_as_server(channel, _terms(self._options))
+                report = _report(channel, received, self._options)
+                _end(tls, self._options)
+                return report
 
 
 class _Channel:
@@ -177,7 +177,7 @@ def _end(tls: Any, options: Options) -> None:
     import handclasp
 
     try:
-        tls.unwrap()
+        tls.unwrap().close()
     except (handclasp.TruncationError, ConnectionError):
         if options.peer_sends_close_notify:
             raise
