@@ -406,6 +406,52 @@ def close_with_a_reset(a: End, b: End) -> object:
 
 
 @scenario("socket")
+def shutdown_without_room(a: End, b: End) -> object:
+    _fill(a)
+    a.settimeout(10)
+    woken: list[object] = []
+    reader = threading.Thread(target=lambda: woken.append(first_raised(lambda: a.recv(10))))
+    reader.start()
+    time.sleep(0.05)
+    seen = [_seconds(lambda: a.shutdown(socket.SHUT_RDWR)) < 2]
+    reader.join(2)
+    return [*seen, woken, first_raised(lambda: a.send(b"x"))]
+
+
+@scenario("socket")
+def close_without_room(a: End, b: End) -> object:
+    _fill(a)
+    a.settimeout(10)
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    seen = [_seconds(a.close) < 2]
+    return [*seen, first_raised(lambda: [b.recv(65536) for _ in range(10_000)])]
+
+
+@scenario("socket")
+def close_that_lingers(a: End, b: End) -> object:
+    _fill(a, to_the_brim=False)
+    a.settimeout(10)
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1))
+    return 0.9 < _seconds(a.close) < 3
+
+
+def _fill(end: End, *, to_the_brim: bool = True) -> None:
+    """Send until the peer, who does not read, leaves no room, or little."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    while select.select([], [end], [], 0.3)[1]:
+        end.sendall(bytes(1000))
+    if to_the_brim:
+        end.setblocking(False)
+        first_raised(lambda: [end.send(bytes(100)) for _ in range(1_000_000)])
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+@scenario("socket")
 def context_manager(a: End, b: End) -> object:
     with a as entered:
         same = entered is a

@@ -389,10 +389,10 @@ class TLSSocket:
         """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 8446 section 6.1).
 
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
-        down, too, which wakes a thread that waits in `recv`. SHUT_RD alone means nothing in TLS.
+        down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: what
+        the operating system does not take at once is lost. SHUT_RD alone means nothing in TLS.
 
-        Raises as `sendall` does, and ConfigurationError for SHUT_RD. What SHUT_RDWR could not
-        send is lost.
+        Raises as `sendall` does, and ConfigurationError for SHUT_RD.
         """
         if how == socket.SHUT_RD:
             raise ConfigurationError("TLS cannot close the reading half alone: SHUT_WR or RDWR.")
@@ -432,7 +432,8 @@ class TLSSocket:
         without one), it gives up. A socket that does not block gives up at once and without an
         error, as with `ssl`: the peer then sees a truncated stream. The peer does not have to
         answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits for
-        it, as with sockets.
+        it, as with sockets. The seconds of SO_LINGER, where the program has set it, bound the whole
+        in place of the timeout; with 0 there is no waiting, and the peer gets a reset.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
