@@ -124,7 +124,7 @@ class SocketFile(io.RawIOBase):
         """How many bytes of `octets` were sealed before; they have left now."""
         begun = self._begun
         size = min(len(begun), len(octets))
-        if octets[:size] != begun[:size]:
+        if bytes(octets[:size]) != begun[:size]:
             raise StateError(
                 f"A write for which the socket had no room must go on with the same data: "
                 f"{len(begun)} bytes of it are on their way, and these are others."
