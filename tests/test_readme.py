@@ -152,7 +152,9 @@ def test_sans_io(port: int, capsys: Printed) -> None:
     assert capsys.readouterr().out == "b'HTTP/1.1 200 OK\\r\\n\\r\\n'\n"
 
 
-def test_asyncio(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asyncio(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
     key = key_of_type("ecdsa-p256")
     (tmp_path / "chain.pem").write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))
     (tmp_path / "key.pem").write_bytes(key_pem(key))
@@ -182,6 +184,15 @@ def test_asyncio(pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         answer = await reader.readexactly(5)
         writer.close()
         await writer.wait_closed()
+        # One that goes without a word is told of in a line, and not by asyncio with a traceback.
+        reader, writer = await handclasp.aio.open_connection(
+            "127.0.0.1", port, config=config, server_name="localhost"
+        )
+        writer.transport.abort()
+        while "without close_notify" not in (told := capsys.readouterr()).out:
+            assert not told.err
+            await asyncio.sleep(0.01)
+        assert not told.err
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         return answer

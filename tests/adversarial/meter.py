@@ -184,6 +184,10 @@ def counted_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for method in ("uint8", "uint16", "opaque", "opaque16"):
             read = getattr(reader.Reader, method)
             patch.setattr(reader.Reader, method, _counting(read))
+        opaques16 = reader.Reader.opaques16
+        patch.setattr(
+            reader.Reader, "opaques16", lambda *args: (counted(each) for each in opaques16(*args))
+        )
         patch.setattr(reader.Reader, "pairs", _counting_pairs(reader.Reader.pairs))
         for name, table in vars(iana).copy().items():
             if name.endswith("_NAMES") and isinstance(table, dict):

@@ -295,10 +295,10 @@ def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
 
 @pytest.fixture
 def takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def yes(*_: object) -> bool:
-        return True
+    async def none(*_: object) -> str:
+        return ""
 
-    monkeypatch.setattr("handclasp.handshake.server13.takes_early_data", yes)
+    monkeypatch.setattr("handclasp.handshake.server13.why_not_early_data", none)
 
 
 def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:

@@ -44,8 +44,8 @@ def naming(monkeypatch: pytest.MonkeyPatch) -> Naming:
         def asking13(config: Any, kind: str) -> dict[int, bytes]:
             return {**asking(config, kind), ExtensionType.CERTIFICATE_AUTHORITIES: data}
 
-        def asking12(config: Any) -> CertificateRequest12:
-            return replace(request(config), certificate_authorities=names[:count])
+        def asking12(*given: Any) -> CertificateRequest12:
+            return replace(request(*given), certificate_authorities=names[:count])
 
         monkeypatch.setattr(server13, "_asking", asking13)
         monkeypatch.setattr(server12, "_certificate_request", asking12)

@@ -131,6 +131,10 @@ WORST: dict[str, Worst] = {
     "lines of a request": Worst("http", 0, ("text",), 0, part=1),
     "hellos in a capture": Worst("capture", 0, ("pieces",), times=12, bytecodes=3000),
     "a captured hello's groups": Worst("capture", 0, ("supported_groups",), 0, bytecodes=3000),
+    "a captured hello's suites": Worst("capture", 3, ("cipher_suites",), 0, (10, 0), 700),
+    "a captured hello's suites, very many": Worst(
+        "capture", 3, ("cipher_suites",), 0, (10, 0), 500, times=4_000
+    ),
     "events of a trace": Worst("trace", 1, ("events",), times=100, bytecodes=1000),
 }
 """What is refused at once costs the same however long it is, and should stay so."""

@@ -73,8 +73,10 @@ def chain(data: bytes) -> None:
             raise AssertionError("accepted, and yet no explanation") from None
     else:
         explanation.to_json()
-        if accepted and not explanation.accepted:
-            raise AssertionError("accepted, and the explanation finds a broken rule")
+        if explanation.accepted is not accepted:
+            raise AssertionError("the explanation has another verdict than the decision")
+        if accepted is bool(explanation.broken):
+            raise AssertionError("the explanation's reasons are not those of its verdict")
     _accepts(lambda: verify_client_chain(certificates, trust, material.NOW, ocsp_response=staple))
     _accepts(lambda: accept_unverified(certificates))
     _accepts(lambda: verify_raw_public_key(certificates[0], [certificates[0]]))

@@ -117,6 +117,19 @@ def memory_of(attempt: Attempt) -> int:
         tracemalloc.stop()
 
 
+def power_of_what_is_added(sizes: Sequence[int], seconds: Sequence[float]) -> float:
+    """By which power costs grow, of a whole, its half and its quarter, fixed costs aside.
+
+    Infinite where that cannot be said.
+    """
+    (more, less), (dearer, cheaper) = [
+        (whole - half, half - quarter) for whole, half, quarter in (sizes, seconds)
+    ]
+    if min(less, dearer, cheaper) <= 0 or more < 1.2 * less:
+        return math.inf
+    return math.log(dearer / cheaper) / math.log(more / less)
+
+
 class Search:
     """The worst inputs of one target so far, and how to find worse ones."""
 
@@ -197,11 +210,13 @@ class Search:
         """By which power of its size it costs, at least; 0 where that cannot be said.
 
         A half may be another thing than the whole, and a quarter than the half: both must agree.
+        So must what the halves add: where most of an input stays as it is, and only the cheaper
+        part of it, all of it grows faster than its size although each part is linear.
         """
         if kept.seconds < _LEAST:
             return 0.0
         tree, size, seconds = kept.tree, kept.size, min(kept.seconds, self.again(kept.tree))
-        powers = list[float]()
+        powers, sizes, costs = list[float](), [size], [seconds]
         for _ in range(2):
             tree = halved(tree)
             try:
@@ -214,7 +229,9 @@ class Search:
                 return 0.0
             powers.append(math.log(seconds / less) / math.log(size / max(1, attempt.size)))
             size, seconds = attempt.size, less
-        return min(powers)
+            sizes.append(size)
+            costs.append(seconds)
+        return min(*powers, power_of_what_is_added(sizes, costs))
 
     def worst(self) -> list[Kept]:
         """By cost in all, then by cost per byte."""

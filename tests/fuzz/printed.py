@@ -9,6 +9,7 @@ printed as tshark does it comes out as it went in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 
 from tests.fuzz.captures import genuine
@@ -59,8 +60,9 @@ def printed_seeds() -> Iterable[bytes]:
 
 
 def _check_packets(text: str, found: list[Found]) -> None:
-    if sum(each.packets for each in found) != len(text.splitlines()):
-        raise AssertionError("a packet that is in no conversation, or in two")
+    # Those that make no sense are in none.
+    if sum(each.packets for each in found) > len(text.splitlines()):
+        raise AssertionError("a packet that is in two conversations")
     if len({each.number for each in found}) != len(found):
         raise AssertionError("two conversations of one number")
     for each in found:
@@ -93,7 +95,10 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
     found = found_in("\n".join(_as_packets(stream)))
     if [each.number for each in found] != [stream.number]:
         raise AssertionError("another conversation than was printed")
-    if stream_in(_as_segments(stream), found[0]) != stream:
+    # No SYN is printed, and of an end that says nothing no segment at all.
+    speak = {piece.sender for piece in stream.pieces}
+    printed = replace(stream, captured=(0 in speak, 1 in speak), begins=False)
+    if stream_in(_as_segments(stream), found[0]) != printed:
         raise AssertionError("another conversation than was printed")
 
 

@@ -6,6 +6,7 @@ Here for some seconds; `make fuzz-costs` has the time.
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.fuzz import costs, material
 from tests.fuzz.conversation import every_message
-from tests.fuzz.costs import Search
+from tests.fuzz.costs import Search, power_of_what_is_added
 from tests.fuzz.growth import filled, grown, halved
 from tests.fuzz.shapes import DoesNotFit, Node, der, json_tree, lines, render, tls
 from tests.fuzz.spending import Attempt, Spending, outcome_of, spendings
@@ -112,6 +113,15 @@ def findings(search: Search) -> str:
 
 def test_a_square_is_a_finding() -> None:
     assert "to the power of" in findings(planted(lambda items: [0 for a in items for b in items]))
+
+
+def test_what_is_dearer_than_the_rest_is_no_square() -> None:
+    """A part that grows and costs more for each byte than one that stays as it is."""
+    sizes, seconds = (17_775, 12_384, 9_705), (0.064, 0.039, 0.026)
+    assert math.log(seconds[0] / seconds[1]) / math.log(sizes[0] / sizes[1]) > 1.3
+    assert power_of_what_is_added(sizes, seconds) < 1.1
+    assert power_of_what_is_added((9_000, 5_000, 3_000), (0.074, 0.026, 0.014)) == pytest.approx(2)
+    assert power_of_what_is_added((8, 8, 8), (3.0, 2.0, 1.0)) == math.inf
 
 
 def test_what_takes_long_is_a_finding() -> None:

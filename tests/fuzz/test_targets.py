@@ -148,7 +148,7 @@ def test_a_fault_of_the_parser_is_the_same_for_both_readers(
 
 
 def test_an_exception_at_a_capture_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: object) -> object:
+    def broken(*_: object) -> object:
         raise StopIteration
 
     monkeypatch.setattr(observe._Observer, "_info", broken)

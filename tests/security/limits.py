@@ -10,6 +10,7 @@ from handclasp.adapters.asyncio import (
     DEFAULT_HELLO_TIMEOUT,
     DEFAULT_MAX_HANDSHAKES,
 )
+from handclasp.certificates.path import MOST_SIGNED
 from handclasp.sessions.memory12 import DEFAULT_BYTES
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.store import DEFAULT_FILE_BYTES
@@ -177,6 +178,13 @@ LIMITS: tuple[Limit, ...] = (
         f"{ReplayFilter()._capacity:,}",
         "flights with early data that are remembered; a full memory takes none",
         "sessions/test_replay.py::test_full_is_no",
+    ),
+    Limit(
+        "fixed",
+        f"{MOST_SIGNED:,}",
+        "bytes of certificates that are verified for the issuers of one name; the default limits "
+        "do not reach it, and beyond it the likeliest issuers are tried, at least one",
+        "certificates/test_verdict.py::TestManyIssuers::test_the_bound_is_named",
     ),
     Limit(
         "fixed",

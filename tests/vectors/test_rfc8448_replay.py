@@ -218,8 +218,9 @@ def private_share(group: str, private_key: bytes) -> PrivateShare:
 def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConnection, Recorder]:
     own_extensions = server13._encrypted_extensions
 
-    def encrypted_extensions(*arguments: Any) -> dict[int, bytes]:
-        ours, theirs = own_extensions(*arguments), extensions_of(trace, "encrypted_extensions")
+    def encrypted_extensions(*arguments: Any, **settings: Any) -> dict[int, bytes]:
+        ours = own_extensions(*arguments, **settings)
+        theirs = extensions_of(trace, "encrypted_extensions")
         # The RFC's server tells its groups, too, and in its own order; what we answer, it does.
         assert theirs.items() >= ours.items()
         return theirs
@@ -383,8 +384,9 @@ def test_client_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
 def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     own_extensions = server13._encrypted_extensions
 
-    def encrypted_extensions(*arguments: Any) -> dict[int, bytes]:
-        ours, theirs = own_extensions(*arguments), extensions_of(resumed, "encrypted_extensions")
+    def encrypted_extensions(*arguments: Any, **settings: Any) -> dict[int, bytes]:
+        ours = own_extensions(*arguments, **settings)
+        theirs = extensions_of(resumed, "encrypted_extensions")
         assert theirs.items() >= ours.items()
         assert theirs.pop(42) == b""
         return theirs

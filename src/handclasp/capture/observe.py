@@ -134,6 +134,8 @@ class _Side:
     """The beginning of what it said before TLS."""
     skipped_size: int = 0
     skipped_missing: int = 0
+    is_searched: bool = False
+    """Whether it is settled where TLS begins in what it says, behind other things."""
     spoke: bool = False
     """Whether it said anything of TLS."""
     spoke_at: int = 0
@@ -173,6 +175,8 @@ class _Observer:
         self._version: str | None = None
         self._suite_code = 0
         self._seen: list[tuple[str, AnyMessage]] = []
+        self._answer: messages.ServerHello | None = None
+        self._last: dict[tuple[str, type[AnyMessage]], AnyMessage] = {}
         self._gave_up: str | None = None
         self._alert: int | None = None
         self._first_end: tuple[int, str, str] | None = None
@@ -276,8 +280,9 @@ class _Observer:
         late = self._sides[CLIENT].skipped_size or not self._has_hello
         if not side.spoke and side.role == SERVER and late:
             # Its last words before TLS may come later than the client's first ones of it.
-            found = _FIRST_RECORD.search(buffer)
-            if found is None and len(buffer) < _LOOKED_AT:
+            found = None if side.is_searched else _FIRST_RECORD.search(buffer)
+            side.is_searched = found is not None or len(buffer) >= _LOOKED_AT
+            if not side.is_searched:
                 return
             if found is not None and found.start():
                 self._skip(side, bytes(buffer[: found.start()]))
@@ -509,6 +514,7 @@ class _Observer:
             self._old_server_hello(raw)
             return
         self._seen.append((side.role, message))
+        self._last[side.role, type(message)] = message
         match message:
             case messages.ClientHello():
                 # Or one for a renegotiation, whose keys stand from its ChangeCipherSpec on.
@@ -530,6 +536,7 @@ class _Observer:
     def _server_hello(self, hello: messages.ServerHello) -> None:
         if hello.is_hello_retry_request:
             return
+        self._answer = self._answer or hello
         if self._version is None:
             self._agree(version_of(hello), hello.cipher_suite, hello.random)
         elif not self._is_13:  # A renegotiation.
@@ -673,32 +680,26 @@ class _Observer:
     def _extension(
         self, role: str, kind: type[AnyMessage], extension: ExtensionType
     ) -> bytes | None:
-        for sender, message in reversed(self._seen):
-            found = getattr(message, "extensions", None)
-            if sender == role and isinstance(message, kind) and found is not None:
-                data = found.get(extension)
-                return None if data is None else bytes(data)
-        return None
+        """What an extension holds in the last message of a kind. It is asked for once per record of
+        early data, so it takes the same time however many messages there were."""
+        found = getattr(self._last.get((role, kind)), "extensions", None)
+        data = found.get(extension) if found is not None else None
+        return None if data is None else bytes(data)
 
     def _settle(self) -> None:
         """Where both were seen to finish, what they agreed upon."""
+        answer = self._answer
+        if answer is None:
+            return
         finished: set[str] = set()
         for index, (role, event) in enumerate(self._events):
             if isinstance(event, MessageSeen) and event.message_type == HandshakeType.FINISHED:
                 finished.add(role)
-            if len(finished) == len(self._sides) and self._has_answer():
-                self._events.insert(index + 1, (CLIENT, Settled(event.at_ns, self._info())))
+            if len(finished) == len(self._sides):
+                self._events.insert(index + 1, (CLIENT, Settled(event.at_ns, self._info(answer))))
                 return
 
-    def _has_answer(self) -> bool:
-        return any(isinstance(each, messages.ServerHello) for _, each in self._seen)
-
-    def _info(self) -> ConnectionInfo:
-        answer = next(
-            message
-            for _, message in self._seen
-            if isinstance(message, messages.ServerHello) and not message.is_hello_retry_request
-        )
+    def _info(self, answer: messages.ServerHello) -> ConnectionInfo:
         chain = {role: self._chain(role) for role in (CLIENT, SERVER)}
         viewer = SERVER if self._gave_up == CLIENT else CLIENT
         other = CLIENT if viewer == SERVER else SERVER

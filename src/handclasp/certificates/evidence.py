@@ -74,7 +74,7 @@ def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
     """Raises what cryptography raises.
 
     It makes an object of each part of a name, and a chain may hold ten thousand of them. Long names
-    are read once there is a path, and words go without them.
+    are read before a chain is accepted, and words go without them.
     """
     if len(der) <= LONGEST_NAME:
         _ = certificate.issuer, certificate.subject
@@ -87,7 +87,9 @@ def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
 
 
 def read_all_names(certificates: Sequence[x509.Certificate], chain: Sequence[bytes]) -> None:
-    """Read the names that `parse` left, on a chain that was found good otherwise.
+    """Read the names that `parse` left, before a chain is accepted in whatever way.
+
+    All that reads an accepted chain relies on that: CRLs, `getpeercert`, reports.
 
     Raises:
         CertificateError: one of them cannot be read.

@@ -1,17 +1,21 @@
 """Why a certificate is trusted or not: every path that was tried, and every rule.
 
-`explain` walks the same rules as the decision, one by one and in words, and never decides
-anything. It runs for people, and after a refusal, to find the reason that helps most.
+`explain` asks the decision, and walks the same rules in words, one by one. The verdict is always
+that of the decision: where no rule tells the reason, because the walk ends at its bounds or knows
+less than the verifier, the decision's own words do; where the walk comes to another end on a chain
+that is accepted, it is shown the path that convinced.
+
+A walk alone runs after a refusal, to find the reason that helps most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Any
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
@@ -26,7 +30,12 @@ from handclasp.certificates.evidence import (
     read_all_names,
 )
 from handclasp.certificates.names import MOST_EXTENSIONS, normal_name, subject_of
-from handclasp.certificates.path import direct_path, is_signed_by
+from handclasp.certificates.path import (
+    MOST_SIGNED,
+    IssuersLeftOutError,
+    direct_path,
+    is_signed_by,
+)
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import check_staple, demands_staple
 from handclasp.certificates.rules import (
@@ -46,9 +55,12 @@ from handclasp.certificates.verify import check_what_to_judge_by
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
+if TYPE_CHECKING:
+    from handclasp.certificates.judgement import Judgement
+
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
-MAX_SIGNED_BYTES = 2**20
+MAX_SIGNED_BYTES = MOST_SIGNED
 """How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
 digested anew for each check."""
 
@@ -92,26 +104,28 @@ class Explanation:
         paths: the ways up that were tried, the best first.
         policy: what the policy adds, judged on the best path.
         advised: where a rule is broken, what to change and whose fault it is.
+        accepted: whether the chain is accepted: the verdict of the decision.
+        fault: the decision's, where the chain is refused.
     """
 
     leaf: tuple[Finding, ...]
     paths: tuple[PathTried, ...]
     policy: tuple[Finding, ...]
     advised: Advised | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether every rule is held on the best path."""
-        held = not self.paths or self.paths[0].held
-        return held and not _broken((*self.leaf, *self.policy))
+    accepted: bool = False
+    fault: Fault | None = None
 
     @property
     def broken(self) -> tuple[Finding, ...]:
         """The rules that are broken, those first that help most; empty where accepted."""
         on_path = self.paths[0].findings if self.paths else ()
         broken = _broken((*self.leaf, *on_path))
-        order = sorted(broken, key=lambda finding: _rank(finding, self.leaf))
-        return (*order, *_broken(self.policy))
+        of_leaf = set(map(id, self.leaf))
+        order = sorted(broken, key=lambda finding: _rank(finding, of_leaf))
+        found = (*order, *_broken(self.policy))
+        if self.fault is None:
+            return found
+        return tuple(sorted(found, key=lambda finding: finding.fault is not self.fault))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: accepted, fault, reasons, fix, leaf, paths and policy.
@@ -151,7 +165,7 @@ def explain(
     ocsp_response: bytes | None = None,
     sct_list: bytes | None = None,
 ) -> Explanation:
-    """Walk every rule of the decision on a chain, whether it would be accepted or not.
+    """Judge a chain, and walk every rule of the decision on it, whether it is accepted or not.
 
     Args:
         chain: the certificates, leaf first, as DER or parsed.
@@ -162,7 +176,7 @@ def explain(
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
 
     Raises:
-        CertificateError: a certificate cannot be read at all.
+        CertificateError: a certificate, or a name in it, cannot be read at all.
         ConfigurationError: a name is none, or `time` has no time zone.
     """
     policy = CertificatePolicy() if policy is None else policy
@@ -174,45 +188,104 @@ def explain(
     wanted = tuple([normal_name(name) for name in given])
     context = Context(trust, wanted, time, policy)
     certificates = parse(der)
-    explanation = walk(certificates, context, Evidence(der, ocsp_response, sct_list))
-    if explanation.accepted:
+    evidence = Evidence(der, ocsp_response, sct_list)
+    decision = _decision(evidence, context)
+    if isinstance(decision, CertificateError) and decision.fault_member is Fault.BAD_CERTIFICATE:
         read_all_names(certificates, der)
-    return explanation
+    return walk(certificates, context, evidence, decision)
+
+
+def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateError:
+    """What the decision says for all names; the first no is final."""
+    # Imported late, as a refusal of the decision comes here for its words.
+    from handclasp.certificates.judgement import judge
+
+    try:
+        found = [
+            judge(evidence, context.trust, name, context.now, context.policy)
+            for name in context.names or (None,)
+        ]
+    except CertificateError as error:
+        return error
+    return found[0]
+
+
+def _with_verdict(told: Explanation, decision: Judgement | CertificateError | None) -> Explanation:
+    """What a walk found, with the verdict of the decision on it, if there is one yet."""
+    if decision is None:
+        return told
+    if isinstance(decision, CertificateError):
+        fault = decision.fault_member
+        broken = _broken(
+            (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
+        )
+        named = any(finding.fault is fault for finding in broken)
+        if named and not isinstance(decision.__cause__, IssuersLeftOutError):
+            return replace(told, fault=fault)
+        about = told.leaf[0].about
+        text = decision.detail or fault.sentence
+        reason = Finding("decision", about, False, text, "RFC 5280 6", fault)
+        return replace(told, leaf=(*told.leaf, reason), fault=fault)
+    paths = told.paths
+    if not paths and decision.holds is not None:  # The walk failed at something in the chain.
+        path = tuple([x509.load_der_x509_certificate(der) for der in decision.path])
+        paths = (PathTried(path, (), reaches_anchor=True),)
+    if paths:
+        paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
+    leaf, policy = _overruled(told.leaf), _overruled(told.policy)
+    return replace(told, leaf=leaf, paths=paths, policy=policy, accepted=True)
+
+
+def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Rules that would refuse what the decision accepts say less than the verifier knows."""
+    return tuple(
+        [
+            replace(each, held=None, evidence=f"{each.evidence}; the decision accepts it")
+            if each.held is False
+            else each
+            for each in findings
+        ]
+    )
 
 
 def walk(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    *,
-    is_refused: bool = False,
+    decision: Judgement | CertificateError | None = None,
 ) -> Explanation:
     """The same on what is parsed already.
 
     Args:
-        is_refused: whether there is no path, so that the policy played no part, and less is looked
-            at.
+        decision: None for the words of a refusal, which has no path: then the policy played no
+            part, and less is looked at. Else the path of a yes is the first.
     """
     try:
-        explanation = _walked(certificates, context, evidence, is_refused=is_refused)
-        broken = explanation.broken
-        if not broken:
-            return explanation
-        return replace(explanation, advised=advised(broken, context, evidence.chain))
+        told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        return _with_advice(told, context, evidence)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
         finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
-        return Explanation((finding,), (), (), advised([finding], context, evidence.chain))
+        told = _with_verdict(Explanation((finding,), (), ()), decision)
+        return _with_advice(told, context, evidence)
+
+
+def _with_advice(told: Explanation, context: Context, evidence: Evidence) -> Explanation:
+    broken = told.broken
+    if not broken:
+        return told
+    said = advised(broken, context, evidence.chain)
+    # Written out, as `replace` takes longer, and every refusal comes by.
+    return Explanation(told.leaf, told.paths, told.policy, said, told.accepted, told.fault)
 
 
 def _walked(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    *,
-    is_refused: bool,
+    decision: Judgement | CertificateError | None,
 ) -> Explanation:
     leaf, *others = certificates
     if context.policy.tlsa:
@@ -237,10 +310,10 @@ def _walked(
             )
         trust = TrustStore.from_certificates(anchors)
         context = Context(trust, context.names, context.now, context.policy)
-    if is_refused:
+    if decision is None:
         return _refused(certificates, context, evidence)
     walk = _Walk(certificates, evidence.chain, context)
-    told = walk.explanation()
+    told = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
     best = told.paths[0]
     if not best.reaches_anchor:
         return told
@@ -291,15 +364,37 @@ class _Walk:
         """Whether something was asked for that was left unread."""
         return any(each.lacked for each in self._seen.values())
 
-    def explanation(self) -> Explanation:
-        """All but what the policy adds."""
+    def explanation(self, convinced: Sequence[bytes] = ()) -> Explanation:
+        """All but what the policy adds. The path of certificates that convinced is the first."""
         paths = sorted(self.paths(), key=_quality)
+        if convinced:
+            paths = self._with_first(convinced, paths)
         findings = (*leaf_findings(self.leaf, self._context), *slow_key_findings(self.others))
         return Explanation(findings, tuple(paths), ())
 
     def paths(self) -> list[PathTried]:
         """The ways up, of which there is at least one, if only to say that it ends at once."""
         return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
+
+    def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
+        path = tuple(
+            [
+                self._seen.get(der) or self._see(x509.load_der_x509_certificate(der), der)
+                for der in ders
+            ]
+        )
+        certificates = tuple([each.certificate for each in path])
+        known = [each for each in paths if each.certificates == certificates]
+        others = [each for each in paths if each.certificates != certificates]
+        if not known or not known[0].held:
+            findings: list[Finding] = []
+            for number, (below, issuer) in enumerate(pairwise(path), 1):
+                # The verifier checked the signatures, even if the walk did not come so far.
+                self._context.of_signatures.pop((below, issuer), None)
+                findings += step_findings(path[:number], issuer, self._context, signed=True)
+            findings += wildcard_findings(path[0], path[-1], self._context)
+            known = [_tried(path, tuple(findings), True)]
+        return [known[0], *others][:MAX_PATHS]
 
     def _see(self, certificate: x509.Certificate, der: bytes) -> Seen:
         """The one view of a certificate, however often it comes up."""
@@ -532,18 +627,18 @@ def _broken(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple([finding for finding in findings if finding.held is False])
 
 
-_TOLD_FIRST = ("key", "readable", "cost of keys", "dates", "names")
+_TOLD_FIRST = ("decision", "key", "readable", "cost of keys", "dates", "names")
 _ON_THE_WAY = len(_TOLD_FIRST)
 _REST_OF_LEAF = _ON_THE_WAY + 1
 _AFTER_THE_PATH = {"common name": 1, "wildcard": 2, "issuer readable": 3, "identifiers": 3}
 """The rules of the profile, which the decision asks about in this order once it has a path."""
 
 
-def _rank(finding: Finding, leaf: Sequence[Finding]) -> int:
+def _rank(finding: Finding, of_leaf: Collection[int]) -> int:
     """The leaf's key, dates and names, then the way up, then the rest of the leaf."""
     if finding.rule in _AFTER_THE_PATH:
         return _REST_OF_LEAF + _AFTER_THE_PATH[finding.rule]
-    if finding not in leaf:
+    if id(finding) not in of_leaf:
         return _ON_THE_WAY
     return _TOLD_FIRST.index(finding.rule) if finding.rule in _TOLD_FIRST else _REST_OF_LEAF
 

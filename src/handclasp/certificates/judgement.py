@@ -89,6 +89,7 @@ def _judged(
     is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
     if policy.tlsa:
         if matching_leaf(policy.tlsa, leaf) is not None:
+            read_all_names(certificates, chain)
             _check_named_leaf(evidence, leaf, others, trust, name, now, policy)
             return Judgement(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)

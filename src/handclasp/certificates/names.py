@@ -161,6 +161,18 @@ class Names:
         candidates = (name, f"*.{name.partition('.')[2]}")
         return [pattern for pattern in candidates if pattern in self and covers(pattern, name)]
 
+    def ends_in_dot(self, name: str) -> bool:
+        """Whether a normal name stands here with a trailing dot only.
+
+        No name in a certificate may be written so (RFC 5280 section 4.2.1.6).
+        """
+        return name not in self._as_written and f"{name}." in self._as_written
+
+    @cached_property
+    def _as_written(self) -> frozenset[str]:
+        dns = self._dns_entries
+        return frozenset([each.value.lower() for each in self._entries if each.__class__ is dns])
+
     @cached_property
     def _dns(self) -> frozenset[str]:
         dns = self._dns_entries
@@ -274,7 +286,9 @@ def shown(text: str, limit: int = 120) -> str:
     Control characters would otherwise reach terminals and logs.
     """
     start = text if len(text) <= limit else text[: limit - 3]
-    printable = "".join(character if character.isprintable() else "?" for character in start)
+    printable = start
+    if not start.isprintable():
+        printable = "".join(character if character.isprintable() else "?" for character in start)
     return printable if len(text) <= limit else printable + "..."
 
 

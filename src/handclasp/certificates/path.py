@@ -28,6 +28,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import islice
+from operator import itemgetter
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -38,25 +39,41 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from handclasp.certificates.der import issuer_and_subject, key_info_in
+from handclasp.certificates.der import (
+    extension_values,
+    issuer_and_subject,
+    key_info_in,
+    public_key_info,
+)
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
-from handclasp.certificates.names import LONGEST_NAME, ip_address
+from handclasp.certificates.names import LONGEST_NAME, ip_address, subject_of
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
 
-_MOST_ISSUERS = 4
-"""Of one name that are tried on a leaf that needs no path."""
+_MOST_ISSUERS = 16
+"""Keys of issuers of one name that are tried on a leaf that needs no path."""
 
 _MOST_CHECKS = 128
 """Signatures that are looked at before the verifier is asked."""
 
-_MOST_SIGNED = 2**20
+MOST_SIGNED = 9 * 2**17
 """Bytes that the issuers of one name may be tried on, by us or by the verifier, which writes and
-digests a certificate anew for each of them. Nine issuers for 100 KB are within it."""
+digests a certificate anew for each of them. No chain that fits the default limits goes beyond it:
+nine issuers, and a message of 128 KiB."""
+
+_SUBJECT_KEY = b"\x06\x03\x55\x1d\x0e"
+_ISSUER_KEY = b"\x06\x03\x55\x1d\x23"
+"""The types of the two key identifiers in DER (RFC 5280 sections 4.2.1.2 and 4.2.1.1)."""
+
+_OCTET_STRING, _SEQUENCE, _KEY_IDENTIFIER = b"\x04", b"\x30", b"\x80"
 
 _Names = tuple[bytes, bytes]
 """Issuer and subject of a certificate, as they stand there."""
+
+
+class IssuersLeftOutError(Exception):
+    """No path was found, and not all issuers of one name were tried; it says how many."""
 
 
 def build_path(
@@ -75,6 +92,7 @@ def build_path(
         name: the normal name of a server, or None for a client.
 
     Raises:
+        IssuersLeftOutError: there is none among those that could be tried.
         Exception: there is none. Not only VerificationError: hostile DER shows late, as
             ValueError, TypeError and others, because keys and extensions are read when needed.
     """
@@ -83,8 +101,26 @@ def build_path(
     named = [issuer_and_subject(der) for der in ders]
     if not _may_lead_to_anchor(chain, ders, named, trust):
         raise VerificationError("no path leads to an anchor")
+    intermediates, left_out = _within_bounds(chain, ders, named)
+    try:
+        return _path_among(leaf, intermediates, named, trust, name, now, policy)
+    except Exception as error:
+        if left_out:
+            raise IssuersLeftOutError(left_out) from error
+        raise
+
+
+def _path_among(
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    named: Sequence[_Names],
+    trust: TrustStore,
+    name: str | None,
+    now: datetime,
+    policy: CertificatePolicy,
+) -> list[x509.Certificate]:
+    """In two tries, see above. Raises what the verifier raises."""
     builder = trust.path_builder(policy.max_intermediates).time(now)
-    intermediates = _within_bounds(others, ders, named)
     if not _has_long_name(named):
         strict = builder if name is not None else builder.extension_policies(**_for_clients())
         with suppress(VerificationError):
@@ -113,7 +149,12 @@ def direct_path(
     if wanted == subject:
         return [leaf]
     sent = [each for each in others if issuer_and_subject(encoded(each))[1] == wanted]
-    for issuer in islice((*trust.by_subject.get(wanted, ()), *sent), _MOST_ISSUERS):
+    key = [_issuer_key_of(leaf)]
+    likely = sorted(sent, key=lambda issuer: _unlikeliness(_own_key_of(issuer), key))
+    by_key: dict[bytes, x509.Certificate] = {}
+    for issuer in (*trust.by_subject.get(wanted, ()), *likely):
+        by_key.setdefault(public_key_info(issuer), issuer)
+    for issuer in islice(by_key.values(), _MOST_ISSUERS):
         if not _cost_of(issuer) and is_signed_by(leaf, issuer):
             return [leaf, issuer]
     return [leaf]
@@ -127,22 +168,99 @@ def _cost_of(issuer: x509.Certificate) -> str:
 
 
 def _within_bounds(
-    others: Sequence[x509.Certificate], ders: Sequence[bytes], named: Sequence[_Names]
-) -> list[x509.Certificate]:
-    """All that were sent besides the leaf; of very many issuers of very long ones, the first."""
-    size = sum(map(len, ders))
-    if len(others) * size <= _MOST_SIGNED:
-        return list(others)
-    longest: dict[bytes, int] = {}
-    for der, (wanted, _) in zip(ders, named, strict=True):
-        longest[wanted] = max(longest.get(wanted, 0), len(der))
-    kept: list[x509.Certificate] = []
-    spent: dict[bytes, int] = {}
-    for other, (_, subject) in zip(others, named[1:], strict=True):
-        spent[subject] = spent.get(subject, 0) + longest.get(subject, 0)
-        if spent[subject] <= _MOST_SIGNED:
-            kept.append(other)
-    return kept
+    chain: Sequence[x509.Certificate], ders: Sequence[bytes], named: Sequence[_Names]
+) -> tuple[list[x509.Certificate], str]:
+    """All but the leaf; of very many issuers of very long ones, the likeliest.
+
+    The text says what was left out, and is empty where nothing was.
+    """
+    if (len(chain) - 1) * sum(map(len, ders)) <= MOST_SIGNED:
+        return list(chain[1:]), ""
+    issued: dict[bytes, list[int]] = {}
+    owners: dict[bytes, dict[bytes, int]] = {}
+    for index, (der, (wanted, subject)) in enumerate(zip(ders, named, strict=True)):
+        issued.setdefault(wanted, []).append(index)
+        if index:
+            owners.setdefault(subject, {}).setdefault(der, index)
+    kept: set[int] = set()
+    trials, left_out = _Trials(chain, ders), ""
+    for subject, issuers in owners.items():
+        candidates, below = list(issuers.values()), issued.get(subject, [])
+        longest = max([len(ders[index]) for index in below], default=1)
+        most = max(1, MOST_SIGNED // longest)
+        if len(candidates) > most:
+            count, candidates = len(candidates), trials.likely(candidates, below)
+            if len(candidates) > most:
+                about = subject_of(chain[candidates[0]], subject)
+                left_out = (
+                    f"the chain has {count} issuers of one name, {about}, and {most} of them were "
+                    f"tried: what they may have issued has {longest} bytes, and no more than "
+                    f"{MOST_SIGNED} bytes are verified for issuers of one name"
+                )
+        kept.update(candidates[:most])
+    return [chain[index] for index in sorted(kept)], left_out
+
+
+class _Trials:
+    """Looks for those of many issuers of one name whose keys made the signatures.
+
+    All trials together digest as much as the verifier may for one name.
+    """
+
+    def __init__(self, chain: Sequence[x509.Certificate], ders: Sequence[bytes]) -> None:
+        self._chain, self._ders = chain, ders
+        self._left = MOST_SIGNED
+
+    def likely(self, issuers: Sequence[int], below: Sequence[int]) -> list[int]:
+        """The issuers, without those that signed nothing `below`, those that did first.
+
+        Then come those whose keys were not tried, of each key one before the others.
+        """
+        wanted = [_issuer_key_of(self._chain[index]) for index in below]
+        own = {index: _own_key_of(self._chain[index]) for index in issuers}
+        by_key: dict[bytes, list[int]] = {}
+        for index in sorted(issuers, key=lambda index: _unlikeliness(own[index], wanted)):
+            by_key.setdefault(key_info_in(self._ders[index]), []).append(index)
+        signed: list[int] = []
+        untried: list[tuple[int, int]] = []
+        for same_key in by_key.values():
+            found = self._has_signed(same_key[0], below)
+            if found:
+                signed += same_key
+            elif found is None:
+                untried += enumerate(same_key)
+        return [*signed, *[index for _, index in sorted(untried, key=itemgetter(0))]]
+
+    def _has_signed(self, issuer: int, below: Sequence[int]) -> bool | None:
+        """None where too much would have to be digested to know."""
+        for index in below:
+            self._left -= len(self._ders[index])
+            if self._left < 0:
+                return None
+            if is_signed_by(self._chain[index], self._chain[issuer]):
+                return True
+        return False
+
+
+def _unlikeliness(own: bytes, wanted: Sequence[bytes]) -> int:
+    """Those that are named by their key's identifier come first, and those without one next."""
+    return 0 if own and own in wanted else 1 if not own or b"" in wanted else 2
+
+
+def _own_key_of(certificate: x509.Certificate) -> bytes:
+    """The subjectKeyIdentifier, or nothing where there is none of the usual form."""
+    for value in extension_values(certificate, _SUBJECT_KEY):
+        if value[:1] == _OCTET_STRING:
+            return value[2:]
+    return b""
+
+
+def _issuer_key_of(certificate: x509.Certificate) -> bytes:
+    """The same of the authorityKeyIdentifier."""
+    for value in extension_values(certificate, _ISSUER_KEY):
+        if value[:1] == _SEQUENCE and value[2:3] == _KEY_IDENTIFIER:
+            return value[4 : 4 + int.from_bytes(value[3:4])]
+    return b""
 
 
 def _may_lead_to_anchor(
@@ -202,7 +320,7 @@ def _is_certified(
         if index < 0 or (index and owners[index] in certified):
             continue
         checks, signed = checks + 1, signed + len(ders[index])
-        if checks > _MOST_CHECKS or signed > _MOST_SIGNED:
+        if checks > _MOST_CHECKS or signed > MOST_SIGNED:
             return True
         if not is_signed_by(chain[index], issuer):
             continue

@@ -13,9 +13,10 @@ from cryptography import x509
 from handclasp.certificates.evidence import Evidence, is_self_issued
 from handclasp.certificates.explanation import walk
 from handclasp.certificates.names import shown
+from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.rules import Context
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 
 _MOST_TOLD = 4
 
@@ -27,8 +28,13 @@ def refusal(
     error: Exception,
 ) -> CertificateError:
     """The error for a chain, leaf first, that the verifier refused with `error`."""
-    explanation = walk(certificates, context, evidence, is_refused=True)
+    explanation = walk(certificates, context, evidence)
     broken = explanation.broken
+    if isinstance(error, IssuersLeftOutError) and not any(
+        finding.held is False for finding in explanation.leaf
+    ):  # What is wrong with one of the issuers that were tried is not the reason.
+        fix = advice("Send fewer certificates of one authority, or a shorter one of the peer.", "")
+        return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error), fix=fix)
     if not broken:
         return _verifier_says(error)
     said = explanation.advised

@@ -299,7 +299,8 @@ def _key_text(certificate: Seen) -> str:
 def _names(leaf: Seen, name: str) -> Finding:
     own = leaf.names
     section, fault = "RFC 9525 6", Fault.CERTIFICATE_NAME_MISMATCH
-    matching = next(iter(own.covering(name)), None)
+    covering = own.covering(name)
+    matching = next(iter(covering), None)
     problem = ""
     if "_" in name:
         # The verifier compares host names only (RFC 5280 4.2.1.6: "preferred name syntax").
@@ -308,7 +309,7 @@ def _names(leaf: Seen, name: str) -> Finding:
         problem = f"no certificate can be verified for {shown(name)}: that is no host's name"
     elif not own:
         problem = _no_host(leaf, name)
-    elif matching is not None and not _stands_without_dot(leaf, matching):
+    elif matching is not None and all(map(own.ends_in_dot, covering)):
         problem = (
             f"its name {shown(matching)}. ends with a dot, which names in certificates must not "
             f"(RFC 5280 4.2.1.6), so it is not taken for {shown(name)}"
@@ -318,15 +319,6 @@ def _names(leaf: Seen, name: str) -> Finding:
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
         problem = f"it is for {listed}{more}, not for {shown(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
-
-
-def _stands_without_dot(leaf: Seen, name: str) -> bool:
-    """Whether a name of the certificate is there as it is compared: the verifier takes no other."""
-    return any(
-        not isinstance(each, x509.DNSName) or each.value.lower() == name
-        for each in leaf.alternatives
-        if str(each.value).lower().removesuffix(".") == name
-    )
 
 
 def _no_host(leaf: Seen, name: str) -> str:
@@ -648,8 +640,8 @@ def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> 
     told = context.comparisons.told(issuer)
     if not told:
         return _excused(_finding("name constraints", issuer, "", "none", section))
-    # Self-issued authorities are exempt, the leaf never is.
-    above = [each for each in (*below[1:], issuer) if not each.is_self_issued]
+    # Self-issued authorities are exempt, the leaf never is. The verifier goes by the encoding.
+    above = [each for each in (*below[1:], issuer) if each.issuer_name != each.subject_name]
     try:
         found = context.comparisons.violation(issuer, [below[0], *above])
     except TooManyError:

@@ -16,7 +16,7 @@ from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
 from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin
-from handclasp.certificates.evidence import Evidence, chain_of, parse
+from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.policy import CertificatePolicy
@@ -263,7 +263,8 @@ def _taken(
     if certificate_type == "RawPublicKey":
         public_key, is_pss = raw_key(chain[0], min_rsa_bits)
     else:
-        leaf = parse(chain)[0]
+        leaf, *_ = certificates = parse(chain)
+        read_all_names(certificates, chain)
         public_key, is_pss = usable_key(leaf, chain[0], min_rsa_bits), spki_is_pss(leaf)
         may_sign = _may_sign(leaf)
     return VerifiedPeer(

@@ -92,13 +92,13 @@ def _schemes_beside(offered: Sequence[str], chosen: str | None, version: str) ->
     mine = SIGNATURE_SCHEMES.get(chosen or "")
     if mine is None:
         return list(offered)
-    ecdsa = version == "TLSv1.2" and mine.name.startswith("ecdsa")
+    kinds, ecdsa = (mine.key,), version == "TLSv1.2" and mine.name.startswith("ecdsa")
     return [
         name
         for name in offered
         if (known := SIGNATURE_SCHEMES.get(name)) is not None
         and known.pss_key == mine.pss_key
-        and (known.key == mine.key or (ecdsa and name.startswith("ecdsa")))
+        and (known.key in kinds or (ecdsa and name.startswith("ecdsa")))
     ]
 
 

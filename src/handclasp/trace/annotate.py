@@ -112,6 +112,11 @@ class _AnnotatingReader(Reader):
         while self.more():
             yield self.uint16(kind), self.opaque16(content)
 
+    def opaques16(self, field: str, minimum: int = 0) -> Iterator[bytes]:
+        # The base reads each in one go.
+        while self.more():
+            yield self.opaque16(field, minimum)
+
     def uint16s8(self, field: str) -> tuple[int, ...]:
         with self._compound(field):
             return super().uint16s8(field)

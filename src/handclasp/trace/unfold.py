@@ -161,9 +161,10 @@ def _hex(data: bytes, indent: str, width: int) -> Iterator[str]:
 
 def _wrapped(text: str, indent: str, width: int) -> Iterable[str]:
     indent = indent[: max(0, width - 20)]
-    return textwrap.wrap(
-        _ascii(text), width, initial_indent=indent, subsequent_indent=indent + _INDENT
-    )
+    text = _ascii(text)
+    if len(indent) + len(text) <= width and text.isprintable() and text.strip() == text != "":
+        return (indent + text,)  # As nearly all fields are; wrapping takes ten times as long.
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + _INDENT)
 
 
 def _ascii(text: str) -> str:

@@ -239,11 +239,9 @@ def read_certificate_authorities(data: bytes, opener: Opener = Reader) -> tuple[
     """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
     reader = opener(data, "certificate_authorities")
     names = reader.vector16("authorities", 3)
-    authorities: list[bytes] = []
-    while names.more():
-        authorities.append(names.opaque16("DistinguishedName", 1))
+    authorities = tuple(names.opaques16("DistinguishedName", 1))
     reader.end()
-    return tuple(authorities)
+    return authorities
 
 
 def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:

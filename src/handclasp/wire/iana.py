@@ -353,7 +353,7 @@ _EXTENSION_NAMES = {code.value: code.name.lower() for code in ExtensionType}
 _ALERT_NAMES = {code.value: code.name.lower() for code in AlertDescription}
 _HANDSHAKE_TYPE_NAMES = {
     3: "HelloVerifyRequest",  # DTLS
-    6: "HelloRetryRequest",  # of drafts of TLS 1.3
+    6: "HelloRetryRequest of a draft",
     21: "CertificateURL",
     23: "SupplementalData",
     67: "NextProtocol",

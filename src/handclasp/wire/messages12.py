@@ -257,10 +257,8 @@ def _read_certificate_request(reader: Reader, raw: bytes) -> CertificateRequest1
     types = reader.opaque8("certificate_types", 1)
     schemes = reader.packed16("supported_signature_algorithms")
     vector = reader.vector16("certificate_authorities")
-    authorities: list[bytes] = []
-    while vector.more():
-        authorities.append(vector.opaque16("DistinguishedName", 1))
-    return CertificateRequest12(types, schemes, tuple(authorities), raw)
+    authorities = tuple(vector.opaques16("DistinguishedName", 1))
+    return CertificateRequest12(types, schemes, authorities, raw)
 
 
 def _write_certificate_request(message: CertificateRequest12) -> bytes:

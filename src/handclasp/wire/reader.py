@@ -181,6 +181,21 @@ class Reader:
             at = after
         self._at = at
 
+    def opaques16(self, field: str, minimum: int = 0) -> Iterator[bytes]:
+        """What is left, as `opaque field<minimum..2^16-1>` one after the other."""
+        data, at, end = self._data, self._at, self._end
+        while at < end:
+            body = at + 2
+            size = data[at] << 8 | data[at + 1] if body <= end else 0
+            after = body + size
+            if after > end or size < minimum:
+                self._at = at
+                yield self.opaque16(field, minimum)  # It says what is wrong.
+                return
+            yield data[body:after]
+            at = after
+        self._at = at
+
     def fault(self, field: str, detail: str) -> ProtocolError:
         """The error to raise where `field` does not follow its definition."""
         return ProtocolError(Fault.DECODE_ERROR, f"{self._path}.{field}: {detail}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from typing import NamedTuple
 
 from handclasp.trace.events import MessageSeen, TraceEvent
 from handclasp.trace.facts import Facts, KeyExchange, certificate_within_message, message_of
@@ -39,6 +40,12 @@ _STEPS: dict[int, int] = {
 MOST_BYTES = 20_000
 """A message's bytes beyond these are counted and not shown."""
 
+MOST_FIELDS = 5_000
+"""So many fields of a message have a row: a hello may list tens of thousands of numbers."""
+
+MOST_ROWS = 50_000
+"""Once the messages on a page have so many rows in all, later ones are told and not opened."""
+
 MOST_ITEMS = 300
 """So many messages and alerts are shown: a peer may send key updates and tickets without end."""
 
@@ -53,6 +60,30 @@ class Piece:
     hex: str
 
 
+class Row(NamedTuple):
+    """A field as a row of the tree. It is made once per field: rows have no parts of their own, so
+    that the template goes through them in one loop.
+
+    Attributes:
+        has_parts: whether the next row is the first of those inside.
+        is_open: whether what is inside shows at first.
+        about: what it is for, and where it is defined.
+        start, end: its bytes, from the first up to the one after the last.
+        place: the same in words.
+        closes: one for each field around it that ends here, since this is its last part.
+    """
+
+    has_parts: bool
+    is_open: bool
+    name: str
+    value: str
+    about: str
+    start: int
+    end: int
+    place: str
+    closes: range
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A message taken apart.
@@ -61,15 +92,17 @@ class Opened:
         field: the tree.
         pieces: its bytes.
         more: how many bytes are not shown.
+        rows: its first `MOST_FIELDS` fields, each in front of what is inside it.
+        fields_left_out: how many fields have no row.
         caption: what is taken apart, where it is not the message itself.
-        open_at_first: names of the fields in the first row that show what is in them.
     """
 
     field: Field
     pieces: tuple[Piece, ...]
     more: int
+    rows: tuple[Row, ...]
+    fields_left_out: int
     caption: str = ""
-    open_at_first: tuple[str, ...] = _OPEN_AT_FIRST
 
     def offsets(self, width: int) -> str:
         """A column of offsets, for lines of this many bytes."""
@@ -103,13 +136,16 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]
     """All messages in order."""
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     numbered = _numbered(events, facts)
-    return tuple(
-        Flight(
-            "client" if to_server else "server",
-            tuple(_item(number, shown, facts, began) for number, shown in flight),
-        )
-        for to_server, flight in groupby(numbered, key=lambda each: each[1].to_server)
-    )
+    flights: list[Flight] = []
+    rows = 0
+    for to_server, flight in groupby(numbered, key=lambda each: each[1].to_server):
+        items: list[Item] = []
+        for number, shown in flight:
+            item = _item(number, shown, facts, began, opens=rows < MOST_ROWS)
+            rows += sum(len(each.rows) for each in item.opened)
+            items.append(item)
+        flights.append(Flight("client" if to_server else "server", tuple(items)))
+    return tuple(flights)
 
 
 def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
@@ -131,10 +167,12 @@ def _key(number: int) -> str:
     return f"message-{number}"
 
 
-def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
+def _item(number: int, shown: Shown, facts: Facts, began: int, *, opens: bool) -> Item:
     event = shown.event
     name, sentence = told(event, facts)
     raw = event.raw if isinstance(event, MessageSeen) else b""
+    if raw and not opens:
+        sentence += " Its fields are not shown: this page has very many already."
     return Item(
         key=_key(number),
         name=name,
@@ -143,7 +181,9 @@ def _item(number: int, shown: Shown, facts: Facts, began: int) -> Item:
         at_ns=event.at_ns - began,
         protected=shown.protected,
         step=_step_of(event),
-        opened=tuple(_opened(event, facts)) if isinstance(event, MessageSeen) and raw else (),
+        opened=tuple(_opened(event, facts))
+        if isinstance(event, MessageSeen) and raw and opens
+        else (),
     )
 
 
@@ -159,6 +199,28 @@ def _opened(event: MessageSeen, facts: Facts) -> Iterator[Opened]:
             yield taken_apart(inside.raw, event.epoch, "What it unpacks to")
 
 
+def _within(field: Field, depth: int) -> Iterator[tuple[int, Field]]:
+    """All fields inside, in the order of their bytes, with how many of those are around them."""
+    for part in field.parts:
+        yield depth, part
+        yield from _within(part, depth + 1)
+
+
+def _row(field: Field, depth: int, following: int) -> Row:
+    """The row of a field; `depth` and `following` are how deep it stands, and the next one."""
+    return Row(
+        has_parts=following > depth,
+        is_open=depth == 0 and field.name in _OPEN_AT_FIRST,
+        name=field.name,
+        value=field.value,
+        about=f"{field.meaning} {field.section}." if field.meaning else f"{field.section}.",
+        start=field.start,
+        end=field.end,
+        place=f"{field.start}\u2013{field.end - 1}" if field.size > 1 else f"{field.start}",
+        closes=range(depth - following),
+    )
+
+
 def taken_apart(
     raw: bytes, epoch: str, caption: str = "", *, key_exchange: KeyExchange | None = None
 ) -> Opened:
@@ -169,4 +231,13 @@ def taken_apart(
         for leaf in field.leaves()
         if leaf.start < MOST_BYTES
     )
-    return Opened(field, pieces, max(len(raw) - MOST_BYTES, 0), caption)
+    more = max(len(raw) - MOST_BYTES, 0)
+    left_out = max(sum(1 for _ in _within(field, 0)) - MOST_FIELDS, 0)
+    return Opened(field, pieces, more, tuple(_rows(field)), left_out, caption)
+
+
+def _rows(field: Field) -> Iterator[Row]:
+    walked = list(islice(_within(field, 0), MOST_FIELDS))
+    depths = [*(depth for depth, _ in walked[1:]), 0]
+    for (depth, each), following in zip(walked, depths, strict=True):
+        yield _row(each, depth, following)
