@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import errno
 import io
+import random
 import select
 import selectors
 import socket
@@ -405,6 +406,52 @@ def close_with_a_reset(a: End, b: End) -> object:
 
 
 @scenario("socket")
+def shutdown_without_room(a: End, b: End) -> object:
+    _fill(a)
+    a.settimeout(10)
+    woken: list[object] = []
+    reader = threading.Thread(target=lambda: woken.append(first_raised(lambda: a.recv(10))))
+    reader.start()
+    time.sleep(0.05)
+    seen = [_seconds(lambda: a.shutdown(socket.SHUT_RDWR)) < 2]
+    reader.join(2)
+    return [*seen, woken, first_raised(lambda: a.send(b"x"))]
+
+
+@scenario("socket")
+def close_without_room(a: End, b: End) -> object:
+    _fill(a)
+    a.settimeout(10)
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    seen = [_seconds(a.close) < 2]
+    return [*seen, first_raised(lambda: [b.recv(65536) for _ in range(10_000)])]
+
+
+@scenario("socket")
+def close_that_lingers(a: End, b: End) -> object:
+    _fill(a, to_the_brim=False)
+    a.settimeout(10)
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1))
+    return 0.9 < _seconds(a.close) < 3
+
+
+def _fill(end: End, *, to_the_brim: bool = True) -> None:
+    """Send until the peer, who does not read, leaves no room, or little."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    while select.select([], [end], [], 0.3)[1]:
+        end.sendall(bytes(1000))
+    if to_the_brim:
+        end.setblocking(False)
+        first_raised(lambda: [end.send(bytes(100)) for _ in range(1_000_000)])
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+@scenario("socket")
 def context_manager(a: End, b: End) -> object:
     with a as entered:
         same = entered is a
@@ -499,6 +546,104 @@ def makefile_without_blocking(a: End, b: End) -> object:
                 break
             written = file.write(bytes(100_000))
         return [*seen, written]
+
+
+@scenario("socket")
+def makefile_writes_without_blocking(a: End, b: End) -> object:
+    """What does not fit is told by `characters_written`; from there the program goes on."""
+    data = random.Random(1).randbytes(3_000_000)
+    seen = []
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+    a.setblocking(False)
+    for mode, buffering in (("wb", -1), ("rwb", -1), ("wb", 1500), ("wb", 100_000), ("wb", 0)):
+        received = bytearray()
+        reader = threading.Thread(target=_receive_late, args=(b, received, len(data)))
+        reader.start()
+        file = a.makefile(mode, buffering=buffering)
+        stopped = at = 0
+        while at < len(data):
+            # Not what did not fit before, but more of the stream, or less.
+            some = data[at : at + (300_000, 100, 70_000)[stopped % 3]]
+            try:
+                count = file.write(some)
+            except BlockingIOError as error:
+                count = error.characters_written or None
+            at += count or 0
+            if count is None:
+                stopped += 1
+                select.select([], [a], [], 10)
+        _until_it_fits(a, file.flush)
+        reader.join(20)
+        file.close()
+        assert stopped, "everything fitted"
+        seen.append((mode, buffering, received == data))
+    return seen
+
+
+@scenario("socket")
+def makefile_drops_without_blocking(a: End, b: End) -> object:
+    """A program that gives up what did not fit, closes the file and says something else."""
+    data = random.Random(2).randbytes(30_000_000)
+    received = bytearray()
+    a.setblocking(False)
+    file = a.makefile("wb")
+    at = 0
+    try:
+        while True:
+            at += file.write(data[at : at + 300_000])
+    except BlockingIOError as error:
+        at += error.characters_written
+    reader = threading.Thread(target=_receive_late, args=(b, received, at + 22))
+    reader.start()
+    for some in (b"something else", memoryview(b", more")):
+        while some:
+            try:
+                some = some[file.write(some) :]
+            except BlockingIOError as error:
+                some = some[error.characters_written :]
+                select.select([], [a], [], 10)
+    _until_it_fits(a, file.flush)
+    file.close()
+    seen = [file.closed, a.send(b"!!")]
+    reader.join(20)
+    return [*seen, received == data[:at] + b"something else, more!!"]
+
+
+@scenario("socket")
+def makefile_closes_without_blocking(a: End, b: End) -> object:
+    """`close` tells what does not fit, and closes the file; the socket goes on."""
+    a.setblocking(False)
+    file = a.makefile("wb")
+    first_raised(lambda: [file.write(bytes(300_000)) for _ in range(1000)])
+    seen = [first_raised(file.flush), first_raised(file.close), file.closed]
+    received = bytearray()
+    reader = threading.Thread(target=_receive_until_end, args=(b, received))
+    reader.start()
+    _until_it_fits(a, lambda: a.send(b"on it goes"))
+    _until_it_fits(a, lambda: a.shutdown(socket.SHUT_WR))
+    reader.join(20)
+    return [*seen, received[-10:], received.count(0) == len(received) - 10]
+
+
+def _until_it_fits(end: End, call: Callable[[], object]) -> None:
+    while True:
+        try:
+            call()
+            return
+        except BlockingIOError:
+            select.select([], [end], [], 10)
+
+
+def _receive_late(end: End, received: bytearray, size: int) -> None:
+    time.sleep(0.05)
+    while len(received) < size:
+        received += end.recv(size - len(received))
+
+
+def _receive_until_end(end: End, received: bytearray) -> None:
+    while data := end.recv(65536):
+        received += data
 
 
 @scenario("socket")

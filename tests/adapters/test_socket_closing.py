@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -212,6 +212,98 @@ def test_a_reset_that_the_program_wants_comes_at_once(pair: Pair) -> None:
     assert closed_at_once(server.close)
     with pytest.raises(ConnectionResetError):
         read_all(client)
+
+
+def set_linger(tls: TLSSocket, seconds: int) -> None:
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+
+
+@pytest.mark.parametrize("timeout", [None, 0.1, 20])
+def test_the_program_says_how_long_a_close_may_take(pair: Pair, timeout: float | None) -> None:
+    client, server = pair
+    server.settimeout(timeout)
+    set_linger(server, 1)
+    send(server)
+    began = time.monotonic()
+    server.close()
+    assert 0.9 < time.monotonic() - began < 1.8
+    assert len(read_all(client)) == SIZE
+
+
+def test_a_slow_reader_does_not_stretch_what_the_program_said(pair: Pair) -> None:
+    client, server = pair
+    set_linger(server, 1)
+    send(server)
+    closing = Aside(server.close)
+    began = time.monotonic()
+    ended: list[float] = []
+
+    def look(turn: int) -> None:
+        time.sleep(0.04)
+        if closing.done() and not ended:
+            ended.append(time.monotonic() - began)
+
+    assert read_slowly(client, look) == SIZE
+    closing.result()
+    assert 0.9 < ended[0] < 1.8 < time.monotonic() - began
+
+
+def test_a_close_that_may_take_long_ends_when_the_peer_has_everything(pair: Pair) -> None:
+    client, server = pair
+    set_linger(server, 20)
+    send(server)
+    closing = Aside(server.close)
+    assert len(read_all(client)) == SIZE
+    assert closed_at_once(closing.result)
+
+
+def test_what_does_not_fit_by_then_is_told(pair: Pair) -> None:
+    _, server = pair
+    stuff(server)
+    set_linger(server, 1)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="too little for 1 s"):
+        server.close()
+    assert 0.9 < time.monotonic() - began < 1.8
+    assert server.fileno() == -1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda tls: tls.shutdown(socket.SHUT_RDWR),
+        lambda tls: [set_linger(tls, 0), tls.close()],
+    ],
+    ids=["shutdown", "reset"],
+)
+@pytest.mark.parametrize("timeout", [None, 20])
+def test_an_end_that_is_wanted_at_once_waits_for_no_room(
+    pair: Pair, end: Callable[[TLSSocket], object], timeout: float | None
+) -> None:
+    _, server = pair
+    stuff(server)
+    server.settimeout(timeout)
+    reader = Aside(server.recv, 1)
+    time.sleep(0.05)
+    assert closed_at_once(lambda: end(server))
+    with suppress(OSError):  # after a close
+        assert reader.result() == b""
+
+
+def stuff(tls: TLSSocket) -> None:
+    """Send until not even a close_notify finds room."""
+    timeout = tls.timeout
+    tls.setblocking(False)
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    refused = 0
+    while refused < 60:  # The kernels take a moment to move what there is room for.
+        try:
+            tls.send(bytes(1000))
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            time.sleep(0.01)
+    tls.settimeout(timeout)
 
 
 def test_a_peer_that_goes_away_ends_the_waiting(pair: Pair) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import socketserver
 import ssl
 import threading
@@ -13,9 +14,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.adapters.pairs import Aside, read_all, read_exactly, tls_pair
+from tests.adapters.pairs import Aside, plain_pair, read_all, read_exactly, tls_pair
 
-from handclasp import ClientConfig, ServerConfig, TLSSocket, TruncationError, connect, wrap_server
+from handclasp import (
+    ClientConfig,
+    ServerConfig,
+    StateError,
+    TLSSocket,
+    TruncationError,
+    connect,
+    wrap_client,
+    wrap_server,
+)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here"),
@@ -142,6 +152,82 @@ def test_a_call_that_goes_on_over_a_fork_is_ended_by_a_close(
     server.close()
     with pytest.raises(OSError, match="closed"):
         reader.result()
+    assert client.recv(1) == b""
+
+
+CALLS: dict[str, tuple[Callable[[TLSSocket], Any], Callable[[TLSSocket], Any]]] = {
+    # A call that waits, and what the peer does then to end it.
+    "recv": (lambda tls: tls.recv(100), lambda peer: peer.sendall(b"QUIT")),
+    "recv of the end": (lambda tls: tls.recv(100), TLSSocket.shutdown_write),
+    "recv_into": (lambda tls: tls.recv_into(bytearray(9)), lambda peer: peer.sendall(b"QUIT")),
+    "a file": (lambda tls: tls.makefile("rb").readline(), lambda peer: peer.sendall(b"QUIT\n")),
+    "sendall": (lambda tls: tls.sendall(SIXTEEN), lambda peer: read_exactly(peer, len(SIXTEEN))),
+    "a timeout": (lambda tls: recv_in_vain(tls, 0.3), lambda peer: None),
+    "unwrap with data unread": (lambda tls: unwrap_in_vain(tls), lambda peer: peer.sendall(b"x")),
+}
+SIXTEEN = bytes(16 << 20)
+
+
+def recv_in_vain(tls: TLSSocket, timeout: float) -> None:
+    tls.settimeout(timeout)
+    with pytest.raises(TimeoutError):
+        tls.recv(1)
+
+
+def unwrap_in_vain(tls: TLSSocket) -> None:
+    with pytest.raises(StateError):
+        tls.unwrap()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_began_before_the_fork_and_ends_after_it_is_a_use(
+    pair: tuple[TLSSocket, TLSSocket], call: str
+) -> None:
+    client, server = pair
+    work, end = CALLS[call]
+    waiting = Aside(work, server)
+    time.sleep(0.05)
+    with child(server.close):
+        pass
+    assert not waiting.done()
+    end(client)
+    waiting.result()
+    server.close()
+    assert client.recv(1) == b""
+
+
+def test_a_handshake_that_began_before_the_fork_and_ends_after_it_is_a_use(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    with plain_pair() as (left, right):
+        server = wrap_server(right, server_config, handshake=False)
+        waiting = Aside(server.do_handshake)
+        time.sleep(0.05)
+        with child(server.close):
+            pass
+        with wrap_client(left, client_config, server_name="localhost") as client:
+            waiting.result()
+            server.close()
+            assert client.recv(1) == b""
+
+
+def test_a_child_that_shuts_it_down_says_goodbye(pair: tuple[TLSSocket, TLSSocket]) -> None:
+    client, server = pair
+    lock = server._duplex._write_lock  # As if a thread of the parent were about to write.
+    held = threading.Event()
+    done = threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait(20)
+
+    holder = Aside(hold)
+    held.wait(20)
+    with child(lambda: server.shutdown(socket.SHUT_RDWR)):
+        pass
+    done.set()
+    holder.result()
     assert client.recv(1) == b""
 
 

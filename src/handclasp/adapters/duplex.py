@@ -27,14 +27,16 @@ refuse the calls that a signal handler or a callback makes while the same thread
 direction.
 
 Forks. Both processes have a copy of the connection with the same keys. The first call of a process
-after a fork claims the connection for it; a process that has made none closes its copy without a
-word to the peer, which still talks with the other process.
+after a fork claims the connection for it, and so does the end of a call that began before, in the
+process that made it. A process that has made none closes its copy without a word to the peer, which
+still talks with the other process.
 """
 
 from __future__ import annotations
 
 import errno
 import inspect
+import math
 import os
 import socket
 import threading
@@ -43,13 +45,18 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.adapters.polling import AT_ONCE, acquire, deadline_after, wait
-from handclasp.adapters.progress import queued_bytes, resets_on_close, unsent_in_kernel
+from handclasp.adapters.progress import (
+    linger_seconds,
+    queued_bytes,
+    shorten_linger,
+    unsent_in_kernel,
+)
 from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     ConfigurationError,
@@ -86,6 +93,27 @@ _LEAVE_SECONDS = 1.0
 """How long a close waits for other threads to leave the socket, after it has woken them."""
 
 _NOT_READY = -1
+
+
+class _Patience(NamedTuple):
+    """For how long an end of the connection waits for the peer.
+
+    Attributes:
+        seconds: while the peer takes nothing; 0 does not wait at all.
+        end: the point of `time.monotonic` at which it is over in any case.
+        resets: whether nothing is to reach the peer afterwards but a reset.
+    """
+
+    seconds: float
+    end: float = math.inf
+    resets: bool = False
+
+    def until(self, last: float) -> float:
+        """Return when it is over, if the peer takes nothing after `last`."""
+        return min(last + self.seconds, self.end)
+
+
+_NO_PATIENCE = _Patience(0)
 
 
 class Duplex:
@@ -164,6 +192,8 @@ class Duplex:
                 self._fill(deadline)
             taking = True
             result = take(amount)
+            if self._forks != FORKS.count:
+                self._note_use()
             self._reading = False
             self._read_lock.release()
             return result
@@ -204,6 +234,8 @@ class Duplex:
                 raise _called_inside_itself()
             entered = self._writing = True
             result = send(argument, deadline)
+            if self._forks != FORKS.count:
+                self._note_use()
             self._writing = False
             self._write_lock.release()
         except BaseException as error:
@@ -234,6 +266,22 @@ class Duplex:
             self._sealed = 0
         return size
 
+    def seal_piece(self, octets: bytes, deadline: float | None) -> bool:
+        """Send all of `octets`, once everything before has left; for `write`.
+
+        Returns whether they have left. Where a socket that does not block took none or a part, the
+        rest leaves with the next calls: this one is not to be made again.
+        """
+        if self._unsent:
+            self._push_all(deadline)
+        if octets:
+            self._resume(b"", deadline)  # Refuses to come between the two halves of a `send`.
+            try:
+                self._seal_and_push(octets, deadline)
+            except WantWrite:
+                return False
+        return True
+
     def send_by(self, queue: Callable[[Connection], None], *, later: bool = False) -> None:
         """Let the connection queue something, and send it.
 
@@ -254,10 +302,12 @@ class Duplex:
         self._push_all(deadline)
 
     def shut_down(self) -> None:
-        """End both halves: close_notify if possible, then the end of the transport."""
+        """End both halves: close_notify if that needs no waiting, then the end of the transport."""
         self.check_open()
+        if self._forks != FORKS.count:
+            self._claim()
         try:
-            self._say_goodbye()
+            self._say_goodbye(_NO_PATIENCE)
         finally:
             self._shut = True
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -279,6 +329,7 @@ class Duplex:
                 while not self._plaintext and not self._peer_closed:
                     self._receive(deadline, size=1)
             finally:
+                self._note_use()
                 self._reading = False
             if self._plaintext:
                 raise StateError(
@@ -303,23 +354,27 @@ class Duplex:
     def release(self, *, notify: bool) -> None:
         """Close the socket, with close_notify if wanted and possible.
 
-        Waits for the peer as long as it goes on reading. Raises `TimeoutError` where it does not,
-        and not even the kernel takes everything; the socket is closed then as well. A socket that
-        does not block waits for nothing, and loses without an error what the kernel does not take.
+        Waits for the peer as long as it goes on reading, or as SO_LINGER says. Raises
+        `TimeoutError` where it does not, and not even the kernel takes everything; the socket is
+        closed then as well. A socket that does not block waits for nothing, and loses without an
+        error what the kernel does not take.
         """
         if self.closed:
             return
         shared = self._is_shared()
         self._note_closed()
+        patience = self._patience() if notify and not shared else _NO_PATIENCE
         try:
             if notify and not shared:
-                said = self._say_goodbye()
-                if said:
-                    self._linger()
+                said = self._say_goodbye(patience)
+                if said and not patience.resets:
+                    self._linger(patience)
         finally:
             if shared:
                 self.sock.close()
             else:
+                if patience.seconds and patience.end < math.inf:
+                    shorten_linger(self.sock, patience.end - time.monotonic())
                 self._close_socket()
 
     def check_open(self) -> None:
@@ -364,6 +419,11 @@ class Duplex:
             self._read_failure = error
             self._fail_writing(error)
 
+    def _note_use(self) -> None:
+        """A call ends: if there was a fork meanwhile, the process that made it goes on talking."""
+        if self._forks != FORKS.count and os.getpid() == self._pid:
+            self._forks = FORKS.count
+
     def _wait_for_turn(
         self, lock: threading.RLock, deadline: float | None, want: Callable[[], OSError]
     ) -> None:
@@ -371,6 +431,7 @@ class Duplex:
         self.check_open()
 
     def _leave_reading(self, entered: bool) -> None:
+        self._note_use()
         if entered:
             if self._read_lock.acquire(blocking=False):
                 self._reading = False
@@ -383,6 +444,7 @@ class Duplex:
             self._flush()
 
     def _leave_writing(self, entered: bool, error: BaseException) -> None:
+        self._note_use()
         if entered:
             if self._write_lock.acquire(blocking=False):
                 self._writing = False
@@ -420,8 +482,10 @@ class Duplex:
                 if not self._established:
                     with _Turn(self, self._read_lock, deadline, WantRead):
                         self._handshake(deadline)
+                self._note_use()
                 self._handshaking = False
         except BaseException:
+            self._note_use()
             if entered:
                 self._handshaking = False
                 _release_all(self.state_lock)
@@ -701,18 +765,17 @@ class Duplex:
             wait(self.sock, readable=False, writable=True, deadline=deadline)
             self.check_open()
 
-    def _push_patiently(self) -> bool:
+    def _push_patiently(self, patience: _Patience) -> bool:
         """Send everything, for as long as the peer goes on reading; returns whether all is sent.
 
-        A socket that does not block sends what needs no waiting, and loses the rest.
+        Without patience, what needs waiting is lost.
 
         Nobody here reads any more once the socket is to be closed, and a peer that waits for that
         would not read either: what it sends is thrown away.
         """
         if self._push():
             return True
-        patience = self._patience()
-        if not patience:
+        if not patience.seconds:
             return False
         left, last = self._left(), time.monotonic()
         readable = self.closed
@@ -720,23 +783,31 @@ class Duplex:
             now = time.monotonic()
             if (size := self._left()) < left:
                 left, last = size, now
-            elif now - last >= patience:
+            if now >= patience.until(last):
+                done = "nothing" if patience.end == math.inf else "too little"
                 raise TimeoutError(
                     f"timed out: the last {_size(self._unsent)} bytes could not be sent, as the "
-                    f"peer has read nothing for {patience:g} s. It sees the connection cut off."
+                    f"peer has read {done} for {patience.seconds:g} s. It sees the connection cut "
+                    "off."
                 )
             # The kernel calls a socket writable only when a third of its buffer is free.
             with suppress(TimeoutError):
-                until = now + min(_TURN_SECONDS, patience)
+                until = min(now + _TURN_SECONDS, patience.until(last))
                 wait(self.sock, readable=readable, writable=True, deadline=until)
             if readable and self._read_lock.acquire(blocking=False):
                 readable = self._drain()
                 self._read_lock.release()
         return True
 
-    def _patience(self) -> float:
-        """How many seconds a close waits while the peer takes nothing."""
-        return CLOSE_SECONDS if self.timeout is None else self.timeout
+    def _patience(self) -> _Patience:
+        """How long a close waits for the peer."""
+        seconds = CLOSE_SECONDS if self.timeout is None else self.timeout
+        linger = linger_seconds(self.sock)
+        if linger == 0:
+            return _Patience(0, resets=True)
+        if linger is None or not seconds:
+            return _Patience(seconds)
+        return _Patience(linger, time.monotonic() + linger)
 
     def _left(self) -> int:
         """Bytes that the peer has not taken, here and in the kernel (as far as that tells)."""
@@ -768,12 +839,11 @@ class Duplex:
         self.closed = True
         self._ready_for = _NOT_READY
 
-    def _say_goodbye(self) -> bool:
+    def _say_goodbye(self, patience: _Patience) -> bool:
         """Send close_notify, and what is queued before it, unless a writer is at work.
 
         Such a writer may wait for the peer; its record would be cut in two by anything else.
-        Returns whether it was sent. Raises `TimeoutError` where the peer does not read, unless the
-        socket does not block.
+        Returns whether it was sent. Raises `TimeoutError` where patience ends before.
         """
         failed = self.connection.failure is not None or self._write_failure is not None
         if not self._established or failed:
@@ -785,14 +855,14 @@ class Duplex:
                 with self.state_lock:
                     self.connection.close()
                 self._collect()
-                return self._push_patiently()
+                return self._push_patiently(patience)
         except (TLSError, BrokenPipeError, ConnectionResetError):
             pass  # The connection has failed, or the peer is gone: there is nobody to tell.
         finally:
             self._write_lock.release()
         return False
 
-    def _linger(self) -> None:
+    def _linger(self, patience: _Patience) -> None:
         """Let the peer take what the kernel holds back, for as long as it goes on reading.
 
         The kernel answers what comes after the close with a reset, and forgets what it had yet to
@@ -804,22 +874,22 @@ class Duplex:
                 return
             # It may only be waiting for more (RFC 896).
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if unsent_in_kernel(self.sock) and not resets_on_close(self.sock):
+            if unsent_in_kernel(self.sock):
                 self.sock.shutdown(socket.SHUT_WR)
-                self._wait_until_taken(self._patience())
+                self._wait_until_taken(patience)
 
-    def _wait_until_taken(self, patience: float) -> None:
+    def _wait_until_taken(self, patience: _Patience) -> None:
         pause, left, last = _FIRST_LOOK_SECONDS, -1, time.monotonic()
         while (size := queued_bytes(self.sock)) > 1:  # The end counts as a byte.
             now = time.monotonic()
             if size != left:
                 left, last = size, now
-            elif now - last >= patience:
+            if now >= patience.until(last):
                 return
             mine = self._read_lock.acquire(blocking=False)
             try:  # Another thread that reads does so until something comes.
                 with suppress(TimeoutError):
-                    until = now + min(pause, patience)
+                    until = min(now + pause, patience.until(last))
                     wait(self.sock, readable=mine, writable=False, deadline=until)
                 if mine and not self._drain():
                     return

@@ -78,12 +78,24 @@ def unsent_in_kernel(sock: socket) -> int:
     return 0
 
 
-def resets_on_close(sock: socket) -> bool:
-    """Return whether the program wants a reset in place of an end: SO_LINGER with 0 seconds."""
+def linger_seconds(sock: socket) -> int | None:
+    """Return how many seconds a close may take (SO_LINGER); None where the program did not say.
+
+    0 asks for a reset in place of an end.
+    """
     with suppress(OSError):
         setting = sock.getsockopt(SOL_SOCKET, SO_LINGER, 8)
-        return len(setting) == 8 and struct.unpack("ii", setting) == (1, 0)
-    return False
+        if len(setting) == 8:
+            wanted, seconds = struct.unpack("iI", setting)
+            return int(seconds) if wanted else None
+    return None
+
+
+def shorten_linger(sock: socket, seconds: float) -> None:
+    """Let the kernel wait for `seconds` only when the socket is closed, and never reset it."""
+    left = max(0, round(seconds))
+    with suppress(OSError):
+        sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("iI", left > 0, left))
 
 
 @contextmanager

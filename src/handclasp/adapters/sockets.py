@@ -20,7 +20,7 @@ from handclasp.adapters.arguments import (
     client_config,
     server_config,
 )
-from handclasp.adapters.duplex import Duplex
+from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import seconds
@@ -389,10 +389,10 @@ class TLSSocket:
         """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 8446 section 6.1).
 
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
-        down, too, which wakes a thread that waits in `recv`. SHUT_RD alone means nothing in TLS.
+        down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: what
+        the operating system does not take at once is lost. SHUT_RD alone means nothing in TLS.
 
-        Raises as `sendall` does, and ConfigurationError for SHUT_RD. What SHUT_RDWR could not
-        send is lost.
+        Raises as `sendall` does, and ConfigurationError for SHUT_RD.
         """
         if how == socket.SHUT_RD:
             raise ConfigurationError("TLS cannot close the reading half alone: SHUT_WR or RDWR.")
@@ -432,7 +432,8 @@ class TLSSocket:
         without one), it gives up. A socket that does not block gives up at once and without an
         error, as with `ssl`: the peer then sees a truncated stream. The peer does not have to
         answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits for
-        it, as with sockets.
+        it, as with sockets. The seconds of SO_LINGER, where the program has set it, bound the whole
+        in place of the timeout; with 0 there is no waiting, and the peer gets a reset.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
@@ -495,14 +496,21 @@ class TLSSocket:
         self._duplex.check_open()
         writing = "w" in mode
         reading = "r" in mode or not writing
-        raw = SocketFile(self, reading=reading, writing=writing, on_close=self._file_closed)
+        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 1 else buffering
+        raw = SocketFile(
+            self,
+            self._duplex,
+            reading=reading,
+            writing=writing,
+            keeps=min(size, WRITE_SIZE),
+            on_close=self._file_closed,
+        )
         self._files += 1
         if buffering == 0:
             if "b" not in mode:
                 raw.close()
                 raise ValueError("unbuffered streams must be binary")
             return cast(IO[bytes], raw)
-        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
         buffered: io.BufferedRWPair | io.BufferedReader | io.BufferedWriter
         if reading and writing:
             buffered = io.BufferedRWPair(raw, raw, size)
