@@ -36,8 +36,9 @@ class ConnectionInfo(_WithCertificates):
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
-        group: the group of the key exchange, such as "X25519MLKEM768"; None where the client
-            made the secret (RSA key transport), or a pre-shared key went alone.
+        group: the group of the key exchange, such as "X25519MLKEM768"; None where there was
+            none: a session of TLS 1.2 was resumed, the client made the secret (RSA key transport),
+            or a pre-shared key went alone.
         signature_scheme: the scheme in which the server signed, if need be in the connection that
             is resumed; None where it did not (RSA key transport, pre-shared keys).
         alpn: the application protocol agreed upon (RFC 7301), or None.
@@ -56,7 +57,7 @@ class ConnectionInfo(_WithCertificates):
         verified_chain_der: the path that was verified, from the peer's certificate to the trust
             anchor, as DER; empty where none was. This is what to authorise by.
         peer_certificate_type, local_certificate_type: "X509", or "RawPublicKey" where the one
-            entry of the chain is a SubjectPublicKeyInfo (RFC 7250).
+            entry of the chain is a SubjectPublicKeyInfo (RFC 7250). "X509" where it is empty.
         certificate_compression: how the peer's certificates came compressed (RFC 8879): "zlib",
             "brotli", "zstd", or None.
         psk_identity: the name of the external pre-shared key that was used, or None.

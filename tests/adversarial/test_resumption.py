@@ -120,6 +120,46 @@ def test_half_of_a_key_exchange(offer: ClientHello, name: str) -> None:
     refused_by_server(SERVER, changed(offer, **{name: None}), Fault.MISSING_EXTENSION)
 
 
+UNKNOWN = PreSharedKey(b"of nobody here", bytes(range(1, 33)))
+NOTHING_TO_AGREE: dict[str, bytes | None] = {"key_share": None, "supported_groups": None}
+
+
+@pytest.mark.parametrize("allow_psk_ke", [False, True])
+@pytest.mark.parametrize("modes", [b"\0", b"\1", b"\0\1", None])
+@pytest.mark.parametrize("with_key", [False, True])
+@pytest.mark.parametrize("left_out", [{"signature_algorithms": None}, NOTHING_TO_AGREE])
+def test_lists_that_only_a_key_makes_needless(
+    pki: Pki,
+    left_out: dict[str, bytes | None],
+    with_key: bool,
+    modes: bytes | None,
+    allow_psk_ke: bool,
+) -> None:
+    """RFC 8446 4.2.3 and 9.2: without a key that is taken, missing_extension is due.
+
+    Modes alone are no key: every client names them that would like a ticket.
+    """
+    server = ServerConfig(
+        credentials=pki.server("localhost"), psks=[KEY], allow_psk_ke=allow_psk_ke
+    )
+    hello = hello_with(ClientConfig(psks=[UNKNOWN], grease=False))
+    changes = dict(left_out)
+    changes["psk_key_exchange_modes"] = modes and ext.write_psk_key_exchange_modes(modes)
+    if not with_key:
+        changes["pre_shared_key"] = None
+    refused_by_server(server, changed(hello, **changes), Fault.MISSING_EXTENSION)
+
+
+def test_a_known_key_that_the_suite_does_not_fit(pki: Pki) -> None:
+    """The key is known here, and not taken: its hash is not that of the one suite."""
+    server = ServerConfig(
+        credentials=pki.server("localhost"), psks=[KEY], cipher_suites=["TLS_AES_256_GCM_SHA384"]
+    )
+    hello = hello_with(ClientConfig(psks=[KEY], grease=False))
+    for left_out in ({"signature_algorithms": None}, NOTHING_TO_AGREE):
+        refused_by_server(server, changed(hello, **left_out), Fault.MISSING_EXTENSION)
+
+
 def test_too_much_early_data(pki: Pki) -> None:
     client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)

@@ -11,6 +11,7 @@ from tests.flows.test_certificates import hello_of, raw_credentials
 from tests.pki import Pki
 
 from handclasp import (
+    ChooseCredentials,
     ClientAuth,
     ClientConfig,
     ConfigurationError,
@@ -145,7 +146,18 @@ class TestOrder:
     def test_of_a_client_that_holds_neither(
         self, pki: Pki, version: str, order: tuple[str, ...]
     ) -> None:
-        client = client_of(version, trust=pki.trust, client_certificate_types=order)
+        asked: list[tuple[str, ...]] = []
+
+        def choose(question: ChooseCredentials) -> None:
+            asked.append(question.certificate_types)
+
+        client = client_of(
+            version,
+            trust=pki.trust,
+            client_certificate_types=order,
+            choose_credentials=choose,
+            sessions=SessionStore(),
+        )
         server = ServerConfig(
             credentials=pki.server(),
             client_auth=ClientAuth.OPTIONAL,
@@ -155,8 +167,13 @@ class TestOrder:
         pair = Pair(client, server).run()
         assert types_in(pair, ExtensionType.CLIENT_CERTIFICATE_TYPE) == list(order)
         assert types_in(pair, ExtensionType.SERVER_CERTIFICATE_TYPE) is None
-        assert pair.client.info.local_certificate_type == order[0]
+        assert asked == [(order[0],)]
         assert pair.server.info.peer_chain_der == ()
+        # What it shows is nothing, and so of no type of its own: now, and when it comes back.
+        again = Pair(client, server).run()
+        assert (pair.client.info.resumed, again.client.info.resumed) == (False, True)
+        for info in (pair.client.info, again.client.info):
+            assert (info.local_chain_der, info.local_certificate_type) == ((), X509)
 
     @pytest.mark.parametrize("own", [(RAW, X509), (X509, RAW)])
     @pytest.mark.parametrize("theirs", [(RAW, X509), (X509, RAW)])

@@ -16,9 +16,11 @@ from handclasp import (
     EarlyDataReceived,
     EarlyDataRejected,
     HandshakeCompleted,
+    PreSharedKey,
     ServerConfig,
     ServerConnection,
     SessionStore,
+    TicketKeys,
 )
 from handclasp.sessions.replay import FRESHNESS, ReplayFilter
 from handclasp.sessions.session import Session
@@ -188,6 +190,32 @@ def test_why_they_are_refused(world: World, server: dict[str, Any], here: str, t
     pair = world.again(WORDS, server=server)
     assert here in pair.server.info.early_data_refusal
     assert there in pair.client.info.early_data_refusal
+
+
+@pytest.mark.parametrize("same_keys", [False, True])
+def test_why_they_are_refused_where_an_external_key_is_taken(pki: Pki, same_keys: bool) -> None:
+    """No session is resumed then, and neither side may say that one was."""
+    key, store = PreSharedKey(b"a client", bytes(range(32))), SessionStore()
+    suites = ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]
+    client = ClientConfig(
+        trust=pki.trust, sessions=store, early_data=True, psks=[key], cipher_suites=suites
+    )
+    first = ServerConfig(
+        credentials=pki.server("localhost"), max_early_data=100, cipher_suites=suites[:1]
+    )
+    assert Pair(client, first).run().established
+    second = replace(first, psks=[key], cipher_suites=suites[1:])
+    if not same_keys:
+        second = replace(second, ticket_keys=TicketKeys())
+    pair = Pair(client, second)
+    early_client: Any = pair.client.connection
+    early_client.send_early_data(WORDS)
+    pair.run()
+    assert given_back(pair) == WORDS
+    for end in (pair.client, pair.server):
+        assert (end.info.resumed, end.info.psk_identity) == (False, key.identity)
+        assert "first key" in end.info.early_data_refusal
+        assert "resumed" not in end.info.early_data_refusal
 
 
 def test_no_reason_where_nothing_was_refused(world: World) -> None:

@@ -201,7 +201,7 @@ def _info(
         local_chain_der=credentials.chain if credentials else (),
         client_signature_scheme=own_scheme,
         peer_certificate_type=server.certificate_type,
-        local_certificate_type=agreed.client_certificate_type,
+        local_certificate_type=credentials.certificate_type if credentials else "X509",
         ocsp_response=flight.shown.ocsp_response,
         sct_list=flight.shown.sct_list,
     )

@@ -138,8 +138,8 @@ async def complete_client_handshake(
     hs.install_write(application.client.keys(), "application")
 
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
-    own = credentials.chain if credentials else (), own_scheme
     why = _why_rejected(offer, psk) if early_data == "rejected" else ""
+    own = credentials, own_scheme
     info = _info(offer, agreed, suite, group, psk, shown, server, early_data, why, *own)
     return Settled13(
         info,
@@ -161,10 +161,13 @@ def _info(
     server: AuthenticatedPeer,
     early_data: str,
     early_data_refusal: str,
-    own_chain: tuple[bytes, ...],
+    own: Credentials | None,
     own_scheme: str | None,
 ) -> ConnectionInfo:
     session = psk.session if psk is not None else None
+    own_chain, own_type = (own.chain, own.certificate_type) if own is not None else ((), "X509")
+    if session is not None:
+        own_chain, own_type = session.local_chain, session.local_certificate_type
     return ConnectionInfo(
         version=version_name(TLS13),
         cipher_suite=suite.name,
@@ -178,14 +181,10 @@ def _info(
         peer_chain_der=server.chain,
         peer_verified=server.verified,
         verified_chain_der=server.path,
-        local_chain_der=session.local_chain if session is not None else own_chain,
+        local_chain_der=own_chain,
         client_signature_scheme=own_scheme,
         peer_certificate_type=shown.certificate_type,
-        local_certificate_type=(
-            session.local_certificate_type
-            if session is not None
-            else agreed.client_certificate_type
-        ),
+        local_certificate_type=own_type,
         certificate_compression=shown.compression,
         ocsp_response=shown.ocsp_response,
         sct_list=shown.sct_list,
@@ -200,6 +199,8 @@ def _why_rejected(offer: ClientOffer, psk: Psk | None) -> str:
         return "the server asked for another hello (HelloRetryRequest)"
     if psk is None:
         return "the server did not resume the session"
+    if psk is not offer.psks[0]:
+        return "they are under the first key offered, and the server took another one"
     return "the server resumed the session and took none: its own log may say why"
 
 

@@ -196,9 +196,11 @@ async def why_not_early_data(
     state, client = known.psk.state, known.client
     if not config.max_early_data:
         return "this server takes none (max_early_data is 0)"
+    if known.index != 0:
+        return "they are under the client's first key, and another one was taken"
     if state is None:
         return "the client has an external pre-shared key, and no ticket that allows them"
-    unfit = _why_unfit(config, known, state, suite, alpn)
+    unfit = _why_unfit(config, known.psk, state, suite, alpn)
     if unfit:
         return unfit
     confirms = client is not None and config.confirm_peer is not None
@@ -221,14 +223,12 @@ async def why_not_early_data(
 
 def _why_unfit(
     config: ServerConfig,
-    known: KnownClient,
+    psk: Psk,
     state: SessionState,
     suite: CipherSuite,
     alpn: str | None,
 ) -> str:
     """What keeps this ticket from bringing early data now, or nothing."""
-    if known.index != 0:
-        return "they are under the client's first key, and another one was taken"
     if not state.max_early_data:
         return "the ticket was issued without leave to send them"
     if state.max_early_data > config.max_early_data:
@@ -237,7 +237,7 @@ def _why_unfit(
         return "the cipher suite is not that of the ticket"
     if state.alpn != (alpn or ""):
         return "the application protocol is not that of the ticket"
-    if not _is_fresh(known.psk, state, milliseconds(config.clock())):
+    if not _is_fresh(psk, state, milliseconds(config.clock())):
         return "the ticket is not as old as the client says: the flight was delayed or recorded"
     return ""
 

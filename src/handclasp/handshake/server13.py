@@ -297,9 +297,6 @@ def _choose_without_key(
     hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> _Choice:
     """The choice for a client whose key was to go alone, and is not taken: with a group."""
-    _check_way_in(config, None)
-    if not offer.groups:
-        raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ClientHello")
     return replace(choice, group=_choose_group(hs, config, offer, ()))
 
 
@@ -445,7 +442,7 @@ def _names(
     psks: PskOffer | None,
 ) -> tuple[str, ...]:
     """A list that only a client with a pre-shared key may leave out (RFC 8446 section 9.2)."""
-    if psks is not None and kind not in extensions:
+    if kind not in extensions and psks is not None and psks.offered is not None:
         return ()
     return hs.reading.read(read, _required(extensions, kind))
 
@@ -507,6 +504,9 @@ def _choose_group(
     can_go_alone = config.allow_psk_ke and offer.psks is not None and candidates
     if can_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
         return None
+    if not candidates:
+        _check_way_in(config, None)
+    _required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
     try:
         group = choose_group(
             offer.groups,
@@ -610,6 +610,8 @@ async def _identify(
 ) -> _Identity | None:
     """Who this side is to a client that is not known; one that is must be served all the same."""
     if known is None:
+        # RFC 8446 4.2.3: missing_extension, where the server shows a certificate after all.
+        _required(offer.hello.extensions, ExtensionType.SIGNATURE_ALGORITHMS)
         return await _choose_identity(hs, config, offer)
     if config.refuses_names:
         question = _question_of(config, offer, offer.server_certificate_types)

@@ -178,8 +178,10 @@ class Session:
 
     @property
     def local_certificate_type(self) -> str:
-        """What `local_chain` holds: "X509" or "RawPublicKey"."""
-        return self.requested.certificate_types[0] if self.requested is not None else "X509"
+        """What `local_chain` holds: "X509" or "RawPublicKey"; "X509" where it is empty."""
+        if not self.local_chain or self.requested is None:
+            return "X509"
+        return self.requested.certificate_types[0]
 
     @property
     def can_be_named(self) -> bool:
