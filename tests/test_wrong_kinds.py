@@ -9,6 +9,7 @@ import inspect
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ from handclasp import (
     wrap_client,
 )
 from handclasp.certificates import explain
+from handclasp.certificates.authority import LocalAuthority
 from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.verify import (
     accept_unverified,
     verify_client_chain,
@@ -81,6 +84,14 @@ WRONG: dict[str, Any] = {
     "nothing": None,
     "iterator": iter([]),
 }
+
+
+@pytest.mark.parametrize("names", [(), [], set(), frozenset(), {}, iter(())])
+def test_no_names_are_no_client(names: Any) -> None:
+    """None alone says that a chain is a client's: a list that happens to be empty does not."""
+    for credentials in (LEAF, PKI.client()):
+        with pytest.raises(ConfigurationError, match="at least one name"):
+            explain(credentials.chain, names, PKI.trust, PKI.now)
 
 
 def from_der(der: Any) -> TrustStore:
@@ -148,3 +159,44 @@ def test_a_server_name(name: Any) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(ConfigurationError, match="name must be a string"):
         wrap_client(ours, ClientConfig(trust=PKI.trust), server_name=name)
+
+
+NO_PATHS = {
+    "NUL": "a\0b",
+    "NUL in a directory": "a\0b/c",
+    "lone surrogate": "\ud800",
+    "bytes in a text": "\udcff" * 300,
+    "long name": "x" * 300,
+    "long name of a directory": "x" * 300 + "/y",
+    "long path": "x/" * 3000,
+}
+WITH_PATHS: dict[str, Callable[[str], object]] = {
+    "Credentials.load(chain_path=)": lambda path: Credentials.load(path, "/nowhere"),
+    "Credentials.load(key_path=)": lambda path: Credentials.load(__file__, path),
+    "Credentials.from_pkcs12": Credentials.from_pkcs12,
+    "TrustStore.from_files": TrustStore.from_files,
+    "RevocationLists.from_files": RevocationLists.from_files,
+    "with_staple": LEAF.with_staple,
+    "keylog": lambda path: ClientConfig(trust=PKI.trust, keylog=path),
+    "SessionStore.file": SessionStore.file,
+    "LocalAuthority.open_or_create": LocalAuthority.open_or_create,
+}
+
+
+@pytest.mark.parametrize("path", NO_PATHS)
+@pytest.mark.parametrize("function", WITH_PATHS)
+def test_a_path_that_is_none(
+    function: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError):
+        WITH_PATHS[function](NO_PATHS[path])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_such_a_path_in_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("x" * 300, "x/" * 3000):
+        monkeypatch.setenv(variable, path)
+        with pytest.raises(ConfigurationError):
+            _ = TrustStore.system().anchors

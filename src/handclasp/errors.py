@@ -7,6 +7,8 @@ as one kind of thing go on working.
 from __future__ import annotations
 
 import errno
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from handclasp.advice import STAPLE
 from handclasp.alerts import Cause, Situation, likely_causes, others_than_told, summed_up
@@ -16,6 +18,26 @@ from handclasp.wire.iana import AlertDescription, alert_name
 
 class ConfigurationError(ValueError):
     """A setting or an argument that cannot be honoured."""
+
+
+@contextmanager
+def path_errors(what: str) -> Generator[None]:
+    """Make of what the use of a path raises one sentence: "Cannot `what`: the reason."
+
+    A path that is no path at all, as it holds a NUL or a lone surrogate, is a ValueError in Python,
+    and one with a name that is too long an OSError, even where nothing is asked but whether it is
+    there.
+
+    Raises:
+        ConfigurationError: in place of `OSError` and `ValueError`.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot {what}: {reason}.") from None
 
 
 class StateError(ConfigurationError):

@@ -1504,6 +1504,27 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
+        "A certificate that fills stderr and the registry of warnings, or counts by a flag",
+        "cryptography warns of names, serial numbers and policies out of bounds. One filter of the "
+        "process, for these messages in modules of this package alone, is in front whenever a "
+        "certificate is read: nothing is printed, nothing is kept, and `python -W error` does not "
+        "change what is accepted.",
+        tuple(
+            without(
+                f"adversarial/test_warnings.py::{test}",
+                "certificates/reading.py",
+                "if not filters or filters[0] != _FILTER:",
+            )
+            for test in (
+                "test_nothing_is_kept_of_refused_strangers",
+                "test_filters_that_were_set_later",
+                "test_flags_of_the_process",
+            )
+        ),
+        ("adversarial/test_warnings.py::test_others_are_warned_as_before",),
+    ),
+    Threat(
+        _SERVICE,
         "A whole message of the shortest entries, and then nothing",
         "Lists of numbers are kept in the bytes in which they came, and of protocols, authorities "
         "and identities only what is known here and some more. A server forgets a hello once it "

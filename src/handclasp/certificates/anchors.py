@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import re
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 from handclasp.certificates.loading import capital, read_file
 from handclasp.certificates.names import shown
 from handclasp.certificates.reading import certificate_of, read_or_value_error
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, path_errors
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -53,14 +52,12 @@ def certificates_at(path: Path) -> tuple[x509.Certificate, ...]:
         ConfigurationError: something is missing or unreadable, or there is no certificate.
     """
     source = f"the CA file {path}"
-    if not path.is_dir():
+    with path_errors(f"read {source}"):
+        is_directory = path.is_dir()
+    if not is_directory:
         return every_certificate(read_file(path, source), source)
-    try:
+    with path_errors(f"read the CA directory {path}"):
         files = sorted(file for file in path.iterdir() if _CERTIFICATE_NAME.fullmatch(file.name))
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot read the CA directory {path}: {error.strerror or error}."
-        ) from None
     found: dict[x509.Certificate, None] = {}
     for file in files:
         if file.is_file():
@@ -78,12 +75,9 @@ def readable_certificates(contents: Iterable[bytes], source: str) -> tuple[x509.
     """What of a system's store can be read. Raises `ConfigurationError` where that is nothing."""
     ders = dict.fromkeys(der for data in contents for der in _ders_in(data))
     found: list[x509.Certificate] = []
-    # Some systems' own anchors have a serial number of zero, and cryptography warns of each.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for der in ders:
-            with suppress(ValueError):
-                found.append(certificate_of(der))
+    for der in ders:
+        with suppress(ValueError):
+            found.append(certificate_of(der))
     if not found:
         raise ConfigurationError(f"No trusted certificate could be read from {source}.")
     return tuple(found)

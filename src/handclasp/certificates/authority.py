@@ -29,13 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.loading import public_key_or_none
+from handclasp.certificates.loading import path_text, public_key_or_none
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.reading import read_or_value_error
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, path_errors
 from handclasp.private_files import draft_private, make_private_directory, write_public
 from handclasp.trusted_files import UntrustedFileError, read_trusted
 
@@ -138,17 +138,13 @@ class LocalAuthority:
                 it, or it cannot be written to; or `names` holds something else.
         """
         wanted = _name_constraints(names)
-        place = default_directory() if directory is None else Path(directory)
-        try:
+        what = "the directory of a local authority"
+        place = default_directory() if directory is None else Path(path_text(directory, what))
+        with path_errors(f"use the directory {place} for a local authority"):
             make_private_directory(place)
             if not (place / KEY_FILE).exists():
                 _create(place, wanted)
             authority = _open(place)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Cannot use the directory {place} for a local authority: "
-                f"{error.strerror or error}."
-            ) from None
         if names and not authority._covers(wanted):
             raise ConfigurationError(
                 f"The authority in {place / KEY_FILE} is there already, and may not issue for all "

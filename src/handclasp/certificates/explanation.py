@@ -37,6 +37,7 @@ from handclasp.certificates.path import (
     is_signed_by,
 )
 from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.reading import load_certificate
 from handclasp.certificates.revocation import check_staple, demands_staple
 from handclasp.certificates.rules import (
     Context,
@@ -52,7 +53,7 @@ from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import valid_timestamps
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import check_what_to_judge_by
-from handclasp.errors import CertificateError
+from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
@@ -177,13 +178,18 @@ def explain(
 
     Raises:
         CertificateError: a certificate, or a name in it, cannot be read at all.
-        ConfigurationError: a name is none, or `time` has no time zone.
+        ConfigurationError: a name is none, there are none in `names`, or `time` has no time zone.
     """
     policy = CertificatePolicy() if policy is None else policy
     check_what_to_judge_by(trust, time, policy)
     given: tuple[Any, ...] = () if names is None else (names,)
     if isinstance(names, Iterable) and not isinstance(names, str | bytes):
         given = tuple(names)
+        if not given:
+            raise ConfigurationError(
+                "explain needs at least one name of the server; None alone says that this is a "
+                "client's certificate."
+            )
     der = chain_of(chain)
     wanted = tuple([normal_name(name) for name in given])
     context = Context(trust, wanted, time, policy)
@@ -228,7 +234,7 @@ def _with_verdict(told: Explanation, decision: Judgement | CertificateError | No
         return replace(told, leaf=(*told.leaf, reason), fault=fault)
     paths = told.paths
     if not paths and decision.holds is not None:  # The walk failed at something in the chain.
-        path = tuple([x509.load_der_x509_certificate(der) for der in decision.path])
+        path = tuple([load_certificate(der) for der in decision.path])
         paths = (PathTried(path, (), reaches_anchor=True),)
     if paths:
         paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
@@ -377,12 +383,7 @@ class _Walk:
         return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
 
     def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
-        path = tuple(
-            [
-                self._seen.get(der) or self._see(x509.load_der_x509_certificate(der), der)
-                for der in ders
-            ]
-        )
+        path = tuple([self._seen.get(der) or self._see(load_certificate(der), der) for der in ders])
         certificates = tuple([each.certificate for each in path])
         known = [each for each in paths if each.certificates == certificates]
         others = [each for each in paths if each.certificates != certificates]

@@ -18,9 +18,10 @@ from handclasp.certificates.reading import (
     certificate_of,
     certificates_of,
     is_issued_by,
+    keep_warnings_out,
     read_or_none,
 )
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, path_errors
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -38,14 +39,14 @@ def path_text(path: object, what: str) -> str:
 
 def read_file(path: str | os.PathLike[str], what: str) -> bytes:
     """The bytes of a file that is called `what` where it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        hint = " (~ is not expanded: os.path.expanduser does that)" if _has_tilde(path) else ""
-        raise ConfigurationError(f"There is no file for {what}: check the path{hint}.") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"Cannot read {what}: {reason}.") from None
+    with path_errors(f"read {what}"):
+        try:
+            return Path(path).read_bytes()
+        except FileNotFoundError:
+            hint = " (~ is not expanded: os.path.expanduser does that)" if _has_tilde(path) else ""
+            raise ConfigurationError(
+                f"There is no file for {what}: check the path{hint}."
+            ) from None
 
 
 def _has_tilde(path: str | os.PathLike[str]) -> bool:
@@ -85,6 +86,7 @@ def certificates_from(
         raise ConfigurationError(
             f"{capital(what)} must be certificates, not {type(entries).__name__}."
         )
+    keep_warnings_out()
     certificates: list[x509.Certificate] = []
     for entry in entries:
         if isinstance(entry, x509.Certificate):

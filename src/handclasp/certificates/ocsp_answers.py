@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from handclasp.certificates.reading import keep_warnings_out
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 from handclasp.values import value
@@ -102,6 +103,7 @@ def parse(response: bytes) -> ocsp.OCSPResponse:
         raise bad_response(
             f"it has {len(response)} bytes, and no more than {MAX_RESPONSE_BYTES} are read"
         )
+    keep_warnings_out()
     try:
         parsed = ocsp.load_der_ocsp_response(response)
     except Exception as error:

@@ -5,17 +5,62 @@ ValueError then: InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType,
 UnsupportedAlgorithm, InternalError, TypeError, KeyError, OverflowError. Which one, is no promise.
 So nothing here lists them: every look at a certificate, key or list of a peer or of a file goes
 through one of these functions, or through code that takes any exception for the same.
+
+It also warns of some things that a peer may write, such as a common name of 65 letters. That must
+reach neither stderr nor the registry of warnings, and must not be a matter of `python -W error`
+whether a certificate is accepted: see `keep_warnings_out`.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 Read = TypeVar("Read")
+
+_MESSAGES = (
+    "Attribute's length must be >= |"
+    "Parsed a serial number which wasn't positive|"
+    "Invalid ASN.1 \\(UTF-8 characters in a VisibleString\\) in the explicit text"
+)
+"""How all that cryptography warns of in what others wrote begins: the bounds of names (RFC 5280
+appendix A.1), of serial numbers (section 4.1.2.2), and the strings of policies (section 4.2.1.4).
+"""
+
+_OWN_MODULES = r"handclasp\."
+_FILTER: Any = (
+    "ignore",
+    re.compile(_MESSAGES, re.IGNORECASE),
+    UserWarning,
+    re.compile(_OWN_MODULES),
+    0,
+)
+"""What `warnings.filterwarnings` makes of it."""
+
+
+def keep_warnings_out() -> None:
+    """Have the warnings about what a peer wrote ignored; called before a certificate is read.
+
+    cryptography names its caller as the place of such a warning, so one filter of the process does
+    it, for these messages in modules of this package: whatever other code does, with or without
+    cryptography, warns as before. `warnings.catch_warnings` around each look would not do: it
+    changes the filters of all threads, and puts old ones back.
+
+    The first filter that fits decides, and `simplefilter("error")`, or a test runner, may have put
+    another one in front since. So it is looked at each time, and put in front again; it is never
+    there twice. What is ignored is not counted in any `__warningregistry__`.
+    """
+    filters = warnings.filters
+    if not filters or filters[0] != _FILTER:
+        warnings.filterwarnings("ignore", _MESSAGES, UserWarning, _OWN_MODULES)
+
+
+keep_warnings_out()  # Certificates that the user has parsed are read without being loaded here.
 
 
 def read_or_value_error(read: Callable[[], Read]) -> Read:
@@ -36,11 +81,17 @@ def read_or_none(read: Callable[[], Read]) -> Read | None:
         return None
 
 
-def certificate_of(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises `ValueError` and nothing else."""
+def load_certificate(der: bytes) -> x509.Certificate:
+    """One certificate in DER. Raises what cryptography raises."""
     from cryptography import x509
 
-    return read_or_value_error(lambda: x509.load_der_x509_certificate(der))
+    keep_warnings_out()
+    return x509.load_der_x509_certificate(der)
+
+
+def certificate_of(der: bytes) -> x509.Certificate:
+    """One certificate in DER. Raises `ValueError` and nothing else."""
+    return read_or_value_error(lambda: load_certificate(der))
 
 
 def certificates_of(data: bytes) -> list[x509.Certificate]:
@@ -49,6 +100,7 @@ def certificates_of(data: bytes) -> list[x509.Certificate]:
 
     if b"-----BEGIN " not in data:
         return [certificate_of(data)]
+    keep_warnings_out()
     return read_or_value_error(lambda: x509.load_pem_x509_certificates(data))
 
 

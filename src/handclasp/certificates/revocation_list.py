@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.key_bounds import key_problem
 from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.reading import keep_warnings_out
 from handclasp.certificates.signature_bounds import signature_problem
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
@@ -154,12 +155,9 @@ def lists_at(path: Path) -> Iterator[RevocationList]:
     Raises:
         ConfigurationError: there is none in the file, or one that cannot be read.
     """
-    try:
+    with path_errors(f"read the lists in {path}"):
         is_directory = path.is_dir()
         entries = sorted(path.iterdir()) if is_directory else []
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"Cannot read the lists in {path}: {reason}.") from None
     if not is_directory:
         yield from lists_in(_read(path), str(path))
         return
@@ -171,15 +169,13 @@ def lists_at(path: Path) -> Iterator[RevocationList]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"There is no revocation list at {path}: check the path."
-        ) from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigurationError(f"Cannot read the revocation list {path}: {reason}.") from None
+    with path_errors(f"read the revocation list {path}"):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"There is no revocation list at {path}: check the path."
+            ) from None
 
 
 def lists_in(data: bytes, source: str) -> Iterator[RevocationList]:
@@ -208,6 +204,7 @@ def _indexed(
 ) -> RevocationList:
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    keep_warnings_out()
     try:
         crl = load(data)
         return RevocationList(

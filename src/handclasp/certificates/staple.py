@@ -22,7 +22,7 @@ from handclasp.certificates.ocsp_answers import (
     Answer,
     answers_in,
 )
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
@@ -83,12 +83,10 @@ class OcspStaple:
         """
         origin = _File(Path(path_text(path, "the file of the OCSP response")))
         staple = cls(origin)
+        with path_errors(f"read the OCSP response in {origin.path}"):
+            data = origin.look() or b""
         try:
-            staple._take(origin.look() or b"")
-        except OSError as error:
-            raise ConfigurationError(
-                f"Cannot read the OCSP response in {origin.path}: {error.strerror or error}."
-            ) from None
+            staple._take(data)
         except ConfigurationError as error:
             raise ConfigurationError(f"In {origin.path}: {error}") from None
         return staple

@@ -88,8 +88,8 @@ def _from_environment(cert_file: str | None, cert_dir: str | None) -> tuple[str,
     # Like PATH, the variable may name several directories.
     directories = [Path(name) for name in (cert_dir or "").split(os.pathsep) if name]
     for variable, found, given in (
-        ("SSL_CERT_FILE", not files or files[0].is_file(), cert_file),
-        ("SSL_CERT_DIR", not directories or any(d.is_dir() for d in directories), cert_dir),
+        ("SSL_CERT_FILE", not files or os.path.isfile(files[0]), cert_file),
+        ("SSL_CERT_DIR", not directories or any(map(os.path.isdir, directories)), cert_dir),
     ):
         if not found:
             raise ConfigurationError(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates import der, raw_keys
 from handclasp.certificates.names import shown
+from handclasp.certificates.reading import keep_warnings_out
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError
 from handclasp.faults import Fault
@@ -296,6 +297,7 @@ def _stapled_list(ocsp_response: bytes | None) -> bytes | None:
 
     if ocsp_response is None:
         return None
+    keep_warnings_out()
     try:
         extensions = ocsp.load_der_ocsp_response(ocsp_response).single_extensions
         extension = extensions.get_extension_for_class(x509.SignedCertificateTimestamps)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.reading import load_certificate
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError
@@ -48,7 +49,7 @@ def check_may_encipher(server: VerifiedPeer) -> None:
     if server.certificate_type == "RawPublicKey":
         return  # It has no keyUsage to say what its key is for.
     try:
-        leaf = x509.load_der_x509_certificate(server.chain[0])
+        leaf = load_certificate(server.chain[0])
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Protocol
 
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, path_errors
 from handclasp.process import ProcessLock, this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
@@ -202,12 +202,13 @@ class FileSessionStore:
         self._capacity = capacity
         self._max_bytes = max_bytes
         self._lock = ProcessLock()
-        if not self._path.parent.is_dir():
+        with path_errors(f"use the session file {self._path}"):
+            has_place, why = self._path.parent.is_dir(), self._why_not_ours()
+        if not has_place:
             raise ConfigurationError(
                 f"The directory of the session file {self._path} does not exist: make it first"
                 + (", or expand ~ (os.path.expanduser)." if str(path).startswith("~") else ".")
             )
-        why = self._why_not_ours()
         if why is not None:
             raise ConfigurationError(f"Cannot use the session file {self._path}: {why}")
 

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable
 
-from handclasp.errors import ConfigurationError
+from handclasp.errors import path_errors
 from handclasp.private_files import append_private
 from handclasp.process import ProcessLock
 
@@ -22,13 +22,8 @@ def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
         ConfigurationError: the file cannot be opened for writing, is a symbolic link, has another
             name (a hard link), or belongs to another user.
     """
-    try:
-        descriptor = append_private(path)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot write the key log {os.fspath(path)}: {error.strerror or error}."
-        ) from None
-    return _KeyLogFile(descriptor)
+    with path_errors(f"write the key log {os.fsdecode(path)}"):
+        return _KeyLogFile(append_private(path))
 
 
 class _KeyLogFile:
