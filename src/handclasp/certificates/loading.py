@@ -11,7 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.certificates.mldsa_keys import belong_together, decrypted, mldsa_key_parts
+from handclasp.certificates.mldsa_keys import (
+    UnreadEncryptionError,
+    belong_together,
+    decrypted,
+    mldsa_key_parts,
+)
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.raw_keys import der_in
 from handclasp.certificates.reading import (
@@ -153,7 +158,14 @@ def _mldsa_key_in(data: bytes, what: str, password: bytes | None) -> Any:
 
     der: bytes | None = der_in(data)
     if password is not None:
-        der = decrypted(der or b"", password)
+        try:
+            der = decrypted(der or b"", password)
+        except UnreadEncryptionError:
+            raise ConfigurationError(
+                f"Cannot use {what}: the password is wrong, or this is an ML-DSA key in an "
+                "encryption that is not read here: openssl pkey -in KEY -out NEW -aes256 writes "
+                "it in one that is."
+            ) from None
     parts = mldsa_key_parts(der or b"")
     if parts is None:
         return None

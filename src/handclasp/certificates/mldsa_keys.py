@@ -16,12 +16,34 @@ This reads files of this side's own, and never what a peer sent.
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 _SEQUENCE, _INTEGER, _OCTET_STRING, _OBJECT_IDENTIFIER = 0x30, 0x02, 0x04, 0x06
 _PBES2 = bytes.fromhex("06092a864886f70d01050d")
 _PBKDF2 = bytes.fromhex("06092a864886f70d01050c")
-_HMAC_SHA256 = bytes.fromhex("06082a864886f70d0209")
-_AES_CBC = {bytes.fromhex("608648016503040102"): 16, bytes.fromhex("60864801650304012a"): 32}
+_SCRYPT = bytes.fromhex("06092b06010401da47040b")
+_HMAC_SHA1 = bytes.fromhex("06082a864886f70d0207")
+_HASHES = {
+    _HMAC_SHA1: "SHA1",
+    bytes.fromhex("06082a864886f70d0208"): "SHA224",
+    bytes.fromhex("06082a864886f70d0209"): "SHA256",
+    bytes.fromhex("06082a864886f70d020a"): "SHA384",
+    bytes.fromhex("06082a864886f70d020b"): "SHA512",
+}
+"""The hashes of PBKDF2 by the object identifiers of their HMAC, tag and length included."""
+
+_DES3_CBC = bytes.fromhex("06082a864886f70d0307")
+_KEY_SIZES = {
+    bytes.fromhex("0609608648016503040102"): 16,
+    bytes.fromhex("0609608648016503040116"): 24,
+    bytes.fromhex("060960864801650304012a"): 32,
+    _DES3_CBC: 24,
+}
+"""Bytes of a key for AES-CBC and Triple DES, by object identifier."""
+
+_MOST_SCRYPT = 2**23
+"""N times r times p: a gigabyte of memory at most, or as much time."""
+
 _MOST_ITERATIONS = 10_000_000
 _SEED = 0x80
 _SEED_SIZE = 32
@@ -31,6 +53,10 @@ _EXPANDED_SIZES = {
     bytes.fromhex("608648016503040313"): 4896,
 }
 """By object identifier: id-ml-dsa-44, -65 and -87."""
+
+
+class UnreadEncryptionError(Exception):
+    """A key is encrypted in a way that is not read here."""
 
 
 def mldsa_key_parts(der: bytes) -> tuple[bytes | None, bytes] | None:
@@ -58,38 +84,79 @@ def mldsa_key_parts(der: bytes) -> tuple[bytes | None, bytes] | None:
 
 
 def decrypted(der: bytes, password: bytes) -> bytes | None:
-    """Return the PKCS #8 inside an EncryptedPrivateKeyInfo as OpenSSL writes them (RFC 8018).
+    """Return the PKCS #8 inside an EncryptedPrivateKeyInfo; None for the wrong password.
 
-    That is PBES2 with PBKDF2, HMAC-SHA256 and AES-CBC. None for everything else, and for the wrong
-    password. It is for keys that cryptography has decrypted and could not read then.
+    It is PBES2 (RFC 8018 section 6.2) with PBKDF2 or scrypt (RFC 7914), and AES or Triple DES in
+    CBC mode. It is for keys that cryptography has decrypted and could not read then.
+
+    Raises:
+        UnreadEncryptionError: it is encrypted in another way.
     """
-    from cryptography.hazmat.primitives import hashes, padding
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+    from cryptography.hazmat.primitives import padding
 
     try:
         algorithm, sealed = _elements(_content(der, _SEQUENCE))
         kind, parameters = _elements(_content(algorithm, _SEQUENCE))
+        if kind != _PBES2:
+            raise UnreadEncryptionError
         derivation, encryption = _elements(_content(parameters, _SEQUENCE))
-        kdf, settings = _elements(_content(derivation, _SEQUENCE))
-        salt, count, *rest = _elements(_content(settings, _SEQUENCE))
-        prf = _elements(_content(rest[-1], _SEQUENCE))[0]
         cipher, nonce = _elements(_content(encryption, _SEQUENCE))
-        if (kind, kdf, prf) != (_PBES2, _PBKDF2, _HMAC_SHA256):
-            return None
-        iterations = int.from_bytes(_content(count, _INTEGER), "big")
-        if not 0 < iterations <= _MOST_ITERATIONS:
-            return None
-        length = _AES_CBC[_content(cipher, _OBJECT_IDENTIFIER)]
-        salt = _content(salt, _OCTET_STRING)
-        key = PBKDF2HMAC(hashes.SHA256(), length, salt, iterations).derive(password)
-        mode = modes.CBC(_content(nonce, _OCTET_STRING))
-        decryptor = Cipher(algorithms.AES(key), mode).decryptor()
+        length = _KEY_SIZES.get(cipher)
+        if length is None:
+            raise UnreadEncryptionError
+        key = _derived_key(derivation, password, length)
+        decryptor = _decryptor(cipher, key, _content(nonce, _OCTET_STRING))
         padded = decryptor.update(_content(sealed, _OCTET_STRING)) + decryptor.finalize()
-        unpadder = padding.PKCS7(128).unpadder()
-        return unpadder.update(padded) + unpadder.finalize()
-    except (ValueError, IndexError, KeyError):
+        unpadder = padding.PKCS7(64 if cipher == _DES3_CBC else 128).unpadder()
+        whole: bytes = unpadder.update(padded) + unpadder.finalize()
+    except (ValueError, IndexError):
         return None
+    return whole
+
+
+def _decryptor(cipher: bytes, key: bytes, nonce: bytes) -> Any:
+    """Raises `ValueError` or `UnreadEncryptionError`."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    algorithm: Any = algorithms.AES
+    if cipher == _DES3_CBC:
+        try:
+            from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+        except ImportError:  # What is decrepit may be gone one day.
+            raise UnreadEncryptionError from None
+        algorithm = TripleDES
+    return Cipher(algorithm(key), modes.CBC(nonce)).decryptor()
+
+
+def _derived_key(derivation: bytes, password: bytes, length: int) -> bytes:
+    """The key out of a password. Raises `ValueError`, `IndexError` or `UnreadEncryptionError`."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    kdf, settings = _elements(_content(derivation, _SEQUENCE))
+    if kdf not in (_PBKDF2, _SCRYPT):
+        raise UnreadEncryptionError
+    salt, *rest = _elements(_content(settings, _SEQUENCE))
+    salt = _content(salt, _OCTET_STRING)
+    numbers = [_number(each) for each in rest if each[0] == _INTEGER]
+    if kdf == _SCRYPT:
+        cost, block, lanes = numbers[:3]
+        if lanes < 1 or cost * block * lanes > _MOST_SCRYPT:
+            raise UnreadEncryptionError
+        return Scrypt(salt, length, cost, block, lanes).derive(password)
+    if not 0 < numbers[0] <= _MOST_ITERATIONS:
+        raise UnreadEncryptionError
+    # RFC 8018 appendix A.2: HMAC-SHA1 is left out, as the default.
+    prf = _elements(_content(rest[-1], _SEQUENCE))[0] if rest[-1][0] == _SEQUENCE else _HMAC_SHA1
+    if prf not in _HASHES:
+        raise UnreadEncryptionError
+    chosen: hashes.HashAlgorithm = getattr(hashes, _HASHES[prf])()
+    return PBKDF2HMAC(chosen, length, salt, numbers[0]).derive(password)
+
+
+def _number(der: bytes) -> int:
+    return int.from_bytes(_content(der, _INTEGER), "big")
 
 
 def belong_together(public_key: bytes, expanded: bytes) -> bool:
