@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from handclasp import (
     Credentials,
     Limits,
     PreSharedKey,
+    Recorder,
     ServerConnection,
     SessionStore,
     TicketKeys,
@@ -107,6 +109,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Limits": Limits,
     "TicketKeys": TicketKeys,
     "PreSharedKey": PreSharedKey,
+    "Recorder": Recorder,
     "SessionStore": SessionStore,
     "ClientConnection": ClientConnection,
     "ServerConnection": ServerConnection,
@@ -139,7 +142,7 @@ def _cases() -> list[Any]:
         pytest.param(function, name, id=f"{title}({name}=)")
         for title, function in FUNCTIONS.items()
         for name in inspect.signature(function).parameters
-        if name not in ("is_imported", "trace", "certificate_type")
+        if name not in ("trace", "certificate_type")
     ]
 
 
@@ -152,6 +155,31 @@ def test_a_wrong_kind(function: Callable[..., Any], name: str, kind: str) -> Non
         function(**given)
     except (ConfigurationError, TLSError):
         return
+
+
+@pytest.mark.parametrize("value", ["no", "", None, 0, 1, [], object()])
+@pytest.mark.parametrize("name", ["record_secrets", "record_wire", "is_imported"])
+def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
+    """ "no" would keep the secrets."""
+    with pytest.raises(ConfigurationError, match=f"{name} must be True or False"):
+        if name == "is_imported":
+            PreSharedKey(b"name", b"k" * 32, is_imported=value)
+        else:
+            Recorder(**{name: value})
+
+
+@pytest.mark.parametrize("value", [5, None, "", [], lambda: None, lambda: "5", time.time])
+@pytest.mark.parametrize("name", ["clock", "wall_clock"])
+def test_a_clock_of_a_recorder(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be a callable"):
+        Recorder(**{name: value})
+
+
+@pytest.mark.parametrize("value", ["5", None, 1.5, True, -1])
+@pytest.mark.parametrize("name", ["limit", "wire_limit"])
+def test_a_limit_of_a_recorder(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be a whole number"):
+        Recorder(**{name: value})
 
 
 @pytest.mark.parametrize("name", [5, b"localhost", ["localhost"], object()])

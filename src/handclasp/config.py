@@ -30,7 +30,7 @@ from handclasp.crypto.suites import (
     RSA_KEY_TRANSPORT_SUITES,
     SUITES_OF_VERSION,
 )
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_switch
 from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.limits import Limits
 from handclasp.sessions.bounded import LEAST_BYTES
@@ -955,9 +955,8 @@ def _freeze_client_auth(config: ServerConfig) -> None:
 def _check_switches(config: SharedConfig) -> None:
     """A switch takes True or False and nothing else: None must not mean "do not verify"."""
     for each in fields(config):
-        value = getattr(config, each.name)
-        if each.type == "bool" and not isinstance(value, bool):
-            raise ConfigurationError(f"{each.name} must be True or False, not {value!r}.")
+        if each.type == "bool":
+            check_switch(each.name, getattr(config, each.name))
 
 
 def _kind_of(value: object) -> str:

@@ -40,6 +40,12 @@ def path_errors(what: str) -> Generator[None]:
         raise ConfigurationError(f"Cannot {what}: {reason}.") from None
 
 
+def check_switch(name: str, value: object) -> None:
+    """Raise `ConfigurationError` for what is neither True nor False: "no" would mean yes."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r:.80}.")
+
+
 class StateError(ConfigurationError):
     """A call at the wrong time: the connection's state does not allow it.
 

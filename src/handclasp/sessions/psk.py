@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_switch
 from handclasp.wire.writer import opaque8, opaque16
 
 _TLS13 = 0x0304
@@ -34,7 +34,8 @@ class PreSharedKey:
         is_imported: whether it came out of `imported`.
 
     Raises:
-        ConfigurationError: an identity or a key of another length, or another hash.
+        ConfigurationError: an identity or a key of another length, or another hash; or
+            `is_imported` is neither True nor False.
     """
 
     identity: bytes
@@ -53,6 +54,7 @@ class PreSharedKey:
             raise ConfigurationError(
                 f'hash_name of a pre-shared key is "sha256" or "sha384", not {self.hash_name!r}.'
             )
+        check_switch("is_imported", self.is_imported)
         object.__setattr__(self, "key", Secret(self.key))
 
     @property

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.errors import CertificateError, ConfigurationError, TLSError
+from handclasp.errors import CertificateError, ConfigurationError, TLSError, check_switch
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -74,6 +74,10 @@ class Recorder:
         wire_limit: the most bytes of the transport to keep; from the piece on that does not fit
             in, none is kept and each counts as dropped.
 
+    Raises:
+        ConfigurationError: a switch that is neither True nor False, a clock that cannot be called
+            or does not give a whole number, or a limit that is none or negative.
+
     Attributes:
         events: what was noted, in order.
         dropped: how many events came after `limit`.
@@ -91,6 +95,11 @@ class Recorder:
         limit: int = 50_000,
         wire_limit: int = 64 * 1024 * 1024,
     ) -> None:
+        check_switch("record_secrets", record_secrets)
+        check_switch("record_wire", record_wire)
+        for name, bound in (("limit", limit), ("wire_limit", wire_limit)):
+            if type(bound) is not int or bound < 0:
+                raise ConfigurationError(f"{name} must be a whole number, 0 for none.")
         self.record_secrets = record_secrets
         self.record_wire = record_wire
         self.events: list[TraceEvent] = []
@@ -98,8 +107,8 @@ class Recorder:
         self._clock = clock
         self._limit = limit
         self._wire_left = wire_limit
-        self.began_at_ns = wall_clock()
-        self._began = clock()
+        self.began_at_ns = _time_of("wall_clock", wall_clock)
+        self._began = _time_of("clock", clock)
         self._asked: dict[str, int] = {}
         self._shown: set[tuple[str, int]] = set()
         """Directions and content types of which a protected record was kept whole."""
@@ -424,6 +433,17 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"Recorder({len(self.events)} events)"
+
+
+def _time_of(name: str, clock: Callable[[], int]) -> int:
+    """What a clock says. Raises `ConfigurationError` for one that does not give whole numbers."""
+    now: object = clock() if callable(clock) else None  # pyright: ignore[reportUnnecessaryComparison]
+    if type(now) is not int:
+        raise ConfigurationError(
+            f"{name} must be a callable that gives nanoseconds as a whole number, as "
+            "time.perf_counter_ns and time.time_ns do."
+        )
+    return now
 
 
 def _bounded(
