@@ -86,6 +86,18 @@ def test_a_page(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "X25519MLKEM768" in page
 
 
+def test_a_page_of_a_failure(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    monkeypatch.setattr(TrustStore, "system", classmethod(lambda cls: Pki().trust))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(handclasp.CertificateError):
+        exec(example("save_html"), {})
+    page = (tmp_path / "handshake.html").read_text("utf-8")
+    assert "The bytes that show it" in page
+    assert "at fault" in page
+
+
 def test_early_data(
     pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

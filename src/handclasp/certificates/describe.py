@@ -42,6 +42,15 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     return described(certificate, *_FIELDS)
 
 
+def describe_certificate(der: bytes) -> dict[str, Any] | None:
+    """What `describe` gives, of a certificate as DER; None of a bare key or what cannot be read.
+
+    This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
+    """
+    certificate = read_or_none(lambda: certificate_of(der))
+    return describe(certificate) if certificate is not None else None
+
+
 def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
     """The same for these keys alone; nothing else is read."""
     return {key: _FIELDS[key](certificate) for key in keys}
