@@ -48,6 +48,7 @@ def test_leaf(pki: Pki) -> None:
         "key_size": 256,
         "signature_algorithm": "ecdsa-with-SHA256",
         "spki_sha256": base64.b64encode(hashlib.sha256(spki).digest()).decode(),
+        "tlsa": f"3 1 1 {hashlib.sha256(spki).hexdigest()}",
         "fingerprint_sha256": hashlib.sha256(der_of(certificate)[0]).hexdigest(),
         "is_authority": False,
         "key_usage": ["digitalSignature", "keyEncipherment"],

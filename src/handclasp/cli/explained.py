@@ -55,7 +55,8 @@ def _lines(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
 def _rules(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         head = f"  {_MARKS[finding.held]:3} {finding.rule}".ljust(_EVIDENCE_AT)
-        text = f"{finding.evidence} ({finding.section})" if finding.section else finding.evidence
+        evidence = _with_option(finding.evidence)
+        text = f"{evidence} ({finding.section})" if finding.section else evidence
         wrapped = textwrap.wrap(text, columns() - _EVIDENCE_AT) or [""]
         yield f"{head}{wrapped[0]}"
         for rest in wrapped[1:]:
@@ -67,10 +68,15 @@ def _verdict(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
         yield "Trusted: every rule held."
         return
     broken = explanation.broken
-    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", columns())
+    yield from textwrap.wrap(f"Not trusted: {_with_option(broken[0].evidence)}.", columns())
     yield from textwrap.wrap(f"{broken[0].fault.sentence}", columns())
     fix = worded(explanation.advised.fix, front_end) if explanation.advised else ""
     yield from textwrap.wrap(fix, columns())
+
+
+def _with_option(evidence: str) -> str:
+    """Only --at has a certificate judged by another time than the clock's."""
+    return evidence.replace("the time asked for is", "the time asked for (--at) is")
 
 
 def _plural(count: int, noun: str) -> str:
