@@ -59,7 +59,9 @@ from handclasp.wire.iana import (
 from handclasp.wire.raw_keys import is_raw_public_key
 
 _MARGIN = "  "
-_UNFOLDED = " " * 12
+_UNFOLDED = 12
+_ROOM_UNFOLDED = 52
+"""Columns that the longest name of a cipher suite takes in a list of them."""
 _MOST_DATA = 6
 """Turns of application data that are drawn: the story is the handshake's."""
 
@@ -401,16 +403,16 @@ class _Canvas:
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 
     def unfolded(self, event: MessageSeen, facts: Facts, *, with_bytes: bool) -> Iterator[str]:
-        room = self._inside - len(_UNFOLDED)
+        margin = " " * min(_UNFOLDED, max(1, self._inside - 1 - _ROOM_UNFOLDED))
         lines = field_lines(
             event.raw,
             event.epoch,
-            room - 1,
+            self._inside - len(margin) - 1,
             with_bytes=with_bytes,
             key_exchange=facts.key_exchange,
         )
         for line in lines:
-            yield self.between(f"{_UNFOLDED}{line}")
+            yield self.between(f"{margin}{line}")
 
     def message(self, moment: float, name: str, size: str) -> str:
         left = f"{_elapsed(moment):>10}  {name}"
