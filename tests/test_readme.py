@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.flows.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 import handclasp
@@ -23,9 +25,9 @@ Printed = pytest.CaptureFixture[str]
 README = Path(__file__).parent.parent / "README.md"
 
 
-def example(word: str) -> str:
+def example(word: str, file: Path = README) -> str:
     """The one Python example in which `word` stands."""
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", file.read_text("utf-8"), re.DOTALL)
     (found,) = [block for block in blocks if word in block]
     return str(found)
 
@@ -84,6 +86,18 @@ def test_a_page(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert stat.S_IMODE((tmp_path / "handshake.html").stat().st_mode) & 0o077 == 0
     assert "<h1>example.com</h1>" in page
     assert "X25519MLKEM768" in page
+
+
+def test_a_page_of_a_failure(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
+    monkeypatch.setattr(TrustStore, "system", classmethod(lambda cls: Pki().trust))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(handclasp.CertificateError):
+        exec(example("save_html"), {})
+    page = (tmp_path / "handshake.html").read_text("utf-8")
+    assert "The bytes that show it" in page
+    assert "at fault" in page
 
 
 def test_early_data(
@@ -198,6 +212,36 @@ def test_asyncio(
         return answer
 
     assert asyncio.run(talk()) == b"hello"
+
+
+def test_raw_public_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/trust.md."""
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    (tmp_path / "key.pem").chmod(0o600)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "public.pem").write_bytes(public)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example("Credentials.raw_public_key", README.parent / "docs/trust.md"), names)
+    pair = Pair(names["client"], names["server"]).run()
+    assert pair.established, (pair.client.error, pair.server.error)
+    assert pair.client.info.peer_certificate_type == "RawPublicKey"
+    assert pair.client.info.peer_verified
+
+
+def test_a_saved_handshake_is_made_before_it_is_used() -> None:
+    """The lines of the command line stand in an order in which they can be typed."""
+    (lines,) = re.findall(
+        r"## The command line\n\n```console\n(.*?)```", README.read_text(), re.DOTALL
+    )
+    made: set[str] = set()
+    for line in lines.splitlines():
+        command = line.partition("#")[0]
+        used = re.findall(r"(?:explain|redact|diff|check)((?: [\w.-]+\.\w+)+)", command)
+        for name in " ".join(used).split()[: 1 if "redact" in command else None]:
+            assert name in made | {"chain.pem"}, line
+        made |= set(re.findall(r"(?:--trace|>) (\S+)", command))
 
 
 def test_errors(

@@ -604,7 +604,7 @@ class Fault(Enum):
     CERTIFICATE_EXPIRED = Entry(
         Alert.CERTIFICATE_EXPIRED,
         "RFC 5280 4.1.2.5",
-        "The certificate is not valid now.",
+        "The certificate has expired.",
         "Renew the certificate.",
         "Check the clock of this machine.",
     )
@@ -839,7 +839,7 @@ def advice(fix_peer: str, fix_local: str, *, this_end_first: bool = False) -> st
     return " ".join(filter(None, parts[::-1] if this_end_first else parts))
 
 
-_CLOCK = "unless the clock of this machine is wrong"
+CLOCK_CONDITION = "unless the clock of this machine is wrong"
 _DEFECT = "unless one of the two implementations has a defect"
 _CHANGED = "unless something on the way changed the bytes"
 _HONEST = "unless the size is honest: then a limit of this end is too low"
@@ -907,9 +907,9 @@ _VERDICTS: dict[str, Verdict] = {
     "BAD_BINDER": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
     "UNKNOWN_PSK_IDENTITY": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
     "PSK_NOT_TAKEN": Verdict(Blame.UNCLEAR, _KEYS_DIFFER),
-    "CERTIFICATE_EXPIRED": Verdict(Blame.PEER, _CLOCK),
-    "CERTIFICATE_NOT_YET_VALID": Verdict(Blame.PEER, _CLOCK),
-    "BAD_OCSP_RESPONSE": Verdict(Blame.PEER, _CLOCK),
+    "CERTIFICATE_EXPIRED": Verdict(Blame.PEER, CLOCK_CONDITION),
+    "CERTIFICATE_NOT_YET_VALID": Verdict(Blame.PEER, CLOCK_CONDITION),
+    "BAD_OCSP_RESPONSE": Verdict(Blame.PEER, CLOCK_CONDITION),
     "CERTIFICATE_UNTRUSTED": Verdict(
         Blame.UNCLEAR,
         "this end, if it is meant to trust the authority of that certificate; else the other end",

@@ -137,7 +137,7 @@ def test_a_failed_handshake_shows_up_live(browser: Driven, demo: Demo, tmp_path:
     row = browser.wait_for(failed, "the failure is on the list")[0]
     assert "certificate_unknown" in row[3]
     browser.open(f"{demo.url}connections/{row[0]}")
-    assert "The other side gave up during the handshake" in browser.one("#failure").text
+    assert "The client gave up during the handshake" in browser.one("#failure").text
     assert "certificate_unknown" in browser.one("#failure").text
     assert browser.all(".message summary.head"), "all that was said until then is there"
 

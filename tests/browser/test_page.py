@@ -259,7 +259,7 @@ def test_axe_finds_no_serious_fault(
 
 def test_a_failed_handshake_says_which_rule_was_broken(browser: Driven, failed: str) -> None:
     browser.open(failed)
-    assert "This side gave up during the handshake" in browser.one("#failure").text
+    assert "The client gave up during the handshake" in browser.one("#failure").text
     assert "CERTIFICATE_NAME_MISMATCH" in browser.one("#failure").text
     assert "Not trusted" in browser.one("#verdict").text
     (broken,) = browser.all("tr.broken")

@@ -190,6 +190,15 @@ class TestIssuing:
             ({"names": "localhost"}, "list of"),
             ({"names": ["not a name"]}, "not a name"),
             ({"names": ["*.127.0.0.1"]}, "127.0.0.1"),
+            ({"names": ["foo_bar.test"]}, "host names have no underscore"),
+            ({"names": ["*.foo_bar.test"]}, "host names have no underscore"),
+            ({"names": ["foo_bar.test"], "purpose": "client"}, "host names have no underscore"),
+            ({"names": ["-foo.test"]}, "hyphen"),
+            ({"names": ["x.foo-.test"]}, "hyphen"),
+            ({"names": ["0.0.0.300"]}, "'0.0.0.300' is not an address"),
+            ({"names": ["1.2.3"]}, "'1.2.3' is not an address"),
+            ({"names": ["01.2.3.4"]}, "'01.2.3.4' is not an address"),
+            ({"names": ["0x7f000001"]}, "is not an address"),
             ({"names": [""], "purpose": "client"}, "neither"),
             ({"names": ["a"], "days": 398}, "397"),
             ({"names": ["a"], "days": 0}, "397"),
@@ -199,8 +208,9 @@ class TestIssuing:
     def test_bad_requests(
         self, authority: LocalAuthority, arguments: dict[str, Any], words: str
     ) -> None:
-        with pytest.raises(ConfigurationError, match=words):
+        with pytest.raises(ConfigurationError, match=words) as refused:
             authority.issue(**arguments)
+        assert "--for" not in str(refused.value)  # No other authority could issue it, either.
 
     def test_openssl_agrees(self, authority: LocalAuthority, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
@@ -291,7 +301,7 @@ class TestBounds:
         life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         assert timedelta(days=397) < life < timedelta(days=731)
 
-    @pytest.mark.parametrize("name", ["alice", "Jane Doe", "Zo\u00eb"])
+    @pytest.mark.parametrize("name", ["alice", "Jane Doe", "Zo\u00eb", "jane_doe", "007"])
     def test_people_are_called_as_they_like(
         self, authority: LocalAuthority, tmp_path: Path, name: str
     ) -> None:
@@ -351,7 +361,11 @@ class TestBounds:
         leaf = leaf_of(authority.issue(["alice"], purpose="client").chain_pem)
         assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
-    @pytest.mark.parametrize("names", ["example.com", [""], ["not a name"], ["10.0.0.1/8"], [".."]])
+    @pytest.mark.parametrize(
+        "names",
+        ["example.com", [""], ["not a name"], ["10.0.0.1/8"], [".."], ["foo_bar.test"],
+         ["-foo.test"], ["0.0.0.300"], ["*.10.0.0.1"], ["*", "foo_bar.test"]],
+    )  # fmt: skip
     def test_bad_names(self, tmp_path: Path, names: Any) -> None:
         with pytest.raises(ConfigurationError):
             LocalAuthority.open_or_create(tmp_path / "ca", names=names)

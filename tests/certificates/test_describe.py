@@ -11,8 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID
+from tests.flows.pair import Pair
 from tests.pki import KEY_TYPES, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, name_constraints
 
+from handclasp import ClientConfig, ServerConfig
+from handclasp.certificates import describe_certificate
 from handclasp.certificates.describe import describe
 
 SILENT = {
@@ -45,6 +48,7 @@ def test_leaf(pki: Pki) -> None:
         "key_size": 256,
         "signature_algorithm": "ecdsa-with-SHA256",
         "spki_sha256": base64.b64encode(hashlib.sha256(spki).digest()).decode(),
+        "tlsa": f"3 1 1 {hashlib.sha256(spki).hexdigest()}",
         "fingerprint_sha256": hashlib.sha256(der_of(certificate)[0]).hexdigest(),
         "is_authority": False,
         "key_usage": ["digitalSignature", "keyEncipherment"],
@@ -140,3 +144,17 @@ def test_timestamps_of_a_public_certificate() -> None:
     )
     assert len(shown) == len(list(embedded.value)) > 1
     assert all(" by the log " in each for each in shown)
+
+
+def test_by_der_as_pages_take_it(pki: Pki) -> None:
+    certificate = pki.issue(Leaf(), key_of_type("ecdsa-p256").public_key())
+    der = certificate.public_bytes(Encoding.DER)
+    assert describe_certificate(der) == describe(certificate)
+    assert describe_certificate(b"junk") is None
+    pair = Pair(
+        ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server("pages.test")),
+        "pages.test",
+    ).run()  # fmt: skip
+    page = pair.client.trace.to_html("a title", describe_certificate)
+    assert "good for" in page
+    assert "good for" not in pair.client.trace.to_html("a title")

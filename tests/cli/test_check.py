@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from pathlib import Path
@@ -69,9 +70,28 @@ class TestCheck:
         arguments = ("cert", "check", files.chain, "--name", "localhost", "--ca", files.ca)
         result = run(*arguments, "--at", "2099-01-01")
         assert result.exit_code == 1
-        assert "expired at" in result.stdout
+        said = " ".join(result.stdout.split())
+        assert "expired at" in said
+        assert "the time asked for (--at) is 2099-01-01" in said
+        early = " ".join(run(*arguments, "--at", "2001-01-01").stdout.split())
+        assert "the time asked for (--at) is 2001-01-01" in early
+        assert "is valid from" in early
+        # As even the authority is out of its dates then, the clock would else be to blame.
+        for text in (said, early):
+            assert "Not trusted" in text
+            assert "clock" not in text
+            assert "valid now" not in text
         result = run(*arguments, "--at", "tomorrow")
         assert (result.exit_code, "write it as" in result.stderr) == (2, True)
+
+    def test_the_record_that_would_do(self, run: Run, files: Files) -> None:
+        arguments = ("cert", "check", files.chain, "--name", "localhost", "--ca", files.ca)
+        result = run(*arguments, "--tlsa", f"3 1 1 {'ab' * 32}")
+        assert result.exit_code == 1
+        (record,) = set(re.findall(r'"(3 1 1 [0-9a-f]{64})"', " ".join(result.stdout.split())))
+        shown = run("cert", "show", files.chain).stdout
+        assert re.search(rf"TLSA record\n +{record}$", shown, re.MULTILINE)
+        assert run(*arguments, "--tlsa", record).exit_code == 0
 
     def test_with_a_staple_and_a_list(self, run: Run, files: Files) -> None:
         revoked = files.write("r.ocsp", files.pki.ocsp_response(files.leaf, "revoked"))

@@ -7,11 +7,12 @@ from pathlib import Path
 from tests.pki import Pki, der_of
 
 from handclasp import Recorder
-from handclasp.cli.pages import described, page_for, write_page
+from handclasp.certificates import describe_certificate
+from handclasp.cli.pages import page_for, write_page
 
 
 def test_a_certificate_is_described() -> None:
-    said = described(*der_of(Pki().certificate))
+    said = describe_certificate(*der_of(Pki().certificate))
     assert said is not None
     assert "test root" in str(said["subject"])
 
@@ -19,7 +20,7 @@ def test_a_certificate_is_described() -> None:
 def test_of_what_is_no_certificate_nothing_is_said() -> None:
     """Such as a bare key (RFC 7250), or what a hostile peer sent."""
     for der in (b"", b"\x30\x00", bytes(100)):
-        assert described(der) is None
+        assert describe_certificate(der) is None
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_files_arrive_whole(files: Process, site: Path, authority: LocalAuthorit
     status, listing = request(files, "/", authority)
     assert status == "HTTP/1.1 200 OK"
     assert b"hello.txt" in listing
+    assert b'<meta name="viewport" content="width=device-width' in listing  # For telephones.
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,12 @@ def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority
 def test_an_echo_announces_no_web_page(home: Path) -> None:
     with started("serve", "--echo", "--port", "0") as process:
         assert process.announced == f"Listening on localhost:{process.port} (TLS echo)"
+        advice: list[str] = []
+        while not (line := process.line("")).startswith("Ctrl-C"):
+            advice.append(line)
+    assert any("openssl s_client" in line for line in advice)
+    for web in ("https:", "curl", "rowser"):
+        assert not any(web in line for line in advice)
 
 
 def test_echo_and_traces(tmp_path: Path, authority: LocalAuthority) -> None:

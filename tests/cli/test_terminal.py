@@ -136,3 +136,48 @@ def test_a_report_that_fails_does_not_end_the_conversation(error: Exception) -> 
     finally:
         server.close()
         thread.join(20)
+
+
+def test_the_demo_fits(run: Run) -> None:
+    result = run("demo", "--once", "--port", "0", env={"COLUMNS": "60"})
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= 60
+
+
+def at_a_terminal(columns: int, *arguments: str) -> list[str]:
+    """What a command prints on a terminal of so many columns."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    subprocess.run(
+        [*COMMAND, *arguments],
+        env={**kept, "PYTHONPATH": SOURCE},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    told = b""
+    try:
+        while data := os.read(ours, 65536):
+            told += data
+    except OSError:
+        pass  # Linux says so at the end.
+    os.close(ours)
+    return told.decode().splitlines()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_an_error_is_wrapped_on_a_terminal_alone(run: Run, tmp_path: Path) -> None:
+    arguments = ("cert", "issue", "example.com", "--out", str(tmp_path))
+    lines = at_a_terminal(60, *arguments)
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+    piped = run(*arguments).stderr
+    assert piped.count("\n") == 1
+    assert " ".join(lines) == piped.strip()

@@ -71,6 +71,29 @@ def test_a_wider_terminal_is_used(run: Run, server: Process, ca: str) -> None:
         assert max(map(len, story(result.stderr).splitlines())) == width
 
 
+@pytest.mark.parametrize("options", [("-v",), ("-vv",), ("--explain",)])
+@pytest.mark.parametrize("width", [60, 70])
+def test_all_that_is_told_fits(
+    run: Run, server: Process, ca: str, options: tuple[str, ...], width: int
+) -> None:
+    """Not the story alone: also who the peer is, and why it is trusted or not."""
+    for more in ((), ("--server-name", "bank.example")):
+        result = run(
+            "connect", f"localhost:{server.port}", "--ca", ca, *options, *more, input="",
+            env={"COLUMNS": str(width)},
+        )  # fmt: skip
+        assert max(map(len, result.stderr.splitlines())) <= width
+        assert "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" in result.stderr or (
+            options == ("--explain",)
+        )
+
+
+def test_a_refused_connection_fits(run: Run) -> None:
+    result = run("connect", "localhost:1", env={"COLUMNS": "60"})
+    assert result.exit_code == 1
+    assert 50 < max(map(len, result.stderr.splitlines())) <= 60
+
+
 def test_a_failure_is_told_up_to_its_end(run: Run, server: Process, ca: str) -> None:
     result = connected(run, server, ca, "--server-name", "bank.example", "-v")
     assert result.exit_code == 1

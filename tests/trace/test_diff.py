@@ -136,6 +136,17 @@ def test_a_setting_is_no_part_of_a_trace_and_that_is_said(pki: Pki) -> None:
     assert "whom it trusts" in found["what the trace does not show"].why
 
 
+def test_the_course_of_tls12_goes_up_to_its_end(pki: Pki, plain: Recorded) -> None:
+    """Its Finished alone is under the keys of application data."""
+    old = converse(
+        ClientConfig(trust=pki.trust, versions=["TLSv1.2"]), ServerConfig(credentials=pki.server())
+    )
+    for new, recorder in ((plain.client, old.client), (plain.server, old.server)):
+        found = told(new, recorder)["messages"]
+        assert found.first.count("Finished") == found.second.count("Finished") == 2
+        assert found.second.split(" > ")[-1] == "Finished"
+
+
 def test_an_order_is_told_as_one(pki: Pki) -> None:
     shown = pki.server()
     found = told(

@@ -133,8 +133,8 @@ def test_a_failure_ends_with_its_reason(pki: Pki) -> None:
     theirs = " ".join(narrate(server_side.events).split())
     assert "Alert: unknown_ca" in ours
     assert "The handshake was not completed." in ours
-    assert "This side gave up during the handshake (unknown_ca)" in ours
-    assert "The other side gave up during the handshake (unknown_ca)" in theirs
+    assert "The client gave up during the handshake (unknown_ca)" in ours
+    assert "The client gave up during the handshake (unknown_ca)" in theirs
 
 
 def test_key_updates_are_told(pki: Pki) -> None:

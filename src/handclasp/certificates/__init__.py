@@ -7,18 +7,19 @@ Start with `verify` and `judgement`, which make the trust decision; `explanation
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from handclasp.certificates.describe import describe_certificate
     from handclasp.certificates.explanation import Explanation, explain
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "describe_certificate", "explain"]
 
 
 def __getattr__(name: str) -> Any:
-    # The explanation needs cryptography.x509, which is imported only where it is needed.
+    # They need cryptography.x509, which is imported only where it is needed.
     if name in __all__:
-        from handclasp.certificates import explanation
-
-        return getattr(explanation, name)
+        room = "describe" if name == "describe_certificate" else "explanation"
+        return getattr(import_module(f"handclasp.certificates.{room}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

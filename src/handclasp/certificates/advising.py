@@ -18,7 +18,7 @@ from handclasp.certificates.names import ip_address, shown
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
-from handclasp.faults import Blame, Fault, Verdict, advice
+from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
 
 
 class Advised(NamedTuple):
@@ -42,6 +42,9 @@ class _Fix(NamedTuple):
     verdict: Verdict | None = None
 
 
+_CHECK_CLOCK = "Check the clock of this machine"
+
+
 def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes]) -> Advised:
     """What to say of the first of the rules that are broken.
 
@@ -50,13 +53,18 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         chain: the certificates as they were sent, as DER.
     """
     finding = broken[0]
-    fix = _of_clock(broken) or _of_own_anchor(finding) or _of_rule(finding, context)
+    of_clock = _of_clock(broken) if context.by_clock else None
+    fix = of_clock or _of_own_anchor(finding) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
     verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
     if context.web and all(each.is_excused_in_private for each in broken):
         local = f"{local} {JUDGE_AS_PRIVATE}".strip()
         if verdict.blame is Blame.PEER:
             verdict = PRIVATE_RULES
+    if not context.by_clock:
+        local = local.replace(f"{_CHECK_CLOCK}, and", "Check").replace(f"{_CHECK_CLOCK}.", "")
+        condition = verdict.condition.removeprefix(CLOCK_CONDITION)
+        local, verdict = local.strip(), Verdict(verdict.blame, condition)
     this_end_first = verdict.blame is Blame.LOCAL
     fixes = advice(peer, local, this_end_first=this_end_first)
     return Advised(verdict, fixes, _place(finding, chain))
@@ -110,7 +118,7 @@ def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
         if out_of_dates and each.of is not None and each.of.is_anchor:
             return _Fix(
                 first.fault.value.fix_peer,
-                "Check the clock of this machine.",
+                f"{_CHECK_CLOCK}.",
                 Verdict(
                     Blame.LOCAL,
                     f"whose clock is likely wrong, as even {each.about}, which this end trusts, is "
@@ -142,12 +150,11 @@ _OWN = Verdict(Blame.LOCAL, "whose own authority it is")
 
 def _own_dates(finding: Finding, about: str) -> _Fix:
     if finding.fault is not Fault.CERTIFICATE_EXPIRED:
-        check = f"Check the clock of this machine, and the dates of {about}."
+        check = f"{_CHECK_CLOCK}, and the dates of {about}."
         return _Fix("", check, _OWN)
     return _Fix(
         f"If {about} has no newer certificate, get one from another authority.",
-        f"Trust the newer certificate of {about}, if it has one ({TRUST}). Check the clock of this "
-        "machine.",
+        f"Trust the newer certificate of {about}, if it has one ({TRUST}). {_CHECK_CLOCK}.",
         Verdict(
             Blame.LOCAL,
             f"{_OWN.condition}, unless that has no newer certificate: then the other end",
@@ -218,7 +225,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
         peer = f"Renew the certificate of {finding.about}: send the current one in place of this."
     else:
         peer = f"Send a certificate of {finding.about} that is valid already."
-    return _Fix(peer, "Check the clock of this machine.")
+    return _Fix(peer, f"{_CHECK_CLOCK}.")
 
 
 _MOST_NAMES = 8

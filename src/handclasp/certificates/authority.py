@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.loading import path_text, public_key_or_none
-from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.names import host_problem, ip_address, normal_name
 from handclasp.certificates.reading import read_or_value_error
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.secret import Secret
@@ -369,7 +369,9 @@ def _name_constraints(more: Sequence[str]) -> x509.NameConstraints | None:
         try:
             trees[x509.IPAddress(ip_network(name))] = None
         except ValueError:
-            trees[x509.DNSName(normal_name(name.removeprefix("*.")))] = None
+            normal = normal_name(name.removeprefix("*."))
+            _check_name(name, normal)
+            trees[x509.DNSName(normal)] = None
     if EVERY_NAME in more:
         return None
     return x509.NameConstraints(list(trees), None)
@@ -453,9 +455,13 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
             if purpose == "server" or not 0 < len(name) <= _MAX_COMMON_NAME:
                 raise
             normal = ""
+        try:
+            _check_name(name, normal)
+        except ConfigurationError:
+            if purpose == "server" or "." in normal:
+                raise
+            normal = ""  # What somebody is called is no host's name.
         address = ip_address(normal)
-        if address is not None and wildcard:
-            raise ConfigurationError(f"{name!r}: an IP address has no wildcard.")
         if address is not None:
             alternatives[x509.IPAddress(address)] = None
         elif normal:
@@ -464,6 +470,15 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
         first = first or (name if purpose == "client" else wildcard + normal)
     fits = first is not None and len(first) <= _MAX_COMMON_NAME
     return (first if fits else None), list(alternatives)
+
+
+def _check_name(name: str, normal: str) -> None:
+    """Raises `ConfigurationError` for a name that no certificate can be verified for."""
+    if name.startswith("*.") and ip_address(normal) is not None:
+        raise ConfigurationError(f"{name!r}: an IP address has no wildcard.")
+    problem = host_problem(normal)
+    if problem:
+        raise ConfigurationError(f"{name!r} {problem}.")
 
 
 def _key_usage(*, certificates: bool = False, key_transport: bool = False) -> x509.KeyUsage:

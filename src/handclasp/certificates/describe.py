@@ -34,12 +34,21 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     Everything is text, a number, a boolean, a list of text, or None where the certificate is
     silent or the field cannot be read. Keys: subject, issuer, names, not_before and not_after
     (ISO 8601, UTC), serial (hexadecimal), key_type, key_size (bits), signature_algorithm,
-    spki_sha256 (base64, as in a pin), fingerprint_sha256 (hexadecimal), is_authority, key_usage,
-    extended_key_usage, path_length, permitted_names and excluded_names (name constraints),
-    policies, ocsp_urls, issuer_urls, crl_urls, must_staple, timestamps (those in the certificate,
-    as time and log).
+    spki_sha256 (base64, as in a pin), tlsa (a TLSA record of the key, "3 1 1" and hexadecimal),
+    fingerprint_sha256 (hexadecimal), is_authority, key_usage, extended_key_usage, path_length,
+    permitted_names and excluded_names (name constraints), policies, ocsp_urls, issuer_urls,
+    crl_urls, must_staple, timestamps (those in the certificate, as time and log).
     """
     return described(certificate, *_FIELDS)
+
+
+def describe_certificate(der: bytes) -> dict[str, Any] | None:
+    """What `describe` gives, of a certificate as DER; None of a bare key or what cannot be read.
+
+    This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
+    """
+    certificate = read_or_none(lambda: certificate_of(der))
+    return describe(certificate) if certificate is not None else None
 
 
 def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
@@ -144,6 +153,16 @@ def pin_of(certificate: x509.Certificate) -> str:
 def pin_of_info(public_key_info: bytes) -> str:
     """The same of a SubjectPublicKeyInfo that is given as DER."""
     return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
+
+
+def tlsa_of(certificate: x509.Certificate) -> str:
+    """The TLSA record that names a certificate's key, as zone files have it (RFC 6698 2.2)."""
+    return tlsa_of_info(public_key_info(certificate))
+
+
+def tlsa_of_info(public_key_info: bytes) -> str:
+    """The same of a SubjectPublicKeyInfo that is given as DER."""
+    return f"3 1 1 {hashlib.sha256(public_key_info).hexdigest()}"
 
 
 def _readable(
@@ -345,6 +364,7 @@ _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {
     "key_size": _readable(lambda certificate: getattr(certificate.public_key(), "key_size", None)),
     "signature_algorithm": signature_algorithm_of,
     "spki_sha256": _readable(pin_of),
+    "tlsa": _readable(tlsa_of),
     "fingerprint_sha256": lambda certificate: hashlib.sha256(_der(certificate)).hexdigest(),
     "is_authority": _readable(_is_authority),
     "key_usage": _readable(key_usage_of),

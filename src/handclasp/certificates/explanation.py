@@ -21,7 +21,7 @@ from cryptography import x509
 
 from handclasp.certificates.advising import Advised, advised
 from handclasp.certificates.dane import matching_anchors, matching_leaf
-from handclasp.certificates.describe import pin_of
+from handclasp.certificates.describe import pin_of, tlsa_of
 from handclasp.certificates.evidence import (
     Evidence,
     chain_of,
@@ -165,6 +165,7 @@ def explain(
     policy: CertificatePolicy | None = None,
     ocsp_response: bytes | None = None,
     sct_list: bytes | None = None,
+    by_clock: bool = True,
 ) -> Explanation:
     """Judge a chain, and walk every rule of the decision on it, whether it is accepted or not.
 
@@ -175,6 +176,8 @@ def explain(
         time: the time to judge by, with its time zone.
         policy: what is asked besides; the default is that of the configs.
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
+        by_clock: whether `time` is what the clock of this machine shows; otherwise that clock is
+            neither doubted nor blamed.
 
     Raises:
         CertificateError: a certificate, or a name in it, cannot be read at all.
@@ -192,7 +195,7 @@ def explain(
             )
     der = chain_of(chain)
     wanted = tuple([normal_name(name) for name in given])
-    context = Context(trust, wanted, time, policy)
+    context = Context(trust, wanted, time, policy, by_clock=by_clock)
     certificates = parse(der)
     evidence = Evidence(der, ocsp_response, sct_list)
     decision = _decision(evidence, context)
@@ -310,12 +313,13 @@ def _walked(
             return Explanation(own, (), findings)
         anchors = matching_anchors(context.policy.tlsa, others)
         if not anchors:
-            findings = (_tlsa(leaf, False, f"no record names {pin_of(leaf)}"),)
+            text = f'no record names it; "{tlsa_of(leaf)}" would'
+            findings = (_tlsa(leaf, False, text),)
             return Explanation(
                 (leaf_key(Seen(leaf, evidence.chain[0], context.trust)),), (), findings
             )
         trust = TrustStore.from_certificates(anchors)
-        context = Context(trust, context.names, context.now, context.policy)
+        context = context.afresh(trust)
     if decision is None:
         return _refused(certificates, context, evidence)
     walk = _Walk(certificates, evidence.chain, context)
@@ -335,7 +339,7 @@ def _refused(
     if told.broken or not walk.lacked:
         return told
     # What was found out without reading all must not be taken for the whole.
-    afresh = Context(context.trust, context.names, context.now, context.policy)
+    afresh = context.afresh(context.trust)
     walk = _Walk(certificates, evidence.chain, afresh, is_refused=True, reads_all=True)
     return walk.explanation()
 

@@ -23,7 +23,7 @@ from cryptography import x509
 from handclasp.certificates import profile
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import DANE_TA, matching_anchors, matching_leaf
-from handclasp.certificates.describe import pin_of
+from handclasp.certificates.describe import pin_of, tlsa_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
 from handclasp.certificates.names import subject_of
@@ -155,7 +155,7 @@ def _anchors_by_records(
     if not anchors:
         count = len(policy.tlsa)
         plural = "" if count == 1 else "s"
-        detail = f"{count} record{plural}, and the pin of {subject_of(leaf)} is {pin_of(leaf)}"
+        detail = f'{count} record{plural}, and "{tlsa_of(leaf)}" would name {subject_of(leaf)}'
         if all(record.usage == DANE_TA for record in policy.tlsa):
             raise CertificateError(
                 Fault.TLSA_MISMATCH,

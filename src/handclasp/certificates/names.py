@@ -22,6 +22,7 @@ _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
 _DNS_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _MOST_OF_A_DNS_NAME = 253
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 LONGEST_NAME = 1024
 """Bytes of a subject or issuer that are read for the sake of words; who is named so uses a tenth of
@@ -66,6 +67,24 @@ def ip_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+
+
+def host_problem(name: str) -> str:
+    """Why a normal name is no host's name, after the name itself; empty where it is one.
+
+    No certificate can be verified for the others (RFC 5280 section 4.2.1.6, "preferred name
+    syntax"), and a name that ends in a number is taken for an address (WHATWG URL section 3.5).
+    """
+    if ip_address(name) is not None:
+        return ""
+    labels = name.split(".")
+    if "_" in name:
+        return "is no host's name: host names have no underscore"
+    if any(label[:1] == "-" or label[-1:] == "-" for label in labels):
+        return "is no host's name: no part of one begins or ends with a hyphen"
+    if _NUMBER.fullmatch(labels[-1]):
+        return "is not an address, and no host's name ends in a number"
+    return ""
 
 
 def covers(pattern: str, name: str) -> bool:

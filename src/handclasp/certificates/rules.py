@@ -85,6 +85,12 @@ class Context:
         default_factory=dict[tuple["Seen", "Seen"], tuple["Finding", ...]]
     )
     comparisons: Comparisons = field(default_factory=Comparisons)
+    by_clock: bool = True
+    """Whether `now` is what this machine's clock shows, and not a time that somebody asked for."""
+
+    def afresh(self, trust: TrustStore) -> Context:
+        """The same for another walk, perhaps with other anchors."""
+        return Context(trust, self.names, self.now, self.policy, by_clock=self.by_clock)
 
     @property
     def web(self) -> bool:
@@ -217,14 +223,13 @@ def dates(certificate: Seen, context: Context) -> Finding:
     end, subject = certificate.certificate.not_valid_after_utc, certificate.about
     section = "RFC 5280 4.1.2.5"
     now = context.now.replace(microsecond=0)  # Dates in certificates have whole seconds.
+    whose = "the clock here says" if context.by_clock else "the time asked for is"
     if now > end:
-        evidence = f"{subject} expired at {end:{_MOMENT}} UTC; the clock here says {now:{_MOMENT}}"
+        evidence = f"{subject} expired at {end:{_MOMENT}} UTC; {whose} {now:{_MOMENT}}"
         fault = Fault.CERTIFICATE_EXPIRED
         return Finding("dates", subject, False, evidence, section, fault, certificate)
     if now < begin:
-        evidence = (
-            f"{subject} is valid from {begin:{_MOMENT}} UTC on; the clock here says {now:{_MOMENT}}"
-        )
+        evidence = f"{subject} is valid from {begin:{_MOMENT}} UTC on; {whose} {now:{_MOMENT}}"
         fault = Fault.CERTIFICATE_NOT_YET_VALID
         return Finding("dates", subject, False, evidence, section, fault, certificate)
     evidence = f"valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
 from handclasp.certificates.der import extension_values
-from handclasp.certificates.describe import pin_of_info, spki_pin
+from handclasp.certificates.describe import pin_of_info, spki_pin, tlsa_of_info
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
@@ -161,7 +161,9 @@ def verify_raw_public_key(
     if policy.pins and (pin := pin_of_info(public_key_info)) not in policy.pins:
         raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {pin}")
     if policy.tlsa and not matches_key(policy.tlsa, public_key_info):
-        detail = f"{len(policy.tlsa)} records, and its pin is {pin_of_info(public_key_info)}"
+        plural = "" if len(policy.tlsa) == 1 else "s"
+        record = tlsa_of_info(public_key_info)
+        detail = f'{len(policy.tlsa)} record{plural}, and "{record}" would name its key'
         raise CertificateError(Fault.TLSA_MISMATCH, detail)
     return VerifiedPeer(
         (public_key_info,),

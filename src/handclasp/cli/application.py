@@ -62,5 +62,6 @@ def application() -> None:
     """TLS handshakes: make one, watch it, and learn why it fails.
 
     Exit status: 0 for success, 1 where a handshake or a check failed, 2 where the arguments are
-    wrong.
+    wrong or a file is not what it should be. `explain` and `diff` make no handshake: they end with
+    0 once they have told of one that failed.
     """

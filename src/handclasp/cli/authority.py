@@ -42,17 +42,26 @@ def open_authority(directory: Path | None = None, names: Sequence[str] = ()) -> 
         return LocalAuthority.open_or_create(directory or authority_directory(), names=names)
 
 
-def trust_advice(path: Path, port: int | None = None) -> str:
-    """How to make programs trust the authority at `path`, for people to copy."""
+def trust_advice(path: Path, port: int | None = None, *, https: bool = True) -> str:
+    """How to make programs trust the authority at `path`, for people to copy.
+
+    Without `https`, only those are named that speak something else over TLS.
+    """
     file, shown_port = shlex.quote(str(path)), port or "PORT"
     quoted = json.dumps(str(path), ensure_ascii=False)
+    over_https = (
+        _advice("curl:", f"curl --cacert {file} \\", f"https://localhost:{shown_port}/"),
+        *_browser_advice(path.parent),
+    )
+    other = _advice(
+        "OpenSSL:", f"openssl s_client -CAfile {file} \\", f"-connect localhost:{shown_port}"
+    )
     return "\n".join(
         (
             "To trust it:",
             _advice("handclasp:", f"handclasp connect localhost:{shown_port} \\", f"--ca {file}"),
             _advice("Python:", "ClientConfig(trust=TrustStore.from_pem(", f"{quoted}))", glue=""),
-            _advice("curl:", f"curl --cacert {file} \\", f"https://localhost:{shown_port}/"),
-            *_browser_advice(path.parent),
+            *(over_https if https else (other,)),
         )
     )
 

@@ -166,6 +166,7 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
                 _time(options["at"]),
                 policy=policy_of(options),
                 ocsp_response=read_file(options["ocsp"]) if options["ocsp"] else None,
+                by_clock=options["at"] is None,
             )
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
@@ -206,6 +207,9 @@ def _print_certificate(certificate: x509.Certificate) -> None:
     described = _described(certificate) | {"valid": dates_of(certificate, datetime.now(UTC))}
     for label, field in _SHOWN.items():
         _print_value(label, described[field])
+    if described["tlsa"] is not None:
+        # In one piece, as it is to be copied, and so on a line that has room for it.
+        click.echo(f"  TLSA record\n    {described['tlsa']}")
     for label, field in _SHOWN_IF_SAID.items():
         value = described[field]
         if value is not None and value is not False:  # A path length of 0 says a lot.

@@ -24,7 +24,7 @@ from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for
 from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
-from handclasp.cli.terminal import columns
+from handclasp.cli.terminal import columns, wrapped
 
 if TYPE_CHECKING:
     import socket
@@ -159,7 +159,7 @@ class _Demo:
     def report(self, visit: Visit) -> None:
         """Remembers every connection, and tells of those of browsers."""
         if self.told.is_set():
-            _say(_visit_line(visit))
+            _say("\n".join(wrapped(_visit_line(visit), below="  ")))
         elif visit.error is not None:
             return  # The refusal that is part of the story.
         self.connections.add(visit, datetime.now().astimezone())
@@ -335,9 +335,12 @@ def _show_browser(url: str, authority: Path, *, open_it: bool) -> None:
     """Show the page until Ctrl-C, which may come at any moment."""
     port = int(url.rstrip("/").rpartition(":")[2])
     try:
-        _say(f"Now your browser: {url} shows it its own handshakes,")
-        _say("live and byte by byte.")
-        _say("It warns you unless it trusts the authority that this demo made.\n")
+        for sentence in (
+            f"Now your browser: {url} shows it its own handshakes, live and byte by byte.",
+            "It warns you unless it trusts the authority that this demo made.",
+        ):
+            _say("\n".join(wrapped(sentence)))
+        _say("")
         _say(trust_advice(authority, port))
         _say("\nCtrl-C ends it.")
         if open_it:

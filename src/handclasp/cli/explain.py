@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
 from handclasp.cli.inputs import read_file
 from handclasp.cli.narrative import story_text, verbose_option
-from handclasp.cli.outcome import FAILED, WrongArguments
+from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
+from handclasp.cli.terminal import wrapped
 
 if TYPE_CHECKING:
     from handclasp import Recorder
@@ -77,6 +77,9 @@ def command(
     FILE is a trace (--trace FILE.json of connect and serve), or a capture (.pcapng, .pcap) of any
     program's connections. Captures need tshark, and a key log to be read beyond the hellos, unless
     they hold their secrets themselves.
+
+    Exit status: 0 where it was told, also of a handshake that failed; 2 where FILE holds no
+    handshake that can be read here.
     """
     if html is not None and not html.lower().endswith(PAGE_ENDING):
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
@@ -131,7 +134,7 @@ def _from_capture(
         chosen = _choose(path, found, stream)
         observation = observe(stream_of(path, chosen), secrets)
     except CaptureError as error:
-        raise _CannotTell(f"{path}: {error}") from None
+        raise WrongArguments(f"{path}: {error}") from None
     recorder = Recorder()
     recorder.events = list(observation.events)
     recorder.began_at_ns = observation.began_at_ns
@@ -278,7 +281,7 @@ def _print_row(row: Mapping[str, Any]) -> None:
         kind = f"TLS {row['server_name'] or ''}"
     plural = "" if row["packets"] == 1 else "s"
     told = f"{row['packets']} packet{plural}  {kind}".rstrip()
-    print(printable(f"{number:>4}  {row['from']} -> {row['to']}  {told}"))
+    print_wrapped(f"{number:>4}  {row['from']} -> {row['to']}  {told}", "", " " * 6)
     for note in row["notes"]:
         print_wrapped(note, " " * 6)
 
@@ -336,10 +339,10 @@ def _row_of_datagrams(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def print_wrapped(text: str, margin: str) -> None:
+def print_wrapped(text: str, margin: str, margin_below: str | None = None) -> None:
     """Some sentences on standard output, each line behind a margin."""
-    clean = printable(text, len(text))
-    for line in textwrap.wrap(clean, 80, initial_indent=margin, subsequent_indent=margin):
+    below = margin if margin_below is None else margin_below
+    for line in wrapped(printable(text, len(text)), initial=margin, below=below):
         print(line)
 
 
@@ -372,9 +375,3 @@ def _write_page(told: _Told, path: str) -> None:
             write_page(Path(path), page_for(told.recorder, told.title))
     except OSError as error:
         raise WrongArguments(f"Cannot write {path}: {error.strerror or error}.") from None
-
-
-class _CannotTell(WrongArguments):
-    """The file holds nothing that can be told: exit status 1."""
-
-    exit_code = FAILED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from handclasp.advice import FrontEnd, worded
-from handclasp.cli.terminal import columns
+from handclasp.cli.terminal import beside, columns, wrapped
 
 if TYPE_CHECKING:
     from handclasp.certificates import Explanation
@@ -42,7 +41,7 @@ def _lines(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
             if finding.about != about:
                 about = finding.about
                 yield ""
-                yield from textwrap.wrap(f"  {about}", columns(), subsequent_indent="    ")
+                yield from wrapped(about, initial="  ", below="    ")
             yield from _rules([finding])
     if explanation.policy:
         yield ""
@@ -54,12 +53,13 @@ def _lines(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
 
 def _rules(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
-        head = f"  {_MARKS[finding.held]:3} {finding.rule}".ljust(_EVIDENCE_AT)
-        text = f"{finding.evidence} ({finding.section})" if finding.section else finding.evidence
-        wrapped = textwrap.wrap(text, columns() - _EVIDENCE_AT) or [""]
-        yield f"{head}{wrapped[0]}"
-        for rest in wrapped[1:]:
-            yield " " * _EVIDENCE_AT + rest
+        head = f"  {_MARKS[finding.held]:3} {finding.rule}"
+        evidence = _with_option(finding.evidence)
+        text = f"{evidence} ({finding.section})" if finding.section else evidence
+        margin, (first, *more) = beside(_EVIDENCE_AT, text, columns())
+        yield f"{head.ljust(_EVIDENCE_AT)}{first}".rstrip()
+        for rest in more:
+            yield " " * margin + rest
 
 
 def _verdict(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
@@ -67,10 +67,15 @@ def _verdict(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
         yield "Trusted: every rule held."
         return
     broken = explanation.broken
-    yield from textwrap.wrap(f"Not trusted: {broken[0].evidence}.", columns())
-    yield from textwrap.wrap(f"{broken[0].fault.sentence}", columns())
+    yield from wrapped(f"Not trusted: {_with_option(broken[0].evidence)}.")
+    yield from wrapped(broken[0].fault.sentence)
     fix = worded(explanation.advised.fix, front_end) if explanation.advised else ""
-    yield from textwrap.wrap(fix, columns())
+    yield from wrapped(fix)
+
+
+def _with_option(evidence: str) -> str:
+    """Only --at has a certificate judged by another time than the clock's."""
+    return evidence.replace("the time asked for is", "the time asked for (--at) is")
 
 
 def _plural(count: int, noun: str) -> str:

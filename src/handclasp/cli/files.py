@@ -197,7 +197,9 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
             # A name with a colon in it would be taken for a scheme.
             lines.append(f'<li><a href="./{address}{slash}">{html.escape(name)}{slash}</a></li>')
         title = html.escape(f"/{'/'.join([*names, ''])}")
-        page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}'
+        page = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        page += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        page += f"<title>{title}"
         page += f"</title></head>\n<body><h1>{title}</h1>\n<ul>\n" + "\n".join(lines)
         body = f"{page}\n</ul></body></html>\n".encode("utf-8", "replace")
         self.send_response(HTTPStatus.OK)

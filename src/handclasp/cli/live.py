@@ -14,9 +14,9 @@ from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from handclasp.certificates import describe_certificate
 from handclasp.cli.connections import Connection, Connections, rows_of
 from handclasp.cli.handler import Handler
-from handclasp.cli.pages import described
 
 if TYPE_CHECKING:
     from handclasp import ConnectionInfo, TLSSocket
@@ -191,7 +191,7 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
     contents = contents_of(
         events,
         title,
-        described,
+        describe_certificate,
         judgement=explanation.to_json() if explanation is not None else None,
         earlier=list(earlier.recorder.events) if earlier is not None else None,
     )

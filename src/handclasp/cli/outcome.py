@@ -1,11 +1,13 @@
 """How a command ends: exit status, and what went wrong in words that help.
 
-0 is success, 1 means that a handshake or a check failed, 2 that the arguments are wrong.
+0 is success, 1 means that a handshake or a check failed, 2 that the arguments are wrong or a
+file is not what it should be.
 """
 
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +17,7 @@ import click
 
 from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
+from handclasp.cli.terminal import terminal_width, wrapped
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 
 if TYPE_CHECKING:
@@ -33,8 +36,11 @@ class WrongArguments(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         # It may repeat what a file says, or what a tool said of it.
         message = self.format_message()
-        text = printable(message, len(message))
-        click.echo(f"handclasp: {text}", file=file, err=file is None)
+        text = f"handclasp: {printable(message, len(message))}"
+        stream = sys.stderr if file is None else file
+        if stream.isatty():  # In a log or a pipe, it stays in one line.
+            text = "\n".join(wrapped(text, terminal_width(stream)))
+        click.echo(text, file=file, err=file is None)
 
 
 @contextmanager

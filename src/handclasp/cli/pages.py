@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handclasp.private_files import write_private
 
@@ -22,21 +21,10 @@ def page_for(
     earlier: Recorder | None = None,
 ) -> str:
     """The page. Raises `ConfigurationError` without jinja2; see `Recorder.to_html`."""
+    from handclasp.certificates import describe_certificate
+
     judgement = explanation.to_json() if explanation is not None else None
-    return recorder.to_html(title, described, judgement=judgement, earlier=earlier)
-
-
-def described(der: bytes) -> Mapping[str, object] | None:
-    """What a certificate says; None of what cannot be read, or is a bare key."""
-    from handclasp.certificates.describe import describe
-    from handclasp.certificates.reading import certificate_of
-
-    try:
-        certificate = certificate_of(der)
-    except ValueError:
-        return None
-    described: dict[str, Any] = describe(certificate)
-    return described
+    return recorder.to_html(title, describe_certificate, judgement=judgement, earlier=earlier)
 
 
 def write_page(path: Path, page: str) -> None:

@@ -42,7 +42,8 @@ _OPTIONS = (
         "--tlsa",
         multiple=True,
         metavar="RECORD",
-        help='Trust by this TLSA record alone, such as "3 1 1 HEX" (may repeat).',
+        help='Trust by this TLSA record alone, such as the "3 1 1 HEX" that cert show prints (may '
+        "repeat).",
     ),
 )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -23,6 +22,7 @@ from handclasp.cli.identity import (
     subject_of,
     trust_anchor_of,
 )
+from handclasp.cli.terminal import NARROWEST, beside, columns, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -189,8 +189,8 @@ def print_paragraph(title: str, telling: str) -> None:
     """A title and a paragraph on standard output, and a blank line."""
     console = _console(sys.stdout)
     _print_title(console, title)
-    for line in textwrap.wrap(_clean(telling), min(_width(console), 80) - 3):
-        _print(console, f"   {line}")
+    for line in wrapped(_clean(telling), min(_width(console), 80), initial="   ", below="   "):
+        _print(console, line)
     _print(console, "")
 
 
@@ -202,11 +202,11 @@ def _console(file: TextIO) -> Console:
 
 
 def _width(console: Console) -> int:
-    return max(console.width, 60) if console.is_terminal else 80
+    return max(console.width, NARROWEST) if console.is_terminal else columns()
 
 
 def _print_title(console: Console, title: str) -> None:
-    for line in textwrap.wrap(_clean(title), _width(console)):
+    for line in wrapped(_clean(title), _width(console)):
         _print(console, line, style="bold")
 
 
@@ -216,11 +216,11 @@ def _print_table(console: Console, lines: Sequence[Line]) -> None:
 
     margin = max((len(label) for label, _ in lines), default=0) + 5
     for label, value in lines:
-        columns = _width(console) - margin
-        wrapped = textwrap.wrap(_clean(value), columns, break_on_hyphens=False) or [""]
-        console.print(Text.assemble((f"   {label}".ljust(margin), "dim"), wrapped[0]))
-        for rest in wrapped[1:]:
-            _print(console, " " * margin + rest)
+        room, (first, *more) = beside(margin, _clean(value), _width(console))
+        start = f"   {label}".ljust(margin) if first else f"   {label}"
+        console.print(Text.assemble((start, "dim"), first))
+        for rest in more:
+            _print(console, " " * room + rest)
 
 
 def _clean(text: str) -> str:

@@ -309,7 +309,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
     if not options["cert"]:
         path = authority_directory() / "ca.pem"
         click.echo(f"The certificate is from this machine's own authority, {path}", err=on_error)
-        click.echo(trust_advice(path, port), err=on_error)
+        click.echo(trust_advice(path, port, https=not options["echo"]), err=on_error)
     click.echo("Ctrl-C ends it.", err=on_error)
 
 

@@ -11,15 +11,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 from handclasp.errors import ProtocolError
-from handclasp.trace.events import AlertSeen, Failed, MessageSeen, TraceEvent
+from handclasp.trace.events import AlertSeen, Failed, MessageSeen, Settled, TraceEvent
 from handclasp.trace.facts import Facts, certificates_of, facts_of, message_of, sender_of
 from handclasp.trace.recorder import Recorder
 from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
     ExtensionType,
+    HandshakeType,
     alert_name,
     cipher_suite_names,
     extension_name,
@@ -241,12 +243,18 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
 
 
 def _names(side: _Side) -> list[str]:
-    """The handshake's messages: tickets and key updates come as they like."""
+    """The handshake's messages, up to its end; tickets and key updates come as they like."""
+    until_settled = takewhile(lambda event: not isinstance(event, Settled), side.events)
     return [
         handshake_type_name(event.message_type)
-        for event in side.events
-        if isinstance(event, MessageSeen) and event.epoch in ("plaintext", "handshake")
+        for event in until_settled
+        if isinstance(event, MessageSeen) and _is_of_handshake(event)
     ]
+
+
+def _is_of_handshake(message: MessageSeen) -> bool:
+    # TLS 1.2 has its Finished alone under the keys of application data (RFC 5246 section 7.1).
+    return message.epoch != "application" or message.message_type == HandshakeType.FINISHED
 
 
 _SLOWER = 2.0

@@ -34,6 +34,7 @@ from handclasp.trace.facts import (
     has_change_cipher_spec,
     message_of,
     observed_in,
+    role_of,
     secret_in_words,
     sender_of,
     server_share_of,
@@ -58,7 +59,9 @@ from handclasp.wire.iana import (
 from handclasp.wire.raw_keys import is_raw_public_key
 
 _MARGIN = "  "
-_UNFOLDED = " " * 12
+_UNFOLDED = 12
+_ROOM_UNFOLDED = 52
+"""Columns that the longest name of a cipher suite takes in a list of them."""
 _MOST_DATA = 6
 """Turns of application data that are drawn: the story is the handshake's."""
 
@@ -400,16 +403,16 @@ class _Canvas:
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 
     def unfolded(self, event: MessageSeen, facts: Facts, *, with_bytes: bool) -> Iterator[str]:
-        room = self._inside - len(_UNFOLDED)
+        margin = " " * min(_UNFOLDED, max(1, self._inside - 1 - _ROOM_UNFOLDED))
         lines = field_lines(
             event.raw,
             event.epoch,
-            room - 1,
+            self._inside - len(margin) - 1,
             with_bytes=with_bytes,
             key_exchange=facts.key_exchange,
         )
         for line in lines:
-            yield self.between(f"{_UNFOLDED}{line}")
+            yield self.between(f"{margin}{line}")
 
     def message(self, moment: float, name: str, size: str) -> str:
         left = f"{_elapsed(moment):>10}  {name}"
@@ -654,7 +657,7 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = secret_in_words(facts.key_exchange, facts.info)
     silent = silent_in_words(events, facts)
-    undrawn = f" Of these, {silent}, which say nothing in TLS 1.3, are not drawn." if silent else ""
+    undrawn = f" {silent}, which say nothing in TLS 1.3; they are not drawn." if silent else ""
     return (
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
@@ -674,14 +677,23 @@ def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
     ]
     if not any(sizes):
         return ""
-    return f"{sizes[0]} sent and {sizes[1]} received in change_cipher_spec records"
+    sent, received = sizes
+    if sent == received:
+        return f"{sent} bytes each way are change_cipher_spec records"
+    if sent and received:
+        told = f"{sent} bytes sent and {received} received"
+    else:
+        told = f"{sent} bytes sent" if sent else f"{received} bytes received"
+    return f"{told} are change_cipher_spec records"
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
     settled = any(isinstance(event, Settled) for event in events)
+    role = role_of(events)
     for event in events:
         if isinstance(event, Failed):
-            who = "This side gave up" if event.origin == "local" else "The other side gave up"
+            other = "server" if role == "client" else "client"
+            who = f"The {role if event.origin == 'local' else other} gave up"
             when = "after the handshake" if settled else "during the handshake"
             yield ""
             yield from canvas.paragraph(f"{who} {when} ({event.alert}). {event.message}")

@@ -186,8 +186,9 @@ class Recorder:
 
         Args:
             title: what to call it, such as the host's name.
-            describe: what to say of a certificate, given as DER, in the form that
-                `handclasp.certificates.describe` has; without it only their sizes are told.
+            describe: what to say of a certificate, given as DER:
+                `handclasp.certificates.describe_certificate`, or a function of that form; without
+                it only their sizes are told.
             judgement: every rule of the decision on the peer's certificates, in the form that
                 `handclasp.certificates.Explanation.to_json` gives.
             earlier: another connection between the same two, to lay the secrets side by side.

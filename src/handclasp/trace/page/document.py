@@ -34,7 +34,7 @@ def page_of(
         events: what a recorder noted.
         title: what to call it, such as the host's name.
         describe: what to say of a certificate, given as DER; without it only sizes are told. See
-            `handclasp.certificates.describe`.
+            `handclasp.certificates.describe_certificate`.
         judgement: every rule of the decision on the peer's certificates, in the form that
             `handclasp.certificates.Explanation.to_json` gives; without it only the outcome is told.
         earlier: what was noted of another connection between the same two, to compare with.

@@ -30,7 +30,7 @@ from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.raw_keys import is_raw_public_key
 
 Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]
-"""What to say of a certificate, given as DER, as `certificates.describe` does; None: nothing."""
+"""What to say of a certificate, as `certificates.describe_certificate` does; None: nothing."""
 
 Rows: TypeAlias = tuple[tuple[str, str], ...]
 """Labels, and what they label."""
