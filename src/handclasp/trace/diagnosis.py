@@ -34,6 +34,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
+    cipher_suite_name,
     cipher_suite_names,
     group_names,
     signature_scheme_names,
@@ -170,6 +171,43 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         certificate=_certificate(events),
         certificate_schemes=own_schemes,
         chain=OwnChain(*chain_in_words(_chain_shown(events))),
+        declined_renegotiation=_has_declined(events),
+        external_key=_has_external_key(hello if stage == "hello" else None, answer, events),
+    )
+
+
+def _has_declined(events: Sequence[TraceEvent]) -> bool:
+    """Whether this side was asked for a renegotiation, and said no."""
+    return any(
+        isinstance(event, AlertSeen)
+        and event.direction == "sent"
+        and event.description == AlertDescription.NO_RENEGOTIATION_RESERVED
+        for event in events
+    )
+
+
+def _has_external_key(
+    hello: messages.ClientHello | None,
+    answer: messages.ServerHello | None,
+    events: Sequence[TraceEvent],
+) -> bool:
+    """Whether the keys come from one that both were given, or one is offered in a last hello.
+
+    RFC 8446 4.2.11: an age of 0 is that of a key which is no ticket's.
+    """
+    settled = next((event for event in events if isinstance(event, Settled)), None)
+    if settled is not None and settled.info.psk_identity is not None:
+        return True
+    if answer is not None:
+        suite = cipher_suite_name(answer.cipher_suite)
+        return version_of(answer) == "TLSv1.2" and "PSK_WITH_" in suite
+    data = hello.extensions.get(ExtensionType.PRE_SHARED_KEY) if hello is not None else None
+    try:
+        offered = extensions.read_offered_psks(data) if data is not None else None
+    except ProtocolError:
+        return False
+    return offered is not None and any(
+        not each.obfuscated_ticket_age for each in offered.identities
     )
 
 

@@ -301,6 +301,13 @@ def listed(names: Sequence[str], most: int) -> str:
     return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
 
 
+def meant(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of an offer without those that offer nothing: signals, and GREASE (RFC 8701)."""
+    return tuple(
+        name for name in names if not (name.endswith("_SCSV") or name.startswith("GREASE"))
+    )
+
+
 def alert_name(number: int) -> str:
     """The RFC's name of an alert, or its number."""
     return _ALERT_NAMES.get(number) or f"alert {number}"
