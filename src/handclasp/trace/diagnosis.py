@@ -37,6 +37,7 @@ from handclasp.wire.iana import (
     cipher_suite_name,
     cipher_suite_names,
     group_names,
+    meant,
     signature_scheme_names,
     version_name,
     version_names,
@@ -238,7 +239,9 @@ def _offer_of(hello: messages.ClientHello) -> _Offer:
     offer = _Offer(
         versions=(version_name(hello.legacy_version),),
         cipher_suites=tuple(
-            name for name in cipher_suite_names(hello.cipher_suites) if name.startswith("TLS_")
+            name
+            for name in meant(cipher_suite_names(hello.cipher_suites))
+            if name.startswith("TLS_")
         ),
     )
     for kind, name in _NAMES_OF_EXTENSIONS.items():
@@ -257,10 +260,10 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             names = version_names(sorted(extensions.read_supported_versions(data)))
             return tuple(name for name in names if name.startswith(("TLS", "SSL")))
         case ExtensionType.SUPPORTED_GROUPS:
-            return tuple(_known(group_names(extensions.read_supported_groups(data))))
+            return meant(group_names(extensions.read_supported_groups(data)))
         case ExtensionType.SIGNATURE_ALGORITHMS | ExtensionType.SIGNATURE_ALGORITHMS_CERT:
             schemes = extensions.read_signature_algorithms(data)
-            return tuple(_known(signature_scheme_names(schemes)))
+            return meant(signature_scheme_names(schemes))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
             return tuple(map(_printable, extensions.read_alpn(data)))
         case _:
@@ -271,10 +274,6 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
 def _printable(name: bytes) -> str:
     """A name that somebody made up, which must not reach a terminal as it is."""
     return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
-
-
-def _known(names: Sequence[str]) -> Iterator[str]:
-    return (name for name in names if not name.startswith("GREASE"))
 
 
 def _certificate(events: Sequence[TraceEvent]) -> Shown:

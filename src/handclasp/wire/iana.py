@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
+from handclasp.wire.group_names import GROUPS_OF_OTHERS
 from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
 
 TLS12 = 0x0303
@@ -351,6 +352,7 @@ _CIPHER_SUITE_NAMES = {
     FALLBACK_SCSV: "TLS_FALLBACK_SCSV",
 }
 _GROUP_NAMES = {
+    **GROUPS_OF_OTHERS,
     **{code.value: code.name for code in GroupCode},
     GroupCode.x25519.value: "X25519",
     GroupCode.x448.value: "X448",
