@@ -725,10 +725,10 @@ def _not_yet_valid(situation: Situation) -> Cause:
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
-    if situation.role == "client" and situation.stage != "hello":
-        if situation.certificate != "shown":
-            yield _of_no_certificate(situation)
-            return
+    was_asked = situation.role == "client" and situation.stage != "hello"
+    if was_asked and situation.certificate != "shown":
+        yield _of_no_certificate(situation)
+        return
     other = _other(situation)
     use = "a client" if situation.role == "client" else "a server"
     yield _cause(

@@ -104,9 +104,7 @@ def test_giving_up_on_that(meet: Meet) -> None:
     encounter = meet()
     ask(encounter)
     encounter.run()
-    encounter.peer.send_record(
-        ALERT, bytes((AlertLevel.FATAL, AlertDescription.HANDSHAKE_FAILURE))
-    )
+    encounter.peer.send_record(ALERT, bytes((AlertLevel.FATAL, AlertDescription.HANDSHAKE_FAILURE)))
     encounter.run()
     error = encounter.error
     assert isinstance(error, PeerAlertError)
