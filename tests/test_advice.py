@@ -11,6 +11,7 @@ from handclasp.alerts import Situation, likely_causes
 from handclasp.config import ClientConfig
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault
+from handclasp.handshake.disagreement import disagreement
 
 PYTHON = re.compile(r"\w=|\w\(\w|TrustStore|Limits|\bconfig\b|[a-z]_[a-z]")
 """What only somebody who writes Python can follow. Names of suites have capitals."""
@@ -67,6 +68,23 @@ def test_an_option_takes_the_place_of_a_setting() -> None:
 def test_what_no_option_can_do_is_not_advised() -> None:
     assert "this end" not in worded(Fault.TOO_MANY_CERTIFICATES.fix, "connect")
     assert "this end" in worded(Fault.TOO_MANY_CERTIFICATES.fix, "reader")
+
+
+def test_advice_does_not_break_off() -> None:
+    """What would follow a colon is left out, so what stands in front of it is, too."""
+    fix = disagreement(
+        Fault.NO_SHARED_CIPHER_SUITE,
+        ["TLS_RSA_WITH_AES_128_GCM_SHA256"],
+        ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"],
+    ).fix
+    assert "other end offers: TLS_RSA_WITH_AES_128_GCM_SHA256" in worded(fix, "reader")
+    assert "(--suite SUITE)" in worded(fix, "connect")
+    told = worded(fix, "serve")
+    assert "this end takes: TLS_ECDHE_ECDSA" in told
+    assert "On this end" not in told
+    for text in texts():
+        for front_end in ("connect", "serve", "check", "reader"):
+            assert not re.search(r":( On (this|the other) end|$)", worded(text, front_end))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,8 @@ SITUATIONS = st.builds(
     alpn=st.just(()) | st.just(("h2",)),
     server_name=st.none() | st.just("localhost"),
     certificate=st.sampled_from(["shown", "withheld", "unasked"]),
+    declined_renegotiation=st.booleans(),
+    external_key=st.booleans(),
 )
 
 
@@ -170,3 +173,74 @@ def test_every_cause_is_complete(alert: int, situation: Situation) -> None:
         assert cause.fix
         assert cause.blame is not Blame.UNCLEAR or cause.condition
         assert isinstance(cause.blame, Blame)
+
+
+OLD = replace(WIDE, stage="established", version="TLSv1.2")
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+@pytest.mark.parametrize("certificate", ["shown", "withheld", "unasked"])
+def test_after_a_renegotiation_was_declined(role: str, certificate: str) -> None:
+    situation = replace(OLD, role=role, certificate=certificate, declined_renegotiation=True)
+    for name in ("HANDSHAKE_FAILURE", "NO_RENEGOTIATION_RESERVED", "UNEXPECTED_MESSAGE"):
+        (cause,) = likely_causes(AlertDescription[name], situation)
+        assert cause.fault == "RENEGOTIATION"
+        assert "renegotiation" in cause.sentence
+        assert cause.blame is Blame.PEER
+
+
+@pytest.mark.parametrize(
+    "alert",
+    ["HANDSHAKE_FAILURE", "INSUFFICIENT_SECURITY", "PROTOCOL_VERSION", "UNRECOGNIZED_NAME",
+     "NO_APPLICATION_PROTOCOL", "UNKNOWN_PSK_IDENTITY"],
+)  # fmt: skip
+def test_what_was_agreed_upon_is_no_cause_any_more(alert: str) -> None:
+    for role, certificate in itertools.product(("client", "server"), ("shown", "unasked")):
+        situation = replace(OLD, role=role, certificate=certificate)
+        (cause,) = likely_causes(AlertDescription[alert], situation)
+        assert "The handshake was complete" in cause.sentence
+        assert (cause.fault, cause.condition) == ("INTERNAL_ERROR", "which gave no reason")
+
+
+def test_in_tls13_a_client_is_done_before_its_certificate_is_judged() -> None:
+    situation = replace(WIDE, stage="established", version="TLSv1.3", certificate="shown")
+    assert faults(HANDSHAKE_FAILURE, situation) == ["CERTIFICATE_UNTRUSTED"]
+
+
+def test_a_server_that_has_answered_speaks_the_version() -> None:
+    situation = replace(WIDE, stage="handshake", version="TLSv1.3", versions=("TLSv1.3",))
+    (cause,) = likely_causes(AlertDescription.PROTOCOL_VERSION, situation)
+    assert "had agreed on TLS 1.3" in cause.sentence
+
+
+@pytest.mark.parametrize(
+    "alert",
+    ["UNKNOWN_CA", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "ACCESS_DENIED",
+     "UNSUPPORTED_CERTIFICATE", "CERTIFICATE_UNKNOWN", "BAD_CERTIFICATE_STATUS_RESPONSE"],
+)  # fmt: skip
+@pytest.mark.parametrize("certificate", ["withheld", "unasked"])
+@pytest.mark.parametrize("stage", ["handshake", "established"])
+def test_a_client_that_showed_no_certificate(alert: str, certificate: str, stage: str) -> None:
+    situation = replace(WIDE, stage=stage, version="TLSv1.3", certificate=certificate)
+    for cause in likely_causes(AlertDescription[alert], situation):
+        told = f"{cause.sentence} {cause.fix}"
+        assert "this side has shown" not in told.replace("this side has shown none", "")
+        assert "that was shown" not in told
+        assert "understood who" not in told
+
+
+def test_certificate_required_of_a_client_that_showed_one() -> None:
+    situation = replace(WIDE, stage="established", version="TLSv1.3", certificate="shown")
+    (cause,) = likely_causes(AlertDescription.CERTIFICATE_REQUIRED, situation)
+    assert "shown none" not in cause.sentence
+
+
+@pytest.mark.parametrize("alert", ["BAD_RECORD_MAC", "DECRYPT_ERROR", "ILLEGAL_PARAMETER"])
+def test_two_pre_shared_keys(alert: str) -> None:
+    number = AlertDescription[alert]
+    for stage, version in (("hello", None), ("handshake", "TLSv1.2")):
+        situation = replace(WIDE, stage=stage, version=version, external_key=True)
+        first = likely_causes(number, situation)[0]
+        assert "hold different pre-shared keys" in first.sentence
+    agreed = replace(WIDE, stage="established", version="TLSv1.3", external_key=True)
+    assert all("pre-shared" not in cause.sentence for cause in likely_causes(number, agreed))

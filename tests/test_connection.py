@@ -405,3 +405,13 @@ def test_a_wrong_setting_is_no_state_error() -> None:
         ClientConnection(port="https")  # type: ignore[arg-type]
     assert not isinstance(refused.value, StateError)
     assert issubclass(StateError, ConfigurationError)
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_an_echo_is_no_server(pki: Pki, version: str) -> None:
+    config = ClientConfig(trust=pki.trust, versions=[version])
+    client = ClientConnection(config, server_name="localhost")
+    with pytest.raises(ProtocolError, match="sends back what it gets") as caught:
+        client.receive_data(client.data_to_send())
+    assert "update" not in caught.value.fix
+    assert "host and port" in caught.value.fix

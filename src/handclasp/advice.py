@@ -151,8 +151,15 @@ def _part(part: str, front_end: FrontEnd) -> str:
     end = part[: part.index(": ") + 2] if part.startswith("On ") and ": " in part else ""
     wanted: FrontEnd = "reader" if end.startswith("On the other") else front_end
     sentences = _SENTENCE.split(part[len(end) :].strip())
-    kept = [told for told in (_sentence(each, wanted) for each in sentences) if told]
-    return end + " ".join(kept) if kept else ""
+    kept: list[str] = []
+    follows = True
+    for each in reversed(sentences):
+        told = _sentence(each, wanted)
+        # What ends with a colon says nothing without that which would follow.
+        follows = bool(told) and (follows or not told.endswith(":"))
+        if follows:
+            kept.append(told)
+    return end + " ".join(reversed(kept)) if kept else ""
 
 
 def _sentence(sentence: str, front_end: FrontEnd) -> str:

@@ -73,6 +73,10 @@ class Situation:
         server_name: what a client asked for; None where it sent no name.
         certificate: this side's, as far as it came to that.
         chain: what it showed, where the alert is about certificates.
+        declined_renegotiation: whether the other end asked for one after the handshake, and was
+            told no (TLS 1.2).
+        external_key: whether the keys come from one that both ends were given beforehand; before
+            there is an answer, whether this side offered such a key.
     """
 
     role: str
@@ -87,6 +91,8 @@ class Situation:
     certificate: Shown = "unasked"
     certificate_schemes: tuple[str, ...] = ()
     chain: OwnChain = OwnChain()
+    declined_renegotiation: bool = False
+    external_key: bool = False
 
 
 @value(frozen=True, slots=True)
@@ -122,8 +128,113 @@ class Cause:
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:
     """What may be behind an alert, the likeliest first; empty where nothing is known."""
+    return tuple(_causes(alert, situation))
+
+
+def _causes(alert: int, situation: Situation) -> Iterator[Cause]:
+    """What an alert means by itself, unless what has happened by then rules it out."""
+    if situation.declined_renegotiation and alert in _AFTER_DECLINING:
+        yield _declined(situation)
+        return
+    if _is_settled(alert, situation):
+        yield _after_agreement(situation)
+        return
+    if situation.certificate != "shown" and alert in _OF_A_CERTIFICATE:
+        yield _of_no_certificate(situation)
+        return
+    if situation.external_key and situation.stage != "established" and alert in _OF_OTHER_KEYS:
+        yield _other_key(situation)
     causes = _CAUSES.get(alert)
-    return tuple(causes(situation)) if causes is not None else ()
+    if causes is not None:
+        yield from causes(situation)
+
+
+def _is_settled(alert: int, situation: Situation) -> bool:
+    """Whether the two had agreed already on all that the alert is about in a handshake.
+
+    In TLS 1.3 a client is done before the server has seen its certificate.
+    """
+    if alert in _OF_A_CHOICE:
+        return situation.stage == "established"
+    if alert == Alert.PROTOCOL_VERSION:
+        answered = situation.role == "client" and situation.stage == "handshake"
+        return situation.stage == "established" or (answered and situation.version is not None)
+    if alert in (Alert.HANDSHAKE_FAILURE, Alert.INSUFFICIENT_SECURITY):
+        is_judged = situation.role == "server" or situation.version == "TLSv1.2"
+        return situation.stage == "established" and (
+            is_judged or situation.certificate == "unasked"
+        )
+    return alert == Alert.CERTIFICATE_REQUIRED and situation.role == "server"
+
+
+def _after_agreement(situation: Situation) -> Cause:
+    other = _other(situation)
+    if situation.stage == "established":
+        told = f"The handshake was complete when the {other} gave up, and it does not say why."
+    else:
+        version = f" on {_spelled(situation.version)}" if situation.version else ""
+        told = f"The two had agreed{version} when the {other} gave up, and it does not say why."
+    return _cause(
+        Fault.INTERNAL_ERROR,
+        told,
+        "",
+        f"See the {other}'s log.",
+        Verdict(Blame.PEER, "which gave no reason"),
+    )
+
+
+def _declined(situation: Situation) -> Cause:
+    """RFC 5246 7.2.2: who is told no_renegotiation goes on, or gives up."""
+    other = _other(situation)
+    why = (
+        ", as servers do that want a client certificate for some of what they serve"
+        if situation.role == "client"
+        else ""
+    )
+    message = "HelloRequest" if situation.role == "client" else "ClientHello"
+    fix_local = ""
+    if situation.role == "client" and "TLSv1.3" not in situation.versions:
+        fix_local = f"Offer TLS 1.3, which has no renegotiation ({VERSIONS})."
+    return _cause(
+        Fault.RENEGOTIATION,
+        f"After the handshake the {other} asked for a renegotiation (a {message}){why}. This side "
+        f"declined, as it always does (no_renegotiation), and the {other} did not go on without.",
+        fix_local,
+        "Do without a renegotiation: ask for all that is needed in the first handshake, or open a "
+        "new connection.",
+        Verdict(Blame.PEER, "which asks for what TLS 1.3 has given up"),
+    )
+
+
+def _of_no_certificate(situation: Situation) -> Cause:
+    """An alert about the certificate of a side that has shown none."""
+    if situation.role == "client" and situation.certificate == "withheld":
+        return _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+    other = _other(situation)
+    asked = ", which nobody asked for" if situation.role == "client" else ""
+    return _cause(
+        Fault.INTERNAL_ERROR,
+        f"The alert is about a certificate, but this side has shown none{asked}: the {other} means "
+        "something else, and does not say what.",
+        "",
+        f"See the {other}'s log.",
+        Verdict(Blame.PEER, "which gave no reason that can be true"),
+    )
+
+
+def _other_key(situation: Situation) -> Cause:
+    """The record or the binder was made with another key than the other end has."""
+    of13 = situation.stage == "hello"
+    shows = "the binder in the hello" if of13 else "the first encrypted record"
+    return _cause(
+        Fault.BAD_BINDER if of13 else Fault.BAD_RECORD_MAC,
+        "Most likely the two ends hold different pre-shared keys under this identity: the "
+        f"{_other(situation)} could not make sense of {shows}, which is the first thing that shows "
+        "it.",
+        f"Check that both ends have the same key under this identity ({PSKS}).",
+        "Check that both ends have the same key under this identity.",
+        Verdict(Blame.UNCLEAR, "the end that has the wrong key"),
+    )
 
 
 def summed_up(causes: Sequence[Cause]) -> Cause:
@@ -415,9 +526,16 @@ def _client_certificate(situation: Situation, missing: Fault) -> Iterator[Cause]
             _UNTRUSTED,
         )
     else:
+        when = {
+            "hello": "at once",
+            "handshake": "in the middle of the handshake",
+            "established": "after the handshake",
+        }[situation.stage]
         yield _cause(
-            Fault.NO_SHARED_CIPHER_SUITE,
-            "The server gave up in the middle of the handshake, and does not say why.",
+            Fault.NO_SHARED_CIPHER_SUITE
+            if situation.stage != "established"
+            else Fault.INTERNAL_ERROR,
+            f"The server gave up {when}, and does not say why.",
             "",
             "See the server's log.",
             Verdict(Blame.PEER, "which gave no reason"),
@@ -510,8 +628,10 @@ def _no_application_protocol(situation: Situation) -> Iterator[Cause]:
 
 
 def _certificate_required(situation: Situation) -> Iterator[Cause]:
-    del situation
-    yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+    if situation.certificate == "shown":
+        yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
+    else:
+        yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
 
 
 def _unknown_ca(situation: Situation) -> Iterator[Cause]:
@@ -605,6 +725,10 @@ def _not_yet_valid(situation: Situation) -> Cause:
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
+    was_asked = situation.role == "client" and situation.stage != "hello"
+    if was_asked and situation.certificate != "shown":
+        yield _of_no_certificate(situation)
+        return
     other = _other(situation)
     use = "a client" if situation.role == "client" else "a server"
     yield _cause(
@@ -651,10 +775,22 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
 
 
 def _access_denied(situation: Situation) -> Iterator[Cause]:
+    other, told, fix_local = _other(situation), "", ""
+    if situation.certificate == "shown":
+        told = f"The {other} understood who this side is, and does not let it in."
+    elif situation.external_key:
+        told = f"The {other} does not let in who holds this pre-shared key."
+    else:
+        told = (
+            f"The {other} does not let this side in, which has shown no certificate that says who "
+            "it is."
+        )
+        if situation.certificate == "withheld":
+            fix_local = f"Give this side a certificate that the {other} lets in ({CREDENTIALS})."
     yield _cause(
         Fault.CERTIFICATE_REFUSED,
-        f"The {_other(situation)} understood who this side is, and does not let it in.",
-        "",
+        told,
+        fix_local,
         f"Let this {situation.role} in, if that is meant.",
         Verdict(Blame.PEER, "unless it is right to refuse"),
     )
@@ -695,7 +831,7 @@ def _decrypt_error(situation: Situation) -> Iterator[Cause]:
             "",
             Verdict(Blame.LOCAL, "unless the other end's implementation has a defect"),
         )
-    if situation.role == "client" and situation.stage == "hello":
+    if situation.role == "client" and situation.stage == "hello" and not situation.external_key:
         yield _cause(
             Fault.BAD_BINDER,
             "The server knows the pre-shared key by another value than this side.",
@@ -763,6 +899,38 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.UNKNOWN_PSK_IDENTITY: _unknown_psk_identity,
     Alert.BAD_CERTIFICATE_STATUS_RESPONSE: _bad_staple,
 }
+
+_AFTER_DECLINING = frozenset(
+    (
+        Alert.HANDSHAKE_FAILURE,
+        Alert.INSUFFICIENT_SECURITY,
+        Alert.NO_RENEGOTIATION_RESERVED,
+        Alert.UNEXPECTED_MESSAGE,
+        Alert.ACCESS_DENIED,
+        Alert.CERTIFICATE_REQUIRED,
+        Alert.BAD_CERTIFICATE,
+        Alert.INTERNAL_ERROR,
+    )
+)
+"""With what they give up who wanted a renegotiation."""
+
+_OF_A_CHOICE = frozenset(
+    (Alert.UNRECOGNIZED_NAME, Alert.NO_APPLICATION_PROTOCOL, Alert.UNKNOWN_PSK_IDENTITY)
+)
+"""Those about what the hellos have settled."""
+
+_OF_A_CERTIFICATE = frozenset(
+    (
+        Alert.UNKNOWN_CA,
+        Alert.CERTIFICATE_EXPIRED,
+        Alert.CERTIFICATE_REVOKED,
+        Alert.BAD_CERTIFICATE_STATUS_RESPONSE,
+    )
+)
+"""Those that can be about nothing else than what this side has shown."""
+
+_OF_OTHER_KEYS = frozenset((Alert.BAD_RECORD_MAC, Alert.DECRYPT_ERROR, Alert.ILLEGAL_PARAMETER))
+"""What implementations say of a binder or a record that was made with another key."""
 
 
 ABOUT_CERTIFICATES = frozenset(

@@ -660,6 +660,11 @@ class _Connection(Generic[Config]):
             version = "TLSv1.3"
         if version is None and self._is_client:
             stage = "hello"
+        # Before there is an answer, a key is only offered: a server has no part in that.
+        external_key = bool(stage == "hello" and config.psks)
+        if self._info is not None:
+            external_key = self._info.psk_identity is not None
+        post = self._post
         return Situation(
             role="client" if self._is_client else "server",
             stage=stage,
@@ -673,6 +678,8 @@ class _Connection(Generic[Config]):
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
             certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
             chain=self._shown_chain() if alert in ABOUT_CERTIFICATES else OwnChain(),
+            declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
+            external_key=external_key,
         )
 
     def _shown_chain(self) -> OwnChain:

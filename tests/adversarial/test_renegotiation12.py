@@ -99,6 +99,19 @@ def test_declined(meet: Meet) -> None:
     assert sum(isinstance(event, HandshakeCompleted) for event in encounter.events) == 1
 
 
+def test_giving_up_on_that(meet: Meet) -> None:
+    """As OpenSSL does. The handshake was fine: what is told is about the renegotiation."""
+    encounter = meet()
+    ask(encounter)
+    encounter.run()
+    encounter.peer.send_record(ALERT, bytes((AlertLevel.FATAL, AlertDescription.HANDSHAKE_FAILURE)))
+    encounter.run()
+    error = encounter.error
+    assert isinstance(error, PeerAlertError)
+    assert [cause.fault for cause in error.causes] == ["RENEGOTIATION"]
+    assert "asked for a renegotiation" in error.explanation
+
+
 @pytest.mark.parametrize("kind", [11, 12, 14, 16, 20])
 def test_going_on_all_the_same(meet: Meet, kind: int) -> None:
     """There is no state in which another handshake could begin."""

@@ -20,6 +20,7 @@ from handclasp.handshake.negotiate import (
     first_shared,
 )
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.wire.iana import cipher_suite_names, group_names
 
 names = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)
 
@@ -190,3 +191,19 @@ def test_only_types_that_the_peer_takes(pki: Pki) -> None:
     with pytest.raises(ProtocolError, match="accepted here: X509") as caught:
         choose_server_credentials(question, [certificate], accepted, strict_server_name=False)
     assert caught.value.fault_member is Fault.NO_SHARED_CERTIFICATE_TYPE
+
+
+def test_what_offers_nothing_is_not_told_as_offered() -> None:
+    """Signals and GREASE (RFC 5746, RFC 7507, RFC 8701) are no suites that could be taken."""
+    offered = cipher_suite_names([0x2A2A, 0x009C, 0x00FF, 0x5600])
+    with pytest.raises(ProtocolError) as caught:
+        choose_cipher_suite(offered, ["TLS_AES_128_GCM_SHA256"], prefer_client_order=False)
+    assert "(offered: TLS_RSA_WITH_AES_128_GCM_SHA256; accepted" in str(caught.value)
+
+
+def test_groups_that_are_not_spoken_here_have_names() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        offered = group_names([0x0A0A, 0x001A, 0x0104, 0x0016, 0x0200, 0x0029])
+        choose_group(offered, (), ["X25519"], prefer_client_order=False)
+    names = "brainpoolP256r1, ffdhe8192, secp256k1, MLKEM512, curveSM2"
+    assert f"offered: {names}; accepted" in str(caught.value)

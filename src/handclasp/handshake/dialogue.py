@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from handclasp.alerts import Shown
 from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.questions import Question
 from handclasp.info import ConnectionInfo
 from handclasp.keys.traffic import TrafficKeys
@@ -22,6 +22,7 @@ from handclasp.keys.watch import Watcher
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.messages import HEADER_SIZE, ServerHello
 from handclasp.wire.recurring import Reading, Recurring, new_recurring
 
 M = TypeVar("M", bound=AnyMessage)
@@ -35,6 +36,9 @@ Chosen = TypeVar("Chosen", bound="str | None")
 NO_OVERLAP = "nothing that both sides can do"
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
+_RANDOM = slice(HEADER_SIZE + 2, HEADER_SIZE + 34)
+"""Where a hello has its random."""
+
 _CERTIFICATES = (int(HandshakeType.CERTIFICATE), int(HandshakeType.COMPRESSED_CERTIFICATE))
 _EMPTY_CERTIFICATE = 8
 """Bytes of the message without a certificate in it: at most a header, no context and no list."""
@@ -153,7 +157,21 @@ class Dialogue:
                 message = read_as(kind, raw)
                 self.transcript.add(raw)
                 return message
+        if raw[0] == HandshakeType.CLIENT_HELLO and ServerHello in expected:
+            raise self._hello_where_an_answer_belongs(raw)
         raise unexpected(raw, expected)
+
+    def _hello_where_an_answer_belongs(self, raw: bytes) -> ProtocolError:
+        """The other end is a client as well, or sends back whatever it gets."""
+        if raw[_RANDOM] != self.client_random:
+            return unexpected(raw, (ServerHello,))
+        return ProtocolError(
+            Fault.UNEXPECTED_MESSAGE,
+            sentence="The other end sends back what it gets: this side's own ClientHello has come "
+            "back. So it is no TLS server, but an echo service or the like.",
+            fix="On this end: Check that host and port belong to a TLS service.",
+            verdict=Verdict(Blame.LOCAL, "unless a TLS service is meant to be there"),
+        )
 
     async def receive_change_cipher_spec(self) -> None:
         """Wait for the record that says: what comes next is under the new keys."""

@@ -23,7 +23,7 @@ from handclasp.crypto.suites import CIPHER_SUITES as KNOWN_SUITES
 from handclasp.crypto.suites import CIPHER_SUITES12 as KNOWN_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict, advice
-from handclasp.wire.iana import listed
+from handclasp.wire.iana import listed, meant
 
 _MOST_SHOWN = 24
 _MOST_ADVISED = 3
@@ -53,7 +53,7 @@ _KINDS: dict[Fault, tuple[tuple[str, ...], Collection[str], str, str]] = {
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
     """Both lists, for people; the peer's is cut short where it is long."""
-    return f"offered: {listed(offered, _MOST_SHOWN)}; accepted here: {', '.join(acceptable)}"
+    return f"offered: {listed(meant(offered), _MOST_SHOWN)}; accepted here: {', '.join(acceptable)}"
 
 
 def disagreement(
@@ -72,6 +72,7 @@ def disagreement(
             names them.
     """
     usual, known, setting, word = _KINDS[fault]
+    offered = meant(offered)
     detail = no_overlap(offered, acceptable)
     allowable = [name for name in known if name in offered and name not in acceptable]
     if fault is Fault.NO_SHARED_APPLICATION_PROTOCOL:

@@ -38,6 +38,7 @@ class PostHandshake12:
         "_records_left",
         "_trace",
         "answer_owed",
+        "has_declined",
         "messages_without_data",
     )
 
@@ -57,6 +58,7 @@ class PostHandshake12:
         self._trace = trace
         self.messages_without_data = 0
         self.answer_owed = False
+        self.has_declined = False
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -92,4 +94,5 @@ class PostHandshake12:
         """
         if self.answer_owed:
             self.answer_owed = False
+            self.has_declined = True
             self._decline()

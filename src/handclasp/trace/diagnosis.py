@@ -34,8 +34,10 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
+    cipher_suite_name,
     cipher_suite_names,
     group_names,
+    meant,
     signature_scheme_names,
     version_name,
     version_names,
@@ -170,6 +172,43 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         certificate=_certificate(events),
         certificate_schemes=own_schemes,
         chain=OwnChain(*chain_in_words(_chain_shown(events))),
+        declined_renegotiation=_has_declined(events),
+        external_key=_has_external_key(hello if stage == "hello" else None, answer, events),
+    )
+
+
+def _has_declined(events: Sequence[TraceEvent]) -> bool:
+    """Whether this side was asked for a renegotiation, and said no."""
+    return any(
+        isinstance(event, AlertSeen)
+        and event.direction == "sent"
+        and event.description == AlertDescription.NO_RENEGOTIATION_RESERVED
+        for event in events
+    )
+
+
+def _has_external_key(
+    hello: messages.ClientHello | None,
+    answer: messages.ServerHello | None,
+    events: Sequence[TraceEvent],
+) -> bool:
+    """Whether the keys come from one that both were given, or one is offered in a last hello.
+
+    RFC 8446 4.2.11: an age of 0 is that of a key which is no ticket's.
+    """
+    settled = next((event for event in events if isinstance(event, Settled)), None)
+    if settled is not None and settled.info.psk_identity is not None:
+        return True
+    if answer is not None:
+        suite = cipher_suite_name(answer.cipher_suite)
+        return version_of(answer) == "TLSv1.2" and "PSK_WITH_" in suite
+    data = hello.extensions.get(ExtensionType.PRE_SHARED_KEY) if hello is not None else None
+    try:
+        offered = extensions.read_offered_psks(data) if data is not None else None
+    except ProtocolError:
+        return False
+    return offered is not None and any(
+        not each.obfuscated_ticket_age for each in offered.identities
     )
 
 
@@ -200,7 +239,9 @@ def _offer_of(hello: messages.ClientHello) -> _Offer:
     offer = _Offer(
         versions=(version_name(hello.legacy_version),),
         cipher_suites=tuple(
-            name for name in cipher_suite_names(hello.cipher_suites) if name.startswith("TLS_")
+            name
+            for name in meant(cipher_suite_names(hello.cipher_suites))
+            if name.startswith("TLS_")
         ),
     )
     for kind, name in _NAMES_OF_EXTENSIONS.items():
@@ -219,10 +260,10 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             names = version_names(sorted(extensions.read_supported_versions(data)))
             return tuple(name for name in names if name.startswith(("TLS", "SSL")))
         case ExtensionType.SUPPORTED_GROUPS:
-            return tuple(_known(group_names(extensions.read_supported_groups(data))))
+            return meant(group_names(extensions.read_supported_groups(data)))
         case ExtensionType.SIGNATURE_ALGORITHMS | ExtensionType.SIGNATURE_ALGORITHMS_CERT:
             schemes = extensions.read_signature_algorithms(data)
-            return tuple(_known(signature_scheme_names(schemes)))
+            return meant(signature_scheme_names(schemes))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
             return tuple(map(_printable, extensions.read_alpn(data)))
         case _:
@@ -233,10 +274,6 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
 def _printable(name: bytes) -> str:
     """A name that somebody made up, which must not reach a terminal as it is."""
     return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
-
-
-def _known(names: Sequence[str]) -> Iterator[str]:
-    return (name for name in names if not name.startswith("GREASE"))
 
 
 def _certificate(events: Sequence[TraceEvent]) -> Shown:

@@ -40,11 +40,12 @@ from handclasp.wire.iana import (
 from handclasp.wire.raw_keys import is_raw_public_key
 from handclasp.wire.reader import Opener, Reader
 
-KeyExchange = Literal["agreement", "transport", "session", "psk"]
+KeyExchange = Literal["agreement", "transport", "session", "psk", "psk transport"]
 """How the two come to one secret. "agreement": both sides give a public half of it. "transport":
 the client makes it, and encrypts it to the key in the server's certificate (RSA key transport, TLS
 1.2 alone). "session": it is that of an earlier session, which TLS 1.2 resumes. "psk": it is a
-pre-shared key alone, or a ticket's, without a key exchange (TLS 1.3)."""
+pre-shared key alone, or a ticket's, without a key exchange. "psk transport": the client makes one
+part of it, as in "transport", and a pre-shared key is the other (RSA_PSK, RFC 4279 section 4)."""
 
 EarlierKey = Literal["ticket", "session id", "external key", "key"]
 """What a client came back with: a ticket; the name of a session (TLS 1.2); a key that both were
@@ -119,6 +120,27 @@ class Facts:
     client_certificate: Literal["not asked", "asked", "shown"] = "not asked"
     raw_keys: frozenset[str] = frozenset()
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether neither side says who it is (DH_anon and ECDH_anon of TLS 1.2)."""
+        return "_anon_" in (self.cipher_suite or "")
+
+    @property
+    def has_psk(self) -> bool:
+        """Whether a key that both were given goes into the secret by the suite of TLS 1.2."""
+        return "PSK_WITH_" in (self.cipher_suite or "")
+
+    @property
+    def is_by_key(self) -> bool:
+        """Whether a key from before says who the two are, and no certificate."""
+        by_suite = self.has_psk and self.key_exchange != "psk transport"
+        return self.earlier_key is not None or self.key_exchange == "psk" or by_suite
+
+    @property
+    def expects_certificate(self) -> bool:
+        """Whether the server has to show who it is, as far as is known."""
+        return not (self.is_by_key or self.is_anonymous)
+
 
 def facts_of(events: Sequence[TraceEvent]) -> Facts:
     """The facts of what a recorder noted; of a handshake that failed, as far as it came."""
@@ -145,7 +167,7 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     if version == "TLSv1.2":
         server_share = server_share_of(server_key_exchange) if server_key_exchange else None
         client_shares = _shares12(client_key_exchange, server_share)
-        if client_key_exchange is not None and key_exchange == "transport":
+        if client_key_exchange is not None and key_exchange in _TRANSPORTS:
             encrypted_secret_size = encrypted_secret_size_of(client_key_exchange)
     role = role_of(events)
     shown = dict(_chains(events, role))
@@ -178,6 +200,9 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     )
 
 
+_TRANSPORTS = ("transport", "psk transport")
+
+
 def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
     """What a reader of a capture says of the whole; None where one of the ends recorded."""
     return next((event for event in reversed(events) if isinstance(event, Observed)), None)
@@ -200,12 +225,14 @@ def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> s
     match key_exchange:
         case "transport":
             return "a secret of the client's making"
+        case "psk transport":
+            return "a secret of the client's making, and the pre-shared key"
         case "session":
             return "the secret of the earlier session"
         case "psk":
             return "the pre-shared key alone"
         case _:
-            if info.group is None and "DHE_" in info.cipher_suite:
+            if info.group is None and ("DHE_" in info.cipher_suite or "_DH_" in info.cipher_suite):
                 return "Diffie-Hellman in a group of the server's choice"
             return info.group or "in a way that cannot be told here"
 
@@ -282,6 +309,8 @@ def _key_exchange12(cipher_suite: str) -> KeyExchange | None:
         return "transport"
     if cipher_suite.startswith("TLS_PSK_WITH_"):
         return "psk"
+    if cipher_suite.startswith("TLS_RSA_PSK_WITH_"):
+        return "psk transport"
     return "agreement" if cipher_suite.startswith(("TLS_ECDH", "TLS_DH")) else None
 
 
@@ -311,11 +340,15 @@ def server_share_of(message: messages.ServerHello | messages12.ServerKeyExchange
 
 
 def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | None:
-    """How many bytes the encrypted secret has in a ClientKeyExchange of RSA key transport."""
-    try:
-        return len(messages12.read_encrypted_secret(message.exchange_keys))
-    except ProtocolError:
-        return None
+    """How many bytes the encrypted secret has in a ClientKeyExchange of RSA or RSA_PSK."""
+    content = message.exchange_keys
+    identity = 2 + int.from_bytes(content[:2], "big")
+    for each in (content, content[identity:]):
+        try:
+            return len(messages12.read_encrypted_secret(each))
+        except ProtocolError:
+            continue
+    return None
 
 
 def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:

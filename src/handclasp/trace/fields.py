@@ -15,6 +15,7 @@ from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.trace.annotate import Noted, opener_into
+from handclasp.trace.exchanges import client_fields, server_form
 from handclasp.trace.facts import KeyExchange, read_recorded
 from handclasp.trace.words import (
     ELEMENTS,
@@ -105,14 +106,20 @@ def fields_of(raw: bytes, epoch: str, key_exchange: KeyExchange | None = None) -
     name = _name_of(raw)
     root = Noted(name, 0, len(raw), parts=noted)
     _complete(root)
-    if isinstance(message, messages12.ClientKeyExchange):
+    form = server_form(raw) if message is None else None
+    if form is not None:
+        root.parts[2:] = form[1]
+        _complete(root)
+    elif isinstance(message, messages12.ClientKeyExchange):
         _open_key_exchange(root, message, key_exchange)
     else:
         _open_extensions(root, raw, _place_of(name, root))
-    followed = message is not None and int.from_bytes(raw[1:HEADER_SIZE], "big") == len(raw) - 4
+    followed = (message is not None or form is not None) and int.from_bytes(
+        raw[1:HEADER_SIZE], "big"
+    ) == len(raw) - 4
     told = plural(len(raw), "byte")
-    of_tls12 = _is_of_tls12(name, root, message, epoch)
-    section = message_section(name, of_tls12=of_tls12)
+    of_tls12 = form is not None or _is_of_tls12(name, root, message, epoch)
+    section = form[0].section if form is not None else message_section(name, of_tls12=of_tls12)
     return Field(
         name=name,
         start=0,
@@ -226,19 +233,13 @@ def _gather(noted: Noted) -> None:
 def _open_key_exchange(
     root: Noted, message: messages12.ClientKeyExchange, key_exchange: KeyExchange | None
 ) -> None:
-    """Of the two forms it can have, the lengths in front make no more than one possible."""
-    whole = root.parts[-1]
-    for read in (messages12.read_ecdh_point, messages12.read_encrypted_secret):
-        parts: list[Noted] = []
-        try:
-            read(message.exchange_keys, opener_into(parts, HEADER_SIZE))
-        except ProtocolError:
-            continue
-        if key_exchange == "agreement" and parts[0].name == "encrypted_pre_master_secret":
-            parts[0].name = "dh_Yc"  # RFC 5246 7.4.7.2: the public value has the same form.
+    """Of the forms that it can have, the lengths in front make no more than one possible."""
+    parts = client_fields(message.exchange_keys, key_exchange)
+    if parts is not None:
         root.parts[-1:] = parts
-        return
-    whole.name = "exchange_keys"
+        _complete(root)
+    else:
+        root.parts[-1].name = "exchange_keys"
 
 
 def _open_extensions(noted: Noted, raw: bytes, place: Place | None) -> None:

@@ -26,6 +26,7 @@ from handclasp.trace.events import (
     Settled,
     TraceEvent,
 )
+from handclasp.trace.exchanges import client_fields, server_form
 from handclasp.trace.facts import (
     Facts,
     certificates_of,
@@ -194,6 +195,9 @@ def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
         version = version_name(int.from_bytes(event.raw[4:6], "big"))
         return f"We take {version}, in which a ServerHello has another form."
     if event.message_type == HandshakeType.SERVER_KEY_EXCHANGE:
+        form = server_form(event.raw)
+        if form is not None:
+            return form[0].story
         return "The server's part of the key exchange, in a form that is not read here."
     if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
         return f"The {sender} sends something in a form that is not read here."
@@ -520,15 +524,24 @@ def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) ->
         case messages12.ServerHelloDone():
             return "The server has said all that it has to say so far."
         case messages12.ClientKeyExchange():
-            return _client_key_exchange_story(facts)
+            return _client_key_exchange_story(message, facts)
         case messages12.NewSessionTicket12():
             return "A ticket with which the client can come back without starting all over."
         case messages12.HelloRequest():
             return "The server would like to shake hands anew; the client need not."
 
 
-def _client_key_exchange_story(facts: Facts) -> str:
+def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Facts) -> str:
+    if client_fields(message.exchange_keys, facts.key_exchange) is None:
+        return "The client sends its part of the secret, in a way that cannot be read here."
     size = facts.encrypted_secret_size
+    if facts.key_exchange == "psk":
+        return "Which of the keys that both have from before I go by. Nothing of it is sent."
+    if size is not None and facts.key_exchange == "psk transport":
+        return (
+            "A part of the secret, which I made alone, encrypted to the public key in the "
+            f"certificate: {size:,} bytes. The other part is the key that both have from before."
+        )
     if size is not None:
         return (
             "The secret, which I made alone, encrypted to the public key in the certificate: "
@@ -536,6 +549,8 @@ def _client_key_exchange_story(facts: Facts) -> str:
         )
     if facts.client_shares:
         return f"My half of the secret: {facts.client_shares[0]}; both sides can now work it out."
+    if facts.key_exchange == "agreement":
+        return "My public half of the secret; both sides can now work it out."
     return "The client sends its part of the secret, in a way that cannot be read here."
 
 

@@ -155,11 +155,13 @@ class Recorder:
         written = [event_to_json(event) for event in self.events]
         if fields:
             # Whoever only records need not wait for it to be imported.
+            from handclasp.trace.facts import facts_of
             from handclasp.trace.fields import fields_of
 
+            key_exchange = facts_of(self.events).key_exchange
             for event, values in zip(self.events, written, strict=True):
                 if isinstance(event, MessageSeen):
-                    values["fields"] = fields_of(event.raw, event.epoch).to_json()
+                    values["fields"] = fields_of(event.raw, event.epoch, key_exchange).to_json()
         return json.dumps(
             {
                 "format": FORMAT,

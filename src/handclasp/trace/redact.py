@@ -32,7 +32,8 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
 )
-from handclasp.trace.facts import message_of
+from handclasp.trace.exchanges import server_form
+from handclasp.trace.facts import KeyExchange, facts_of, message_of
 from handclasp.trace.fields import Field, fields_of
 from handclasp.trace.words import UNREAD
 from handclasp.wire.iana import ContentType, alert_name
@@ -56,7 +57,12 @@ def redacted(
     labels = _Labels(events) if names else None
     kept = [without for event in events if (without := _without_secrets(event)) is not None]
     if labels is not None:
-        kept = [_without_names(event, labels) for event in kept if not isinstance(event, WireSeen)]
+        key_exchange = facts_of(events).key_exchange
+        kept = [
+            _without_names(event, labels, key_exchange)
+            for event in kept
+            if not isinstance(event, WireSeen)
+        ]
     if addresses:
         kept = [_without_addresses(event) for event in kept]
     return kept
@@ -77,12 +83,14 @@ def _without_secrets(event: TraceEvent) -> TraceEvent | None:
             return event
 
 
-def _without_names(event: TraceEvent, labels: _Labels) -> TraceEvent:
+def _without_names(
+    event: TraceEvent, labels: _Labels, key_exchange: KeyExchange | None
+) -> TraceEvent:
     match event:
         case Began():
             return replace(event, server_name=_masked(event.server_name))
         case MessageSeen():
-            return replace(event, raw=_blanked(event))
+            return replace(event, raw=_blanked(event, key_exchange))
         case RecordSeen():
             return replace(event, wire=b"", content=b"")
         case KeyStep():
@@ -134,7 +142,8 @@ def _in_general(failed: Failed) -> Failed:
 
 _KEPT = {
     "legacy_session_id", "legacy_session_id_echo", "legacy_compression_methods",
-    "key_exchange", "point", "ecdh_Yc", "encrypted_pre_master_secret", "protocol_name",
+    "key_exchange", "point", "ecdh_Yc", "dh_p", "dh_g", "dh_Ys", "dh_Yc",
+    "encrypted_pre_master_secret", "protocol_name",
     "ec_point_format_list", "ke_modes", "certificate_types", "PskBinderEntry", "ticket_nonce",
     "renegotiated_connection",
 }  # fmt: skip
@@ -144,13 +153,13 @@ _KEPT_BY_ITSELF = {"random", "verify_data"}
 _LONGEST_NUMBER = 4
 
 
-def _blanked(event: MessageSeen) -> bytes:
+def _blanked(event: MessageSeen, key_exchange: KeyExchange | None) -> bytes:
     raw = event.raw
-    if message_of(event) is None:
+    if message_of(event) is None and server_form(raw) is None:
         # What does not follow its definition can hold anything anywhere.
         return raw[:MESSAGE_HEADER_SIZE] + bytes(max(len(raw) - MESSAGE_HEADER_SIZE, 0))
     blanked = bytearray(raw)
-    for field, owner in _leaves(fields_of(raw, event.epoch), ""):
+    for field, owner in _leaves(fields_of(raw, event.epoch, key_exchange), ""):
         if not _may_stay(field, owner):
             blanked[field.start : field.end] = _blank(raw[field.start : field.end], owner)
     return bytes(blanked)

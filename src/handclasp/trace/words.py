@@ -210,6 +210,11 @@ _BYTES: dict[str, Callable[[bytes], str]] = {
     "signature": lambda data: f"a signature of {plural(len(data), 'byte')}",
     "key_exchange": lambda data: f"a public value of {plural(len(data), 'byte')}",
     "point": lambda data: f"a public value of {plural(len(data), 'byte')}",
+    "dh_p": lambda data: f"a prime of {8 * len(data):,} bits",
+    "dh_g": lambda data: plural(len(data), "byte"),
+    "dh_Ys": lambda data: f"a public value of {plural(len(data), 'byte')}",
+    "psk_identity": _text,
+    "psk_identity_hint": _text,
     "dh_Yc": lambda data: f"a public value of {plural(len(data), 'byte')}",
     "ecdh_Yc": lambda data: f"a public value of {plural(len(data), 'byte')}",
 }
@@ -246,6 +251,8 @@ _MESSAGES12 = {
 _SECTIONS = {
     "extensions": "RFC 8446 section 4.2",
     "encrypted_pre_master_secret": "RFC 5246 section 7.4.7.1",
+    "dh_Yc": "RFC 5246 section 7.4.7.2",
+    "psk_identity": "RFC 4279 section 2",
 }
 """Of fields that are defined elsewhere than what they belong to."""
 
@@ -328,6 +335,11 @@ _MEANINGS = {
     "point": "The server's public half of the secret.",
     "compressed_certificate_message": "A Certificate without its header, compressed.",
     "request_update": "Whether the other side shall change its keys as well.",
+    "dh_p": "The prime that the group goes by.",
+    "dh_g": "The number of which both raise a power.",
+    "dh_Ys": "The server's public half of the secret.",
+    "psk_identity": "Which of the keys that both have from before the client goes by.",
+    "psk_identity_hint": "What helps the client to choose a key that both have from before.",
     UNREAD: "No definition that is known here accounts for these bytes.",
 }
 """What is so in every message of every version that has the field."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
+from handclasp.wire.group_names import GROUPS_OF_OTHERS
 from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
 
 TLS12 = 0x0303
@@ -301,6 +302,13 @@ def listed(names: Sequence[str], most: int) -> str:
     return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
 
 
+def meant(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of an offer without those that offer nothing: signals, and GREASE (RFC 8701)."""
+    return tuple(
+        name for name in names if not (name.endswith("_SCSV") or name.startswith("GREASE"))
+    )
+
+
 def alert_name(number: int) -> str:
     """The RFC's name of an alert, or its number."""
     return _ALERT_NAMES.get(number) or f"alert {number}"
@@ -344,6 +352,7 @@ _CIPHER_SUITE_NAMES = {
     FALLBACK_SCSV: "TLS_FALLBACK_SCSV",
 }
 _GROUP_NAMES = {
+    **GROUPS_OF_OTHERS,
     **{code.value: code.name for code in GroupCode},
     GroupCode.x25519.value: "X25519",
     GroupCode.x448.value: "X448",

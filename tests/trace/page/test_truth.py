@@ -10,11 +10,14 @@ import contextlib
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.cli.conftest import Run, run  # noqa: F401 (a fixture)
 from tests.pki import Pki, key_of_type, key_pem
+from tests.required import need_tool
 from tests.trace.conftest import DATA, Recorded, converse, shuttle
 from tests.trace.page.conftest import Page, described
 
@@ -34,7 +37,9 @@ from handclasp.trace.events import DecisionTaken, MessageSeen
 from handclasp.trace.facts import Facts, facts_of
 from handclasp.trace.fields import Field, fields_of
 from handclasp.trace.narrate import narrate
+from handclasp.trace.redact import redacted
 
+CAPTURES = Path(__file__).parents[2] / "capture" / "data"
 RSA_SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
 HYBRID = "X25519MLKEM768"
 
@@ -416,3 +421,71 @@ def test_offers_stand_in_the_order_of_the_hello(seen: tuple[Seen, ...]) -> None:
                 if event.what == "version" and len(sent) < 2:
                     continue
                 assert offered == [name for name in sent if name in offered], event
+
+
+# Key exchanges that are not spoken here, in captures of other programs
+
+DHE = ("tls12-dhe-rsa-aes128-gcm", "tls12-dhe-rsa-chacha20", "tls12-dhe-rsa-aes128-ccm")
+FOREIGN = (*DHE, "tls12-rsa-aes256-ccm8", "tls12-dh-anon", "tls12-psk", "tls12-rsa-psk")
+WITH_CERTIFICATE = tuple(name for name in FOREIGN if name not in ("tls12-dh-anon", "tls12-psk"))
+FOREIGN_CLAIMS: dict[str, tuple[str, ...]] = {
+    "The server answers with its certificate": WITH_CERTIFICATE,
+    "Was it issued by an authority": WITH_CERTIFICATE,
+    "Nobody says who it is": ("tls12-dh-anon",),
+    "neither side has said who it is": ("tls12-dh-anon",),
+    "Nobody shows a certificate: both sides have the same key": ("tls12-psk",),
+    "Each side sends a public half": (*DHE, "tls12-dh-anon"),
+    "both halves": (*DHE, "tls12-dh-anon"),
+    "The client made the secret alone": ("tls12-rsa-aes256-ccm8",),
+    "The client made a part of the secret alone": ("tls12-rsa-psk",),
+    "It signs nothing": ("tls12-rsa-aes256-ccm8", "tls12-rsa-psk"),
+    "it signs its public half": DHE,
+    "The client took this decision": WITH_CERTIFICATE,
+    "certificate not checked": (),
+    "dh_Ys": (*DHE, "tls12-dh-anon"),
+    "psk_identity": ("tls12-psk", "tls12-rsa-psk"),
+    "RFC 5246 section 7.4.3": (*DHE, "tls12-dh-anon"),
+    "not as its definition wants it": (),
+    "The handshake did not come to this": (),
+    "which is not known here": (),
+    "not read here": (),
+    "cannot be read here": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_claim_of_a_key_exchange_that_is_not_spoken_here(
+    run: Run,  # noqa: F811
+    name: str,
+    tmp_path: Path,
+) -> None:
+    need_tool("tshark")
+    page = tmp_path / "page.html"
+    keys = str(CAPTURES / f"{name}.keys")
+    assert not run(
+        "explain", str(CAPTURES / f"{name}.pcap"), "--keylog", keys, "--html", str(page)
+    ).exit_code
+    words = Page(page.read_text()).words
+    for claim, kinds in FOREIGN_CLAIMS.items():
+        assert (claim in words) == (name in kinds), claim
+
+
+@pytest.mark.parametrize("name", ["tls12-psk", "tls12-rsa-psk", "tls12-dh-anon"])
+def test_the_name_of_a_key_does_not_stay_where_names_are_taken_out(
+    run: Run,  # noqa: F811
+    name: str,
+) -> None:
+    need_tool("tshark")
+    keys = str(CAPTURES / f"{name}.keys")
+    result = run("explain", str(CAPTURES / f"{name}.pcap"), "--keylog", keys, "--json")
+    recorder = Recorder.from_json(result.stdout)
+    events = redacted(recorder.events, names=True)
+    identity = b"Client_identity"
+    assert any(identity in e.raw for e in recorder.events if isinstance(e, MessageSeen)) == (
+        "psk" in name
+    )
+    for event in events:
+        if isinstance(event, MessageSeen):
+            assert identity not in event.raw
+            tree = fields_of(event.raw, event.epoch, facts_of(events).key_exchange)
+            assert "not as its definition" not in tree.value

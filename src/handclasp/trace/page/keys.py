@@ -94,6 +94,12 @@ def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
         early, handshake, master = STAGES13
         return early, handshake._replace(ingredient="zeros: there was no key exchange"), master
     premaster, master = STAGES12
+    if key_exchange == "psk":
+        key = "the pre-shared key"
+        return premaster._replace(ingredient=key, operation="zeros, and that key"), master
+    if key_exchange == "psk transport":
+        made = "made by the client, and the key"
+        return premaster._replace(ingredient="random bytes, a key", operation=made), master
     if key_exchange == "session":
         return (master._replace(ingredient="an earlier session", operation="kept from there"),)
     if key_exchange == "transport":

@@ -96,7 +96,12 @@ def _identity(facts: Facts) -> str:
             "No certificate is shown this time: the two know each other from an earlier session. "
             "That each of them has its secret is the proof that it is the same one as then."
         )
-    if facts.earlier_key is not None or facts.key_exchange == "psk":
+    if facts.is_anonymous:
+        return (
+            "Nobody says who it is: no certificate is shown, and nothing is signed. Whoever sits "
+            "in between can talk to each of them in the place of the other."
+        )
+    if facts.is_by_key:
         return (
             "Nobody shows a certificate: both sides have the same key from before, and that each "
             "of them holds it is the proof of who they are."
@@ -120,7 +125,7 @@ def _proof(facts: Facts) -> str:
     """How the server shows that it holds the private key."""
     if facts.version == "TLSv1.3":
         return "To show that it holds the private key too, it signs this very conversation."
-    if facts.key_exchange == "transport":
+    if facts.key_exchange in ("transport", "psk transport"):
         return (
             "It signs nothing: by opening what the client encrypts to that key it shows that it "
             "holds the private one."
@@ -150,7 +155,9 @@ def _trust(facts: Facts) -> str:
             "connection stands for it, and a client may judge that again, by today's clock and "
             "trust."
         )
-    if facts.earlier_key is not None or facts.key_exchange == "psk":
+    if facts.is_anonymous:
+        return "There is nothing to decide on: neither side has said who it is."
+    if facts.is_by_key:
         return "There is no certificate to believe: each side trusts whoever holds the key."
     if "server" in facts.raw_keys:
         told = (
@@ -177,6 +184,13 @@ def _secret(facts: Facts) -> str:
                 "certificate (RSA key transport). Whoever gets hold of the private key some day "
                 "can read this conversation, if it was recorded; TLS 1.3 no longer has this."
             )
+        case "psk transport":
+            return (
+                "The client made a part of the secret alone, and sent it encrypted to the public "
+                "key in the certificate; the other part is the key that both have from before. "
+                "Whoever gets hold of that key and of the private one some day can read this "
+                "conversation, if it was recorded."
+            )
         case "session":
             return _session_secret(facts)
         case "psk":
@@ -185,6 +199,8 @@ def _secret(facts: Facts) -> str:
                 "before, and from fresh random values. Whoever gets hold of that key some day can "
                 "read this conversation, if it was recorded."
             )
+        case None if facts.cipher_suite is not None and facts.version != "TLSv1.3":
+            return f"How the two came to one secret by {facts.cipher_suite} is not told here."
         case _:
             return _agreed_secret(facts)
 
@@ -215,6 +231,8 @@ def _agreed_secret(facts: Facts) -> str:
             "secret encrypted to that, which nobody else can open. An attacker would have to break "
             "both parts."
         )
+    if facts.has_psk:
+        told += " The key that both have from before goes into the keys as well."
     if facts.version == "TLSv1.3" and facts.earlier_key is not None:
         told += f" {_CAME_WITH[facts.earlier_key][:1].upper()}{_CAME_WITH[facts.earlier_key][1:]}"
         told += " goes into the keys as well."

@@ -23,7 +23,7 @@ from handclasp.trace.events import (
     SecretDerived,
     TraceEvent,
 )
-from handclasp.trace.facts import Facts, certificates_of, message_of, sender_of
+from handclasp.trace.facts import Facts, certificates_of, message_of, observed_in, sender_of
 from handclasp.wire import messages, messages12
 from handclasp.wire.iana import ContentType
 from handclasp.wire.iana import HandshakeType as Type
@@ -199,7 +199,8 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     rows: list[tuple[str, str]] = []
     other = "client" if facts.role == "server" else "server"
     info = facts.info
-    was_there = any(isinstance(event, Began) for event in events)
+    # A capture does not show what either side made of it.
+    was_there = observed_in(events) is None and any(isinstance(event, Began) for event in events)
     if was_there and info is not None and (info.peer_chain_der or info.peer_verified):
         verdict = "checked, and trusted" if info.peer_verified else "not checked"
         is_key = info.peer_certificate_type != "X509"
