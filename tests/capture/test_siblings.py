@@ -23,6 +23,7 @@ from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
+from handclasp.faults import Blame
 from handclasp.trace.diagnosis import diagnose
 from handclasp.trace.events import AlertSeen, Failed, Settled
 from handclasp.trace.facts import observed_in
@@ -193,7 +194,15 @@ def test_the_key_log_of_another_connection() -> None:
 
 
 CLEAR_ALERT = b"\x15\x03\x03\x00\x02"
-SHORT = b"\x17\x03\x03\x00\x13" + bytes(19)
+CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"
+
+
+def closed(size: int) -> bytes:
+    """A protected record with so many bytes inside, its tag among them."""
+    return b"\x17\x03\x03" + size.to_bytes(2, "big") + bytes(size)
+
+
+SHORT = closed(19)
 
 
 def hello_and_answer() -> list[Piece]:
@@ -237,11 +246,83 @@ def test_an_alert_in_the_clear_without_keys(sender: int, number: int, name: str)
 @pytest.mark.parametrize("by", [0, 1])
 def test_who_leaves_is_blamed(how: str, fault: str, by: int) -> None:
     """After nothing that could be a Finished: seen from the one that stayed."""
-    observation = after((0, SHORT), how=how, by=by)
+    observation = after((0, CHANGE_CIPHER_SPEC), how=how, by=by)
     failed = next(each for each in observation.events if isinstance(each, Failed))
     assert failed.fault == f"{fault}_DURING_HANDSHAKE"
     began = observation.events[0]
     assert getattr(began, "role", "") == ("server" if by == 0 else "client")
+
+
+@pytest.mark.parametrize("size", [19, 35])
+@pytest.mark.parametrize("how", ["end", "reset"])
+@pytest.mark.parametrize("by", [0, 1])
+def test_who_sends_a_closed_alert_gave_up(how: str, by: int, size: int) -> None:
+    """Whoever closes the transport after it; Java pads what it protects by 16 bytes."""
+    observation = after((0, closed(size)), how=how, by=by)
+    assert getattr(observation.events[0], "role", "") == "server"
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert diagnosis.blame is Blame.UNCLEAR
+    assert diagnosis.condition.startswith("the client gave up, and its reason is probably in")
+
+
+def test_a_closed_alert_of_the_server_gave_up() -> None:
+    observation = after((1, closed(19)), by=0)
+    assert getattr(observation.events[0], "role", "") == "client"
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert diagnosis.condition.startswith("the server gave up")
+
+
+@pytest.mark.parametrize(
+    ("said", "silent"),
+    [
+        ([], "server"),  # It has not finished by far.
+        ([(0, b"\x14\x03\x03\x00\x01\x01"), (1, b"\x17\x03\x03\x02")], "server"),
+        ([(1, b"\x17\x03\x03\x02\x00" + bytes(512))], "client"),
+    ],
+)
+@pytest.mark.parametrize("by", [0, 1])
+def test_who_did_not_go_on_is_told(said: Sequence[tuple[int, bytes]], silent: str, by: int) -> None:
+    """An alert at the end of a long wait is nothing that one goes on with."""
+    begun = hello_and_answer()
+    last = begun[-1].at_ns
+    begun += [Piece(last + at, sender, data) for at, (sender, data) in enumerate(said, 1)]
+    leaves = last + 3 * 10**9
+    if by == 0:
+        begun.append(Piece(leaves, by, closed(19)))
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    endings = (Ending(leaves + 1, by, "end"),)
+    observation = observe(Stream(0, ends, tuple(begun), endings), KeyLog())
+    failed = next(each for each in observation.events if isinstance(each, Failed))
+    was_waited_for = (silent == "server") == (by == 0)
+    assert (f"the {silent} was silent for 3.0 s" in failed.message) == was_waited_for
+
+
+@pytest.mark.parametrize(
+    ("flight", "answer"),
+    [
+        ([600], [(0, 528)]),
+        ([600], [(0, 528), (0, 528)]),
+        ([600], [(0, 116), (0, 216)]),
+        ([528, 528], [(0, 69), (1, 528)]),
+        ([528], [(0, 69), (1, 528)]),
+    ],
+)
+def test_sizes_prove_nothing_where_records_are_padded(
+    flight: Sequence[int], answer: Sequence[tuple[int, int]]
+) -> None:
+    """As openssl does with -record_padding, at either end."""
+    said = [(1, size) for size in flight] + list(answer)
+    hello, server_hello = hello_and_answer()
+    pieces = [hello, replace(server_hello, data=server_hello.data[: 127 + 6])]
+    last = pieces[-1].at_ns
+    pieces += [Piece(last + at, sender, closed(size)) for at, (sender, size) in enumerate(said, 1)]
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    ending = Ending(last + 99, 0, "end")
+    observed = observed_in(observe(Stream(0, ends, tuple(pieces), (ending,)), KeyLog()).events)
+    assert observed is not None
+    assert observed.outcome == "unknown"
 
 
 def test_a_client_that_waited_in_vain() -> None:
@@ -255,7 +336,7 @@ def test_a_client_that_waited_in_vain() -> None:
 
 
 def test_what_is_as_short_as_an_alert_is_no_proof() -> None:
-    observation = after((0, b"\x17\x03\x03\x00\x45" + bytes(69)), (1, SHORT), by=1)
+    observation = after((1, closed(69)), (0, closed(69)), (1, SHORT), by=1)
     observed = observed_in(observation.events)
     assert observed is not None
     assert observed.outcome == "unknown"

@@ -45,6 +45,9 @@ class Case:
 WHOLE13 = 9
 """Messages: two hellos, four of the server, the client's Finished, two tickets."""
 
+RENEGOTIATED = 18
+"""Messages: twice those of TLS 1.2, with a ticket."""
+
 CASES = [
     Case(
         "refused-certificate-tls13",
@@ -186,6 +189,37 @@ CASES = [
         "complete",
         messages=9,
     ),
+    Case(
+        "encalert",
+        ["at fault unclear: the client gave up, and its reason is probably in its last record"],
+        "failed",
+        never=["at fault the server"],
+        messages=2,
+    ),
+    Case("gnutlsref", ["the client gave up, and its reason"], "failed", never=[], messages=2),
+    Case("javaref", ["the client gave up, and its reason"], "failed", never=[], messages=2),
+    Case("padalert", ["multiples of one number, as padding makes"], "unknown", messages=2),
+    Case(
+        "stall13",
+        ["the server was silent for 3.0 s, then the client ended"],
+        "failed",
+        never=["at fault the client"],
+        messages=2,
+    ),
+    Case(
+        "stall12",
+        ["the server was silent for 3.0 s, then the client ended"],
+        "failed",
+        never=["at fault the client"],
+        messages=2,
+    ),
+    Case(
+        "reneg",
+        ["Complete in", "signed with the certificate's private key"],
+        "complete",
+        messages=RENEGOTIATED,
+    ),
+    Case("early-cut", ["the client offers early data, which looks like"], "unknown", messages=2),
     Case("packed", ["As far as can be seen without the keys"], "seems_complete", messages=2),
     Case(
         "sslv2-compatible-hello",
@@ -198,8 +232,7 @@ CASES = [
 
 
 def arguments(case: Case) -> list[str]:
-    path = DATA / f"{case.name}.pcap"
-    path = path if path.exists() else DATA / f"{case.name}.pcap.gz"
+    path = next(DATA.glob(f"{case.name}.pcap*"))
     keys = DATA / f"{case.name}.keys"
     return [str(path), *(["--keylog", str(keys)] if case.keyed and keys.exists() else [])]
 

@@ -29,7 +29,7 @@ from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_cl
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, TAG_SIZE
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12, Randoms
 from handclasp.keys.schedule13 import TrafficSecret
@@ -139,6 +139,11 @@ class _Side:
     spoke: bool = False
     """Whether it said anything of TLS."""
     spoke_at: int = 0
+    """When it said something last, alerts aside."""
+    is_alert: bool = False
+    """Whether its last record is an alert, or is taken for one by its size."""
+    is_hidden_alert: bool = False
+    """Whether its last record is closed, and is taken for an alert by its type or size."""
 
 
 _LIMITS = Limits()
@@ -245,6 +250,8 @@ class _Observer:
             if data and not side.seen.is_lost:
                 side.buffer += data
                 self._records(side)
+                if side.buffer:
+                    side.spoke_at = self._at
 
     def _answered_otherwise(self) -> None:
         """What a server said instead of TLS, if it was waited for in vain."""
@@ -297,7 +304,8 @@ class _Observer:
                 return
             body = bytes(buffer[HEADER_SIZE : HEADER_SIZE + size])
             del buffer[: HEADER_SIZE + size]
-            side.spoke, side.spoke_at = True, self._at
+            side.spoke = True
+            side.is_alert = side.is_hidden_alert = False
             try:
                 self._record(side, header, body)
             except ProtocolError as error:
@@ -309,6 +317,8 @@ class _Observer:
                     )
                 self._miss(f"What the {side.role} says cannot be followed any further: {why}")
                 side.seen.is_lost = True
+            if not side.is_alert:
+                side.spoke_at = self._at
 
     def _lose(self, side: _Side, data: bytes) -> None:
         side.seen.is_lost = True
@@ -362,18 +372,32 @@ class _Observer:
         self._weigh(side, kind, size)
 
     def _weigh(self, side: _Side, kind: int, size: int) -> None:
-        """What type and size of a closed record say of how far its sender has come."""
+        """What type and size of a closed record say of how far its sender has come.
+
+        A Finished is as long as the hash of the suite (RFC 8446 section 4.4.4), and records may be
+        padded, so that a long one may be a short message, but never the other way around.
+        """
+        seen = side.seen
         if not self._is_13:
-            is_finished = kind == ContentType.HANDSHAKE
-            side.seen.may_have_finished = side.seen.may_have_finished or is_finished
+            seen.may_have_finished = seen.may_have_finished or kind == ContentType.HANDSHAKE
+            side.is_alert = side.is_hidden_alert = kind == ContentType.ALERT
             return
-        shortest = HEADER_SIZE + _ALERT_SIZE + 1 + tag_size_of(cipher_suite_name(self._suite_code))
+        suite = suite13_of(self._suite_code)
+        frame = HEADER_SIZE + 1 + tag_size_of(cipher_suite_name(self._suite_code))
+        finished = frame + _MESSAGE_HEADER + (suite.hash_size if suite is not None else 32)
+        alert = frame + _ALERT_SIZE
+        seen.weigh(size - frame + 1, is_full=size >= frame + MAX_PLAINTEXT)
+        looks_padded = side.role == CLIENT and size < finished and size - frame not in _SHORT
+        side.is_alert = side.is_hidden_alert = size <= alert or looks_padded
+        if side.role == CLIENT and self._extension(*_EARLY_DATA_OFFER) is not None:
+            seen.is_obscure = True
+            return
+        seen.may_have_finished = seen.may_have_finished or size >= finished
         other = self._sides[SERVER if side.role == CLIENT else CLIENT].seen
-        if size > shortest:
-            side.seen.may_have_finished = True
-        if other.is_done and side.seen.is_done:
-            side.seen.went_on = side.seen.went_on or size > shortest
-            side.seen.was_short = side.seen.was_short or size <= shortest
+        if other.is_done and seen.is_done:
+            is_short = size <= alert + _ALERT_PADDING
+            seen.went_on = seen.went_on or not is_short
+            seen.was_short = seen.was_short or is_short
 
     def _opens_later(self, side: _Side, header: bytes, body: bytes) -> bool:
         """Whether it is the first under the application's keys, after a Finished nobody read."""
@@ -443,7 +467,7 @@ class _Observer:
         self._note(side.role, RecordSeen(self._at, "", "early", kind, size))
 
     def _offers_early_data(self) -> bool:
-        hello = self._extension(CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA)
+        hello = self._extension(*_EARLY_DATA_OFFER)
         return hello is not None and not self._sides[SERVER].seen.missing
 
     def _open(self, side: _Side, header: bytes, body: bytes) -> tuple[int, bytes] | None:
@@ -491,6 +515,7 @@ class _Observer:
             self._change_cipher_spec(side)  # Of a renegotiation.
 
     def _alert_seen(self, side: _Side, content: bytes, *, in_the_clear: bool = False) -> None:
+        side.is_alert = True
         self._note(side.role, AlertSeen(self._at, "", content[0], content[1]))
         if in_the_clear and side.is_keyed:
             self._miss(
@@ -780,14 +805,29 @@ class _Observer:
         is_open = self._first_end is None or (client.is_done and server.is_done)
         if is_open or not (client.is_whole and server.is_whole) or self._first_end is None:
             return None
+        if client.is_obscure and not client.is_done:
+            return None
         at_ns, role, how = self._first_end
-        waited = at_ns - self._sides[CLIENT].spoke_at
-        answer = self._sides[SERVER]
-        is_silent = not answer.spoke or answer.spoke_at < self._sides[CLIENT].spoke_at
-        if role == CLIENT and is_silent and waited >= _LONG_WAIT:
-            # It is the server that did not go on.
-            return SERVER, f"{waited / 1e9:.1f} s"
+        waited = at_ns - max(side.spoke_at for side in self._sides.values())
+        if waited >= _LONG_WAIT and role != self._next_to_speak():
+            # It is the other end that did not go on.
+            return self._next_to_speak(), f"{waited / 1e9:.1f} s"
+        for each in self._sides.values():
+            if each.is_hidden_alert and not each.seen.is_done:
+                return each.role, how
         return role, how
+
+    def _next_to_speak(self) -> str:
+        """Whose turn it is in a handshake that is not complete."""
+        client, server = self._sides[CLIENT], self._sides[SERVER]
+        if client.buffer:
+            return CLIENT
+        if server.buffer or server.reassembly or not server.spoke:
+            return SERVER
+        said_all = server.seen.is_done or (SERVER, messages12.ServerHelloDone) in self._last
+        if self._version is not None and not said_all:
+            return SERVER
+        return SERVER if server.spoke_at < client.spoke_at else CLIENT
 
     def _failure(
         self, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
@@ -805,15 +845,40 @@ class _Observer:
             fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
             yield _failed(self._at, ProtocolError(fault, detail))
         elif ending is not None and ending[1] not in ("end", "reset"):
-            detail = f"the server was silent for {ending[1]}, then the client ended the connection"
+            silent, other = ending[0], SERVER if ending[0] == CLIENT else CLIENT
+            detail = (
+                f"the {silent} was silent for {ending[1]}, then the {other} ended the connection"
+            )
             yield _failed(self._at, HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail))
         elif ending is not None:
             is_reset = ending[1] == "reset"
             fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
-            yield _failed(self._at, TruncationError(fault))
+            if self._sides[ending[0]].is_hidden_alert:
+                yield self._refused_unseen(ending[0], fault)
+            else:
+                yield _failed(self._at, TruncationError(fault))
+
+    def _refused_unseen(self, role: str, fault: Fault) -> Failed:
+        """That an end gave up with an alert that nobody can read."""
+        detail = f"the last record of the {role} is closed and probably an alert"
+        failed = _failed(self._at, TruncationError(fault, detail))
+        condition = (
+            f"the {role} gave up, and its reason is probably in its last record, an alert that "
+            "cannot be read without the keys"
+        )
+        return replace(failed, blame=Blame.UNCLEAR, condition=condition)
 
 
+_MESSAGE_HEADER = 4
 _ALERT_SIZE = 2
+_ALERT_PADDING = 16
+"""Bytes with which Java pads whatever it protects."""
+
+_SHORT = (4, 8)
+"""Sizes of a client's messages that are shorter than Finished: EndOfEarlyData, and a Certificate
+that is empty."""
+
+_EARLY_DATA_OFFER = CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA
 _LONG_WAIT = 1_000_000_000
 """Nanoseconds after which whoever leaves has waited for the other end."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Literal
 
 Outcome = Literal["complete", "seems_complete", "failed", "unknown"]
@@ -22,6 +23,10 @@ class Seen:
         is_captured: whether there are packets of it at all.
         went_on: after the other end may have finished, it said more than an alert.
         was_short: after that, it said something that is as short as an alert.
+        is_obscure: it is not known which of what it said is early data.
+        step: what the sizes of its closed records have as their greatest common divisor, without
+            those that are full.
+        weighed: how many those are.
     """
 
     finished: bool = False
@@ -31,6 +36,22 @@ class Seen:
     is_captured: bool = True
     went_on: bool = False
     was_short: bool = False
+    is_obscure: bool = False
+    step: int = 0
+    weighed: int = 0
+
+    def weigh(self, size: int, *, is_full: bool) -> None:
+        """Take in what a closed record holds: content, its type and padding, in bytes."""
+        if not is_full:
+            self.step, self.weighed = gcd(self.step, size), self.weighed + 1
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the sizes of its closed records look as if they were padded to a multiple, so
+        that nothing can be told by them."""
+        if self.weighed == 1:
+            return self.step % _USUAL_MULTIPLE == 0
+        return self.weighed > 1 and self.step >= _LEAST_MULTIPLE
 
     @property
     def is_done(self) -> bool:
@@ -41,6 +62,10 @@ class Seen:
     def is_whole(self) -> bool:
         """Whether nothing of it is missing that could tell more."""
         return not self.is_lost and not self.missing and self.is_captured
+
+
+_LEAST_MULTIPLE, _USUAL_MULTIPLE = 16, 64
+"""Bytes. That of a single record is believed only where it is round."""
 
 
 def verdict_of(
@@ -59,7 +84,12 @@ def verdict_of(
     if has_failed:
         return "failed", "The handshake was not completed."
     if client.is_done and server.is_done:
-        return _without_keys(server, version)
+        return _without_keys(client, server, version)
+    if client.is_obscure and client.is_whole and server.is_whole:
+        return "unknown", (
+            "What came of the handshake cannot be seen without the keys: the client offers early "
+            "data, which looks like its answer to what the server said."
+        )
     if client.missing or server.missing:
         missing = client.missing + server.missing
         return "unknown", (
@@ -83,17 +113,28 @@ def verdict_of(
     )
 
 
-def _without_keys(server: Seen, version: str | None) -> tuple[Outcome, str]:
+_UNSEEN = "Whether the handshake was completed cannot be seen without the keys"
+
+
+def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outcome, str]:
     if version is not None and not version.startswith("TLSv1.3"):
         return "seems_complete", (
             "As far as can be seen without the keys, the handshake was completed: both ends sent "
             "a protected handshake message after their ChangeCipherSpec, which is Finished."
         )
+    is_answered = server.was_short or server.went_on
+    is_proof = server.went_on and not server.is_padded
+    padded = "client" if client.is_padded and not is_proof else "server"
+    if padded == "client" or (server.is_padded and is_answered):
+        return "unknown", (
+            f"{_UNSEEN}: the sizes of what the {padded} protects are all multiples of one number, "
+            "as padding makes them, so that an alert looks like anything else."
+        )
     if server.was_short and not server.went_on:
         return "unknown", (
-            "Whether the handshake was completed cannot be seen without the keys: both ends "
-            "came as far as their Finished, but what the server said after that is as short as "
-            "an alert, which may be a refusal or the end of a connection that went well."
+            f"{_UNSEEN}: both ends came as far as their Finished, but what the server said after "
+            "that is as short as an alert, which may be a refusal or the end of a connection that "
+            "went well."
         )
     return "seems_complete", (
         "As far as can be seen without the keys, the handshake was completed: the client "

@@ -274,12 +274,28 @@ def read_recorded(raw: bytes, epoch: str, opener: Opener = Reader) -> AnyMessage
     """The value of a message that was recorded in an epoch. Raises `ProtocolError`.
 
     A type number alone does not say which form a message has. But in TLS 1.3 nothing except the
-    hellos is ever in the clear, and what TLS 1.2 sends under its keys has the same form in both.
+    hellos is ever in the clear; and what a renegotiation of TLS 1.2 sends under its keys has either
+    a type of its own, or the same form as in TLS 1.3, or one that cannot be read as that.
     """
-    is_of_tls12 = epoch == "plaintext" or raw[0] == HandshakeType.HELLO_REQUEST
-    if is_of_tls12 and raw[0] not in _HELLOS:
+    if raw[0] in _HELLOS:
+        return messages.read_message(raw, opener)
+    is_of_tls12 = epoch == "plaintext" or raw[0] in _OF_TLS12
+    if is_of_tls12 or (epoch == "application" and _has_form_of_tls12(raw)):
         return read_message12(raw, opener)
     return messages.read_message(raw, opener)
+
+
+def _has_form_of_tls12(raw: bytes) -> bool:
+    """Whether a message can be read as one of TLS 1.2, and not as one of TLS 1.3."""
+    try:
+        messages.read_message(raw)
+    except ProtocolError:
+        try:
+            read_message12(raw)
+        except ProtocolError:
+            return False
+        return True
+    return False
 
 
 def version_of(hello: messages.ServerHello) -> str | None:
@@ -391,6 +407,13 @@ def certificate_within_message(message: AnyMessage | None) -> messages.Certifica
     return None
 
 
+_OF_TLS12 = (
+    HandshakeType.HELLO_REQUEST,
+    HandshakeType.SERVER_KEY_EXCHANGE,
+    HandshakeType.SERVER_HELLO_DONE,
+    HandshakeType.CLIENT_KEY_EXCHANGE,
+    HandshakeType.CERTIFICATE_STATUS,
+)
 _HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
 _CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
 _MOST_INFLATED = 2**17
