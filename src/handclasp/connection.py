@@ -88,11 +88,6 @@ _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CERTIFICATE_SCHEMES = tuple(code.name for code in CERTIFICATE_SIGNATURE_SCHEMES)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
-_ENDS_WITHOUT_ALERT = (
-    Fault.TRUNCATED,
-    Fault.CLOSED_DURING_HANDSHAKE,
-    Fault.RESET_DURING_HANDSHAKE,
-)
 
 
 class _Connection(Generic[Config]):
@@ -815,7 +810,7 @@ class _Connection(Generic[Config]):
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
-        if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
+        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
             self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
         if self._trace is not None:
             self._trace.failed(error)

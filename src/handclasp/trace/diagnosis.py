@@ -71,7 +71,7 @@ class Diagnosis:
 
     Attributes:
         fault: its name in the catalogue, or "PEER_" and the alert that was received.
-        alert: the alert that was sent or received.
+        alert: the alert that was sent or received; empty where there was none.
         found_by: "local" or "peer": who gave up.
         cause: what happened, in a sentence or two.
         blame: whose fault it is, as far as that can be known.
@@ -124,7 +124,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     blame, condition = _verdict(failed, situation.role)
     return Diagnosis(
         fault=failed.fault,
-        alert=failed.alert,
+        alert=failed.alert if _was_sent(failed.fault) else "",
         found_by="local",
         cause=failed.message,
         blame=blame,
@@ -134,6 +134,12 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
         evidence=evidence,
         after_handshake=settled,
     )
+
+
+def _was_sent(fault: str) -> bool:
+    """Traces of earlier versions name an alert of all faults, also where none was sent."""
+    known = Fault.__members__.get(fault)
+    return known is None or known.sends_alert
 
 
 def _verdict(failed: Failed, role: str) -> Verdict:
