@@ -20,10 +20,13 @@ from handclasp.advice import (
     CIPHER_SUITES,
     CREDENTIALS,
     GROUPS,
+    OWN_RAW_PUBLIC_KEY,
     PSKS,
+    RAW_PUBLIC_KEYS,
     SERVER_NAME,
     SIGNATURE_SCHEMES,
     STAPLE,
+    TRUST,
     VERSIONS,
     without_settings,
 )
@@ -73,6 +76,8 @@ class Situation:
         server_name: what a client asked for; None where it sent no name.
         certificate: this side's, as far as it came to that.
         chain: what it showed, where the alert is about certificates.
+        server_certificate_types, client_certificate_types: what the hello offers to take and to
+            show ("X509", "RawPublicKey"); empty where this side does not know.
     """
 
     role: str
@@ -87,6 +92,8 @@ class Situation:
     certificate: Shown = "unasked"
     certificate_schemes: tuple[str, ...] = ()
     chain: OwnChain = OwnChain()
+    server_certificate_types: tuple[str, ...] = ()
+    client_certificate_types: tuple[str, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -605,6 +612,22 @@ def _not_yet_valid(situation: Situation) -> Cause:
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
+    if situation.role == "client" and situation.certificate == "unasked":
+        yield from _unshared_types(situation)
+        return
+    if situation.certificate == "withheld":
+        yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+        return
+    if situation.role == "server" and situation.server_certificate_types == ("RawPublicKey",):
+        yield _cause(
+            Fault.NO_SHARED_CERTIFICATE_TYPE,
+            "The client takes a raw public key alone (server_certificate_type), and this side has "
+            "shown a certificate, or a key that the client does not know.",
+            f"Give this side a raw public key as well ({OWN_RAW_PUBLIC_KEY}).",
+            "Trust the server's certificate instead of a raw public key.",
+            Verdict(Blame.PEER, "unless the server is meant to have a raw public key"),
+        )
+        return
     other = _other(situation)
     use = "a client" if situation.role == "client" else "a server"
     yield _cause(
@@ -621,6 +644,52 @@ def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
         "Show a certificate with another key: ECDSA P-256 and RSA of 2048 bits are understood by "
         "nearly all.",
         "",
+        _DO_NOT_FIT,
+    )
+
+
+def _unshared_types(situation: Situation) -> Iterator[Cause]:
+    """The server gives up before this side has shown anything (RFC 7250 section 4.2)."""
+    fault = Fault.NO_SHARED_CERTIFICATE_TYPE
+    has_own_types = situation.client_certificate_types not in ((), ("X509",))
+    takes_key = "RawPublicKey" in situation.server_certificate_types
+    takes_key_alone = situation.server_certificate_types == ("RawPublicKey",)
+    if takes_key_alone:
+        yield _cause(
+            fault,
+            "The server has no raw public key to show, and this side's hello takes nothing else.",
+            f"Trust the server's certificate instead ({TRUST}).",
+            "Give the server a raw public key, if clients are to know it by that.",
+            Verdict(Blame.LOCAL, "unless the server is meant to have a raw public key"),
+        )
+    if has_own_types:
+        shown = " or ".join(
+            {"X509": "a certificate", "RawPublicKey": "a raw public key"}.get(name, name)
+            for name in situation.client_certificate_types
+        )
+        yield _cause(
+            fault,
+            f"The server wants clients to show something else than {shown}, which is what this "
+            "side's hello offers to show.",
+            f"Give this side a certificate of an authority that the server trusts ({CREDENTIALS})."
+            if "X509" not in situation.client_certificate_types
+            else f"Give this side a raw public key that the server knows ({OWN_RAW_PUBLIC_KEY}).",
+            f"Let the server take {shown} from its clients.",
+            _DO_NOT_FIT,
+        )
+    if takes_key and (takes_key_alone or has_own_types):
+        return
+    yield _cause(
+        fault,
+        "The server has nothing that this side's hello takes, neither a certificate nor a raw "
+        "public key."
+        if takes_key
+        else "The server has no certificate of a kind that this side's hello takes: perhaps it has "
+        "a raw public key alone, and the hello does not take one.",
+        ""
+        if takes_key
+        else f"Expect the server's raw public key, if it has one ({RAW_PUBLIC_KEYS}).",
+        "Give the server a certificate.",
         _DO_NOT_FIT,
     )
 

@@ -668,6 +668,8 @@ class _Connection(Generic[Config]):
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
             certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
             chain=self._shown_chain() if alert in ABOUT_CERTIFICATES else OwnChain(),
+            server_certificate_types=config.peer_certificate_types if self._is_client else (),
+            client_certificate_types=config.own_certificate_types if self._is_client else (),
         )
 
     def _shown_chain(self) -> OwnChain:

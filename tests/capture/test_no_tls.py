@@ -1,4 +1,4 @@
-"""One end speaks something else than TLS, or nothing: that is the cause, whatever follows from it."""
+"""One end speaks something else than TLS, or nothing: that is the cause of what follows."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from handclasp.handshake.certificate_types import (
     answering_extensions,
     choose_client_type,
     choose_server_types,
+    no_server_type,
     read_offered_types,
 )
 from handclasp.handshake.choosing import (
@@ -44,7 +45,7 @@ from handclasp.handshake.choosing import (
     note_suite12,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
-from handclasp.handshake.disagreement import disagreement, no_overlap
+from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiate import (
@@ -341,8 +342,7 @@ async def _choose_credentials(
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
     if credentials.certificate_type not in types:
-        detail = no_overlap(types, (credentials.certificate_type,))
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+        raise no_server_type(types, (credentials.certificate_type,))
     scheme = choose_signature_scheme(credentials, schemes, config.signature_schemes, VERSION)
     if scheme is None and not (key_transport and credentials.can_decrypt):
         raise disagreement(

@@ -34,6 +34,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
+    certificate_type_name,
     cipher_suite_names,
     group_names,
     signature_scheme_names,
@@ -176,6 +177,8 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         certificate=_certificate(events),
         certificate_schemes=own_schemes,
         chain=OwnChain(*chain_in_words(_chain_shown(events))),
+        server_certificate_types=offer.server_types if hello is not None else (),
+        client_certificate_types=offer.client_types if hello is not None else (),
     )
 
 
@@ -190,6 +193,8 @@ class _Offer:
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
     certificate_schemes: tuple[str, ...] = ()
+    server_types: tuple[str, ...] = ("X509",)
+    client_types: tuple[str, ...] = ("X509",)
 
 
 _NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
@@ -199,6 +204,8 @@ _NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
     ExtensionType.SIGNATURE_ALGORITHMS_CERT: "certificate_schemes",
     ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "alpn",
     ExtensionType.SERVER_NAME: "server_name",
+    ExtensionType.SERVER_CERTIFICATE_TYPE: "server_types",
+    ExtensionType.CLIENT_CERTIFICATE_TYPE: "client_types",
 }
 
 
@@ -231,6 +238,9 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             return tuple(_known(signature_scheme_names(schemes)))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
             return tuple(map(_printable, extensions.read_alpn(data)))
+        case ExtensionType.SERVER_CERTIFICATE_TYPE | ExtensionType.CLIENT_CERTIFICATE_TYPE:
+            codes = extensions.read_certificate_types(data, kind.name.lower())
+            return tuple(map(certificate_type_name, codes))
         case _:
             name = extensions.read_server_name(data)
             return None if name is None else _printable(name.encode("utf-8", "backslashreplace"))
@@ -311,6 +321,11 @@ _WHERE: Mapping[str, tuple[str, ...]] = {
     "NO_SHARED_SIGNATURE_SCHEME": ("signature_algorithms",),
     "NO_SHARED_APPLICATION_PROTOCOL": ("application_layer_protocol_negotiation",),
     "UNRECOGNIZED_NAME": ("server_name",),
+    "NO_SHARED_CERTIFICATE_TYPE": (
+        "server_certificate_type",
+        "client_certificate_type",
+        "extensions",
+    ),
     "EXTENDED_MASTER_SECRET_MISSING": ("extensions",),
     "INAPPROPRIATE_FALLBACK": ("cipher_suites",),
 }

@@ -43,10 +43,8 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"
 
 
-_HTTP = frozenset(
-    method.encode("ascii").ljust(4)[:4]
-    for method in "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND HTTP".split()
-)
+_METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
+_HTTP = frozenset(f"{name}   "[:4].encode("ascii") for name in (*_METHODS.split(), "HTTP"))
 """How requests and answers of HTTP begin."""
 
 _HTML = (b"<!doc", b"<html")
