@@ -817,7 +817,7 @@ class _Observer:
         An alert on something that is no TLS only follows from that.
         """
         gave_up = self._stranger or self._gave_up or (ending[0] if ending is not None else None)
-        return _OTHER[gave_up] if gave_up is not None else CLIENT
+        return _OTHER[gave_up] if gave_up is not None else "client"
 
     def _failure(
         self, ending: tuple[str, str] | None, events: Sequence[TraceEvent]

@@ -284,10 +284,11 @@ def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
     if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
+    says = f" {printable(found.says)}" if found.says else ""
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more
     where = f"bytes {found.start} to {found.start + found.size - 1}: " if found.start else ""
-    return f"{found.what}: {printable(found.says)} ({where}{octets})"
+    return f"{found.what}:{says} ({where}{octets})"
 
 
 def _fixes(fix: str) -> Iterator[str]:

@@ -424,6 +424,8 @@ def _read_offer(
         _required(extensions, ExtensionType.SUPPORTED_GROUPS)
         entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
     name_data = extensions.get(ExtensionType.SERVER_NAME)
+    if name_data is not None:
+        hs.server_name = hs.reading.read(asked_name, name_data)
     alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     return _Offer(
         hello=hello,
@@ -431,7 +433,7 @@ def _read_offer(
         shares=_read_shares(config, groups, entries),
         signature_schemes=schemes,
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
-        server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
+        server_name=hs.server_name,
         server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
         client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         psks=psks,
