@@ -25,6 +25,7 @@ TLSA = "policy=CertificatePolicy(tlsa=[...])"
 CT_LOGS = "policy=CertificatePolicy(ct_logs=...)"
 IGNORED_OCSP = 'policy=CertificatePolicy(stapled_ocsp="ignore")'
 RAW_PUBLIC_KEYS = "raw_public_keys=[...]"
+OWN_RAW_PUBLIC_KEY = "credentials=Credentials.raw_public_key(KEY)"
 STAPLE = "credentials.with_staple(FILE)"
 OPTIONAL_CLIENTS = "client_auth=ClientAuth.OPTIONAL"
 VERSIONS = "versions=[...]"
@@ -54,6 +55,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     CT_LOGS: {},
     IGNORED_OCSP: {},
     RAW_PUBLIC_KEYS: {"connect": "--raw-public-key FILE"},
+    OWN_RAW_PUBLIC_KEY: {},
     STAPLE: {"serve": "--ocsp FILE"},
     OPTIONAL_CLIENTS: {"serve": "leave out --require-client-cert"},
     VERSIONS: {"connect": "--tls12 --tls13", "serve": "--tls12 --tls13"},

@@ -20,10 +20,13 @@ from handclasp.advice import (
     CIPHER_SUITES,
     CREDENTIALS,
     GROUPS,
+    OWN_RAW_PUBLIC_KEY,
     PSKS,
+    RAW_PUBLIC_KEYS,
     SERVER_NAME,
     SIGNATURE_SCHEMES,
     STAPLE,
+    TRUST,
     VERSIONS,
     without_settings,
 )
@@ -77,6 +80,12 @@ class Situation:
             told no (TLS 1.2).
         external_key: whether the keys come from one that both ends were given beforehand; before
             there is an answer, whether this side offered such a key.
+        server_certificate_types, client_certificate_types: what the hello offers to take and to
+            show ("X509", "RawPublicKey"); empty where this side does not know.
+        is_for_name: whether a server has shown a certificate for the name that it was asked for;
+            None where that cannot be told.
+        is_stapled: whether this side has sent an OCSP response with its certificate; None where
+            that cannot be told.
     """
 
     role: str
@@ -93,6 +102,10 @@ class Situation:
     chain: OwnChain = OwnChain()
     declined_renegotiation: bool = False
     external_key: bool = False
+    server_certificate_types: tuple[str, ...] = ()
+    client_certificate_types: tuple[str, ...] = ()
+    is_for_name: bool | None = None
+    is_stapled: bool | None = None
 
 
 @value(frozen=True, slots=True)
@@ -684,30 +697,62 @@ def _bad_certificate(situation: Situation) -> Iterator[Cause]:
         if situation.certificate == "shown":
             yield _not_yet_valid(situation)
         return
-    told = situation.chain
-    names = f" It is for {told.names}." if told.names else ""
-    yield _cause(
-        Fault.CERTIFICATE_NAME_MISMATCH,
-        "The client refuses the certificate, and this alert does not tell why: perhaps the "
-        "certificate is for another name than the one that the client went to, or the client does "
-        f"not trust its authority.{names}",
-        "Show a certificate that covers the name by which clients reach this server, of an "
-        "authority that they trust.",
-        "Connect by a name that is in the certificate, and trust its authority if that is meant.",
-        Verdict(Blame.UNCLEAR, "either end, by what the client did not accept; its log tells"),
-    )
+    yield from _refused_by_client(situation)
     yield _not_yet_valid(situation)
-    yield _cause(
+    if situation.is_for_name is not True:
+        yield _distrusted(situation, "Or the client does not trust its authority")
+    yield _cause(Fault.BAD_CERTIFICATE, "Or the client holds the certificate to be broken.")
+
+
+def _refused_by_client(situation: Situation) -> Iterator[Cause]:
+    """By the name, where it was asked for another one; else by what an alert alone can tell."""
+    told, names = situation.chain, situation.chain.names or "no name"
+    if situation.is_for_name is False:
+        yield _cause(
+            Fault.CERTIFICATE_NAME_MISMATCH,
+            "The client refuses the certificate, most likely for the name: it asked for "
+            f"{situation.server_name}; the certificate is for {names}.",
+            f"Show a certificate that covers {situation.server_name}, if clients are to reach this "
+            "server by that.",
+            "Connect by a name that is in the certificate.",
+            Verdict(Blame.LOCAL, "unless the client is meant to ask for another name"),
+        )
+    elif situation.is_for_name:
+        yield _distrusted(
+            situation,
+            "The client refuses the certificate, and this alert does not tell why. It asked for "
+            f"{situation.server_name}, and the certificate is for {names}: so perhaps it does not "
+            "trust the authority, or looks for another name than it asked for",
+        )
+    else:
+        is_for = f", and it is for {told.names}" if told.names else ""
+        yield _cause(
+            Fault.CERTIFICATE_NAME_MISMATCH,
+            "The client refuses the certificate, and this alert does not tell why: perhaps the "
+            "certificate is for another name than the one that the client went to. The client "
+            f"asked for no name (SNI){is_for}."
+            if situation.server_name is None
+            else "The client refuses the certificate, and this alert does not tell why: perhaps "
+            f"the certificate is for another name than the client asked for, which is "
+            f"{situation.server_name}.",
+            "Show a certificate that covers the name by which clients reach this server.",
+            "Connect by a name that is in the certificate.",
+            Verdict(Blame.UNCLEAR, "either end, by what the client did not accept; its log tells"),
+        )
+
+
+def _distrusted(situation: Situation, sentence: str) -> Cause:
+    told = situation.chain
+    issued = f" (it was issued by {told.issuer})" if told.issuer and told.size < 2 else ""
+    return _cause(
         Fault.CERTIFICATE_UNTRUSTED,
-        "Or the client does not trust its authority: some clients say bad_certificate of all that "
-        "they refuse.",
+        f"{sentence}{issued}.",
         "Send the certificate with all its intermediates, if one is missing."
         if told.size < 2 and not told.is_self_signed
         else "",
         "Trust the authority that issued the server's certificate.",
         _UNTRUSTED,
     )
-    yield _cause(Fault.BAD_CERTIFICATE, "Or the client holds the certificate to be broken.")
 
 
 def _not_yet_valid(situation: Situation) -> Cause:
@@ -725,9 +770,21 @@ def _not_yet_valid(situation: Situation) -> Cause:
 
 
 def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
-    was_asked = situation.role == "client" and situation.stage != "hello"
-    if was_asked and situation.certificate != "shown":
-        yield _of_no_certificate(situation)
+    if situation.role == "client" and situation.certificate == "unasked":
+        yield from _unshared_types(situation)
+        return
+    if situation.certificate == "withheld":
+        yield _withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+        return
+    if situation.role == "server" and situation.server_certificate_types == ("RawPublicKey",):
+        yield _cause(
+            Fault.NO_SHARED_CERTIFICATE_TYPE,
+            "The client takes a raw public key alone (server_certificate_type), and this side has "
+            "shown a certificate, or a key that the client does not know.",
+            f"Give this side a raw public key as well ({OWN_RAW_PUBLIC_KEY}).",
+            "Trust the server's certificate instead of a raw public key.",
+            Verdict(Blame.PEER, "unless the server is meant to have a raw public key"),
+        )
         return
     other = _other(situation)
     use = "a client" if situation.role == "client" else "a server"
@@ -749,6 +806,52 @@ def _unsupported_certificate(situation: Situation) -> Iterator[Cause]:
     )
 
 
+def _unshared_types(situation: Situation) -> Iterator[Cause]:
+    """The server gives up before this side has shown anything (RFC 7250 section 4.2)."""
+    fault = Fault.NO_SHARED_CERTIFICATE_TYPE
+    has_own_types = situation.client_certificate_types not in ((), ("X509",))
+    takes_key = "RawPublicKey" in situation.server_certificate_types
+    takes_key_alone = situation.server_certificate_types == ("RawPublicKey",)
+    if takes_key_alone:
+        yield _cause(
+            fault,
+            "The server has no raw public key to show, and this side's hello takes nothing else.",
+            f"Trust the server's certificate instead ({TRUST}).",
+            "Give the server a raw public key, if clients are to know it by that.",
+            Verdict(Blame.LOCAL, "unless the server is meant to have a raw public key"),
+        )
+    if has_own_types:
+        shown = " or ".join(
+            {"X509": "a certificate", "RawPublicKey": "a raw public key"}.get(name, name)
+            for name in situation.client_certificate_types
+        )
+        yield _cause(
+            fault,
+            f"The server wants clients to show something else than {shown}, which is what this "
+            "side's hello offers to show.",
+            f"Give this side a certificate of an authority that the server trusts ({CREDENTIALS})."
+            if "X509" not in situation.client_certificate_types
+            else f"Give this side a raw public key that the server knows ({OWN_RAW_PUBLIC_KEY}).",
+            f"Let the server take {shown} from its clients.",
+            _DO_NOT_FIT,
+        )
+    if takes_key and (takes_key_alone or has_own_types):
+        return
+    yield _cause(
+        fault,
+        "The server has nothing that this side's hello takes, neither a certificate nor a raw "
+        "public key."
+        if takes_key
+        else "The server has no certificate of a kind that this side's hello takes: perhaps it has "
+        "a raw public key alone, and the hello does not take one.",
+        ""
+        if takes_key
+        else f"Expect the server's raw public key, if it has one ({RAW_PUBLIC_KEYS}).",
+        "Give the server a certificate.",
+        _DO_NOT_FIT,
+    )
+
+
 def _certificate_revoked(situation: Situation) -> Iterator[Cause]:
     yield _cause(
         Fault.CERTIFICATE_REVOKED,
@@ -760,12 +863,22 @@ def _certificate_unknown(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from _client_certificate(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
-    told = situation.chain
-    names = f" It is for {told.names}, issued by {told.issuer}." if told.names else ""
+    if situation.is_for_name is False:
+        yield from _refused_by_client(situation)
+    told, asked = situation.chain, ""
+    if situation.server_name is not None:
+        asked = f" It asked for {situation.server_name}."
+    names = f" The certificate is for {told.names}, issued by {told.issuer}." if told.names else ""
+    doubt = "" if situation.is_for_name is not None else ", or the name is another one"
+    opening = (
+        "Or it does not trust its authority."
+        if situation.is_for_name is False
+        else "The client refuses the certificate without saying why, as browsers do: it does not "
+        f"trust its authority{doubt}.{asked}{names}"
+    )
     yield _cause(
         Fault.CERTIFICATE_UNTRUSTED,
-        "The client refuses the certificate without saying why, as browsers do: it does not trust "
-        f"its authority, or the name is another one.{names}",
+        opening,
         "Show a certificate that covers the name, of an authority that the client trusts"
         + ("." if told.size > 1 else ", with all its intermediates."),
         "Trust the authority that issued the server's certificate; check the name that was asked "
@@ -852,12 +965,27 @@ def _unknown_psk_identity(situation: Situation) -> Iterator[Cause]:
 
 
 def _bad_staple(situation: Situation) -> Iterator[Cause]:
+    other = _other(situation)
+    if situation.is_stapled is False:
+        yield _cause(
+            Fault.BAD_OCSP_RESPONSE,
+            f"The {other} demands an OCSP response, and this side has stapled none to its "
+            "certificate.",
+            f"Staple a current response that is about this certificate and says good ({STAPLE}).",
+            "Do not demand a stapled response, if this side is not meant to have one.",
+            Verdict(Blame.LOCAL, "unless the other end demands too much"),
+        )
+        return
+    what = (
+        "refused the OCSP response that was stapled to this side's certificate"
+        if situation.is_stapled
+        else "refused the OCSP response that was stapled to this side's certificate, or misses one"
+    )
     yield _cause(
         Fault.BAD_OCSP_RESPONSE,
-        f"The {_other(situation)} refused the OCSP response that was stapled to this side's "
-        "certificate, or misses one.",
+        f"The {other} {what}.",
         f"Staple a current response that is about this certificate and says good ({STAPLE}).",
-        f"Check the clock of the {_other(situation)}.",
+        f"Check the clock of the {other}.",
         Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
     )
 

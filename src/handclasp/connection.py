@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
 from handclasp.alerts import ABOUT_CERTIFICATES, OwnChain, Shown, Situation, Stage
-from handclasp.certificates.describe import chain_in_words
+from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.certificates.trust import TrustStore
@@ -88,11 +88,6 @@ _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CERTIFICATE_SCHEMES = tuple(code.name for code in CERTIFICATE_SIGNATURE_SCHEMES)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
-_ENDS_WITHOUT_ALERT = (
-    Fault.TRUNCATED,
-    Fault.CLOSED_DURING_HANDSHAKE,
-    Fault.RESET_DURING_HANDSHAKE,
-)
 
 
 class _Connection(Generic[Config]):
@@ -665,6 +660,8 @@ class _Connection(Generic[Config]):
         if self._info is not None:
             external_key = self._info.psk_identity is not None
         post = self._post
+        is_about_chain = alert in ABOUT_CERTIFICATES
+        name, chain = self._asked_for(), self._shown_chain() if is_about_chain else ()
         return Situation(
             role="client" if self._is_client else "server",
             stage=stage,
@@ -674,22 +671,24 @@ class _Connection(Generic[Config]):
             groups=tuple(config.groups),
             signature_schemes=tuple(config.signature_schemes),
             alpn=tuple(config.alpn),
-            server_name=self._asked_for(),
+            server_name=name,
             certificate=dialogue.certificate if dialogue is not None else self._certificate,
             certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
-            chain=self._shown_chain() if alert in ABOUT_CERTIFICATES else OwnChain(),
+            chain=OwnChain(*chain_in_words(chain)),
             declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
             external_key=external_key,
+            is_for_name=covers_name(chain, name) if not self._is_client else None,
+            is_stapled=dialogue.is_stapled if dialogue is not None else None,
+            server_certificate_types=config.peer_certificate_types if self._is_client else (),
+            client_certificate_types=config.own_certificate_types if self._is_client else (),
         )
 
-    def _shown_chain(self) -> OwnChain:
-        """The certificates that this side has shown in this conversation, in words."""
-        dialogue, info, chain = self._dialogue, self._info, tuple[bytes, ...]()
+    def _shown_chain(self) -> tuple[bytes, ...]:
+        """The certificates that this side has shown in this conversation."""
+        dialogue, info = self._dialogue, self._info
         if dialogue is not None:
-            chain = dialogue.shown_chain
-        elif info is not None and self._certificate == "shown":
-            chain = info.local_chain_der
-        return OwnChain(*chain_in_words(chain))
+            return dialogue.shown_chain
+        return info.local_chain_der if info is not None and self._certificate == "shown" else ()
 
     def _how_far(self) -> str:
         """What had arrived when nothing more came."""
@@ -699,8 +698,10 @@ class _Connection(Generic[Config]):
         return "it had said nothing at all" if self._records.nothing_came else ""
 
     def _asked_for(self) -> str | None:
-        """The name that went into the hello; servers send none."""
-        return None
+        """The name in the hello, as long as the handshake goes on; a client knows it afterwards."""
+        if self._info is not None:
+            return self._info.server_name
+        return self._dialogue.server_name if self._dialogue is not None else None
 
     def _tolerates_warnings(self, description: int) -> bool:
         """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
@@ -822,7 +823,7 @@ class _Connection(Generic[Config]):
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
-        if isinstance(error, ProtocolError) and error.fault_member not in _ENDS_WITHOUT_ALERT:
+        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
             self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
         if self._trace is not None:
             self._trace.failed(error)

@@ -92,7 +92,8 @@ class TLSError(OSError):
     Attributes:
         origin: "local" where this side found the fault, "peer" where the peer's alert told.
         fault: the name of the fault in the catalogue, or of the alert that was received.
-        alert: the RFC's name of the alert that was sent or received.
+        alert: the RFC's name of the alert that was sent or received; empty where there was none, as
+            where the other end closed the transport.
         message: one line: what happened, with the particulars.
         explanation: the same for people who have not read the RFC.
         fix: what to change on either end.
@@ -140,7 +141,7 @@ class ProtocolError(TLSError):
         self.fault_member = fault
         self.detail = detail
         self.fault = fault.name
-        self.alert = alert_name(fault.alert)
+        self.alert = alert_name(fault.alert) if fault.sends_alert else ""
         self.explanation = sentence or fault.sentence
         self.fix = fix or fault.fix
         self._verdict = verdict

@@ -795,6 +795,11 @@ class Fault(Enum):
         return self.value.section
 
     @property
+    def sends_alert(self) -> bool:
+        """Whether the other end is told: not where it has ended the transport itself."""
+        return self.name not in _ENDS_WITHOUT_ALERT
+
+    @property
     def sentence(self) -> str:
         """What happened, in one sentence for people."""
         return self.value.sentence
@@ -838,6 +843,8 @@ def advice(fix_peer: str, fix_local: str, *, this_end_first: bool = False) -> st
     ]
     return " ".join(filter(None, parts[::-1] if this_end_first else parts))
 
+
+_ENDS_WITHOUT_ALERT = ("TRUNCATED", "CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE")
 
 CLOCK_CONDITION = "unless the clock of this machine is wrong"
 _DEFECT = "unless one of the two implementations has a defect"

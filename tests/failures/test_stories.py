@@ -457,8 +457,8 @@ OURS_REFUSED = [
         "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "unclear",
         "certificate is not yet valid", Leaf(**NOT_YET_VALID),
         # The alert is that of a wrong name, so this can only be among what else may be.
-        cause=("this alert does not tell why",),
-        likely="CERTIFICATE_NAME_MISMATCH", others=("CERTIFICATE_NOT_YET_VALID",),
+        cause=("this alert does not tell why", "asked for localhost, and the certificate is for"),
+        likely="CERTIFICATE_UNTRUSTED", others=("CERTIFICATE_NOT_YET_VALID",),
     ),
     Refused(
         "of an authority that the client does not know", "PEER_UNKNOWN_CA", "unclear",
@@ -474,10 +474,10 @@ OURS_REFUSED = [
         likely="CERTIFICATE_UNTRUSTED",
     ),
     Refused(
-        "for another host", "PEER_BAD_CERTIFICATE", "unclear",
+        "for another host", "PEER_BAD_CERTIFICATE", "local",
         "Hostname mismatch, certificate is not valid for 'localhost'", Leaf(("else.test",)),
-        cause=("for another name",),
-        fix=("covers the name", "On the other end: Connect by a name that is in the certificate"),
+        cause=("it asked for localhost; the certificate is for else.test",),
+        fix=("covers localhost", "On the other end: Connect by a name that is in the certificate"),
         likely="CERTIFICATE_NAME_MISMATCH",
     ),
     Refused(

@@ -12,7 +12,7 @@ failed where an alert in the clear says so, or where an end leaves before it can
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from handclasp.capture.outcome import Seen, gap_sentences, verdict_of
@@ -29,7 +29,7 @@ from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_cl
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, TAG_SIZE
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
-from handclasp.faults import Blame, Fault
+from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12, Randoms
 from handclasp.keys.schedule13 import TrafficSecret
@@ -76,6 +76,7 @@ from handclasp.wire.raw_keys import is_raw_public_key
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
 
 CLIENT, SERVER = "client", "server"
+_OTHER: Mapping[str, Role] = {CLIENT: "server", SERVER: "client"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ class _Side:
     """Whether its last record is an alert, or is taken for one by its size."""
     is_hidden_alert: bool = False
     """Whether its last record is closed, and is taken for an alert by its type or size."""
+    heard_at: int = 0
+    """When the first bytes came that are looked at as TLS."""
 
 
 _LIMITS = Limits()
@@ -184,6 +187,10 @@ class _Observer:
         self._last: dict[tuple[str, type[AnyMessage]], AnyMessage] = {}
         self._gave_up: str | None = None
         self._alert: int | None = None
+        self._stranger: str | None = None
+        """The end that said something else than TLS, if one did."""
+        self._has_canceled: str | None = None
+        self._viewer: Role = "client"
         self._first_end: tuple[int, str, str] | None = None
         for role, index in ((CLIENT, client), (SERVER, 1 - client)):
             self._sides[role].seen.is_captured = stream.captured[index]
@@ -198,8 +205,7 @@ class _Observer:
         if self._stream.trouble:
             self._missing.append(self._stream.trouble)
         ending = self._ending()
-        gave_up = self._gave_up or (ending[0] if ending is not None else None)
-        viewer = SERVER if gave_up == CLIENT else CLIENT
+        viewer = self._viewer = self._viewer_of(ending)
         events = [*self._opening(viewer), *self._seen_by(viewer)]
         failure = list(self._failure(ending, events))
         outcome, telling = verdict_of(
@@ -248,6 +254,7 @@ class _Observer:
                 self._skip(side, data)
                 continue
             if data and not side.seen.is_lost:
+                side.heard_at = side.heard_at or self._at
                 side.buffer += data
                 self._records(side)
                 if side.buffer:
@@ -255,8 +262,15 @@ class _Observer:
 
     def _answered_otherwise(self) -> None:
         """What a server said instead of TLS, if it was waited for in vain."""
-        server = self._sides[SERVER]
-        if server.buffer and not server.spoke and self._has_hello and not server.seen.is_lost:
+        client, server = self._sides[CLIENT], self._sides[SERVER]
+        if server.spoke or server.seen.is_lost or not self._has_hello:
+            return
+        if server.skipped and not client.skipped_size and not server.skipped_missing:
+            # It spoke first, and the client began with TLS: nothing was agreed upon before.
+            self._lose(server, bytes(server.skipped + server.buffer))
+            server.skipped.clear()
+            server.skipped_size = 0
+        elif server.buffer:
             header = bytes(server.buffer[:HEADER_SIZE]).ljust(HEADER_SIZE, b"\0")
             if not (20 <= header[0] <= 24 and header[1] == 3):
                 self._lose(server, bytes(server.buffer))
@@ -323,8 +337,9 @@ class _Observer:
     def _lose(self, side: _Side, data: bytes) -> None:
         side.seen.is_lost = True
         start = data[:64].ljust(HEADER_SIZE, b"\0")
-        if not any(role == side.role for role, _ in self._events):
-            self._note(side.role, BytesRefused(self._at, data[:64]))
+        if not side.spoke:
+            self._stranger = self._stranger or side.role
+            self._note(side.role, BytesRefused(side.heard_at or self._at, data[:64]))
             return
         _, detail = what_else_it_is(start)
         self._missing.append(f"What the {side.role} says is no TLS any more: {detail}.")
@@ -524,6 +539,9 @@ class _Observer:
                 "there."
             )
             return
+        if content[1] == AlertDescription.USER_CANCELED and self._has_canceled is None:
+            self._has_canceled = side.role
+            self._first_end = self._first_end or (self._at, side.role, "canceled")
         is_end = content[1] not in (
             AlertDescription.CLOSE_NOTIFY,
             AlertDescription.USER_CANCELED,
@@ -689,7 +707,8 @@ class _Observer:
                 | AlertSeen
                 | KeysInstalled
                 | TransportEnded
-                | BytesMissing,
+                | BytesMissing
+                | BytesRefused,
             ):
                 yield replace(event, direction="sent" if role == viewer else "received")
             else:
@@ -727,7 +746,7 @@ class _Observer:
     def _info(self, answer: messages.ServerHello) -> ConnectionInfo:
         chain = {role: self._chain(role) for role in (CLIENT, SERVER)}
         viewer = SERVER if self._gave_up == CLIENT else CLIENT
-        other = CLIENT if viewer == SERVER else SERVER
+        other = _OTHER[viewer]
         return ConnectionInfo(
             version=self._version or "",
             cipher_suite=cipher_suite_name(answer.cipher_suite),
@@ -809,7 +828,7 @@ class _Observer:
             return None
         at_ns, role, how = self._first_end
         waited = at_ns - max(side.spoke_at for side in self._sides.values())
-        if waited >= _LONG_WAIT and role != self._next_to_speak():
+        if (waited >= _LONG_WAIT or how == "canceled") and role != self._next_to_speak():
             # It is the other end that did not go on.
             return self._next_to_speak(), f"{waited / 1e9:.1f} s"
         for each in self._sides.values():
@@ -829,46 +848,79 @@ class _Observer:
             return SERVER
         return SERVER if server.spoke_at < client.spoke_at else CLIENT
 
+    def _viewer_of(self, ending: tuple[str, str] | None) -> Role:
+        """The end that the story is seen from: the one that has to find out what the other did.
+
+        An alert on something that is no TLS only follows from that.
+        """
+        gave_up = self._stranger or self._gave_up or (ending[0] if ending is not None else None)
+        return _OTHER[gave_up] if gave_up is not None else "client"
+
     def _failure(
         self, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
     ) -> Iterator[TraceEvent]:
         """How it failed, if it did, as the viewer would have noted it."""
-        if self._alert is not None:
-            error = PeerAlertError(self._alert, situation_of(events))
-            yield Failed(
-                self._at, "peer", error.fault, error.alert, error.message, error.explanation,
-                error.fix,
-            )  # fmt: skip
-            return
         refused = next((event for event in events if isinstance(event, BytesRefused)), None)
         if refused is not None:
             fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
-            yield _failed(self._at, ProtocolError(fault, detail))
+            yield self._found(ProtocolError(fault, detail), events)
+        elif self._alert is not None:
+            yield _told_by_peer(self._at, self._alert, events)
+        elif ending is not None and ending[1] == "canceled":
+            yield _told_by_peer(self._at, AlertDescription.USER_CANCELED, events)
         elif ending is not None and ending[1] not in ("end", "reset"):
-            silent, other = ending[0], SERVER if ending[0] == CLIENT else CLIENT
-            detail = (
-                f"the {silent} was silent for {ending[1]}, then the {other} ended the connection"
-            )
-            yield _failed(self._at, HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail))
+            yield self._found(self._gave_up_waiting(ending[1]), events)
         elif ending is not None:
             is_reset = ending[1] == "reset"
             fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
             if self._sides[ending[0]].is_hidden_alert:
-                yield self._refused_unseen(ending[0], fault)
+                yield self._refused_unseen(ending[0], fault, events)
             else:
-                yield _failed(self._at, TruncationError(fault))
+                yield self._found(TruncationError(fault), events)
 
-    def _refused_unseen(self, role: str, fault: Fault) -> Failed:
+    def _refused_unseen(self, role: str, fault: Fault, events: Sequence[TraceEvent]) -> Failed:
         """That an end gave up with an alert that nobody can read."""
         detail = f"the last record of the {role} is closed and probably an alert"
-        failed = _failed(self._at, TruncationError(fault, detail))
+        failed = self._found(TruncationError(fault, detail), events)
         condition = (
             f"the {role} gave up, and its reason is probably in its last record, an alert that "
             "cannot be read without the keys"
         )
-        return replace(failed, blame=Blame.UNCLEAR, condition=condition)
+        return replace(failed, blame=Blame.UNCLEAR.value, condition=condition)
+
+    def _gave_up_waiting(self, how_long: str) -> HandshakeTimeoutError:
+        """The viewer waited for the other end, in vain."""
+        other = _OTHER[self._viewer]
+        more = " more" if self._sides[other].spoke else ""
+        detail = f"the {self._viewer} gave up after {how_long}; the {other} had said nothing{more}"
+        verdict = _SOON_GIVEN_UP if float(how_long.split()[0]) < 1 else None
+        return HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail, verdict=verdict)
+
+    def _found(self, error: ProtocolError, events: Sequence[TraceEvent]) -> Failed:
+        """What the viewer found, with the alert that it was seen to send, if any."""
+        other = self._sides[_OTHER[self._viewer]]
+        error.found_by(self._viewer, nothing_came=not other.spoke)
+        sent = [
+            each.description
+            for each in events
+            if isinstance(each, AlertSeen) and each.direction == "sent"
+        ]
+        return Failed(
+            self._at,
+            "local",
+            error.fault,
+            alert_name(sent[-1]) if sent else "",
+            error.message,
+            error.explanation,
+            error.fix,
+            error.blame.value,
+            error.condition,
+        )
 
 
+_SOON_GIVEN_UP = Verdict(
+    Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
+)
 _MESSAGE_HEADER = 4
 _ALERT_SIZE = 2
 _ALERT_PADDING = 16
@@ -903,9 +955,18 @@ def _lacks(label: str, what: str) -> str:
     return f"The key log has secrets of this connection, but not {label}: {what} stays closed."
 
 
-def _failed(at_ns: int, error: ProtocolError) -> Failed:
+def _told_by_peer(at_ns: int, alert: int, events: Sequence[TraceEvent]) -> Failed:
+    error = PeerAlertError(alert, situation_of(events))
     return Failed(
-        at_ns, "local", error.fault, error.alert, error.message, error.explanation, error.fix
+        at_ns,
+        "peer",
+        error.fault,
+        error.alert,
+        error.message,
+        error.explanation,
+        error.fix,
+        error.blame.value,
+        error.condition,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handclasp.capture.stream import Stream
+from handclasp.capture.stream import Piece, Stream
+from handclasp.faults import Fault
 from handclasp.wire.iana import ContentType, alert_name, version_name
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
 
@@ -81,6 +82,9 @@ def what_instead(stream: Stream) -> str:
     for sender in (0, 1):
         if _is_ssl2_hello(said[sender]):
             return _ssl2_story(said[sender], said[1 - sender])
+    stranger = _who_speaks_no_tls(stream, said)
+    if stranger is not None:
+        return _client_without_tls(said[stranger], said[1 - stranger])
     first = next(piece for piece in stream.pieces if piece.data)
     start = first.data if len(first.data) >= HEADER_SIZE else said[first.sender]
     if any(_is_record(piece.data) for piece in stream.pieces[:_MOST_PIECES]):
@@ -113,6 +117,42 @@ def what_instead(stream: Stream) -> str:
     return f"There is no TLS on this connection. {fault.sentence} ({detail})"
 
 
+def _who_speaks_no_tls(stream: Stream, said: list[bytes]) -> int | None:
+    """The end that begins with something else, where the other one answers in TLS.
+
+    It is the client: a client of TLS would have begun with a ClientHello, and there is none.
+    """
+    if not stream.begins:
+        return None
+    for sender in (0, 1):
+        first = next(piece for piece in (*stream.pieces, _NOTHING) if piece.sender in (sender, -1))
+        is_known = first is not _NOTHING and not first.missing
+        if is_known and said[sender] and not _could_be_record(said[sender]):
+            return sender if _is_record(said[1 - sender]) else None
+    return None
+
+
+def _could_be_record(data: bytes) -> bool:
+    """Whether bytes begin like a record, of which the rest may not have come."""
+    return _is_record(data) if len(data) >= HEADER_SIZE else 20 <= data[0] <= 23
+
+
+def _client_without_tls(said: bytes, answer: bytes) -> str:
+    fault, detail = what_else_it_is(said[:64].ljust(HEADER_SIZE, b"\0"))
+    kind = " It is plain HTTP." if fault is Fault.PLAINTEXT_HTTP else ""
+    kind = next((f" {told}" for pattern, told in _NOT_TLS if pattern.match(said)), kind)
+    protocol = "" if kind else kind_of_preamble(said, b"")
+    kind = f" It is {protocol}." if protocol else kind
+    answers = " then ".join(_records_in_words(answer))
+    told = f" The server speaks TLS, and answers with {answers}." if answers else ""
+    fix = " Use https:// for this address." if fault is Fault.PLAINTEXT_HTTP else ""
+    return (
+        f"The client speaks no TLS on this connection: {detail}.{kind}"
+        f"{told or ' The server speaks TLS.'}{fix}"
+    )
+
+
+_NOTHING = Piece(0, -1, b"")
 _MOST_PIECES = 64
 
 

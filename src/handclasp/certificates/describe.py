@@ -13,6 +13,7 @@ from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import (
     certificate_names,
+    covers,
     issuer_of,
     name_text,
     names_of,
@@ -70,10 +71,21 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
     value = found.get(keys[0]) if keys else None
     if name == "subjectPublicKeyInfo" and value and found.get("key_size"):
         value = f"{value}, {found['key_size']} bits"
+    if name == "extensions" and certificate is not None:
+        value = _extensions_in_words(certificate)
     if name == "nameConstraints":
         value = _constraints_in_words(found)
     text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
     return shown(text, 200), section
+
+
+def _extensions_in_words(certificate: x509.Certificate) -> str:
+    """Which there are, and that there is none with names, where so."""
+    names = read_or_none(lambda: [each.oid._name for each in certificate.extensions])
+    if names is None:
+        return ""
+    lacks = "" if "subjectAltName" in names else "no subjectAltName"
+    return "; ".join(filter(None, (", ".join(names), lacks)))
 
 
 def _constraints_in_words(described: dict[str, Any]) -> str:
@@ -132,6 +144,17 @@ def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str
         )
     except Exception:
         return nothing  # cryptography reads late, and fails with one thing or another.
+
+
+def covers_name(chain: Sequence[bytes], name: str | None) -> bool | None:
+    """Whether the first certificate is for a name; None where that cannot be told."""
+    if not chain or not name:
+        return None
+    try:
+        names = certificate_names(certificate_of(chain[0]))
+        return any(covers(each, name.lower()) for each in names)
+    except Exception:
+        return None  # As above.
 
 
 def spki_pin(public_key: Any) -> str:

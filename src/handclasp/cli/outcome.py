@@ -116,7 +116,7 @@ def failure_of(
         diagnosis = diagnose(events)
         return Failure(
             error.fault,
-            error.alert,
+            error.alert or None,
             error.origin,
             error.message,
             error.explanation,

@@ -23,6 +23,7 @@ from handclasp.cli.identity import (
     trust_anchor_of,
 )
 from handclasp.cli.terminal import NARROWEST, beside, columns, wrapped
+from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,12 +116,12 @@ def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> lis
 
 def failure_lines(failure: Failure) -> list[Line]:
     """What happened, who found out, what it means and what to change."""
-    if failure.alert is None:
+    if failure.alert is None and failure.fault not in Fault.__members__:
         found = "before TLS began, by this machine"
     elif failure.from_ == "peer":
         found = f"by the peer, which sent the alert {failure.alert}"
     else:
-        found = f"by this side ({failure.fault}; alert {failure.alert})"
+        found = f"by this side ({_fault_and_alert(failure.fault, failure.alert)})"
     lines = [("found", found), ("at fault", _at_fault(failure))]
     if failure.explanation and failure.explanation not in failure.message:
         lines.append(("meaning", failure.explanation))
@@ -147,13 +148,17 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     if diagnosis.found_by == "peer":
         found = f"by the {other}, which sent the alert {diagnosis.alert}"
     else:
-        found = f"by the {role} ({diagnosis.fault}; alert {diagnosis.alert})"
+        found = f"by the {role} ({_fault_and_alert(diagnosis.fault, diagnosis.alert)})"
     blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
     lines = [("found", found), ("at fault", told(blamed))]
     lines += [("or perhaps", printable(told(_perhaps(each)), 1000)) for each in diagnosis.others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
     return lines
+
+
+def _fault_and_alert(fault: str, alert: str | None) -> str:
+    return f"{fault}; alert {alert}" if alert else fault
 
 
 def _perhaps(cause: Cause) -> str:
@@ -279,10 +284,11 @@ def _evidence(found: Evidence) -> str:
     """Where it stands, what it says, and the bytes."""
     if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
+    says = f" {printable(found.says)}" if found.says else ""
     more = " ..." if found.size > len(found.octets) else ""
     octets = found.octets.hex(" ", 2) + more
     where = f"bytes {found.start} to {found.start + found.size - 1}: " if found.start else ""
-    return f"{found.what}: {printable(found.says)} ({where}{octets})"
+    return f"{found.what}:{says} ({where}{octets})"
 
 
 def _fixes(fix: str) -> Iterator[str]:

@@ -161,6 +161,7 @@ def send_certificate(
                 raw = _smaller(name, raw)
                 break
     hs.shown_chain = credentials.chain
+    hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 
 

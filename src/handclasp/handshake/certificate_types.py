@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from handclasp.advice import CREDENTIALS, OWN_RAW_PUBLIC_KEY, RAW_PUBLIC_KEYS, TRUST
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.handshake.disagreement import no_overlap
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import CERTIFICATE_TYPES, ExtensionType, certificate_type_name
@@ -51,7 +52,7 @@ def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple
         return offered  # What this side holds is looked at when it chooses its credentials.
     shared = _shared(offered, own, offered_first=config.prefer_client_order)
     if not shared:
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, no_overlap(offered, own))
+        raise no_server_type(offered, own)
     return shared
 
 
@@ -75,8 +76,44 @@ def choose_client_type(
     if shared:
         return shared[0]
     if is_explicit or config.client_auth is ClientAuth.REQUIRED:
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, no_overlap(offered, own))
+        raise _no_client_type(offered, own)
     return None
+
+
+def no_server_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError:
+    """The error of a server that can show nothing of what a client takes."""
+    if "X509" in own:
+        fix_peer = "Trust the certificate of this server, as it has no raw public key."
+        fix_local = f"Give this server a raw public key as well ({OWN_RAW_PUBLIC_KEY})."
+        verdict = Verdict(
+            Blame.PEER,
+            "which takes a raw public key alone, unless this server is meant to have one",
+        )
+    else:
+        fix_peer = "Expect the raw public key of this server, as it has no certificate."
+        fix_local = f"Give this server a certificate as well ({CREDENTIALS})."
+        verdict = None
+    return ProtocolError(
+        Fault.NO_SHARED_CERTIFICATE_TYPE,
+        f"of the server; {no_overlap(offered, own)}",
+        fix=advice(fix_peer, fix_local),
+        verdict=verdict,
+    )
+
+
+def _no_client_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError:
+    """The error of a server that takes nothing of what a client can show."""
+    if "X509" in own:
+        fix_peer = "Show a certificate of an authority that this server trusts."
+        fix_local = f"Know this client by its raw public key ({RAW_PUBLIC_KEYS})."
+    else:
+        fix_peer = "Show a raw public key that this server knows."
+        fix_local = f"Trust the authority of the client's certificate ({TRUST})."
+    return ProtocolError(
+        Fault.NO_SHARED_CERTIFICATE_TYPE,
+        f"of the client; {no_overlap(offered, own)}",
+        fix=advice(fix_peer, fix_local),
+    )
 
 
 def _shared(offered: Sequence[str], own: Sequence[str], *, offered_first: bool) -> tuple[str, ...]:
@@ -112,7 +149,16 @@ def read_selected_types(
     server_type = _selected(extensions, accepted, SERVER_TYPE)
     if server_type not in accepted and not resumes:
         raise ProtocolError(
-            Fault.NO_SHARED_CERTIFICATE_TYPE, "the server shows a certificate, not a raw public key"
+            Fault.NO_SHARED_CERTIFICATE_TYPE,
+            "the server shows a certificate, not a raw public key",
+            fix=advice(
+                "Give the server a raw public key, if clients are to know it by that.",
+                f"Trust the server's certificate instead ({TRUST}).",
+            ),
+            verdict=Verdict(
+                Blame.LOCAL,
+                "which takes a raw public key alone, unless the server is meant to have one",
+            ),
         )
     return server_type, _selected(extensions, config.own_certificate_types, CLIENT_TYPE)
 

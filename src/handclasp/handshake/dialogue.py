@@ -110,8 +110,10 @@ class Dialogue:
         "certificate",
         "client_random",
         "half_rtt",
+        "is_stapled",
         "reading",
         "records",
+        "server_name",
         "shown_chain",
         "trace",
         "transcript",
@@ -134,6 +136,8 @@ class Dialogue:
         self.watcher = watcher_of(trace)
         self.certificate: Shown = "unasked"
         self.half_rtt: ConnectionInfo | None = None
+        self.server_name: str | None = None
+        self.is_stapled = False
         self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
         self._send_epoch = self._receive_epoch = "plaintext"

@@ -23,7 +23,8 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.disagreement import disagreement, no_overlap
+from handclasp.handshake.certificate_types import no_server_type
+from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.wire.extensions import read_alpn
 
@@ -174,8 +175,7 @@ def _nothing_to_show(
 ) -> ProtocolError:
     types = sorted({candidate.certificate_type for candidate in candidates})
     if candidates and not set(types) & set(question.certificate_types):
-        detail = no_overlap(question.certificate_types, types)
-        return ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+        return no_server_type(question.certificate_types, types)
     held = sorted({scheme for candidate in candidates for scheme in candidate.schemes})
     return disagreement(
         Fault.NO_SHARED_SIGNATURE_SCHEME,

@@ -33,6 +33,7 @@ from handclasp.handshake.certificate_types import (
     answering_extensions,
     choose_client_type,
     choose_server_types,
+    no_server_type,
     read_offered_types,
 )
 from handclasp.handshake.choosing import (
@@ -44,7 +45,7 @@ from handclasp.handshake.choosing import (
     note_suite12,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
-from handclasp.handshake.disagreement import disagreement, no_overlap
+from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiate import (
@@ -149,6 +150,7 @@ async def complete_server_handshake(
     hs.shown_chain = choice.credentials.chain
     hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
+        hs.is_stapled = True
         hs.send(CertificateStatus(choice.staple))
     share = await _send_server_key_exchange(hs, config, choice, randoms)
     if asks:
@@ -248,6 +250,7 @@ def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offe
     schemes = extensions.get(ExtensionType.SIGNATURE_ALGORITHMS)
     alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     name = extensions.get(ExtensionType.SERVER_NAME)
+    hs.server_name = asked_name(name) if name is not None else None
     return _Offer(
         hello=hello,
         cipher_suites=hs.reading.read(offered_suites, uint16s(hello.cipher_suites)),
@@ -255,7 +258,7 @@ def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offe
         # RFC 5246 7.4.1.4.1: without the extension, SHA-1 is meant, which is not spoken here.
         signature_schemes=offered_schemes(schemes) if schemes is not None else (),
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
-        server_name=asked_name(name) if name is not None else None,
+        server_name=hs.server_name,
         server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
         client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         extended_master_secret=extended,
@@ -341,8 +344,7 @@ async def _choose_credentials(
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
     if credentials.certificate_type not in types:
-        detail = no_overlap(types, (credentials.certificate_type,))
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+        raise no_server_type(types, (credentials.certificate_type,))
     scheme = choose_signature_scheme(credentials, schemes, config.signature_schemes, VERSION)
     if scheme is None and not (key_transport and credentials.can_decrypt):
         raise disagreement(

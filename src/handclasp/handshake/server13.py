@@ -40,6 +40,7 @@ from handclasp.handshake.certificate_types import (
     answering_extensions,
     choose_client_type,
     choose_server_types,
+    no_server_type,
     read_offered_types,
 )
 from handclasp.handshake.choosing import (
@@ -51,7 +52,7 @@ from handclasp.handshake.choosing import (
     note_signature_scheme,
 )
 from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
-from handclasp.handshake.disagreement import disagreement, no_overlap
+from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
     choose_group,
@@ -420,6 +421,8 @@ def _read_offer(
         _required(extensions, ExtensionType.SUPPORTED_GROUPS)
         entries = ext.read_key_share_client_hello(_required(extensions, ExtensionType.KEY_SHARE))
     name_data = extensions.get(ExtensionType.SERVER_NAME)
+    if name_data is not None:
+        hs.server_name = hs.reading.read(asked_name, name_data)
     alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     return _Offer(
         hello=hello,
@@ -427,7 +430,7 @@ def _read_offer(
         shares=_read_shares(config, groups, entries),
         signature_schemes=schemes,
         protocols=hs.reading.read(protocols_reader(config), alpn) if alpn is not None else (),
-        server_name=hs.reading.read(asked_name, name_data) if name_data is not None else None,
+        server_name=hs.server_name,
         server_certificate_types=read_offered_types(extensions, SERVER_TYPE),
         client_certificate_types=read_offered_types(extensions, CLIENT_TYPE),
         psks=psks,
@@ -628,8 +631,7 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
     if credentials is None:
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
     if credentials.certificate_type not in types:
-        detail = no_overlap(types, (credentials.certificate_type,))
-        raise ProtocolError(Fault.NO_SHARED_CERTIFICATE_TYPE, detail)
+        raise no_server_type(types, (credentials.certificate_type,))
     scheme = choose_signature_scheme(credentials, offer.signature_schemes, config.signature_schemes)
     offered = offer.signature_schemes
     note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)

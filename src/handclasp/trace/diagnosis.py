@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from handclasp.alerts import Cause, OwnChain, Shown, Situation, Stage, likely_causes
-from handclasp.certificates.describe import chain_in_words, field_in_words
+from handclasp.certificates.describe import chain_in_words, covers_name, field_in_words
 from handclasp.certificates.fields import field_in
 from handclasp.errors import PeerAlertError, ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
@@ -25,7 +25,13 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
 )
-from handclasp.trace.facts import chain_in, message_of, role_of, version_of
+from handclasp.trace.facts import (
+    certificate_within_message,
+    chain_in,
+    message_of,
+    role_of,
+    version_of,
+)
 from handclasp.trace.fields import Field, fields_of
 from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
@@ -34,6 +40,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
+    certificate_type_name,
     cipher_suite_name,
     cipher_suite_names,
     group_names,
@@ -73,7 +80,7 @@ class Diagnosis:
 
     Attributes:
         fault: its name in the catalogue, or "PEER_" and the alert that was received.
-        alert: the alert that was sent or received.
+        alert: the alert that was sent or received; empty where there was none.
         found_by: "local" or "peer": who gave up.
         cause: what happened, in a sentence or two.
         blame: whose fault it is, as far as that can be known.
@@ -95,6 +102,12 @@ class Diagnosis:
     evidence: tuple[Evidence, ...]
     after_handshake: bool
 
+
+TAKEN_OUT = "taken out by redact"
+"""What evidence says of bytes that were replaced by zeros; see `handclasp.trace.redact`."""
+
+_LONGEST_NUMBER, _SIZE_IN_FRONT = 8, 3
+"""Bytes up to which zeros may be a number; those of the size in front of a field, which stays."""
 
 MOST_SHOWN = 48
 """Bytes of evidence that are shown; the trace has the rest."""
@@ -126,7 +139,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     blame, condition = _verdict(failed, situation.role)
     return Diagnosis(
         fault=failed.fault,
-        alert=failed.alert,
+        alert=failed.alert if _was_sent(failed.fault) else "",
         found_by="local",
         cause=failed.message,
         blame=blame,
@@ -136,6 +149,12 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
         evidence=evidence,
         after_handshake=settled,
     )
+
+
+def _was_sent(fault: str) -> bool:
+    """Traces of earlier versions name an alert of all faults, also where none was sent."""
+    known = Fault.__members__.get(fault)
+    return known is None or known.sends_alert
 
 
 def _verdict(failed: Failed, role: str) -> Verdict:
@@ -158,6 +177,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
     if role == "client" and answer is None:
         stage = "hello"
     offer = _offer_of(hello) if hello is not None else _Offer()
+    chain = _chain_shown(events)
     own_schemes = offer.certificate_schemes if role == "client" else ()
     return Situation(
         role=role,
@@ -171,9 +191,13 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         server_name=offer.server_name,
         certificate=_certificate(events),
         certificate_schemes=own_schemes,
-        chain=OwnChain(*chain_in_words(_chain_shown(events))),
         declined_renegotiation=_has_declined(events),
         external_key=_has_external_key(hello if stage == "hello" else None, answer, events),
+        chain=OwnChain(*chain_in_words(chain)),
+        is_for_name=covers_name(chain, offer.server_name) if role == "server" else None,
+        is_stapled=_is_stapled(events),
+        server_certificate_types=offer.server_types if hello is not None else (),
+        client_certificate_types=offer.client_types if hello is not None else (),
     )
 
 
@@ -223,6 +247,8 @@ class _Offer:
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
     certificate_schemes: tuple[str, ...] = ()
+    server_types: tuple[str, ...] = ("X509",)
+    client_types: tuple[str, ...] = ("X509",)
 
 
 _NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
@@ -232,6 +258,8 @@ _NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
     ExtensionType.SIGNATURE_ALGORITHMS_CERT: "certificate_schemes",
     ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "alpn",
     ExtensionType.SERVER_NAME: "server_name",
+    ExtensionType.SERVER_CERTIFICATE_TYPE: "server_types",
+    ExtensionType.CLIENT_CERTIFICATE_TYPE: "client_types",
 }
 
 
@@ -266,6 +294,9 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
             return meant(signature_scheme_names(schemes))
         case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
             return tuple(map(_printable, extensions.read_alpn(data)))
+        case ExtensionType.SERVER_CERTIFICATE_TYPE | ExtensionType.CLIENT_CERTIFICATE_TYPE:
+            codes = extensions.read_certificate_types(data, kind.name.lower())
+            return tuple(map(certificate_type_name, codes))
         case _:
             name = extensions.read_server_name(data)
             return None if name is None else _printable(name.encode("utf-8", "backslashreplace"))
@@ -284,6 +315,26 @@ def _certificate(events: Sequence[TraceEvent]) -> Shown:
             if event.message_type == HandshakeType.CERTIFICATE:
                 return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
     return "unasked"
+
+
+def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
+    """Whether this side has sent an OCSP response; None where that cannot be told."""
+    found: bool | None = None
+    for event in events:
+        if not isinstance(event, MessageSeen) or event.direction != "sent":
+            continue
+        if event.message_type == HandshakeType.CERTIFICATE_STATUS:
+            return True
+        if event.message_type in _CERTIFICATES:
+            message = message_of(event)
+            if isinstance(message, messages.CompressedCertificate):
+                message = certificate_within_message(message)
+            if message is None:
+                return None
+            # In TLS 1.2 it would be a message of its own.
+            entries = message.certificate_list if isinstance(message, messages.Certificate) else ()
+            found = any(ExtensionType.STATUS_REQUEST in entry.extensions for entry in entries)
+    return found
 
 
 def _chain_shown(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
@@ -342,6 +393,11 @@ _WHERE: Mapping[str, tuple[str, ...]] = {
     "NO_SHARED_SIGNATURE_SCHEME": ("signature_algorithms",),
     "NO_SHARED_APPLICATION_PROTOCOL": ("application_layer_protocol_negotiation",),
     "UNRECOGNIZED_NAME": ("server_name",),
+    "NO_SHARED_CERTIFICATE_TYPE": (
+        "server_certificate_type",
+        "client_certificate_type",
+        "extensions",
+    ),
     "EXTENDED_MASTER_SECRET_MISSING": ("extensions",),
     "INAPPROPRIATE_FALLBACK": ("cipher_suites",),
 }
@@ -457,6 +513,10 @@ def _in_certificate(
     if not 0 <= number < len(chain):
         return None
     der = chain[number]
+    if der and not any(der) and fault != "BAD_CERTIFICATE":
+        # It was read when that was found.
+        what = f"{names[0] if names else 'the whole'} of {_whose(event, number, role)}"
+        return Evidence(what, TAKEN_OUT, b"", 0, None, "", at)
     for name in names:
         found = field_in(der, name)
         if found is not None:
@@ -465,13 +525,17 @@ def _in_certificate(
             # In a message that came compressed, it stands nowhere.
             inside = event.raw.find(der)
             place = None if inside < 0 else inside + start
-            other = "server" if role == "client" else "client"
-            sender = role if event.direction == "sent" else other
-            which = "the certificate" if number == 0 else f"certificate {number + 1}"
-            what = f"{name} of {which} in the {sender}'s Certificate"
+            what = f"{name} of {_whose(event, number, role)}"
             says, section = field_in_words(der, name)
             return Evidence(what, says, octets[:MOST_SHOWN], len(octets), place, section, at)
     return None
+
+
+def _whose(event: MessageSeen, number: int, role: str) -> str:
+    other = "server" if role == "client" else "client"
+    sender = role if event.direction == "sent" else other
+    which = "the certificate" if number == 0 else f"certificate {number + 1}"
+    return f"{which} in the {sender}'s Certificate"
 
 
 def _of_message(event: MessageSeen, at: int, names: Sequence[str], role: str) -> Iterator[Evidence]:
@@ -495,6 +559,8 @@ def _named(tree: Field, name: str) -> Field | None:
 
 def _of_field(event: MessageSeen, at: int, told: Field, what: str) -> Evidence:
     octets = event.raw[told.start : told.end]
+    if len(octets) > _LONGEST_NUMBER and not any(octets[_SIZE_IN_FRONT:]):
+        return Evidence(what, TAKEN_OUT, b"", 0, None, told.section, at)
     return Evidence(
         what, told.value, octets[:MOST_SHOWN], len(octets), told.start, told.section, at
     )

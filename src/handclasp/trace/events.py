@@ -76,10 +76,14 @@ class RecordSeen:
 
 @dataclass(frozen=True, slots=True)
 class BytesRefused:
-    """What came first was no record of TLS: the start of it, at most 64 bytes."""
+    """What came first was no record of TLS: the start of it, at most 64 bytes.
+
+    `direction` is "sent" where the end that is told of did not speak TLS itself.
+    """
 
     at_ns: int
     data: bytes
+    direction: str = "received"
 
 
 @dataclass(frozen=True, slots=True)

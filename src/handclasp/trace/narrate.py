@@ -299,7 +299,8 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Shown]:
     places = {id(event): place for place, event in enumerate(events)}
     for place, event in enumerate(events):
         if isinstance(event, BytesRefused):
-            shown.append(_Shown(event, to_server=facts.role == "server", protected=False))
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            shown.append(_Shown(event, to_server, protected=False))
         if isinstance(event, RecordSeen) and (
             event.content_type == ContentType.APPLICATION_DATA or _is_closed(event)
         ):
@@ -711,7 +712,8 @@ def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
             who = f"The {role if event.origin == 'local' else other} gave up"
             when = "after the handshake" if settled else "during the handshake"
             yield ""
-            yield from canvas.paragraph(f"{who} {when} ({event.alert}). {event.message}")
+            alert = f" ({event.alert})" if event.alert else ""
+            yield from canvas.paragraph(f"{who} {when}{alert}. {event.message}")
             if event.fix:
                 yield from canvas.paragraph(worded(event.fix, "reader"))
 

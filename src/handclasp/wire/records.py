@@ -29,15 +29,25 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
 
     `start` is the first bytes from the peer, at least five of them.
     """
-    if start[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"HTTP", b"CONN", b"PRI "):
+    if start[:4] in _HTTP:
         line = bytes(start[:60]).split(b"\r\n")[0]
         return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}"
+    if bytes(start[:5]).lower() in _HTML:
+        # What a server answers that takes a ClientHello for a request of HTTP/0.9.
+        line = bytes(start[:60]).splitlines()[0]
+        return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}, a page without a status line"
     # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
     if start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
     return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"
 
+
+_METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
+_HTTP = frozenset(f"{name}   "[:4].encode("ascii") for name in (*_METHODS.split(), "HTTP"))
+"""How requests and answers of HTTP begin."""
+
+_HTML = (b"<!doc", b"<html")
 
 _GREETINGS = (
     (b"SSH-", ", as of SSH"),

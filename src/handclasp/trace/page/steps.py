@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from handclasp.advice import worded
+from handclasp.trace.diagnosis import situation_of
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
@@ -213,7 +214,15 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
     if facts.verify_ns is not None:
         rows.append(("judging took", f"{facts.verify_ns / 1e6:.2f} ms"))
     failed = next((event for event in events if isinstance(event, Failed)), None)
-    if failed is not None and "CERTIFICATE" in failed.fault and failed.fault not in _NO_VERDICT:
+    is_verdict = failed is not None and (
+        failed.origin == "local" or situation_of(events).certificate == "shown"
+    )
+    if (
+        failed is not None
+        and is_verdict
+        and "CERTIFICATE" in failed.fault
+        and failed.fault not in _NO_VERDICT
+    ):
         whose = "verdict" if failed.origin == "local" else f"the {other}'s verdict"
         rows.append((whose, f"not trusted: {failed.message}"))
     return tuple(rows)

@@ -1,0 +1,168 @@
+"""One end speaks something else than TLS, or nothing: that is the cause of what follows."""
+
+from __future__ import annotations
+
+import pytest
+from tests.capture.test_observe import ENDS, Overheard, overhear
+from tests.pki import Pki
+
+from handclasp import ClientConfig, Recorder, ServerConfig
+from handclasp.capture.observe import Observation, observe
+from handclasp.capture.secrets import KeyLog
+from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
+from handclasp.cli.report import diagnosis_lines
+from handclasp.trace.diagnosis import Diagnosis, diagnose
+from handclasp.trace.events import Began, BytesRefused
+from handclasp.trace.facts import observed_in
+from handclasp.trace.narrate import narrate
+
+HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"
+SMTP = b"220 mail.example ESMTP\r\n"
+SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
+PAGE = b'<!DOCTYPE HTML>\n<html lang="en">\n'
+UNEXPECTED = b"\x15\x03\x03\x00\x02\x02\x0a"
+CANCELED = b"\x15\x03\x03\x00\x02\x02\x5a"
+SECOND = 10**9
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    return Pki()
+
+
+def heard_by(pki: Pki) -> Overheard:
+    """A client that has said its hello."""
+    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    return heard
+
+
+def told_of(observation: Observation) -> tuple[Diagnosis, str]:
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    role = next(each.role for each in observation.events if isinstance(each, Began))
+    lines = diagnosis_lines(diagnosis, role)
+    return diagnosis, "\n".join(f"{label}: {value}" for label, value in lines)
+
+
+@pytest.mark.parametrize("alert", [UNEXPECTED, b"\x15\x03\x01\x00\x02\x02\x46", b""])
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (HTTP, "PLAINTEXT_HTTP"),
+        (PAGE, "PLAINTEXT_HTTP"),
+        (SMTP, "NOT_TLS"),
+        (SSH, "NOT_TLS"),
+        (b"N", "NOT_TLS"),
+    ],
+)
+def test_a_server_without_tls_is_the_cause(
+    answer: bytes, fault: str, alert: bytes, pki: Pki
+) -> None:
+    heard = heard_by(pki)
+    heard._say(1, answer)
+    ending = Ending(heard.pieces[-1].at_ns + 1, 1, "end")
+    heard._say(0, alert)
+    observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
+    diagnosis, lines = told_of(observation)
+    assert (diagnosis.fault, diagnosis.found_by) == (fault, "local")
+    assert "at fault: the client, unless" in lines
+    assert "defect" not in lines
+    assert ("; alert" in lines) == bool(alert)
+    assert diagnosis.evidence[0].octets == answer[:48]
+    # The advice is for a client and for a server, and for each alone.
+    assert "A client:" not in diagnosis.fix
+    (refused,) = [each for each in observation.events if isinstance(each, BytesRefused)]
+    assert refused.direction == "received"
+
+
+@pytest.mark.parametrize("alert", [UNEXPECTED, b""])
+def test_a_server_that_speaks_first(alert: bytes, pki: Pki) -> None:
+    """Its greeting is no preamble: the client began with TLS, and nothing was agreed upon."""
+    heard = heard_by(pki)
+    greeting = Piece(heard.pieces[0].at_ns - 5, 1, SMTP)
+    heard._say(0, alert)
+    observation = observe(Stream(0, ENDS, (greeting, *heard.pieces)), KeyLog())
+    diagnosis, lines = told_of(observation)
+    assert diagnosis.fault == "NOT_TLS"
+    assert "at fault: the client, unless" in lines
+    assert not observation.missing
+
+
+def test_the_bytes_stand_in_the_arrow_of_whoever_said_them(pki: Pki) -> None:
+    heard = heard_by(pki)
+    heard._say(1, HTTP)
+    heard._say(0, UNEXPECTED)
+    drawn = narrate(observe(heard.stream, KeyLog()).events).splitlines()
+    where = next(at for at, line in enumerate(drawn) if "HTTP/1.1 400" in line)
+    arrow = next(line for line in drawn[where:] if line.lstrip(" |").startswith(("<-", "--")))
+    assert "<-" in arrow
+
+
+def test_the_direction_stays_in_a_trace(pki: Pki) -> None:
+    heard = heard_by(pki)
+    heard._say(1, HTTP)
+    recorder = Recorder()
+    recorder.events = list(observe(heard.stream, KeyLog()).events)
+    assert Recorder.from_json(recorder.to_json()).events == recorder.events
+    # Traces of earlier versions do not have it.
+    older = recorder.to_json().replace(', "direction": "received"', "")
+    assert any(isinstance(e, BytesRefused) for e in Recorder.from_json(older).events)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            ("plain HTTP", "GET / HTTP/1.1", "https://"),
+        ),
+        (b"DELETE /x HTTP/1.1\r\n\r\n", ("plain HTTP", "https://")),
+        (SSH, ("It is SSH",)),
+        (b"\0\0\0\x08\x04\xd2\x16/", ("PostgreSQL",)),
+        (b"\x05\x01\x00", ("SOCKS",)),
+        (b"abcdefgh", ("abcdefgh",)),
+    ],
+)
+def test_a_client_without_tls_at_a_server_with(said: bytes, words: tuple[str, ...]) -> None:
+    pieces = (Piece(0, 0, said), Piece(5, 1, UNEXPECTED))
+    with pytest.raises(CaptureError) as caught:
+        observe(Stream(0, ENDS, pieces), KeyLog())
+    told = str(caught.value)
+    assert told.startswith("The client speaks no TLS")
+    assert "the alert unexpected_message" in told
+    assert all(word in told for word in words)
+    # Where the beginning is not in the capture, nobody knows what came before.
+    with pytest.raises(CaptureError, match="begins in the middle"):
+        observe(Stream(0, ENDS, pieces, begins=False), KeyLog())
+
+
+@pytest.mark.parametrize("with_end", [True, False])
+@pytest.mark.parametrize(("seconds", "blame"), [(1, "the server"), (0.25, "unclear")])
+def test_a_client_that_gave_up_on_a_silent_server(
+    seconds: float, blame: str, *, with_end: bool, pki: Pki
+) -> None:
+    heard = heard_by(pki)
+    at = heard.pieces[-1].at_ns + int(seconds * SECOND)
+    pieces = (*heard.pieces, Piece(at, 0, CANCELED))
+    endings = (Ending(at + 5, 0, "end"),) if with_end else ()
+    observation = observe(Stream(0, ENDS, pieces, endings), KeyLog())
+    diagnosis, lines = told_of(observation)
+    assert diagnosis.fault == "HANDSHAKE_TIMEOUT"
+    how_long = f"{seconds:.1f} s"
+    assert f"the client gave up after {how_long}; the server had said nothing)" in diagnosis.cause
+    assert f"at fault: {blame}" in lines
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == "failed"
+
+
+def test_a_client_that_gave_up_on_an_answer(pki: Pki) -> None:
+    """It was the client's turn: its user, or its program, broke off."""
+    heard = heard_by(pki)
+    heard.server.receive_data(b"".join(piece.data for piece in heard.pieces))
+    heard._say(1, bytes(heard.server.data_to_send()))
+    heard._say(0, CANCELED)
+    diagnosis, lines = told_of(observe(heard.stream, heard.keylog))
+    assert diagnosis.fault == "PEER_USER_CANCELED"
+    assert "at fault: the client" in lines

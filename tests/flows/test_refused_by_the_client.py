@@ -1,0 +1,115 @@
+"""What a server says of a client's refusal: what it knows itself is left out of the guesses."""
+
+from __future__ import annotations
+
+import pytest
+from tests.capture.test_observe import Overheard, overhear
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+
+from handclasp import (
+    CertificatePolicy,
+    ClientConfig,
+    Credentials,
+    PeerAlertError,
+    ServerConfig,
+    TLSError,
+)
+from handclasp.alerts import OwnChain, Situation, likely_causes, summed_up
+from handclasp.capture.observe import observe
+from handclasp.trace.diagnosis import diagnose
+from handclasp.wire.iana import AlertDescription
+
+VERSIONS = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+SHOWN = OwnChain(1, "CN=a", "CN=a", "CN=b", "localhost", "valid")
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    return Pki()
+
+
+def of(pki: Pki, *names: str) -> Credentials:
+    key = key_of_type("ecdsa-p256")
+    return Credentials.from_pem(pem_of(pki.issue(Leaf(names), key.public_key())), key_pem(key))
+
+
+def refusal(heard: Overheard) -> PeerAlertError:
+    """What the server says of it."""
+    to_client = b""
+    with pytest.raises(TLSError):
+        for _ in range(4):
+            data = bytes(heard.client.data_to_send())
+            heard._say(0, data)
+            heard.server.receive_data(data)
+            to_client = bytes(heard.server.data_to_send())
+            heard._say(1, to_client)
+            heard.client.receive_data(to_client)
+    alert = bytes(heard.client.data_to_send())
+    heard._say(0, alert)
+    with pytest.raises(PeerAlertError) as caught:
+        heard.server.receive_data(alert)
+    return caught.value
+
+
+@VERSIONS
+def test_the_name_that_was_asked_for(version: str, pki: Pki) -> None:
+    client = ClientConfig(trust=pki.trust, versions=[version])
+    heard = overhear(client, ServerConfig(credentials=of(pki, "x.test", "y.test")))
+    error = refusal(heard)
+    sentence = "it asked for localhost; the certificate is for x.test, y.test."
+    assert error.alert == "bad_certificate"
+    assert sentence in error.explanation
+    assert error.blame == "local"
+    for events in (heard.server_notes.events, observe(heard.stream, heard.keylog).events):
+        diagnosis = diagnose(events)
+        assert diagnosis is not None
+        assert sentence in diagnosis.cause
+        # What the cause says is not said once more.
+        assert "CERTIFICATE_NAME_MISMATCH" not in [each.fault for each in diagnosis.others]
+
+
+@VERSIONS
+def test_a_server_that_stapled_nothing(version: str, pki: Pki) -> None:
+    policy = CertificatePolicy(stapled_ocsp="require")
+    client = ClientConfig(trust=pki.trust, versions=[version], policy=policy)
+    heard = overhear(client, ServerConfig(credentials=of(pki, "localhost")))
+    error = refusal(heard)
+    assert error.alert == "bad_certificate_status_response"
+    assert "this side has stapled none" in error.explanation
+    assert "clock" not in error.explanation + error.condition + error.fix
+    diagnosis = diagnose(observe(heard.stream, heard.keylog).events)
+    assert diagnosis is not None
+    assert "this side has stapled none" in diagnosis.cause
+
+
+def test_a_server_that_stapled_something() -> None:
+    situation = Situation("server", "handshake", certificate="shown", is_stapled=True)
+    (cause,) = likely_causes(AlertDescription.BAD_CERTIFICATE_STATUS_RESPONSE, situation)
+    assert "misses one" not in cause.sentence
+    assert "clock" in cause.condition
+
+
+@pytest.mark.parametrize("alert", ["BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN"])
+@pytest.mark.parametrize(
+    ("name", "is_for_name"),
+    [("localhost", True), ("x.test", False), ("x.test", None), (None, None)],
+)
+def test_no_cause_is_told_twice(alert: str, name: str | None, is_for_name: bool | None) -> None:
+    situation = Situation(
+        "server",
+        "handshake",
+        certificate="shown",
+        server_name=name,
+        chain=SHOWN,
+        is_for_name=is_for_name,
+    )
+    causes = likely_causes(AlertDescription[alert], situation)
+    cause = summed_up(causes).sentence
+    faults = [each.fault for each in causes]
+    assert len(set(faults)) == len(faults)
+    if name is not None:
+        assert name in cause
+    if "CERTIFICATE_UNTRUSTED" in faults[1:]:
+        assert "trust" not in cause
+    if is_for_name:
+        assert "CERTIFICATE_NAME_MISMATCH" not in faults
