@@ -21,9 +21,8 @@ from tests.trace.conftest import converse
 from tests.trace.page.test_document import failing
 
 from handclasp import ClientConfig, ServerConfig
-from handclasp.certificates import explain
+from handclasp.certificates import describe_certificate, explain
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.cli.pages import described
 from handclasp.trace.facts import facts_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "page"
@@ -69,7 +68,9 @@ def _page(authority: LocalAuthority, directory: Path) -> str:
     judgement = explain(chain, "localhost", authority.trust, datetime.now(UTC)).to_json()
     path = directory / "page.html"
     path.write_text(
-        now.to_html("A handshake with localhost", described, judgement=judgement, earlier=before),
+        now.to_html(
+            "A handshake with localhost", describe_certificate, judgement=judgement, earlier=before
+        ),
         "utf-8",
     )
     return path.as_uri()
@@ -101,7 +102,7 @@ def _failure(browser: Driven, authority: LocalAuthority, directory: Path, to: Pa
         ServerConfig(credentials=authority.credentials(["localhost"]), groups=("secp384r1",)),
     )
     path = directory / "failure.html"
-    path.write_text(client.to_html("A handshake with localhost", described), "utf-8")
+    path.write_text(client.to_html("A handshake with localhost", describe_certificate), "utf-8")
     browser.resize(1280, 960)
     browser.open(path.as_uri())
     _store(browser.driver.get_screenshot_as_png(), to / "failure.png")

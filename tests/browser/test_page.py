@@ -22,8 +22,7 @@ from handclasp import (
     ServerConnection,
     TLSError,
 )
-from handclasp.certificates import explain
-from handclasp.cli.pages import described
+from handclasp.certificates import describe_certificate, explain
 from handclasp.trace.facts import facts_of
 from handclasp.trace.page import page_of
 
@@ -57,7 +56,7 @@ def page(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
     info = facts_of(both[1].events).info
     assert info is not None
     judged = explain(info.peer_chain_der, "localhost", pki.trust, datetime.now(UTC)).to_json()
-    document = both[1].to_html("localhost", described, judgement=judged, earlier=both[0])
+    document = both[1].to_html("localhost", describe_certificate, judgement=judged, earlier=both[0])
     return stored(document, tmp_path_factory.mktemp("page"))
 
 
@@ -72,7 +71,7 @@ def failed(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
         shuttle(client, ServerConnection(ServerConfig(credentials=pki.server())))
     chain = getattr(raised.value, "chain", ())
     judged = explain(chain, "elsewhere.example", pki.trust, datetime.now(UTC)).to_json()
-    document = recorder.to_html("A failure", described, judgement=judged)
+    document = recorder.to_html("A failure", describe_certificate, judgement=judged)
     return stored(document, tmp_path_factory.mktemp("failed"))
 
 
@@ -278,7 +277,7 @@ def test_evidence_leads_to_the_bytes_that_show_it(
     with pytest.raises(TLSError):
         server_config = ServerConfig(credentials=pki.server(), groups=("secp384r1",))
         shuttle(client, ServerConnection(server_config, trace=recorder))
-    browser.open(stored(recorder.to_html("A failure", described), tmp_path))
+    browser.open(stored(recorder.to_html("A failure", describe_certificate), tmp_path))
     link = next(each for each in browser.all("a.shows") if "supported_groups" in each.text)
     browser.click(link)
     (shown,) = lit(browser, ".tree .row")

@@ -30,7 +30,7 @@ from handclasp import (
     TrustStore,
 )
 from handclasp.adapters.peercert import as_dict, peer_certificate
-from handclasp.certificates import explain
+from handclasp.certificates import describe_certificate, explain
 from handclasp.certificates.authority import KEY_FILE, LocalAuthority
 from handclasp.certificates.credentials import LocalSigner
 from handclasp.certificates.dane import TlsaRecord
@@ -44,7 +44,6 @@ from handclasp.certificates.verify import (
     verify_server_chain,
     vouch_for,
 )
-from handclasp.cli.pages import described
 from handclasp.trace.narrate import narrate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -124,7 +123,7 @@ def calls_with_der(der: bytes, pki: Pki, directory: Path) -> dict[str, Callable[
         "credentials signer": lambda: Credentials.from_signer([der], LocalSigner(KEY)),
         "staple": lambda: Credentials.from_pem(pem_block(der), key).with_staple(b"junk"),
         "authority": lambda: LocalAuthority.open_or_create(place),
-        "page": lambda: described(der),
+        "page": lambda: describe_certificate(der),
         "info": lambda: info_of(der).peer_chain,
         "ssl's form": lambda: peer_certificate(info_of(der)),
     }
@@ -202,7 +201,7 @@ def test_in_a_handshake(der: bytes, good: Pki, version: str) -> None:
         if not der:
             return  # No message can hold it.
         pair = Pair(client, server).run()
-        pair.client.trace.to_html("hostile", described)
+        pair.client.trace.to_html("hostile", describe_certificate)
         for end in (pair.client, pair.server):
             assert end.error is None or isinstance(end.error, OURS)
             narrate(end.trace.events)

@@ -210,6 +210,17 @@ def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority
         assert failed["error"]["from"] == "local"
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("0.0.0.300", "is not an address"), ("my_host.test", "host names have no underscore")],
+)
+def test_a_host_that_no_certificate_can_be_for(run: Run, host: str, words: str) -> None:
+    result = run("serve", "--host", host, "--port", "0")
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "--for" not in result.stderr
+
+
 def test_an_echo_announces_no_web_page(home: Path) -> None:
     with started("serve", "--echo", "--port", "0") as process:
         assert process.announced == f"Listening on localhost:{process.port} (TLS echo)"

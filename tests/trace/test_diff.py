@@ -147,6 +147,15 @@ def test_the_course_of_tls12_goes_up_to_its_end(pki: Pki, plain: Recorded) -> No
         assert found.second.split(" > ")[-1] == "Finished"
 
 
+def test_the_course_of_a_resumption_in_tls12(pki: Pki) -> None:
+    """There the server's Finished comes first."""
+    world = World(pki, "TLSv1.2")
+    first, second = world.meet(), world.meet()
+    for full, resumed in ((first.client, second.client), (first.server, second.server)):
+        found = told(full.trace, resumed.trace)["messages"]
+        assert found.first.count("Finished") == found.second.count("Finished") == 2
+
+
 def test_an_order_is_told_as_one(pki: Pki) -> None:
     shown = pki.server()
     found = told(
