@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.names import LONGEST_NAME
-from handclasp.certificates.reading import load_certificate
+from handclasp.certificates.reading import keep_warnings_out
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
@@ -53,12 +53,15 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
     Raises:
         CertificateError: it is empty, or one is not readable DER.
     """
+    from cryptography import x509
+
     if not chain:
         raise CertificateError(Fault.BAD_CERTIFICATE, "the chain is empty")
+    keep_warnings_out()
     certificates: list[x509.Certificate] = []
     for number, der in enumerate(chain, 1):
         try:
-            certificate = load_certificate(der)
+            certificate = x509.load_der_x509_certificate(der)
             # What cryptography would read later, and fail at.
             _ = certificate.version
             _read_short_names(certificate, der)
