@@ -464,9 +464,14 @@ def _of_field(event: MessageSeen, at: int, told: Field, what: str) -> Evidence:
 
 
 def _of_alert(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
+    number = _alert_number(events)
     for at in range(len(events) - 1, -1, -1):
         event = events[at]
-        if isinstance(event, AlertSeen) and event.direction == "received":
+        if (
+            isinstance(event, AlertSeen)
+            and event.direction == "received"
+            and event.description == number
+        ):
             octets = bytes([event.level & 0xFF, event.description & 0xFF])
             level = {1: "warning", 2: "fatal"}.get(event.level, f"level {event.level}")
             says = f"{level}, {alert_name(event.description)}"
