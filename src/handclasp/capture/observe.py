@@ -566,7 +566,7 @@ class _Observer:
         is_done = all(side.seen.is_done for side in self._sides.values())
         if self._gave_up is None and self._warned is not None and not is_done:
             role, alert, said = self._warned
-            if len(self._seen) == said:
+            if len(self._seen) == said and self._first_end is not None:
                 self._gave_up, self._alert = role, alert
 
     def _message(self, side: _Side, raw: bytes) -> None:
