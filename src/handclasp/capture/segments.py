@@ -210,7 +210,7 @@ class _Direction:
             here = self.next
 
     def is_heard(self) -> bool:
-        """Whether the other end acknowledged any of it, or said so of nothing."""
+        """Whether the other end acknowledged any of it; True where that cannot be told."""
         if self.first is None or self.acknowledged is None:
             return True
         return self.acknowledged > self.first or self.next == self.first
