@@ -219,6 +219,27 @@ CASES = [
         "complete",
         messages=RENEGOTIATED,
     ),
+    Case(
+        "sniwarn",
+        ["Alert: unrecognized_name", "Complete in"],
+        "complete",
+        messages=9,
+    ),
+    Case(
+        "sniwarn",
+        ["Alert: unrecognized_name", "As far as can be seen without the keys"],
+        "seems_complete",
+        messages=7,
+        keyed=False,
+    ),
+    Case(
+        "unanswered",
+        ["at fault the network, which lost what was sent", "TCP never acknowledged"],
+        "failed",
+        never=["at fault the server"],
+        messages=1,
+    ),
+    Case("early", ["the client offers early data"], "unknown", messages=2, keyed=False),
     Case("early-cut", ["the client offers early data, which looks like"], "unknown", messages=2),
     Case("packed", ["As far as can be seen without the keys"], "seems_complete", messages=2),
     Case(
@@ -268,6 +289,21 @@ def test_what_is_said(run: Run, case: Case, tmp_path: Path) -> None:  # noqa: F8
     assert run("explain", str(again)).stdout == result.stdout
 
 
+def test_early_data_after_the_server_hello_is_opened(run: Run) -> None:  # noqa: F811
+    need_tool("tshark")
+    case = replace(CASES[0], name="early")
+    told = flat(run("explain", *arguments(case)).output)
+    assert "early data 40,000 bytes" in told
+    assert "EndOfEarlyData" in told
+    assert "not opened" not in told
+
+
+def test_a_hello_that_is_cut_off(run: Run) -> None:  # noqa: F811
+    need_tool("tshark")
+    told = flat(run("explain", *arguments(replace(CASES[0], name="half-hello"))).output)
+    assert "What the client says ends within its ClientHello: 100 bytes of 243 are there." in told
+
+
 def check_page(page: str, case: Case) -> None:
     assert "which ran this handshake" not in page
     assert "his side gave up" not in page
@@ -278,6 +314,10 @@ def check_page(page: str, case: Case) -> None:
         "unknown": "How it ended cannot be seen",
         "failed": 'id="failure-title"',
     }
+    if case.outcome == "failed":
+        # Where there is no alert to read, it is told by the one that waited or stayed.
+        assert any(title in page for title in ("It failed, seen from the", titles["failed"]))
+        del titles["failed"]
     for outcome, title in titles.items():
         assert (title in page) == (outcome == case.outcome)
 

@@ -191,15 +191,19 @@ class _Observer:
         """The end that said something else than TLS, if one did."""
         self._has_canceled: str | None = None
         self._viewer: Role = "client"
+        self._warned: tuple[str, int, int] | None = None
+        """Who sent a warning at the end so far, which one, and after how many messages."""
         self._first_end: tuple[int, str, str] | None = None
         for role, index in ((CLIENT, client), (SERVER, 1 - client)):
             self._sides[role].seen.is_captured = stream.captured[index]
 
     def observation(self) -> Observation:
         self._follow()
+        self._heed_warning()
         self._answered_otherwise()
         self._tell_preamble()
         self._settle()
+        self._tell_cut_records()
         seen = [(role, side.seen) for role, side in self._sides.items()]
         self._missing += gap_sentences(seen, is_cut=self._stream.is_cut)
         if self._stream.trouble:
@@ -274,6 +278,21 @@ class _Observer:
             header = bytes(server.buffer[:HEADER_SIZE]).ljust(HEADER_SIZE, b"\0")
             if not (20 <= header[0] <= 24 and header[1] == 3):
                 self._lose(server, bytes(server.buffer))
+
+    def _tell_cut_records(self) -> None:
+        """Where what an end says breaks off within a record or message, that is said."""
+        for role, side in self._sides.items():
+            if side.seen.is_lost or not (side.buffer or side.reassembly):
+                continue
+            what = "a record"
+            if not side.spoke and side.buffer:
+                hello = "ClientHello" if role == CLIENT else "first record"
+                size = int.from_bytes(side.buffer[3:5], "big") + HEADER_SIZE
+                of = f" of {size:,}" if len(side.buffer) >= HEADER_SIZE else ""
+                what = f"its {hello}: {len(side.buffer):,} bytes{of} are there"
+            elif not side.buffer:
+                what = "a message"
+            self._missing.append(f"What the {role} says ends within {what}.")
 
     def _skip(self, side: _Side, data: bytes, missing: int = 0) -> None:
         """What comes before TLS is counted."""
@@ -475,6 +494,12 @@ class _Observer:
             side.protection, side.epoch = protection, "early"
             self._note(CLIENT, KeysInstalled(self._at, "", "early", suite.name))
             self._note(CLIENT, RecordSeen(self._at, "", "early", inner, size, len(content)))
+            self._content(side, inner, content)
+            return
+        if side.role == CLIENT and self._is_13:
+            # There is none, or it came before the capture begins.
+            self._install(side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+            self._record(side, header, body)
             return
         # The secret is not known; the handshake goes on in one of the next.
         if self._secrets and not secret:
@@ -484,6 +509,10 @@ class _Observer:
     def _offers_early_data(self) -> bool:
         hello = self._extension(*_EARLY_DATA_OFFER)
         return hello is not None and not self._sides[SERVER].seen.missing
+
+    def _may_open_early_data(self) -> bool:
+        """Whether early data may come after the ServerHello, under a key that is known."""
+        return self._offers_early_data() and "CLIENT_EARLY_TRAFFIC_SECRET" in self._secrets
 
     def _open(self, side: _Side, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """What is inside; None of early data under a key that is not known, or not taken."""
@@ -542,12 +571,21 @@ class _Observer:
         if content[1] == AlertDescription.USER_CANCELED and self._has_canceled is None:
             self._has_canceled = side.role
             self._first_end = self._first_end or (self._at, side.role, "canceled")
-        is_end = content[1] not in (
-            AlertDescription.CLOSE_NOTIFY,
-            AlertDescription.USER_CANCELED,
-        ) and not (content[0] == 1 and not self._is_13 and self._version is not None)
-        if is_end and self._gave_up is None:
+        if content[1] in (AlertDescription.CLOSE_NOTIFY, AlertDescription.USER_CANCELED):
+            return
+        if content[0] == _WARNING and not self._is_13:
+            # Whether its sender gave up shows in what follows (RFC 5246 section 7.2.2).
+            self._warned = side.role, content[1], len(self._seen)
+        elif self._gave_up is None:
             self._gave_up, self._alert = side.role, content[1]
+
+    def _heed_warning(self) -> None:
+        """A warning after which the handshake did not go on was more than one."""
+        is_done = all(side.seen.is_done for side in self._sides.values())
+        if self._gave_up is None and self._warned is not None and not is_done:
+            role, alert, said = self._warned
+            if len(self._seen) == said and self._first_end is not None:
+                self._gave_up, self._alert = role, alert
 
     def _message(self, side: _Side, raw: bytes) -> None:
         self._note(side.role, MessageSeen(self._at, "", side.epoch, raw[0], raw))
@@ -597,9 +635,9 @@ class _Observer:
         self._randoms[SERVER] = random
         if self._is_13:
             self._install(self._sides[SERVER], "handshake", "SERVER_HANDSHAKE_TRAFFIC_SECRET")
-            if self._sides[CLIENT].epoch != "early":
-                label = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
-                self._install(self._sides[CLIENT], "handshake", label)
+            client = self._sides[CLIENT]
+            if client.epoch != "early" and not self._may_open_early_data():
+                self._install(client, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
 
     def _finished(self, side: _Side) -> None:
         side.seen.finished = True
@@ -827,6 +865,8 @@ class _Observer:
         if client.is_obscure and not client.is_done:
             return None
         at_ns, role, how = self._first_end
+        if role == CLIENT and not self._stream.acknowledged[self._client]:
+            return SERVER, _UNACKNOWLEDGED
         waited = at_ns - max(side.spoke_at for side in self._sides.values())
         if (waited >= _LONG_WAIT or how == "canceled") and role != self._next_to_speak():
             # It is the other end that did not go on.
@@ -868,6 +908,11 @@ class _Observer:
             yield _told_by_peer(self._at, self._alert, events)
         elif ending is not None and ending[1] == "canceled":
             yield _told_by_peer(self._at, AlertDescription.USER_CANCELED, events)
+        elif ending is not None and ending[1] == _UNACKNOWLEDGED:
+            detail = "TCP never acknowledged anything that the client said"
+            failed = self._found(HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail), events)
+            condition = "which lost what was sent, unless the other host is gone"
+            yield replace(failed, blame=Blame.NETWORK.value, condition=condition)
         elif ending is not None and ending[1] not in ("end", "reset"):
             yield self._found(self._gave_up_waiting(ending[1]), events)
         elif ending is not None:
@@ -921,8 +966,10 @@ class _Observer:
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
 )
+_UNACKNOWLEDGED = "unacknowledged"
 _MESSAGE_HEADER = 4
 _ALERT_SIZE = 2
+_WARNING = 1
 _ALERT_PADDING = 16
 """Bytes with which Java pads whatever it protects."""
 

@@ -87,7 +87,13 @@ def _put_together(
         if (missing := direction.unseen())
     ]
     sides = captured[0], captured[1]
-    stream = Stream(number, ends, tuple(pieces), endings, sides, begins=begins, is_cut=is_cut)
+    heard = (
+        not captured[1] or directions[0].is_heard(),
+        not captured[0] or directions[1].is_heard(),
+    )
+    stream = Stream(
+        number, ends, tuple(pieces), endings, sides, heard, begins=begins, is_cut=is_cut
+    )
     return stream, unseen
 
 
@@ -135,6 +141,8 @@ class _Direction:
     acknowledged: int | None = None
     beyond: list[_Beyond] = field(default_factory=list["_Beyond"])
     """Behind a hole, as a heap."""
+    first: int | None = None
+    """Where its bytes began; None before the first segment."""
     end: int = 0
     """Behind the last byte of the segments in order, which may have been cut off."""
     end_at_ns: int = 0
@@ -201,6 +209,12 @@ class _Direction:
                 yield moment, data, end - here if number == 0 else 0
             here = self.next
 
+    def is_heard(self) -> bool:
+        """Whether the other end acknowledged any of it; True where that cannot be told."""
+        if self.first is None or self.acknowledged is None:
+            return True
+        return self.acknowledged > self.first or self.next == self.first
+
     def unseen(self) -> int:
         """How many bytes the other end acknowledged after the last ones that were captured."""
         if self.next is None or self.acknowledged is None or self.is_over:
@@ -209,7 +223,7 @@ class _Direction:
         return missing if 1 < missing < _MOST_UNSEEN else 0  # One may be a FIN.
 
     def _begin(self, first: int) -> int:
-        self.next = self.end = first
+        self.next = self.end = self.first = first
         self.beyond.clear()
         if self.acknowledged is not None:
             self.acknowledged = self._position(self.acknowledged % NUMBERS, first)

@@ -53,6 +53,8 @@ class Stream:
 
     Attributes:
         captured: of each end whether there are packets of it, with or without data.
+        acknowledged: of each end whether the other one acknowledged anything that it said; True
+            where that cannot be told.
         begins: whether its beginning (a SYN) is in the capture.
         is_cut: whether the packets were cut off when they were captured.
         trouble: why the file could not be read to its end, in a sentence; empty where it was.
@@ -63,6 +65,7 @@ class Stream:
     pieces: tuple[Piece, ...]
     endings: tuple[Ending, ...] = ()
     captured: tuple[bool, bool] = (True, True)
+    acknowledged: tuple[bool, bool] = (True, True)
     begins: bool = True
     is_cut: bool = False
     trouble: str = ""

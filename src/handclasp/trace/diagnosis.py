@@ -567,9 +567,14 @@ def _of_field(event: MessageSeen, at: int, told: Field, what: str) -> Evidence:
 
 
 def _of_alert(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
+    number = _alert_number(events)
     for at in range(len(events) - 1, -1, -1):
         event = events[at]
-        if isinstance(event, AlertSeen) and event.direction == "received":
+        if (
+            isinstance(event, AlertSeen)
+            and event.direction == "received"
+            and event.description == number
+        ):
             octets = bytes([event.level & 0xFF, event.description & 0xFF])
             level = {1: "warning", 2: "fatal"}.get(event.level, f"level {event.level}")
             says = f"{level}, {alert_name(event.description)}"
@@ -603,7 +608,8 @@ def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
         "RESET_DURING_HANDSHAKE": "a TCP reset",
         "HANDSHAKE_TIMEOUT": "no more within the time",
     }.get(fault, "the end of the transport (FIN)")
-    says = f"after {sizes['received']:,} bytes in records received, {sizes['sent']:,} sent"
+    received = f"{sizes['received']:,} bytes in records" if sizes["received"] else "nothing"
+    says = f"{received} received, {sizes['sent']:,} bytes sent before it"
     yield Evidence(how, says, b"", 0, None, "", max(end, last, 0))
     if last >= 0:
         yield from _of_last(events)
