@@ -43,7 +43,8 @@ def test_each_name_stands_once_where_it_came_first() -> None:
 
 
 def test_of_what_has_no_name_the_first_are_kept_and_of_what_has_one_all() -> None:
-    unnamed = list(range(0x6000, 0x6000 + 16_000))
+    # Those of two drafts have names.
+    unnamed = [each for each in range(0x6000, 0x6000 + 16_000) if each not in (0x6399, 0x639A)]
     groups = ext.write_supported_groups([*unnamed, GroupCode.x448, GroupCode.secp256r1])
     names = offered.offered_groups(groups)
     assert names == (*(f"0x{each:04x}" for each in unnamed[:MOST_UNNAMED]), "X448", "secp256r1")
