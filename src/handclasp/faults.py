@@ -835,6 +835,14 @@ class Fault(Enum):
         return advice(peer, local, this_end_first=is_network)
 
 
+def fault_named(name: str) -> Fault | None:
+    """The fault of that name; None where the catalogue of this version has none."""
+    try:
+        return Fault[name]
+    except KeyError:
+        return None
+
+
 def advice(fix_peer: str, fix_local: str, *, this_end_first: bool = False) -> str:
     """What to change on the two ends, as one text; either may be empty."""
     parts = [

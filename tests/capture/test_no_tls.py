@@ -6,11 +6,12 @@ import pytest
 from tests.capture.test_observe import ENDS, Overheard, overhear
 from tests.pki import Pki
 
-from handclasp import ClientConfig, Recorder, ServerConfig
+from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
-from handclasp.cli.report import diagnosis_lines
+from handclasp.cli.outcome import failure_of
+from handclasp.cli.report import diagnosis_lines, failure_lines
 from handclasp.trace.diagnosis import Diagnosis, diagnose
 from handclasp.trace.events import Began, BytesRefused
 from handclasp.trace.facts import observed_in
@@ -166,3 +167,21 @@ def test_a_client_that_gave_up_on_an_answer(pki: Pki) -> None:
     diagnosis, lines = told_of(observe(heard.stream, heard.keylog))
     assert diagnosis.fault == "PEER_USER_CANCELED"
     assert "at fault: the client" in lines
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_no_alert_is_told_of_that_was_not_sent(how: str, pki: Pki) -> None:
+    heard = heard_by(pki)
+    ending = Ending(heard.pieces[-1].at_ns + 1, 1, how)
+    observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
+    diagnosis, lines = told_of(observation)
+    assert diagnosis.alert == ""
+    assert f"found: by the client ({diagnosis.fault})" in lines
+    with pytest.raises(TLSError) as caught:
+        heard.client.receive_eof(reset=how == "reset")
+    assert caught.value.alert == ""
+    of_trace, lines = told_of(Observation(tuple(heard.notes.events), 0, None, ()))
+    assert f"found: by the client ({of_trace.fault})" in lines
+    failure = failure_of(caught.value, "localhost", 443)
+    assert failure.to_json()["alert"] is None
+    assert failure_lines(failure)[0] == ("found", f"by this side ({caught.value.fault})")

@@ -35,6 +35,7 @@ def test_the_page_shows_each_visitor_its_own_handshake(authority: LocalAuthority
     assert "http/1.1" in yours
     assert "It did not offer a" in other_page
     assert "t13d" in page, "its JA4"
+    assert "adds <code>pre_shared_key</code>, which makes its JA4 another one" in page
     own = [re.findall(FINGERPRINT, each) for each in (page, other_page)]
     assert [len(each) for each in own] == [1, 1]
     assert own[0] != own[1]

@@ -863,7 +863,7 @@ def test_a_server_that_never_answers(pki: Pki) -> None:
     assert "in time" in story.diagnosis.cause
     assert "handshake_timeout" in story.diagnosis.fix
     assert "no more within the time" in story.shown
-    assert "after 0 bytes in records received" in story.shown
+    assert "nothing received" in story.shown
 
 
 def test_a_client_that_never_speaks(pki: Pki) -> None:

@@ -42,6 +42,13 @@ def test_the_first_hello_says_tls_10() -> None:
         (b"CONNECT a:1 HTTP/1.1\r\n", Fault.PLAINTEXT_HTTP, "CONNECT"),
         (b"PRI * HTTP/2.0\r\n", Fault.PLAINTEXT_HTTP, "PRI"),
         (b"HTTP/1.1 400 Bad Request\r\n", Fault.PLAINTEXT_HTTP, "400 Bad Request"),
+        (b"DELETE /a HTTP/1.1\r\n", Fault.PLAINTEXT_HTTP, "DELETE"),
+        (
+            b'<!DOCTYPE HTML>\n<html lang="en">',
+            Fault.PLAINTEXT_HTTP,
+            "a page without a status line",
+        ),
+        (b"<html><head>", Fault.PLAINTEXT_HTTP, "a page without a status line"),
         (b"\x80\x2e\x01\x03\x01\x00\x15", Fault.SSLV2_HELLO, "TLSv1.0"),
         (b"\x80\x2e\x02\x03\x01\x00\x15", Fault.NOT_TLS, "first bytes"),
         (b"220 mail.example ESMTP\r\n", Fault.NOT_TLS, "220 mail.example"),

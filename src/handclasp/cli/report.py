@@ -23,7 +23,7 @@ from handclasp.cli.identity import (
     trust_anchor_of,
 )
 from handclasp.cli.terminal import NARROWEST, beside, columns, wrapped
-from handclasp.faults import Fault
+from handclasp.faults import fault_named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +116,7 @@ def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> lis
 
 def failure_lines(failure: Failure) -> list[Line]:
     """What happened, who found out, what it means and what to change."""
-    if failure.alert is None and failure.fault not in Fault.__members__:
+    if failure.alert is None and fault_named(failure.fault) is None:
         found = "before TLS began, by this machine"
     elif failure.from_ == "peer":
         found = f"by the peer, which sent the alert {failure.alert}"

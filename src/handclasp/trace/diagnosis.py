@@ -14,7 +14,7 @@ from handclasp.alerts import Cause, OwnChain, Shown, Situation, Stage, likely_ca
 from handclasp.certificates.describe import chain_in_words, covers_name, field_in_words
 from handclasp.certificates.fields import field_in
 from handclasp.errors import PeerAlertError, ProtocolError
-from handclasp.faults import Blame, Fault, Verdict
+from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.trace.events import (
     AlertSeen,
     BytesRefused,
@@ -153,7 +153,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
 
 def _was_sent(fault: str) -> bool:
     """Traces of earlier versions name an alert of all faults, also where none was sent."""
-    known = Fault.__members__.get(fault)
+    known = fault_named(fault)
     return known is None or known.sends_alert
 
 
@@ -515,7 +515,9 @@ def _in_certificate(
     der = chain[number]
     if der and not any(der) and fault != "BAD_CERTIFICATE":
         # It was read when that was found.
-        what = f"{names[0] if names else 'the whole'} of {_whose(event, number, role)}"
+        # Of several fields, nobody knows any more which the certificate had.
+        which = f"{names[0]} of " if len(names) == 1 else ""
+        what = f"{which}{_whose(event, number, role)}"
         return Evidence(what, TAKEN_OUT, b"", 0, None, "", at)
     for name in names:
         found = field_in(der, name)
