@@ -232,13 +232,6 @@ CASES = [
         messages=7,
         keyed=False,
     ),
-    Case(
-        "unanswered",
-        ["at fault the network, which lost what was sent", "TCP never acknowledged"],
-        "failed",
-        never=["at fault the server"],
-        messages=1,
-    ),
     Case("early", ["the client offers early data"], "unknown", messages=2, keyed=False),
     Case("early-cut", ["the client offers early data, which looks like"], "unknown", messages=2),
     Case("packed", ["As far as can be seen without the keys"], "seems_complete", messages=2),
@@ -296,6 +289,13 @@ def test_early_data_after_the_server_hello_is_opened(run: Run) -> None:  # noqa:
     assert "early data 40,000 bytes" in told
     assert "EndOfEarlyData" in told
     assert "not opened" not in told
+
+
+def test_a_hello_that_is_never_acknowledged(run: Run) -> None:  # noqa: F811
+    need_tool("tshark")
+    told = flat(run("explain", *arguments(replace(CASES[0], name="unanswered"))).output)
+    assert "at fault the network, which lost what was sent" in told
+    assert "TCP never acknowledged anything that the client said" in told
 
 
 def test_a_hello_that_is_cut_off(run: Run) -> None:  # noqa: F811
