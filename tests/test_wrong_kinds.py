@@ -185,7 +185,7 @@ def test_a_limit_of_a_recorder(name: str, value: Any) -> None:
 @pytest.mark.parametrize("name", [5, b"localhost", ["localhost"], object()])
 def test_a_server_name(name: Any) -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs, pytest.raises(ConfigurationError, match="name must be a string"):
+    with ours, theirs, pytest.raises(ConfigurationError, match="server_name must be a str"):
         wrap_client(ours, ClientConfig(trust=PKI.trust), server_name=name)
 
 
