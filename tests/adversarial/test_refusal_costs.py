@@ -475,7 +475,7 @@ class TestManyNames:
             Fault.CERTIFICATE_UNTRUSTED,
             Fault.CERTIFICATE_NAME_MISMATCH,
         )
-        assert work_of(refused) < 5_000
+        assert work_of(refused) < 5_200
 
     @pytest.mark.parametrize("steps", [1, 2])
     def test_those_that_an_authority_signed_are_judged(self, steps: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -309,7 +310,8 @@ def refused() -> Iterator[Case]:
     make = shown(lambda pki: _pinned(pki, pin))
     yield Case("other-pin", make, "PIN_MISMATCH", UNKNOWN, [spki_pin(P256)], ["renew the pins"])
     make = shown(lambda pki: replace(below(pki), options=["--tlsa", "3 1 1 " + "00" * 32]))
-    yield Case("other-tlsa", make, "TLSA_MISMATCH", UNKNOWN, [spki_pin(P256)], ["TLSA records"])
+    record = b64decode(spki_pin(P256)).hex()
+    yield Case("other-tlsa", make, "TLSA_MISMATCH", UNKNOWN, [record], ["TLSA records"])
 
 
 def _path_length(pki: Pki) -> Shown:
