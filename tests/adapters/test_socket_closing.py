@@ -13,7 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.adapters.pairs import MEGABYTE, Aside, HandServer, plain_pair, read_all
+from tests.adapters.pairs import (
+    MEGABYTE,
+    Aside,
+    HandServer,
+    plain_pair,
+    read_all,
+    read_slowly,
+)
 
 from handclasp import (
     ClientConfig,
@@ -49,16 +56,6 @@ def slow_pair(client_config: ClientConfig, server_config: ServerConfig) -> Itera
 def pair(client_config: ClientConfig, server_config: ServerConfig) -> Iterator[Pair]:
     with slow_pair(client_config, server_config) as both:
         yield both
-
-
-def read_slowly(tls: TLSSocket, meanwhile: Callable[[int], object] = lambda turn: None) -> int:
-    got = turn = 0
-    while data := tls.recv(16384):
-        got += len(data)
-        turn += 1
-        meanwhile(turn)
-        time.sleep(0.002)
-    return got
 
 
 def send(server: TLSSocket) -> None:

@@ -6,12 +6,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tests.adapters.pairs import MEGABYTE, Aside, plain_pair, read_exactly
+from tests.adapters.pairs import MEGABYTE, Aside, plain_pair, read_exactly, read_slowly
 from tests.cli.conftest import Process, started
 
 from handclasp import ClientConfig, TLSSocket, wrap_client, wrap_server
@@ -55,17 +55,6 @@ def ask(tls: TLSSocket, name: str) -> int:
         head += read_exactly(tls, 1)
     assert head.startswith(b"HTTP/1.1 200 OK")
     return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-
-
-def read_slowly(tls: TLSSocket, meanwhile: Callable[[int], object] = lambda turn: None) -> int:
-    """Read to the end, at some 6 MB/s."""
-    got = turn = 0
-    while data := tls.recv(16384):
-        got += len(data)
-        turn += 1
-        meanwhile(turn)
-        time.sleep(0.002)
-    return got
 
 
 def wait_until_refused(process: Process) -> None:

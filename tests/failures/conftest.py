@@ -88,7 +88,7 @@ def openssl_server(directory: Path, *flags: str) -> Iterator[int]:
         yield int(process.wait_for(r"ACCEPT 127\.0\.0\.1:(\d+)")[1])
 
 
-_PLAIN_NGINX = """\
+NGINX_HEAD = """\
 daemon off;
 master_process off;
 pid {directory}/nginx.pid;
@@ -101,9 +101,16 @@ http {{
   fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi;
   scgi_temp_path {directory}/scgi;
+"""
+"""How each configuration begins: all that nginx writes goes into a directory of the test."""
+
+_PLAIN_NGINX = (
+    NGINX_HEAD
+    + """\
   server {{ listen 127.0.0.1:{port}; return 200 "in the clear"; }}
 }}
 """
+)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from tests.failures.conftest import (
+    NGINX_HEAD,
     SECONDS,
     Files,
     abort,
@@ -128,19 +129,9 @@ def openssl_showing(make: Callable[[Bench], Files]) -> Any:
     return serve
 
 
-_NGINX = """\
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr notice;
-events {{ worker_connections 32; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
+_NGINX = (
+    NGINX_HEAD
+    + """\
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {chain}; ssl_certificate_key {key};
@@ -150,6 +141,7 @@ http {{
   }}
 }}
 """
+)
 
 
 def nginx(more: str, leaf: Leaf | None = None, key_type: str = "ecdsa-p256") -> Any:

@@ -189,7 +189,6 @@ class _Observer:
         self._alert: int | None = None
         self._stranger: str | None = None
         """The end that said something else than TLS, if one did."""
-        self._has_canceled: str | None = None
         self._viewer: Role = "client"
         self._warned: tuple[str, int, int] | None = None
         """Who sent a warning at the end so far, which one, and after how many messages."""
@@ -568,8 +567,7 @@ class _Observer:
                 "there."
             )
             return
-        if content[1] == AlertDescription.USER_CANCELED and self._has_canceled is None:
-            self._has_canceled = side.role
+        if content[1] == AlertDescription.USER_CANCELED:
             self._first_end = self._first_end or (self._at, side.role, "canceled")
         if content[1] in (AlertDescription.CLOSE_NOTIFY, AlertDescription.USER_CANCELED):
             return
@@ -950,17 +948,8 @@ class _Observer:
             for each in events
             if isinstance(each, AlertSeen) and each.direction == "sent"
         ]
-        return Failed(
-            self._at,
-            "local",
-            error.fault,
-            alert_name(sent[-1]) if sent else "",
-            error.message,
-            error.explanation,
-            error.fix,
-            error.blame.value,
-            error.condition,
-        )
+        alert = alert_name(sent[-1]) if sent else ""
+        return replace(Failed.of(self._at, error), origin="local", alert=alert)
 
 
 _SOON_GIVEN_UP = Verdict(
@@ -1003,18 +992,7 @@ def _lacks(label: str, what: str) -> str:
 
 
 def _told_by_peer(at_ns: int, alert: int, events: Sequence[TraceEvent]) -> Failed:
-    error = PeerAlertError(alert, situation_of(events))
-    return Failed(
-        at_ns,
-        "peer",
-        error.fault,
-        error.alert,
-        error.message,
-        error.explanation,
-        error.fix,
-        error.blame.value,
-        error.condition,
-    )
+    return Failed.of(at_ns, PeerAlertError(alert, situation_of(events)))
 
 
 def _type_of(chain: tuple[bytes, ...]) -> str:

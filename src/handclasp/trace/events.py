@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from handclasp.crypto.secret import Secret
+from handclasp.errors import CertificateError, TLSError
 from handclasp.info import ConnectionInfo
 
 
@@ -255,6 +256,24 @@ class Failed:
     condition: str = ""
     certificate: int | None = None
     field: str = ""
+
+    @classmethod
+    def of(cls, at_ns: int, error: TLSError) -> Failed:
+        """The event that tells of an error."""
+        number, field = error.place if isinstance(error, CertificateError) else (None, "")
+        return cls(
+            at_ns,
+            error.origin,
+            error.fault,
+            error.alert,
+            error.message,
+            error.explanation,
+            error.fix,
+            error.blame.value,
+            error.condition,
+            number,
+            field,
+        )
 
 
 @dataclass(frozen=True, slots=True)

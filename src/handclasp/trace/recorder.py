@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.errors import CertificateError, ConfigurationError, TLSError, check_switch
+from handclasp.errors import ConfigurationError, TLSError, check_switch
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -397,22 +397,7 @@ class Recorder:
 
     def failed(self, error: TLSError) -> None:
         """The connection failed."""
-        number, field = error.place if isinstance(error, CertificateError) else (None, "")
-        self._note(
-            Failed(
-                self._now(),
-                error.origin,
-                error.fault,
-                error.alert,
-                error.message,
-                error.explanation,
-                error.fix,
-                error.blame.value,
-                error.condition,
-                number,
-                field,
-            )
-        )
+        self._note(Failed.of(self._now(), error))
 
     def _shows(self, direction: str, epoch: str, content_type: int) -> bool:
         """Whether this record is one to be kept whole; see the class."""
