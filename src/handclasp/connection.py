@@ -53,7 +53,7 @@ from handclasp.events import (
 from handclasp.faults import Fault, Role
 from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post import PostHandshake, Reaction
@@ -98,8 +98,8 @@ class _Connection(Generic[Config]):
         "_certificate",
         "_closed",
         "_config",
+        "_context",
         "_data",
-        "_dialogue",
         "_driver",
         "_early_data",
         "_early_size",
@@ -128,7 +128,7 @@ class _Connection(Generic[Config]):
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
         self._driver: Driver[Settled] | None = None
-        self._dialogue: Dialogue | None = None
+        self._context: HandshakeContext | None = None
         self._certificate: Shown = "unasked"
         self._exporter: ExporterSecret | Exporter12 | None = None
         self._tls_unique: bytes | None = None
@@ -474,14 +474,14 @@ class _Connection(Generic[Config]):
         self._driver = Driver(handshake, self._answerers(), self._trace)
         self._driver.start()
 
-    def _open_dialogue(self) -> Dialogue:
+    def _open_context(self) -> HandshakeContext:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
         recurring = self._config.once("recurring", new_recurring)
-        self._dialogue = Dialogue(
+        self._context = HandshakeContext(
             self._records, keylog=sink, trace=self._trace, recurring=recurring
         )
-        return self._dialogue
+        return self._context
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
         config = self._config
@@ -588,8 +588,8 @@ class _Connection(Generic[Config]):
             self._events.append(QuestionAsked(driver.question))
         elif driver.result is not None:
             self._establish(driver.result)
-        elif self._dialogue is not None and self._dialogue.half_rtt is not None:
-            info, self._dialogue.half_rtt = self._dialogue.half_rtt, None
+        elif self._context is not None and self._context.half_rtt is not None:
+            info, self._context.half_rtt = self._context.half_rtt, None
             self._half_rtt = True
             self._events.append(HalfRttReady(info))
 
@@ -597,10 +597,10 @@ class _Connection(Generic[Config]):
         self._exporter = settled.exporter
         self._info = settled.info
         self._driver = None
-        if self._dialogue is not None:
-            self._certificate = self._dialogue.certificate
-            self._dialogue.reading.accepted()
-            self._dialogue = None
+        if self._context is not None:
+            self._certificate = self._context.certificate
+            self._context.reading.accepted()
+            self._context = None
         self._records.settle()
         limits, is_client = self._config.limits, self._is_client
         if isinstance(settled, Settled12):
@@ -646,7 +646,7 @@ class _Connection(Generic[Config]):
 
     def _situation(self, alert: int) -> Situation:
         """How far it has come, for whoever has to guess why the peer gave up with an alert."""
-        config, records, dialogue = self._config, self._records, self._dialogue
+        config, records, context = self._config, self._records, self._context
         version = self._info.version if self._info is not None else None
         stage: Stage = "established" if self._info is not None else "handshake"
         if version is None and records.is_tls12:
@@ -672,22 +672,22 @@ class _Connection(Generic[Config]):
             signature_schemes=tuple(config.signature_schemes),
             alpn=tuple(config.alpn),
             server_name=name,
-            certificate=dialogue.certificate if dialogue is not None else self._certificate,
+            certificate=context.certificate if context is not None else self._certificate,
             certificate_schemes=_CERTIFICATE_SCHEMES if self._is_client else (),
             chain=OwnChain(*chain_in_words(chain)),
             declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
             external_key=external_key,
             is_for_name=covers_name(chain, name) if not self._is_client else None,
-            is_stapled=dialogue.is_stapled if dialogue is not None else None,
+            is_stapled=context.is_stapled if context is not None else None,
             server_certificate_types=config.peer_certificate_types if self._is_client else (),
             client_certificate_types=config.own_certificate_types if self._is_client else (),
         )
 
     def _shown_chain(self) -> tuple[bytes, ...]:
         """The certificates that this side has shown in this conversation."""
-        dialogue, info = self._dialogue, self._info
-        if dialogue is not None:
-            return dialogue.shown_chain
+        context, info = self._context, self._info
+        if context is not None:
+            return context.shown_chain
         return info.local_chain_der if info is not None and self._certificate == "shown" else ()
 
     def _how_far(self) -> str:
@@ -701,7 +701,7 @@ class _Connection(Generic[Config]):
         """The name in the hello, as long as the handshake goes on; a client knows it afterwards."""
         if self._info is not None:
             return self._info.server_name
-        return self._dialogue.server_name if self._dialogue is not None else None
+        return self._context.server_name if self._context is not None else None
 
     def _tolerates_warnings(self, description: int) -> bool:
         """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
@@ -840,7 +840,7 @@ class _Connection(Generic[Config]):
                 forget()
 
     def _drop_handshake(self) -> None:
-        driver, self._driver, self._dialogue = self._driver, None, None
+        driver, self._driver, self._context = self._driver, None, None
         if driver is not None:
             driver.close()
 
@@ -901,8 +901,8 @@ class ClientConnection(_Connection[ClientConfig]):
         )
         session = resumable.session if resumable is not None else None
         self._resumable = resumable
-        dialogue = self._open_dialogue()
-        self._start(client_handshake(dialogue, config, self._server_name, resumable))
+        context = self._open_context()
+        self._start(client_handshake(context, config, self._server_name, resumable))
         offers = self._records.write_epoch == "early" and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
 
@@ -1000,7 +1000,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
         super().__init__(config, is_client=False, trace=trace)
         self._begin(None)
-        self._start(server_handshake(self._open_dialogue(), config))
+        self._start(server_handshake(self._open_context(), config))
 
     def send_tickets(self, count: int = 1) -> int:
         """Queue more tickets for the client to come back with (TLS 1.3); gives how many.

@@ -81,16 +81,16 @@ def test_a_defect_of_this_side(
     monkeypatch: pytest.MonkeyPatch, client_refuses: ClientRefuses, error: Exception
 ) -> None:
     """Whatever breaks inside, the connection ends as one does, and the peer is told."""
-    from handclasp.handshake import dialogue
+    from handclasp.handshake import context
 
-    real = dialogue.read_as
+    real = context.read_as
 
     def broken(kind: type[AnyMessage], raw: bytes) -> Any:
         if kind.__name__ == "EncryptedExtensions":
             raise error
         return real(kind, raw)
 
-    monkeypatch.setattr(dialogue, "read_as", broken)
+    monkeypatch.setattr(context, "read_as", broken)
     client_refuses(Fault.INTERNAL_ERROR)
 
 

@@ -9,8 +9,8 @@ from tests.exploration.picture import page
 from tests.exploration.rfc import GRAPHS
 from tests.fuzz.conversation import setups
 
-from handclasp.handshake import dialogue
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake import context
+from handclasp.handshake.context import HandshakeContext
 from handclasp.wire.iana import AlertDescription
 
 
@@ -62,15 +62,15 @@ def test_the_page_shows_these_graphs() -> None:
 def test_a_state_that_takes_too_much_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the check of the type, messages out of their turn would be passed over."""
 
-    async def lenient(self: Dialogue, *expected: type) -> object:
+    async def lenient(self: HandshakeContext, *expected: type) -> object:
         while True:
-            raw = await dialogue.Receive(expected)
+            raw = await context.Receive(expected)
             for kind in expected:
-                if raw[0] == dialogue.MESSAGE_TYPES[kind]:
+                if raw[0] == context.MESSAGE_TYPES[kind]:
                     self.transcript.add(raw)
-                    return dialogue.read_as(kind, raw)
+                    return context.read_as(kind, raw)
 
     pause = PAUSES["client, TLSv1.3, WAIT_EE"]
     assert not deliver(pause, "Certificate").accepted
-    monkeypatch.setattr(Dialogue, "receive", lenient)
+    monkeypatch.setattr(HandshakeContext, "receive", lenient)
     assert deliver(pause, "Certificate").accepted

@@ -31,7 +31,7 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
@@ -103,7 +103,7 @@ class _Port:
             self._records.send_change_cipher_spec()
 
 
-class _MutantDialogue(Dialogue):
+class _MutantDialogue(HandshakeContext):
     __slots__ = ("script", "wire")
 
     script: Script
@@ -122,15 +122,15 @@ class _Mutant:
 
     script: Script
     _records: Any
-    _dialogue: Any
+    _context: Any
 
-    def _open_dialogue(self) -> Dialogue:
+    def _open_context(self) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
-        dialogue = _MutantDialogue(_Port(self._records, self.script, wire))
-        dialogue.script = self.script
-        dialogue.wire = wire
-        self._dialogue = dialogue
-        return dialogue
+        context = _MutantDialogue(_Port(self._records, self.script, wire))
+        context.script = self.script
+        context.wire = wire
+        self._context = context
+        return context
 
 
 class MutantClient(_Mutant, ClientConnection):

@@ -18,7 +18,7 @@ from handclasp import (
     ProtocolError,
     Sign,
 )
-from handclasp.handshake.dialogue import Receive
+from handclasp.handshake.context import Receive
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.questions import Question
 from handclasp.wire.messages import Finished

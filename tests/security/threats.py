@@ -113,7 +113,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_order.py::test_server_repeats",
-                "handshake/dialogue.py",
+                "handshake/context.py",
                 "        raise unexpected(raw, expected)\n",
                 "        return await self.receive(*expected)\n",
             ),
@@ -2593,7 +2593,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "security/test_secrets.py::test_a_key_log_that_fails_shows_no_secret",
-                "handshake/dialogue.py",
+                "handshake/context.py",
                 "                _drop_frames(error)\n",
                 "",
             ),
@@ -2619,7 +2619,7 @@ THREATS: tuple[Threat, ...] = (
                 "flows/test_data.py::test_nothing_secret_is_recorded_unasked",
                 (
                     Edit(
-                        "handshake/dialogue.py",
+                        "handshake/context.py",
                         'kept = bytes(value) if trace.record_secrets else b""',
                         "kept = bytes(value)",
                     ),

@@ -14,7 +14,7 @@ from tests.rules.source import Module, modules_below
 from tests.trace.conftest import shuttle
 
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection
-from handclasp.handshake.dialogue import watcher_of
+from handclasp.handshake.context import watcher_of
 
 TRACED = ("record", "keys", "handshake", "connection")
 """The layers with hooks."""

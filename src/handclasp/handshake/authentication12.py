@@ -14,7 +14,7 @@ from handclasp.crypto import signatures
 from handclasp.crypto.suites import CipherSuite12
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.keys.schedule12 import Randoms
@@ -40,7 +40,7 @@ def authentication_of(key_kind: str) -> str:
 
 
 def check_server_key_exchange(
-    hs: Dialogue,
+    hs: HandshakeContext,
     message: ServerKeyExchange,
     server: VerifiedPeer,
     randoms: Randoms,
@@ -52,7 +52,12 @@ def check_server_key_exchange(
 
 
 async def sign_server_key_exchange(
-    hs: Dialogue, credentials: Credentials, scheme: str, randoms: Randoms, group: int, point: bytes
+    hs: HandshakeContext,
+    credentials: Credentials,
+    scheme: str,
+    randoms: Randoms,
+    group: int,
+    point: bytes,
 ) -> ServerKeyExchange:
     """This side's half of the secret, signed."""
     content = randoms.client + randoms.server + write_ecdh_params(group, point)
@@ -62,7 +67,7 @@ async def sign_server_key_exchange(
 
 
 async def receive_certificate_verify(
-    hs: Dialogue, client: VerifiedPeer, offered: Sequence[str]
+    hs: HandshakeContext, client: VerifiedPeer, offered: Sequence[str]
 ) -> AuthenticatedPeer:
     """The client's proof of its private key. Raises `ProtocolError`."""
     content = hs.transcript.messages()
@@ -70,14 +75,16 @@ async def receive_certificate_verify(
     return _check(hs, client, message.algorithm, message.signature, content, offered)
 
 
-async def send_certificate_verify(hs: Dialogue, credentials: Credentials, scheme: str) -> None:
+async def send_certificate_verify(
+    hs: HandshakeContext, credentials: Credentials, scheme: str
+) -> None:
     """This side's proof of its private key."""
     signature = await sign(hs, credentials, scheme, hs.transcript.messages())
     hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))
 
 
 def _check(
-    hs: Dialogue,
+    hs: HandshakeContext,
     peer: VerifiedPeer,
     algorithm: int,
     signature: bytes,

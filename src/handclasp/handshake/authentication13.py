@@ -10,7 +10,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
 from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
@@ -24,7 +24,7 @@ CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\0"
 
 
 async def receive_certificate_verify(
-    hs: Dialogue, peer: VerifiedPeer, context: bytes, offered: Sequence[str]
+    hs: HandshakeContext, peer: VerifiedPeer, context: bytes, offered: Sequence[str]
 ) -> AuthenticatedPeer:
     """The peer's proof of its private key (RFC 8446 section 4.4.3)."""
     content = _PADDING + context + hs.transcript.digest()
@@ -40,19 +40,19 @@ async def receive_certificate_verify(
     return authenticated_by(peer, scheme)
 
 
-async def receive_finished(hs: Dialogue, peer_secret: TrafficSecret) -> CheckedFinished:
+async def receive_finished(hs: HandshakeContext, peer_secret: TrafficSecret) -> CheckedFinished:
     """The peer's proof of the whole handshake (RFC 8446 section 4.4.4)."""
     return await receive_expected_finished(hs, peer_secret.verify_data(hs.transcript.digest()))
 
 
 async def send_certificate_verify(
-    hs: Dialogue, credentials: Credentials, scheme: str, context: bytes
+    hs: HandshakeContext, credentials: Credentials, scheme: str, context: bytes
 ) -> None:
     """This side's proof of its private key."""
     signature = await sign(hs, credentials, scheme, _PADDING + context + hs.transcript.digest())
     hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))
 
 
-def send_finished(hs: Dialogue, own_secret: TrafficSecret) -> None:
+def send_finished(hs: HandshakeContext, own_secret: TrafficSecret) -> None:
     """This side's proof of the whole handshake."""
     hs.send(Finished(own_secret.verify_data(hs.transcript.digest())))

@@ -16,7 +16,7 @@ from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
@@ -132,7 +132,7 @@ def _decompressed(
 
 
 def send_certificate(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: SharedConfig,
     credentials: Credentials | None,
     asked: Mapping[int, bytes],

@@ -15,7 +15,7 @@ from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiate import choose_application_protocol, shown
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
@@ -27,7 +27,7 @@ _NOTHING_CAME = "the client came with nothing to resume"
 
 
 def decide_application_protocol(
-    hs: Dialogue, config: SharedConfig, offered: Sequence[bytes]
+    hs: HandshakeContext, config: SharedConfig, offered: Sequence[bytes]
 ) -> str | None:
     """The protocol to speak inside. Raises `ProtocolError`."""
     names = [shown(protocol) for protocol in offered] if hs.trace is not None else ()
@@ -39,7 +39,7 @@ def decide_application_protocol(
     )
 
 
-def note_version(hs: Dialogue, config: SharedConfig, taken: str) -> None:
+def note_version(hs: HandshakeContext, config: SharedConfig, taken: str) -> None:
     """Which of its versions a client finds taken; its hello has the newest first."""
     if hs.trace is None:
         return
@@ -48,7 +48,7 @@ def note_version(hs: Dialogue, config: SharedConfig, taken: str) -> None:
 
 
 def note_signature_scheme(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: SharedConfig,
     offered: Sequence[str],
     chosen: str | None,
@@ -103,7 +103,7 @@ def _schemes_beside(offered: Sequence[str], chosen: str | None, version: str) ->
 
 
 def note_group12(
-    hs: Dialogue, offered: Sequence[str], acceptable: Sequence[str], chosen: str, why: str
+    hs: HandshakeContext, offered: Sequence[str], acceptable: Sequence[str], chosen: str, why: str
 ) -> None:
     """In which group the keys of TLS 1.2 are agreed upon; hybrids, for one, are not for it."""
     if hs.trace is None:
@@ -117,7 +117,7 @@ def note_group12(
 
 
 def note_group13(
-    hs: Dialogue, config: SharedConfig, offered: Sequence[str], shared: Container[str], chosen: str,
+    hs: HandshakeContext, config: SharedConfig, offered: Sequence[str], shared: Container[str], chosen: str,
     why: str,
 ) -> None:  # fmt: skip
     """Which group a server of TLS 1.3 takes; one without a share would cost a second hello."""
@@ -131,7 +131,7 @@ def note_group13(
 
 
 def note_suite12(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     offered: Sequence[str],
     fitting: Sequence[str],
@@ -156,7 +156,9 @@ def note_suite12(
     hs.note_decision("cipher_suite", offered, fitting, chosen, order, reasons)
 
 
-def note_suite_taken(hs: Dialogue, config: SharedConfig, taken: str, psks: Sequence[Psk]) -> None:
+def note_suite_taken(
+    hs: HandshakeContext, config: SharedConfig, taken: str, psks: Sequence[Psk]
+) -> None:
     """Which suite a client of TLS 1.3 finds taken.
 
     Args:
@@ -197,7 +199,7 @@ def note_credentials(
 
 
 async def check_name_is_served(
-    hs: Dialogue, config: ServerConfig, question: ChooseCredentials
+    hs: HandshakeContext, config: ServerConfig, question: ChooseCredentials
 ) -> None:
     """Refuse a client that shows no interest in a certificate as one that would get none.
 
@@ -224,7 +226,7 @@ async def check_name_is_served(
 
 
 def note_recognition(
-    hs: Dialogue,
+    hs: HandshakeContext,
     offered: int,
     refused: dict[int, str],
     chosen: Psk | None,
@@ -253,7 +255,7 @@ def note_recognition(
     )
 
 
-def note_session12(hs: Dialogue, named: bool, refusal: str | None) -> None:
+def note_session12(hs: HandshakeContext, named: bool, refusal: str | None) -> None:
     """Whether a server of TLS 1.2 resumes the session that the client names, and why not."""
     if hs.trace is None:
         return
@@ -267,7 +269,7 @@ def note_session12(hs: Dialogue, named: bool, refusal: str | None) -> None:
         hs.note_decision("resumption", offered, (), None, why, [("session", refusal)])
 
 
-def note_answer(hs: Dialogue, psks: Sequence[Psk], chosen: Psk | None) -> None:
+def note_answer(hs: HandshakeContext, psks: Sequence[Psk], chosen: Psk | None) -> None:
     """Which of its pre-shared keys a client of TLS 1.3 finds taken."""
     if hs.trace is None or not psks:
         return
@@ -277,7 +279,7 @@ def note_answer(hs: Dialogue, psks: Sequence[Psk], chosen: Psk | None) -> None:
     hs.note_decision("resumption", names, names, name, why)
 
 
-def note_resumed(hs: Dialogue, offered: Session | None, resumed: Session | None) -> None:
+def note_resumed(hs: HandshakeContext, offered: Session | None, resumed: Session | None) -> None:
     """Whether a client finds its session resumed by a server of TLS 1.2."""
     if hs.trace is None or offered is None:
         return
@@ -286,7 +288,7 @@ def note_resumed(hs: Dialogue, offered: Session | None, resumed: Session | None)
     hs.note_decision("resumption", (name,), (name,), name if resumed else None, why)
 
 
-def note_sessions(hs: Dialogue, resumable: Resumable | None) -> None:
+def note_sessions(hs: HandshakeContext, resumable: Resumable | None) -> None:
     """Which of its sessions a client offers to resume, and why not the others."""
     if hs.trace is None or resumable is None:
         return

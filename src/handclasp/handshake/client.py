@@ -7,7 +7,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import client13
 from handclasp.handshake.choosing import note_sessions, note_version
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.resumable import Resumable
@@ -23,7 +23,10 @@ _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
 
 
 async def client_handshake(
-    hs: Dialogue, config: ClientConfig, server_name: str | None, resumable: Resumable | None = None
+    hs: HandshakeContext,
+    config: ClientConfig,
+    server_name: str | None,
+    resumable: Resumable | None = None,
 ) -> Settled:
     """Offer, see which version the server takes, and go on in that version."""
     session = resumable.session if resumable is not None else None
@@ -33,7 +36,10 @@ async def client_handshake(
 
 
 async def send_offer(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, resumable: Resumable | None = None
+    hs: HandshakeContext,
+    config: ClientConfig,
+    offer: ClientOffer,
+    resumable: Resumable | None = None,
 ) -> Settled:
     """The handshake that starts with this offer's ClientHello."""
     hs.client_random = offer.hello.random
@@ -55,7 +61,7 @@ async def send_offer(
     return await client12.complete_client_handshake(hs, config, offer, server_hello, resumable)
 
 
-def start_early_data(hs: Dialogue, config: ClientConfig, offer: ClientOffer) -> None:
+def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer) -> None:
     """What is sent until the server answers is early data (RFC 8446 section 4.2.10)."""
     if config.middlebox_compatibility:
         hs.records.send_change_cipher_spec()
@@ -72,7 +78,7 @@ def _refuses_early_data(hello: ServerHello) -> bool:
     return hello.is_hello_retry_request or not resumes
 
 
-def _check_version(hs: Dialogue, config: ClientConfig, hello: ServerHello) -> int:
+def _check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello) -> int:
     """The version that the server took (RFC 8446 sections 4.1.3 and 4.2.1)."""
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     version = hello.legacy_version if selected is None else ext.read_selected_version(selected)

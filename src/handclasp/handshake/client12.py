@@ -32,7 +32,7 @@ from handclasp.handshake.choosing import (
     note_resumed,
     note_signature_scheme,
 )
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
@@ -115,7 +115,7 @@ class _Flight:
 
 
 async def complete_client_handshake(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     server_hello: ServerHello,
@@ -208,7 +208,7 @@ def _info(
 
 
 def _check_server_hello(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
 ) -> _Agreed:
     """RFC 5246 section 7.4.1.3, and what came to it since."""
     extensions = server_hello.extensions
@@ -268,7 +268,7 @@ def _resumed_session(offer: ClientOffer, server_hello: ServerHello) -> Session |
 
 
 async def _resume(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     agreed: _Agreed,
@@ -358,7 +358,7 @@ def _check_point_formats(data: bytes) -> None:
         raise ProtocolError(Fault.ILLEGAL_VALUE, "ec_point_formats lacks uncompressed")
 
 
-async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -> _Flight:
+async def _receive_flight(hs: HandshakeContext, config: ClientConfig, agreed: _Agreed) -> _Flight:
     """Certificate to ServerHelloDone, with what the suite and the extensions call for."""
     server_type = agreed.server_certificate_type
     chain = read_chain(await hs.receive(Certificate12), server_type, config.limits)
@@ -395,7 +395,7 @@ async def _receive_flight(hs: Dialogue, config: ClientConfig, agreed: _Agreed) -
 
 
 async def _judge_server(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, agreed: _Agreed, flight: _Flight
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, agreed: _Agreed, flight: _Flight
 ) -> tuple[VerifiedPeer, AuthenticatedPeer | None]:
     """Is it to be trusted, and is it there? The second waits for Finished with key transport."""
     name = offer.server_name
@@ -415,7 +415,7 @@ async def _judge_server(
 
 
 async def _confirm(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, peer: VerifiedPeer
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, peer: VerifiedPeer
 ) -> None:
     await confirm_peer(hs, config, peer, peer_is_server=True, server_name=offer.server_name)
 
@@ -437,7 +437,7 @@ def _question_of(
 
 
 async def _choose_credentials(
-    hs: Dialogue, config: ClientConfig, question: ChooseCredentials | None
+    hs: HandshakeContext, config: ClientConfig, question: ChooseCredentials | None
 ) -> tuple[Credentials | None, str | None]:
     """What to show to a server that asked, and the scheme to sign in."""
     if question is None:
@@ -453,7 +453,7 @@ def _authentication(scheme: str) -> str:
 
 
 def _agree(
-    hs: Dialogue, config: ClientConfig, server: VerifiedPeer, flight: _Flight
+    hs: HandshakeContext, config: ClientConfig, server: VerifiedPeer, flight: _Flight
 ) -> tuple[ClientKeyExchange, Secret, str | None]:
     """This side's half of the secret as a message, the secret, and its group."""
     if flight.key_exchange is None:

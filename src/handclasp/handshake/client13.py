@@ -33,7 +33,7 @@ from handclasp.handshake.choosing import (
     note_signature_scheme,
     note_suite_taken,
 )
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.offered import authorities_of, offered_schemes
@@ -90,7 +90,7 @@ _MAX_COOKIE = 2**14
 
 
 async def complete_client_handshake(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     server_hello: ServerHello,
@@ -205,7 +205,7 @@ def _why_rejected(offer: ClientOffer, psk: Psk | None) -> str:
 
 
 def _keeper(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     psk: Psk | None,
     info: ConnectionInfo,
@@ -252,7 +252,7 @@ def _check_server_hello(
 
 
 async def _retry(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, request: ServerHello
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, request: ServerHello
 ) -> tuple[ClientOffer, ServerHello]:
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
     hs.records.end_flight()
@@ -297,7 +297,7 @@ def _read_hello_retry_request(
 
 
 def _agree(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     server_hello: ServerHello,
@@ -331,7 +331,7 @@ def _agree(
     return group, early.handshake_secret(shared_secret)
 
 
-def _note_group(hs: Dialogue, config: ClientConfig, offer: ClientOffer, group: str) -> None:
+def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, group: str) -> None:
     """A server takes a group without a share only by asking for one; which it could, is unknown."""
     if hs.trace is None:
         return
@@ -360,7 +360,7 @@ def _selected_psk(offer: ClientOffer, server_hello: ServerHello, suite: CipherSu
 
 
 async def _recognise_server(
-    hs: Dialogue, offer: ClientOffer, psk: Psk
+    hs: HandshakeContext, offer: ClientOffer, psk: Psk
 ) -> tuple[None, PeerCertificate, VerifiedPeer | None, AuthenticatedPeer]:
     """Who holds the key is who it was: what it showed then is judged again.
 
@@ -386,7 +386,7 @@ class _Agreed:
 
 
 async def _receive_encrypted_extensions(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     suite: CipherSuite,
@@ -436,7 +436,7 @@ def _early_data_accepted(
 
 
 async def _receive_server_authentication(
-    hs: Dialogue, config: ClientConfig, offer: ClientOffer, certificate_type: str
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, certificate_type: str
 ) -> tuple[CertificateRequest | None, PeerCertificate, VerifiedPeer, AuthenticatedPeer]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
     message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
@@ -488,7 +488,7 @@ def _question_of(
 
 
 async def _authenticate_client(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     request: CertificateRequest | None,
     question: ChooseCredentials | None,

@@ -16,7 +16,7 @@ from handclasp.errors import (
     TLSError,
 )
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Receive, ReceiveChangeCipherSpec
+from handclasp.handshake.context import Receive, ReceiveChangeCipherSpec
 from handclasp.handshake.questions import (
     DEFER,
     Answerer,

@@ -6,7 +6,7 @@ import hmac
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.values import value
 from handclasp.wire.messages import Finished
 
@@ -18,7 +18,7 @@ class CheckedFinished:
     verify_data: bytes
 
 
-async def receive_expected_finished(hs: Dialogue, expected: bytes) -> CheckedFinished:
+async def receive_expected_finished(hs: HandshakeContext, expected: bytes) -> CheckedFinished:
     """The peer's Finished, which must hold the `expected` verify_data."""
     message = await hs.receive(Finished)
     if len(message.verify_data) != len(expected):

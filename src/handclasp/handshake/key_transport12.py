@@ -20,7 +20,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import Decrypt
 from handclasp.wire.iana import TLS12
 from handclasp.wire.messages12 import (
@@ -73,7 +73,7 @@ def make_secret(
 
 
 async def receive_secret(
-    hs: Dialogue,
+    hs: HandshakeContext,
     credentials: Credentials,
     client_version: int,
     entropy: Callable[[int], bytes],

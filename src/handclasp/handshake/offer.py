@@ -15,7 +15,7 @@ from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate13 import asking_extensions
 from handclasp.handshake.certificate_types import offering_extensions
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import Session, milliseconds
@@ -63,7 +63,7 @@ def client_offer(
     config: ClientConfig,
     server_name: str | None,
     session: Session | None = None,
-    hs: Dialogue | None = None,
+    hs: HandshakeContext | None = None,
 ) -> ClientOffer:
     """A fresh hello: new random, new key shares, new GREASE.
 
@@ -113,7 +113,9 @@ def client_offer(
     )
 
 
-def _share(group: str, entropy: Callable[[int], bytes], hs: Dialogue | None) -> PrivateShare:
+def _share(
+    group: str, entropy: Callable[[int], bytes], hs: HandshakeContext | None
+) -> PrivateShare:
     generate = GROUPS[group].exchange.generate
     return hs.work("key_generation", group, generate, entropy) if hs else generate(entropy)
 
@@ -144,7 +146,7 @@ def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
 
 
 def offer_after_retry(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
     group: str | None,

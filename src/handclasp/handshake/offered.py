@@ -1,7 +1,7 @@
 """The lists of a ClientHello by the IANA names of what they hold, preferred first.
 
 They come out of the client's configuration, so that all its hellos have the same ones, and so have
-those of every client of its make: `Dialogue.reading` keeps what was read.
+those of every client of its make: `HandshakeContext.reading` keeps what was read.
 
 Each name stands once, where it came first, and of the values without a name only the first few are
 kept: what is looked up in these lists, or for each of their entries, costs no more than what is

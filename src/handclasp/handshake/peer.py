@@ -12,7 +12,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import ConfirmPeer, VerifyAgain, VerifyPeer
 from handclasp.values import value
 
@@ -70,7 +70,7 @@ def check_may_sign(peer: VerifiedPeer) -> None:
 
 
 async def verify_peer(
-    hs: Dialogue, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
+    hs: HandshakeContext, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
     """The outside's judgement of the peer. Raises `ProtocolError`."""
     question = VerifyPeer(
@@ -86,7 +86,7 @@ async def verify_peer(
 
 
 async def verify_client_again(
-    hs: Dialogue, chain: tuple[bytes, ...], certificate_type: str
+    hs: HandshakeContext, chain: tuple[bytes, ...], certificate_type: str
 ) -> VerifiedPeer | None:
     """Judge the certificates of a resumed client; None if they do not convince any more.
 
@@ -100,7 +100,7 @@ async def verify_client_again(
 
 
 async def confirm_peer(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: SharedConfig,
     peer: VerifiedPeer | None,
     *,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import unexpected
+from handclasp.handshake.context import unexpected
 from handclasp.handshake.post import Reaction
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import RecordPort, unexpected
+from handclasp.handshake.context import RecordPort, unexpected
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.settled import Settled13
 from handclasp.handshake.tickets13 import check_lifetime

@@ -14,7 +14,7 @@ from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, Ci
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.choosing import note_session12
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.recognition13 import refusal_of
 from handclasp.handshake.settled import Forget
@@ -52,7 +52,7 @@ class Gift:
 
 
 async def find_session(
-    hs: Dialogue, config: ServerConfig, hello: ClientHello, server_name: str | None
+    hs: HandshakeContext, config: ServerConfig, hello: ClientHello, server_name: str | None
 ) -> KnownSession | None:
     """The session that the client names, if it may be resumed here and now."""
     found = _usable(config, hello, server_name)
@@ -104,7 +104,7 @@ def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> 
 
 
 def give_session(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     gift: Gift,
     info: ConnectionInfo,

@@ -14,7 +14,7 @@ from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.handshake.questions import CheckReplay, ConfirmPeer, FindPsk
@@ -111,7 +111,7 @@ def may_use_psk(config: ServerConfig, offer: PskOffer | None) -> bool:
 
 
 async def find_psks(
-    hs: Dialogue, config: ServerConfig, offer: PskOffer | None, server_name: str | None
+    hs: HandshakeContext, config: ServerConfig, offer: PskOffer | None, server_name: str | None
 ) -> Found:
     """Those of the client's keys that this side knows, in the client's order."""
     if offer is None or offer.offered is None:
@@ -140,13 +140,13 @@ async def find_psks(
     return Found(found, refused)
 
 
-def _noted(hs: Dialogue, offer: PskOffer) -> int:
+def _noted(hs: HandshakeContext, offer: PskOffer) -> int:
     """Of how many keys it is noted why they are refused: of all, where a trace is to be told."""
     return offer.count if hs.trace is not None else 0
 
 
 def choose_psk(
-    hs: Dialogue,
+    hs: HandshakeContext,
     found: Found,
     suite: CipherSuite,
     hello: ClientHello,
@@ -168,7 +168,7 @@ def choose_psk(
 
 
 async def recognise_client(
-    hs: Dialogue, found: Found, chosen: Candidate | None
+    hs: HandshakeContext, found: Found, chosen: Candidate | None
 ) -> KnownClient | None:
     """Judge the client's certificates again; if they do not convince any more: not known."""
     if chosen is None:
@@ -186,7 +186,11 @@ async def recognise_client(
 
 
 async def why_not_early_data(
-    hs: Dialogue, config: ServerConfig, known: KnownClient, suite: CipherSuite, alpn: str | None
+    hs: HandshakeContext,
+    config: ServerConfig,
+    known: KnownClient,
+    suite: CipherSuite,
+    alpn: str | None,
 ) -> str:
     """Why 0-RTT data may not be taken (RFC 8446 sections 4.2.10 and 8); empty where they may.
 

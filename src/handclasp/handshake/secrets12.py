@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.keys.schedule12 import MasterSecret12, Randoms
 
 
 def derive_master_secret(
-    hs: Dialogue,
+    hs: HandshakeContext,
     suite: CipherSuite12,
     pre_master_secret: Secret,
     randoms: Randoms,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.keys.schedule13 import (
     EarlySecret,
     ExporterSecret,
@@ -35,7 +35,7 @@ class ApplicationSecrets(TrafficSecrets):
 
 
 def derive_early_secret(
-    hs: Dialogue, stage: EarlySecret, client_hello_hash: bytes
+    hs: HandshakeContext, stage: EarlySecret, client_hello_hash: bytes
 ) -> TrafficSecret:
     """Right after a ClientHello with 0-RTT data; the key log is told."""
     secret = stage.client_early_traffic_secret(client_hello_hash)
@@ -43,7 +43,7 @@ def derive_early_secret(
     return secret
 
 
-def derive_handshake_secrets(hs: Dialogue, stage: HandshakeSecret) -> TrafficSecrets:
+def derive_handshake_secrets(hs: HandshakeContext, stage: HandshakeSecret) -> TrafficSecrets:
     """Right after the ServerHello; the key log is told."""
     hello_hash = hs.transcript.digest()
     client = stage.client_handshake_traffic_secret(hello_hash)
@@ -53,7 +53,7 @@ def derive_handshake_secrets(hs: Dialogue, stage: HandshakeSecret) -> TrafficSec
     return TrafficSecrets(client, server)
 
 
-def derive_application_secrets(hs: Dialogue, stage: HandshakeSecret) -> ApplicationSecrets:
+def derive_application_secrets(hs: HandshakeContext, stage: HandshakeSecret) -> ApplicationSecrets:
     """Right after the server's Finished; the key log is told."""
     finished_hash = hs.transcript.digest()
     master_secret = stage.master_secret()

@@ -9,7 +9,7 @@ from handclasp.config import ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import server12, server13
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.settled import Settled
@@ -28,14 +28,14 @@ from handclasp.wire.messages import ClientHello
 _SSL3 = 0x0300
 
 
-async def server_handshake(hs: Dialogue, config: ServerConfig) -> Settled:
+async def server_handshake(hs: HandshakeContext, config: ServerConfig) -> Settled:
     """Read the hello, choose the version, and go on in that version."""
     # Only what goes on holds the hello, so that it can let go of it: a stranger's may be long.
     complete = await _read_hello(hs, config)
     return await complete
 
 
-async def _read_hello(hs: Dialogue, config: ServerConfig) -> Coroutine[Any, Any, Settled]:
+async def _read_hello(hs: HandshakeContext, config: ServerConfig) -> Coroutine[Any, Any, Settled]:
     """Receive the first ClientHello; gives the rest of the handshake."""
     hello = await hs.receive(ClientHello)
     hs.records.change_cipher_spec_allowed = True
@@ -83,7 +83,7 @@ _FORMS: Mapping[int, Mapping[int, Form]] = {
 (RFC 8446 section 6.2). Left out are those that `_read_offer` of the version reads in any case."""
 
 
-def _choose_version(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> int:
+def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
     """The newest that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:

@@ -44,7 +44,7 @@ from handclasp.handshake.choosing import (
     note_signature_scheme,
     note_suite12,
 )
-from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
@@ -130,7 +130,7 @@ class _Choice:
 
 
 async def complete_server_handshake(
-    hs: Dialogue, config: ServerConfig, hello: ClientHello
+    hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> Settled12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
     hs.records.go_on_in_tls12()
@@ -192,7 +192,7 @@ async def complete_server_handshake(
 
 
 async def _send_server_key_exchange(
-    hs: Dialogue, config: ServerConfig, choice: _Choice, randoms: Randoms
+    hs: HandshakeContext, config: ServerConfig, choice: _Choice, randoms: Randoms
 ) -> PrivateShare | None:
     """This side's share, signed; None where the client encrypts the secret to the certificate."""
     if choice.group is None or choice.scheme is None:
@@ -230,7 +230,7 @@ def _info(
     )
 
 
-def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offer:
+def _read_offer(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> _Offer:
     """What of a ClientHello matters in TLS 1.2 (RFC 5246 section 7.4.1.2)."""
     if b"\0" not in hello.legacy_compression_methods:
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers nothing but compression")
@@ -265,7 +265,7 @@ def _read_offer(hs: Dialogue, config: ServerConfig, hello: ClientHello) -> _Offe
     )
 
 
-async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
+async def _choose(hs: HandshakeContext, config: ServerConfig, offer: _Offer) -> _Choice:
     groups = [name for name in config.groups if VERSION in GROUPS[name].versions]
     group = first_shared(offer.groups, groups, prefer_offered=config.prefer_client_order)
     usable = [
@@ -314,7 +314,7 @@ async def _choose(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Choice:
 
 
 def _refuse(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, groups: list[str], group: str | None
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, groups: list[str], group: str | None
 ) -> None:
     """Nothing that both sides can do: raises what it was that failed."""
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
@@ -326,7 +326,7 @@ def _refuse(
 
 
 async def _choose_credentials(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, usable: list[CipherSuite12]
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, usable: list[CipherSuite12]
 ) -> tuple[Credentials, str | None]:
     """The certificate for this client, and the scheme to sign its key exchange in, if it can."""
     authentications = {suite.authentication for suite in usable if suite.key_exchange == "ECDHE"}
@@ -381,7 +381,7 @@ def _question_of(
 
 
 def _check_any_key_fits(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     offer: _Offer,
     authentications: set[str],
@@ -418,7 +418,7 @@ def _staple(config: ServerConfig, offer: _Offer, credentials: Credentials) -> by
 
 
 def _send_server_hello(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> Randoms:
     asked = offer.hello.extensions
     extensions = _extensions(hs, config, offer, choice.alpn)
@@ -441,7 +441,7 @@ def _send_server_hello(
 
 
 def _send_hello(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     offer: _Offer,
     suite: CipherSuite12,
@@ -457,7 +457,7 @@ def _send_hello(
 
 
 async def _resume(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownSession
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: KnownSession
 ) -> Settled12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     if config.refuses_names:
@@ -518,7 +518,7 @@ async def _resume(
 
 
 def _extensions(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, alpn: str | None
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, alpn: str | None
 ) -> dict[int, bytes]:
     """What this server agrees to, resumed or not."""
     asked = offer.hello.extensions
@@ -558,7 +558,7 @@ def _certificate_request(config: ServerConfig, client_type: str | None) -> Certi
 
 
 async def _receive_client_certificate(
-    hs: Dialogue, config: ServerConfig, certificate_type: str | None
+    hs: HandshakeContext, config: ServerConfig, certificate_type: str | None
 ) -> PeerCertificate | None:
     """What the client shows; None where it is not asked, or has nothing and need not."""
     if certificate_type is None:
@@ -571,7 +571,7 @@ async def _receive_client_certificate(
     return None
 
 
-async def _agree(hs: Dialogue, group: str, share: PrivateShare) -> Secret:
+async def _agree(hs: HandshakeContext, group: str, share: PrivateShare) -> Secret:
     """The client's half of the secret, and with it the secret."""
     message = await hs.receive(ClientKeyExchange)
     try:
@@ -581,7 +581,7 @@ async def _agree(hs: Dialogue, group: str, share: PrivateShare) -> Secret:
 
 
 async def _authenticate_client(
-    hs: Dialogue, config: ServerConfig, shown_by_client: PeerCertificate
+    hs: HandshakeContext, config: ServerConfig, shown_by_client: PeerCertificate
 ) -> tuple[VerifiedPeer, AuthenticatedPeer]:
     """The judgement of the client's certificate, and its proof of the key."""
     peer = await verify_peer(hs, shown_by_client, peer_is_server=False, server_name=None)

@@ -51,7 +51,7 @@ from handclasp.handshake.choosing import (
     note_recognition,
     note_signature_scheme,
 )
-from handclasp.handshake.dialogue import NO_OVERLAP, Dialogue
+from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.negotiate import (
     choose_cipher_suite,
@@ -175,7 +175,7 @@ class _Retry:
 
 
 async def complete_server_handshake(
-    hs: Dialogue, config: ServerConfig, hello: ClientHello
+    hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> Settled13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
     offers_early_data = ExtensionType.EARLY_DATA in hello.extensions
@@ -237,7 +237,7 @@ async def complete_server_handshake(
 
 
 async def _choose_first(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, found: Found
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, found: Found
 ) -> tuple[_Choice, KnownClient | None]:
     """The choice for the first hello; and the client, if its key decided whether there is a group.
 
@@ -251,7 +251,7 @@ async def _choose_first(
 
 
 async def _recognise(
-    hs: Dialogue, offer: _Offer, found: Found, choice: _Choice
+    hs: HandshakeContext, offer: _Offer, found: Found, choice: _Choice
 ) -> KnownClient | None:
     """The client, if it holds a key that is known here."""
     if choice.group is not None and offer.psks and ext.PSK_DHE_KE not in offer.psks.modes:
@@ -282,7 +282,9 @@ class _Identity:
     client_type: str | None
 
 
-def _early_secret(hs: Dialogue, suite: CipherSuite, known: KnownClient | None) -> EarlySecret:
+def _early_secret(
+    hs: HandshakeContext, suite: CipherSuite, known: KnownClient | None
+) -> EarlySecret:
     if known is None:
         return EarlySecret.without_psk(suite, hs.watcher)
     return known.psk.early_secret(suite, hs.watcher)
@@ -295,14 +297,18 @@ def _check_way_in(config: ServerConfig, known: KnownClient | None) -> None:
 
 
 def _choose_without_key(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> _Choice:
     """The choice for a client whose key was to go alone, and is not taken: with a group."""
     return replace(choice, group=_choose_group(hs, config, offer, ()))
 
 
 async def _accept_early_data(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, known: KnownClient | None
+    hs: HandshakeContext,
+    config: ServerConfig,
+    offer: _Offer,
+    choice: _Choice,
+    known: KnownClient | None,
 ) -> tuple[TrafficSecret | None, str]:
     """What the client's 0-RTT data are under, if it sends such and they are taken; or why not."""
     if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried:
@@ -324,7 +330,7 @@ async def _accept_early_data(
 
 
 def _issuer(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     known: KnownClient | None,
     info: ConnectionInfo,
@@ -402,7 +408,7 @@ def _info(
 
 
 def _read_offer(
-    hs: Dialogue, config: ServerConfig, hello: ClientHello, before: Transcript
+    hs: HandshakeContext, config: ServerConfig, hello: ClientHello, before: Transcript
 ) -> _Offer:
     """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2).
 
@@ -438,7 +444,7 @@ def _read_offer(
 
 
 def _names(
-    hs: Dialogue,
+    hs: HandshakeContext,
     extensions: Extensions,
     kind: ExtensionType,
     read: Callable[[bytes], tuple[str, ...]],
@@ -474,7 +480,7 @@ def _read_shares(
 
 
 def _choose(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, candidates: Sequence[Candidate]
 ) -> _Choice:
     suites = hs.reading.read(offered_suites, uint16s(offer.hello.cipher_suites))
     order = "the client's order" if config.prefer_client_order else "the server's order"
@@ -498,7 +504,7 @@ def _those_of_keys_first(config: ServerConfig, candidates: Sequence[Candidate]) 
 
 
 def _choose_group(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     offer: _Offer,
     candidates: Sequence[Candidate],
@@ -526,7 +532,9 @@ def _choose_group(
     return group
 
 
-def _ask_again(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice) -> _Retry:
+def _ask_again(
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice
+) -> _Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
     hs.records.end_flight()
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
@@ -540,7 +548,7 @@ def _ask_again(hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choic
 
 
 async def _receive_second_offer(
-    hs: Dialogue, config: ServerConfig, choice: _Choice, retry: _Retry
+    hs: HandshakeContext, config: ServerConfig, choice: _Choice, retry: _Retry
 ) -> _Offer:
     """Receive the second hello: the first, with a share of the chosen group."""
     hello = await hs.receive(ClientHello)
@@ -609,7 +617,7 @@ def _question_of(config: ServerConfig, offer: _Offer, types: tuple[str, ...]) ->
 
 
 async def _identify(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, known: KnownClient | None
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: KnownClient | None
 ) -> _Identity | None:
     """Who this side is to a client that is not known; one that is must be served all the same."""
     if known is None:
@@ -622,7 +630,7 @@ async def _identify(
     return None
 
 
-async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) -> _Identity:
+async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: _Offer) -> _Identity:
     """Which certificate this client gets, and the scheme to sign in."""
     types = choose_server_types(config, offer.server_certificate_types)
     question = _question_of(config, offer, types)
@@ -651,7 +659,7 @@ async def _choose_identity(hs: Dialogue, config: ServerConfig, offer: _Offer) ->
 
 
 def _respond(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> tuple[bytes, bytes]:
     """This side's share, and the one secret that both sides then hold.
 
@@ -669,7 +677,7 @@ def _respond(
 
 
 def _send_server_hello(
-    hs: Dialogue,
+    hs: HandshakeContext,
     offer: _Offer,
     choice: _Choice,
     known: KnownClient | None,
@@ -704,7 +712,7 @@ def _send_server_hello(
 
 
 def _send_encrypted_extensions(
-    hs: Dialogue,
+    hs: HandshakeContext,
     config: ServerConfig,
     offer: _Offer,
     choice: _Choice,
@@ -732,7 +740,7 @@ def _send_encrypted_extensions(
 
 
 def _encrypted_extensions(
-    hs: Dialogue, config: ServerConfig, offer: _Offer, choice: _Choice, *, resumed: bool
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice, *, resumed: bool
 ) -> dict[int, bytes]:
     """What this server agrees to (RFC 8446 section 4.3.1)."""
     extensions: dict[int, bytes] = {}
@@ -773,7 +781,7 @@ def _asking(config: ServerConfig, client_type: str) -> dict[int, bytes]:
 
 
 async def _receive_client_authentication(
-    hs: Dialogue, config: ServerConfig, asked: Asked | None, known: KnownClient | None
+    hs: HandshakeContext, config: ServerConfig, asked: Asked | None, known: KnownClient | None
 ) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
     """Certificate and CertificateVerify, if the client was asked for them (section 4.4).
 

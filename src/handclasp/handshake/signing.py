@@ -9,11 +9,13 @@ from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.dialogue import Dialogue
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import Sign
 
 
-async def sign(hs: Dialogue, credentials: Credentials, scheme: str, content: bytes) -> bytes:
+async def sign(
+    hs: HandshakeContext, credentials: Credentials, scheme: str, content: bytes
+) -> bytes:
     """The signature over `content`; raises `ProtocolError` where the signer gives a wrong one."""
     signature = await hs.ask(Sign(credentials, scheme, content))
     if not isinstance(credentials.signer, LocalSigner):
@@ -24,7 +26,9 @@ async def sign(hs: Dialogue, credentials: Credentials, scheme: str, content: byt
     return signature
 
 
-def verify(hs: Dialogue, scheme: str, public_key: Any, signature: bytes, content: bytes) -> bool:
+def verify(
+    hs: HandshakeContext, scheme: str, public_key: Any, signature: bytes, content: bytes
+) -> bool:
     """Whether `signature` is one over `content` in `scheme` by the key's owner."""
     return hs.work(
         "verify_signature", scheme, signatures.verify, scheme, public_key, signature, content

@@ -96,7 +96,7 @@ class _Ask:
         return (yield self._question)
 
 
-class Dialogue:
+class HandshakeContext:
     """One side's half of a handshake, over the record layer.
 
     Attributes:
