@@ -71,8 +71,8 @@ from handclasp.handshake.questions import (
     VerifyAgain,
     VerifyPeer,
 )
+from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
 from handclasp.handshake.resumable import find_resumable
-from handclasp.handshake.settled import Forget, Settled, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
@@ -127,7 +127,7 @@ class _Connection(Generic[Config]):
         self._records = RecordLayer(
             config.limits, config.record_padding, is_client=is_client, trace=trace
         )
-        self._driver: Driver[Settled] | None = None
+        self._driver: Driver[HandshakeResult] | None = None
         self._context: HandshakeContext | None = None
         self._certificate: Shown = "unasked"
         self._exporter: ExporterSecret | Exporter12 | None = None
@@ -470,7 +470,7 @@ class _Connection(Generic[Config]):
                 "on another one (RFC 7627 5.4). Use a peer that supports it."
             )
 
-    def _start(self, handshake: Coroutine[Any, Any, Settled]) -> None:
+    def _start(self, handshake: Coroutine[Any, Any, HandshakeResult]) -> None:
         self._driver = Driver(handshake, self._answerers(), self._trace)
         self._driver.start()
 
@@ -582,7 +582,7 @@ class _Connection(Generic[Config]):
         self._driver.deliver_change_cipher_spec()
         self._after_step(self._driver)
 
-    def _after_step(self, driver: Driver[Settled]) -> None:
+    def _after_step(self, driver: Driver[HandshakeResult]) -> None:
         """The handshake has taken a step: it asks, is complete, or waits for more."""
         if driver.question is not None:
             self._events.append(QuestionAsked(driver.question))
@@ -593,34 +593,34 @@ class _Connection(Generic[Config]):
             self._half_rtt = True
             self._events.append(HalfRttReady(info))
 
-    def _establish(self, settled: Settled) -> None:
-        self._exporter = settled.exporter
-        self._info = settled.info
+    def _establish(self, result: HandshakeResult) -> None:
+        self._exporter = result.exporter
+        self._info = result.info
         self._driver = None
         if self._context is not None:
             self._certificate = self._context.certificate
             self._context.reading.accepted()
             self._context = None
-        self._records.settle()
+        self._records.establish()
         limits, is_client = self._config.limits, self._is_client
-        if isinstance(settled, Settled12):
-            self._tls_unique = settled.tls_unique
-            self._forget = settled.forget
+        if isinstance(result, HandshakeResult12):
+            self._tls_unique = result.tls_unique
+            self._forget = result.forget
             left, decline = self._records.records_left, self._decline
             self._post = PostHandshake12(
                 limits, decline, left, is_client=is_client, trace=self._trace
             )
         else:
             self._post = PostHandshake13(
-                self._records, settled, limits, is_client=is_client, trace=self._trace
+                self._records, result, limits, is_client=is_client, trace=self._trace
             )
-        self._events.append(HandshakeCompleted(settled.info))
-        if settled.info.early_data == "rejected" and self._early_data:
+        self._events.append(HandshakeCompleted(result.info))
+        if result.info.early_data == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
         self._post.send_tickets()
         if self._trace is not None:
-            self._trace.settled(settled.info)
+            self._trace.settled(result.info)
 
     def _receive_alert(self, content: bytes) -> None:
         if len(content) != 2:
@@ -781,7 +781,7 @@ class _Connection(Generic[Config]):
             raise StateError(f"This side has closed: cannot {what} any more.")
         return self._post
 
-    def _asking_driver(self) -> Driver[Settled]:
+    def _asking_driver(self) -> Driver[HandshakeResult]:
         if self._driver is None:
             raise StateError("No question is open on this connection.")
         return self._driver
@@ -906,9 +906,9 @@ class ClientConnection(_Connection[ClientConfig]):
         offers = self._records.write_epoch == "early" and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
 
-    def _establish(self, settled: Settled) -> None:
+    def _establish(self, result: HandshakeResult) -> None:
         self._resumable = None
-        super()._establish(settled)
+        super()._establish(result)
 
     def _end(self, error: TLSError) -> TLSError:
         resumable, self._resumable = self._resumable, None

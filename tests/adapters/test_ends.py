@@ -15,11 +15,11 @@ from handclasp.adapters.ends import note_ends
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
+    HandshakeResult,
     KeysInstalled,
     KeyStep,
     MessageSeen,
     RecordSeen,
-    Settled,
     TransportSeen,
     WorkDone,
 )
@@ -57,7 +57,7 @@ def hears_all(trace: Recorder, role: str) -> None:
     """Messages, records, choices, keys and costs, up to a handshake that is complete."""
     kinds = {type(event) for event in trace.events}
     assert kinds >= {
-        MessageSeen, RecordSeen, DecisionTaken, KeyStep, WorkDone, KeysInstalled, Settled,
+        MessageSeen, RecordSeen, DecisionTaken, KeyStep, WorkDone, KeysInstalled, HandshakeResult,
     }  # fmt: skip
     assert isinstance(trace.events[0], Began)
     assert trace.events[0].role == role

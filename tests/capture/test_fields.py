@@ -21,7 +21,7 @@ from tests.required import need_tool
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.cli.tshark import conversations, stream_of
-from handclasp.trace.events import MessageSeen, Settled
+from handclasp.trace.events import HandshakeResult, MessageSeen
 from handclasp.trace.fields import Field, fields_of
 
 pytestmark = [pytest.mark.capture, pytest.mark.timeout(180)]
@@ -226,7 +226,7 @@ def test_both_find_the_same_bytes(name: str, pki: Pki, tmp_path: Path) -> None:
     taken = CAPTURES[name](pki, tmp_path)
     number, observation = observed(taken)
     assert observation.missing == ()
-    assert any(isinstance(event, Settled) for event in observation.events)
+    assert any(isinstance(event, HandshakeResult) for event in observation.events)
     mine, found = ours(observation), theirs(taken, number)
     compressed = any(path.startswith("/CompressedCertificate") for path, _ in mine)
     wrong = {}
@@ -260,6 +260,6 @@ def test_chromium(pki: Pki, tmp_path: Path) -> None:
     taken = between(CHROMIUM)(pki, tmp_path)
     _, observation = observed(taken)
     assert observation.server_name == "localhost"
-    settled = [event for event in observation.events if isinstance(event, Settled)]
+    settled = [event for event in observation.events if isinstance(event, HandshakeResult)]
     assert settled[0].info.version == "TLSv1.3"
     assert observation.missing == ()

@@ -31,10 +31,10 @@ from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Strea
 from handclasp.trace.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
+    HandshakeResult,
     KeysInstalled,
     MessageSeen,
     RecordSeen,
-    Settled,
     WireSeen,
 )
 from handclasp.trace.pcapng import keylog_lines
@@ -123,7 +123,7 @@ def in_order(events: Any, direction: str) -> list[tuple[str, bytes]]:
 
 
 def info_of(events: Any) -> ConnectionInfo:
-    (settled,) = [event for event in events if isinstance(event, Settled)]
+    (settled,) = [event for event in events if isinstance(event, HandshakeResult)]
     return settled.info
 
 
@@ -252,7 +252,7 @@ def test_without_secrets_the_clear_part_is_told(version: str, pki: Pki) -> None:
     assert sorted(said(observation.events)) == sorted(clear)
     assert len(observation.missing) == 1
     assert "SSLKEYLOGFILE" in observation.missing[0]
-    assert not any(isinstance(event, Settled) for event in observation.events)
+    assert not any(isinstance(event, HandshakeResult) for event in observation.events)
     # It went well, as far as that can be seen.
     assert diagnose(observation.events) is None
 
@@ -404,7 +404,7 @@ def test_two_that_finish_without_having_agreed(pki: Pki) -> None:
         heard._say(sender, in_the_clear(b"\x14\x00\x00\x0c" + bytes(12)))
     observation = observe(heard.stream, KeyLog())
     assert len(said(observation.events)) == 3
-    assert not any(isinstance(event, Settled) for event in observation.events)
+    assert not any(isinstance(event, HandshakeResult) for event in observation.events)
 
 
 def test_a_message_in_the_clear_is_none_under_the_keys(pki: Pki) -> None:

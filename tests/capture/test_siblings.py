@@ -25,7 +25,7 @@ from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Strea
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
 from handclasp.faults import Blame
 from handclasp.trace.diagnosis import diagnose
-from handclasp.trace.events import AlertSeen, Failed, Settled
+from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
 from handclasp.trace.facts import observed_in
 from handclasp.trace.narrate import narrate
 from handclasp.wire.iana import cipher_suite_name
@@ -150,7 +150,7 @@ def test_wherever_the_numbers_begin_and_what_comes_twice(name: str, shift: int) 
         moved += [*again, (later, flags)]
     observation = told(ends, moved, keylog_of(name))
     assert observation is not None
-    assert any(isinstance(each, Settled) for each in observation.events)
+    assert any(isinstance(each, HandshakeResult) for each in observation.events)
     assert not any("missing" in sentence for sentence in observation.missing)
 
 

@@ -22,7 +22,7 @@ from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
 from handclasp.cli.tshark import found_in, stream_in
 from handclasp.trace.diagnosis import diagnose
-from handclasp.trace.events import Settled
+from handclasp.trace.events import HandshakeResult
 from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
@@ -342,4 +342,4 @@ def test_two_ends_that_finish_after_a_request_to_retry_alone() -> None:
     retry = answer(random=HELLO_RETRY_REQUEST_RANDOM)
     flights = [(CLIENT, hello()), (SERVER, retry), (CLIENT, FINISHED), (SERVER, FINISHED)]
     told = observe(stream_of(flights), KeyLog())
-    assert not any(isinstance(event, Settled) for event in told.events)
+    assert not any(isinstance(event, HandshakeResult) for event in told.events)

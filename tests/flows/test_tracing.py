@@ -27,10 +27,10 @@ from handclasp import (
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
+    HandshakeResult,
     KeyStep,
     MessageSeen,
     RecordSeen,
-    Settled,
     TraceEvent,
     WorkDone,
 )
@@ -451,5 +451,5 @@ def test_a_trace_changes_nothing(pki: Pki, version: str) -> None:
     opted_in, _ = converse(pki, version, secrets=True)
     told = [each for each in shape(opted_in.events) if each[0] != "SecretDerived"]
     assert shape(plain.events) == told
-    assert of_type(plain, Settled)
+    assert of_type(plain, HandshakeResult)
     assert of_type(plain, RecordSeen)

@@ -392,7 +392,7 @@ def test_a_change_cipher_spec_out_of_its_time() -> None:
     server = layer(is_client=False)
     assert fault_of(pull, server, CCS) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
     settled = layer(protected=True)
-    settled.settle()
+    settled.establish()
     assert fault_of(pull, settled, CCS) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 
@@ -533,7 +533,7 @@ def test_handshake_sizes_are_limited() -> None:
     records = layer(limits=Limits(handshake=100))
     assert fault_of(records.add_handshake, bytes(101)) is Fault.HANDSHAKE_TOO_LARGE
     records = layer(limits=Limits(handshake=100))
-    records.settle()
+    records.establish()
     records.add_handshake(FINISHED * 20)
     assert records.next_message() == FINISHED
 
@@ -543,7 +543,7 @@ def test_handshake_sizes_are_limited() -> None:
 
 def test_empty_data_is_dropped_so_often() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=5))
-    records.settle()
+    records.establish()
     for sequence in range(5):
         assert pull(records, sealed(b"\x17", sequence)) == []
     again = sealed(b"\x17", 5)
@@ -552,7 +552,7 @@ def test_empty_data_is_dropped_so_often() -> None:
 
 def test_padding_does_not_make_empty_data_progress() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=1))
-    records.settle()
+    records.establish()
     assert pull(records, sealed(b"\x17" + bytes(100))) == []
     again = sealed(b"\x17" + bytes(100), 1)
     assert fault_of(pull, records, again) is Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS
@@ -566,7 +566,7 @@ def test_change_cipher_specs_are_dropped_so_often() -> None:
 
 def test_progress_starts_the_count_again() -> None:
     records = layer(protected=True, limits=Limits(records_without_progress=2))
-    records.settle()
+    records.establish()
     for sequence in range(0, 30, 3):
         records.feed(
             sealed(b"\x17", sequence)
@@ -636,7 +636,7 @@ def test_early_data_before_the_second_hello_is_passed_over() -> None:
 def test_the_end_of_the_handshake_ends_the_skipping() -> None:
     records = layer(is_client=False, protected=True)
     records.skip_early_data(1000)
-    records.settle()
+    records.establish()
     assert fault_of(pull, records, early(200)) is Fault.BAD_RECORD_MAC
 
 
@@ -1025,7 +1025,7 @@ def test_a_buffer_of_other_items_than_bytes_is_read_as_bytes(size: int) -> None:
 @pytest.mark.parametrize("fast", ["open_one", "open_data"])
 def test_data_of_the_fast_ways_is_progress(fast: str) -> None:
     records = reading_data(Limits(records_without_progress=2))
-    records.settle()
+    records.establish()
     for sequence in range(0, 30, 3):
         assert pull(records, sealed(b"\x17", sequence) + sealed(b"\x17", sequence + 1)) == []
         data = sealed(b"x\x17", sequence + 2)

@@ -15,7 +15,7 @@ from handclasp import (
     ServerConfig,
     ServerConnection,
 )
-from handclasp.trace.events import Settled
+from handclasp.trace.events import HandshakeResult
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Recorded:
 
     @property
     def info_of_server(self) -> ConnectionInfo:
-        return next(e.info for e in self.server.events if isinstance(e, Settled))
+        return next(e.info for e in self.server.events if isinstance(e, HandshakeResult))
 
 
 DATA = b"over the wall"

@@ -24,13 +24,13 @@ from handclasp.trace.events import (
     AlertSeen,
     DecisionTaken,
     Failed,
+    HandshakeResult,
     KeysInstalled,
     MessageSeen,
     QuestionAnswered,
     QuestionPut,
     RecordSeen,
     SecretDerived,
-    Settled,
     TraceFormatError,
 )
 from handclasp.wire.iana import HandshakeType
@@ -151,7 +151,7 @@ def test_a_failure_is_kept_with_its_explanation(pki: Pki) -> None:
     ]
     assert failed[0].fix
     assert of_type(recorder, AlertSeen)[-1].direction == "sent"
-    assert not of_type(recorder, Settled)
+    assert not of_type(recorder, HandshakeResult)
 
 
 def test_a_saved_trace_is_for_its_owner_only(plain: Recorded, tmp_path: Path) -> None:

@@ -31,12 +31,12 @@ from handclasp.trace.events import (
     BytesRefused,
     DecisionTaken,
     Failed,
+    HandshakeResult,
     KeyStep,
     MessageSeen,
     RecordSeen,
     Refused,
     SecretDerived,
-    Settled,
     TransportSeen,
 )
 from handclasp.trace.facts import facts_of, message_of
@@ -139,7 +139,7 @@ def test_the_rest_is_left(full: Recorded) -> None:
 
 def names_in(recorder: Recorder) -> list[bytes]:
     """Whatever could name a side, out of the certificates that were used."""
-    info = next(event.info for event in recorder.events if isinstance(event, Settled))
+    info = next(event.info for event in recorder.events if isinstance(event, HandshakeResult))
     found = [NAME.encode(), USER.encode()]
     for der in (*info.peer_chain_der, *info.local_chain_der):
         certificate = x509.load_der_x509_certificate(der)

@@ -44,11 +44,11 @@ from handclasp.trace.events import (
     BytesMissing,
     BytesRefused,
     Failed,
+    HandshakeResult,
     KeysInstalled,
     MessageSeen,
     Observed,
     RecordSeen,
-    Settled,
     TraceEvent,
     TransportEnded,
     TransportSeen,
@@ -776,7 +776,9 @@ class _Observer:
             if isinstance(event, MessageSeen) and event.message_type == HandshakeType.FINISHED:
                 finished.add(role)
             if len(finished) == len(self._sides):
-                self._events.insert(index + 1, (CLIENT, Settled(event.at_ns, self._info(answer))))
+                self._events.insert(
+                    index + 1, (CLIENT, HandshakeResult(event.at_ns, self._info(answer)))
+                )
                 return
 
     def _info(self, answer: messages.ServerHello) -> ConnectionInfo:

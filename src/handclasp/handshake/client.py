@@ -10,9 +10,9 @@ from handclasp.handshake.choosing import note_sessions, note_version
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
+from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.resumable import Resumable
 from handclasp.handshake.secrets13 import derive_early_secret
-from handclasp.handshake.settled import Settled
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
@@ -27,7 +27,7 @@ async def client_handshake(
     config: ClientConfig,
     server_name: str | None,
     resumable: Resumable | None = None,
-) -> Settled:
+) -> HandshakeResult:
     """Offer, see which version the server takes, and go on in that version."""
     session = resumable.session if resumable is not None else None
     note_sessions(hs, resumable)
@@ -40,7 +40,7 @@ async def send_offer(
     config: ClientConfig,
     offer: ClientOffer,
     resumable: Resumable | None = None,
-) -> Settled:
+) -> HandshakeResult:
     """The handshake that starts with this offer's ClientHello."""
     hs.client_random = offer.hello.random
     hs.send(offer.hello)

@@ -47,6 +47,7 @@ from handclasp.handshake.peer import (
     verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.result import Forget, HandshakeResult12
 from handclasp.handshake.resumable import (
     Resumable,
     maker_of_sessions,
@@ -54,7 +55,6 @@ from handclasp.handshake.resumable import (
     shown_in,
 )
 from handclasp.handshake.secrets12 import derive_master_secret
-from handclasp.handshake.settled import Forget, Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
@@ -120,7 +120,7 @@ async def complete_client_handshake(
     offer: ClientOffer,
     server_hello: ServerHello,
     resumable: Resumable | None,
-) -> Settled12:
+) -> HandshakeResult12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
     hs.records.go_on_in_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
@@ -173,7 +173,7 @@ async def complete_client_handshake(
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
     forget = _keep(config, resumable, agreed, info, master_secret, ticket, question)
-    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
+    return HandshakeResult12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
 def _info(
@@ -274,7 +274,7 @@ async def _resume(
     agreed: _Agreed,
     session: Session,
     resumable: Resumable | None,
-) -> Settled12:
+) -> HandshakeResult12:
     """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
     hs.transcript.choose_hash(agreed.suite.hash_name)
     master_secret = MasterSecret12(
@@ -307,7 +307,7 @@ async def _resume(
     forget = _keep(config, resumable, agreed, info, master_secret, ticket)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     exporter = Exporter12(master_secret)
-    return Settled12(info, peer_finished, exporter, peer_finished.verify_data, forget)
+    return HandshakeResult12(info, peer_finished, exporter, peer_finished.verify_data, forget)
 
 
 def _keep(

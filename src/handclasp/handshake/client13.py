@@ -47,6 +47,7 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.resumable import (
     Resumable,
     maker_of_sessions,
@@ -58,7 +59,6 @@ from handclasp.handshake.secrets13 import (
     derive_application_secrets,
     derive_handshake_secrets,
 )
-from handclasp.handshake.settled import Settled13
 from handclasp.handshake.tickets13 import TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
@@ -95,7 +95,7 @@ async def complete_client_handshake(
     offer: ClientOffer,
     server_hello: ServerHello,
     resumable: Resumable | None,
-) -> Settled13:
+) -> HandshakeResult13:
     """Everything after the first ServerHello, whose version is TLS 1.3."""
     sent_early_data = offer.early_data
     suite = _check_server_hello(config, offer, server_hello)
@@ -141,7 +141,7 @@ async def complete_client_handshake(
     why = _why_rejected(offer, psk) if early_data == "rejected" else ""
     own = credentials, own_scheme
     info = _info(offer, agreed, suite, group, psk, shown, server, early_data, why, *own)
-    return Settled13(
+    return HandshakeResult13(
         info,
         peer_finished,
         application.client,

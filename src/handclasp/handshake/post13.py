@@ -6,7 +6,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import RecordPort, unexpected
 from handclasp.handshake.post import Reaction
-from handclasp.handshake.settled import Settled13
+from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.tickets13 import check_lifetime
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
@@ -36,22 +36,22 @@ class PostHandshake13:
     def __init__(
         self,
         records: RecordPort,
-        settled: Settled13,
+        result: HandshakeResult13,
         limits: Limits,
         *,
         is_client: bool,
         trace: Trace | None = None,
     ) -> None:
         self._records = records
-        self._send_secret: TrafficSecret = settled.send_secret
-        self._receive_secret: TrafficSecret = settled.receive_secret
+        self._send_secret: TrafficSecret = result.send_secret
+        self._receive_secret: TrafficSecret = result.receive_secret
         for secret in (self._send_secret, self._receive_secret):
             secret.rest()
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
-        self._keeper = settled.keeper
-        self._issuer = settled.issuer
+        self._keeper = result.keeper
+        self._issuer = result.issuer
         self.messages_without_data = 0
         self.answer_owed = False
 

@@ -17,7 +17,7 @@ from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.recognition13 import refusal_of
-from handclasp.handshake.settled import Forget
+from handclasp.handshake.result import Forget
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds

@@ -12,7 +12,7 @@ from handclasp.handshake import server12, server13
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
-from handclasp.handshake.settled import Settled
+from handclasp.handshake.result import HandshakeResult
 from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.forms import FORMS, Form
 from handclasp.wire.iana import (
@@ -28,14 +28,16 @@ from handclasp.wire.messages import ClientHello
 _SSL3 = 0x0300
 
 
-async def server_handshake(hs: HandshakeContext, config: ServerConfig) -> Settled:
+async def server_handshake(hs: HandshakeContext, config: ServerConfig) -> HandshakeResult:
     """Read the hello, choose the version, and go on in that version."""
     # Only what goes on holds the hello, so that it can let go of it: a stranger's may be long.
     complete = await _read_hello(hs, config)
     return await complete
 
 
-async def _read_hello(hs: HandshakeContext, config: ServerConfig) -> Coroutine[Any, Any, Settled]:
+async def _read_hello(
+    hs: HandshakeContext, config: ServerConfig
+) -> Coroutine[Any, Any, HandshakeResult]:
     """Receive the first ClientHello; gives the rest of the handshake."""
     hello = await hs.receive(ClientHello)
     hs.records.change_cipher_spec_allowed = True

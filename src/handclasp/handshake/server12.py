@@ -71,8 +71,8 @@ from handclasp.handshake.recognition12 import (
     find_session,
     give_session,
 )
+from handclasp.handshake.result import HandshakeResult12
 from handclasp.handshake.secrets12 import derive_master_secret
-from handclasp.handshake.settled import Settled12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.values import value
@@ -131,7 +131,7 @@ class _Choice:
 
 async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
-) -> Settled12:
+) -> HandshakeResult12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
     hs.records.go_on_in_tls12()
     hs.records.end_flight()
@@ -188,7 +188,7 @@ async def complete_server_handshake(
     hs.install_write(keys.server, "application")
     hs.send(Finished(own_finished))
     tls_unique = peer_finished.verify_data
-    return Settled12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
+    return HandshakeResult12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
 
 
 async def _send_server_key_exchange(
@@ -458,7 +458,7 @@ def _send_hello(
 
 async def _resume(
     hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: KnownSession
-) -> Settled12:
+) -> HandshakeResult12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     if config.refuses_names:
         question = _question_of(config, offer, types=offer.server_certificate_types)
@@ -514,7 +514,7 @@ async def _resume(
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     memory = config.memory12
     forget = partial(memory.discard, session_id) if memory is not None else None
-    return Settled12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
+    return HandshakeResult12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
 def _extensions(

@@ -87,13 +87,13 @@ from handclasp.handshake.recognition13 import (
     recognise_client,
     why_not_early_data,
 )
+from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
     derive_application_secrets,
     derive_early_secret,
     derive_handshake_secrets,
 )
-from handclasp.handshake.settled import Settled13
 from handclasp.handshake.tickets13 import TicketIssuer
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
@@ -176,7 +176,7 @@ class _Retry:
 
 async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
-) -> Settled13:
+) -> HandshakeResult13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
     offers_early_data = ExtensionType.EARLY_DATA in hello.extensions
     offer = _read_offer(hs, config, hello, Transcript())
@@ -226,7 +226,7 @@ async def complete_server_handshake(
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
-    return Settled13(
+    return HandshakeResult13(
         info,
         peer_finished,
         application.server,

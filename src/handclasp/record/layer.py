@@ -59,6 +59,7 @@ class RecordLayer:
         "_dropped_change_cipher_spec",
         "_early_data_budget",
         "_early_data_charge",
+        "_established",
         "_first_record",
         "_first_write",
         "_handshake_out",
@@ -71,7 +72,6 @@ class RecordLayer:
         "_read_epoch",
         "_read_limit",
         "_reassembly",
-        "_settled",
         "_trace",
         "_view",
         "_worn_read",
@@ -119,7 +119,7 @@ class RecordLayer:
         self._dropped_change_cipher_spec = False
         self.change_cipher_spec_allowed = is_client
         self.is_tls12 = False
-        self._settled = False
+        self._established = False
 
     def go_on_in_tls12(self) -> None:
         """The version is TLS 1.2. Raises `ProtocolError`."""
@@ -263,9 +263,9 @@ class RecordLayer:
         self._early_data_budget = budget
         self._early_data_charge = max(HEADER_SIZE, budget >> 20)
 
-    def settle(self) -> None:
+    def establish(self) -> None:
         """The handshake is complete: only protected records from here on."""
-        self._settled = True
+        self._established = True
         self.change_cipher_spec_allowed = False
         self._early_data_budget = 0
         self._reassembly.lift_total_limit()
@@ -591,7 +591,7 @@ class RecordLayer:
         # RFC 8446 5.1: zero-length fragments are for application data only.
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
-        if not self._settled and self._read_epoch != "early":
+        if not self._established and self._read_epoch != "early":
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
         self.note_idle_record("empty application data")
 

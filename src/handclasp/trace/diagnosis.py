@@ -19,9 +19,9 @@ from handclasp.trace.events import (
     AlertSeen,
     BytesRefused,
     Failed,
+    HandshakeResult,
     MessageSeen,
     RecordSeen,
-    Settled,
     TraceEvent,
     TransportEnded,
 )
@@ -118,7 +118,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     failed = next((event for event in events if isinstance(event, Failed)), None)
     if failed is None:
         return None
-    settled = any(isinstance(event, Settled) for event in events)
+    settled = any(isinstance(event, HandshakeResult) for event in events)
     situation = situation_of(events)
     evidence = tuple(_evidence(events, failed, situation))
     if failed.origin == "peer":
@@ -172,7 +172,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
     role = role_of(events)
     hello = _last_hello(events)
     answer = _answer(events)
-    settled = any(isinstance(event, Settled) for event in events)
+    settled = any(isinstance(event, HandshakeResult) for event in events)
     stage: Stage = "established" if settled else "handshake"
     if role == "client" and answer is None:
         stage = "hello"
@@ -220,7 +220,7 @@ def _has_external_key(
 
     RFC 8446 4.2.11: an age of 0 is that of a key which is no ticket's.
     """
-    settled = next((event for event in events if isinstance(event, Settled)), None)
+    settled = next((event for event in events if isinstance(event, HandshakeResult)), None)
     if settled is not None and settled.info.psk_identity is not None:
         return True
     if answer is not None:

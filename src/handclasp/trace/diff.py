@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 from handclasp.errors import ProtocolError
-from handclasp.trace.events import AlertSeen, Failed, MessageSeen, Settled, TraceEvent
+from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
 from handclasp.trace.facts import Facts, certificates_of, facts_of, message_of, sender_of
 from handclasp.trace.recorder import Recorder
 from handclasp.wire import extensions, messages
@@ -244,7 +244,7 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
 
 def _names(side: _Side) -> list[str]:
     """The handshake's messages, up to its end; tickets and key updates come as they like."""
-    until_settled = takewhile(lambda event: not isinstance(event, Settled), side.events)
+    until_settled = takewhile(lambda event: not isinstance(event, HandshakeResult), side.events)
     return [
         handshake_type_name(event.message_type)
         for event in until_settled

@@ -230,7 +230,7 @@ class QuestionAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class HandshakeResult:
     """The handshake is complete on this side."""
 
     at_ns: int
@@ -347,7 +347,7 @@ TraceEvent: TypeAlias = (
     | AlertSeen
     | QuestionPut
     | QuestionAnswered
-    | Settled
+    | HandshakeResult
     | Failed
     | TransportSeen
     | WireSeen
@@ -369,7 +369,7 @@ _KINDS: Mapping[str, type[TraceEvent]] = {
     "alert": AlertSeen,
     "question": QuestionPut,
     "answer": QuestionAnswered,
-    "settled": Settled,
+    "settled": HandshakeResult,
     "failed": Failed,
     "transport": TransportSeen,
     "wire": WireSeen,

@@ -13,11 +13,11 @@ from handclasp.trace.events import (
     AlertSeen,
     Began,
     BytesMissing,
+    HandshakeResult,
     MessageSeen,
     Observed,
     QuestionAnswered,
     RecordSeen,
-    Settled,
     TraceEvent,
 )
 from handclasp.wire import extensions, messages, messages12
@@ -152,7 +152,7 @@ def facts_of(events: Sequence[TraceEvent]) -> Facts:
     )
     if answer is not None and answer.is_hello_retry_request:
         answer = None
-    settled = next((event for event in events if isinstance(event, Settled)), None)
+    settled = next((event for event in events if isinstance(event, HandshakeResult)), None)
     info = settled.info if settled is not None else None
     version = version_of(answer) if answer is not None else None
     earlier_key = _earlier_key(hello, answer, version, info)
@@ -522,7 +522,7 @@ def _early_data(read: Sequence[AnyMessage], info: ConnectionInfo | None) -> str:
 
 def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
     """The server's flights until this side was done: the client waits for each of them."""
-    until_done = takewhile(lambda event: not isinstance(event, Settled), events)
+    until_done = takewhile(lambda event: not isinstance(event, HandshakeResult), events)
     # Nobody waits for tickets, which a server may send before it is done itself.
     senders = [
         sender_of(event, role)
@@ -532,13 +532,16 @@ def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
     return sum(sender == "server" for sender, _ in groupby(senders))
 
 
-def _handshake_ns(events: Sequence[TraceEvent], settled: Settled | None) -> int | None:
+def _handshake_ns(events: Sequence[TraceEvent], settled: HandshakeResult | None) -> int | None:
     first = next(_messages(events), None)
     return settled.at_ns - first.at_ns if settled is not None and first is not None else None
 
 
 def _wire_bytes(
-    events: Sequence[TraceEvent], settled: Settled | None, direction: str, version: str | None
+    events: Sequence[TraceEvent],
+    settled: HandshakeResult | None,
+    direction: str,
+    version: str | None,
 ) -> int:
     """A record that leaves right after the last step still belongs to the handshake.
 

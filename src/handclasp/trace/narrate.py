@@ -20,10 +20,10 @@ from handclasp.trace.events import (
     BytesMissing,
     BytesRefused,
     Failed,
+    HandshakeResult,
     KeysInstalled,
     MessageSeen,
     RecordSeen,
-    Settled,
     TraceEvent,
 )
 from handclasp.trace.exchanges import client_fields, server_form
@@ -704,7 +704,7 @@ def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
 
 
 def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
-    settled = any(isinstance(event, Settled) for event in events)
+    settled = any(isinstance(event, HandshakeResult) for event in events)
     role = role_of(events)
     for event in events:
         if isinstance(event, Failed):

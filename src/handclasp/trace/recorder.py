@@ -19,6 +19,7 @@ from handclasp.trace.events import (
     BytesRefused,
     DecisionTaken,
     Failed,
+    HandshakeResult,
     KeysInstalled,
     KeyStep,
     MessageSeen,
@@ -27,7 +28,6 @@ from handclasp.trace.events import (
     RecordSeen,
     Refused,
     SecretDerived,
-    Settled,
     TraceEvent,
     TraceFormatError,
     TransportEnded,
@@ -393,7 +393,7 @@ class Recorder:
 
     def settled(self, info: ConnectionInfo) -> None:
         """The handshake is complete."""
-        self._note(Settled(self._now(), info))
+        self._note(HandshakeResult(self._now(), info))
 
     def failed(self, error: TLSError) -> None:
         """The connection failed."""

@@ -22,12 +22,12 @@ from handclasp.trace.events import (
     BytesRefused,
     DecisionTaken,
     Failed,
+    HandshakeResult,
     KeyStep,
     MessageSeen,
     RecordSeen,
     Refused,
     SecretDerived,
-    Settled,
     TraceEvent,
     TransportSeen,
     WireSeen,
@@ -98,7 +98,7 @@ def _without_names(
             return replace(event, context=b"")
         case DecisionTaken(what="credentials"):
             return _relabelled(event, labels)
-        case Settled():
+        case HandshakeResult():
             return replace(event, info=_nameless(event.info))
         case Failed():
             return _in_general(event)
@@ -116,7 +116,7 @@ def _without_addresses(event: TraceEvent) -> TraceEvent:
             )
         case Began() if _is_address(event.server_name):
             return replace(event, server_name=_masked(event.server_name))
-        case Settled() if _is_address(event.info.server_name):
+        case HandshakeResult() if _is_address(event.info.server_name):
             info = replace(event.info, server_name=_masked(event.info.server_name))
             return replace(event, info=info)
         case Failed():

@@ -24,10 +24,10 @@ from handclasp import (
 from handclasp.trace.events import (
     AlertSeen,
     DecisionTaken,
+    HandshakeResult,
     KeysInstalled,
     MessageSeen,
     RecordSeen,
-    Settled,
 )
 from handclasp.trace.page import page_of
 from handclasp.trace.page.conversation import MOST_ITEMS
@@ -259,7 +259,7 @@ def test_a_message_that_cannot_be_read(plain: Recorded) -> None:
 
 
 def test_a_page_of_a_capture_claims_no_more_than_was_on_the_wire(plain: Recorded) -> None:
-    seen = (MessageSeen, RecordSeen, KeysInstalled, AlertSeen, Settled)
+    seen = (MessageSeen, RecordSeen, KeysInstalled, AlertSeen, HandshakeResult)
     events = [event for event in plain.client.events if isinstance(event, seen)]
     page = Page(page_of(events, "captured", described))
     assert_sound(page)

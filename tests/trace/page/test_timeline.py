@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.trace.conftest import Recorded
 
 from handclasp.trace.events import (
+    HandshakeResult,
     QuestionAnswered,
-    Settled,
 )
 from handclasp.trace.page.costs import WIDTH
 from handclasp.trace.page.timeline import timeline_of
@@ -16,7 +16,7 @@ def test_the_timeline_ends_where_the_handshake_does(with_secrets: Recorded) -> N
     events = with_secrets.client.events
     timeline = timeline_of(events)
     assert timeline is not None
-    settled = next(event for event in events if isinstance(event, Settled))
+    settled = next(event for event in events if isinstance(event, HandshakeResult))
     assert timeline.total_ns == settled.at_ns - events[0].at_ns
     asked = [event for event in events if isinstance(event, QuestionAnswered)]
     assert [bar.elapsed_ns for bar in timeline.bars] == [event.elapsed_ns for event in asked]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from handclasp.trace.events import (
+    HandshakeResult,
     KeysInstalled,
     QuestionAnswered,
     RecordSeen,
-    Settled,
     TraceEvent,
 )
 
@@ -101,7 +101,7 @@ def timeline_of(events: Sequence[TraceEvent]) -> Timeline | None:
 
 def _scale(events: Sequence[TraceEvent]) -> _Scale:
     """From the first event to where the handshake was done, or the last event."""
-    settled = next((event.at_ns for event in events if isinstance(event, Settled)), None)
+    settled = next((event.at_ns for event in events if isinstance(event, HandshakeResult)), None)
     return _Scale(events[0].at_ns, settled if settled is not None else events[-1].at_ns)
 
 

@@ -17,7 +17,7 @@ Forget = Callable[[], None]
 
 
 @value(frozen=True, slots=True)
-class Settled13:
+class HandshakeResult13:
     """The result of a TLS 1.3 handshake, for the connection to live on.
 
     Attributes:
@@ -38,7 +38,7 @@ class Settled13:
 
 
 @value(frozen=True, slots=True)
-class Settled12:
+class HandshakeResult12:
     """The result of a TLS 1.2 handshake; its keys stay the same for good.
 
     Attributes:
@@ -56,4 +56,4 @@ class Settled12:
     forget: Forget | None = field(default=None, repr=False)
 
 
-Settled: TypeAlias = Settled13 | Settled12
+HandshakeResult: TypeAlias = HandshakeResult13 | HandshakeResult12
