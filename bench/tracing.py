@@ -20,7 +20,7 @@ from bench.measure import Row
 from handclasp.certificates.authority import LocalAuthority
 
 BARE = "handclasp_without_hooks"
-_HOOKS = {"trace", "_trace", "watcher"}
+_HOOKS = {"trace", "_trace", "observer"}
 
 
 def rows(directory: Path) -> Iterator[Row]:

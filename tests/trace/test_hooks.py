@@ -14,7 +14,7 @@ from tests.rules.source import Module, modules_below
 from tests.trace.conftest import shuttle
 
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection
-from handclasp.handshake.context import watcher_of
+from handclasp.handshake.context import observer_of
 
 TRACED = ("record", "keys", "handshake", "connection")
 """The layers with hooks."""
@@ -80,7 +80,7 @@ def test_every_hook_asks_first(module: Module) -> None:
 
 
 def test_nobody_watches_the_keys_where_nobody_traces() -> None:
-    assert watcher_of(None) is None
+    assert observer_of(None) is None
 
 
 def test_the_library_without_hooks_is_the_same(pki: Pki, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOf
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
     digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
-    secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.watcher), digest)
+    secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.observer), digest)
     hs.install_write(secret.keys(), "early")
 
 

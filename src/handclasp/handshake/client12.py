@@ -278,7 +278,7 @@ async def _resume(
     """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
     hs.transcript.choose_hash(agreed.suite.hash_name)
     master_secret = MasterSecret12(
-        agreed.suite, agreed.randoms, session.secret, extended=True, watcher=hs.watcher
+        agreed.suite, agreed.randoms, session.secret, extended=True, observer=hs.observer
     )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     name, shown = offer.server_name, shown_in(session)

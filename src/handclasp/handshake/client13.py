@@ -305,11 +305,11 @@ def _agree(
     psk: Psk | None,
 ) -> tuple[str | None, HandshakeSecret]:
     """One secret, agreed upon in public (RFC 8446 sections 4.2.8 and 7.1)."""
-    watcher = hs.watcher
+    observer = hs.observer
     early = (
-        psk.early_secret(suite, watcher)
+        psk.early_secret(suite, observer)
         if psk is not None
-        else EarlySecret.without_psk(suite, watcher)
+        else EarlySecret.without_psk(suite, observer)
     )
     data = server_hello.extensions.get(ExtensionType.KEY_SHARE)
     if data is None and psk is not None and config.allow_psk_ke:

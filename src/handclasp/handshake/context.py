@@ -16,9 +16,9 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.questions import Question
 from handclasp.info import ConnectionInfo
+from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.transcript import Transcript
-from handclasp.keys.watch import Watcher
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
@@ -111,13 +111,13 @@ class HandshakeContext:
         "client_random",
         "half_rtt",
         "is_stapled",
+        "observer",
         "reading",
         "records",
         "server_name",
         "shown_chain",
         "trace",
         "transcript",
-        "watcher",
     )
 
     def __init__(
@@ -133,7 +133,7 @@ class HandshakeContext:
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
-        self.watcher = watcher_of(trace)
+        self.observer = observer_of(trace)
         self.certificate: Shown = "unasked"
         self.half_rtt: ConnectionInfo | None = None
         self.server_name: str | None = None
@@ -284,9 +284,9 @@ class HandshakeContext:
             output: how the RFC calls it in this version.
             means: the group in which it was agreed upon, or "RSA".
         """
-        if self.watcher is not None:
+        if self.observer is not None:
             operation = "key transport" if means == "RSA" else "key agreement"
-            self.watcher(operation, output, ("private_key",), means, b"", secret)
+            self.observer(operation, output, ("private_key",), means, b"", secret)
 
 
 def _drop_frames(error: BaseException) -> None:
@@ -303,7 +303,7 @@ def _drop_frames(error: BaseException) -> None:
                 pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
-def watcher_of(trace: Trace | None) -> Watcher | None:
+def observer_of(trace: Trace | None) -> KeyScheduleObserver | None:
     """What tells the trace of a key schedule; the values only if it records secrets."""
     if trace is None:
         return None

@@ -104,7 +104,7 @@ def client_offer(
         extensions=extensions,
     )
     return ClientOffer(
-        hello=with_psks(hello, psks, Transcript(), hs.watcher if hs else None),
+        hello=with_psks(hello, psks, Transcript(), hs.observer if hs else None),
         shares=shares,
         server_name=server_name,
         session=session,
@@ -171,7 +171,7 @@ def offer_after_retry(
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
     extensions.pop(ExtensionType.EARLY_DATA, None)
     psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
-    hello = with_psks(replace(offer.hello, extensions=extensions), psks, hs.transcript, hs.watcher)
+    hello = with_psks(replace(offer.hello, extensions=extensions), psks, hs.transcript, hs.observer)
     return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 

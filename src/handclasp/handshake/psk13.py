@@ -14,9 +14,9 @@ from dataclasses import field, replace
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.schedule13 import EarlySecret
 from handclasp.keys.transcript import Transcript
-from handclasp.keys.watch import Watcher
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
@@ -56,21 +56,26 @@ class Psk:
     def hash_name(self) -> str:
         return self.suite.hash_name
 
-    def early_secret(self, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
+    def early_secret(
+        self, suite: CipherSuite, observer: KeyScheduleObserver | None = None
+    ) -> EarlySecret:
         """The first stage of the key schedule with this key, under a suite of its hash.
 
-        Binder and key schedule start from the same one; a watcher is told of it each time.
+        Binder and key schedule start from the same one; a observer is told of it each time.
         """
-        stage = self._stages.get(suite.name) if watcher is None else None
+        stage = self._stages.get(suite.name) if observer is None else None
         if stage is None:
-            stage = self._stages[suite.name] = EarlySecret.from_psk(suite, self.key, watcher)
+            stage = self._stages[suite.name] = EarlySecret.from_psk(suite, self.key, observer)
         return stage
 
     def binder(
-        self, transcript: Transcript, partial_hello: bytes, watcher: Watcher | None = None
+        self,
+        transcript: Transcript,
+        partial_hello: bytes,
+        observer: KeyScheduleObserver | None = None,
     ) -> bytes:
         """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
-        key = self.early_secret(self.suite, watcher).binder_key(self.binder_label)
+        key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
         return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
 
 
@@ -97,7 +102,7 @@ def with_psks(
     hello: ClientHello,
     psks: Sequence[Psk],
     transcript: Transcript,
-    watcher: Watcher | None = None,
+    observer: KeyScheduleObserver | None = None,
 ) -> ClientHello:
     """The hello with pre_shared_key as its last extension, binders and all."""
     if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
@@ -112,7 +117,7 @@ def with_psks(
     kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
     draft = write_message(replace(hello, extensions=kept))
     partial = draft[: -offered.binders_size]
-    binders = tuple([each.binder(transcript, partial, watcher) for each in psks])
+    binders = tuple([each.binder(transcript, partial, observer) for each in psks])
     kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(
         ext.OfferedPsks(identities, binders)
     )
@@ -131,13 +136,13 @@ def check_binder(
     partial_hello: bytes,
     binder: bytes,
     transcript: Transcript,
-    watcher: Watcher | None = None,
+    observer: KeyScheduleObserver | None = None,
 ) -> CheckedBinder:
     """Check the client's proof; `transcript` is what came before the hello up to its binders.
 
     Raises `ProtocolError` (decrypt_error).
     """
-    expected = psk.binder(transcript, partial_hello, watcher)
+    expected = psk.binder(transcript, partial_hello, observer)
     if not hmac.compare_digest(binder, expected):
         raise ProtocolError(Fault.BAD_BINDER)
     return CheckedBinder(psk)

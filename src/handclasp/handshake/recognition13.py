@@ -160,7 +160,7 @@ def choose_psk(
                 hello.raw[: -offer.binders_size],
                 offer.offered.binders[candidate.index],
                 offer.before,
-                hs.watcher,
+                hs.observer,
             )
             return candidate
         found.refused[candidate.index] = f"its hash does not go with {suite.name}"

@@ -21,11 +21,11 @@ def derive_master_secret(
     hs.note_shared_secret("pre_master_secret", means, pre_master_secret)
     if extended:
         master_secret = MasterSecret12.bound_to_session(
-            suite, pre_master_secret, hs.transcript.digest(), randoms, hs.watcher
+            suite, pre_master_secret, hs.transcript.digest(), randoms, hs.observer
         )
     else:
         master_secret = MasterSecret12.bound_to_randoms(
-            suite, pre_master_secret, randoms, hs.watcher
+            suite, pre_master_secret, randoms, hs.observer
         )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     return master_secret

@@ -476,7 +476,7 @@ async def _resume(
     session_id = offer.hello.legacy_session_id
     randoms = _send_hello(hs, config, offer, suite, session_id, extensions)
     master_secret = MasterSecret12(
-        suite, randoms, known.state.secret, extended=True, watcher=hs.watcher
+        suite, randoms, known.state.secret, extended=True, observer=hs.observer
     )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     client = known.client

@@ -286,8 +286,8 @@ def _early_secret(
     hs: HandshakeContext, suite: CipherSuite, known: KnownClient | None
 ) -> EarlySecret:
     if known is None:
-        return EarlySecret.without_psk(suite, hs.watcher)
-    return known.psk.early_secret(suite, hs.watcher)
+        return EarlySecret.without_psk(suite, hs.observer)
+    return known.psk.early_secret(suite, hs.observer)
 
 
 def _check_way_in(config: ServerConfig, known: KnownClient | None) -> None:

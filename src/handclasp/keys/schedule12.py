@@ -15,8 +15,8 @@ from dataclasses import field
 from handclasp.crypto.prf12 import prf
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
+from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.traffic import TrafficKeys
-from handclasp.keys.watch import Watcher
 from handclasp.values import value
 
 _SIZE = 48
@@ -52,14 +52,14 @@ class MasterSecret12:
     Attributes:
         extended: whether it is bound to the handshake (RFC 7627), as exporters and channel
             bindings need it to be.
-        watcher: told of every step that starts from here.
+        observer: told of every step that starts from here.
     """
 
     suite: CipherSuite12
     randoms: Randoms
     secret: Secret
     extended: bool
-    watcher: Watcher | None = field(default=None, repr=False, compare=False)
+    observer: KeyScheduleObserver | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def bound_to_session(
@@ -68,14 +68,14 @@ class MasterSecret12:
         pre_master_secret: bytes,
         session_hash: bytes,
         randoms: Randoms,
-        watcher: Watcher | None = None,
+        observer: KeyScheduleObserver | None = None,
     ) -> MasterSecret12:
         """RFC 7627 section 4; `session_hash` covers all up to and with the ClientKeyExchange."""
         label = b"extended master secret"
         secret = prf(suite.hash_name, pre_master_secret, label, session_hash, _SIZE)
-        if watcher is not None:
-            _tell_master_secret(watcher, label, session_hash, secret)
-        return cls(suite, randoms, secret, extended=True, watcher=watcher)
+        if observer is not None:
+            _tell_master_secret(observer, label, session_hash, secret)
+        return cls(suite, randoms, secret, extended=True, observer=observer)
 
     @classmethod
     def bound_to_randoms(
@@ -83,14 +83,14 @@ class MasterSecret12:
         suite: CipherSuite12,
         pre_master_secret: bytes,
         randoms: Randoms,
-        watcher: Watcher | None = None,
+        observer: KeyScheduleObserver | None = None,
     ) -> MasterSecret12:
         """RFC 5246 section 8.1, for peers without the extended master secret."""
         seed = randoms.client + randoms.server
         secret = prf(suite.hash_name, pre_master_secret, b"master secret", seed, _SIZE)
-        if watcher is not None:
-            _tell_master_secret(watcher, b"master secret", seed, secret)
-        return cls(suite, randoms, secret, extended=False, watcher=watcher)
+        if observer is not None:
+            _tell_master_secret(observer, b"master secret", seed, secret)
+        return cls(suite, randoms, secret, extended=False, observer=observer)
 
     def key_block(self) -> KeyBlock:
         """The keys of both directions (RFC 5246 section 6.3); an AEAD has no MAC keys."""
@@ -100,9 +100,9 @@ class MasterSecret12:
         block = prf(suite.hash_name, self.secret, b"key expansion", seed, 2 * (key + iv))
         keys = Secret(block[:key]), Secret(block[key : 2 * key])
         ivs = Secret(block[2 * key : 2 * key + iv]), Secret(block[2 * key + iv :])
-        if self.watcher is not None:
+        if self.observer is not None:
             label = "key expansion"
-            self.watcher("PRF", "key_block", ("master_secret",), label, seed, block)
+            self.observer("PRF", "key_block", ("master_secret",), label, seed, block)
         return KeyBlock(
             client=TrafficKeys(suite, keys[0], ivs[0]), server=TrafficKeys(suite, keys[1], ivs[1])
         )
@@ -111,9 +111,9 @@ class MasterSecret12:
         """The content of the Finished of the `sender`, "client" or "server" (section 7.4.9)."""
         label = sender.encode("ascii") + b" finished"
         proof = prf(self.suite.hash_name, self.secret, label, transcript_hash, VERIFY_DATA_SIZE)
-        if self.watcher is not None:
+        if self.observer is not None:
             text, inputs = label.decode("ascii"), ("master_secret",)
-            self.watcher("PRF", "verify_data", inputs, text, transcript_hash, proof)
+            self.observer("PRF", "verify_data", inputs, text, transcript_hash, proof)
         return bytes(proof)
 
 
@@ -146,6 +146,8 @@ class Exporter12:
         return bytes(prf(hash_name, master.secret, label.encode("ascii"), seed, length))
 
 
-def _tell_master_secret(watcher: Watcher, label: bytes, seed: bytes, secret: Secret) -> None:
+def _tell_master_secret(
+    observer: KeyScheduleObserver, label: bytes, seed: bytes, secret: Secret
+) -> None:
     inputs = ("pre_master_secret",)
-    watcher("PRF", "master_secret", inputs, label.decode("ascii"), seed, secret)
+    observer("PRF", "master_secret", inputs, label.decode("ascii"), seed, secret)

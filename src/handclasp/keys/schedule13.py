@@ -9,7 +9,7 @@
    0 ->    HKDF-Extract = MasterSecret --> application traffic, exporter, resumption secrets
 
 A stage gives the next one and cannot be turned back. Each is built from what the one before it
-holds, so keys cannot be derived in the wrong order. A watcher given to the first stage is handed
+holds, so keys cannot be derived in the wrong order. A observer given to the first stage is handed
 on to all that comes out of it, and told of every step.
 """
 
@@ -23,8 +23,8 @@ from handclasp.crypto.hkdf import ExpandKey, hkdf_expand_label, hkdf_extract
 from handclasp.crypto.hmac_key import hmac_digest
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
+from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.traffic import TrafficKeys
-from handclasp.keys.watch import Watcher
 from handclasp.values import value
 
 _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
@@ -33,15 +33,19 @@ _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-
 class TrafficSecret:
     """The secret of one direction and epoch, from which its keys come; `name` is the RFC's."""
 
-    __slots__ = ("_source", "name", "secret", "suite", "watcher")
+    __slots__ = ("_source", "name", "observer", "secret", "suite")
 
     def __init__(
-        self, suite: CipherSuite, secret: Secret, name: str = "", watcher: Watcher | None = None
+        self,
+        suite: CipherSuite,
+        secret: Secret,
+        name: str = "",
+        observer: KeyScheduleObserver | None = None,
     ) -> None:
         self.suite = suite
         self.secret = secret
         self.name = name
-        self.watcher = watcher
+        self.observer = observer
         self._source: ExpandKey | None = None
 
     def __repr__(self) -> str:
@@ -62,10 +66,10 @@ class TrafficSecret:
         suite = self.suite
         key = self._expand_label("key", suite.key_size)
         iv = self._expand_label("iv", IV_SIZE)
-        if self.watcher is not None:
+        if self.observer is not None:
             sender, inputs = self.name.partition("_")[0], (self.name,)
-            self.watcher(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
-            self.watcher(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv)
+            self.observer(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
+            self.observer(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv)
         return TrafficKeys(suite, key, iv)
 
     def next(self) -> TrafficSecret:
@@ -73,30 +77,34 @@ class TrafficSecret:
         suite = self.suite
         after = self._expand_label("traffic upd", suite.hash_size)
         name = _one_later(self.name)
-        if self.watcher is not None:
-            self.watcher(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
-        return TrafficSecret(suite, after, name, self.watcher)
+        if self.observer is not None:
+            self.observer(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
+        return TrafficSecret(suite, after, name, self.observer)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite = self.suite
         key = self._expand_label("finished", suite.hash_size)
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
-        if self.watcher is not None:
-            self.watcher(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
-            self.watcher("HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data)
+        if self.observer is not None:
+            self.observer(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
+            self.observer(
+                "HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data
+            )
         return verify_data
 
 
 class _Stage:
     """One secret, and what expands it: several others are derived from it."""
 
-    __slots__ = ("_source", "secret", "suite", "watcher")
+    __slots__ = ("_source", "observer", "secret", "suite")
 
-    def __init__(self, suite: CipherSuite, secret: Secret, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self, suite: CipherSuite, secret: Secret, observer: KeyScheduleObserver | None = None
+    ) -> None:
         self.suite = suite
         self.secret = secret
-        self.watcher = watcher
+        self.observer = observer
         self._source = ExpandKey(suite.hash_name, secret)
 
     def __repr__(self) -> str:
@@ -105,14 +113,14 @@ class _Stage:
     def derive(self, label: str, transcript_hash: bytes) -> Secret:
         """Derive-Secret, of messages that are hashed already (RFC 8446 section 7.1)."""
         secret = self._source.expand_label(label, transcript_hash, self.suite.hash_size)
-        if self.watcher is not None:
+        if self.observer is not None:
             inputs = (_STAGES[type(self)],)
-            self.watcher(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
+            self.observer(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
         return secret
 
     def _traffic_secret(self, label: str, transcript_hash: bytes) -> TrafficSecret:
         secret = self.derive(label, transcript_hash)
-        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.watcher)
+        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
 
 
 class EarlySecret(_Stage):
@@ -121,21 +129,23 @@ class EarlySecret(_Stage):
     __slots__ = ()
 
     @classmethod
-    def without_psk(cls, suite: CipherSuite, watcher: Watcher | None = None) -> EarlySecret:
+    def without_psk(
+        cls, suite: CipherSuite, observer: KeyScheduleObserver | None = None
+    ) -> EarlySecret:
         early = _early_secret_without_psk(suite.name)
-        if watcher is None:
+        if observer is None:
             return early
-        watcher(_EXTRACT, "early_secret", ("0", "0"), "", b"", early.secret)
-        return cls(suite, early.secret, watcher)
+        observer(_EXTRACT, "early_secret", ("0", "0"), "", b"", early.secret)
+        return cls(suite, early.secret, observer)
 
     @classmethod
     def from_psk(
-        cls, suite: CipherSuite, psk: bytes, watcher: Watcher | None = None
+        cls, suite: CipherSuite, psk: bytes, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
         secret = hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk)
-        if watcher is not None:
-            watcher(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
-        return cls(suite, secret, watcher)
+        if observer is not None:
+            observer(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
+        return cls(suite, secret, observer)
 
     def binder_key(self, label: str) -> TrafficSecret:
         """What proves that the client holds the key: `verify_data` of it is the binder.
@@ -159,10 +169,10 @@ class EarlySecret(_Stage):
             else self.derive("derived", _empty_hash(suite.hash_name))
         )
         secret = hkdf_extract(suite.hash_name, salt, shared_secret)
-        if self.watcher is not None:
+        if self.observer is not None:
             inputs = ("derived_secret", "shared_secret")
-            self.watcher(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
-        return HandshakeSecret(suite, secret, self.watcher)
+            self.observer(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
+        return HandshakeSecret(suite, secret, self.observer)
 
 
 class HandshakeSecret(_Stage):
@@ -186,9 +196,9 @@ class HandshakeSecret(_Stage):
         suite = self.suite
         salt = self.derive("derived", _empty_hash(suite.hash_name))
         secret = hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size))
-        if self.watcher is not None:
-            self.watcher(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
-        return MasterSecret(suite, secret, self.watcher)
+        if self.observer is not None:
+            self.observer(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
+        return MasterSecret(suite, secret, self.observer)
 
 
 class MasterSecret(_Stage):
@@ -208,7 +218,7 @@ class MasterSecret(_Stage):
     def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
         """`client_finished_hash`: the transcript up to and including the client's Finished."""
         secret = self.derive("res master", client_finished_hash)
-        return ResumptionSecret(self.suite, secret, self.watcher)
+        return ResumptionSecret(self.suite, secret, self.observer)
 
     def exporter_secret(self, finished_hash: bytes) -> ExporterSecret:
         return ExporterSecret(self.suite, self.derive("exp master", finished_hash))
@@ -245,7 +255,7 @@ class ResumptionSecret:
 
     suite: CipherSuite
     secret: Secret
-    watcher: Watcher | None = field(default=None, repr=False, compare=False)
+    observer: KeyScheduleObserver | None = field(default=None, repr=False, compare=False)
 
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
@@ -253,9 +263,9 @@ class ResumptionSecret:
         key = hkdf_expand_label(
             suite.hash_name, self.secret, "resumption", ticket_nonce, suite.hash_size
         )
-        if self.watcher is not None:
+        if self.observer is not None:
             inputs = ("resumption_master_secret",)
-            self.watcher(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)
+            self.observer(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)
         return key
 
 

@@ -1,6 +1,6 @@
 """Who watches a key schedule: what each of its steps tells, where somebody is there to hear.
 
-A schedule without a watcher pays one `is not None` for each step.
+A schedule without a observer pays one `is not None` for each step.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Watcher(Protocol):
+class KeyScheduleObserver(Protocol):
     """Is told each step as it is taken."""
 
     def __call__(
