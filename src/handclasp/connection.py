@@ -79,7 +79,7 @@ from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
-from handclasp.wire.recurring import new_recurring
+from handclasp.wire.memoize import new_memo
 
 Config = TypeVar("Config", bound=SharedConfig)
 
@@ -477,10 +477,8 @@ class _Connection(Generic[Config]):
     def _open_context(self) -> HandshakeContext:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        recurring = self._config.once("recurring", new_recurring)
-        self._context = HandshakeContext(
-            self._records, keylog=sink, trace=self._trace, recurring=recurring
-        )
+        memo = self._config.once("memo", new_memo)
+        self._context = HandshakeContext(self._records, keylog=sink, trace=self._trace, memo=memo)
         return self._context
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:

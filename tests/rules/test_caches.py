@@ -102,12 +102,12 @@ OF_OBJECTS = {
         "512 KiB, of at most 16 KiB each",
         "Of a trust store; issuers on paths that were accepted.",
     ),
-    "wire.recurring.new_recurring": Cache(
+    "wire.memo.new_memo": Cache(
         "lists of hellos, and compressed certificates",
         "1 MiB, lists of at most 256 entries, certificates of at most 8 KiB",
         "Of a config; of handshakes that were completed.",
     ),
-    "connection.recurring": Cache("none", ONE, "Of a config: the one above."),
+    "connection.memo": Cache("none", ONE, "Of a config: the one above."),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
     "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
@@ -264,7 +264,7 @@ def test_every_cache_of_an_object_is_in_the_table() -> None:
     for module, holder in (
         ("certificates.remembered", "RememberedChains"),
         ("certificates.trust", "TrustStore"),
-        ("wire.recurring", "new_recurring"),
+        ("wire.memoize", "new_memo"),
     ):
         assert any(getattr(node, "name", "") == holder for node in modules()[module].tree.body)
         found.add(f"{module}.{holder}")
@@ -275,7 +275,7 @@ def test_every_cache_of_an_object_is_in_the_table() -> None:
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") in {"Kept", "RememberedChains"}
     }
-    assert makers == {"certificates.trust", "handshake.certificate13", "kept", "wire.recurring"}
+    assert makers == {"certificates.trust", "handshake.certificate13", "kept", "wire.memoize"}
     assert found == set(OF_OBJECTS)
 
 

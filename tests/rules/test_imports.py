@@ -133,7 +133,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "record",
         "trace.hooks",
         "wire.iana",
-        "wire.recurring",
+        "wire.memoize",
         "alerts",
     ),
 }

@@ -1789,15 +1789,15 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_memory.py::test_memory_after_strangers",
-                "wire/recurring.py",
+                "wire/memoize.py",
                 "self._new.append(((make, given), made, size + _BYTES_BESIDES))",
-                "self._recurring.keep((make, given), made, 0)",
+                "self._memo.keep((make, given), made, 0)",
             ),
             without(
-                "wire/test_recurring.py::test_what_was_read_in_a_handshake_that_failed_is_not_kept",
-                "wire/recurring.py",
+                "wire/test_memoize.py::test_what_was_read_in_a_handshake_that_failed_is_not_kept",
+                "wire/memoize.py",
                 "self._new.append(((read, data), made, size))",
-                "self._recurring.keep((read, data), made, size)",
+                "self._memo.keep((read, data), made, size)",
             ),
             without(
                 "test_kept.py::test_what_was_kept_first_goes_first",

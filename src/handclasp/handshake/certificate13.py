@@ -31,6 +31,7 @@ from handclasp.wire.compression import (
 )
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import ExtensionType
+from handclasp.wire.memoize import Reading
 from handclasp.wire.messages import (
     HEADER_SIZE,
     Certificate,
@@ -38,7 +39,6 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
-from handclasp.wire.recurring import Reading
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""

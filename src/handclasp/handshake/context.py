@@ -22,8 +22,8 @@ from handclasp.keys.transcript import Transcript
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.memoize import Memo, Reading, new_memo
 from handclasp.wire.messages import HEADER_SIZE, ServerHello
-from handclasp.wire.recurring import Reading, Recurring, new_recurring
 
 M = TypeVar("M", bound=AnyMessage)
 N = TypeVar("N", bound=AnyMessage)
@@ -126,9 +126,9 @@ class HandshakeContext:
         *,
         keylog: Callable[[str], None] | None = None,
         trace: Trace | None = None,
-        recurring: Recurring | None = None,
+        memo: Memo | None = None,
     ) -> None:
-        self.reading = Reading(new_recurring() if recurring is None else recurring)
+        self.reading = Reading(new_memo() if memo is None else memo)
         self.records = records
         self.trace = trace
         self.transcript = Transcript()

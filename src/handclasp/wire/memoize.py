@@ -15,7 +15,7 @@ from handclasp.kept import Kept
 
 Value = TypeVar("Value")
 
-Recurring = Kept[tuple[Callable[..., Any], Hashable], Any]
+Memo = Kept[tuple[Callable[..., Any], Hashable], Any]
 
 MOST_BYTES = 2**20
 """Of all that one config keeps."""
@@ -29,7 +29,7 @@ _BYTES_OF_EACH = 110
 _BYTES_BESIDES = 300
 
 
-def new_recurring(config: object = None) -> Recurring:
+def new_memo(config: object = None) -> Memo:
     """What a config keeps, with nothing in it yet."""
     return Kept(MOST_BYTES)
 
@@ -40,11 +40,11 @@ class Reading:
     The values must be immutable.
     """
 
-    __slots__ = ("_known", "_new", "_recurring")
+    __slots__ = ("_known", "_memo", "_new")
 
-    def __init__(self, recurring: Recurring) -> None:
-        self._recurring = recurring
-        self._known = recurring.get
+    def __init__(self, memo: Memo) -> None:
+        self._memo = memo
+        self._known = memo.get
         self._new: list[tuple[Any, Any, int]] = []
 
     def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
@@ -70,5 +70,5 @@ class Reading:
     def accepted(self) -> None:
         """The handshake is complete: what was new in it may come again."""
         for entry in self._new:
-            self._recurring.keep(*entry)
+            self._memo.keep(*entry)
         self._new.clear()

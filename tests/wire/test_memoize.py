@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handclasp.wire.recurring import MOST_BYTES, Reading, new_recurring
+from handclasp.wire.memoize import MOST_BYTES, Reading, new_memo
 
 
 class Reader:
@@ -19,29 +19,29 @@ class Reader:
 
 
 def test_short_values_are_read_once_and_long_ones_each_time() -> None:
-    recurring, read = new_recurring(), Reader()
+    memo, read = new_memo(), Reader()
     short, long = bytes(256), bytes(257)
     for _ in range(2):
-        reading = Reading(recurring)
+        reading = Reading(memo)
         assert [reading.read(read, data) for data in (short, long)] == [256, 257]
         reading.accepted()
     assert read.seen == [short, long, long]
 
 
 def test_what_was_read_in_a_handshake_that_failed_is_not_kept() -> None:
-    recurring, read = new_recurring(), Reader()
+    memo, read = new_memo(), Reader()
     for _ in range(2):
-        Reading(recurring).read(read, b"x")
-        Reading(recurring).make(read, (1, 2), size=10)
+        Reading(memo).read(read, b"x")
+        Reading(memo).make(read, (1, 2), size=10)
     assert read.seen == [b"x", (1, 2)] * 2
-    assert len(recurring) == 0
+    assert len(memo) == 0
 
 
 def test_what_cannot_be_read_raises_each_time() -> None:
     def read(data: object) -> int:
         raise ValueError(data)
 
-    reading = Reading(new_recurring())
+    reading = Reading(new_memo())
     for _ in range(2):
         with pytest.raises(ValueError):
             reading.read(read, b"x")
@@ -49,19 +49,19 @@ def test_what_cannot_be_read_raises_each_time() -> None:
 
 
 def test_functions_do_not_take_each_other_s_values() -> None:
-    recurring = new_recurring()
-    reading = Reading(recurring)
+    memo = new_memo()
+    reading = Reading(memo)
     assert reading.read(bytes.hex, b"ab") == "6162"
     reading.accepted()
     assert reading.read(bytes.upper, b"ab") == b"AB"
 
 
 def test_it_does_not_grow_without_end() -> None:
-    recurring, read = new_recurring(), Reader()
+    memo, read = new_memo(), Reader()
     for number in range(1_000):
-        reading = Reading(recurring)
+        reading = Reading(memo)
         reading.read(read, number.to_bytes(2, "big") + bytes(200))
         reading.make(read, (number,), size=20_000)
         reading.accepted()
-        assert recurring.size <= MOST_BYTES
-    assert len(recurring) < 100
+        assert memo.size <= MOST_BYTES
+    assert len(memo) < 100
