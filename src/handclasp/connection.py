@@ -53,6 +53,7 @@ from handclasp.events import (
 from handclasp.faults import Fault, Role
 from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
+from handclasp.handshake.client_sessions import find_sessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
@@ -72,7 +73,6 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
-from handclasp.handshake.resumable import find_resumable
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
@@ -870,7 +870,7 @@ class ClientConnection(_Connection[ClientConfig]):
         ConfigurationError: there is no server name to verify, and verification is not off.
     """
 
-    __slots__ = ("_early_limit", "_resumable", "_server_name", "_trust")
+    __slots__ = ("_early_limit", "_server_name", "_sessions", "_trust")
 
     def __init__(
         self,
@@ -894,27 +894,27 @@ class ClientConnection(_Connection[ClientConfig]):
         if self._trust is None and judges and server_name is not None:
             self._trust = TrustStore.system()
         choose = config.choose_credentials or self._choose_credentials
-        resumable = find_resumable(
+        client_sessions = find_sessions(
             config, self._server_name, port, self._trust, self._verify, choose
         )
-        session = resumable.session if resumable is not None else None
-        self._resumable = resumable
+        session = client_sessions.session if client_sessions is not None else None
+        self._sessions = client_sessions
         context = self._open_context()
-        self._start(client_handshake(context, config, self._server_name, resumable))
+        self._start(client_handshake(context, config, self._server_name, client_sessions))
         offers = self._records.write_epoch == "early" and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
 
     def _establish(self, result: HandshakeResult) -> None:
-        self._resumable = None
+        self._sessions = None
         super()._establish(result)
 
     def _end(self, error: TLSError) -> TLSError:
-        resumable, self._resumable = self._resumable, None
-        if resumable is not None:
+        client_sessions, self._sessions = self._sessions, None
+        if client_sessions is not None:
             # RFC 5246 7.2.2: what ended in a failure must not be resumed. A session of TLS 1.2
             # would otherwise be offered again and again to a server that cannot bear it.
             with suppress(ProtocolError):
-                resumable.refused()
+                client_sessions.refused()
         return super()._end(error)
 
     @property

@@ -156,7 +156,7 @@ class Setup:
     early_data: bytes = b""
 
 
-class KnownSession:
+class ResumedSession:
     """A store that always has one and the same session."""
 
     def __init__(self, session: Session) -> None:
@@ -260,15 +260,17 @@ def _resuming(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     old = replace(client, versions=["TLSv1.2"])
     remembering = replace(server, tickets=2, session_memory=64)
     return [
-        Setup("resumed", replace(client, sessions=KnownSession(_session(client, server))), server),
+        Setup(
+            "resumed", replace(client, sessions=ResumedSession(_session(client, server))), server
+        ),
         Setup(
             "TLS 1.2, resumed by ticket",
-            replace(old, sessions=KnownSession(_session(old, server))),
+            replace(old, sessions=ResumedSession(_session(old, server))),
             server,
         ),
         Setup(
             "resumed or TLS 1.2",
-            replace(client, sessions=KnownSession(_session(old, server))),
+            replace(client, sessions=ResumedSession(_session(old, server))),
             remembering,
         ),
     ]
@@ -278,7 +280,7 @@ def _early(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     takes = replace(
         server, max_early_data=4096, replay_guard=_EverythingIsNew(), ticket_keys=_KeysOfOthers()
     )
-    early = replace(client, sessions=KnownSession(_session(client, takes)), early_data=True)
+    early = replace(client, sessions=ResumedSession(_session(client, takes)), early_data=True)
     return [
         Setup("early data", early, takes, early_data=b"early"),
         Setup(
@@ -310,7 +312,7 @@ class _NoKeys:
         return ()
 
 
-class _KnownById(KnownSession):
+class _KnownById(ResumedSession):
     """Reminds the server each time, which forgets the session of a connection that failed."""
 
     def __init__(self, session: Session, server: ServerConfig, state: SessionState) -> None:
@@ -399,7 +401,7 @@ def recorded() -> Recorded:
         assert server.established, (setup.name, server.failure)
         found.traces.append(trace)
         found.messages += [each.raw for each in trace.events if isinstance(each, MessageSeen)]
-        if isinstance(config.sessions, KnownSession):
+        if isinstance(config.sessions, ResumedSession):
             kept = config.sessions.take("")
             assert kept is not None
             found.sessions.append(kept)

@@ -65,11 +65,11 @@ OF_MODULES = {
         "2 MiB",
         "Compressing takes longer than the rest of a handshake; a peer chooses among them only.",
     ),
-    "handshake.resumable._COUNTER": Cache("none", ONE, "It counts callbacks."),
-    "handshake.resumable._NUMBERS": Cache(
+    "handshake.client_sessions._COUNTER": Cache("none", ONE, "It counts callbacks."),
+    "handshake.client_sessions._NUMBERS": Cache(
         "a callback of the application, held weakly", "as many as there are", "Gone with it."
     ),
-    "handshake.resumable._name_of": Cache(
+    "handshake.client_sessions._name_of": Cache(
         "the client's own config, and the name and port that it connects to",
         "256",
         "A digest of settings; no peer has a part in it.",

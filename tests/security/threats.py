@@ -753,7 +753,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_resumption.py::test_not_the_last_extension",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "if data is not None and next(reversed(list(extensions))) != "
                 "ExtensionType.PRE_SHARED_KEY:",
             ),
@@ -820,7 +820,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "flows/test_resumption.py::test_other_circumstances",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "if state.binding != config.binding:",
             ),
             without(
@@ -843,7 +843,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "len(chain) > limits.certificates or ",
                 "",
             ),
@@ -860,7 +860,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "flows/test_resumption.py::test_another_hash",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "candidate.psk.hash_name == suite.hash_name and",
                 "",
             ),
@@ -902,7 +902,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_replays.py::test_two_filters_that_do_not_know_of_each_other",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "if is_first and memory is not None:",
             ),
             without(
@@ -944,7 +944,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "await hs.ask(CheckReplay(token, created_at))",
                 "True",
             ),
@@ -955,7 +955,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "flows/test_zero_rtt.py::test_another_protocol_than_before",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 'if state.alpn != (alpn or ""):',
             ),
         ),
@@ -975,7 +975,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "        if client is None:\n",
                 "        await hs.ask(ConfirmPeer(client, False, None))\n"
                 "        if client is None:\n",
@@ -998,12 +998,12 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_early_data_of_a_client_that_is_to_be_confirmed_are_refused",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "if confirms and not config.confirm_early_data:",
             ),
             without(
                 "adversarial/test_replays.py::test_there_a_no_refuses_the_data_and_not_the_client",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "if not confirms or client is None:",
                 "if True:",
             ),
@@ -1496,7 +1496,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
                 "every.identities, every.binders",
             ),
@@ -1550,7 +1550,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_pauses.py::test_a_server_that_asks_for_a_key",
-                "handshake/recognition13.py",
+                "handshake/resumption13.py",
                 "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
                 "every.identities, every.binders",
             ),
@@ -2238,13 +2238,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "flows/test_resumption.py::test_another_trust_store",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 "        trust.fingerprint if trust is not None else None,\n",
                 "",
             ),
             without(
                 "flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 'return "its certificate would not be accepted any more"',
                 "return None",
             ),
@@ -2252,7 +2252,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "flows/test_resumption.py::test_other_credentials",
             "flows/test_resumption.py::test_ports_are_kept_apart",
-            "handshake/test_resumable.py::test_what_a_session_is_bound_to",
+            "handshake/test_client_sessions.py::test_what_a_session_is_bound_to",
         ),
     ),
     Threat(
@@ -2265,34 +2265,36 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_identities.py::test_the_next_one_who_connects_is_somebody_else",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 "is_same = _would_show(config, session, choose) == session.local_chain",
                 "is_same = True",
             ),
             without(
                 "adversarial/test_identities.py::test_early_data_of_another_client",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 "is_same = _would_show(config, session, choose) == session.local_chain",
                 "is_same = True",
             ),
             without(
                 "adversarial/test_identities.py"
                 "::test_who_says_later_who_they_are_is_asked_each_time",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 "return question is None or not question.answered_later",
                 "return True",
             ),
             without(
                 "adversarial/test_identities.py::test_a_key_that_was_changed_under_the_same_name",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 "tuple([psk.fingerprint for psk in config.psks])",
                 "tuple([psk.identity for psk in config.psks])",
             ),
             Proof(
-                "handshake/test_resumable.py::test_what_is_equal_is_not_the_same",
+                "handshake/test_client_sessions.py::test_what_is_equal_is_not_the_same",
                 (
-                    Edit("handshake/resumable.py", "id(thing)", "hash(thing)"),
-                    Edit("handshake/resumable.py", "known[0]() is thing", "known[0]() == thing"),
+                    Edit("handshake/client_sessions.py", "id(thing)", "hash(thing)"),
+                    Edit(
+                        "handshake/client_sessions.py", "known[0]() is thing", "known[0]() == thing"
+                    ),
                 ),
             ),
         ),
@@ -2302,7 +2304,7 @@ THREATS: tuple[Threat, ...] = (
             "adversarial/test_identities.py::test_credentials_that_were_replaced_in_their_files",
             "adversarial/test_identities.py::test_a_callback_that_no_longer_says_so_at_once",
             "adversarial/test_identities.py::test_raw_public_keys",
-            "handshake/test_resumable.py::test_what_is_made_again_is_another",
+            "handshake/test_client_sessions.py::test_what_is_made_again_is_another",
         ),
     ),
     Threat(
@@ -2357,8 +2359,8 @@ THREATS: tuple[Threat, ...] = (
         "A lock that a thread of the parent held is free there.",
         (
             without(
-                "handshake/test_resumable.py::test_in_a_forked_child_it_is_another",
-                "handshake/resumable.py",
+                "handshake/test_client_sessions.py::test_in_a_forked_child_it_is_another",
+                "handshake/client_sessions.py",
                 "(this_process(), *callbacks) if callbacks else ()",
                 "tuple(callbacks)",
             ),
@@ -2366,12 +2368,12 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_identities.py::test_siblings_with_callbacks_of_their_own",
                 (
                     Edit(
-                        "handshake/resumable.py",
+                        "handshake/client_sessions.py",
                         "(this_process(), *callbacks) if callbacks else ()",
                         "tuple(callbacks)",
                     ),
                     Edit(
-                        "handshake/resumable.py",
+                        "handshake/client_sessions.py",
                         "is_same = _would_show(config, session, choose) == session.local_chain",
                         "is_same = True",
                     ),
@@ -2462,7 +2464,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_identities.py"
                 "::test_a_session_without_certificates_names_the_key_that_proved_its_server",
-                "handshake/resumable.py",
+                "handshake/client_sessions.py",
                 'return None if session.psk_fingerprint in known else "nothing says whose it is"',
                 "return None",
             ),

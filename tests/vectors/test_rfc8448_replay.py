@@ -44,9 +44,9 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.handshake import client13, recognition13, server13
 from handclasp.handshake.client import send_offer
+from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.psk13 import psk_of_session, with_psks
-from handclasp.handshake.resumable import Resumable
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.replay import ReplayFilter
@@ -165,10 +165,10 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
     first = offer_of(trace, "client_hello", "client_key_share")
 
     def with_offer_of_trace(
-        hs: Any, config: ClientConfig, server_name: str | None, resumable: object
+        hs: Any, config: ClientConfig, server_name: str | None, client_sessions: object
     ) -> Any:
         assert server_name == first.server_name
-        assert resumable is None
+        assert client_sessions is None
         return send_offer(hs, config, first)
 
     monkeypatch.setattr(handclasp.connection, "client_handshake", with_offer_of_trace)
@@ -367,8 +367,8 @@ def test_client_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         "client_handshake",
         lambda hs, config, *_: send_offer(hs, config, offer),
     )
-    found = Resumable(SessionStore(), "key", session)
-    monkeypatch.setattr(handclasp.connection, "find_resumable", lambda *_: found)
+    found = ClientSessions(SessionStore(), "key", session)
+    monkeypatch.setattr(handclasp.connection, "find_sessions", lambda *_: found)
     config = ClientConfig(
         verify=take_unverified,
         middlebox_compatibility=False,

@@ -15,11 +15,11 @@ from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiate import choose_application_protocol, shown
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.resumable import Resumable
 from handclasp.sessions.session import Session
 from handclasp.trace.hooks import Trace
 
@@ -225,7 +225,7 @@ async def check_name_is_served(
         raise ProtocolError(Fault.UNRECOGNIZED_NAME, name or "no name was given")
 
 
-def note_recognition(
+def note_resumption(
     hs: HandshakeContext,
     offered: int,
     refused: dict[int, str],
@@ -288,13 +288,13 @@ def note_resumed(hs: HandshakeContext, offered: Session | None, resumed: Session
     hs.note_decision("resumption", (name,), (name,), name if resumed else None, why)
 
 
-def note_sessions(hs: HandshakeContext, resumable: Resumable | None) -> None:
+def note_sessions(hs: HandshakeContext, client_sessions: ClientSessions | None) -> None:
     """Which of its sessions a client offers to resume, and why not the others."""
-    if hs.trace is None or resumable is None:
+    if hs.trace is None or client_sessions is None:
         return
-    chosen = resumable.session
-    names = [f"session {number}" for number in range(1, len(resumable.unfit) + 1)]
-    unfit = list(zip(names, resumable.unfit, strict=True))
+    chosen = client_sessions.session
+    names = [f"session {number}" for number in range(1, len(client_sessions.unfit) + 1)]
+    unfit = list(zip(names, client_sessions.unfit, strict=True))
     name = f"session {len(names) + 1}" if chosen is not None else None
     offered = [*names, name] if name is not None else names
     why = "the newest that is fit" if chosen is not None else "there is none that is fit"

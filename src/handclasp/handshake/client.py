@@ -7,11 +7,11 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import client13
 from handclasp.handshake.choosing import note_sessions, note_version
+from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
-from handclasp.handshake.resumable import Resumable
 from handclasp.handshake.secrets13 import derive_early_secret
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
@@ -26,20 +26,20 @@ async def client_handshake(
     hs: HandshakeContext,
     config: ClientConfig,
     server_name: str | None,
-    resumable: Resumable | None = None,
+    client_sessions: ClientSessions | None = None,
 ) -> HandshakeResult:
     """Offer, see which version the server takes, and go on in that version."""
-    session = resumable.session if resumable is not None else None
-    note_sessions(hs, resumable)
+    session = client_sessions.session if client_sessions is not None else None
+    note_sessions(hs, client_sessions)
     offer = client_offer(config, server_name, session, hs)
-    return await send_offer(hs, config, offer, resumable)
+    return await send_offer(hs, config, offer, client_sessions)
 
 
 async def send_offer(
     hs: HandshakeContext,
     config: ClientConfig,
     offer: ClientOffer,
-    resumable: Resumable | None = None,
+    client_sessions: ClientSessions | None = None,
 ) -> HandshakeResult:
     """The handshake that starts with this offer's ClientHello."""
     hs.client_random = offer.hello.random
@@ -52,13 +52,17 @@ async def send_offer(
         # that tells why this side gives up (RFC 8446 A.1).
         hs.go_back_to_plaintext()
     if _check_version(hs, config, server_hello) == TLS13:
-        return await client13.complete_client_handshake(hs, config, offer, server_hello, resumable)
+        return await client13.complete_client_handshake(
+            hs, config, offer, server_hello, client_sessions
+        )
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
     from handclasp.handshake import client12  # Seldom is it needed any more.
 
-    return await client12.complete_client_handshake(hs, config, offer, server_hello, resumable)
+    return await client12.complete_client_handshake(
+        hs, config, offer, server_hello, client_sessions
+    )
 
 
 def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer) -> None:

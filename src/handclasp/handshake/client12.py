@@ -32,6 +32,12 @@ from handclasp.handshake.choosing import (
     note_resumed,
     note_signature_scheme,
 )
+from handclasp.handshake.client_sessions import (
+    ClientSessions,
+    maker_of_sessions,
+    may_come_back,
+    shown_in,
+)
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
@@ -48,12 +54,6 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import Forget, HandshakeResult12
-from handclasp.handshake.resumable import (
-    Resumable,
-    maker_of_sessions,
-    may_come_back,
-    shown_in,
-)
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
@@ -119,16 +119,16 @@ async def complete_client_handshake(
     config: ClientConfig,
     offer: ClientOffer,
     server_hello: ServerHello,
-    resumable: Resumable | None,
+    client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
     hs.records.go_on_in_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
     note_resumed(hs, offer.session, agreed.resumed)
     if agreed.resumed is not None:
-        return await _resume(hs, config, offer, agreed, agreed.resumed, resumable)
-    if resumable is not None:
-        resumable.refused()
+        return await _resume(hs, config, offer, agreed, agreed.resumed, client_sessions)
+    if client_sessions is not None:
+        client_sessions.refused()
     # The messages themselves are signed if this side is asked for a certificate.
     hs.transcript.choose_hash(agreed.suite.hash_name, keep=True)
     flight = await _receive_flight(hs, config, agreed)
@@ -172,7 +172,7 @@ async def complete_client_handshake(
         await _confirm(hs, config, offer, server)
 
     info = _info(offer, agreed, flight, authenticated, group, credentials, scheme)
-    forget = _keep(config, resumable, agreed, info, master_secret, ticket, question)
+    forget = _keep(config, client_sessions, agreed, info, master_secret, ticket, question)
     return HandshakeResult12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 
 
@@ -273,7 +273,7 @@ async def _resume(
     offer: ClientOffer,
     agreed: _Agreed,
     session: Session,
-    resumable: Resumable | None,
+    client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
     """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
     hs.transcript.choose_hash(agreed.suite.hash_name)
@@ -304,7 +304,7 @@ async def _resume(
         local_chain_der=session.local_chain,
         local_certificate_type=session.local_certificate_type,
     )
-    forget = _keep(config, resumable, agreed, info, master_secret, ticket)
+    forget = _keep(config, client_sessions, agreed, info, master_secret, ticket)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     exporter = Exporter12(master_secret)
     return HandshakeResult12(info, peer_finished, exporter, peer_finished.verify_data, forget)
@@ -312,7 +312,7 @@ async def _resume(
 
 def _keep(
     config: ClientConfig,
-    resumable: Resumable | None,
+    client_sessions: ClientSessions | None,
     agreed: _Agreed,
     info: ConnectionInfo,
     master_secret: MasterSecret12,
@@ -320,14 +320,14 @@ def _keep(
     question: ChooseCredentials | None = None,
 ) -> Forget | None:
     """Keep what the server gave to come back with: a ticket, or the id of its own memory."""
-    if resumable is None or not master_secret.extended or not may_come_back(question):
+    if client_sessions is None or not master_secret.extended or not may_come_back(question):
         return None
     ticket = message.ticket if message is not None else b""
     lifetime = message.ticket_lifetime_hint if message is not None else 0
     session_id = b"" if ticket else agreed.session_id
     if not ticket and agreed.resumed is not None:
         # Nothing new came; what was resumed is still in the store.
-        return partial(resumable.forget, agreed.resumed)
+        return partial(client_sessions.forget, agreed.resumed)
     if not ticket and not session_id:
         return None
     now = milliseconds(config.clock())
@@ -340,8 +340,8 @@ def _keep(
         lifetime=min(lifetime or _USUAL_LIFETIME, MAX_LIFETIME),
         session_id=session_id,
     )
-    resumable.keep(session)
-    return partial(resumable.forget, session, agreed.resumed)
+    client_sessions.keep(session)
+    return partial(client_sessions.forget, session, agreed.resumed)
 
 
 def _check_renegotiation_info(data: bytes | None) -> None:

@@ -33,6 +33,12 @@ from handclasp.handshake.choosing import (
     note_signature_scheme,
     note_suite_taken,
 )
+from handclasp.handshake.client_sessions import (
+    ClientSessions,
+    maker_of_sessions,
+    may_come_back,
+    shown_in,
+)
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
@@ -48,12 +54,6 @@ from handclasp.handshake.peer import (
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.resumable import (
-    Resumable,
-    maker_of_sessions,
-    may_come_back,
-    shown_in,
-)
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
     derive_application_secrets,
@@ -94,7 +94,7 @@ async def complete_client_handshake(
     config: ClientConfig,
     offer: ClientOffer,
     server_hello: ServerHello,
-    resumable: Resumable | None,
+    client_sessions: ClientSessions | None,
 ) -> HandshakeResult13:
     """Everything after the first ServerHello, whose version is TLS 1.3."""
     sent_early_data = offer.early_data
@@ -124,8 +124,8 @@ async def complete_client_handshake(
     )
     peer_finished = await receive_finished(hs, handshake.server)
     await confirm_peer(hs, config, verified, peer_is_server=True, server_name=offer.server_name)
-    if resumable is not None and psk is None:
-        resumable.refused()
+    if client_sessions is not None and psk is None:
+        client_sessions.refused()
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
     hs.install_read(application.server.keys(), "application")
@@ -147,7 +147,7 @@ async def complete_client_handshake(
         application.client,
         application.server,
         application.exporter,
-        keeper=_keeper(hs, config, psk, info, application, question, resumable),
+        keeper=_keeper(hs, config, psk, info, application, question, client_sessions),
     )
 
 
@@ -211,10 +211,10 @@ def _keeper(
     info: ConnectionInfo,
     application: ApplicationSecrets,
     question: ChooseCredentials | None,
-    resumable: Resumable | None,
+    client_sessions: ClientSessions | None,
 ) -> TicketKeeper | None:
     """What will keep the server's tickets, if they are wanted and can be of use."""
-    if resumable is None or not may_come_back(question):
+    if client_sessions is None or not may_come_back(question):
         return None
     resumption = application.master.resumption_secret(hs.transcript.digest())
     external = psk.external if psk is not None else None
@@ -225,7 +225,9 @@ def _keeper(
         question=question,
         psk_fingerprint=external.fingerprint if external is not None else b"",
     )
-    return TicketKeeper(session, resumption, resumable.store, resumable.key, config.clock)
+    return TicketKeeper(
+        session, resumption, client_sessions.store, client_sessions.key, config.clock
+    )
 
 
 def _check_server_hello(

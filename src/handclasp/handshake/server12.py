@@ -64,14 +64,14 @@ from handclasp.handshake.offered import (
 )
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.recognition12 import (
-    Gift,
-    KnownSession,
+from handclasp.handshake.result import HandshakeResult12
+from handclasp.handshake.resumption12 import (
+    ResumedSession,
+    SessionGrant,
     choose_gift,
     find_session,
-    give_session,
+    grant_session,
 )
-from handclasp.handshake.result import HandshakeResult12
 from handclasp.handshake.secrets12 import derive_master_secret
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
@@ -126,7 +126,7 @@ class _Choice:
     alpn: str | None
     client_type: str | None
     staple: bytes | None = field(repr=False)
-    gift: Gift = field(repr=False)
+    grant: SessionGrant = field(repr=False)
 
 
 async def complete_server_handshake(
@@ -182,7 +182,7 @@ async def complete_server_handshake(
     )
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(server_name, choice, client)
-    forget = give_session(hs, config, choice.gift, info, master_secret)
+    forget = grant_session(hs, config, choice.grant, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
     hs.records.send_change_cipher_spec()
     hs.install_write(keys.server, "application")
@@ -433,11 +433,11 @@ def _send_server_hello(
     sct_list = choice.credentials.sct_list
     if sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:
         extensions[ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP] = sct_list
-    if choice.gift.ticket:
+    if choice.grant.ticket:
         extensions[ExtensionType.SESSION_TICKET] = b""
     shown_type = choice.credentials.certificate_type
     extensions.update(answering_extensions(asked, shown_type, choice.client_type))
-    return _send_hello(hs, config, offer, choice.suite, choice.gift.session_id, extensions)
+    return _send_hello(hs, config, offer, choice.suite, choice.grant.session_id, extensions)
 
 
 def _send_hello(
@@ -457,7 +457,7 @@ def _send_hello(
 
 
 async def _resume(
-    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: KnownSession
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: ResumedSession
 ) -> HandshakeResult12:
     """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     if config.refuses_names:
@@ -469,9 +469,9 @@ async def _resume(
     suite = known.suite
     hs.transcript.choose_hash(suite.hash_name)
     alpn = decide_application_protocol(hs, config, offer.protocols)
-    gift = choose_gift(config, offer.hello, extended=True)
+    grant = choose_gift(config, offer.hello, extended=True)
     extensions = _extensions(hs, config, offer, alpn)
-    if gift.ticket:
+    if grant.ticket:
         extensions[ExtensionType.SESSION_TICKET] = b""
     session_id = offer.hello.legacy_session_id
     randoms = _send_hello(hs, config, offer, suite, session_id, extensions)
@@ -496,8 +496,8 @@ async def _resume(
         local_chain_der=(),
         peer_certificate_type=client.certificate_type if client else "X509",
     )
-    if gift.ticket:
-        give_session(hs, config, gift, info, master_secret, known.state)
+    if grant.ticket:
+        grant_session(hs, config, grant, info, master_secret, known.state)
 
     keys = master_secret.key_block()
     own_finished = master_secret.verify_data("server", hs.transcript.digest())

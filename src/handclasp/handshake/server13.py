@@ -48,7 +48,7 @@ from handclasp.handshake.choosing import (
     decide_application_protocol,
     note_credentials,
     note_group13,
-    note_recognition,
+    note_resumption,
     note_signature_scheme,
 )
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
@@ -75,19 +75,19 @@ from handclasp.handshake.peer import (
     verify_peer,
 )
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.handshake.recognition13 import (
+from handclasp.handshake.result import HandshakeResult13
+from handclasp.handshake.resumption13 import (
     Candidate,
     Found,
-    KnownClient,
     PskOffer,
+    ResumedClient,
     choose_psk,
     find_psks,
     may_use_psk,
     read_psks,
-    recognise_client,
+    resume_client,
     why_not_early_data,
 )
-from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.secrets13 import (
     ApplicationSecrets,
     derive_application_secrets,
@@ -238,7 +238,7 @@ async def complete_server_handshake(
 
 async def _choose_first(
     hs: HandshakeContext, config: ServerConfig, offer: _Offer, found: Found
-) -> tuple[_Choice, KnownClient | None]:
+) -> tuple[_Choice, ResumedClient | None]:
     """The choice for the first hello; and the client, if its key decided whether there is a group.
 
     A key that would go alone has to be known for that: otherwise a group is needed.
@@ -252,16 +252,16 @@ async def _choose_first(
 
 async def _recognise(
     hs: HandshakeContext, offer: _Offer, found: Found, choice: _Choice
-) -> KnownClient | None:
+) -> ResumedClient | None:
     """The client, if it holds a key that is known here."""
     if choice.group is not None and offer.psks and ext.PSK_DHE_KE not in offer.psks.modes:
         # Such a key would have to go alone, and none was good enough for that.
         found = Found([], found.refused)
     chosen = choose_psk(hs, found, choice.suite, offer.hello, offer.psks)
-    known = await recognise_client(hs, found, chosen)
+    known = await resume_client(hs, found, chosen)
     count = offer.psks.count if offer.psks is not None else 0
     psk, index = (known.psk, known.index) if known is not None else (None, None)
-    note_recognition(hs, count, found.refused, psk, index)
+    note_resumption(hs, count, found.refused, psk, index)
     return known
 
 
@@ -283,14 +283,14 @@ class _Identity:
 
 
 def _early_secret(
-    hs: HandshakeContext, suite: CipherSuite, known: KnownClient | None
+    hs: HandshakeContext, suite: CipherSuite, known: ResumedClient | None
 ) -> EarlySecret:
     if known is None:
         return EarlySecret.without_psk(suite, hs.observer)
     return known.psk.early_secret(suite, hs.observer)
 
 
-def _check_way_in(config: ServerConfig, known: KnownClient | None) -> None:
+def _check_way_in(config: ServerConfig, known: ResumedClient | None) -> None:
     """A client without a key that is known here must see a certificate."""
     if known is None and not config.credential_list and config.choose_credentials is None:
         raise ProtocolError(Fault.UNKNOWN_PSK_IDENTITY)
@@ -308,7 +308,7 @@ async def _accept_early_data(
     config: ServerConfig,
     offer: _Offer,
     choice: _Choice,
-    known: KnownClient | None,
+    known: ResumedClient | None,
 ) -> tuple[TrafficSecret | None, str]:
     """What the client's 0-RTT data are under, if it sends such and they are taken; or why not."""
     if ExtensionType.EARLY_DATA not in offer.hello.extensions or choice.retried:
@@ -332,7 +332,7 @@ async def _accept_early_data(
 def _issuer(
     hs: HandshakeContext,
     config: ServerConfig,
-    known: KnownClient | None,
+    known: ResumedClient | None,
     info: ConnectionInfo,
     application: ApplicationSecrets,
 ) -> TicketIssuer | None:
@@ -373,7 +373,7 @@ def _info(
     server_name: str | None,
     choice: _Choice,
     identity: _Identity | None,
-    known: KnownClient | None,
+    known: ResumedClient | None,
     shown: PeerCertificate | None,
     client: AuthenticatedPeer | None,
     early_data: str,
@@ -617,7 +617,7 @@ def _question_of(config: ServerConfig, offer: _Offer, types: tuple[str, ...]) ->
 
 
 async def _identify(
-    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: KnownClient | None
+    hs: HandshakeContext, config: ServerConfig, offer: _Offer, known: ResumedClient | None
 ) -> _Identity | None:
     """Who this side is to a client that is not known; one that is must be served all the same."""
     if known is None:
@@ -680,7 +680,7 @@ def _send_server_hello(
     hs: HandshakeContext,
     offer: _Offer,
     choice: _Choice,
-    known: KnownClient | None,
+    known: ResumedClient | None,
     share: bytes,
     entropy: Callable[[int], bytes],
     *,
@@ -717,7 +717,7 @@ def _send_encrypted_extensions(
     offer: _Offer,
     choice: _Choice,
     identity: _Identity | None,
-    known: KnownClient | None,
+    known: ResumedClient | None,
     early: TrafficSecret | None,
 ) -> Asked | None:
     """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
@@ -781,7 +781,7 @@ def _asking(config: ServerConfig, client_type: str) -> dict[int, bytes]:
 
 
 async def _receive_client_authentication(
-    hs: HandshakeContext, config: ServerConfig, asked: Asked | None, known: KnownClient | None
+    hs: HandshakeContext, config: ServerConfig, asked: Asked | None, known: ResumedClient | None
 ) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
     """Certificate and CertificateVerify, if the client was asked for them (section 4.4).
 

@@ -37,7 +37,7 @@ _OF_ANOTHER_CLIENT = "this side would not show the same certificate any more"
 
 
 @value(frozen=True, slots=True)
-class Resumable:
+class ClientSessions:
     """What a client may resume, and where to keep what comes: its store, under one key.
 
     `unfit` says of each session that was looked at before `session` why it was passed over.
@@ -63,14 +63,14 @@ class Resumable:
         _call(lambda: self.store.put(self.key, session))
 
 
-def find_resumable(
+def find_sessions(
     config: ClientConfig,
     server_name: str | None,
     port: int | None,
     trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
-) -> Resumable | None:
+) -> ClientSessions | None:
     """The newest session that is fit to be offered, out of the config's store.
 
     Args:
@@ -97,13 +97,13 @@ def find_resumable(
             found = session
             break
         unfit.append(reason)
-        Resumable(store, key, session).refused()
+        ClientSessions(store, key, session).refused()
         if reason == _OF_ANOTHER_CLIENT:
             of_others.append(session)
     for other in reversed(of_others):
         # It was not used, and may be of use when this side is again who it was.
-        Resumable(store, key, None).keep(other)
-    return Resumable(store, key, found, tuple(unfit))
+        ClientSessions(store, key, None).keep(other)
+    return ClientSessions(store, key, found, tuple(unfit))
 
 
 def maker_of_sessions(

@@ -26,7 +26,7 @@ from handclasp import (
     Session,
     SessionStore,
 )
-from handclasp.handshake.resumable import _NUMBERS
+from handclasp.handshake.client_sessions import _NUMBERS
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello, read_message
 

@@ -68,7 +68,7 @@ class Found:
 
 
 @value(frozen=True, slots=True)
-class KnownClient:
+class ResumedClient:
     """A client that comes back; `client` is who it showed itself to be, judged again.
 
     The binder shows that somebody with the key made this hello at some time. That this is the
@@ -167,9 +167,9 @@ def choose_psk(
     return None
 
 
-async def recognise_client(
+async def resume_client(
     hs: HandshakeContext, found: Found, chosen: Candidate | None
-) -> KnownClient | None:
+) -> ResumedClient | None:
     """Judge the client's certificates again; if they do not convince any more: not known."""
     if chosen is None:
         return None
@@ -182,13 +182,13 @@ async def recognise_client(
             return None
     # One ticket, one first flight with early data: stricter than to tell flights apart.
     token = hashlib.sha256(chosen.psk.identity).digest()
-    return KnownClient(chosen.index, chosen.psk, client, token)
+    return ResumedClient(chosen.index, chosen.psk, client, token)
 
 
 async def why_not_early_data(
     hs: HandshakeContext,
     config: ServerConfig,
-    known: KnownClient,
+    known: ResumedClient,
     suite: CipherSuite,
     alpn: str | None,
 ) -> str:

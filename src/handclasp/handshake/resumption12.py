@@ -16,8 +16,8 @@ from handclasp.faults import Fault
 from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
-from handclasp.handshake.recognition13 import refusal_of
 from handclasp.handshake.result import Forget
+from handclasp.handshake.resumption13 import refusal_of
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds
@@ -32,7 +32,7 @@ _ID_SIZE = 32
 
 
 @value(frozen=True, slots=True)
-class KnownSession:
+class ResumedSession:
     """A session of before, and the client that showed itself then, judged again.
 
     Who names a session may have overheard the name: only Finished proves that it is this client.
@@ -44,7 +44,7 @@ class KnownSession:
 
 
 @value(frozen=True, slots=True)
-class Gift:
+class SessionGrant:
     """What the client gets to come back with: a ticket, a session id, or nothing."""
 
     ticket: bool = False
@@ -53,11 +53,11 @@ class Gift:
 
 async def find_session(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello, server_name: str | None
-) -> KnownSession | None:
+) -> ResumedSession | None:
     """The session that the client names, if it may be resumed here and now."""
     found = _usable(config, hello, server_name)
     refusal = found if isinstance(found, str) else None
-    known: KnownSession | None = None
+    known: ResumedSession | None = None
     if not isinstance(found, str):
         state, suite = found
         client: VerifiedPeer | None = None
@@ -67,7 +67,7 @@ async def find_session(
         if state.client_chain and client is None:
             refusal = "the client's certificate does not convince any more"
         else:
-            known = KnownSession(state, suite, client)
+            known = ResumedSession(state, suite, client)
     # Without a memory, an id tells nothing: clients of TLS 1.3 send one for middleboxes' sake.
     by_id = config.memory12 is not None and hello.legacy_session_id
     named = bool(hello.extensions.get(ExtensionType.SESSION_TICKET) or by_id)
@@ -94,25 +94,25 @@ def _usable(
     return refusal_of(state, config, server_name) or (state, suite)
 
 
-def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> Gift:
+def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
     """A ticket where the client knows them, or else an id, if this server remembers any."""
     if not config.tickets or not extended:
-        return Gift()
+        return SessionGrant()
     if ExtensionType.SESSION_TICKET in hello.extensions:
-        return Gift(ticket=bool(_keys(config)))
-    return Gift(session_id=config.entropy(_ID_SIZE) if config.memory12 is not None else b"")
+        return SessionGrant(ticket=bool(_keys(config)))
+    return SessionGrant(session_id=config.entropy(_ID_SIZE) if config.memory12 is not None else b"")
 
 
-def give_session(
+def grant_session(
     hs: HandshakeContext,
     config: ServerConfig,
-    gift: Gift,
+    grant: SessionGrant,
     info: ConnectionInfo,
     master_secret: MasterSecret12,
     resumed: SessionState | None = None,
 ) -> Forget | None:
     """Send the ticket, or remember the session by its id; `resumed` is the one of before."""
-    if not gift.ticket and not gift.session_id:
+    if not grant.ticket and not grant.session_id:
         return None
     now = milliseconds(config.clock())
     left = resumed.seconds_left(now) if resumed is not None else config.ticket_lifetime
@@ -132,14 +132,14 @@ def give_session(
         signature_scheme=info.signature_scheme or "",
         client_certificate_type=info.peer_certificate_type,
     )
-    if gift.ticket:
+    if grant.ticket:
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
         ticket = seal_ticket(state, _keys(config), config.entropy) or b""
         hs.send(NewSessionTicket12(state.lifetime, ticket))
     elif config.memory12 is not None and sum(map(len, state.client_chain)) <= MAX_TICKET:
         # What a client pads its certificates with is not kept for it.
-        config.memory12.put(gift.session_id, state)
-        return partial(config.memory12.discard, gift.session_id)
+        config.memory12.put(grant.session_id, state)
+        return partial(config.memory12.discard, grant.session_id)
     return None
 
 
