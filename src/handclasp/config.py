@@ -34,10 +34,10 @@ from handclasp.errors import ConfigurationError, check_switch
 from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.limits import Limits
 from handclasp.sessions.bounded import LEAST_BYTES
-from handclasp.sessions.memory12 import DEFAULT_BYTES, SessionMemory
 from handclasp.sessions.psk import PreSharedKey, check_keys
 from handclasp.sessions.replay import ReplayFilter, ReplayGuard
 from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.sessions.session_cache12 import DEFAULT_BYTES, SessionCache12
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKeys, TicketKeySource
 from handclasp.trace.keylog import open_keylog
@@ -407,7 +407,9 @@ class ServerConfig(SharedConfig):
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
     replay_memory: ReplayFilter | None = field(init=False, repr=False, compare=False, default=None)
     binding: bytes = field(init=False, repr=False, compare=False, default=b"")
-    memory12: SessionMemory | None = field(init=False, repr=False, compare=False, default=None)
+    session_cache12: SessionCache12 | None = field(
+        init=False, repr=False, compare=False, default=None
+    )
 
     @property
     def orders_certificate_types(self) -> bool:
@@ -532,8 +534,8 @@ def _prepare_sessions(config: ServerConfig) -> None:
     if config.max_early_data:
         _choose_replay_guard(config)
     count, size = config.session_memory, config.session_memory_bytes
-    memory = SessionMemory(count, size) if count and config.tickets else None
-    object.__setattr__(config, "memory12", memory)
+    memory = SessionCache12(count, size) if count and config.tickets else None
+    object.__setattr__(config, "session_cache12", memory)
     object.__setattr__(config, "binding", _binding(config))
 
 

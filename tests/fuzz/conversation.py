@@ -317,7 +317,7 @@ class _KnownById(ResumedSession):
 
     def __init__(self, session: Session, server: ServerConfig, state: SessionState) -> None:
         super().__init__(session)
-        self._remind = partial(cast(Any, server.memory12).put, session.session_id, state)
+        self._remind = partial(cast(Any, server.session_cache12).put, session.session_id, state)
 
     def take(self, key: str) -> Session | None:
         self._remind()

@@ -11,8 +11,8 @@ from handclasp.adapters.asyncio import (
     DEFAULT_MAX_HANDSHAKES,
 )
 from handclasp.certificates.path import MOST_SIGNED
-from handclasp.sessions.memory12 import DEFAULT_BYTES
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.sessions.session_cache12 import DEFAULT_BYTES
 from handclasp.sessions.store import DEFAULT_FILE_BYTES
 
 
@@ -165,13 +165,13 @@ LIMITS: tuple[Limit, ...] = (
         "session_memory",
         "1,024",
         "sessions of TLS 1.2 that a server remembers for clients without tickets",
-        "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
+        "sessions/test_session_cache12.py::test_the_least_recently_used_goes_first",
     ),
     Limit(
         "session_memory_bytes",
         f"{DEFAULT_BYTES:,}",
         "bytes that these take, with the clients' certificates in them",
-        "sessions/test_memory12.py::test_so_many_bytes_and_no_more",
+        "sessions/test_session_cache12.py::test_so_many_bytes_and_no_more",
     ),
     Limit(
         "ReplayFilter(capacity)",

@@ -1913,8 +1913,8 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "sessions/test_memory12.py::test_the_least_recently_used_goes_first",
-            "sessions/test_memory12.py::test_so_many_bytes_and_no_more",
+            "sessions/test_session_cache12.py::test_the_least_recently_used_goes_first",
+            "sessions/test_session_cache12.py::test_so_many_bytes_and_no_more",
             "sessions/test_memory.py::test_a_server_does_not_grow",
             "sessions/test_store.py::test_only_the_lines_of_the_key_are_understood",
         ),
@@ -2385,8 +2385,8 @@ THREATS: tuple[Threat, ...] = (
                 "if memory.process != this_process():",
             ),
             without(
-                "sessions/test_memory12.py::test_a_forked_child_remembers_none",
-                "sessions/memory12.py",
+                "sessions/test_session_cache12.py::test_a_forked_child_remembers_none",
+                "sessions/session_cache12.py",
                 "if memory.process != this_process():",
             ),
             without(

@@ -11,7 +11,7 @@ from handclasp.sessions.tickets import SessionState
 DEFAULT_BYTES = 2**22
 
 
-class SessionMemory:
+class SessionCache12:
     """Bounded; the session used least recently goes first. Safe for threads.
 
     In a forked child it is empty: what one process forgets, since its connection failed (RFC 5246

@@ -21,11 +21,11 @@ from handclasp import (
     ServerConfig,
     ServerConnection,
 )
-from handclasp.sessions.memory12 import SessionMemory
+from handclasp.sessions.session_cache12 import SessionCache12
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    memory = SessionMemory(2)
+    memory = SessionCache12(2)
     first, second, third = (state(lifetime=number) for number in range(3))
     memory.put(b"1", first)
     memory.put(b"2", second)
@@ -42,7 +42,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 def test_so_many_bytes_and_no_more() -> None:
     """What clients show decides how large a session is."""
-    memory = SessionMemory(1000, 2**18)
+    memory = SessionCache12(1000, 2**18)
     for number in range(100):
         memory.put(b"%d" % number, state(client_chain=(bytes(8_000),)))
     assert 20 < len(memory) < 2**18 // 8_000
@@ -55,7 +55,7 @@ def test_so_many_bytes_and_no_more() -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_remembers_none() -> None:
     """What failed in one process is forgotten there, and must not be resumed in another one."""
-    memory = SessionMemory(10)
+    memory = SessionCache12(10)
     memory.put(b"1", state())
 
     def work() -> bytes:
