@@ -68,8 +68,8 @@ from handclasp.handshake.questions import (
     Decrypt,
     FindPsk,
     Question,
+    ReverifyPeer,
     Sign,
-    VerifyAgain,
     VerifyPeer,
 )
 from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
@@ -1055,13 +1055,13 @@ class ServerConnection(_Connection[ServerConfig]):
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
         answerers = super()._answerers()
         config = self._config
-        answerers[VerifyAgain] = self._verify_again
+        answerers[ReverifyPeer] = self._reverify_peer
         answerers[CheckReplay] = self._check_replay
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
         return answerers
 
-    def _verify_again(self, question: VerifyAgain) -> object:
+    def _reverify_peer(self, question: ReverifyPeer) -> object:
         verify: Any = self._config.verify or self._verify
         asked = VerifyPeer(question.chain, False, None, question.certificate_type)
         return _answer_or(None, lambda: verify(asked), VerifiedPeer)

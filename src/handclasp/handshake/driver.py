@@ -26,8 +26,8 @@ from handclasp.handshake.questions import (
     Decrypt,
     FindPsk,
     Question,
+    ReverifyPeer,
     Sign,
-    VerifyAgain,
     VerifyPeer,
 )
 from handclasp.sessions.psk import PreSharedKey
@@ -42,7 +42,7 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     Decrypt: (object,),  # A wrong type is as good as a wrong secret, and must not show either.
     FindPsk: (PreSharedKey, type(None)),
     CheckReplay: (bool,),
-    VerifyAgain: (VerifiedPeer, type(None)),
+    ReverifyPeer: (VerifiedPeer, type(None)),
     VerifyPeer: (VerifiedPeer,),
     ConfirmPeer: (bool,),
 }
@@ -54,7 +54,7 @@ _CALLBACKS: Mapping[type[Question[Any]], str] = {
     Decrypt: "the signer's decrypt",
     FindPsk: "find_psk",
     CheckReplay: "replay_guard",
-    VerifyAgain: "the verification",
+    ReverifyPeer: "the verification",
     VerifyPeer: "the verification",
     ConfirmPeer: "confirm_peer",
 }
@@ -219,7 +219,7 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
             return "sign", question.scheme
         case Decrypt():
             return "decrypt", "RSA"
-        case VerifyPeer(certificate_type="X509") | VerifyAgain(certificate_type="X509"):
+        case VerifyPeer(certificate_type="X509") | ReverifyPeer(certificate_type="X509"):
             count = len(question.chain)
             return "verify_chain", f"{count} certificate{'' if count == 1 else 's'}"
         case _:

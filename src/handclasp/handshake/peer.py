@@ -13,7 +13,7 @@ from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.questions import ConfirmPeer, VerifyAgain, VerifyPeer
+from handclasp.handshake.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
 from handclasp.values import value
 
 
@@ -94,7 +94,7 @@ async def verify_client_again(
     somebody who recorded its hello, it proves by Finished, which is yet to come. Raises
     `ProtocolError`.
     """
-    peer = await hs.ask(VerifyAgain(chain, certificate_type))
+    peer = await hs.ask(ReverifyPeer(chain, certificate_type))
     shown = PeerCertificate(chain, certificate_type)
     return None if peer is None else _checked(peer, shown, False, None)
 

@@ -145,7 +145,7 @@ class VerifyPeer(Question[VerifiedPeer]):
 
 
 @dataclass(eq=False, slots=True)
-class VerifyAgain(Question[VerifiedPeer | None]):
+class ReverifyPeer(Question[VerifiedPeer | None]):
     """Is this client, trusted when its session was made, still to be trusted? None: not any more.
 
     Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
