@@ -38,7 +38,7 @@ from handclasp.wire.iana import listed
 Stage = Literal["hello", "handshake", "established"]
 """Nothing was answered yet; the two were in the middle of it; the handshake was complete."""
 
-Shown = Literal["shown", "withheld", "unasked"]
+ClientAuthStatus = Literal["shown", "withheld", "unasked"]
 """Whether this side showed a certificate, had none to show, or was not asked for one."""
 
 
@@ -97,7 +97,7 @@ class Situation:
     signature_schemes: tuple[str, ...] = ()
     alpn: tuple[str, ...] = ()
     server_name: str | None = None
-    certificate: Shown = "unasked"
+    certificate: ClientAuthStatus = "unasked"
     certificate_schemes: tuple[str, ...] = ()
     chain: OwnChain = OwnChain()
     declined_renegotiation: bool = False

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
-from handclasp.alerts import ABOUT_CERTIFICATES, OwnChain, Shown, Situation, Stage
+from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.reading import certificate_of, read_or_none
@@ -129,7 +129,7 @@ class _Connection(Generic[Config]):
         )
         self._driver: Driver[HandshakeResult] | None = None
         self._context: HandshakeContext | None = None
-        self._certificate: Shown = "unasked"
+        self._certificate: ClientAuthStatus = "unasked"
         self._exporter: ExporterSecret | Exporter12 | None = None
         self._tls_unique: bytes | None = None
         self._post: PostHandshake | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-from handclasp.alerts import Shown
+from handclasp.alerts import ClientAuthStatus
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.questions import Question
@@ -134,7 +134,7 @@ class HandshakeContext:
         self.transcript = Transcript()
         self.client_random = b""
         self.observer = observer_of(trace)
-        self.certificate: Shown = "unasked"
+        self.certificate: ClientAuthStatus = "unasked"
         self.half_rtt: ConnectionInfo | None = None
         self.server_name: str | None = None
         self.is_stapled = False

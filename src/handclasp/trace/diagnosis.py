@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from handclasp.alerts import Cause, OwnChain, Shown, Situation, Stage, likely_causes
+from handclasp.alerts import Cause, ClientAuthStatus, OwnChain, Situation, Stage, likely_causes
 from handclasp.certificates.describe import chain_in_words, covers_name, field_in_words
 from handclasp.certificates.fields import field_in
 from handclasp.errors import PeerAlertError, ProtocolError
@@ -307,7 +307,7 @@ def _printable(name: bytes) -> str:
     return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
 
 
-def _certificate(events: Sequence[TraceEvent]) -> Shown:
+def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
     for event in events:
         if isinstance(event, MessageSeen) and event.direction == "sent":
             if event.message_type == HandshakeType.COMPRESSED_CERTIFICATE:
