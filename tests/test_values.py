@@ -35,7 +35,7 @@ def test_it_says_what_it_is() -> None:
 
 
 @value(frozen=True, slots=True)
-class Place(Point):
+class MessageContext(Point):
     name: str = ""
 
 
@@ -53,8 +53,12 @@ class Own:
 
 
 def test_all_fields_count_and_the_class_does() -> None:
-    assert Place(1, 2, name="a") == Place(1, 2, name="a") != Place(1, 2, name="b")
-    assert Place(1, 2) != Point(1, 2)
+    assert (
+        MessageContext(1, 2, name="a")
+        == MessageContext(1, 2, name="a")
+        != MessageContext(1, 2, name="b")
+    )
+    assert MessageContext(1, 2) != Point(1, 2)
     assert Point(1, 2) != (1, 2)
     assert Nothing() == Nothing()
     assert hash(Nothing()) == hash(Nothing())
@@ -62,7 +66,7 @@ def test_all_fields_count_and_the_class_does() -> None:
 
 
 def test_what_it_shows() -> None:
-    assert repr(Place(1, 2, b"secret", "a")) == "Place(x=1, y=2, name='a')"
+    assert repr(MessageContext(1, 2, b"secret", "a")) == "MessageContext(x=1, y=2, name='a')"
     assert repr(Nothing()) == "Nothing()"
     assert repr(Own(1)) == "my own"
 

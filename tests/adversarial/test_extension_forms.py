@@ -28,11 +28,11 @@ from handclasp import (
 )
 from handclasp.crypto.groups import GROUPS
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place
 from handclasp.wire.forms import FORMS
 from handclasp.wire.iana import ContentType, extension_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message, NewSessionTicket, write_message
+from handclasp.wire.rules import MessageContext
 
 Meet = Callable[..., Encounter]
 
@@ -40,103 +40,123 @@ SCHEMES = b"\0\2\x04\x03"
 SCT_LIST = b"\0\x05\0\x03sct"
 X25519 = GROUPS["X25519"].code.to_bytes(2, "big")
 
-WELL_FORMED: dict[int, dict[Place, bytes]] = {
+WELL_FORMED: dict[int, dict[MessageContext, bytes]] = {
     Ext.SERVER_NAME: {
-        Place.CH: ext.write_server_name("localhost"),
-        Place.EE: b"",
-        Place.SH12: b"",
+        MessageContext.CH: ext.write_server_name("localhost"),
+        MessageContext.EE: b"",
+        MessageContext.SH12: b"",
     },
-    Ext.MAX_FRAGMENT_LENGTH: dict.fromkeys((Place.CH, Place.EE, Place.SH12), b"\1"),
+    Ext.MAX_FRAGMENT_LENGTH: dict.fromkeys(
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), b"\1"
+    ),
     Ext.STATUS_REQUEST: {
-        Place.CH: ext.write_status_request(),
-        Place.CR: b"",
-        Place.CT: ext.write_certificate_status(b"response"),
-        Place.SH12: b"",
+        MessageContext.CH: ext.write_status_request(),
+        MessageContext.CR: b"",
+        MessageContext.CT: ext.write_certificate_status(b"response"),
+        MessageContext.SH12: b"",
     },
-    Ext.SUPPORTED_GROUPS: dict.fromkeys((Place.CH, Place.EE, Place.SH12), b"\0\2" + X25519),
-    Ext.EC_POINT_FORMATS: dict.fromkeys((Place.CH, Place.SH12), b"\1\0"),
-    Ext.SIGNATURE_ALGORITHMS: dict.fromkeys((Place.CH, Place.CR), SCHEMES),
-    Ext.SIGNATURE_ALGORITHMS_CERT: dict.fromkeys((Place.CH, Place.CR), SCHEMES),
-    Ext.USE_SRTP: dict.fromkeys((Place.CH, Place.EE, Place.SH12), b"\0\2\0\1\0"),
-    Ext.HEARTBEAT: dict.fromkeys((Place.CH, Place.EE, Place.SH12), b"\1"),
+    Ext.SUPPORTED_GROUPS: dict.fromkeys(
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), b"\0\2" + X25519
+    ),
+    Ext.EC_POINT_FORMATS: dict.fromkeys((MessageContext.CH, MessageContext.SH12), b"\1\0"),
+    Ext.SIGNATURE_ALGORITHMS: dict.fromkeys((MessageContext.CH, MessageContext.CR), SCHEMES),
+    Ext.SIGNATURE_ALGORITHMS_CERT: dict.fromkeys((MessageContext.CH, MessageContext.CR), SCHEMES),
+    Ext.USE_SRTP: dict.fromkeys(
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), b"\0\2\0\1\0"
+    ),
+    Ext.HEARTBEAT: dict.fromkeys(
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), b"\1"
+    ),
     Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: dict.fromkeys(
-        (Place.CH, Place.EE, Place.SH12), ext.write_alpn([b"h2"])
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), ext.write_alpn([b"h2"])
     ),
     Ext.SIGNED_CERTIFICATE_TIMESTAMP: {
-        Place.CH: b"",
-        Place.CR: b"",
-        Place.CT: SCT_LIST,
-        Place.SH12: SCT_LIST,
+        MessageContext.CH: b"",
+        MessageContext.CR: b"",
+        MessageContext.CT: SCT_LIST,
+        MessageContext.SH12: SCT_LIST,
     },
-    Ext.CLIENT_CERTIFICATE_TYPE: {Place.CH: b"\1\0", Place.EE: b"\0", Place.SH12: b"\0"},
-    Ext.SERVER_CERTIFICATE_TYPE: {Place.CH: b"\1\0", Place.EE: b"\0", Place.SH12: b"\0"},
-    Ext.ENCRYPT_THEN_MAC: dict.fromkeys((Place.CH, Place.SH12), b""),
-    Ext.EXTENDED_MASTER_SECRET: dict.fromkeys((Place.CH, Place.SH12), b""),
-    Ext.COMPRESS_CERTIFICATE: dict.fromkeys((Place.CH, Place.CR), b"\2\0\1"),
-    Ext.RECORD_SIZE_LIMIT: dict.fromkeys((Place.CH, Place.EE, Place.SH12), b"\x40\x01"),
-    Ext.DELEGATED_CREDENTIAL: dict.fromkeys((Place.CH, Place.CR), SCHEMES),
-    Ext.SESSION_TICKET: {Place.SH12: b""},
+    Ext.CLIENT_CERTIFICATE_TYPE: {
+        MessageContext.CH: b"\1\0",
+        MessageContext.EE: b"\0",
+        MessageContext.SH12: b"\0",
+    },
+    Ext.SERVER_CERTIFICATE_TYPE: {
+        MessageContext.CH: b"\1\0",
+        MessageContext.EE: b"\0",
+        MessageContext.SH12: b"\0",
+    },
+    Ext.ENCRYPT_THEN_MAC: dict.fromkeys((MessageContext.CH, MessageContext.SH12), b""),
+    Ext.EXTENDED_MASTER_SECRET: dict.fromkeys((MessageContext.CH, MessageContext.SH12), b""),
+    Ext.COMPRESS_CERTIFICATE: dict.fromkeys((MessageContext.CH, MessageContext.CR), b"\2\0\1"),
+    Ext.RECORD_SIZE_LIMIT: dict.fromkeys(
+        (MessageContext.CH, MessageContext.EE, MessageContext.SH12), b"\x40\x01"
+    ),
+    Ext.DELEGATED_CREDENTIAL: dict.fromkeys((MessageContext.CH, MessageContext.CR), SCHEMES),
+    Ext.SESSION_TICKET: {MessageContext.SH12: b""},
     Ext.PRE_SHARED_KEY: {
-        Place.CH: b"\0\x07\0\1i\0\0\0\0" + b"\0\x21\x20" + bytes(32),
-        Place.SH: b"\0\0",
+        MessageContext.CH: b"\0\x07\0\1i\0\0\0\0" + b"\0\x21\x20" + bytes(32),
+        MessageContext.SH: b"\0\0",
     },
-    Ext.EARLY_DATA: {Place.CH: b"", Place.EE: b"", Place.NST: bytes(4)},
+    Ext.EARLY_DATA: {MessageContext.CH: b"", MessageContext.EE: b"", MessageContext.NST: bytes(4)},
     Ext.SUPPORTED_VERSIONS: {
-        Place.CH: b"\4\3\4\3\3",
-        Place.SH: b"\3\4",
-        Place.HRR: b"\3\4",
+        MessageContext.CH: b"\4\3\4\3\3",
+        MessageContext.SH: b"\3\4",
+        MessageContext.HRR: b"\3\4",
     },
-    Ext.COOKIE: dict.fromkeys((Place.CH, Place.HRR), b"\0\1c"),
-    Ext.PSK_KEY_EXCHANGE_MODES: {Place.CH: b"\1\1"},
-    Ext.CERTIFICATE_AUTHORITIES: dict.fromkeys((Place.CH, Place.CR), b"\0\4\0\2\x30\0"),
-    Ext.OID_FILTERS: {Place.CR: b"\0\x0a\x03\x55\x1d\x25\0\x04\x30\x02\x06\0"},
-    Ext.POST_HANDSHAKE_AUTH: {Place.CH: b""},
+    Ext.COOKIE: dict.fromkeys((MessageContext.CH, MessageContext.HRR), b"\0\1c"),
+    Ext.PSK_KEY_EXCHANGE_MODES: {MessageContext.CH: b"\1\1"},
+    Ext.CERTIFICATE_AUTHORITIES: dict.fromkeys(
+        (MessageContext.CH, MessageContext.CR), b"\0\4\0\2\x30\0"
+    ),
+    Ext.OID_FILTERS: {MessageContext.CR: b"\0\x0a\x03\x55\x1d\x25\0\x04\x30\x02\x06\0"},
+    Ext.POST_HANDSHAKE_AUTH: {MessageContext.CH: b""},
     Ext.KEY_SHARE: {
-        Place.CH: b"\0\x24" + X25519 + b"\0\x20" + os.urandom(32),
-        Place.SH: X25519 + b"\0\x20" + os.urandom(32),
-        Place.HRR: GROUPS["secp256r1"].code.to_bytes(2, "big"),
+        MessageContext.CH: b"\0\x24" + X25519 + b"\0\x20" + os.urandom(32),
+        MessageContext.SH: X25519 + b"\0\x20" + os.urandom(32),
+        MessageContext.HRR: GROUPS["secp256r1"].code.to_bytes(2, "big"),
     },
-    Ext.TICKET_REQUEST: {Place.CH: b"\1\1"},
-    Ext.ENCRYPTED_CLIENT_HELLO: {Place.CH: b"\0\0\1\0\1\7\0\1e\0\1p"},
-    Ext.RENEGOTIATION_INFO: dict.fromkeys((Place.CH, Place.SH12), b"\0"),
+    Ext.TICKET_REQUEST: {MessageContext.CH: b"\1\1"},
+    Ext.ENCRYPTED_CLIENT_HELLO: {MessageContext.CH: b"\0\0\1\0\1\7\0\1e\0\1p"},
+    Ext.RENEGOTIATION_INFO: dict.fromkeys((MessageContext.CH, MessageContext.SH12), b"\0"),
 }
 
-OUT_OF_RANGE: list[tuple[int, Place, bytes, Fault]] = [
-    (Ext.MAX_FRAGMENT_LENGTH, Place.CH, b"\0", Fault.ILLEGAL_VALUE),
-    (Ext.MAX_FRAGMENT_LENGTH, Place.CH, b"\5", Fault.ILLEGAL_VALUE),
-    (Ext.HEARTBEAT, Place.CH, b"\0", Fault.ILLEGAL_VALUE),
-    (Ext.HEARTBEAT, Place.CH, b"\3", Fault.ILLEGAL_VALUE),
-    (Ext.RECORD_SIZE_LIMIT, Place.CH, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
-    (Ext.RECORD_SIZE_LIMIT, Place.EE, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
-    (Ext.RECORD_SIZE_LIMIT, Place.SH12, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
-    (Ext.COMPRESS_CERTIFICATE, Place.CH, b"\0", Fault.DECODE_ERROR),
-    (Ext.COMPRESS_CERTIFICATE, Place.CH, b"\3\0\1\0", Fault.DECODE_ERROR),
-    (Ext.COMPRESS_CERTIFICATE, Place.CR, b"\1\0", Fault.DECODE_ERROR),
-    (Ext.CERTIFICATE_AUTHORITIES, Place.CH, b"\0\0", Fault.DECODE_ERROR),
-    (Ext.CERTIFICATE_AUTHORITIES, Place.CR, b"\0\3\0\0\0", Fault.DECODE_ERROR),
-    (Ext.COOKIE, Place.CH, b"\0\0", Fault.DECODE_ERROR),
-    (Ext.PSK_KEY_EXCHANGE_MODES, Place.CH, b"\0", Fault.DECODE_ERROR),
-    (Ext.ENCRYPTED_CLIENT_HELLO, Place.CH, b"\2", Fault.ILLEGAL_VALUE),
-    (Ext.ENCRYPTED_CLIENT_HELLO, Place.CH, b"\1\0", Fault.DECODE_ERROR),
-    (Ext.STATUS_REQUEST, Place.CT, b"\2\0\0\1r", Fault.ILLEGAL_VALUE),
-    (Ext.STATUS_REQUEST, Place.CT, b"\1\0\0\0", Fault.DECODE_ERROR),
-    (Ext.STATUS_REQUEST, Place.CR, b"\2\0\0\1r", Fault.DECODE_ERROR),
-    (Ext.SIGNATURE_ALGORITHMS_CERT, Place.CR, b"\0\0", Fault.DECODE_ERROR),
+OUT_OF_RANGE: list[tuple[int, MessageContext, bytes, Fault]] = [
+    (Ext.MAX_FRAGMENT_LENGTH, MessageContext.CH, b"\0", Fault.ILLEGAL_VALUE),
+    (Ext.MAX_FRAGMENT_LENGTH, MessageContext.CH, b"\5", Fault.ILLEGAL_VALUE),
+    (Ext.HEARTBEAT, MessageContext.CH, b"\0", Fault.ILLEGAL_VALUE),
+    (Ext.HEARTBEAT, MessageContext.CH, b"\3", Fault.ILLEGAL_VALUE),
+    (Ext.RECORD_SIZE_LIMIT, MessageContext.CH, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
+    (Ext.RECORD_SIZE_LIMIT, MessageContext.EE, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
+    (Ext.RECORD_SIZE_LIMIT, MessageContext.SH12, b"\0\x3f", Fault.BAD_RECORD_SIZE_LIMIT),
+    (Ext.COMPRESS_CERTIFICATE, MessageContext.CH, b"\0", Fault.DECODE_ERROR),
+    (Ext.COMPRESS_CERTIFICATE, MessageContext.CH, b"\3\0\1\0", Fault.DECODE_ERROR),
+    (Ext.COMPRESS_CERTIFICATE, MessageContext.CR, b"\1\0", Fault.DECODE_ERROR),
+    (Ext.CERTIFICATE_AUTHORITIES, MessageContext.CH, b"\0\0", Fault.DECODE_ERROR),
+    (Ext.CERTIFICATE_AUTHORITIES, MessageContext.CR, b"\0\3\0\0\0", Fault.DECODE_ERROR),
+    (Ext.COOKIE, MessageContext.CH, b"\0\0", Fault.DECODE_ERROR),
+    (Ext.PSK_KEY_EXCHANGE_MODES, MessageContext.CH, b"\0", Fault.DECODE_ERROR),
+    (Ext.ENCRYPTED_CLIENT_HELLO, MessageContext.CH, b"\2", Fault.ILLEGAL_VALUE),
+    (Ext.ENCRYPTED_CLIENT_HELLO, MessageContext.CH, b"\1\0", Fault.DECODE_ERROR),
+    (Ext.STATUS_REQUEST, MessageContext.CT, b"\2\0\0\1r", Fault.ILLEGAL_VALUE),
+    (Ext.STATUS_REQUEST, MessageContext.CT, b"\1\0\0\0", Fault.DECODE_ERROR),
+    (Ext.STATUS_REQUEST, MessageContext.CR, b"\2\0\0\1r", Fault.DECODE_ERROR),
+    (Ext.SIGNATURE_ALGORITHMS_CERT, MessageContext.CR, b"\0\0", Fault.DECODE_ERROR),
     *[
         (Ext.SIGNED_CERTIFICATE_TIMESTAMP, place, data, Fault.DECODE_ERROR)
-        for place in (Place.CT, Place.SH12)
+        for place in (MessageContext.CT, MessageContext.SH12)
         for data in (b"\0\0", b"\0\2\0\0", b"\xff", b"\0\3\0\2s", b"\0\5\0\1s\0\0")
     ],
 ]
 
 
-def malformed(place: Place) -> Iterator[Any]:
+def malformed(place: MessageContext) -> Iterator[Any]:
     """Each known extension of a message, empty, cut short, too long, and out of its range."""
     for kind, forms in WELL_FORMED.items():
         if place not in forms:
             continue
         good, name = forms[place], extension_name(kind)
-        if good and not (kind == Ext.STATUS_REQUEST and place is Place.CR):
+        if good and not (kind == Ext.STATUS_REQUEST and place is MessageContext.CR):
             yield pytest.param(kind, b"", Fault.DECODE_ERROR, id=f"{name}-empty")
             if len(good) > 1:
                 yield pytest.param(kind, good[:-1], Fault.DECODE_ERROR, id=f"{name}-cut")
@@ -146,7 +166,7 @@ def malformed(place: Place) -> Iterator[Any]:
             yield pytest.param(kind, data, fault, id=f"{extension_name(kind)}-{data.hex()}")
 
 
-def malformed_in(place: Place) -> Any:
+def malformed_in(place: MessageContext) -> Any:
     return pytest.mark.parametrize(("kind", "data", "fault"), list(malformed(place)))
 
 
@@ -155,8 +175,8 @@ def test_every_form_is_tried() -> None:
     assert {(kind, place) for place, forms in FORMS.items() for kind in forms} == tried
 
 
-@pytest.mark.parametrize("place", Place)
-def test_the_good_ones_are_read(place: Place) -> None:
+@pytest.mark.parametrize("place", MessageContext)
+def test_the_good_ones_are_read(place: MessageContext) -> None:
     for kind, forms in WELL_FORMED.items():
         if place in forms:
             FORMS[place][kind](forms[place])
@@ -186,7 +206,7 @@ def server(request: pytest.FixtureRequest, pki: Pki) -> ServerConfig:
     )
 
 
-@malformed_in(Place.CH)
+@malformed_in(MessageContext.CH)
 @pytest.mark.parametrize("shares", [("X25519",), ()], ids=["at once", "after a retry"])
 def test_client_hello(
     meet_client: Meet,
@@ -201,7 +221,7 @@ def test_client_hello(
     hello_is_refused(meet_client(config=server, shares=shares, extensions=extra), fault)
 
 
-@malformed_in(Place.CH)
+@malformed_in(MessageContext.CH)
 def test_client_hello_of_tls12(
     meet_client: Meet, server: ServerConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -211,7 +231,7 @@ def test_client_hello_of_tls12(
     assert encounter.peer.server_random == bytes(32), "something was answered"  # type: ignore[attr-defined]
 
 
-@malformed_in(Place.CH)
+@malformed_in(MessageContext.CH)
 def test_second_client_hello(
     meet_client: Meet, pki: Pki, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -275,7 +295,7 @@ def answer_is_refused(encounter: Encounter, fault: Fault, hellos: int = 1) -> No
     assert encounter.peer.heard == [1] * hellos, "something was answered"  # type: ignore[attr-defined]
 
 
-@malformed_in(Place.SH)
+@malformed_in(MessageContext.SH)
 def test_server_hello(
     meet_server: Meet, client: ClientConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -286,7 +306,7 @@ def test_server_hello(
     assert encounter.peer.types == (ContentType.HANDSHAKE, ContentType.ALERT)  # type: ignore[attr-defined]
 
 
-@malformed_in(Place.HRR)
+@malformed_in(MessageContext.HRR)
 def test_hello_retry_request(
     meet_server: Meet, client: ClientConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -297,7 +317,7 @@ def test_hello_retry_request(
     answer_is_refused(encounter, expected(kind, fault))
 
 
-@malformed_in(Place.EE)
+@malformed_in(MessageContext.EE)
 def test_encrypted_extensions(
     meet_server: Meet, client: ClientConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -306,7 +326,7 @@ def test_encrypted_extensions(
     answer_is_refused(encounter, expected(kind, fault))
 
 
-@malformed_in(Place.CR)
+@malformed_in(MessageContext.CR)
 def test_certificate_request(
     meet_server: Meet, client: ClientConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -319,7 +339,7 @@ def test_certificate_request(
     answer_is_refused(encounter, fault)
 
 
-@malformed_in(Place.CT)
+@malformed_in(MessageContext.CT)
 @pytest.mark.parametrize("at", [0, 1], ids=["of the leaf", "of another"])
 def test_certificate(
     meet_server: Meet, client: ClientConfig, at: int, kind: int, data: bytes, fault: Fault
@@ -334,7 +354,7 @@ def test_certificate(
     answer_is_refused(encounter, expected(kind, fault))
 
 
-@malformed_in(Place.CT)
+@malformed_in(MessageContext.CT)
 def test_certificate_of_a_client(
     meet_client: Meet, pki: Pki, asking_config: ServerConfig, kind: int, data: bytes, fault: Fault
 ) -> None:
@@ -351,7 +371,7 @@ def test_certificate_of_a_client(
     refused(encounter, fault)
 
 
-@malformed_in(Place.NST)
+@malformed_in(MessageContext.NST)
 @pytest.mark.parametrize("keeps", [True, False])
 def test_new_session_ticket(
     pki: Pki, meet_server: Meet, keeps: bool, kind: int, data: bytes, fault: Fault
@@ -385,7 +405,7 @@ class Listening12(ScriptedServer12):
         super().receive(raw)
 
 
-@malformed_in(Place.SH12)
+@malformed_in(MessageContext.SH12)
 def test_server_hello_of_tls12(
     meet_server: Meet, client: ClientConfig, kind: int, data: bytes, fault: Fault
 ) -> None:

@@ -1302,7 +1302,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos.py::test_encrypted_extensions",
-                "wire/allowed.py",
+                "wire/rules.py",
                 'raise ProtocolError(Fault.UNSOLICITED_EXTENSION, f"{extension_name(kind)} in '
                 '{place.name}")',
                 "pass",
@@ -1486,7 +1486,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_hellos.py::test_too_many_extensions_of_a_client",
-                "wire/allowed.py",
+                "wire/rules.py",
                 "if len(extensions) > limit:",
             ),
             without(
@@ -2040,27 +2040,27 @@ THREATS: tuple[Threat, ...] = (
                 (
                     "test_encrypted_extensions",
                     "handshake/client13.py",
-                    "check_forms(extensions, Place.EE)",
+                    "check_forms(extensions, MessageContext.EE)",
                 ),
                 (
                     "test_certificate_request",
                     "handshake/client13.py",
-                    "check_forms(request.extensions, Place.CR)",
+                    "check_forms(request.extensions, MessageContext.CR)",
                 ),
                 (
                     "test_certificate",
                     "handshake/certificate13.py",
-                    "check_forms(entry.extensions, Place.CT)",
+                    "check_forms(entry.extensions, MessageContext.CT)",
                 ),
                 (
                     "test_new_session_ticket",
                     "handshake/post13.py",
-                    "check_forms(message.extensions, Place.NST)",
+                    "check_forms(message.extensions, MessageContext.NST)",
                 ),
                 (
                     "test_server_hello_of_tls12",
                     "handshake/client12.py",
-                    "check_forms(extensions, Place.SH12)",
+                    "check_forms(extensions, MessageContext.SH12)",
                 ),
             )
         ),
@@ -2159,8 +2159,8 @@ THREATS: tuple[Threat, ...] = (
         "in any order.",
         (
             without(
-                "wire/test_allowed.py::test_unknown_extensions_are_not_misplaced",
-                "wire/allowed.py",
+                "wire/test_rules.py::test_unknown_extensions_are_not_misplaced",
+                "wire/rules.py",
                 "if kind not in allowed and kind in _KNOWN:",
                 "if kind not in allowed:",
             ),

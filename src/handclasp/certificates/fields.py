@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-Place = tuple[int, int]
+MessageContext = tuple[int, int]
 """From the first byte of an element, tag and length included, up to the one after its last."""
 
 _EXPLICIT_VERSION = 0xA0
@@ -29,7 +29,7 @@ EXTENSIONS = {
 """Extensions that a rule is about, by the RFC's names."""
 
 
-def field_in(certificate: bytes, name: str) -> Place | None:
+def field_in(certificate: bytes, name: str) -> MessageContext | None:
     """Where a field or an extension stands in a certificate; None where it has none of that name.
 
     Args:
@@ -41,7 +41,7 @@ def field_in(certificate: bytes, name: str) -> Place | None:
         return None
 
 
-def _fields(der: bytes) -> Iterator[tuple[str, Place]]:
+def _fields(der: bytes) -> Iterator[tuple[str, MessageContext]]:
     (outer,) = _elements(der, 0, len(der))
     tbs, algorithm, signature = _inside(der, outer)
     del algorithm
@@ -59,7 +59,7 @@ def _fields(der: bytes) -> Iterator[tuple[str, Place]]:
             yield from _extensions(der, place)
 
 
-def _extensions(der: bytes, explicit: Place) -> Iterator[tuple[str, Place]]:
+def _extensions(der: bytes, explicit: MessageContext) -> Iterator[tuple[str, MessageContext]]:
     (every,) = _inside(der, explicit)
     names = {_identifier(oid): name for name, oid in EXTENSIONS.items()}
     for extension in _inside(der, every):
@@ -76,13 +76,13 @@ def _identifier(oid: str) -> bytes:
     return bytes([6, len(body)]) + body
 
 
-def _inside(der: bytes, place: Place) -> list[Place]:
+def _inside(der: bytes, place: MessageContext) -> list[MessageContext]:
     """The elements that one is made of."""
     start, end = place
     return list(_elements(der, _content(der, start)[0], end))
 
 
-def _elements(der: bytes, at: int, end: int) -> Iterator[Place]:
+def _elements(der: bytes, at: int, end: int) -> Iterator[MessageContext]:
     while at < end:
         _, after = _content(der, at)
         if after > end:
@@ -91,7 +91,7 @@ def _elements(der: bytes, at: int, end: int) -> Iterator[Place]:
         at = after
 
 
-def _content(der: bytes, at: int) -> Place:
+def _content(der: bytes, at: int) -> MessageContext:
     length, start = der[at + 1], at + 2
     if length >= 0x80:
         after = start + length - 0x80

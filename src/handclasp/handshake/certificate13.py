@@ -22,7 +22,6 @@ from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
@@ -39,6 +38,7 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
+from handclasp.wire.rules import MessageContext, check_answer
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
@@ -92,8 +92,10 @@ def read_certificate(
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"{len(entries)} entries for one raw public key")
     for entry in entries:
         if entry.extensions:
-            check_answer(entry.extensions, Place.CT, asked.extensions, asked.limits.extensions)
-            check_forms(entry.extensions, Place.CT)
+            check_answer(
+                entry.extensions, MessageContext.CT, asked.extensions, asked.limits.extensions
+            )
+            check_forms(entry.extensions, MessageContext.CT)
     of_leaf: Mapping[int, bytes] = entries[0].extensions if entries else {}
     status = of_leaf.get(ExtensionType.STATUS_REQUEST)
     return PeerCertificate(
@@ -136,7 +138,7 @@ def send_certificate(
     config: SharedConfig,
     credentials: Credentials | None,
     asked: Mapping[int, bytes],
-    asked_in: Place,
+    asked_in: MessageContext,
 ) -> None:
     """This side's certificates, leaf first, with what the peer `asked` for by extensions.
 
@@ -177,7 +179,10 @@ def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> 
 
 
 def _leaf_extensions(
-    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes], asked_in: Place
+    config: SharedConfig,
+    credentials: Credentials,
+    asked: Mapping[int, bytes],
+    asked_in: MessageContext,
 ) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
     if credentials.staple is not None and _wants_status(asked, asked_in):
@@ -189,13 +194,13 @@ def _leaf_extensions(
     return extensions
 
 
-def _wants_status(asked: Mapping[int, bytes], asked_in: Place) -> bool:
+def _wants_status(asked: Mapping[int, bytes], asked_in: MessageContext) -> bool:
     data = asked.get(ExtensionType.STATUS_REQUEST)
     if data is None:
         return False
     # RFC 8446 4.4.2.1: it is empty in a CertificateRequest. OpenSSL before 1.1.1d put a response
     # of its own there, which is of no use here, and asks all the same.
-    return asked_in is Place.CR or ext.read_status_request(data)
+    return asked_in is MessageContext.CR or ext.read_status_request(data)
 
 
 def _compressed(name: str, raw: bytes) -> bytes:

@@ -60,7 +60,6 @@ from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place, check_answer
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     ExtensionType,
@@ -81,6 +80,7 @@ from handclasp.wire.messages12 import (
     ServerKeyExchange,
     write_ecdh_point,
 )
+from handclasp.wire.rules import MessageContext, check_answer
 
 _USUAL_LIFETIME = 7200
 """Seconds, where the server does not say."""
@@ -212,8 +212,8 @@ def _check_server_hello(
 ) -> _Agreed:
     """RFC 5246 section 7.4.1.3, and what came to it since."""
     extensions = server_hello.extensions
-    check_answer(extensions, Place.SH12, offer.answerable, config.limits.extensions)
-    check_forms(extensions, Place.SH12)
+    check_answer(extensions, MessageContext.SH12, offer.answerable, config.limits.extensions)
+    check_forms(extensions, MessageContext.SH12)
     suite = CIPHER_SUITES12_BY_CODE.get(server_hello.cipher_suite)
     if suite is None or suite.name not in config.cipher_suites:
         raise ProtocolError(

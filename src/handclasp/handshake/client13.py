@@ -65,7 +65,6 @@ from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecre
 from handclasp.sessions.session import milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place, check_allowed, check_answer
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     TLS12,
@@ -84,6 +83,7 @@ from handclasp.wire.messages import (
     Extensions,
     ServerHello,
 )
+from handclasp.wire.rules import MessageContext, check_answer, check_extensions
 
 _MAX_COOKIE = 2**14
 """Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello."""
@@ -234,7 +234,7 @@ def _check_server_hello(
     config: ClientConfig, offer: ClientOffer, server_hello: ServerHello
 ) -> CipherSuite:
     """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
-    place = Place.HRR if server_hello.is_hello_retry_request else Place.SH
+    place = MessageContext.HRR if server_hello.is_hello_retry_request else MessageContext.SH
     check_answer(server_hello.extensions, place, offer.answerable, config.limits.extensions)
     check_forms(server_hello.extensions, place)
     if server_hello.legacy_version != TLS12:
@@ -404,8 +404,8 @@ async def _receive_encrypted_extensions(
     extensions = message.extensions
     if next_secret is not None and ExtensionType.EARLY_DATA not in extensions:
         hs.install_write(next_secret.keys(), "handshake")
-    check_answer(extensions, Place.EE, offer.answerable, config.limits.extensions)
-    check_forms(extensions, Place.EE)
+    check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.extensions)
+    check_forms(extensions, MessageContext.EE)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         hs.records.limit_write(ext.read_record_size_limit(data))
         if config.record_size_limit is not None:
@@ -464,8 +464,8 @@ async def _receive_server_authentication(
 
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
-    check_allowed(request.extensions, Place.CR, config.limits.extensions)
-    check_forms(request.extensions, Place.CR)
+    check_extensions(request.extensions, MessageContext.CR, config.limits.extensions)
+    check_forms(request.extensions, MessageContext.CR)
     if request.certificate_request_context:
         # RFC 8446 4.3.2: empty unless it is a post-handshake request.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
@@ -504,8 +504,8 @@ async def _authenticate_client(
     schemes = config.signature_schemes
     scheme = choose_scheme_to_show(credentials, question, schemes, version_name(TLS13))
     if credentials is None or scheme is None:
-        send_certificate(hs, config, None, asked, Place.CR)
+        send_certificate(hs, config, None, asked, MessageContext.CR)
         return None, None
-    send_certificate(hs, config, credentials, asked, Place.CR)
+    send_certificate(hs, config, credentials, asked, MessageContext.CR)
     await send_certificate_verify(hs, credentials, scheme, CLIENT_CONTEXT)
     return credentials, scheme

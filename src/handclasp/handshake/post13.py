@@ -11,10 +11,10 @@ from handclasp.handshake.tickets13 import check_lifetime
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
-from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
+from handclasp.wire.rules import MessageContext, check_extensions
 
 
 class PostHandshake13:
@@ -132,8 +132,8 @@ class PostHandshake13:
 
     def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):
-            check_allowed(message.extensions, Place.NST, self._limits.extensions)
-            check_forms(message.extensions, Place.NST)
+            check_extensions(message.extensions, MessageContext.NST, self._limits.extensions)
+            check_forms(message.extensions, MessageContext.NST)
             check_lifetime(message)
             if self._keeper is not None:
                 self._keeper.keep(message)

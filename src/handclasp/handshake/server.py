@@ -13,7 +13,6 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
-from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.forms import FORMS, Form
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
@@ -24,6 +23,7 @@ from handclasp.wire.iana import (
     version_name,
 )
 from handclasp.wire.messages import ClientHello
+from handclasp.wire.rules import MessageContext, check_extensions
 
 _SSL3 = 0x0300
 
@@ -42,7 +42,7 @@ async def _read_hello(
     hello = await hs.receive(ClientHello)
     hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
-    check_allowed(hello.extensions, Place.CH, config.limits.extensions)
+    check_extensions(hello.extensions, MessageContext.CH, config.limits.extensions)
     version = _choose_version(hs, config, hello)
     forms, read = _FORMS[version], hs.reading.read
     for kind, data in hello.extensions.items():
@@ -54,7 +54,7 @@ async def _read_hello(
 
 
 def _forms_but(*kinds: ExtensionType) -> Mapping[int, Form]:
-    return {kind: form for kind, form in FORMS[Place.CH].items() if kind not in kinds}
+    return {kind: form for kind, form in FORMS[MessageContext.CH].items() if kind not in kinds}
 
 
 _FORMS: Mapping[int, Mapping[int, Form]] = {

@@ -102,7 +102,6 @@ from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place, check_allowed
 from handclasp.wire.forms import check_forms
 from handclasp.wire.iana import (
     TLS12,
@@ -123,6 +122,7 @@ from handclasp.wire.messages import (
     ServerHello,
     write_message,
 )
+from handclasp.wire.rules import MessageContext, check_extensions
 from handclasp.wire.writer import uint16s
 
 _COOKIE_SIZE = 32
@@ -206,7 +206,9 @@ async def complete_server_handshake(
 
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
-        send_certificate(hs, config, identity.credentials, offer.hello.extensions, Place.CH)
+        send_certificate(
+            hs, config, identity.credentials, offer.hello.extensions, MessageContext.CH
+        )
         await send_certificate_verify(hs, identity.credentials, identity.scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
     application = derive_application_secrets(hs, stage)
@@ -553,8 +555,8 @@ async def _receive_second_offer(
     """Receive the second hello: the first, with a share of the chosen group."""
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
-    check_allowed(hello.extensions, Place.CH, config.limits.extensions)
-    check_forms(hello.extensions, Place.CH)
+    check_extensions(hello.extensions, MessageContext.CH, config.limits.extensions)
+    check_forms(hello.extensions, MessageContext.CH)
     _check_second_hello(hello, retry)
     second_offer = _read_offer(hs, config, hello, retry.before)
     if list(second_offer.shares) != [choice.group]:

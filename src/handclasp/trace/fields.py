@@ -29,13 +29,13 @@ from handclasp.trace.words import (
     plural,
 )
 from handclasp.wire import messages12
-from handclasp.wire.allowed import Place
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.forms import FORMS
 from handclasp.wire.iana import TLS13, extension_name, handshake_type_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
+from handclasp.wire.rules import MessageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str)
         case "ClientHello":
             return not _offers_tls13(root)
         case "ServerHello":
-            return _place_of(name, root) is Place.SH12
+            return _place_of(name, root) is MessageContext.SH12
         case "CertificateVerify":
             return epoch == "plaintext"
         case "Finished":
@@ -173,22 +173,22 @@ _DRAFTS = 0x7F
 """The first byte of the versions that drafts of TLS 1.3 had (draft-ietf-tls-tls13-28, 4.2.1)."""
 
 
-def _place_of(name: str, root: Noted) -> Place | None:
+def _place_of(name: str, root: Noted) -> MessageContext | None:
     """Where the extensions stand, which says what form they have; also if the message is broken."""
     if name == "ServerHello":
         listed = next((part for part in root.parts if part.name == "extensions"), root)
         kinds = [part.parts[0].number for part in listed.parts if part.name == "Extension"]
-        return Place.SH if Ext.SUPPORTED_VERSIONS in kinds else Place.SH12
+        return MessageContext.SH if Ext.SUPPORTED_VERSIONS in kinds else MessageContext.SH12
     return _PLACES.get(name)
 
 
 _PLACES = {
-    "ClientHello": Place.CH,
-    "HelloRetryRequest": Place.HRR,
-    "EncryptedExtensions": Place.EE,
-    "Certificate": Place.CT,
-    "CertificateRequest": Place.CR,
-    "NewSessionTicket": Place.NST,
+    "ClientHello": MessageContext.CH,
+    "HelloRetryRequest": MessageContext.HRR,
+    "EncryptedExtensions": MessageContext.EE,
+    "Certificate": MessageContext.CT,
+    "CertificateRequest": MessageContext.CR,
+    "NewSessionTicket": MessageContext.NST,
 }
 
 
@@ -242,7 +242,7 @@ def _open_key_exchange(
         root.parts[-1].name = "exchange_keys"
 
 
-def _open_extensions(noted: Noted, raw: bytes, place: Place | None) -> None:
+def _open_extensions(noted: Noted, raw: bytes, place: MessageContext | None) -> None:
     for part in noted.parts:
         if part.name == "Extension" and place is not None:
             _open(part, raw, place)
@@ -250,7 +250,7 @@ def _open_extensions(noted: Noted, raw: bytes, place: Place | None) -> None:
             _open_extensions(part, raw, place)
 
 
-def _open(extension: Noted, raw: bytes, place: Place) -> None:
+def _open(extension: Noted, raw: bytes, place: MessageContext) -> None:
     kind = extension.parts[0].number
     read = FORMS[place].get(kind) if kind is not None else None
     data = extension.parts[-1]

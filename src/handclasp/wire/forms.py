@@ -14,11 +14,11 @@ from typing import Any
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire import extensions as ext
-from handclasp.wire.allowed import Place
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import extension_name
 from handclasp.wire.messages import Extensions
 from handclasp.wire.reader import Opener, Reader
+from handclasp.wire.rules import MessageContext
 
 _OCSP = 1
 _ECH_OUTER, _ECH_INNER = 0, 1
@@ -156,64 +156,89 @@ def _encrypted_client_hello(data: bytes, opener: Opener = Reader) -> int:
     return kind
 
 
-_ANSWER = Place.SH12 | Place.EE
-_FORMS: Sequence[tuple[int, Place, Form]] = (
-    (Ext.SERVER_NAME, Place.CH, ext.read_server_name),
+_ANSWER = MessageContext.SH12 | MessageContext.EE
+_FORMS: Sequence[tuple[int, MessageContext, Form]] = (
+    (Ext.SERVER_NAME, MessageContext.CH, ext.read_server_name),
     (Ext.SERVER_NAME, _ANSWER, _empty(Ext.SERVER_NAME)),
-    (Ext.MAX_FRAGMENT_LENGTH, Place.CH | _ANSWER, _max_fragment_length),
-    (Ext.STATUS_REQUEST, Place.CH, ext.read_status_request),
-    (Ext.STATUS_REQUEST, Place.CT, ext.read_certificate_status),
-    (Ext.STATUS_REQUEST, Place.CR, _asked_status),
-    (Ext.STATUS_REQUEST, Place.SH12, _empty(Ext.STATUS_REQUEST)),
-    (Ext.SUPPORTED_GROUPS, Place.CH | _ANSWER, ext.read_supported_groups),
-    (Ext.EC_POINT_FORMATS, Place.CH | Place.SH12, ext.read_ec_point_formats),
-    (Ext.SIGNATURE_ALGORITHMS, Place.CH | Place.CR, ext.read_signature_algorithms),
-    (Ext.SIGNATURE_ALGORITHMS_CERT, Place.CH | Place.CR, ext.read_signature_algorithms),
-    (Ext.USE_SRTP, Place.CH | _ANSWER, _use_srtp),
-    (Ext.HEARTBEAT, Place.CH | _ANSWER, _heartbeat),
-    (Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, Place.CH | _ANSWER, ext.read_alpn),
+    (Ext.MAX_FRAGMENT_LENGTH, MessageContext.CH | _ANSWER, _max_fragment_length),
+    (Ext.STATUS_REQUEST, MessageContext.CH, ext.read_status_request),
+    (Ext.STATUS_REQUEST, MessageContext.CT, ext.read_certificate_status),
+    (Ext.STATUS_REQUEST, MessageContext.CR, _asked_status),
+    (Ext.STATUS_REQUEST, MessageContext.SH12, _empty(Ext.STATUS_REQUEST)),
+    (Ext.SUPPORTED_GROUPS, MessageContext.CH | _ANSWER, ext.read_supported_groups),
+    (Ext.EC_POINT_FORMATS, MessageContext.CH | MessageContext.SH12, ext.read_ec_point_formats),
+    (
+        Ext.SIGNATURE_ALGORITHMS,
+        MessageContext.CH | MessageContext.CR,
+        ext.read_signature_algorithms,
+    ),
+    (
+        Ext.SIGNATURE_ALGORITHMS_CERT,
+        MessageContext.CH | MessageContext.CR,
+        ext.read_signature_algorithms,
+    ),
+    (Ext.USE_SRTP, MessageContext.CH | _ANSWER, _use_srtp),
+    (Ext.HEARTBEAT, MessageContext.CH | _ANSWER, _heartbeat),
+    (Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, MessageContext.CH | _ANSWER, ext.read_alpn),
     (
         Ext.SIGNED_CERTIFICATE_TIMESTAMP,
-        Place.CH | Place.CR,
+        MessageContext.CH | MessageContext.CR,
         _empty(Ext.SIGNED_CERTIFICATE_TIMESTAMP),
     ),
-    (Ext.SIGNED_CERTIFICATE_TIMESTAMP, Place.CT | Place.SH12, _sct_list),
-    (Ext.CLIENT_CERTIFICATE_TYPE, Place.CH, _types(Ext.CLIENT_CERTIFICATE_TYPE)),
-    (Ext.SERVER_CERTIFICATE_TYPE, Place.CH, _types(Ext.SERVER_CERTIFICATE_TYPE)),
+    (Ext.SIGNED_CERTIFICATE_TIMESTAMP, MessageContext.CT | MessageContext.SH12, _sct_list),
+    (Ext.CLIENT_CERTIFICATE_TYPE, MessageContext.CH, _types(Ext.CLIENT_CERTIFICATE_TYPE)),
+    (Ext.SERVER_CERTIFICATE_TYPE, MessageContext.CH, _types(Ext.SERVER_CERTIFICATE_TYPE)),
     (Ext.CLIENT_CERTIFICATE_TYPE, _ANSWER, _selected_type(Ext.CLIENT_CERTIFICATE_TYPE)),
     (Ext.SERVER_CERTIFICATE_TYPE, _ANSWER, _selected_type(Ext.SERVER_CERTIFICATE_TYPE)),
-    (Ext.ENCRYPT_THEN_MAC, Place.CH | Place.SH12, _empty(Ext.ENCRYPT_THEN_MAC)),
-    (Ext.EXTENDED_MASTER_SECRET, Place.CH | Place.SH12, _empty(Ext.EXTENDED_MASTER_SECRET)),
-    (Ext.COMPRESS_CERTIFICATE, Place.CH | Place.CR, ext.read_compress_certificate),
-    (Ext.RECORD_SIZE_LIMIT, Place.CH | _ANSWER, ext.read_record_size_limit),
-    (Ext.DELEGATED_CREDENTIAL, Place.CH | Place.CR, ext.read_signature_algorithms),
-    (Ext.SESSION_TICKET, Place.SH12, _empty(Ext.SESSION_TICKET)),
-    (Ext.PRE_SHARED_KEY, Place.CH, ext.read_offered_psks),
-    (Ext.PRE_SHARED_KEY, Place.SH, ext.read_selected_identity),
-    (Ext.EARLY_DATA, Place.CH | Place.EE, _empty(Ext.EARLY_DATA)),
-    (Ext.EARLY_DATA, Place.NST, ext.read_max_early_data_size),
-    (Ext.SUPPORTED_VERSIONS, Place.CH, ext.read_supported_versions),
-    (Ext.SUPPORTED_VERSIONS, Place.SH | Place.HRR, ext.read_selected_version),
-    (Ext.COOKIE, Place.CH | Place.HRR, ext.read_cookie),
-    (Ext.PSK_KEY_EXCHANGE_MODES, Place.CH, ext.read_psk_key_exchange_modes),
-    (Ext.CERTIFICATE_AUTHORITIES, Place.CH | Place.CR, ext.read_certificate_authorities),
-    (Ext.OID_FILTERS, Place.CR, _oid_filters),
-    (Ext.POST_HANDSHAKE_AUTH, Place.CH, _empty(Ext.POST_HANDSHAKE_AUTH)),
-    (Ext.KEY_SHARE, Place.CH, ext.read_key_share_client_hello),
-    (Ext.KEY_SHARE, Place.SH, ext.read_key_share_server_hello),
-    (Ext.KEY_SHARE, Place.HRR, ext.read_key_share_hello_retry_request),
-    (Ext.TICKET_REQUEST, Place.CH, _ticket_request),
-    (Ext.ENCRYPTED_CLIENT_HELLO, Place.CH, _encrypted_client_hello),
-    (Ext.RENEGOTIATION_INFO, Place.CH | Place.SH12, ext.read_renegotiation_info),
+    (Ext.ENCRYPT_THEN_MAC, MessageContext.CH | MessageContext.SH12, _empty(Ext.ENCRYPT_THEN_MAC)),
+    (
+        Ext.EXTENDED_MASTER_SECRET,
+        MessageContext.CH | MessageContext.SH12,
+        _empty(Ext.EXTENDED_MASTER_SECRET),
+    ),
+    (
+        Ext.COMPRESS_CERTIFICATE,
+        MessageContext.CH | MessageContext.CR,
+        ext.read_compress_certificate,
+    ),
+    (Ext.RECORD_SIZE_LIMIT, MessageContext.CH | _ANSWER, ext.read_record_size_limit),
+    (
+        Ext.DELEGATED_CREDENTIAL,
+        MessageContext.CH | MessageContext.CR,
+        ext.read_signature_algorithms,
+    ),
+    (Ext.SESSION_TICKET, MessageContext.SH12, _empty(Ext.SESSION_TICKET)),
+    (Ext.PRE_SHARED_KEY, MessageContext.CH, ext.read_offered_psks),
+    (Ext.PRE_SHARED_KEY, MessageContext.SH, ext.read_selected_identity),
+    (Ext.EARLY_DATA, MessageContext.CH | MessageContext.EE, _empty(Ext.EARLY_DATA)),
+    (Ext.EARLY_DATA, MessageContext.NST, ext.read_max_early_data_size),
+    (Ext.SUPPORTED_VERSIONS, MessageContext.CH, ext.read_supported_versions),
+    (Ext.SUPPORTED_VERSIONS, MessageContext.SH | MessageContext.HRR, ext.read_selected_version),
+    (Ext.COOKIE, MessageContext.CH | MessageContext.HRR, ext.read_cookie),
+    (Ext.PSK_KEY_EXCHANGE_MODES, MessageContext.CH, ext.read_psk_key_exchange_modes),
+    (
+        Ext.CERTIFICATE_AUTHORITIES,
+        MessageContext.CH | MessageContext.CR,
+        ext.read_certificate_authorities,
+    ),
+    (Ext.OID_FILTERS, MessageContext.CR, _oid_filters),
+    (Ext.POST_HANDSHAKE_AUTH, MessageContext.CH, _empty(Ext.POST_HANDSHAKE_AUTH)),
+    (Ext.KEY_SHARE, MessageContext.CH, ext.read_key_share_client_hello),
+    (Ext.KEY_SHARE, MessageContext.SH, ext.read_key_share_server_hello),
+    (Ext.KEY_SHARE, MessageContext.HRR, ext.read_key_share_hello_retry_request),
+    (Ext.TICKET_REQUEST, MessageContext.CH, _ticket_request),
+    (Ext.ENCRYPTED_CLIENT_HELLO, MessageContext.CH, _encrypted_client_hello),
+    (Ext.RENEGOTIATION_INFO, MessageContext.CH | MessageContext.SH12, ext.read_renegotiation_info),
 )
 
-FORMS: Mapping[Place, Mapping[int, Form]] = {
-    place: {int(kind): read for kind, places, read in _FORMS if place in places} for place in Place
+FORMS: Mapping[MessageContext, Mapping[int, Form]] = {
+    place: {int(kind): read for kind, places, read in _FORMS if place in places}
+    for place in MessageContext
 }
 """By message and extension type. Those that hold any bytes, such as padding, are not in it."""
 
 
-def check_forms(extensions: Extensions, place: Place) -> None:
+def check_forms(extensions: Extensions, place: MessageContext) -> None:
     """Read every extension whose form is known, for its errors alone.
 
     Raises:

@@ -9,8 +9,8 @@ from tests.wire.values import uint16
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.allowed import Place, check_allowed, check_answer
 from handclasp.wire.iana import GREASE_VALUES, AlertDescription, ExtensionType
+from handclasp.wire.rules import MessageContext, check_answer, check_extensions
 
 RFC_8446_TABLE = {
     "server_name": "CH, EE",
@@ -69,9 +69,15 @@ TABLE = RFC_8446_TABLE | LATER_REGISTRATIONS | dict.fromkeys(ONLY_IN_TLS_12, "CH
 for _name in IN_SERVER_HELLO_12:
     TABLE[_name] += ", SH12"
 
-PLACES = list(Place)
+PLACES = list(MessageContext)
 UNKNOWN = [0x1234, 0xFFFE, *sorted(GREASE_VALUES)[:2]]
-ANSWERS = [Place.SH, Place.HRR, Place.EE, Place.CT, Place.SH12]
+ANSWERS = [
+    MessageContext.SH,
+    MessageContext.HRR,
+    MessageContext.EE,
+    MessageContext.CT,
+    MessageContext.SH12,
+]
 
 
 def fault_of(call: object, *arguments: object) -> Fault:
@@ -82,23 +88,23 @@ def fault_of(call: object, *arguments: object) -> Fault:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 @pytest.mark.parametrize("name", TABLE)
-def test_each_cell_of_the_table(name: str, place: Place) -> None:
+def test_each_cell_of_the_table(name: str, place: MessageContext) -> None:
     kind = ExtensionType[name.upper()]
     if place.name in TABLE[name].split(", "):
-        check_allowed({kind: b""}, place, 10)
+        check_extensions({kind: b""}, place, 10)
     else:
-        assert fault_of(check_allowed, {kind: b""}, place, 10) is Fault.MISPLACED_EXTENSION
+        assert fault_of(check_extensions, {kind: b""}, place, 10) is Fault.MISPLACED_EXTENSION
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 @pytest.mark.parametrize("kind", UNKNOWN)
-def test_unknown_extensions_are_not_misplaced(kind: int, place: Place) -> None:
-    check_allowed({kind: b""}, place, 10)
+def test_unknown_extensions_are_not_misplaced(kind: int, place: MessageContext) -> None:
+    check_extensions({kind: b""}, place, 10)
 
 
 @pytest.mark.parametrize("place", ANSWERS, ids=lambda place: place.name)
 @pytest.mark.parametrize("kind", UNKNOWN)
-def test_an_answer_to_nothing_is_refused(kind: int, place: Place) -> None:
+def test_an_answer_to_nothing_is_refused(kind: int, place: MessageContext) -> None:
     assert fault_of(check_answer, {kind: b""}, place, {}, 10) is Fault.UNSOLICITED_EXTENSION
     check_answer({kind: b""}, place, {kind}, 10)
 
@@ -110,24 +116,28 @@ def test_the_alerts_are_those_of_section_4_2() -> None:
 
 def test_a_cookie_comes_unasked_in_a_hello_retry_request_only() -> None:
     cookie = {ExtensionType.COOKIE: b"c"}
-    check_answer(cookie, Place.HRR, {}, 10)
-    for place in (Place.SH, Place.EE, Place.CT):
+    check_answer(cookie, MessageContext.HRR, {}, 10)
+    for place in (MessageContext.SH, MessageContext.EE, MessageContext.CT):
         assert fault_of(check_answer, cookie, place, {}, 10) is Fault.MISPLACED_EXTENSION
 
 
 def test_a_known_extension_must_be_asked_for() -> None:
     alpn = {ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: b""}
-    check_answer(alpn, Place.EE, alpn, 10)
-    assert fault_of(check_answer, alpn, Place.EE, {}, 10) is Fault.UNSOLICITED_EXTENSION
+    check_answer(alpn, MessageContext.EE, alpn, 10)
+    assert fault_of(check_answer, alpn, MessageContext.EE, {}, 10) is Fault.UNSOLICITED_EXTENSION
 
 
 def test_a_misplaced_answer_is_misplaced_even_if_asked_for() -> None:
     share = {ExtensionType.KEY_SHARE: b""}
-    assert fault_of(check_answer, share, Place.EE, share, 10) is Fault.MISPLACED_EXTENSION
+    assert fault_of(check_answer, share, MessageContext.EE, share, 10) is Fault.MISPLACED_EXTENSION
 
 
-@pytest.mark.parametrize("place", [Place.CH, Place.CR, Place.NST], ids=lambda place: place.name)
-def test_what_is_no_answer_is_not_judged_as_one(place: Place) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [MessageContext.CH, MessageContext.CR, MessageContext.NST],
+    ids=lambda place: place.name,
+)
+def test_what_is_no_answer_is_not_judged_as_one(place: MessageContext) -> None:
     with pytest.raises(ValueError, match="not an answer"):
         check_answer({}, place, {}, 10)
 
@@ -138,11 +148,14 @@ def test_more_extensions_than_accepted(extensions: dict[int, bytes], limit: int)
     known = {code.value for code in ExtensionType}
     harmless = {kind: data for kind, data in extensions.items() if kind not in known}
     if len(harmless) > limit:
-        assert fault_of(check_allowed, harmless, Place.CH, limit) is Fault.TOO_MANY_EXTENSIONS
+        assert (
+            fault_of(check_extensions, harmless, MessageContext.CH, limit)
+            is Fault.TOO_MANY_EXTENSIONS
+        )
     else:
-        check_allowed(harmless, Place.CH, limit)
+        check_extensions(harmless, MessageContext.CH, limit)
 
 
 def test_the_refusal_names_extension_and_message() -> None:
     with pytest.raises(ProtocolError, match="key_share in EE"):
-        check_allowed({ExtensionType.KEY_SHARE: b""}, Place.EE, 10)
+        check_extensions({ExtensionType.KEY_SHARE: b""}, MessageContext.EE, 10)
