@@ -269,7 +269,7 @@ class _Connection(Generic[Config]):
         """Whether `data_to_send` has something to give."""
         post = self._post
         return self._records.has_output or (
-            post is not None and post.answer_owed and not self._closed
+            post is not None and post.key_update_pending and not self._closed
         )
 
     def data_to_send(self) -> Buffer:
@@ -277,8 +277,8 @@ class _Connection(Generic[Config]):
         # Here and in `send_data` as in `_ending_on_failure`, which would cost time on these paths.
         try:
             post = self._post
-            if post is not None and post.answer_owed and not self._closed:
-                post.answer_if_owed()
+            if post is not None and post.key_update_pending and not self._closed:
+                post.send_pending_key_update()
             out = self._records.take()
         except ProtocolError as error:
             self._end(error)
@@ -302,8 +302,8 @@ class _Connection(Generic[Config]):
         if not data:
             return
         try:
-            if post.answer_owed:
-                post.answer_if_owed()
+            if post.key_update_pending:
+                post.send_pending_key_update()
             records = self._records
             if not isinstance(data, bytes):
                 data = memoryview(data).cast("B")
@@ -330,7 +330,7 @@ class _Connection(Generic[Config]):
             return
         if self._post is not None:
             with self._ending_on_failure():
-                self._post.answer_if_owed()
+                self._post.send_pending_key_update()
         else:
             self._drop_handshake()
             self._peer_closed = True
@@ -739,7 +739,7 @@ class _Connection(Generic[Config]):
         chunks = self._data
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
-        if self._records.read_key_is_worn:
+        if self._records.read_key_exhausted:
             self._ask_for_new_keys()
         return DataReceived(data if isinstance(data, bytes) else bytes(data))
 

@@ -54,7 +54,7 @@ def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
     assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
     records.install_read(keys_of(suite), "application")
     records._read.sequence = suite.record_limit  # type: ignore[union-attr]
-    assert records.read_key_is_worn
+    assert records.read_key_exhausted
 
 
 def test_and_the_documentation_says_so() -> None:
@@ -165,7 +165,7 @@ def test_the_other_side_may_go_on(pki: Pki) -> None:
     pair = tls12(pki, AES12)
     used_up(pair, 0)
     records = pair.client.connection._records
-    records._write_end = records._worn_write = 2**40  # A peer that does not count.
+    records._write_end = records._write_exhausted_at = 2**40  # A peer that does not count.
     for number in range(3):
         records._seal(ContentType.APPLICATION_DATA, b"%d" % number)
     pair.run()

@@ -46,5 +46,5 @@ class Choices:
         self._at += len(taken)
         return taken
 
-    def rest(self) -> bytes:
+    def drop_expander(self) -> bytes:
         return self.take(len(self._data))

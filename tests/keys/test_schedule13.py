@@ -217,6 +217,6 @@ def test_no_stage_shows_its_secret(trace_name: str) -> None:
 def test_a_secret_at_rest_gives_the_same_keys() -> None:
     secret = TrafficSecret(AES_128, Secret(bytes(range(32))))
     keys, proof, later = secret.keys(), secret.verify_data(b"h"), secret.next()
-    secret.rest()
+    secret.drop_expander()
     assert (secret.keys(), secret.verify_data(b"h")) == (keys, proof)
     assert secret.next().secret == later.secret

@@ -903,7 +903,7 @@ def feed_all(records: RecordLayer, data: bytes, step: int) -> None:
 
 def layer12(*, is_client: bool = True) -> RecordLayer:
     records = RecordLayer(Limits(), 0, is_client=is_client)
-    records.go_on_in_tls12()
+    records.use_tls12()
     return records
 
 
@@ -923,7 +923,7 @@ def test_what_was_dropped_before_the_version_was_known() -> None:
     records = layer()
     assert pull(records, CCS) == []
     with pytest.raises(ProtocolError) as caught:
-        records.go_on_in_tls12()
+        records.use_tls12()
     assert caught.value.fault_member is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 

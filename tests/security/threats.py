@@ -1372,7 +1372,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "flows/test_data.py::test_many_requests_cost_one_answer",
                 "handshake/post13.py",
-                "            self.answer_owed = True\n",
+                "            self.key_update_pending = True\n",
                 "            self.update_send_keys(request_peer=False)\n",
             ),
         ),
@@ -1404,7 +1404,7 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_renegotiation12.py"
                 "::test_a_peer_that_asks_and_never_reads_costs_no_memory",
                 "handshake/post12.py",
-                "        self.answer_owed = True\n",
+                "        self.key_update_pending = True\n",
                 "        self._decline()\n",
             ),
             without(

@@ -50,7 +50,7 @@ async def send_offer(
     if offer.early_data and _refuses_early_data(server_hello):
         # The server cannot read what goes out under the key of early data, be it only the alert
         # that tells why this side gives up (RFC 8446 A.1).
-        hs.go_back_to_plaintext()
+        hs.revert_to_plaintext()
     if _check_version(hs, config, server_hello) == TLS13:
         return await client13.complete_client_handshake(
             hs, config, offer, server_hello, client_sessions

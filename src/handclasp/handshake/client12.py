@@ -122,7 +122,7 @@ async def complete_client_handshake(
     client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
-    hs.records.go_on_in_tls12()
+    hs.records.use_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
     note_resumed(hs, offer.session, agreed.resumed)
     if agreed.resumed is not None:

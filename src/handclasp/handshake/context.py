@@ -61,8 +61,8 @@ class RecordPort(Protocol):
     def limit_read(self, record_size_limit: int) -> None: ...
     def limit_write(self, record_size_limit: int) -> None: ...
     def skip_early_data(self, budget: int) -> None: ...
-    def go_on_in_tls12(self) -> None: ...
-    def go_back_to_plaintext(self) -> None: ...
+    def use_tls12(self) -> None: ...
+    def revert_to_plaintext(self) -> None: ...
 
 
 class Receive:
@@ -208,10 +208,10 @@ class HandshakeContext:
         self._send_epoch = epoch
         self.records.install_write(keys, epoch)
 
-    def go_back_to_plaintext(self) -> None:
+    def revert_to_plaintext(self) -> None:
         """The early data were refused; what is sent from here on is in the clear again."""
         self._send_epoch = "plaintext"
-        self.records.go_back_to_plaintext()
+        self.records.revert_to_plaintext()
 
     def work(
         self,

@@ -19,11 +19,11 @@ class PostHandshake(Protocol):
     Attributes:
         messages_without_data: how many came in a row; whoever receives application data sets it
             back to 0, for then they are no flood.
-        answer_owed: whether `answer_if_owed` has something to do.
+        key_update_pending: whether `send_pending_key_update` has something to do.
     """
 
     messages_without_data: int
-    answer_owed: bool
+    key_update_pending: bool
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -37,6 +37,6 @@ class PostHandshake(Protocol):
         """Send so many tickets, or those that are due at once; gives how many there were."""
         ...
 
-    def answer_if_owed(self) -> None:
+    def send_pending_key_update(self) -> None:
         """Called before this side sends."""
         ...

@@ -37,8 +37,8 @@ class PostHandshake12:
         "_limits",
         "_records_left",
         "_trace",
-        "answer_owed",
         "has_declined",
+        "key_update_pending",
         "messages_without_data",
     )
 
@@ -57,7 +57,7 @@ class PostHandshake12:
         self._is_client = is_client
         self._trace = trace
         self.messages_without_data = 0
-        self.answer_owed = False
+        self.key_update_pending = False
         self.has_declined = False
 
     def receive(self, raw: bytes) -> Reaction:
@@ -74,7 +74,7 @@ class PostHandshake12:
             raise ProtocolError(Fault.RENEGOTIATION, "again and again")
         if self._records_left() < _TO_DECLINE:
             raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
-        self.answer_owed = True
+        self.key_update_pending = True
         return Reaction.NONE
 
     def update_send_keys(self, *, request_peer: bool) -> None:
@@ -87,12 +87,12 @@ class PostHandshake12:
         del count
         return 0
 
-    def answer_if_owed(self) -> None:
+    def send_pending_key_update(self) -> None:
         """Decline the peer's requests, all of them by one warning.
 
         Called as in TLS 1.3: a peer that asks and never reads costs one answer, not one each.
         """
-        if self.answer_owed:
-            self.answer_owed = False
+        if self.key_update_pending:
+            self.key_update_pending = False
             self.has_declined = True
             self._decline()

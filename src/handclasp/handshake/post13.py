@@ -29,7 +29,7 @@ class PostHandshake13:
         "_records",
         "_send_secret",
         "_trace",
-        "answer_owed",
+        "key_update_pending",
         "messages_without_data",
     )
 
@@ -46,14 +46,14 @@ class PostHandshake13:
         self._send_secret: TrafficSecret = result.send_secret
         self._receive_secret: TrafficSecret = result.receive_secret
         for secret in (self._send_secret, self._receive_secret):
-            secret.rest()
+            secret.drop_expander()
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
         self._keeper = result.keeper
         self._issuer = result.issuer
         self.messages_without_data = 0
-        self.answer_owed = False
+        self.key_update_pending = False
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -81,8 +81,8 @@ class PostHandshake13:
         self._records.send_handshake(raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(self._send_secret.keys(), "application")
-        self._send_secret.rest()
-        self.answer_owed = False
+        self._send_secret.drop_expander()
+        self.key_update_pending = False
         if request_peer:
             # The peer must answer this one, so its KeyUpdate is no flood.
             self.messages_without_data = 0
@@ -112,23 +112,23 @@ class PostHandshake13:
             sent += 1
         return sent
 
-    def answer_if_owed(self) -> None:
+    def send_pending_key_update(self) -> None:
         """Answer the peer's requests, all of them by one KeyUpdate.
 
         Called when this side sends data or hands out what it has queued, so that a flood of
         requests costs one answer at a time (RFC 8446 section 4.6.3 asks for one before the next
         application data).
         """
-        if self.answer_owed:
+        if self.key_update_pending:
             self.update_send_keys(request_peer=False)
 
     def _receive_key_update(self, message: object) -> None:
         self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
         self._receive_secret = self._receive_secret.next()
         self._records.install_read(self._receive_secret.keys(), "application")
-        self._receive_secret.rest()
+        self._receive_secret.drop_expander()
         if isinstance(message, KeyUpdate) and message.request_update:
-            self.answer_owed = True
+            self.key_update_pending = True
 
     def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):

@@ -133,7 +133,7 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
-    hs.records.go_on_in_tls12()
+    hs.records.use_tls12()
     hs.records.end_flight()
     offer = _read_offer(hs, config, hello)
     legacy_version, extended = hello.legacy_version, offer.extended_master_secret

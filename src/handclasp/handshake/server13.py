@@ -192,7 +192,7 @@ async def complete_server_handshake(
         found = await find_psks(hs, config, offer.psks, offer.server_name)
         choice = replace(choice, retried=True)
     known = known or await _recognise(hs, offer, found, choice)
-    _check_way_in(config, known)
+    _require_authentication(config, known)
     identity = await _identify(hs, config, offer, known)
 
     early, refusal = await _accept_early_data(hs, config, offer, choice, known)
@@ -292,7 +292,7 @@ def _early_secret(
     return known.psk.early_secret(suite, hs.observer)
 
 
-def _check_way_in(config: ServerConfig, known: ResumedClient | None) -> None:
+def _require_authentication(config: ServerConfig, known: ResumedClient | None) -> None:
     """A client without a key that is known here must see a certificate."""
     if known is None and not config.credential_list and config.choose_credentials is None:
         raise ProtocolError(Fault.UNKNOWN_PSK_IDENTITY)
@@ -486,7 +486,7 @@ def _choose(
 ) -> _Choice:
     suites = hs.reading.read(offered_suites, uint16s(offer.hello.cipher_suites))
     order = "the client's order" if config.prefer_client_order else "the server's order"
-    own = _those_of_keys_first(config, candidates)
+    own = _suites_by_psk_hash(config, candidates)
     first = config.prefer_client_order
     choose, what = choose_cipher_suite, "cipher_suite"
     why = f"{order}, those of the client's key first" if candidates else order
@@ -496,7 +496,7 @@ def _choose(
     return _Choice(CIPHER_SUITES[suite], group, alpn)
 
 
-def _those_of_keys_first(config: ServerConfig, candidates: Sequence[Candidate]) -> list[str]:
+def _suites_by_psk_hash(config: ServerConfig, candidates: Sequence[Candidate]) -> list[str]:
     """A pre-shared key goes with suites of its hash only, so those are taken before others."""
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES]
     hashes = {each.psk.hash_name for each in candidates}
@@ -516,7 +516,7 @@ def _choose_group(
     if can_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
         return None
     if not candidates:
-        _check_way_in(config, None)
+        _require_authentication(config, None)
     _required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
     try:
         group = choose_group(

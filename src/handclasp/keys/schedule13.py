@@ -51,7 +51,7 @@ class TrafficSecret:
     def __repr__(self) -> str:
         return f"TrafficSecret({self.suite.name}, {self.secret!r}, {self.name!r})"
 
-    def rest(self) -> None:
+    def drop_expander(self) -> None:
         """Let go of what was made to expand it: it is a tenth of a connection that waits."""
         self._source = None
 

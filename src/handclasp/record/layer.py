@@ -70,15 +70,15 @@ class RecordLayer:
         "_partial",
         "_read",
         "_read_epoch",
+        "_read_exhausted_at",
         "_read_limit",
         "_reassembly",
         "_trace",
         "_view",
-        "_worn_read",
-        "_worn_write",
         "_write",
         "_write_end",
         "_write_epoch",
+        "_write_exhausted_at",
         "_write_limit",
         "change_cipher_spec_allowed",
         "is_tls12",
@@ -100,7 +100,7 @@ class RecordLayer:
         # The same keys, where the fast ways may be taken: `open_one` and `open_data`, `send_one`.
         self._data_read: Protection13 | None = None
         self._data_write: Protection13 | Protection12 | None = None
-        self._worn_read = self._worn_write = self._write_end = 0
+        self._read_exhausted_at = self._write_exhausted_at = self._write_end = 0
         self._read_epoch = self._write_epoch = "plaintext"
         self._read_limit = MAX_PLAINTEXT + 1
         self._write_limit = MAX_PLAINTEXT
@@ -121,7 +121,7 @@ class RecordLayer:
         self.is_tls12 = False
         self._established = False
 
-    def go_on_in_tls12(self) -> None:
+    def use_tls12(self) -> None:
         """The version is TLS 1.2. Raises `ProtocolError`."""
         # TLS 1.3 allows them before the version is known; no TLS 1.2 peer sends one there.
         if self._dropped_change_cipher_spec:
@@ -138,7 +138,7 @@ class RecordLayer:
         Raises `ProtocolError`.
         """
         read = self._data_read
-        if read is None or read.sequence >= self._worn_read or len(data) > _LONGEST_RECORD:
+        if read is None or read.sequence >= self._read_exhausted_at or len(data) > _LONGEST_RECORD:
             return None
         record = data if isinstance(data, bytes) else bytes(data)
         content = read.open_one(record, self._read_limit)
@@ -153,7 +153,7 @@ class RecordLayer:
         `next_record`, which take anything. Raises `ProtocolError`.
         """
         read = self._data_read
-        if read is None or read.sequence >= self._worn_read:
+        if read is None or read.sequence >= self._read_exhausted_at:
             return data
         view = memoryview(data).cast("B")
         used, self._ahead = read.open_data(view, self._read_limit, into)
@@ -234,7 +234,7 @@ class RecordLayer:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
         self._read = _protection(keys)
         self._data_read = None  # until `retain` knows that nothing waits
-        self._worn_read = self._limit_of(self._read)
+        self._read_exhausted_at = self._limit_of(self._read)
         self._read_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("received", epoch, keys.suite.name)
@@ -292,9 +292,9 @@ class RecordLayer:
         return self._read.sequence if self._read is not None else 0
 
     @property
-    def read_key_is_worn(self) -> bool:
+    def read_key_exhausted(self) -> bool:
         """Whether the peer's key has protected as many records as it should (section 5.5)."""
-        return self._read is not None and self._read.sequence >= self._worn_read
+        return self._read is not None and self._read.sequence >= self._read_exhausted_at
 
     # Outbound
 
@@ -323,7 +323,7 @@ class RecordLayer:
         if (
             write is None
             or len(data) > self._write_limit
-            or write.sequence >= self._worn_write
+            or write.sequence >= self._write_exhausted_at
             or self._handshake_out
         ):
             return False
@@ -342,12 +342,12 @@ class RecordLayer:
         self._write = write = _protection(keys)
         self._data_write = None if self._padding or self._trace is not None else write
         self._write_end = self._limit_of(write)
-        self._worn_write = self._write_end - RESERVED_RECORDS
+        self._write_exhausted_at = self._write_end - RESERVED_RECORDS
         self._write_epoch = epoch
         if self._trace is not None:
             self._trace.keys_installed("sent", epoch, keys.suite.name)
 
-    def go_back_to_plaintext(self) -> None:
+    def revert_to_plaintext(self) -> None:
         """The early data were refused, and a second ClientHello follows (section 4.2.10)."""
         self._flush_handshake()
         self._write = self._data_write = None
