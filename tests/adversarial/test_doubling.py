@@ -854,7 +854,7 @@ def server_hello_of(version: str) -> bytes:
     return write_message(ServerHello(0x303, bytes(32), b"", suite, 0, extensions))
 
 
-OVERHEARD: dict[str, Callable[[str, int], list[tuple[int, bytes]]]] = {
+CAPTURED: dict[str, Callable[[str, int], list[tuple[int, bytes]]]] = {
     **{
         f"a hello, {how}": lambda version, n, fill=fill: [
             (0, hello_of(version, dict.fromkeys(GOOD, fill), n)),
@@ -893,14 +893,14 @@ OVERHEARD: dict[str, Callable[[str, int], list[tuple[int, bytes]]]] = {
 
 
 @pytest.mark.parametrize(("version", "size"), [("TLSv1.2", 7), ("TLSv1.3", 2**20)])
-@pytest.mark.parametrize("name", OVERHEARD)
+@pytest.mark.parametrize("name", CAPTURED)
 @pytest.mark.usefixtures("counted_values")
 def test_a_capture(name: str, version: str, size: int) -> None:
     """A conversation of others, in pieces of this size, followed and told of."""
 
     def measure(count: int) -> Work:
         meter = Meter()
-        stream = Stream(0, ENDS, pieces_of(OVERHEARD[name](version, count), size))
+        stream = Stream(0, ENDS, pieces_of(CAPTURED[name](version, count), size))
         with meter:
             observation = observe(stream, KeyLog())
             trace = Recorder()

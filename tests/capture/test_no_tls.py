@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.capture.test_observe import ENDS, Overheard, overhear
+from tests.capture.test_observe import ENDS, Captured, make_captured
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog
-from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.cli.outcome import failure_of
 from handclasp.cli.report import diagnosis_lines, failure_lines
 from handclasp.trace.diagnosis import Diagnosis, diagnose
@@ -31,9 +31,9 @@ def pki() -> Pki:
     return Pki()
 
 
-def heard_by(pki: Pki) -> Overheard:
+def heard_by(pki: Pki) -> Captured:
     """A client that has said its hello."""
-    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
     return heard
 
@@ -62,7 +62,7 @@ def test_a_server_without_tls_is_the_cause(
 ) -> None:
     heard = heard_by(pki)
     heard._say(1, answer)
-    ending = Ending(heard.pieces[-1].at_ns + 1, 1, "end")
+    ending = StreamEnd(heard.pieces[-1].at_ns + 1, 1, "end")
     heard._say(0, alert)
     observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
     diagnosis, lines = told_of(observation)
@@ -146,7 +146,7 @@ def test_a_client_that_gave_up_on_a_silent_server(
     heard = heard_by(pki)
     at = heard.pieces[-1].at_ns + int(seconds * SECOND)
     pieces = (*heard.pieces, Piece(at, 0, CANCELED))
-    endings = (Ending(at + 5, 0, "end"),) if with_end else ()
+    endings = (StreamEnd(at + 5, 0, "end"),) if with_end else ()
     observation = observe(Stream(0, ENDS, pieces, endings), KeyLog())
     diagnosis, lines = told_of(observation)
     assert diagnosis.fault == "HANDSHAKE_TIMEOUT"
@@ -172,7 +172,7 @@ def test_a_client_that_gave_up_on_an_answer(pki: Pki) -> None:
 @pytest.mark.parametrize("how", ["end", "reset"])
 def test_no_alert_is_told_of_that_was_not_sent(how: str, pki: Pki) -> None:
     heard = heard_by(pki)
-    ending = Ending(heard.pieces[-1].at_ns + 1, 1, how)
+    ending = StreamEnd(heard.pieces[-1].at_ns + 1, 1, how)
     observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
     diagnosis, lines = told_of(observation)
     assert diagnosis.alert == ""

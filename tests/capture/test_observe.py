@@ -27,7 +27,7 @@ from handclasp import (
 )
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.trace.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
@@ -48,7 +48,7 @@ def pki() -> Pki:
 
 
 @dataclass
-class Overheard:
+class Captured:
     """Two ends, what they noted, and what went between them."""
 
     client: ClientConnection
@@ -87,9 +87,9 @@ class Overheard:
         return keylog
 
 
-def overhear(client: ClientConfig, server: ServerConfig) -> Overheard:
+def make_captured(client: ClientConfig, server: ServerConfig) -> Captured:
     notes, server_notes = Recorder(record_secrets=True), Recorder(record_secrets=True)
-    return Overheard(
+    return Captured(
         ClientConnection(client, server_name="localhost", trace=notes),
         ServerConnection(server, trace=server_notes),
         notes,
@@ -97,9 +97,9 @@ def overhear(client: ClientConfig, server: ServerConfig) -> Overheard:
     )
 
 
-def conversed(client: ClientConfig, server: ServerConfig) -> Overheard:
+def conversed(client: ClientConfig, server: ServerConfig) -> Captured:
     """A whole conversation, with a change of keys where there can be one."""
-    heard = overhear(client, server)
+    heard = make_captured(client, server)
     heard.shuttle()
     heard.client.send_data(b"a question")
     heard.shuttle()
@@ -127,7 +127,7 @@ def info_of(events: Any) -> ConnectionInfo:
     return settled.info
 
 
-def check(heard: Overheard) -> Observation:
+def check(heard: Captured) -> Observation:
     """The observer saw what the client noted of itself."""
     observation = observe(heard.stream, heard.keylog)
     for direction in ("sent", "received"):
@@ -196,7 +196,7 @@ def early(pki: Pki, *, accepts: bool, knows_early_secret: bool = True) -> Observ
     client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)
-    heard = overhear(client, server if accepts else replace(server, max_early_data=0))
+    heard = make_captured(client, server if accepts else replace(server, max_early_data=0))
     heard.client.send_early_data(b"first words")
     heard.shuttle()
     heard.client.close()
@@ -226,7 +226,7 @@ def test_early_data_before_a_second_hello(pki: Pki) -> None:
     )
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)
-    heard = overhear(client, replace(server, groups=["secp256r1"]))
+    heard = make_captured(client, replace(server, groups=["secp256r1"]))
     heard.client.send_early_data(b"first words")
     heard.shuttle()
     heard.client.close()
@@ -269,8 +269,8 @@ def test_the_secrets_of_another_connection(pki: Pki) -> None:
     assert any("another connection" in sentence for sentence in observation.missing)
 
 
-def failing(client: ClientConfig, server: ServerConfig) -> tuple[Overheard, Observation]:
-    heard = overhear(client, server)
+def failing(client: ClientConfig, server: ServerConfig) -> tuple[Captured, Observation]:
+    heard = make_captured(client, server)
     with pytest.raises(TLSError):
         heard.shuttle()
     for sender, end in ((1, heard.server), (0, heard.client)):
@@ -303,9 +303,9 @@ def test_a_client_that_gives_up_is_seen_from_the_server(pki: Pki) -> None:
 
 @pytest.mark.parametrize("how", ["end", "reset"])
 def test_a_server_that_goes_away(how: str, pki: Pki) -> None:
-    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
-    ending = Ending(heard.pieces[-1].at_ns + 5, 1, how)
+    ending = StreamEnd(heard.pieces[-1].at_ns + 5, 1, how)
     observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
     diagnosis = diagnose(observation.events)
     assert diagnosis is not None
@@ -314,7 +314,7 @@ def test_a_server_that_goes_away(how: str, pki: Pki) -> None:
 
 
 def test_a_server_that_answers_in_http(pki: Pki) -> None:
-    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
     heard._say(1, b"HTTP/1.1 400 Bad Request\r\n\r\n")
     diagnosis = diagnose(observe(heard.stream, KeyLog()).events)
@@ -356,7 +356,7 @@ def test_nothing_was_said() -> None:
 
 
 @pytest.fixture(scope="session")
-def both_versions(pki: Pki) -> list[Overheard]:
+def both_versions(pki: Pki) -> list[Captured]:
     return [
         conversed(
             ClientConfig(trust=pki.trust, versions=[version]),
@@ -368,7 +368,7 @@ def both_versions(pki: Pki) -> list[Overheard]:
 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
-def test_whatever_is_in_a_capture(data: st.DataObject, both_versions: list[Overheard]) -> None:
+def test_whatever_is_in_a_capture(data: st.DataObject, both_versions: list[Captured]) -> None:
     """Bytes that were changed, lost or swapped give a story or a `CaptureError`, no traceback."""
     heard = data.draw(st.sampled_from(both_versions))
     pieces = list(heard.pieces)
@@ -398,7 +398,7 @@ def in_the_clear(message: bytes) -> bytes:
 
 
 def test_two_that_finish_without_having_agreed(pki: Pki) -> None:
-    heard = overhear(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
     for sender in (0, 1):
         heard._say(sender, in_the_clear(b"\x14\x00\x00\x0c" + bytes(12)))
@@ -441,13 +441,13 @@ def test_a_key_log_with_other_lines() -> None:
     assert keylog.of(b"\x0b") == {}
 
 
-def capture_of(heard: Overheard) -> bytes:
+def capture_of(heard: Captured) -> bytes:
     trace = Recorder(record_secrets=True, record_wire=True)
     trace.events = [*heard.notes.events, WireSeen(0, "sent", b"x")]
     return trace.to_pcapng()
 
 
-def test_secrets_inside_a_capture(both_versions: list[Overheard]) -> None:
+def test_secrets_inside_a_capture(both_versions: list[Captured]) -> None:
     for heard in both_versions:
         (inside,) = secrets_inside(capture_of(heard))
         assert inside.decode().splitlines() == list(keylog_lines(heard.notes.events))
@@ -465,7 +465,7 @@ def test_blocks_of_the_other_byte_order() -> None:
 
 
 @pytest.mark.parametrize("cut", [4, 11, 30, 70])
-def test_a_capture_that_is_cut_off(cut: int, both_versions: list[Overheard]) -> None:
+def test_a_capture_that_is_cut_off(cut: int, both_versions: list[Captured]) -> None:
     with pytest.raises(CaptureError, match="cut off"):
         list(secrets_inside(capture_of(both_versions[0])[:cut]))
 

@@ -11,7 +11,7 @@ import pytest
 
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, Ending, Piece
+from handclasp.capture.stream import Address, Piece, StreamEnd
 
 ENDS = (Address("192.0.2.1", 49152), Address("192.0.2.2", 443))
 NOTICE = b"[5 bytes missing in capture file]"
@@ -73,10 +73,10 @@ def test_both_ends_keep_their_order_though_clocks_jump() -> None:
         3,
         ENDS,
         [segment(0, b"a", at_ns=5), segment(0, b"b", 1, at_ns=3), segment(1, b"c", at_ns=9)],
-        (Ending(9, 0, "end"),),
+        (StreamEnd(9, 0, "end"),),
     )
     assert stream.pieces == (Piece(5, 0, b"a"), Piece(5, 1, b"b"), Piece(9, 0, b"c"))
-    assert (stream.number, stream.ends, stream.endings) == (3, ENDS, (Ending(9, 0, "end"),))
+    assert (stream.number, stream.ends, stream.endings) == (3, ENDS, (StreamEnd(9, 0, "end"),))
 
 
 @pytest.mark.parametrize("data", [NOTICE, NOTICE + b"more", b"x" + NOTICE])

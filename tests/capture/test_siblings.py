@@ -21,7 +21,7 @@ from handclasp.capture.preamble import kind_of_preamble
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
 from handclasp.faults import Blame
 from handclasp.trace.diagnosis import diagnose
@@ -74,7 +74,7 @@ def told(
 ) -> Observation | None:
     """What is told of these packets; None where there is nothing to tell."""
     endings = tuple(
-        Ending(each.at_ns, each.sender, "reset" if flags & RST else "end")
+        StreamEnd(each.at_ns, each.sender, "reset" if flags & RST else "end")
         for each, flags in packets
         if flags & (FIN | RST)
     )
@@ -218,7 +218,7 @@ def after(*pieces: tuple[int, bytes], how: str = "end", by: int = 0) -> Observat
     begun = hello_and_answer()
     last = begun[-1].at_ns
     begun += [Piece(last + at, sender, data) for at, (sender, data) in enumerate(pieces, 1)]
-    ending = Ending(begun[-1].at_ns + 9, by, how)
+    ending = StreamEnd(begun[-1].at_ns + 9, by, how)
     ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
     return observe(Stream(0, ends, tuple(begun), (ending,)), KeyLog())
 
@@ -292,7 +292,7 @@ def test_who_did_not_go_on_is_told(said: Sequence[tuple[int, bytes]], silent: st
     if by == 0:
         begun.append(Piece(leaves, by, closed(19)))
     ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
-    endings = (Ending(leaves + 1, by, "end"),)
+    endings = (StreamEnd(leaves + 1, by, "end"),)
     observation = observe(Stream(0, ends, tuple(begun), endings), KeyLog())
     failed = next(each for each in observation.events if isinstance(each, Failed))
     was_waited_for = (silent == "server") == (by == 0)
@@ -319,7 +319,7 @@ def test_sizes_prove_nothing_where_records_are_padded(
     last = pieces[-1].at_ns
     pieces += [Piece(last + at, sender, closed(size)) for at, (sender, size) in enumerate(said, 1)]
     ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
-    ending = Ending(last + 99, 0, "end")
+    ending = StreamEnd(last + 99, 0, "end")
     observed = observed_in(observe(Stream(0, ends, tuple(pieces), (ending,)), KeyLog()).events)
     assert observed is not None
     assert observed.outcome == "unknown"
@@ -328,7 +328,7 @@ def test_sizes_prove_nothing_where_records_are_padded(
 def test_a_client_that_waited_in_vain() -> None:
     hello = hello_and_answer()[0]
     ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
-    endings = (Ending(hello.at_ns + 5 * 10**9, 0, "end"),)
+    endings = (StreamEnd(hello.at_ns + 5 * 10**9, 0, "end"),)
     observation = observe(Stream(0, ends, (hello,), endings), KeyLog())
     failed = next(each for each in observation.events if isinstance(each, Failed))
     assert failed.fault == "HANDSHAKE_TIMEOUT"

@@ -19,7 +19,7 @@ from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.cli.tshark import found_in, stream_in
 from handclasp.trace.diagnosis import diagnose
 from handclasp.trace.events import HandshakeResult
@@ -241,7 +241,7 @@ def stream_of(flights: Flights, size: int = 2**16) -> Stream:
         for sender, said in flights
         for at in range(0, len(said), size)
     ]
-    return Stream(0, ENDS, tuple(pieces), (Ending(9, CLIENT, "end"),))
+    return Stream(0, ENDS, tuple(pieces), (StreamEnd(9, CLIENT, "end"),))
 
 
 def followed(stream: Stream, keylog: KeyLog) -> None:
@@ -294,7 +294,9 @@ def test_gaps_in_what_is_no_tls() -> None:
 
 def test_endings() -> None:
     def case(count: int) -> Callable[[], object]:
-        endings = tuple([Ending(at, at % 2, ("end", "reset")[at % 3 > 0]) for at in range(count)])
+        endings = tuple(
+            [StreamEnd(at, at % 2, ("end", "reset")[at % 3 > 0]) for at in range(count)]
+        )
         stream = Stream(0, ENDS, (Piece(0, 0, hello()),), endings)
         return lambda: followed(stream, KeyLog())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.cli import tshark
 from handclasp.cli.tshark import Found, found_in, stream_in
 
@@ -77,7 +77,7 @@ def test_a_conversation() -> None:
         Piece(1_795_881_601_900_000_000, 0, b"hello"),
         Piece(1_795_881_602_500_000_000, 1, b"world"),
     )
-    assert stream.endings == (Ending(9, 1, "end"),)
+    assert stream.endings == (StreamEnd(9, 1, "end"),)
 
 
 @pytest.mark.parametrize(

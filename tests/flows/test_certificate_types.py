@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.capture.test_observe import overhear
+from tests.capture.test_observe import make_captured
 from tests.pki import Pki, key_of_type, key_pem
 
 from handclasp import ClientAuth, ClientConfig, Credentials, ServerConfig, TLSError
@@ -40,7 +40,7 @@ def raw() -> Credentials:
 
 def failures(client: ClientConfig, server: ServerConfig) -> tuple[TLSError, TLSError, Any]:
     """What the client and the server say, and what the two were overheard to say."""
-    heard = overhear(client, server)
+    heard = make_captured(client, server)
     heard._say(0, bytes(heard.client.data_to_send()))
     with pytest.raises(TLSError) as of_server:
         heard.server.receive_data(b"".join(piece.data for piece in heard.pieces))

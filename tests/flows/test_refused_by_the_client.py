@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.capture.test_observe import Overheard, overhear
+from tests.capture.test_observe import Captured, make_captured
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp import (
@@ -33,7 +33,7 @@ def of(pki: Pki, *names: str) -> Credentials:
     return Credentials.from_pem(pem_of(pki.issue(Leaf(names), key.public_key())), key_pem(key))
 
 
-def refusal(heard: Overheard) -> PeerAlertError:
+def refusal(heard: Captured) -> PeerAlertError:
     """What the server says of it."""
     to_client = b""
     with pytest.raises(TLSError):
@@ -54,7 +54,7 @@ def refusal(heard: Overheard) -> PeerAlertError:
 @VERSIONS
 def test_the_name_that_was_asked_for(version: str, pki: Pki) -> None:
     client = ClientConfig(trust=pki.trust, versions=[version])
-    heard = overhear(client, ServerConfig(credentials=of(pki, "x.test", "y.test")))
+    heard = make_captured(client, ServerConfig(credentials=of(pki, "x.test", "y.test")))
     error = refusal(heard)
     sentence = "it asked for localhost; the certificate is for x.test, y.test."
     assert error.alert == "bad_certificate"
@@ -72,7 +72,7 @@ def test_the_name_that_was_asked_for(version: str, pki: Pki) -> None:
 def test_a_server_that_stapled_nothing(version: str, pki: Pki) -> None:
     policy = CertificatePolicy(stapled_ocsp="require")
     client = ClientConfig(trust=pki.trust, versions=[version], policy=policy)
-    heard = overhear(client, ServerConfig(credentials=of(pki, "localhost")))
+    heard = make_captured(client, ServerConfig(credentials=of(pki, "localhost")))
     error = refusal(heard)
     assert error.alert == "bad_certificate_status_response"
     assert "this side has stapled none" in error.explanation

@@ -23,7 +23,7 @@ from tests.fuzz.target import Choices, Target
 from handclasp import Recorder
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.trace.diagnosis import diagnose
 from handclasp.trace.events import Began, MessageSeen, TraceEvent, WireSeen
 from handclasp.trace.narrate import narrate
@@ -48,7 +48,7 @@ class GenuineScript:
 
 
 @dataclass(frozen=True)
-class Overheard:
+class Captured:
     """What went over the wire, the secrets, what one of the two ends noted, all as a file."""
 
     pieces: tuple[Piece, ...]
@@ -58,7 +58,7 @@ class Overheard:
 
 
 @cache
-def genuine() -> tuple[Overheard, ...]:
+def genuine() -> tuple[Captured, ...]:
     """Every setup, once, as it should be."""
     return tuple(_overheard(setup) for setup in setups())
 
@@ -77,7 +77,7 @@ def capture(data: bytes) -> None:
     elif flags % 4 == 3:
         keylog = _edited(choices, keylog)
     pieces = list(heard.pieces)
-    endings: list[Ending] = []
+    endings: list[StreamEnd] = []
     for _ in range(_MOST_EDITS):
         if not choices.more():
             break
@@ -91,7 +91,7 @@ def capture(data: bytes) -> None:
             raise AssertionError("told as opened with the keys, and never said")
 
 
-def _edit(choices: Choices, pieces: list[Piece], endings: list[Ending]) -> None:
+def _edit(choices: Choices, pieces: list[Piece], endings: list[StreamEnd]) -> None:
     """One change of what was captured."""
     if not pieces:
         return
@@ -117,7 +117,7 @@ def _edit(choices: Choices, pieces: list[Piece], endings: list[Ending]) -> None:
         pieces.insert(at, replace(piece, sender=choices.byte() % 2, data=said))
     else:
         flags = choices.byte()
-        endings.append(Ending(piece.at_ns, flags % 2, "reset" if flags & 2 else "end"))
+        endings.append(StreamEnd(piece.at_ns, flags % 2, "reset" if flags & 2 else "end"))
 
 
 def _edited(choices: Choices, data: bytes) -> bytes:
@@ -244,7 +244,7 @@ def _told(stream: Stream, keylog: bytes, size: int) -> Observation | None:
     return told
 
 
-def _overheard(setup: Setup) -> Overheard:
+def _overheard(setup: Setup) -> Captured:
     trace = Recorder(record_secrets=True, record_wire=True)
     conversation = Conversation(setup, GenuineScript(), mutant="server", trace=trace)
     for end in (conversation.victim, conversation.mutant, conversation.victim):
@@ -255,7 +255,7 @@ def _overheard(setup: Setup) -> Overheard:
     return _heard(trace)
 
 
-def _heard(trace: Recorder) -> Overheard:
+def _heard(trace: Recorder) -> Captured:
     sent = _role_of(trace.events) == "server"
     pieces = [
         Piece(number, int((event.direction == "sent") == sent), event.raw)
@@ -264,7 +264,7 @@ def _heard(trace: Recorder) -> Overheard:
     ]
     lines = "\n".join(keylog_lines(trace.events))
     noted = Counter(_messages(trace.events))
-    return Overheard(tuple(pieces), lines.encode(), noted, trace.to_pcapng())
+    return Captured(tuple(pieces), lines.encode(), noted, trace.to_pcapng())
 
 
 def _messages(events: Sequence[TraceEvent]) -> list[tuple[str, str, bytes]]:

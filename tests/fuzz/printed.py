@@ -18,7 +18,7 @@ from tests.fuzz.target import Choices, Target
 from handclasp import Recorder
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.cli.tshark import Found, found_in, stream_in
 from handclasp.trace.narrate import narrate
 
@@ -50,7 +50,7 @@ def printed_seeds() -> Iterable[bytes]:
         for stream in (whole, short):
             yield b"\1" + "\n".join(_as_segments(stream)).encode()
             yield b"\0" + "\n".join(_as_packets(stream)).encode()
-    ended = Stream(3, _ENDS, (), (Ending(7, 0, "end"), Ending(8, 1, "reset")))
+    ended = Stream(3, _ENDS, (), (StreamEnd(7, 0, "end"), StreamEnd(8, 1, "reset")))
     yield b"\0" + "\n".join(_as_packets(ended)).encode()
     yield b"\2\1\0\1a\1\2\3bc\0\5\4\1\5"
     yield b"\2" + bytes(range(60))
@@ -108,14 +108,14 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
 def _made_up(choices: Choices) -> Stream:
     """A conversation that the choices make."""
     pieces = list[Piece]()
-    endings = list[Ending]()
+    endings = list[StreamEnd]()
     at_ns = 0
     number = choices.byte()
     while choices.more():
         flags = choices.byte()
         at_ns += choices.number() * _SECOND // 7
         if flags & 4:
-            endings.append(Ending(at_ns, flags % 2, "reset" if flags & 2 else "end"))
+            endings.append(StreamEnd(at_ns, flags % 2, "reset" if flags & 2 else "end"))
         else:
             said = choices.take(choices.byte())
             if said:

@@ -55,7 +55,7 @@ from handclasp import (
 )
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.capture.stream import Address, CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.certificates.crl import RevocationLists
 from handclasp.certificates.describe import describe
 from handclasp.certificates.explanation import Explanation, explain
@@ -612,7 +612,7 @@ def _capture(root: Node) -> Attempt:
     for number, node in enumerate(_inside(root)):
         sender, said = node.parts or ()
         pieces.append(Piece(number, sender.data[0] % 2, render(said)))
-    stream = Stream(0, _ENDS, tuple(pieces), (Ending(1, 0, "end"),))
+    stream = Stream(0, _ENDS, tuple(pieces), (StreamEnd(1, 0, "end"),))
     secrets = KeyLog()
     if keys % 2 == 0:
         secrets.add(heard.keylog)

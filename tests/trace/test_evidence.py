@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from tests.capture.test_observe import overhear
+from tests.capture.test_observe import make_captured
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp import (
@@ -37,7 +37,7 @@ def pki() -> Pki:
 def refused(client: ClientConfig, chain: bytes) -> Recorder:
     """What a client recorded that refuses a certificate."""
     credentials = Credentials.from_pem(chain, key_pem(KEY))
-    heard = overhear(client, ServerConfig(credentials=credentials))
+    heard = make_captured(client, ServerConfig(credentials=credentials))
     with pytest.raises(TLSError):
         heard.shuttle()
     return heard.notes

@@ -21,6 +21,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from handclasp.adapters.accepting import Acceptor
+from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
     StrPath,
     check_connected,
@@ -42,9 +43,14 @@ from handclasp.adapters.arguments import (
     server_config,
 )
 from handclasp.adapters.early import EarlyData
-from handclasp.adapters.ends import note_ends
 from handclasp.adapters.progress import has_unread
-from handclasp.adapters.pump import Clients, Connection, HandshakeErrorCallback, Pump, TLSTransport
+from handclasp.adapters.pump import (
+    Connection,
+    ConnectionRegistry,
+    HandshakeErrorCallback,
+    Pump,
+    TLSTransport,
+)
 from handclasp.adapters.spent import plain_transport, spend
 from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
@@ -590,7 +596,7 @@ class _Serving:
     ) -> TLSServer:
         """A server on these sockets, which are its own from here on."""
         loop = asyncio.get_running_loop()
-        clients = Clients(self._on_handshake_error, loop)
+        clients = ConnectionRegistry(self._on_handshake_error, loop)
 
         def make_pump() -> Pump:
             pump = Pump(
@@ -670,7 +676,7 @@ def _connection_of(
 
 def _note_ends(plain: asyncio.BaseTransport, trace: Trace | None) -> None:
     if trace is not None:
-        note_ends(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
+        note_addresses(trace, plain.get_extra_info("sockname"), plain.get_extra_info("peername"))
 
 
 class ServerStateError(RuntimeError, StateError):
@@ -683,7 +689,7 @@ class TLSServer(asyncio.AbstractServer):
     def __init__(
         self,
         acceptor: Acceptor,
-        clients: Clients,
+        clients: ConnectionRegistry,
         loop: asyncio.AbstractEventLoop,
         *,
         start: bool,

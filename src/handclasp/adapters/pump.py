@@ -262,7 +262,7 @@ class Pump(asyncio.BufferedProtocol):
         hello_timeout: float | None = None,
         close_timeout: float | None,
         early: EarlyData | None = None,
-        clients: Clients | None = None,
+        clients: ConnectionRegistry | None = None,
         previous: tuple[asyncio.BaseProtocol, asyncio.StreamWriter] | None = None,
     ) -> None:
         self._loop = loop
@@ -959,7 +959,7 @@ class Pump(asyncio.BufferedProtocol):
         return ConnectionAbortedError("The connection was aborted on this side.")
 
 
-class Clients:
+class ConnectionRegistry:
     """The connections of one server, and where their failed handshakes are reported."""
 
     def __init__(

@@ -14,6 +14,7 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
 
+from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
     check_connected,
     check_host_and_port,
@@ -22,7 +23,6 @@ from handclasp.adapters.arguments import (
 )
 from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
-from handclasp.adapters.ends import note_ends
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
@@ -669,7 +669,7 @@ def _take_over(sock: socket.socket) -> socket.socket:
 def _note_ends(sock: socket.socket, trace: Trace | None) -> None:
     if trace is not None:
         with suppress(OSError):  # A peer that is gone again has no address.
-            note_ends(trace, sock.getsockname(), sock.getpeername())
+            note_addresses(trace, sock.getsockname(), sock.getpeername())
 
 
 def _wrap(tls: TLSSocket, handshake: bool) -> TLSSocket:

@@ -24,7 +24,7 @@ from handclasp.capture.preamble import (
 )
 from handclasp.capture.protection import Draft13, ShortTag12, ShortTag13
 from handclasp.capture.secrets import KeyLog, Secrets
-from handclasp.capture.stream import CaptureError, Ending, Piece, Stream
+from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, TAG_SIZE
@@ -236,12 +236,12 @@ class _Observer:
                 "The ClientHello is not in the capture: what was offered is not known, nor which "
                 "secrets of a key log are those of this connection."
             )
-        both: list[Piece | Ending] = [*self._stream.pieces, *self._stream.endings]
+        both: list[Piece | StreamEnd] = [*self._stream.pieces, *self._stream.endings]
         for piece in sorted(both, key=lambda piece: piece.at_ns):
             role = CLIENT if piece.sender == self._client else SERVER
             side = self._sides[role]
             self._at = piece.at_ns - self._began
-            if isinstance(piece, Ending):
+            if isinstance(piece, StreamEnd):
                 self._first_end = self._first_end or (self._at, role, piece.how)
                 self._note(role, TransportEnded(self._at, "", piece.how))
                 continue

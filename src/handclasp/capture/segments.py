@@ -26,14 +26,14 @@ from typing import NamedTuple
 
 from handclasp.capture.received import received_of
 from handclasp.capture.segment import NUMBERS, Segment, distance
-from handclasp.capture.stream import Address, Ending, Piece, Stream
+from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 
 
 def put_together(
     number: int,
     ends: tuple[Address, Address],
     segments: Iterable[Segment],
-    endings: tuple[Ending, ...] = (),
+    endings: tuple[StreamEnd, ...] = (),
 ) -> Stream:
     """The conversation that segments make, in the order in which they were captured.
 
@@ -56,7 +56,7 @@ def _put_together(
     number: int,
     ends: tuple[Address, Address],
     segments: Iterable[Segment],
-    endings: tuple[Ending, ...],
+    endings: tuple[StreamEnd, ...],
 ) -> tuple[Stream, list[Piece]]:
     """The conversation, and what is missing at its end if the acknowledgements are to be believed:
     a peer may acknowledge what it likes, so that nothing is decided by it."""

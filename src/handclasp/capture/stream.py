@@ -39,7 +39,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class StreamEnd:
     """One end has closed ("end") or torn down ("reset") the conversation."""
 
     at_ns: int
@@ -63,7 +63,7 @@ class Stream:
     number: int
     ends: tuple[Address, Address]
     pieces: tuple[Piece, ...]
-    endings: tuple[Ending, ...] = ()
+    endings: tuple[StreamEnd, ...] = ()
     captured: tuple[bool, bool] = (True, True)
     acknowledged: tuple[bool, bool] = (True, True)
     begins: bool = True

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, CaptureError, Ending, Stream
+from handclasp.capture.stream import Address, CaptureError, Stream, StreamEnd
 
 SECONDS = 120.0
 """How long tshark may take for a capture."""
@@ -161,7 +161,7 @@ def stream_in(lines: Iterable[str], found: Found) -> Stream:
     if was_printed and not segments:
         raise CaptureError(_NOT_UNDERSTOOD)
     endings = tuple(
-        Ending(at_ns, by_end[end], how) for at_ns, end, how in found.endings if end in by_end
+        StreamEnd(at_ns, by_end[end], how) for at_ns, end, how in found.endings if end in by_end
     )
     return put_together(found.number, found.ends, segments, endings)
 

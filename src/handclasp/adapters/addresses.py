@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from handclasp.trace.hooks import Address, Trace
 
 
-def note_ends(trace: Trace, local: Any, peer: Any) -> None:
+def note_addresses(trace: Trace, local: Any, peer: Any) -> None:
     """Tell a trace the addresses of a transport, where they are IP addresses with ports."""
     # A UNIX socket has a path for an address or nothing at all, others have numbers.
     with suppress(TypeError, ValueError, IndexError):

@@ -11,7 +11,7 @@ import pytest
 
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig
-from handclasp.adapters.ends import note_ends
+from handclasp.adapters.addresses import note_addresses
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
@@ -100,5 +100,5 @@ def test_under_asyncio(client_config: ClientConfig, server_config: ServerConfig)
 )
 def test_what_has_no_address_is_not_told(local: object, peer: object) -> None:
     trace = Recorder()
-    note_ends(trace, local, peer)
+    note_addresses(trace, local, peer)
     assert trace.events == []
