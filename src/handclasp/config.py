@@ -18,9 +18,9 @@ from weakref import WeakSet
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
+from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.certificates.staple import OcspStaple
 from handclasp.certificates.trust import TrustStore
-from handclasp.certificates.watched import WatchedCredentials
 from handclasp.crypto.groups import DEFAULT_GROUPS, DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.crypto.suites import (
@@ -60,7 +60,7 @@ class ClientAuth(Enum):
     REQUIRED = "required"
 
 
-Credential = Credentials | WatchedCredentials
+Credential = Credentials | ReloadingCredentials
 """A certificate and its key, or the files of both, which are read again when they change."""
 
 KeyLog = Callable[[str], None]

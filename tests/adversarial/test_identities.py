@@ -219,7 +219,7 @@ def test_credentials_that_were_replaced_in_their_files(
     key.write_bytes(key_pem(key_of_type("ecdsa-p256")))
     world = World(pki, version, choose_credentials=None)
     write(world.alice)
-    watched = Credentials.watch(chain, key, clock=lambda: now)
+    watched = Credentials.auto_reload(chain, key, clock=lambda: now)
     for store in (SessionStore(), Careless()):
         write(world.alice)
         now += 10

@@ -13,7 +13,7 @@ import pytest
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp import ConfigurationError, Credentials, ServerConfig
-from handclasp.certificates.watched import SECONDS_BETWEEN_LOOKS
+from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 
@@ -52,7 +52,7 @@ def test_it_depends_on_the_mode(
     key.chmod(mode)
     ways: list[Callable[[], object]] = [
         lambda: Credentials.load(chain, key),
-        lambda: Credentials.watch(chain, key),
+        lambda: Credentials.auto_reload(chain, key),
         lambda: Credentials.raw_public_key(key),
     ]
     for load in ways:
@@ -76,15 +76,15 @@ def test_a_link_is_no_way_around_it(
 def test_one_that_changes_later(chain: Path, key: Path, caplog: pytest.LogCaptureFixture) -> None:
     key.chmod(0o600)
     now = [0.0]
-    watched = Credentials.watch(chain, key, clock=lambda: now[0])
+    reloading = Credentials.auto_reload(chain, key, clock=lambda: now[0])
     assert caplog.text == ""
     key.chmod(0o644)
     now[0] += SECONDS_BETWEEN_LOOKS
-    assert ServerConfig(credentials=watched).credentials
-    assert watched.current
+    assert ServerConfig(credentials=reloading).credentials
+    assert reloading.current
     assert caplog.text.count("every user") == 1
     now[0] += SECONDS_BETWEEN_LOOKS
-    assert watched.current
+    assert reloading.current
     assert caplog.text.count("every user") == 1
 
 
@@ -127,7 +127,7 @@ def test_the_logger_can_be_made_to_refuse(chain: Path, key: Path) -> None:
 
     key.chmod(0o600)
     now = [0.0]
-    watched = Credentials.watch(chain, key, clock=lambda: now[0])
+    reloading = Credentials.auto_reload(chain, key, clock=lambda: now[0])
     logger = logging.getLogger("handclasp")
     logger.addFilter(refuse)
     key.chmod(0o644)
@@ -135,7 +135,7 @@ def test_the_logger_can_be_made_to_refuse(chain: Path, key: Path) -> None:
         with pytest.raises(ConfigurationError, match="every user"):
             Credentials.load(chain, key)
         now[0] += SECONDS_BETWEEN_LOOKS
-        assert watched.current
-        assert "every user" in str(watched.last_error)
+        assert reloading.current
+        assert "every user" in str(reloading.last_error)
     finally:
         logger.removeFilter(refuse)

@@ -313,7 +313,7 @@ def test_what_is_no_path_raises_the_error_that_is_promised(wrong: Any) -> None:
     ways: list[Callable[[], object]] = [
         lambda: Credentials.load(wrong, wrong),
         lambda: Credentials.load("chain.pem", wrong),
-        lambda: Credentials.watch(wrong, wrong),
+        lambda: Credentials.auto_reload(wrong, wrong),
         lambda: Credentials.from_pkcs12(wrong),
         lambda: Credentials.raw_public_key(wrong),
         lambda: TrustStore.from_pem(wrong),

@@ -469,7 +469,7 @@ def test_watched_credentials_are_looked_at_for_each_handshake(pki: Pki, tmp_path
     key_file.write_bytes(key_pem(key))
     chain_file.write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))
     now = [0.0]
-    watched = Credentials.watch(chain_file, key_file, clock=lambda: now[0])
+    watched = Credentials.auto_reload(chain_file, key_file, clock=lambda: now[0])
     config = ServerConfig(credentials=watched)
     first = Pair(ClientConfig(trust=pki.trust), config).run().client.info.peer_chain_der
     chain_file.write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))

@@ -201,7 +201,7 @@ NEVER_BELOW_ADAPTERS = {
 EXCEPTIONS = {
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
-    "certificates.watched": {"time"},
+    "certificates.reloading": {"time"},
     "certificates.key_files": {"logging"},
     "certificates.staple": {"logging"},
     "sessions.store": {"logging"},
@@ -230,7 +230,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "config",
     "certificates.authority",
     "certificates.credentials",
-    "certificates.watched",
+    "certificates.reloading",
     "process",  # Names itself, and draws nothing for a connection.
     "private_files",  # Names its new files, likewise.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.

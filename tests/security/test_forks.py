@@ -209,9 +209,9 @@ def test_credentials_are_read_again_in_a_child(pki: Pki, tmp_path: Path) -> None
     key_file.write_bytes(key_pem(key))
     chains = [pem_of(pki.issue(Leaf((name,)), key.public_key())) for name in ("old", "new")]
     chain_file.write_bytes(chains[0])
-    watched = Credentials.watch(chain_file, key_file, clock=lambda: now)
+    reloading = Credentials.auto_reload(chain_file, key_file, clock=lambda: now)
     now = 10.0
-    with watched._lock:
+    with reloading._lock:
         chain_file.write_bytes(chains[1])
-        assert told_by_child(lambda: watched.current.names[0].encode()) == b"new"
-    assert watched.current.names == ("new",)
+        assert told_by_child(lambda: reloading.current.names[0].encode()) == b"new"
+    assert reloading.current.names == ("new",)

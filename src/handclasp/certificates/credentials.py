@@ -22,7 +22,7 @@ from handclasp.certificates.der import key_info_in
 from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
 from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
-from handclasp.certificates.watched import WatchedCredentials
+from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.errors import ConfigurationError
@@ -151,7 +151,7 @@ class Credentials:
 
     @property
     def current(self) -> Credentials:
-        """These credentials: they never change. `WatchedCredentials.current` may."""
+        """These credentials: they never change. `ReloadingCredentials.current` may."""
         return self
 
     @classmethod
@@ -185,7 +185,7 @@ class Credentials:
         return loaded
 
     @classmethod
-    def watch(
+    def auto_reload(
         cls,
         chain_path: str | os.PathLike[str],
         key_path: str | os.PathLike[str] | None = None,
@@ -195,7 +195,7 @@ class Credentials:
         staple: Staple | None = None,
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
-    ) -> WatchedCredentials:
+    ) -> ReloadingCredentials:
         """The same as `load`, and again whenever the files change; a config takes either.
 
         The modes of the files are looked at each time, too; see `load`.
@@ -205,7 +205,7 @@ class Credentials:
             signer: as for `from_signer`, for a key that is not in a file: the chain alone is read
                 again. A new chain for another key is refused, for the signer has the one of before.
             staple: as for `with_staple`, applied anew to what is loaded.
-            on_error, clock: see `WatchedCredentials`.
+            on_error, clock: see `ReloadingCredentials`.
 
         Raises:
             ConfigurationError: as `load` and `with_staple` do, for the first time only; or both a
@@ -214,7 +214,7 @@ class Credentials:
         loading.path_text(chain_path, "the certificate file")
         if (key_path is None) is (signer is None):
             raise ConfigurationError(
-                "Credentials.watch needs a key_path or a signer, and not both."
+                "Credentials.auto_reload needs a key_path or a signer, and not both."
             )
         files, read = [chain_path], _chain_reader(chain_path, signer)
         if key_path is not None:
@@ -226,7 +226,7 @@ class Credentials:
             loaded = read()
             return loaded if staple is None else loaded.with_staple(staple)
 
-        return WatchedCredentials(files, load, on_error=on_error, clock=clock)
+        return ReloadingCredentials(files, load, on_error=on_error, clock=clock)
 
     @classmethod
     def from_pem(

@@ -22,10 +22,10 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _State = tuple[tuple[int, ...] | None, ...]
 
 
-class WatchedCredentials:
+class ReloadingCredentials:
     """Credentials in files, which are read again when they change; for any number of threads.
 
-    `Credentials.watch` makes one of a chain and a key. The files are looked at when somebody asks
+    `Credentials.auto_reload` makes one of a chain and a key. The files are looked at when somebody asks
     for `current`, and no more than once a second. What does not load is never used: while one
     file is half written, or is new and the other not yet, the old credentials stay.
 
@@ -86,7 +86,7 @@ class WatchedCredentials:
         return self._current
 
     def __repr__(self) -> str:
-        return f"WatchedCredentials({self._current!r})"
+        return f"ReloadingCredentials({self._current!r})"
 
     def _look(self) -> None:
         state = self._state()

@@ -12,7 +12,7 @@ import pytest
 from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of
 
 from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.watched import SECONDS_BETWEEN_LOOKS, WatchedCredentials
+from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS, ReloadingCredentials
 from handclasp.config import ServerConfig
 from handclasp.crypto import signatures
 from handclasp.errors import ConfigurationError
@@ -62,55 +62,57 @@ def files(tmp_path: Path, pki: Pki) -> Files:
 
 
 @pytest.fixture
-def watched(files: Files, clock: Clock) -> WatchedCredentials:
-    return Credentials.watch(files.chain, files.key, clock=clock)
+def reloading(files: Files, clock: Clock) -> ReloadingCredentials:
+    return Credentials.auto_reload(files.chain, files.key, clock=clock)
 
 
-def test_a_new_pair_is_taken_over(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
-    first = watched.current
+def test_a_new_pair_is_taken_over(
+    files: Files, reloading: ReloadingCredentials, clock: Clock
+) -> None:
+    first = reloading.current
     assert first.chain == files.ders(0)
     files.put(1)
-    assert watched.current is first  # It was looked at just now.
+    assert reloading.current is first  # It was looked at just now.
     clock.pass_by()
-    assert watched.current.chain == files.ders(1)
-    assert watched.last_error is None
+    assert reloading.current.chain == files.ders(1)
+    assert reloading.last_error is None
     assert first.chain == files.ders(0)
 
 
 def test_what_did_not_change_is_not_read_again(
-    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    files: Files, reloading: ReloadingCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = watched.current
+    first = reloading.current
     reads: list[Path] = []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
     for _ in range(5):
         clock.pass_by()
-        assert watched.current is first
+        assert reloading.current is first
     assert reads == []
     files.put(1)
     clock.pass_by()
-    assert watched.current is not first
+    assert reloading.current is not first
     assert len(reads) == 2
 
 
 def test_looks_once_a_second_at_most(
-    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    files: Files, reloading: ReloadingCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[object] = []
     stat = os.stat
     monkeypatch.setattr(
-        "handclasp.certificates.watched.os.stat", lambda path: looks.append(path) or stat(path)
+        "handclasp.certificates.reloading.os.stat", lambda path: looks.append(path) or stat(path)
     )
     for _ in range(100):
-        _ = watched.current
+        _ = reloading.current
         clock.pass_by(SECONDS_BETWEEN_LOOKS / 50)
     assert len(looks) == 2 * 1
 
 
 @pytest.mark.parametrize("key_first", [False, True])
 def test_files_replaced_one_after_the_other(
-    files: Files, watched: WatchedCredentials, clock: Clock, key_first: bool
+    files: Files, reloading: ReloadingCredentials, clock: Clock, key_first: bool
 ) -> None:
     steps: list[Callable[[], object]] = [
         lambda: files.chain.write_bytes(files.chains[1]),
@@ -119,56 +121,56 @@ def test_files_replaced_one_after_the_other(
     first, second = reversed(steps) if key_first else steps
     first()
     clock.pass_by()
-    assert watched.current.chain == files.ders(0)
-    assert watched.last_error is not None
-    assert "does not belong" in str(watched.last_error)
+    assert reloading.current.chain == files.ders(0)
+    assert reloading.last_error is not None
+    assert "does not belong" in str(reloading.last_error)
     second()
     clock.pass_by()
-    assert watched.current.chain == files.ders(1)
-    assert watched.last_error is None
+    assert reloading.current.chain == files.ders(1)
+    assert reloading.last_error is None
 
 
 @pytest.mark.parametrize("length", [0, 10, 200, -20])
 def test_a_half_written_file(
-    files: Files, watched: WatchedCredentials, clock: Clock, length: int
+    files: Files, reloading: ReloadingCredentials, clock: Clock, length: int
 ) -> None:
     for path, new in ((files.chain, files.chains[1]), (files.key, files.keys[1])):
         files.put(0)
         path.write_bytes(new[:length])
         clock.pass_by()
-        assert watched.current.chain == files.ders(0)
-        assert watched.last_error is not None
+        assert reloading.current.chain == files.ders(0)
+        assert reloading.last_error is not None
     files.put(2)
     clock.pass_by()
-    assert watched.current.chain == files.ders(2)
+    assert reloading.current.chain == files.ders(2)
 
 
 def test_a_file_that_is_gone_and_comes_back(
-    files: Files, watched: WatchedCredentials, clock: Clock
+    files: Files, reloading: ReloadingCredentials, clock: Clock
 ) -> None:
-    first = watched.current
+    first = reloading.current
     away = files.key.with_suffix(".away")
     files.key.rename(away)
     clock.pass_by()
-    assert watched.current is first
-    assert "no file" in str(watched.last_error)
+    assert reloading.current is first
+    assert "no file" in str(reloading.last_error)
     away.rename(files.key)
     clock.pass_by()
-    assert watched.current.chain == files.ders(0)
-    assert watched.last_error is None
+    assert reloading.current.chain == files.ders(0)
+    assert reloading.last_error is None
 
 
 def test_what_failed_is_tried_again_even_if_it_looks_the_same(
-    files: Files, watched: WatchedCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    files: Files, reloading: ReloadingCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file can be written twice within one tick of the file system's clock.
-    monkeypatch.setattr("handclasp.certificates.watched._state_of", lambda path: (1,))
+    monkeypatch.setattr("handclasp.certificates.reloading._state_of", lambda path: (1,))
     files.chain.write_bytes(files.chains[1])
     clock.pass_by()
-    assert watched.current.chain == files.ders(0)
+    assert reloading.current.chain == files.ders(0)
     files.key.write_bytes(files.keys[1])
     clock.pass_by()
-    assert watched.current.chain == files.ders(1)
+    assert reloading.current.chain == files.ders(1)
 
 
 def test_links_that_are_turned_round(tmp_path: Path, pki: Pki, clock: Clock) -> None:
@@ -178,36 +180,36 @@ def test_links_that_are_turned_round(tmp_path: Path, pki: Pki, clock: Clock) -> 
         Files(tmp_path / name, pki).put(number)
     link = tmp_path / "live"
     link.symlink_to("old")
-    watched = Credentials.watch(link / "chain.pem", link / "key.pem", clock=clock)
-    before = watched.current
+    reloading = Credentials.auto_reload(link / "chain.pem", link / "key.pem", clock=clock)
+    before = reloading.current
     link.unlink()
     link.symlink_to("new")
     clock.pass_by()
-    assert watched.current.chain != before.chain
+    assert reloading.current.chain != before.chain
 
 
 def test_a_copy_of_the_same_size_and_time_is_seen(files: Files, clock: Clock) -> None:
     path = files.key
-    watched = WatchedCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
-    before, status = watched.current, path.stat()
+    reloading = ReloadingCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
+    before, status = reloading.current, path.stat()
     path.write_bytes(files.keys[1])
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
     clock.pass_by()
-    assert watched.current.chain != before.chain
+    assert reloading.current.chain != before.chain
 
 
 def test_on_error_is_told_once_for_each_error(files: Files, clock: Clock) -> None:
     told: list[ConfigurationError] = []
-    watched = Credentials.watch(files.chain, files.key, on_error=told.append, clock=clock)
+    reloading = Credentials.auto_reload(files.chain, files.key, on_error=told.append, clock=clock)
     files.key.write_bytes(files.keys[1])
     for _ in range(3):
         clock.pass_by()
-        _ = watched.current
-    assert [str(error) for error in told] == [str(watched.last_error)]
+        _ = reloading.current
+    assert [str(error) for error in told] == [str(reloading.last_error)]
     files.key.write_bytes(b"")
     clock.pass_by()
-    _ = watched.current
+    _ = reloading.current
     assert len(told) == 2
 
 
@@ -215,17 +217,19 @@ def test_on_error_cannot_break_anything(files: Files, clock: Clock) -> None:
     def fail(error: ConfigurationError) -> None:
         raise RuntimeError("the log is full")
 
-    watched = Credentials.watch(files.chain, files.key, on_error=fail, clock=clock)
+    reloading = Credentials.auto_reload(files.chain, files.key, on_error=fail, clock=clock)
     files.key.write_bytes(b"")
     clock.pass_by()
-    assert watched.current.chain == files.ders(0)
+    assert reloading.current.chain == files.ders(0)
 
 
-def test_the_error_holds_no_key(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
+def test_the_error_holds_no_key(
+    files: Files, reloading: ReloadingCredentials, clock: Clock
+) -> None:
     files.chain.write_bytes(files.chains[1])
     clock.pass_by()
-    _ = watched.current
-    error = watched.last_error
+    _ = reloading.current
+    error = reloading.last_error
     assert error is not None
     assert error.__traceback__ is error.__context__ is error.__cause__ is None
 
@@ -233,10 +237,10 @@ def test_the_error_holds_no_key(files: Files, watched: WatchedCredentials, clock
 def test_the_first_load_must_succeed(files: Files) -> None:
     files.key.write_bytes(files.keys[1])
     with pytest.raises(ConfigurationError, match="does not belong"):
-        Credentials.watch(files.chain, files.key)
+        Credentials.auto_reload(files.chain, files.key)
     files.key.unlink()
     with pytest.raises(ConfigurationError, match="There is no file"):
-        Credentials.watch(files.chain, files.key)
+        Credentials.auto_reload(files.chain, files.key)
 
 
 def test_a_staple_belongs_to_what_is_loaded(
@@ -244,23 +248,25 @@ def test_a_staple_belongs_to_what_is_loaded(
 ) -> None:
     path = tmp_path / "staple"
     path.write_bytes(pki.ocsp_response(files.leaves[0]))
-    watched = Credentials.watch(files.chain, files.key, staple=path, clock=clock)
-    first = watched.current
+    reloading = Credentials.auto_reload(files.chain, files.key, staple=path, clock=clock)
+    first = reloading.current
     assert first.staple is not None
     assert first.staple.current(pki.now) == path.read_bytes()
     files.put(1)
     clock.pass_by()
-    assert watched.current is first
-    assert "another certificate" in str(watched.last_error)
+    assert reloading.current is first
+    assert "another certificate" in str(reloading.last_error)
     path.write_bytes(pki.ocsp_response(files.leaves[1]))
     clock.pass_by()
-    assert watched.current.chain == files.ders(1)
-    assert watched.current.staple is not None
-    assert watched.current.staple.current(pki.now) == path.read_bytes()
+    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.staple is not None
+    assert reloading.current.staple.current(pki.now) == path.read_bytes()
 
 
-def test_a_config_gives_the_newest(files: Files, watched: WatchedCredentials, clock: Clock) -> None:
-    config = ServerConfig(credentials=watched)
+def test_a_config_gives_the_newest(
+    files: Files, reloading: ReloadingCredentials, clock: Clock
+) -> None:
+    config = ServerConfig(credentials=reloading)
     assert config.credential_list[0].chain == files.ders(0)
     files.put(1)
     clock.pass_by()
@@ -270,12 +276,12 @@ def test_a_config_gives_the_newest(files: Files, watched: WatchedCredentials, cl
 def test_any_loader_will_do(tmp_path: Path, pki: Pki, clock: Clock) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(key_pem(key_of_type("ed25519")))
-    watched = WatchedCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
-    before = watched.current
+    reloading = ReloadingCredentials([path], lambda: Credentials.raw_public_key(path), clock=clock)
+    before = reloading.current
     path.write_bytes(key_pem(key_of_type("ecdsa-p256")))
     clock.pass_by()
-    assert watched.current.schemes == ("ecdsa_secp256r1_sha256",) != before.schemes
-    assert "PRIVATE" not in repr(watched)
+    assert reloading.current.schemes == ("ecdsa_secp256r1_sha256",) != before.schemes
+    assert "PRIVATE" not in repr(reloading)
 
 
 def test_nobody_waits_while_another_looks(files: Files, clock: Clock) -> None:
@@ -287,32 +293,32 @@ def test_nobody_waits_while_another_looks(files: Files, clock: Clock) -> None:
         assert go_on.wait(30)
         return Credentials.load(files.chain, files.key)
 
-    watched = WatchedCredentials([files.chain, files.key], load, clock=clock)
-    first = watched.current
+    reloading = ReloadingCredentials([files.chain, files.key], load, clock=clock)
+    first = reloading.current
     files.put(1)
     clock.pass_by()
     is_loading.clear()
     go_on.clear()
-    thread = Thread(target=lambda: watched.current)
+    thread = Thread(target=lambda: reloading.current)
     thread.start()
     try:
         assert is_loading.wait(30)
-        assert watched.current is first
+        assert reloading.current is first
     finally:
         go_on.set()
         thread.join(30)
-    assert watched.current.chain == files.ders(1)
+    assert reloading.current.chain == files.ders(1)
 
 
 def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
-    watched = Credentials.watch(files.chain, files.key, clock=clock)
+    reloading = Credentials.auto_reload(files.chain, files.key, clock=clock)
     public_keys = {der_of(leaf): leaf.public_key() for leaf in files.leaves}
     start = Barrier(4)
 
     def ask() -> None:
         start.wait(30)
         for _ in range(100):
-            found = watched.current
+            found = reloading.current
             (scheme,) = found.schemes
             signature = found.signer.sign(scheme, b"data")
             assert isinstance(signature, bytes)
@@ -327,7 +333,7 @@ def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
         for each in asking:
             each.result(30)
     clock.pass_by()
-    assert watched.current.chain == files.ders(29 % 3)
+    assert reloading.current.chain == files.ders(29 % 3)
 
 
 # A key that is elsewhere
@@ -337,26 +343,26 @@ def test_a_chain_is_read_again_for_a_signer(files: Files, pki: Pki, clock: Clock
     """Renewed for the same key it is taken over; one for another key is not."""
     key = key_of_type("ecdsa-p256", 0)
     signer = Credentials.from_pem(files.chains[0], files.keys[0]).signer
-    watched = Credentials.watch(files.chain, signer=signer, clock=clock)
-    assert watched.current.chain == files.ders(0)
-    assert watched.current.signer is signer
+    reloading = Credentials.auto_reload(files.chain, signer=signer, clock=clock)
+    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.signer is signer
     renewed = pki.issue(Leaf(), key.public_key())
     files.chain.write_bytes(pem_of(renewed))
     clock.pass_by()
-    assert watched.current.chain == der_of(renewed)
+    assert reloading.current.chain == der_of(renewed)
     files.chain.write_bytes(files.chains[1])
     clock.pass_by()
-    assert watched.current.chain == der_of(renewed)
-    assert "is for another key than before" in str(watched.last_error)
+    assert reloading.current.chain == der_of(renewed)
+    assert "is for another key than before" in str(reloading.last_error)
     files.chain.write_bytes(files.chains[0])
     clock.pass_by()
-    assert watched.current.chain == files.ders(0)
-    assert watched.last_error is None
+    assert reloading.current.chain == files.ders(0)
+    assert reloading.last_error is None
 
 
 def test_a_key_or_a_signer(files: Files) -> None:
     signer = Credentials.load(files.chain, files.key).signer
     with pytest.raises(ConfigurationError, match="a key_path or a signer"):
-        Credentials.watch(files.chain)
+        Credentials.auto_reload(files.chain)
     with pytest.raises(ConfigurationError, match="a key_path or a signer"):
-        Credentials.watch(files.chain, files.key, signer=signer)
+        Credentials.auto_reload(files.chain, files.key, signer=signer)
