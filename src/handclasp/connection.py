@@ -51,12 +51,11 @@ from handclasp.events import (
     QuestionAsked,
 )
 from handclasp.faults import Fault, Role
-from handclasp.handshake.choosing import note_credentials
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import find_sessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.driver import Driver
-from handclasp.handshake.negotiate import choose_client_credentials, choose_server_credentials
+from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.post12 import PostHandshake12
 from handclasp.handshake.post13 import PostHandshake13
@@ -73,6 +72,7 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
+from handclasp.handshake.trace_notes import note_credentials
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret

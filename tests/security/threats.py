@@ -1256,18 +1256,18 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "flows/test_negotiation.py::test_alpn_without_overlap",
-                "handshake/negotiate.py",
+                "handshake/negotiation.py",
                 "raise disagreement(Fault.NO_SHARED_APPLICATION_PROTOCOL, names, spoken)",
                 "return None",
             ),
             without(
                 "adversarial/test_hellos.py::test_encrypted_extensions",
-                "handshake/negotiate.py",
+                "handshake/negotiation.py",
                 "if name not in offered:",
             ),
             without(
                 "flows/test_negotiation.py::test_strict_server_name",
-                "handshake/negotiate.py",
+                "handshake/negotiation.py",
                 "raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)",
                 "pass",
             ),

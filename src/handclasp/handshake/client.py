@@ -6,13 +6,13 @@ from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake import client13
-from handclasp.handshake.choosing import note_sessions, note_version
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.secrets13 import derive_early_secret
+from handclasp.handshake.trace_notes import note_sessions, note_version
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message

@@ -26,12 +26,6 @@ from handclasp.handshake.authentication12 import (
 )
 from handclasp.handshake.certificate12 import certificate_message, read_chain
 from handclasp.handshake.certificate_types import read_selected_types
-from handclasp.handshake.choosing import (
-    note_credentials,
-    note_group12,
-    note_resumed,
-    note_signature_scheme,
-)
 from handclasp.handshake.client_sessions import (
     ClientSessions,
     maker_of_sessions,
@@ -41,7 +35,7 @@ from handclasp.handshake.client_sessions import (
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
-from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
+from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.offered import offered_authorities
 from handclasp.handshake.peer import (
@@ -55,6 +49,12 @@ from handclasp.handshake.peer import (
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import Forget, HandshakeResult12
 from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.trace_notes import (
+    note_credentials,
+    note_group12,
+    note_resumed,
+    note_signature_scheme,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds

@@ -27,12 +27,6 @@ from handclasp.handshake.certificate13 import (
     send_certificate,
 )
 from handclasp.handshake.certificate_types import read_selected_types
-from handclasp.handshake.choosing import (
-    note_answer,
-    note_credentials,
-    note_signature_scheme,
-    note_suite_taken,
-)
 from handclasp.handshake.client_sessions import (
     ClientSessions,
     maker_of_sessions,
@@ -40,7 +34,7 @@ from handclasp.handshake.client_sessions import (
     shown_in,
 )
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.negotiate import choose_scheme_to_show, read_selected_protocol
+from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.offered import authorities_of, offered_schemes
 from handclasp.handshake.peer import (
@@ -60,6 +54,12 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.tickets13 import TicketKeeper
+from handclasp.handshake.trace_notes import (
+    note_answer,
+    note_credentials,
+    note_signature_scheme,
+    note_suite_taken,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds

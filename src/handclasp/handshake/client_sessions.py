@@ -22,7 +22,7 @@ from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
-from handclasp.handshake.negotiate import choose_scheme_to_show
+from handclasp.handshake.negotiation import choose_scheme_to_show
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
 from handclasp.info import ConnectionInfo

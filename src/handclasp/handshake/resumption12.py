@@ -13,11 +13,11 @@ from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.choosing import note_session12
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
 from handclasp.handshake.resumption13 import refusal_of
+from handclasp.handshake.trace_notes import note_session12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds

@@ -36,19 +36,11 @@ from handclasp.handshake.certificate_types import (
     no_server_type,
     read_offered_types,
 )
-from handclasp.handshake.choosing import (
-    check_name_is_served,
-    decide_application_protocol,
-    note_credentials,
-    note_group12,
-    note_signature_scheme,
-    note_suite12,
-)
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import receive_expected_finished
 from handclasp.handshake.key_transport12 import receive_secret
-from handclasp.handshake.negotiate import (
+from handclasp.handshake.negotiation import (
     choose_cipher_suite,
     choose_signature_scheme,
     first_shared,
@@ -73,6 +65,14 @@ from handclasp.handshake.resumption12 import (
     grant_session,
 )
 from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.trace_notes import (
+    check_name_is_served,
+    decide_application_protocol,
+    note_credentials,
+    note_group12,
+    note_signature_scheme,
+    note_suite12,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.values import value

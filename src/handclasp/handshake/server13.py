@@ -43,17 +43,9 @@ from handclasp.handshake.certificate_types import (
     no_server_type,
     read_offered_types,
 )
-from handclasp.handshake.choosing import (
-    check_name_is_served,
-    decide_application_protocol,
-    note_credentials,
-    note_group13,
-    note_resumption,
-    note_signature_scheme,
-)
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
-from handclasp.handshake.negotiate import (
+from handclasp.handshake.negotiation import (
     choose_cipher_suite,
     choose_group,
     choose_signature_scheme,
@@ -95,6 +87,14 @@ from handclasp.handshake.secrets13 import (
     derive_handshake_secrets,
 )
 from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.handshake.trace_notes import (
+    check_name_is_served,
+    decide_application_protocol,
+    note_credentials,
+    note_group13,
+    note_resumption,
+    note_signature_scheme,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
 from handclasp.keys.transcript import Transcript

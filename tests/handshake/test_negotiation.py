@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.pki import Pki, key_of_type, key_pem
 
 from handclasp import Credentials, Fault, ProtocolError
-from handclasp.handshake.negotiate import (
+from handclasp.handshake.negotiation import (
     choose_application_protocol,
     choose_cipher_suite,
     choose_client_credentials,

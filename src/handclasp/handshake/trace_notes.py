@@ -17,7 +17,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.negotiate import choose_application_protocol, shown
+from handclasp.handshake.negotiation import choose_application_protocol, shown
 from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.sessions.session import Session
