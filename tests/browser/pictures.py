@@ -69,7 +69,10 @@ def _page(authority: LocalAuthority, directory: Path) -> str:
     path = directory / "page.html"
     path.write_text(
         now.to_html(
-            "A handshake with localhost", describe_certificate, judgement=judgement, earlier=before
+            "A handshake with localhost",
+            describe_certificate,
+            explanation=judgement,
+            earlier=before,
         ),
         "utf-8",
     )

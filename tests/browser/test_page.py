@@ -56,7 +56,9 @@ def page(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
     info = facts_of(both[1].events).info
     assert info is not None
     judged = explain(info.peer_chain_der, "localhost", pki.trust, datetime.now(UTC)).to_json()
-    document = both[1].to_html("localhost", describe_certificate, judgement=judged, earlier=both[0])
+    document = both[1].to_html(
+        "localhost", describe_certificate, explanation=judged, earlier=both[0]
+    )
     return stored(document, tmp_path_factory.mktemp("page"))
 
 
@@ -71,7 +73,7 @@ def failed(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
         shuttle(client, ServerConnection(ServerConfig(credentials=pki.server())))
     chain = getattr(raised.value, "chain", ())
     judged = explain(chain, "elsewhere.example", pki.trust, datetime.now(UTC)).to_json()
-    document = recorder.to_html("A failure", describe_certificate, judgement=judged)
+    document = recorder.to_html("A failure", describe_certificate, explanation=judged)
     return stored(document, tmp_path_factory.mktemp("failed"))
 
 

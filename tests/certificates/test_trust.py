@@ -54,9 +54,9 @@ def test_what_is_prepared_is_not_loaded_later(pki: Pki) -> None:
     program = (
         "import sys; from handclasp import TrustStore; "
         "store = TrustStore.from_pem(sys.stdin.buffer.read()); "
-        "assert 'handclasp.certificates.judgement' not in sys.modules; "
+        "assert 'handclasp.certificates.decision' not in sys.modules; "
         "assert store.prepare() is store; "
-        "before = set(sys.modules); store.store; import handclasp.certificates.judgement; "
+        "before = set(sys.modules); store.store; import handclasp.certificates.decision; "
         "assert set(sys.modules) == before"
     )
     subprocess.run([sys.executable, "-c", program], input=pki.ca_pem, check=True, timeout=60)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, self_signed
 
-from handclasp.certificates import judgement, verify
+from handclasp.certificates import verify
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
@@ -284,7 +284,7 @@ class TestRefused:
         def no_work(*_: object) -> None:
             pytest.fail("a path was looked for")
 
-        monkeypatch.setattr(judgement, "build_path", no_work)
+        monkeypatch.setattr(result, "build_path", no_work)
         leaf = pki.issue(Leaf(), huge)
         good = pki.issue(Leaf(), P256)
         for chain in ((leaf,), (good, leaf)):
@@ -354,17 +354,17 @@ class TestProof:
             assert proof.chain == tuple(chain)
             assert proof.public_key is not None
 
-    @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
+    @pytest.mark.parametrize("decide", [accept_unverified, vouch_for])
     def test_every_certificate_must_be_readable(
-        self, pki: Pki, judge: Callable[[Sequence[bytes]], VerifiedPeer]
+        self, pki: Pki, decide: Callable[[Sequence[bytes]], VerifiedPeer]
     ) -> None:
         with pytest.raises(CertificateError) as caught:
-            judge([*pki.server("localhost").chain, b"junk"])
+            decide([*pki.server("localhost").chain, b"junk"])
         assert caught.value.fault_member is Fault.BAD_CERTIFICATE
 
-    @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
+    @pytest.mark.parametrize("decide", [accept_unverified, vouch_for])
     def test_every_name_must_be_readable(
-        self, pki: Pki, judge: Callable[[Sequence[bytes]], VerifiedPeer]
+        self, pki: Pki, decide: Callable[[Sequence[bytes]], VerifiedPeer]
     ) -> None:
         """Found by the fuzzer: cryptography reads names late, and a ValueError came out."""
         (stranger,) = der_of(self_signed()[0])
@@ -373,7 +373,7 @@ class TestProof:
         broken = stranger.replace(common_name + b"\x0c", common_name + b"\x72")
         for chain in ([broken], [*pki.server("localhost").chain, broken]):
             with pytest.raises(CertificateError) as caught:
-                judge(chain)
+                decide(chain)
             assert caught.value.fault_member is Fault.BAD_CERTIFICATE
             with pytest.raises(CertificateError):
                 verify_server_chain(chain, pki.trust, "localhost", pki.now)
@@ -386,13 +386,13 @@ class TestProof:
         assert stranger[0] not in proof.path
         assert len(proof.path) == 2
 
-    @pytest.mark.parametrize("judge", [accept_unverified, vouch_for])
+    @pytest.mark.parametrize("decide", [accept_unverified, vouch_for])
     @pytest.mark.parametrize("der", [b"", b"junk", bytes(100)])
     def test_a_leaf_that_cannot_be_read(
-        self, judge: Callable[[Sequence[bytes]], VerifiedPeer], der: bytes
+        self, decide: Callable[[Sequence[bytes]], VerifiedPeer], der: bytes
     ) -> None:
         with pytest.raises(CertificateError) as caught:
-            judge([der])
+            decide([der])
         assert caught.value.fault_member is Fault.BAD_CERTIFICATE
 
     def test_vouching(self, pki: Pki) -> None:
@@ -514,14 +514,14 @@ _LEAVES = {chain[0] for chain in _CHAINS}
 
 def _only_certificate_errors(chain: Sequence[bytes]) -> None:
     """Judge a chain in each way: a refusal is fine, and so is a leaf that nobody changed."""
-    for judge in (
+    for decide in (
         lambda: verify_server_chain(chain, _PKI.trust, "localhost", _NOW),
         lambda: verify_server_chain(chain, _PKI.trust, "127.0.0.1", _NOW),
         lambda: verify_client_chain(chain, _PKI.trust, _NOW),
         lambda: accept_unverified(chain),
     ):
         with contextlib.suppress(CertificateError):
-            assert not judge().verified or chain[0] in _LEAVES
+            assert not decide().verified or chain[0] in _LEAVES
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4))

@@ -1211,7 +1211,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "flows/test_policy_paths.py::test_a_client",
-                "certificates/judgement.py",
+                "certificates/decision.py",
                 "            _check_named_leaf(evidence,",
                 "            _ = (evidence,",
             ),
@@ -1237,7 +1237,7 @@ THREATS: tuple[Threat, ...] = (
                 "",
             ),
             without(
-                "certificates/test_judgement.py::TestTheRecordOfTheLeaf::test_a_peer_that_leaves_its_issuer_out_gains_nothing",
+                "certificates/test_decision.py::TestTheRecordOfTheLeaf::test_a_peer_that_leaves_its_issuer_out_gains_nothing",
                 "certificates/revocation_list.py",
                 "if revocation and not is_verified:",
             ),
@@ -2317,7 +2317,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_unread_names.py::test_a_server",
-                "certificates/judgement.py",
+                "certificates/decision.py",
                 "            read_all_names(certificates, chain)\n            _check",
                 "            _check",
             ),
@@ -2329,7 +2329,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "certificates/test_hostile.py::test_as_bytes",
-                "certificates/judgement.py",
+                "certificates/decision.py",
                 "    except Exception as error:\n        # cryptography reads fields late",
                 "    except CertificateError as error:\n        # cryptography reads fields late",
             ),

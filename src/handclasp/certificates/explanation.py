@@ -57,7 +57,7 @@ from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
-    from handclasp.certificates.judgement import Judgement
+    from handclasp.certificates.decision import VerificationResult
 
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
@@ -204,14 +204,14 @@ def explain(
     return walk(certificates, context, evidence, decision)
 
 
-def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateError:
+def _decision(evidence: Evidence, context: Context) -> VerificationResult | CertificateError:
     """What the decision says for all names; the first no is final."""
     # Imported late, as a refusal of the decision comes here for its words.
-    from handclasp.certificates.judgement import judge
+    from handclasp.certificates.decision import decide
 
     try:
         found = [
-            judge(evidence, context.trust, name, context.now, context.policy)
+            decide(evidence, context.trust, name, context.now, context.policy)
             for name in context.names or (None,)
         ]
     except CertificateError as error:
@@ -219,7 +219,9 @@ def _decision(evidence: Evidence, context: Context) -> Judgement | CertificateEr
     return found[0]
 
 
-def _with_verdict(told: Explanation, decision: Judgement | CertificateError | None) -> Explanation:
+def _with_verdict(
+    told: Explanation, decision: VerificationResult | CertificateError | None
+) -> Explanation:
     """What a walk found, with the verdict of the decision on it, if there is one yet."""
     if decision is None:
         return told
@@ -261,7 +263,7 @@ def walk(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    decision: Judgement | CertificateError | None = None,
+    decision: VerificationResult | CertificateError | None = None,
 ) -> Explanation:
     """The same on what is parsed already.
 
@@ -294,7 +296,7 @@ def _walked(
     certificates: Sequence[x509.Certificate],
     context: Context,
     evidence: Evidence,
-    decision: Judgement | CertificateError | None,
+    decision: VerificationResult | CertificateError | None,
 ) -> Explanation:
     leaf, *others = certificates
     if context.policy.tlsa:

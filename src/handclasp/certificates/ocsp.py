@@ -71,7 +71,7 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
         raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
     try:
         parsed = parse(response)
-        return _judge(parsed, answers_of(parsed), path, now)
+        return _decide(parsed, answers_of(parsed), path, now)
     except CertificateError:
         raise
     except Exception as error:
@@ -104,7 +104,7 @@ def describe_staple(response: bytes) -> dict[str, Any]:
     return {"error": None, "answers": [answer.described() for answer in answers]}
 
 
-def _judge(
+def _decide(
     response: ocsp.OCSPResponse,
     answers: Sequence[Answer],
     path: Sequence[x509.Certificate],

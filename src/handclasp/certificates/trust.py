@@ -192,7 +192,7 @@ class TrustStore:
         """
         from importlib import import_module
 
-        import_module("handclasp.certificates.judgement")
+        import_module("handclasp.certificates.decision")
         if self.anchors:  # There is no store of nothing.
             _ = self.store, self.by_subject
         return self

@@ -1,4 +1,4 @@
-"""Verify a peer: is this who it claims to be? `judgement` decides, and here is the proof of it.
+"""Verify a peer: is this who it claims to be? `result` decides, and here is the proof of it.
 
 The answer is a `VerifiedPeer`. Only this module can make one, and the handshake cannot go on
 without it: a forgotten verification does not type-check, and fails if it is tried.
@@ -27,7 +27,7 @@ from handclasp.faults import Fault
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from handclasp.certificates.judgement import Judgement
+    from handclasp.certificates.decision import VerificationResult
 
 Purpose = Literal["server", "client"]
 
@@ -218,23 +218,23 @@ def _verify(
     if known is not None:
         return known
     try:
-        judgement = _judge()(evidence, trust, name, now, policy)
+        result = _decide()(evidence, trust, name, now, policy)
     except CertificateError as error:
         error.chain = evidence.chain
         error.ocsp_response, error.sct_list = evidence.ocsp_response, evidence.sct_list
         raise
     proof = VerifiedPeer(
         evidence.chain,
-        judgement.public_key,
-        judgement.spki_is_pss,
+        result.public_key,
+        result.spki_is_pss,
         verified=True,
-        path=judgement.path,
+        path=result.path,
         purpose="client" if name is None else "server",
         name=name,
         made_by=_MADE_HERE,
     )
-    if judgement.holds is not None and evidence.size <= _MAX_REMEMBERED:
-        trust.remembered.remember(key, proof, *judgement.holds, size=evidence.size + _BESIDES)
+    if result.holds is not None and evidence.size <= _MAX_REMEMBERED:
+        trust.remembered.remember(key, proof, *result.holds, size=evidence.size + _BESIDES)
     return proof
 
 
@@ -250,11 +250,11 @@ def check_what_to_judge_by(trust: object, now: object, policy: object) -> None:
 
 
 @cache
-def _judge() -> Callable[..., Judgement]:
+def _decide() -> Callable[..., VerificationResult]:
     # Imported late, as it needs cryptography.x509, which costs more to import than all the rest.
-    from handclasp.certificates.judgement import judge
+    from handclasp.certificates.decision import decide
 
-    return judge
+    return decide
 
 
 def _taken(

@@ -192,7 +192,7 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
         events,
         title,
         describe_certificate,
-        judgement=explanation.to_json() if explanation is not None else None,
+        explanation=explanation.to_json() if explanation is not None else None,
         earlier=list(earlier.recorder.events) if earlier is not None else None,
     )
     own = site.connections.of(connection.browser)

@@ -23,8 +23,8 @@ def page_for(
     """The page. Raises `ConfigurationError` without jinja2; see `Recorder.to_html`."""
     from handclasp.certificates import describe_certificate
 
-    judgement = explanation.to_json() if explanation is not None else None
-    return recorder.to_html(title, describe_certificate, judgement=judgement, earlier=earlier)
+    found = explanation.to_json() if explanation is not None else None
+    return recorder.to_html(title, describe_certificate, explanation=found, earlier=earlier)
 
 
 def write_page(path: Path, page: str) -> None:

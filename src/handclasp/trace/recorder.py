@@ -181,7 +181,7 @@ class Recorder:
         title: str,
         describe: Describe | None = None,
         *,
-        judgement: Mapping[str, Any] | None = None,
+        explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
     ) -> str:
         """All of it as one HTML page to look at, which needs no network and no other file.
@@ -191,7 +191,7 @@ class Recorder:
             describe: what to say of a certificate, given as DER:
                 `handclasp.certificates.describe_certificate`, or a function of that form; without
                 it only their sizes are told.
-            judgement: every rule of the decision on the peer's certificates, in the form that
+            explanation: every rule of the decision on the peer's certificates, in the form that
                 `handclasp.certificates.Explanation.to_json` gives.
             earlier: another connection between the same two, to lay the secrets side by side.
 
@@ -202,7 +202,7 @@ class Recorder:
         from handclasp.trace.page import page_of
 
         before = earlier.events if earlier is not None else None
-        return page_of(self.events, title, describe, judgement=judgement, earlier=before)
+        return page_of(self.events, title, describe, explanation=explanation, earlier=before)
 
     def save_html(
         self,
@@ -210,7 +210,7 @@ class Recorder:
         title: str,
         describe: Describe | None = None,
         *,
-        judgement: Mapping[str, Any] | None = None,
+        explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
     ) -> None:
         """Write `to_html`, with these arguments, into a file that only its owner may read.
@@ -219,7 +219,7 @@ class Recorder:
             ConfigurationError: as `to_html` does.
             OSError: the file cannot be written.
         """
-        page = self.to_html(title, describe, judgement=judgement, earlier=earlier)
+        page = self.to_html(title, describe, explanation=explanation, earlier=earlier)
         write_private(path, page.encode())
 
     def save_pcapng(self, path: str | os.PathLike[str]) -> None:

@@ -103,14 +103,14 @@ def test_what_was_agreed_upon(with_secrets: Recorded) -> None:
     assert "one round trip" in words
 
 
-def test_every_rule_of_the_decision(with_secrets: Recorded, judgement: dict[str, Any]) -> None:
-    page = Page(with_secrets.client.to_html("localhost", described, judgement=judgement))
+def test_every_rule_of_the_decision(with_secrets: Recorded, explanation: dict[str, Any]) -> None:
+    page = Page(with_secrets.client.to_html("localhost", described, explanation=explanation))
     assert_sound(page)
-    paths = judgement["paths"]
+    paths = explanation["paths"]
     rules = [
-        *judgement["leaf"],
+        *explanation["leaf"],
         *(rule for path in paths for rule in path["rules"]),
-        *judgement["policy"],
+        *explanation["policy"],
     ]
     assert len(rules) > 20
     assert sum(len(page.all("tr", kind)) for kind in ("held", "broken", "apart")) == len(rules)
@@ -120,11 +120,11 @@ def test_every_rule_of_the_decision(with_secrets: Recorded, judgement: dict[str,
     assert "Trusted: every rule held." in page.words
 
 
-def test_a_judgement_that_ended_badly(with_secrets: Recorded, judgement: dict[str, Any]) -> None:
-    broken = json.loads(json.dumps(judgement))
+def test_a_judgement_that_ended_badly(with_secrets: Recorded, explanation: dict[str, Any]) -> None:
+    broken = json.loads(json.dumps(explanation))
     broken["leaf"][1]["verdict"] = "broken"
     broken |= {"accepted": False, "reasons": ["it ran out yesterday"], "fix": "Get a new one."}
-    page = Page(with_secrets.client.to_html("localhost", described, judgement=broken))
+    page = Page(with_secrets.client.to_html("localhost", described, explanation=broken))
     assert "Not trusted: it ran out yesterday." in page.words
     assert "Get a new one." in page.words
     assert len(page.all("tr", "broken")) == 1
@@ -321,13 +321,13 @@ def test_a_peers_text_is_never_markup(plain: Recorded) -> None:
     def evil_certificate(der: bytes) -> dict[str, object]:
         return {**(described(der) or {}), "subject": EVIL, "issuer": EVIL, "names": [EVIL]}
 
-    judgement = {
+    explanation = {
         "accepted": False, "reasons": [EVIL], "fix": EVIL, "policy": [],
         "leaf": [{"rule": EVIL, "about": EVIL, "verdict": EVIL, "evidence": EVIL, "section": EVIL}],
         "paths": [{"certificates": [EVIL], "reaches_anchor": False, "rules": []}],
     }  # fmt: skip
     events = [*hostile_events(), *plain.client.events]
-    page = Page(page_of(events, EVIL, evil_certificate, judgement=judgement))
+    page = Page(page_of(events, EVIL, evil_certificate, explanation=explanation))
     assert len(page.all("script")) == len(page.all("style")) == 1
     assert not page.all("img")
     assert not [attrs for _, attrs in page.elements for name in attrs if name.startswith("on")]

@@ -25,7 +25,7 @@ def page_of(
     title: str,
     describe: Describe | None = None,
     *,
-    judgement: Mapping[str, Any] | None = None,
+    explanation: Mapping[str, Any] | None = None,
     earlier: Sequence[TraceEvent] | None = None,
 ) -> str:
     """The page.
@@ -35,14 +35,14 @@ def page_of(
         title: what to call it, such as the host's name.
         describe: what to say of a certificate, given as DER; without it only sizes are told. See
             `handclasp.certificates.describe_certificate`.
-        judgement: every rule of the decision on the peer's certificates, in the form that
+        explanation: every rule of the decision on the peer's certificates, in the form that
             `handclasp.certificates.Explanation.to_json` gives; without it only the outcome is told.
         earlier: what was noted of another connection between the same two, to compare with.
 
     Raises:
         ConfigurationError: jinja2 is not installed.
     """
-    contents = contents_of(events, title, describe, judgement=judgement, earlier=earlier)
+    contents = contents_of(events, title, describe, explanation=explanation, earlier=earlier)
     return Renderer().render("page.html", contents)
 
 
@@ -51,7 +51,7 @@ def contents_of(
     title: str,
     describe: Describe | None = None,
     *,
-    judgement: Mapping[str, Any] | None = None,
+    explanation: Mapping[str, Any] | None = None,
     earlier: Sequence[TraceEvent] | None = None,
 ) -> dict[str, object]:
     """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
@@ -73,7 +73,7 @@ def contents_of(
         "said": said_of(facts),
         "identity_choices": steps.choices_of(events, steps.IDENTITY_CHOICES),
         "trust": steps.trust_of(events, facts, describe),
-        "judgement": steps.judgement_of(judgement) if judgement is not None else None,
+        "explanation": steps.explanation_of(explanation) if explanation is not None else None,
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
         "schedule": schedule_of(events, facts.version, facts.key_exchange),

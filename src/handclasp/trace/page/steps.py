@@ -261,7 +261,7 @@ class Judgement:
     policy: tuple[Judged, ...]
 
 
-def judgement_of(given: Mapping[str, Any]) -> Judgement:
+def explanation_of(given: Mapping[str, Any]) -> Judgement:
     """What `Explanation.to_json` gave, sorted by what it is about."""
     return Judgement(
         accepted=given["accepted"],

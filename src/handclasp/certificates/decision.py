@@ -39,7 +39,7 @@ from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault, advice
 
 
-class Judgement(NamedTuple):
+class VerificationResult(NamedTuple):
     """A yes.
 
     Attributes:
@@ -54,13 +54,13 @@ class Judgement(NamedTuple):
     holds: tuple[datetime, datetime] | None
 
 
-def judge(
+def decide(
     evidence: Evidence,
     trust: TrustStore,
     name: str | None,
     now: datetime,
     policy: CertificatePolicy,
-) -> Judgement:
+) -> VerificationResult:
     """Judge a server by the normal `name`, or a client (None).
 
     Raises:
@@ -82,7 +82,7 @@ def _judged(
     name: str | None,
     now: datetime,
     policy: CertificatePolicy,
-) -> Judgement:
+) -> VerificationResult:
     chain = evidence.chain
     leaf, *others = certificates = parse(chain)
     public_key = usable_key(leaf, chain[0])
@@ -91,7 +91,7 @@ def _judged(
         if matching_leaf(policy.tlsa, leaf) is not None:
             read_all_names(certificates, chain)
             _check_named_leaf(evidence, leaf, others, trust, name, now, policy)
-            return Judgement(public_key, is_pss, chain[:1], None)
+            return VerificationResult(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
     _check_costs(others, chain[1:], trust)
     try:
@@ -115,7 +115,7 @@ def _judged(
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
     profile.keep_authorities(issuers, trust)
     path_der = (chain[0], *[issuer.der for issuer in issuers])
-    return Judgement(public_key, is_pss, path_der, (not_before, not_after))
+    return VerificationResult(public_key, is_pss, path_der, (not_before, not_after))
 
 
 def _check_named_leaf(
