@@ -25,21 +25,24 @@ def test_the_least_value_is_taken(name: str) -> None:
     assert getattr(replace(Limits(), **{name: least}), name) == least
     if name == "records_per_key":
         with pytest.raises(ConfigurationError, match="at least 8, not 7"):
-            Limits(records_per_key=7)
+            Limits(max_records_per_key=7)
 
 
 def test_the_defaults_let_honest_handshakes_through() -> None:
     limits = Limits()
     # A ClientHello may be 2^16 bytes of extensions and a little more in front of them.
-    assert limits.hello >= 2**16
-    assert limits.certificate >= 2**16
-    assert limits.handshake >= limits.hello + limits.certificate + limits.other_message
-    assert limits.records_per_key is None
+    assert limits.max_hello_bytes >= 2**16
+    assert limits.max_certificate_bytes >= 2**16
+    assert (
+        limits.max_handshake_bytes
+        >= limits.max_hello_bytes + limits.max_certificate_bytes + limits.max_other_message_bytes
+    )
+    assert limits.max_records_per_key is None
 
 
 def test_limits_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        Limits().hello = 1  # type: ignore[misc]
+        Limits().max_hello_bytes = 1  # type: ignore[misc]
 
 
 def test_every_limit_is_described() -> None:

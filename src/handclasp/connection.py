@@ -634,7 +634,7 @@ class _Connection(Generic[Config]):
         elif description == AlertDescription.USER_CANCELED:
             # RFC 8446 6.1: not an error by itself; close_notify follows.
             self._cancellations += 1
-            if self._cancellations > self._config.limits.records_without_progress:
+            if self._cancellations > self._config.limits.max_records_without_progress:
                 raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
         elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
             self._records.note_idle_record(f"warning {alert_name(description)}")
@@ -718,7 +718,7 @@ class _Connection(Generic[Config]):
 
     def _limit_waiting(self) -> None:
         """While the application thinks, the peer may not fill the memory."""
-        if len(self._records.retained) > self._config.limits.handshake:
+        if len(self._records.retained) > self._config.limits.max_handshake_bytes:
             raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
 
     def _take_events(self) -> list[Event]:
@@ -761,7 +761,7 @@ class _Connection(Generic[Config]):
                 Fault.KEY_EXHAUSTED,
                 "TLS 1.2 cannot change it",
                 fix="On this end: Open a new connection, or allow TLS 1.3, which changes keys on "
-                "the way. If Limits.records_per_key is set, raise it.",
+                "the way. If Limits.max_records_per_key is set, raise it.",
             )
         while data:
             room = records.room

@@ -177,7 +177,7 @@ def test_server_of_another_name(pki: Pki, client_refuses: ClientRefuses) -> None
 
 
 def test_fewer_certificates_are_accepted(pki: Pki, client_refuses: ClientRefuses) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(certificates=1))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_certificates=1))
     credentials = pki.intermediate().server("localhost")
     client_refuses(Fault.TOO_MANY_CERTIFICATES, config=config, credentials=credentials)
 

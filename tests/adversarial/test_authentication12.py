@@ -195,7 +195,7 @@ def test_untrustworthy_client(
 def test_fewer_certificates_are_accepted(
     pki: Pki, client_refuses: ClientRefuses, asked_client_refused: Refuses
 ) -> None:
-    limits = Limits(certificates=1)
+    limits = Limits(max_certificates=1)
     between = pki.intermediate()
     client_refuses(
         Fault.TOO_MANY_CERTIFICATES,

@@ -403,7 +403,7 @@ def test_what_was_signed_is_the_compressed_message(pki: Pki, meet_server: Any) -
 
 def test_what_is_inflated_counts_as_a_certificate(pki: Pki, client_refuses: ClientRefuses) -> None:
     message = packed(pki)
-    limits = Limits(certificate=message.uncompressed_length - 1)
+    limits = Limits(max_certificate_bytes=message.uncompressed_length - 1)
     config = ClientConfig(trust=pki.trust, limits=limits)
     client_refuses(Fault.BAD_COMPRESSED_CERTIFICATE, config=config, certificate=message)
 

@@ -108,7 +108,7 @@ def test_memory_is_what_came_and_a_little_more(
 ) -> None:
     """While a message is incomplete; it was announced as large as it may be."""
     size = 4_000 if read == 1 or record == 1 else 65_000
-    announced = b"\1" + Limits().hello.to_bytes(3, "big")
+    announced = b"\1" + Limits().max_hello_bytes.to_bytes(3, "big")
     stream = in_records_of(record, announced + bytes(size))
     ServerConnection(server_config)  # What is made once is made before.
     pieces = [stream[at : at + read] for at in range(0, len(stream), read)]

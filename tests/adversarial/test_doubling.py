@@ -100,7 +100,7 @@ SHORT = (30, 60, 120)
 """Entries: of lists whose length takes two bytes, the same where it is all told as well, and of
 lists whose length takes one."""
 
-LIFTED = Limits(extensions=65_536, list_entries=65_536, messages_without_data=65_536)
+LIFTED = Limits(max_extensions=65_536, max_key_shares=65_536, max_messages_without_data=65_536)
 """But for the certificates of one message: what becomes of those is tested with certificates."""
 
 Watch = Meter | Stopwatch

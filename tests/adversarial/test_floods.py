@@ -16,7 +16,7 @@ from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]
-LIMIT = Limits().messages_without_data
+LIMIT = Limits().max_messages_without_data
 KEY_UPDATE = write_message(KeyUpdate(False))
 TICKET = NewSessionTicket(3600, 0, b"nonce", b"ticket", {})
 
@@ -153,7 +153,7 @@ def test_extensions_that_a_ticket_may_have(meet_server: Meet) -> None:
 
 def test_empty_data_flood(meet: Meet) -> None:
     encounter = meet()
-    for _ in range(Limits().records_without_progress):
+    for _ in range(Limits().max_records_without_progress):
         encounter.peer.send_data(b"", padding=10)
     assert encounter.run().error is None
     encounter.peer.send_data(b"")
@@ -163,7 +163,7 @@ def test_empty_data_flood(meet: Meet) -> None:
 def test_empty_data_with_data_between(meet: Meet) -> None:
     encounter = meet()
     for _ in range(3):
-        for _ in range(Limits().records_without_progress):
+        for _ in range(Limits().max_records_without_progress):
             encounter.peer.send_data(b"")
         encounter.peer.send_data(b"x")
     assert encounter.run().error is None
@@ -172,7 +172,7 @@ def test_empty_data_with_data_between(meet: Meet) -> None:
 def test_data_in_a_read_of_its_own_is_between(meet: Meet) -> None:
     encounter = meet()
     for _ in range(3):
-        for _ in range(Limits().records_without_progress):
+        for _ in range(Limits().max_records_without_progress):
             encounter.peer.send_data(b"")
         assert encounter.run().error is None
         encounter.peer.send_data(b"x")
@@ -190,7 +190,7 @@ def test_change_cipher_spec_flood(server_config: ServerConfig, meet_server: Meet
         meet_server(order=()),
     )
     for encounter in encounters:
-        for _ in range(Limits().records_without_progress + 1):
+        for _ in range(Limits().max_records_without_progress + 1):
             encounter.peer.send_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\1")
         refused(encounter.run(), Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
 
@@ -207,13 +207,13 @@ def test_user_canceled_alone_means_little(meet: Meet) -> None:
 
 def test_user_canceled_flood(meet: Meet) -> None:
     encounter = meet()
-    for _ in range(Limits().records_without_progress + 1):
+    for _ in range(Limits().max_records_without_progress + 1):
         encounter.peer.send_alert(1, AlertDescription.USER_CANCELED)
     refused(encounter.run(), Fault.TOO_MANY_ALERTS)
 
 
 def test_limits_are_those_of_the_config(pki: Pki, meet_client: Meet) -> None:
-    limits = Limits(records_without_progress=1, messages_without_data=1)
+    limits = Limits(max_records_without_progress=1, max_messages_without_data=1)
     config = ServerConfig(credentials=pki.server(), limits=limits)
     encounter = meet_client(config=config)
     update(encounter, 2)

@@ -158,7 +158,7 @@ def test_grease_must_not_be_chosen(
 
 
 def test_too_many_extensions_of_a_server(pki: Pki, client_refuses: ClientRefuses) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(extensions=1))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_extensions=1))
     client_refuses(Fault.TOO_MANY_EXTENSIONS, config=config)
 
 

@@ -176,7 +176,7 @@ def test_record_size_limit_of_a_server(pki: Pki, client_refuses: ClientRefuses) 
 
 
 def test_too_many_extensions_of_a_server(pki: Pki, client_refuses: ClientRefuses) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(extensions=1))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_extensions=1))
     client_refuses(Fault.TOO_MANY_EXTENSIONS, config=config)
 
 

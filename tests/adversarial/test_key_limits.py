@@ -49,7 +49,7 @@ def test_no_suite_allows_more_than_its_cipher_bears(suite: CipherSuite) -> None:
 @pytest.mark.parametrize("setting", [2**24 + 1, 2**60])
 @pytest.mark.parametrize("suite", CIPHER_SUITES.values(), ids=lambda suite: suite.name)
 def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
-    records = layer(limits=Limits(records_per_key=setting))
+    records = layer(limits=Limits(max_records_per_key=setting))
     records.install_write(keys_of(suite), "application")
     assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
     records.install_read(keys_of(suite), "application")
@@ -65,7 +65,7 @@ def test_and_the_documentation_says_so() -> None:
 @pytest.fixture
 def large(pki: Pki) -> tuple[ClientConfig, ServerConfig]:
     """Configs that ask for more than any cipher bears."""
-    limits = Limits(records_per_key=2**60)
+    limits = Limits(max_records_per_key=2**60)
     return (
         ClientConfig(trust=pki.trust, sessions=SessionStore(), limits=limits),
         ServerConfig(credentials=pki.server("localhost"), limits=limits),
@@ -151,7 +151,7 @@ def test_nothing_of_what_does_not_fit_is_sent(pki: Pki) -> None:
 
 def test_a_setting_ends_a_connection_of_tls12_as_well(pki: Pki) -> None:
     """It is about records of one key, and no setting is ignored."""
-    pair = tls12(pki, AES12, limits=Limits(records_per_key=10))
+    pair = tls12(pki, AES12, limits=Limits(max_records_per_key=10))
     sent = 0
     while pair.client.connection._records.records_left() > RESERVED_RECORDS:
         pair.say(pair.client, b"x")
@@ -208,7 +208,7 @@ def ended_with_its_key(pair: Pair) -> None:
 def with_a_client_of_tls12(pki: Pki) -> Pair:
     """Only the client has a setting."""
     client = ClientConfig(
-        trust=pki.trust, versions=["TLSv1.2"], limits=Limits(records_per_key=MOST_RECORDS)
+        trust=pki.trust, versions=["TLSv1.2"], limits=Limits(max_records_per_key=MOST_RECORDS)
     )
     return Pair(client, ServerConfig(credentials=pki.server("localhost"))).run()
 
@@ -233,7 +233,7 @@ def test_a_close_always_has_its_record(pki: Pki) -> None:
 
 def test_nor_does_an_alert() -> None:
     """Whatever went before it."""
-    records = layer(limits=Limits(records_per_key=8))
+    records = layer(limits=Limits(max_records_per_key=8))
     records.install_write(keys_of(SUITES[0]), "application")
     for _ in range(8):
         records.send_alert(b"\1\0")
@@ -251,7 +251,7 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
         trust=pki.trust,
         sessions=SessionStore(),
         early_data=True,
-        limits=Limits(records_per_key=16),
+        limits=Limits(max_records_per_key=16),
     )
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=2**32 - 1)
     Pair(client, server).run()
@@ -284,14 +284,14 @@ def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig])
 
 
 MOST_RECORDS = 16
-TICKETS = Limits(records_per_key=MOST_RECORDS)
+TICKETS = Limits(max_records_per_key=MOST_RECORDS)
 
 
 def with_tickets(pki: Pki, limits: Limits = TICKETS, **settings: Any) -> Pair:
     client = ClientConfig(
         trust=pki.trust,
         sessions=SessionStore(),
-        limits=Limits(messages_without_data=10**4),
+        limits=Limits(max_messages_without_data=10**4),
         **settings,
     )
     server = ServerConfig(
@@ -330,9 +330,9 @@ def test_tickets_keep_to_the_setting(pki: Pki, at_a_time: int, data: bytes) -> N
 @pytest.mark.parametrize(("most", "fit"), [(8, 0), (12, 1)])
 def test_a_ticket_that_no_key_bears_is_not_sent(pki: Pki, most: int, fit: int) -> None:
     """A client that takes 64 bytes in a record cannot break a connection by it, either."""
-    pair = with_tickets(pki, Limits(records_per_key=64), record_size_limit=64, alpn=["x" * 200])
+    pair = with_tickets(pki, Limits(max_records_per_key=64), record_size_limit=64, alpn=["x" * 200])
     server: Any = pair.server.connection
-    server._records._limits = Limits(records_per_key=most)
+    server._records._limits = Limits(max_records_per_key=most)
     server.update_keys(request_peer=False)
     for _ in range(3):
         assert server.send_tickets(1) == fit
@@ -345,7 +345,7 @@ def test_a_ticket_that_no_key_bears_is_not_sent(pki: Pki, most: int, fit: int) -
 
 def test_a_handshake_keeps_to_the_setting(pki: Pki) -> None:
     """Nothing updates its keys, so it ends where the client takes too little at a time."""
-    pair = with_tickets(pki, Limits(records_per_key=8), record_size_limit=64)
+    pair = with_tickets(pki, Limits(max_records_per_key=8), record_size_limit=64)
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault_member is Fault.KEY_EXHAUSTED
     assert sealed_under_one_key(pair.server) <= 8

@@ -166,7 +166,7 @@ def test_protected_record_too_short(meet: Meet, size: int) -> None:
     refused(encounter.run(), Fault.BAD_RECORD_MAC)
 
 
-@pytest.mark.parametrize("limits", [Limits(hello=1000), Limits(hello=1001)])
+@pytest.mark.parametrize("limits", [Limits(max_hello_bytes=1000), Limits(max_hello_bytes=1001)])
 def test_message_too_large(start: Callable[..., Encounter], limits: Limits) -> None:
     for kind in (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO):
         message = handshake_message(kind, bytes(1002))[:100]
@@ -180,12 +180,12 @@ def test_message_announces_too_much(start: Callable[..., Encounter], header: byt
 
 
 def test_certificate_too_large(pki: Pki, meet_server: Meet) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(certificate=100))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_certificate_bytes=100))
     refused(meet_server(config=config), Fault.HANDSHAKE_MESSAGE_TOO_LARGE)
 
 
 def test_handshake_too_large(pki: Pki, meet_server: Meet) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(handshake=700))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_handshake_bytes=700))
     refused(meet_server(config=config), Fault.HANDSHAKE_TOO_LARGE)
 
 

@@ -339,7 +339,7 @@ def test_empty_data_before_the_keys(meet_without_keys: Meet) -> None:
 
 def test_empty_data_flood(meet: Meet) -> None:
     encounter = meet()
-    for _ in range(Limits().records_without_progress):
+    for _ in range(Limits().max_records_without_progress):
         encounter.peer.send_data(b"")
     assert encounter.run().error is None
     encounter.peer.send_data(b"")
@@ -349,7 +349,7 @@ def test_empty_data_flood(meet: Meet) -> None:
 def test_empty_data_with_data_between(meet: Meet) -> None:
     """Some peers send one in front of each record, as was wise in TLS 1.0."""
     encounter = meet()
-    for _ in range(2 * Limits().records_without_progress):
+    for _ in range(2 * Limits().max_records_without_progress):
         encounter.peer.send_data(b"")
         encounter.peer.send_data(b"x")
     assert encounter.run().error is None
@@ -411,12 +411,12 @@ def test_end_of_the_transport_at_every_pause(pki: Pki, meet_server: Meet) -> Non
 
 
 def test_handshake_too_large(pki: Pki, meet_server: Meet) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(handshake=500))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_handshake_bytes=500))
     refused(meet_server(config=config), Fault.HANDSHAKE_TOO_LARGE)
 
 
 def test_certificate_too_large(pki: Pki, meet_server: Meet) -> None:
-    config = ClientConfig(trust=pki.trust, limits=Limits(certificate=100))
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_certificate_bytes=100))
     refused(meet_server(config=config), Fault.HANDSHAKE_MESSAGE_TOO_LARGE)
 
 

@@ -173,8 +173,8 @@ def test_the_callback_is_asked_once_for_each_connection(pki: Pki, version: str) 
     "changes",
     [
         {"signature_schemes": ["rsa_pss_rsae_sha256", "ecdsa_secp384r1_sha384"]},
-        {"limits": Limits(certificates=1)},
-        {"limits": Limits(certificate=500)},
+        {"limits": Limits(max_certificates=1)},
+        {"limits": Limits(max_certificate_bytes=500)},
     ],
     ids=["schemes", "certificates", "bytes"],
 )

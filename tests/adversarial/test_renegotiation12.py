@@ -34,8 +34,8 @@ from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.wire.messages12 import HelloRequest
 
 Meet = Callable[..., Encounter]
-LIMIT = Limits().messages_without_data
-IDLE_LIMIT = Limits().records_without_progress
+LIMIT = Limits().max_messages_without_data
+IDLE_LIMIT = Limits().max_records_without_progress
 HANDSHAKE, ALERT = ContentType.HANDSHAKE, ContentType.ALERT
 DECLINED = (AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)
 HELLO_REQUEST = write_message(HelloRequest())
@@ -223,7 +223,7 @@ def test_an_answer_goes_before_the_data(meet: Meet) -> None:
 
 
 def test_limit_is_that_of_the_config(pki: Pki, meet_client: Meet, meet_server: Meet) -> None:
-    limits = Limits(messages_without_data=1)
+    limits = Limits(max_messages_without_data=1)
     encounters = (
         meet_server(config=ClientConfig(trust=pki.trust, limits=limits)),
         meet_client(config=ServerConfig(credentials=pki.server(), limits=limits)),

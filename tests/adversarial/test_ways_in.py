@@ -38,7 +38,7 @@ Connection: TypeAlias = ClientConnection | ServerConnection
 Twins: TypeAlias = Callable[[int | None], tuple[Peer, Connection, Connection]]
 
 DATA, HANDSHAKE, ALERT = ContentType.APPLICATION_DATA, ContentType.HANDSHAKE, ContentType.ALERT
-LIMITS = Limits(records_without_progress=4, messages_without_data=4)
+LIMITS = Limits(max_records_without_progress=4, max_messages_without_data=4)
 SIZES = (1, 2, 1199, 1200, 2**13 - 17, 2**13 - 16, 2**13, 2**14 - 1, 2**14)
 TICKET = write_message(NewSessionTicket(3600, 1, b"n", b"a ticket", {}))
 CUTS = (1, 5, 22, 300, 5000, 40_000, 200_000)

@@ -106,7 +106,7 @@ def test_limits(field: str) -> None:
 
 def test_least_records_per_key() -> None:
     with pytest.raises(ConfigurationError, match="8"):
-        Limits(records_per_key=7)
+        Limits(max_records_per_key=7)
 
 
 def test_keylog_that_cannot_be_opened(tmp_path: Path) -> None:

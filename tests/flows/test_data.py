@@ -165,7 +165,7 @@ def test_keys_change_before_their_limit(
     client_config: ClientConfig, server_config: ServerConfig, role: str
 ) -> None:
     """Megabytes in one call and in many, with keys that last for 16 records."""
-    limits = Limits(records_per_key=16)
+    limits = Limits(max_records_per_key=16)
     pair = Pair(replace(client_config, limits=limits), replace(server_config, limits=limits)).run()
     ours = pair.client if role == "client" else pair.server
     theirs = pair.server if role == "client" else pair.client
@@ -184,7 +184,7 @@ def test_the_peer_is_asked_for_new_keys(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     """The sender has no limit of its own; the receiver asks, and once for each key."""
-    pair = Pair(client_config, replace(server_config, limits=Limits(records_per_key=16))).run()
+    pair = Pair(client_config, replace(server_config, limits=Limits(max_records_per_key=16))).run()
     for _ in range(100):
         pair.say(pair.client, b"a record")
     assert pair.server.data == b"a record" * 100
@@ -399,7 +399,7 @@ def test_padding_policy_that_fails_at_the_worst_time(
             raise LookupError("no policy for this")
         return 0
 
-    limits = Limits(records_per_key=8 if doing == "asking" else None)
+    limits = Limits(max_records_per_key=8 if doing == "asking" else None)
     client = replace(client_config, record_padding=policy, limits=limits)
     pair = Pair(client, server_config).run()
     connection = pair.client.connection

@@ -205,7 +205,7 @@ def test_not_after_closing(client: ClientConfig, server: ServerConfig) -> None:
 
 
 def test_not_more_than_the_key_is_good_for(client: ClientConfig, server: ServerConfig) -> None:
-    pair = Pair(client, replace(server, limits=Limits(records_per_key=16)))
+    pair = Pair(client, replace(server, limits=Limits(max_records_per_key=16)))
     pair.carry(pair.client, pair.server)
     connection = pair.server.connection
     assert isinstance(connection, ServerConnection)

@@ -207,7 +207,7 @@ def test_too_much_that_arrives_meanwhile(pki: Pki, client_config: ClientConfig) 
         credentials=pki.server(),
         client_auth=ClientAuth.REQUIRED,
         verify=lambda question: DEFER,
-        limits=Limits(handshake=10_000),
+        limits=Limits(max_handshake_bytes=10_000),
     )
     pair = Pair(replace(client_config, credentials=pki.client()), server).run()
     for _ in range(3):

@@ -485,7 +485,7 @@ def test_crumbs_of_a_message_mean_the_same_in_any_parts(behind: bytes, then: lis
     """In one part they are taken together; byte by byte, each by itself."""
     stream = b"".join(CRUMBS[:20]) + behind
     for size in (len(stream), 1, 6, 7, 50):
-        assert read_in_parts(stream, size, Limits(handshake=4096)) == then
+        assert read_in_parts(stream, size, Limits(max_handshake_bytes=4096)) == then
 
 
 def test_a_message_that_looks_like_records() -> None:
@@ -527,12 +527,12 @@ def test_no_handshake_bytes_stand_before_a_change_of_keys(extra: bytes) -> None:
 
 
 def test_handshake_sizes_are_limited() -> None:
-    records = layer(limits=Limits(other_message=10, handshake=100))
+    records = layer(limits=Limits(max_other_message_bytes=10, max_handshake_bytes=100))
     records.add_handshake(b"\x14\0\0\x0b")
     assert fault_of(records.next_message) is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
-    records = layer(limits=Limits(handshake=100))
+    records = layer(limits=Limits(max_handshake_bytes=100))
     assert fault_of(records.add_handshake, bytes(101)) is Fault.HANDSHAKE_TOO_LARGE
-    records = layer(limits=Limits(handshake=100))
+    records = layer(limits=Limits(max_handshake_bytes=100))
     records.establish()
     records.add_handshake(FINISHED * 20)
     assert records.next_message() == FINISHED
@@ -542,7 +542,7 @@ def test_handshake_sizes_are_limited() -> None:
 
 
 def test_empty_data_is_dropped_so_often() -> None:
-    records = layer(protected=True, limits=Limits(records_without_progress=5))
+    records = layer(protected=True, limits=Limits(max_records_without_progress=5))
     records.establish()
     for sequence in range(5):
         assert pull(records, sealed(b"\x17", sequence)) == []
@@ -551,7 +551,7 @@ def test_empty_data_is_dropped_so_often() -> None:
 
 
 def test_padding_does_not_make_empty_data_progress() -> None:
-    records = layer(protected=True, limits=Limits(records_without_progress=1))
+    records = layer(protected=True, limits=Limits(max_records_without_progress=1))
     records.establish()
     assert pull(records, sealed(b"\x17" + bytes(100))) == []
     again = sealed(b"\x17" + bytes(100), 1)
@@ -559,13 +559,13 @@ def test_padding_does_not_make_empty_data_progress() -> None:
 
 
 def test_change_cipher_specs_are_dropped_so_often() -> None:
-    records = layer(limits=Limits(records_without_progress=5))
+    records = layer(limits=Limits(max_records_without_progress=5))
     assert pull(records, CCS * 5) == []
     assert fault_of(pull, records, CCS) is Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS
 
 
 def test_progress_starts_the_count_again() -> None:
-    records = layer(protected=True, limits=Limits(records_without_progress=2))
+    records = layer(protected=True, limits=Limits(max_records_without_progress=2))
     records.establish()
     for sequence in range(0, 30, 3):
         records.feed(
@@ -816,7 +816,7 @@ def test_plaintext_is_not_padded() -> None:
 
 
 def test_the_records_left_to_a_key() -> None:
-    records = layer(limits=Limits(records_per_key=10))
+    records = layer(limits=Limits(max_records_per_key=10))
     assert records.records_left() == 0
     records.install_write(keys_of(), "application")
     assert records.records_left() == 10
@@ -877,7 +877,7 @@ def test_random_bytes_raise_protocol_errors_only(
 def test_records_in_any_order_raise_protocol_errors_only(
     stream: list[bytes], state: int, step: int
 ) -> None:
-    records = layer(limits=Limits(handshake=200))
+    records = layer(limits=Limits(max_handshake_bytes=200))
     if state:
         records.install_read(keys_of(), "handshake")
     if state == 2:
@@ -959,7 +959,7 @@ def test_data_goes_as_one_record_if_that_is_all_there_is_to_it() -> None:
 
 
 def test_a_worn_key_leaves_the_fast_way() -> None:
-    records = layer(protected=True, limits=Limits(records_per_key=64))
+    records = layer(protected=True, limits=Limits(max_records_per_key=64))
     sent = 0
     while records.send_one(b"x"):
         sent += 1
@@ -992,7 +992,7 @@ def test_new_keys_for_reading_close_the_fast_ways() -> None:
 
 
 def test_a_worn_key_for_reading_closes_the_fast_ways() -> None:
-    records = reading_data(Limits(records_per_key=8))
+    records = reading_data(Limits(max_records_per_key=8))
     for number in range(8):
         assert records.open_one(sealed(b"x\x17", number)) == b"x"
     into: list[bytes | bytearray | memoryview] = []
@@ -1024,7 +1024,7 @@ def test_a_buffer_of_other_items_than_bytes_is_read_as_bytes(size: int) -> None:
 
 @pytest.mark.parametrize("fast", ["open_one", "open_data"])
 def test_data_of_the_fast_ways_is_progress(fast: str) -> None:
-    records = reading_data(Limits(records_without_progress=2))
+    records = reading_data(Limits(max_records_without_progress=2))
     records.establish()
     for sequence in range(0, 30, 3):
         assert pull(records, sealed(b"\x17", sequence) + sealed(b"\x17", sequence + 1)) == []

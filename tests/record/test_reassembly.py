@@ -66,12 +66,12 @@ def test_every_byte_boundary() -> None:
 @pytest.mark.parametrize(
     ("message_type", "limits"),
     [
-        (HandshakeType.CLIENT_HELLO, Limits(hello=100)),
-        (HandshakeType.SERVER_HELLO, Limits(hello=100)),
-        (HandshakeType.CERTIFICATE, Limits(certificate=100)),
-        (HandshakeType.CERTIFICATE_VERIFY, Limits(other_message=100)),
-        (HandshakeType.NEW_SESSION_TICKET, Limits(other_message=100)),
-        (99, Limits(other_message=100)),
+        (HandshakeType.CLIENT_HELLO, Limits(max_hello_bytes=100)),
+        (HandshakeType.SERVER_HELLO, Limits(max_hello_bytes=100)),
+        (HandshakeType.CERTIFICATE, Limits(max_certificate_bytes=100)),
+        (HandshakeType.CERTIFICATE_VERIFY, Limits(max_other_message_bytes=100)),
+        (HandshakeType.NEW_SESSION_TICKET, Limits(max_other_message_bytes=100)),
+        (99, Limits(max_other_message_bytes=100)),
     ],
 )
 def test_a_message_is_refused_by_its_header(message_type: int, limits: Limits) -> None:
@@ -86,14 +86,14 @@ def test_a_message_is_refused_by_its_header(message_type: int, limits: Limits) -
 
 
 def test_the_second_message_is_checked_as_the_first() -> None:
-    reassembly = HandshakeReassembly(Limits(other_message=10))
+    reassembly = HandshakeReassembly(Limits(max_other_message_bytes=10))
     reassembly.add(message(20, 10) + message(20, 11))
     assert reassembly.next_message() == message(20, 10)
     assert fault_of(reassembly.next_message) is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
 
 
 def test_the_refusal_names_the_message_and_the_limit() -> None:
-    reassembly = HandshakeReassembly(Limits(certificate=100))
+    reassembly = HandshakeReassembly(Limits(max_certificate_bytes=100))
     reassembly.add(b"\x0b\xff\xff\xff")
     with pytest.raises(ProtocolError, match="Certificate of 16777219 bytes, 100 are accepted"):
         reassembly.next_message()
@@ -101,7 +101,7 @@ def test_the_refusal_names_the_message_and_the_limit() -> None:
 
 
 def test_the_handshake_as_a_whole_has_a_limit() -> None:
-    reassembly = HandshakeReassembly(Limits(handshake=50))
+    reassembly = HandshakeReassembly(Limits(max_handshake_bytes=50))
     for _ in range(5):
         reassembly.add(message(8, 6))
         assert reassembly.next_message() == message(8, 6)
@@ -109,7 +109,7 @@ def test_the_handshake_as_a_whole_has_a_limit() -> None:
 
 
 def test_the_limit_of_the_whole_ends_with_the_handshake() -> None:
-    reassembly = HandshakeReassembly(Limits(handshake=50))
+    reassembly = HandshakeReassembly(Limits(max_handshake_bytes=50))
     reassembly.lift_total_limit()
     for _ in range(100):
         reassembly.add(message(4, 6))

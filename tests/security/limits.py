@@ -40,61 +40,61 @@ def _default(name: str) -> str:
 
 LIMITS: tuple[Limit, ...] = (
     Limit(
-        "Limits.hello",
+        "Limits.max_hello_bytes",
         _default("hello"),
         "bytes of a ClientHello or ServerHello; refused by its header",
         "adversarial/test_records.py::test_message_announces_too_much",
     ),
     Limit(
-        "Limits.certificate",
+        "Limits.max_certificate_bytes",
         _default("certificate"),
         "bytes of a Certificate, compressed or not",
         "adversarial/test_records.py::test_certificate_too_large",
     ),
     Limit(
-        "Limits.other_message",
+        "Limits.max_other_message_bytes",
         _default("other_message"),
         "bytes of any other handshake message",
         "adversarial/test_records.py::test_message_too_large",
     ),
     Limit(
-        "Limits.handshake",
+        "Limits.max_handshake_bytes",
         _default("handshake"),
         "bytes of a whole handshake, and what may wait while a question is open",
         "adversarial/test_records.py::test_handshake_too_large",
     ),
     Limit(
-        "Limits.certificates",
+        "Limits.max_certificates",
         _default("certificates"),
         "certificates in a message",
         "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
     ),
     Limit(
-        "Limits.extensions",
+        "Limits.max_extensions",
         _default("extensions"),
         "extensions in a message",
         "adversarial/test_hellos.py::test_too_many_extensions_of_a_client",
     ),
     Limit(
-        "Limits.list_entries",
+        "Limits.max_key_shares",
         _default("list_entries"),
         "key shares in a hello",
         "adversarial/test_hellos.py::test_too_many_key_shares",
     ),
     Limit(
-        "Limits.records_without_progress",
+        "Limits.max_records_without_progress",
         _default("records_without_progress"),
         "empty records, change_cipher_specs and warnings in a row, and user_canceled in all",
         "adversarial/test_floods.py::test_empty_data_flood",
     ),
     Limit(
-        "Limits.messages_without_data",
+        "Limits.max_messages_without_data",
         _default("messages_without_data"),
         "KeyUpdates, tickets and HelloRequests in a row without data",
         "adversarial/test_floods.py::test_key_update_flood",
     ),
     Limit(
-        "Limits.records_per_key",
+        "Limits.max_records_per_key",
         _default("records_per_key"),
         "records under one key before it is changed, or a connection of TLS 1.2 ends; the AEAD's "
         "own limit where that is smaller",

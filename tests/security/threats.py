@@ -397,7 +397,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_renegotiation12.py::test_asking_without_end",
                 "handshake/post12.py",
-                "if self.messages_without_data > self._limits.messages_without_data:",
+                "if self.messages_without_data > self._limits.max_messages_without_data:",
             ),
         ),
         (
@@ -844,7 +844,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
                 "handshake/resumption13.py",
-                "len(chain) > limits.certificates or ",
+                "len(chain) > limits.max_certificates or ",
                 "",
             ),
         ),
@@ -1410,7 +1410,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_floods.py::test_user_canceled_flood",
                 "connection.py",
-                "if self._cancellations > self._config.limits.records_without_progress:",
+                "if self._cancellations > self._config.limits.max_records_without_progress:",
             ),
         ),
         (
@@ -1492,7 +1492,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_hellos.py::test_too_many_key_shares",
                 "handshake/server13.py",
-                "if len(entries) > config.limits.list_entries:",
+                "if len(entries) > config.limits.max_key_shares:",
             ),
             without(
                 "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
@@ -1665,7 +1665,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
                 "handshake/certificate13.py",
-                "if len(entries) > asked.limits.certificates:",
+                "if len(entries) > asked.limits.max_certificates:",
             ),
             without(
                 "certificates/test_verify.py::TestRefused::test_huge_rsa_keys_are_refused_before_any_work",
@@ -1835,7 +1835,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
                 "handshake/certificate13.py",
-                "if length > asked.limits.certificate:",
+                "if length > asked.limits.max_certificate_bytes:",
             ),
             without(
                 "wire/test_compression.py::test_a_bomb_is_not_inflated",

@@ -27,7 +27,7 @@ def read_chain(message: Certificate12, certificate_type: str, limits: Limits) ->
     if key:
         detail = "certificate_list is no list of certificates, which were agreed upon"
         raise ProtocolError(Fault.DECODE_ERROR, detail)
-    if len(chain) > limits.certificates:
+    if len(chain) > limits.max_certificates:
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(chain)} certificates")
     return chain
 

@@ -86,14 +86,14 @@ def read_certificate(
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
     entries = message.certificate_list
-    if len(entries) > asked.limits.certificates:
+    if len(entries) > asked.limits.max_certificates:
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
     if asked.certificate_type == "RawPublicKey" and len(entries) > 1:
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"{len(entries)} entries for one raw public key")
     for entry in entries:
         if entry.extensions:
             check_answer(
-                entry.extensions, MessageContext.CT, asked.extensions, asked.limits.extensions
+                entry.extensions, MessageContext.CT, asked.extensions, asked.limits.max_extensions
             )
             check_forms(entry.extensions, MessageContext.CT)
     of_leaf: Mapping[int, bytes] = entries[0].extensions if entries else {}
@@ -119,8 +119,10 @@ def _decompressed(
             Fault.ILLEGAL_VALUE, f"compressed in algorithm {message.algorithm}, not offered"
         )
     length = message.uncompressed_length
-    if length > asked.limits.certificate:
-        detail = f"it announces {length} bytes, and {asked.limits.certificate} are accepted"
+    if length > asked.limits.max_certificate_bytes:
+        detail = (
+            f"it announces {length} bytes, and {asked.limits.max_certificate_bytes} are accepted"
+        )
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
         if len(message.raw) <= _MOST_KEPT and length <= _MOST_KEPT:

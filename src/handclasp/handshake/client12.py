@@ -212,7 +212,7 @@ def _check_server_hello(
 ) -> _Agreed:
     """RFC 5246 section 7.4.1.3, and what came to it since."""
     extensions = server_hello.extensions
-    check_answer(extensions, MessageContext.SH12, offer.answerable, config.limits.extensions)
+    check_answer(extensions, MessageContext.SH12, offer.answerable, config.limits.max_extensions)
     check_forms(extensions, MessageContext.SH12)
     suite = CIPHER_SUITES12_BY_CODE.get(server_hello.cipher_suite)
     if suite is None or suite.name not in config.cipher_suites:

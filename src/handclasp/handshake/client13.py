@@ -235,7 +235,7 @@ def _check_server_hello(
 ) -> CipherSuite:
     """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3)."""
     place = MessageContext.HRR if server_hello.is_hello_retry_request else MessageContext.SH
-    check_answer(server_hello.extensions, place, offer.answerable, config.limits.extensions)
+    check_answer(server_hello.extensions, place, offer.answerable, config.limits.max_extensions)
     check_forms(server_hello.extensions, place)
     if server_hello.legacy_version != TLS12:
         raise ProtocolError(
@@ -404,7 +404,7 @@ async def _receive_encrypted_extensions(
     extensions = message.extensions
     if next_secret is not None and ExtensionType.EARLY_DATA not in extensions:
         hs.install_write(next_secret.keys(), "handshake")
-    check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.extensions)
+    check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     check_forms(extensions, MessageContext.EE)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         hs.records.limit_write(ext.read_record_size_limit(data))
@@ -464,7 +464,7 @@ async def _receive_server_authentication(
 
 
 def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
-    check_extensions(request.extensions, MessageContext.CR, config.limits.extensions)
+    check_extensions(request.extensions, MessageContext.CR, config.limits.max_extensions)
     check_forms(request.extensions, MessageContext.CR)
     if request.certificate_request_context:
         # RFC 8446 4.3.2: empty unless it is a post-handshake request.

@@ -70,7 +70,7 @@ class PostHandshake12:
             raise unexpected(raw, (asks,))
         read_as(asks, raw)
         self.messages_without_data += 1
-        if self.messages_without_data > self._limits.messages_without_data:
+        if self.messages_without_data > self._limits.max_messages_without_data:
             raise ProtocolError(Fault.RENEGOTIATION, "again and again")
         if self._records_left() < _TO_DECLINE:
             raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")

@@ -132,7 +132,7 @@ class PostHandshake13:
 
     def _receive_ticket(self, message: object) -> None:
         if isinstance(message, NewSessionTicket):
-            check_extensions(message.extensions, MessageContext.NST, self._limits.extensions)
+            check_extensions(message.extensions, MessageContext.NST, self._limits.max_extensions)
             check_forms(message.extensions, MessageContext.NST)
             check_lifetime(message)
             if self._keeper is not None:
@@ -140,5 +140,5 @@ class PostHandshake13:
 
     def _count_without_data(self, fault: Fault) -> None:
         self.messages_without_data += 1
-        if self.messages_without_data > self._limits.messages_without_data:
+        if self.messages_without_data > self._limits.max_messages_without_data:
             raise ProtocolError(fault)

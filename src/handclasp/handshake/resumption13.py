@@ -277,6 +277,8 @@ def refusal_of(state: SessionState, config: ServerConfig, server_name: str | Non
     if state.server_name != (server_name or ""):
         return "made for another name"
     chain, limits = state.client_chain, config.limits
-    if chain and (len(chain) > limits.certificates or sum(map(len, chain)) > limits.certificate):
+    if chain and (
+        len(chain) > limits.max_certificates or sum(map(len, chain)) > limits.max_certificate_bytes
+    ):
         return "the client's certificates are more than are accepted now"
     return None

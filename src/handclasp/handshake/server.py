@@ -42,7 +42,7 @@ async def _read_hello(
     hello = await hs.receive(ClientHello)
     hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
-    check_extensions(hello.extensions, MessageContext.CH, config.limits.extensions)
+    check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     version = _choose_version(hs, config, hello)
     forms, read = _FORMS[version], hs.reading.read
     for kind, data in hello.extensions.items():

@@ -469,7 +469,7 @@ def _required(extensions: Extensions, kind: ExtensionType) -> bytes:
 def _read_shares(
     config: ServerConfig, groups: tuple[str, ...], entries: tuple[ext.KeyShareEntry, ...]
 ) -> dict[str, bytes]:
-    if len(entries) > config.limits.list_entries:
+    if len(entries) > config.limits.max_key_shares:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
     listed = frozenset(groups)
     shares: dict[str, bytes] = {}
@@ -555,7 +555,7 @@ async def _receive_second_offer(
     """Receive the second hello: the first, with a share of the chosen group."""
     hello = await hs.receive(ClientHello)
     hs.records.skip_early_data(0)
-    check_extensions(hello.extensions, MessageContext.CH, config.limits.extensions)
+    check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     check_forms(hello.extensions, MessageContext.CH)
     _check_second_hello(hello, retry)
     second_offer = _read_offer(hs, config, hello, retry.before)

@@ -278,7 +278,7 @@ class RecordLayer:
     def note_idle_record(self, what: str) -> None:
         """Count a record that moves nothing forward. Raises `ProtocolError` after too many."""
         self._idle_records += 1
-        if self._idle_records > self._limits.records_without_progress:
+        if self._idle_records > self._limits.max_records_without_progress:
             raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
 
     @property
@@ -417,7 +417,7 @@ class RecordLayer:
 
     def _limit_of(self, protection: Protection13 | Protection12) -> int:
         """How many records one key may protect: what the AEAD bears, or less by the config."""
-        limit, own = protection.suite.record_limit, self._limits.records_per_key
+        limit, own = protection.suite.record_limit, self._limits.max_records_per_key
         return limit if own is None else min(own, limit)
 
     # Inbound, inside

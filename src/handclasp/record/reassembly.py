@@ -27,7 +27,7 @@ class HandshakeReassembly:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = bytearray()
-        self._remaining = limits.handshake
+        self._remaining = limits.max_handshake_bytes
         self._checked = False
 
     def __bool__(self) -> bool:
@@ -45,7 +45,9 @@ class HandshakeReassembly:
         """Append the content of handshake records. Raises `ProtocolError`."""
         self._remaining -= len(fragment)
         if self._remaining < 0:
-            raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, f"over {self._limits.handshake} bytes")
+            raise ProtocolError(
+                Fault.HANDSHAKE_TOO_LARGE, f"over {self._limits.max_handshake_bytes} bytes"
+            )
         self._buffer += fragment
 
     def next_message(self) -> bytes | None:
@@ -74,11 +76,11 @@ class HandshakeReassembly:
     def _check_size(self, message_type: int, size: int) -> None:
         limits = self._limits
         if message_type in _HELLOS:
-            limit = limits.hello
+            limit = limits.max_hello_bytes
         elif message_type == _CERTIFICATE:
-            limit = limits.certificate
+            limit = limits.max_certificate_bytes
         else:
-            limit = limits.other_message
+            limit = limits.max_other_message_bytes
         if size > limit + HEADER_SIZE:
             raise ProtocolError(
                 Fault.HANDSHAKE_MESSAGE_TOO_LARGE,

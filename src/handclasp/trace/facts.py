@@ -417,7 +417,7 @@ _OF_TLS12 = (
 _HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
 _CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
 _MOST_INFLATED = 2**17
-"""Bytes: as much as `Limits.certificate` allows unless it is changed."""
+"""Bytes: as much as `Limits.max_certificate_bytes` allows unless it is changed."""
 
 
 def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
