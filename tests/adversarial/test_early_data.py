@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.adversarial.conftest import refused
 from tests.adversarial.scripted import Encounter, ScriptedClient
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair, split_records
+from tests.end_to_end.pair import Pair, split_records
 from tests.pki import Pki
 
 from handclasp import (

@@ -21,7 +21,7 @@ from tests.adversarial.deviations import (
 )
 from tests.adversarial.scripted import Encounter
 from tests.adversarial.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, Limits, ProtocolError, ServerConfig

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.test_foreign_sessions import Careless, hello_of
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki, key_of_type, key_pem, pem_of
 from tests.security.test_forks import told_by_child
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.flows.pair import End, Pair
+from tests.end_to_end.pair import End, Pair
 from tests.pki import Pki
 from tests.record.records import keys_of, layer, pull
 

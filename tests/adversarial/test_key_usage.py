@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, key_usage
 
 from handclasp import ClientAuth, ClientConfig, Credentials, Fault, ProtocolError, ServerConfig

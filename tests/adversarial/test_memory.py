@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.memory.strangers import KINDS, VERSIONS, Scene
 from tests.pki import Pki
 

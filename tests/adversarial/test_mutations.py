@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

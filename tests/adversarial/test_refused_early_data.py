@@ -10,7 +10,7 @@ from tests.adversarial.conftest import refused
 from tests.adversarial.deviations import changed, with_extension
 from tests.adversarial.scripted import Encounter, ScriptedServer
 from tests.adversarial.scripted12 import ScriptedServer12
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

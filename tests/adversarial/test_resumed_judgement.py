@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.test_foreign_sessions import Careless
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

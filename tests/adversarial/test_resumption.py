@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.adversarial.conftest import ClientRefuses
 from tests.adversarial.scripted import ScriptedServer
-from tests.flows.pair import Pair, split_records
+from tests.end_to_end.pair import Pair, split_records
 from tests.pki import Pki
 
 from handclasp import (

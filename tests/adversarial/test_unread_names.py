@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, der_of, key_of_type, leaf_builder, sign
 
 from handclasp import (

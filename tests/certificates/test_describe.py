@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import KEY_TYPES, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, name_constraints
 
 from handclasp import ClientConfig, ServerConfig

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.certificates.hostile import KEY, hostile_certificates, parsed, pem_block
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki, key_pem
 
 from handclasp import (

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair, split_records
+from tests.end_to_end.pair import Pair, split_records
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.security.test_forks import told_by_child
 

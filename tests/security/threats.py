@@ -327,7 +327,7 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "adversarial/test_order12.py::test_key_exchange_that_key_transport_does_not_have",
-            "flows/test_registry.py::test_nothing_else_can_be_configured",
+            "end_to_end/test_registry.py::test_nothing_else_can_be_configured",
         ),
     ),
     Threat(
@@ -347,7 +347,7 @@ THREATS: tuple[Threat, ...] = (
                 "if not 20 <= content_type <= 23 or major != 3:",
             ),
         ),
-        ("flows/test_registry.py::test_what_a_server_takes",),
+        ("end_to_end/test_registry.py::test_what_a_server_takes",),
     ),
     Threat(
         _DOWNGRADE,
@@ -412,7 +412,10 @@ THREATS: tuple[Threat, ...] = (
         "What an application compresses is its own affair; records can be padded to hide lengths.",
         (
             without(
-                "flows/test_data.py::test_padding", "record/layer.py", "if not policy:", "if True:"
+                "end_to_end/test_data.py::test_padding",
+                "record/layer.py",
+                "if not policy:",
+                "if True:",
             ),
         ),
         ("record/test_layer.py::test_padding_to_a_multiple",),
@@ -432,7 +435,7 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_registry.py::test_nothing_else_can_be_configured",
+            "end_to_end/test_registry.py::test_nothing_else_can_be_configured",
             "crypto/test_suites.py::test_no_default_is_without_forward_secrecy",
         ),
     ),
@@ -458,7 +461,7 @@ THREATS: tuple[Threat, ...] = (
         (
             "crypto/test_suites.py::test_the_suites_of_tls12",
             "crypto/test_suites.py::test_the_table_of_appendix_b_4",
-            "flows/test_registry.py::test_nothing_else_can_be_configured",
+            "end_to_end/test_registry.py::test_nothing_else_can_be_configured",
         ),
     ),
     Threat(
@@ -480,7 +483,7 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "record/test_protection12.py::test_too_short_for_any_record",
-            "flows/test_data.py::test_keys_change_before_their_limit",
+            "end_to_end/test_data.py::test_keys_change_before_their_limit",
         ),
     ),
     Threat(
@@ -513,13 +516,13 @@ THREATS: tuple[Threat, ...] = (
         "otherwise. What comes after close_notify is not read.",
         (
             without(
-                "flows/test_data.py::test_truncation",
+                "end_to_end/test_data.py::test_truncation",
                 "connection.py",
                 "if self._records.retained or not self._config.allow_truncation:",
             ),
         ),
         (
-            "flows/test_data.py::test_data_after_close_notify_is_dropped",
+            "end_to_end/test_data.py::test_data_after_close_notify_is_dropped",
             "adapters/test_sockets.py::test_the_end_of_the_transport_is_not_the_end_of_the_data",
             "adapters/test_asyncio.py::test_the_end_of_the_transport_is_not_the_end_of_the_data",
         ),
@@ -620,14 +623,14 @@ THREATS: tuple[Threat, ...] = (
                 "pass",
             ),
             without(
-                "flows/test_data.py::test_keys_change_before_their_limit",
+                "end_to_end/test_data.py::test_keys_change_before_their_limit",
                 "connection.py",
                 "if len(data) <= room:",
                 "if True:",
             ),
         ),
         (
-            "flows/test_data.py::test_the_peer_is_asked_for_new_keys",
+            "end_to_end/test_data.py::test_the_peer_is_asked_for_new_keys",
             "adversarial/test_key_limits.py::test_keys_change_before_what_the_cipher_bears",
             "adversarial/test_key_limits.py::test_the_other_side_may_go_on",
         ),
@@ -647,7 +650,7 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_tls12.py::test_key_transport_is_off",
+            "end_to_end/test_tls12.py::test_key_transport_is_off",
             "adversarial/test_key_transport12.py::test_the_same_calls",
             "adversarial/test_key_transport12.py::test_every_failure_of_a_signer",
         ),
@@ -689,7 +692,7 @@ THREATS: tuple[Threat, ...] = (
             "adversarial/test_key_shares.py::test_of_a_client",
             "crypto/test_groups.py::test_points_of_small_order_are_refused",
             "crypto/test_groups.py::test_unreduced_ml_kem_keys_are_refused",
-            "flows/test_one_time.py::test_nothing_ever_repeats",
+            "end_to_end/test_one_time.py::test_nothing_ever_repeats",
         ),
     ),
     Threat(
@@ -699,7 +702,7 @@ THREATS: tuple[Threat, ...] = (
         "this side, since a faulty one can give the key away.",
         (
             without(
-                "flows/test_questions.py::test_wrong_signature_of_a_remote_signer_never_leaves",
+                "end_to_end/test_questions.py::test_wrong_signature_of_a_remote_signer_never_leaves",
                 "handshake/signing.py",
                 "if not isinstance(credentials.signer, LocalSigner):",
             ),
@@ -718,7 +721,7 @@ THREATS: tuple[Threat, ...] = (
                 "None):",
             ),
             without(
-                "flows/test_tls12.py::test_no_keys_without_the_extended_master_secret",
+                "end_to_end/test_tls12.py::test_no_keys_without_the_extended_master_secret",
                 "connection.py",
                 "if isinstance(exporter, Exporter12) and not exporter.master_secret.extended:",
             ),
@@ -732,7 +735,7 @@ THREATS: tuple[Threat, ...] = (
         "another one in each direction. The documentation says not to share a plain one.",
         (
             without(
-                "flows/test_external_psks.py::test_names_tell_directions_apart",
+                "end_to_end/test_external_psks.py::test_names_tell_directions_apart",
                 "sessions/psk.py",
                 "context = opaque8(client) + opaque8(server)",
                 'context = b"names"',
@@ -763,7 +766,7 @@ THREATS: tuple[Threat, ...] = (
                 "if len(binders) != len(identities):",
             ),
         ),
-        ("flows/test_external_psks.py::test_an_unknown_key",),
+        ("end_to_end/test_external_psks.py::test_an_unknown_key",),
     ),
     Threat(
         _RESUMPTION,
@@ -806,7 +809,7 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "sessions/test_tickets.py::test_no_bytes_raise",
-            "flows/test_resumption.py::test_a_proof_of_identity_does_not_last_for_ever",
+            "end_to_end/test_resumption.py::test_a_proof_of_identity_does_not_last_for_ever",
             "adversarial/test_resumption.py::test_changed_tickets_mean_a_full_handshake",
         ),
     ),
@@ -819,12 +822,12 @@ THREATS: tuple[Threat, ...] = (
         "now as well.",
         (
             without(
-                "flows/test_resumption.py::test_other_circumstances",
+                "end_to_end/test_resumption.py::test_other_circumstances",
                 "handshake/resumption13.py",
                 "if state.binding != config.binding:",
             ),
             without(
-                "flows/test_resumption.py::test_a_client_that_is_no_longer_trusted",
+                "end_to_end/test_resumption.py::test_a_client_that_is_no_longer_trusted",
                 "connection.py",
                 "return _answer_or(None, lambda: verify(asked), VerifiedPeer)",
                 "return accept_unverified(asked.chain)",
@@ -849,8 +852,8 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_resumption.py::test_who_was_not_asked_is_asked",
-            "flows/test_resumption.py::test_a_verdict_on_another_client",
+            "end_to_end/test_resumption.py::test_who_was_not_asked_is_asked",
+            "end_to_end/test_resumption.py::test_a_verdict_on_another_client",
         ),
     ),
     Threat(
@@ -859,7 +862,7 @@ THREATS: tuple[Threat, ...] = (
         "A session holds both, and is offered and taken only where they are the same.",
         (
             without(
-                "flows/test_resumption.py::test_another_hash",
+                "end_to_end/test_resumption.py::test_another_hash",
                 "handshake/resumption13.py",
                 "candidate.psk.hash_name == suite.hash_name and",
                 "",
@@ -870,7 +873,7 @@ THREATS: tuple[Threat, ...] = (
                 "if psk.hash_name != suite.hash_name:",
             ),
         ),
-        ("flows/test_resumption.py::test_another_version",),
+        ("end_to_end/test_resumption.py::test_another_version",),
     ),
     Threat(
         _RESUMPTION,
@@ -943,7 +946,7 @@ THREATS: tuple[Threat, ...] = (
                 "(now - at)",
             ),
             without(
-                "flows/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
+                "end_to_end/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
                 "handshake/resumption13.py",
                 "await hs.ask(CheckReplay(token, created_at))",
                 "True",
@@ -954,13 +957,13 @@ THREATS: tuple[Threat, ...] = (
                 "if self._early_size > self._max_early_data():",
             ),
             without(
-                "flows/test_zero_rtt.py::test_another_protocol_than_before",
+                "end_to_end/test_zero_rtt.py::test_another_protocol_than_before",
                 "handshake/resumption13.py",
                 'if state.alpn != (alpn or ""):',
             ),
         ),
         (
-            "flows/test_zero_rtt.py::test_off_unless_both_want_it",
+            "end_to_end/test_zero_rtt.py::test_off_unless_both_want_it",
             "sessions/test_replay.py::test_each_flight_counts_once",
             "adversarial/test_early_data.py::test_early_data_without_end",
         ),
@@ -1027,7 +1030,7 @@ THREATS: tuple[Threat, ...] = (
                 "if config.early_data and asked and not config.early_data_before_callbacks:",
             ),
         ),
-        ("flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",),
+        ("end_to_end/test_resumption.py::test_a_server_that_is_no_longer_trusted",),
     ),
     Threat(
         _IDENTITY,
@@ -1061,7 +1064,7 @@ THREATS: tuple[Threat, ...] = (
         "wildcards as one whole label; names are compared in one normal form.",
         (
             without(
-                "flows/test_negotiation.py::test_client_needs_a_name",
+                "end_to_end/test_negotiation.py::test_client_needs_a_name",
                 "connection.py",
                 "if _needs_a_name(config):",
             ),
@@ -1162,20 +1165,20 @@ THREATS: tuple[Threat, ...] = (
         "of its own, and never where clients are asked for a certificate.",
         (
             without(
-                "flows/test_half_rtt.py::test_not_where_clients_are_asked_who_they_are",
+                "end_to_end/test_half_rtt.py::test_not_where_clients_are_asked_who_they_are",
                 "config.py",
                 "if config.client_auth is not ClientAuth.NONE:",
             ),
             without(
-                "flows/test_half_rtt.py::test_not_without_the_setting",
+                "end_to_end/test_half_rtt.py::test_not_without_the_setting",
                 "handshake/server13.py",
                 "if config.half_rtt_data:",
                 "if True:",
             ),
         ),
         (
-            "flows/test_half_rtt.py::test_not_at_any_other_time",
-            "flows/test_half_rtt.py::test_a_client_that_still_thinks_gets_nothing_before",
+            "end_to_end/test_half_rtt.py::test_not_at_any_other_time",
+            "end_to_end/test_half_rtt.py::test_a_client_that_still_thinks_gets_nothing_before",
         ),
     ),
     Threat(
@@ -1210,28 +1213,28 @@ THREATS: tuple[Threat, ...] = (
         "or said not to apply, with the RFC's reason.",
         (
             without(
-                "flows/test_policy_paths.py::test_a_client",
+                "end_to_end/test_policy_paths.py::test_a_client",
                 "certificates/decision.py",
                 "            _check_named_leaf(evidence,",
                 "            _ = (evidence,",
             ),
             without(
-                "flows/test_policy_paths.py::test_a_client",
+                "end_to_end/test_policy_paths.py::test_a_client",
                 "handshake/peer.py",
                 "if not peer.may_sign:",
             ),
             without(
-                "flows/test_policy_paths.py::test_a_client",
+                "end_to_end/test_policy_paths.py::test_a_client",
                 "config.py",
                 "if not config.accepts_certificates:",
             ),
             without(
-                "flows/test_policy_paths.py::test_a_server",
+                "end_to_end/test_policy_paths.py::test_a_server",
                 "config.py",
                 "if policy.ct_logs:",
             ),
             without(
-                "flows/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
+                "end_to_end/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
                 "handshake/offer.py",
                 "timestamps=bool(config.policy.ct_logs),",
                 "",
@@ -1243,8 +1246,8 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_policy_paths.py::test_every_field_of_a_policy_has_a_case",
-            "flows/test_policy_paths.py::test_a_session_from_before_the_policy_is_not_offered",
+            "end_to_end/test_policy_paths.py::test_every_field_of_a_policy_has_a_case",
+            "end_to_end/test_policy_paths.py::test_a_session_from_before_the_policy_is_not_offered",
         ),
     ),
     Threat(
@@ -1255,7 +1258,7 @@ THREATS: tuple[Threat, ...] = (
         "then takes no session and no pre-shared key for them either.",
         (
             without(
-                "flows/test_negotiation.py::test_alpn_without_overlap",
+                "end_to_end/test_negotiation.py::test_alpn_without_overlap",
                 "handshake/negotiation.py",
                 "raise disagreement(Fault.NO_SHARED_APPLICATION_PROTOCOL, names, spoken)",
                 "return None",
@@ -1266,7 +1269,7 @@ THREATS: tuple[Threat, ...] = (
                 "if name not in offered:",
             ),
             without(
-                "flows/test_negotiation.py::test_strict_server_name",
+                "end_to_end/test_negotiation.py::test_strict_server_name",
                 "handshake/negotiation.py",
                 "raise ProtocolError(Fault.UNRECOGNIZED_NAME, name)",
                 "pass",
@@ -1354,7 +1357,7 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "adversarial/test_authentication.py::test_signature_of_another_handshake",
-            "flows/test_data.py::test_channel_bindings",
+            "end_to_end/test_data.py::test_channel_bindings",
         ),
     ),
     Threat(
@@ -1370,7 +1373,7 @@ THREATS: tuple[Threat, ...] = (
                 "pass",
             ),
             without(
-                "flows/test_data.py::test_many_requests_cost_one_answer",
+                "end_to_end/test_data.py::test_many_requests_cost_one_answer",
                 "handshake/post13.py",
                 "            self.key_update_pending = True\n",
                 "            self.update_send_keys(request_peer=False)\n",
@@ -2166,7 +2169,7 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_negotiation.py::test_grease_in_every_place",
+            "end_to_end/test_negotiation.py::test_grease_in_every_place",
             "adversarial/test_good_peers.py::test_other_flights_of_a_client",
         ),
     ),
@@ -2203,7 +2206,7 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         (
-            "flows/test_one_time.py::test_nothing_ever_repeats",
+            "end_to_end/test_one_time.py::test_nothing_ever_repeats",
             "sessions/test_replay.py::test_a_forked_process_takes_none",
         ),
     ),
@@ -2214,18 +2217,18 @@ THREATS: tuple[Threat, ...] = (
         "refuses. A config is frozen, and a setting that cannot be honoured raises.",
         (
             without(
-                "flows/test_questions.py::test_anything_but_a_proof_is_no_verification",
+                "end_to_end/test_questions.py::test_anything_but_a_proof_is_no_verification",
                 "handshake/driver.py",
                 "if not isinstance(value, wanted):",
             ),
             without(
-                "flows/test_questions.py::test_proof_of_another_chain",
+                "end_to_end/test_questions.py::test_proof_of_another_chain",
                 "handshake/peer.py",
                 "if peer.chain != shown.chain:",
             ),
         ),
         (
-            "flows/test_questions.py::test_exception_in_every_callback",
+            "end_to_end/test_questions.py::test_exception_in_every_callback",
             "test_config.py::test_the_defaults_are_safe",
             "test_config.py::test_a_config_is_frozen",
         ),
@@ -2237,21 +2240,21 @@ THREATS: tuple[Threat, ...] = (
         "judgement depends on, and the server's chain is judged again before one is offered.",
         (
             without(
-                "flows/test_resumption.py::test_another_trust_store",
+                "end_to_end/test_resumption.py::test_another_trust_store",
                 "handshake/client_sessions.py",
                 "        trust.fingerprint if trust is not None else None,\n",
                 "",
             ),
             without(
-                "flows/test_resumption.py::test_a_server_that_is_no_longer_trusted",
+                "end_to_end/test_resumption.py::test_a_server_that_is_no_longer_trusted",
                 "handshake/client_sessions.py",
                 'return "its certificate would not be accepted any more"',
                 "return None",
             ),
         ),
         (
-            "flows/test_resumption.py::test_other_credentials",
-            "flows/test_resumption.py::test_ports_are_kept_apart",
+            "end_to_end/test_resumption.py::test_other_credentials",
+            "end_to_end/test_resumption.py::test_ports_are_kept_apart",
             "handshake/test_client_sessions.py::test_what_a_session_is_bound_to",
         ),
     ),
@@ -2343,13 +2346,13 @@ THREATS: tuple[Threat, ...] = (
         "expected now (RFC 7250).",
         (
             without(
-                "flows/test_raw_keys.py::TestResumed::test_a_key_that_is_not_expected_any_more_is_not",
+                "end_to_end/test_raw_keys.py::TestResumed::test_a_key_that_is_not_expected_any_more_is_not",
                 "certificates/verify.py",
                 "if public_key_info not in expected:",
                 "if not expected:",
             ),
         ),
-        ("flows/test_raw_keys.py::TestResumed::test_both_sides_are_known_again",),
+        ("end_to_end/test_raw_keys.py::TestResumed::test_both_sides_are_known_again",),
     ),
     Threat(
         _API,
@@ -2618,7 +2621,7 @@ THREATS: tuple[Threat, ...] = (
                 "pass",
             ),
             Proof(
-                "flows/test_data.py::test_nothing_secret_is_recorded_unasked",
+                "end_to_end/test_data.py::test_nothing_secret_is_recorded_unasked",
                 (
                     Edit(
                         "handshake/context.py",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
-from tests.flows.test_resumption import World
+from tests.end_to_end.pair import Pair
+from tests.end_to_end.test_resumption import World
 from tests.pki import Pki
 from tests.trace.conftest import Recorded, converse
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.flows.test_resumption import World
+from tests.end_to_end.test_resumption import World
 from tests.pki import Pki
 from tests.rules.source import PACKAGE
 from tests.trace.conftest import Recorded, converse

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.flows.test_resumption import World
+from tests.end_to_end.test_resumption import World
 from tests.pki import Leaf, Pki, key_of_type
 from tests.trace.conftest import DATA, Recorded, converse, shuttle
 

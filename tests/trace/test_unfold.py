@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from tests.flows.test_resumption import World
+from tests.end_to_end.test_resumption import World
 from tests.pki import Pki
 from tests.trace.conftest import Recorded, converse
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.flows.pair import split_records
+from tests.end_to_end.pair import split_records
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection, Session

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type
 
 from handclasp import (

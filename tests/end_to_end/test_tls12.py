@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of, pss_credentials
 
 from handclasp import (

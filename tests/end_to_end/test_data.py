@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.pair import End, Pair, split_records
+from tests.end_to_end.pair import End, Pair, split_records
 from tests.pki import Pki
 
 from handclasp import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (

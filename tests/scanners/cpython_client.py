@@ -1,6 +1,6 @@
 """CPython's own test_ssl, with our client where its tests make one with `ssl`.
 
-`python -m tests.judges.cpython_client` runs those cases that only need a client: what
+`python -m tests.scanners.cpython_client` runs those cases that only need a client: what
 `SSLContext.wrap_socket` and `wrap_bio` give for a client's context speaks TLS by this library,
 with the settings that the test gave to its context, and calls errors what OpenSSL calls them. The
 servers, the certificates and all assertions are CPython's.
@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
-from tests.judges import contexts
 from tests.pki import Pki, pem_of
+from tests.scanners import contexts
 
 import handclasp
 from handclasp import ClientConfig, ClientConnection, TLSSocket, TrustStore

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.flows.pair import Pair
-from tests.flows.test_certificates import hello_of, raw_credentials
+from tests.end_to_end.pair import Pair
+from tests.end_to_end.test_certificates import hello_of, raw_credentials
 from tests.pki import Pki
 
 from handclasp import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, pss_credentials
 
 from handclasp import (

@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 import pytest
-from tests.flows.pair import End, Pair
-from tests.flows.test_resumption import World
+from tests.end_to_end.pair import End, Pair
+from tests.end_to_end.test_resumption import World
 from tests.pki import Pki
 
 from handclasp import (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.flows.pair import Pair
+from tests.end_to_end.pair import Pair
 from tests.pki import MUST_STAPLE, Authority, Leaf, Pki, key_of_type, key_pem
 
 from handclasp import (

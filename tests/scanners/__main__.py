@@ -1,4 +1,4 @@
-"""`python -m tests.judges`: sslyze, testssl.sh and sslscan on `handclasp serve`, nothing but OK.
+"""`python -m tests.scanners`: sslyze, testssl.sh and sslscan on `handclasp serve`, nothing but OK.
 
 And CPython's own test_ssl, whose clients meet our server, and whose servers meet our client; see
 `cpython` and `cpython_client`.
@@ -28,7 +28,7 @@ from tests.children import child
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 ROOT = Path(__file__).parents[2]
-SSLYZE = ROOT / ".peers" / "judges" / "bin" / "sslyze"
+SSLYZE = ROOT / ".peers" / "scanners" / "bin" / "sslyze"
 
 ABOUT_THE_CERTIFICATE = {
     "cert_revocation": "the authority of a test has no CRL and no OCSP responder",
@@ -41,8 +41,8 @@ GOOD = ("OK", "INFO", "DEBUG")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.judges")
-    parser.add_argument("judges", nargs="*", default=["sslyze", "sslscan", "testssl", "cpython"])
+    parser = argparse.ArgumentParser(prog="python -m tests.scanners")
+    parser.add_argument("scanners", nargs="*", default=["sslyze", "sslscan", "testssl", "cpython"])
     options = parser.parse_args()
     verdicts: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -135,7 +135,7 @@ def testssl(port: int, folder: Path) -> list[str]:
 
 
 def cpython(module: str) -> list[str]:
-    done = run(sys.executable, "-m", f"tests.judges.{module}")
+    done = run(sys.executable, "-m", f"tests.scanners.{module}")
     print(done.stdout.strip().splitlines()[-1:] or done.stderr[-500:])
     return [] if done.returncode == 0 else done.stderr.splitlines()[-20:]
 

@@ -1,6 +1,6 @@
 """CPython's own test_ssl, with our server where its clients expect that of `ssl`.
 
-`python -m tests.judges.cpython` runs those cases of its ThreadedTests that only need a peer: their
+`python -m tests.scanners.cpython` runs those cases of its ThreadedTests that only need a peer: their
 echo server keeps its shape, and speaks TLS by `handclasp.wrap_server` with the settings that the
 test gave to its context. The clients, the certificates and all assertions are CPython's. What our
 clients do with CPython's servers is in `cpython_client`.
@@ -13,7 +13,7 @@ import sys
 import unittest
 from typing import Any
 
-from tests.judges import contexts
+from tests.scanners import contexts
 
 import handclasp
 from handclasp import ClientAuth, ServerConfig, TLSSocket, TrustStore
