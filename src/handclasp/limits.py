@@ -21,7 +21,8 @@ class Limits:
         max_key_shares: key shares in one ClientHello.
         max_records_without_progress: records in a row that carry nothing (empty application data,
             change_cipher_spec, warning alerts) before the connection is given up.
-        max_messages_without_data: KeyUpdates and NewSessionTickets in a row with no data between them.
+        max_messages_without_data: KeyUpdates and NewSessionTickets in a row with no data
+            between them.
         max_records_per_key: records sealed under one key before a KeyUpdate is sent, at least 8,
             whatever they hold. The AEAD's own limit (RFC 8446 section 5.5) holds where it is
             smaller, and where this is None: 2^24 records of AES-GCM, 2^23 of AES-CCM, 2^48 of

@@ -284,7 +284,7 @@ class TestRefused:
         def no_work(*_: object) -> None:
             pytest.fail("a path was looked for")
 
-        monkeypatch.setattr(result, "build_path", no_work)
+        monkeypatch.setattr(decision, "build_path", no_work)
         leaf = pki.issue(Leaf(), huge)
         good = pki.issue(Leaf(), P256)
         for chain in ((leaf,), (good, leaf)):

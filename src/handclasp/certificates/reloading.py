@@ -25,8 +25,8 @@ _State = tuple[tuple[int, ...] | None, ...]
 class ReloadingCredentials:
     """Credentials in files, which are read again when they change; for any number of threads.
 
-    `Credentials.auto_reload` makes one of a chain and a key. The files are looked at when somebody asks
-    for `current`, and no more than once a second. What does not load is never used: while one
+    `Credentials.auto_reload` makes one of a chain and a key. The files are looked at when
+    somebody asks     for `current`, and no more than once a second. What does not load is never used: while one
     file is half written, or is new and the other not yet, the old credentials stay.
 
     Args:

@@ -1,4 +1,4 @@
-"""Verify a peer: is this who it claims to be? `result` decides, and here is the proof of it.
+"""Verify a peer: is this who it claims to be? `decision` decides, and here is the proof of it.
 
 The answer is a `VerifiedPeer`. Only this module can make one, and the handshake cannot go on
 without it: a forgotten verification does not type-check, and fails if it is tried.

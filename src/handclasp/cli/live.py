@@ -1,7 +1,7 @@
 """What the demo's server says to browsers: each sees its own handshake, live.
 
 Every answer but the stream of events closes its connection, so that whatever a browser asks for
-next comes over a new one: it can be reloading coming back with its ticket.
+next comes over a new one: it can be watched coming back with its ticket.
 """
 
 from __future__ import annotations

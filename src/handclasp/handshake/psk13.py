@@ -61,7 +61,7 @@ class Psk:
     ) -> EarlySecret:
         """The first stage of the key schedule with this key, under a suite of its hash.
 
-        Binder and key schedule start from the same one; a observer is told of it each time.
+        Binder and key schedule start from the same one; an observer is told of it each time.
         """
         stage = self._stages.get(suite.name) if observer is None else None
         if stage is None:

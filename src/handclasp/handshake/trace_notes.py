@@ -117,9 +117,13 @@ def note_group12(
 
 
 def note_group13(
-    hs: HandshakeContext, config: SharedConfig, offered: Sequence[str], shared: Container[str], chosen: str,
+    hs: HandshakeContext,
+    config: SharedConfig,
+    offered: Sequence[str],
+    shared: Container[str],
+    chosen: str,
     why: str,
-) -> None:  # fmt: skip
+) -> None:
     """Which group a server of TLS 1.3 takes; one without a share would cost a second hello."""
     if hs.trace is None:
         return

@@ -1,6 +1,6 @@
 """Who watches a key schedule: what each of its steps tells, where somebody is there to hear.
 
-A schedule without a observer pays one `is not None` for each step.
+A schedule without an observer pays one `is not None` for each step.
 """
 
 from __future__ import annotations

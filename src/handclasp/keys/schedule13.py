@@ -9,7 +9,7 @@
    0 ->    HKDF-Extract = MasterSecret --> application traffic, exporter, resumption secrets
 
 A stage gives the next one and cannot be turned back. Each is built from what the one before it
-holds, so keys cannot be derived in the wrong order. A observer given to the first stage is handed
+holds, so keys cannot be derived in the wrong order. An observer given to the first stage is handed
 on to all that comes out of it, and told of every step.
 """
 
