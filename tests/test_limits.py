@@ -21,9 +21,9 @@ def test_no_limit_is_nothing(name: str, value: int) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_least_value_is_taken(name: str) -> None:
-    least = 8 if name == "records_per_key" else 1
+    least = 8 if name == "max_records_per_key" else 1
     assert getattr(replace(Limits(), **{name: least}), name) == least
-    if name == "records_per_key":
+    if name == "max_records_per_key":
         with pytest.raises(ConfigurationError, match="at least 8, not 7"):
             Limits(max_records_per_key=7)
 

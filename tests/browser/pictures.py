@@ -65,13 +65,13 @@ def _page(authority: LocalAuthority, directory: Path) -> str:
     info = facts_of(now.events).info
     assert info is not None
     chain = info.peer_chain_der
-    judgement = explain(chain, "localhost", authority.trust, datetime.now(UTC)).to_json()
+    explanation = explain(chain, "localhost", authority.trust, datetime.now(UTC)).to_json()
     path = directory / "page.html"
     path.write_text(
         now.to_html(
             "A handshake with localhost",
             describe_certificate,
-            explanation=judgement,
+            explanation=explanation,
             earlier=before,
         ),
         "utf-8",

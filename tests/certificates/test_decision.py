@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.pki import DAY, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, self_signed
 
-from handclasp.certificates import explain, judgement
+from handclasp.certificates import decision, explain
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.policy import CertificatePolicy
@@ -316,5 +316,5 @@ def test_a_verifier_that_fails_in_any_way_refuses(
     def broken(*_: object) -> None:
         raise RuntimeError("no such thing")
 
-    monkeypatch.setattr(judgement, "build_path", broken)
+    monkeypatch.setattr(decision, "build_path", broken)
     server.refused(Fault.BAD_CERTIFICATE, CertificatePolicy())

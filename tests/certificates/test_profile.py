@@ -47,7 +47,7 @@ def check(
     name: str = "localhost",
     vetted: bool = False,
 ) -> None:
-    """As the judgement does, without looking for the path."""
+    """As the decision does, without looking for the path."""
     trust = TrustStore.from_certificates(path[-1:])
     if vetted:
         trust = _vetted(path[-1])

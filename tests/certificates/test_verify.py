@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, self_signed
 
-from handclasp.certificates import verify
+from handclasp.certificates import decision, verify
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
@@ -468,7 +468,7 @@ class TestRemembering:
         pki = Pki()
         chain = pki.server("localhost").chain
         first = verify_server_chain(chain, pki.trust, "localhost", now)
-        monkeypatch.setattr(verify, "_judge", lambda: None)  # Calling it would be a TypeError.
+        monkeypatch.setattr(verify, "_decide", lambda: None)  # Calling it would be a TypeError.
         assert verify_server_chain(chain, pki.trust, "LOCALHOST.", now) is first
         with pytest.raises(TypeError):
             verify_server_chain(chain, pki.trust, "other.example", now)

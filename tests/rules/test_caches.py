@@ -44,7 +44,7 @@ OF_MODULES = {
     "certificates.trust._system": Cache(
         "two variables of the environment", "8", "The system's store is one object."
     ),
-    "certificates.verify._judge": Cache("none", ONE, "A function that is imported late."),
+    "certificates.verify._decide": Cache("none", ONE, "A function that is imported late."),
     "config._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
@@ -102,7 +102,7 @@ OF_OBJECTS = {
         "512 KiB, of at most 16 KiB each",
         "Of a trust store; issuers on paths that were accepted.",
     ),
-    "wire.memo.new_memo": Cache(
+    "wire.memoize.new_memo": Cache(
         "lists of hellos, and compressed certificates",
         "1 MiB, lists of at most 256 entries, certificates of at most 8 KiB",
         "Of a config; of handshakes that were completed.",

@@ -1,9 +1,9 @@
 """CPython's own test_ssl, with our server where its clients expect that of `ssl`.
 
 `python -m tests.scanners.cpython` runs those cases of its ThreadedTests that only need a peer:
-their echo server keeps its shape, and speaks TLS by `handclasp.wrap_server` with the settings that the
-test gave to its context. The clients, the certificates and all assertions are CPython's. What our
-clients do with CPython's servers is in `cpython_client`.
+their echo server keeps its shape, and speaks TLS by `handclasp.wrap_server` with the settings that
+the test gave to its context. The clients, the certificates and all assertions are CPython's. What
+our clients do with CPython's servers is in `cpython_client`.
 """
 
 from __future__ import annotations

@@ -2237,7 +2237,7 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "A client's sessions used under another config (CVE-2025-68121)",
         "Sessions are kept by server, port, trust, credentials, ALPN and all else that the "
-        "judgement depends on, and the server's chain is judged again before one is offered.",
+        "decision depends on, and the server's chain is judged again before one is offered.",
         (
             without(
                 "end_to_end/test_resumption.py::test_another_trust_store",

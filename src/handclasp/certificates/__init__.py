@@ -2,7 +2,7 @@
 
 It may import `crypto`, `errors`, `faults`, `wire.iana` and `wire.reader`. cryptography.x509 costs
 more to import than all of the rest, so it is imported only where the first chain is judged.
-Start with `verify` and `judgement`, which make the trust decision; `explanation` says why.
+Start with `verify` and `decision`, which make the trust decision; `explanation` says why.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class ReloadingCredentials:
     """Credentials in files, which are read again when they change; for any number of threads.
 
     `Credentials.auto_reload` makes one of a chain and a key. The files are looked at when
-    somebody asks     for `current`, and no more than once a second. What does not load is never used: while one
-    file is half written, or is new and the other not yet, the old credentials stay.
+    somebody asks for `current`, and no more than once a second. What does not load is never used:
+    while one file is half written, or is new and the other not yet, the old credentials stay.
 
     Args:
         files: what to look at.

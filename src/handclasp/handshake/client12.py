@@ -1,7 +1,7 @@
 """The client of TLS 1.2, in the order of RFC 5246 section 7.3.
 
 It goes on from a ServerHello in which the server took TLS 1.2, and shares with TLS 1.3 the hello,
-the groups, the schemes and the judgement of certificates.
+the groups, the schemes and the decision on certificates.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class PeerCertificate:
 class AuthenticatedPeer:
     """Proof that the peer holds the key of the certificate that was judged before.
 
-    `verified` says whether that judgement was made, or switched off. `signature_scheme` is None
+    `verified` says whether that decision was made, or switched off. `signature_scheme` is None
     where the proof was not a signature, but a secret that only this key could decrypt.
     """
 
@@ -72,7 +72,7 @@ def check_may_sign(peer: VerifiedPeer) -> None:
 async def verify_peer(
     hs: HandshakeContext, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
-    """The outside's judgement of the peer. Raises `ProtocolError`."""
+    """Return the outside's decision on the peer. Raises `ProtocolError`."""
     question = VerifyPeer(
         shown.chain,
         peer_is_server,

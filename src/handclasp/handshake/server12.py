@@ -583,6 +583,6 @@ async def _agree(hs: HandshakeContext, group: str, share: PrivateShare) -> Secre
 async def _authenticate_client(
     hs: HandshakeContext, config: ServerConfig, shown_by_client: PeerCertificate
 ) -> tuple[VerifiedPeer, AuthenticatedPeer]:
-    """The judgement of the client's certificate, and its proof of the key."""
+    """The decision on the client's certificate, and its proof of the key."""
     peer = await verify_peer(hs, shown_by_client, peer_is_server=False, server_name=None)
     return peer, await receive_certificate_verify(hs, peer, config.signature_schemes)

@@ -194,7 +194,6 @@ async def complete_server_handshake(
     known = known or await _recognise(hs, offer, found, choice)
     _require_authentication(config, known)
     identity = await _identify(hs, config, offer, known)
-
     early, refusal = await _accept_early_data(hs, config, offer, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
     skips = 0 if early else _skipped(config)
@@ -206,10 +205,9 @@ async def complete_server_handshake(
 
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
-        send_certificate(
-            hs, config, identity.credentials, offer.hello.extensions, MessageContext.CH
-        )
-        await send_certificate_verify(hs, identity.credentials, identity.scheme, SERVER_CONTEXT)
+        credentials, offered = identity.credentials, offer.hello.extensions
+        send_certificate(hs, config, credentials, offered, MessageContext.CH)
+        await send_certificate_verify(hs, credentials, identity.scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
     application = derive_application_secrets(hs, stage)
     hs.install_write(application.server.keys(), "application")

@@ -98,7 +98,7 @@ def classic(pki: Pki) -> Recorded:
 
 
 @pytest.fixture(scope="session")
-def judgement(pki: Pki, with_secrets: Recorded) -> dict[str, Any]:
+def explanation(pki: Pki, with_secrets: Recorded) -> dict[str, Any]:
     """Every rule of the decision of that client."""
     info = facts_of(with_secrets.client.events).info
     assert info is not None

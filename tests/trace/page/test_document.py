@@ -120,7 +120,9 @@ def test_every_rule_of_the_decision(with_secrets: Recorded, explanation: dict[st
     assert "Trusted: every rule held." in page.words
 
 
-def test_a_judgement_that_ended_badly(with_secrets: Recorded, explanation: dict[str, Any]) -> None:
+def test_an_explanation_that_ended_badly(
+    with_secrets: Recorded, explanation: dict[str, Any]
+) -> None:
     broken = json.loads(json.dumps(explanation))
     broken["leaf"][1]["verdict"] = "broken"
     broken |= {"accepted": False, "reasons": ["it ran out yesterday"], "fix": "Get a new one."}
