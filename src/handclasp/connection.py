@@ -57,8 +57,6 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post import PostHandshake, Reaction
-from handclasp.handshake.post12 import PostHandshake12
-from handclasp.handshake.post13 import PostHandshake13
 from handclasp.handshake.questions import (
     Answerer,
     CheckReplay,
@@ -72,6 +70,8 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
+from handclasp.handshake.tls12.post import PostHandshake12
+from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.handshake.trace_notes import note_credentials
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12

@@ -27,7 +27,7 @@ from handclasp import (
 )
 from handclasp.certificates.verify import vouch_for
 from handclasp.handshake.offer import client_offer
-from handclasp.handshake.psk13 import psk_of_external, with_psks
+from handclasp.handshake.tls13.psk import psk_of_external, with_psks
 from handclasp.keys.transcript import Transcript
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ContentType, ExtensionType
@@ -298,7 +298,7 @@ def takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(*_: object) -> str:
         return ""
 
-    monkeypatch.setattr("handclasp.handshake.server13.why_not_early_data", none)
+    monkeypatch.setattr("handclasp.handshake.tls13.server.why_not_early_data", none)
 
 
 def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:

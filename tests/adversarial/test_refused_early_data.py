@@ -25,7 +25,6 @@ from handclasp import (
     TicketKeys,
 )
 from handclasp.certificates.verify import VerifiedPeer, vouch_for
-from handclasp.handshake import server13
 
 WORDS = b"GET / HTTP/1.1\r\n\r\n"
 

@@ -14,8 +14,8 @@ from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ServerConfig, Session, SessionStore
-from handclasp.handshake import server12, server13
 from handclasp.handshake.offered import MOST_AUTHORITIES
+from handclasp.handshake.tls12 import server13
 from handclasp.sessions import store as store_module
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.wire import extensions as ext

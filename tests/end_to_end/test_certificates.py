@@ -26,7 +26,6 @@ from handclasp import (
     VerifyPeer,
 )
 from handclasp.certificates.verify import VerifiedPeer, verify_server_chain, vouch_for
-from handclasp.handshake import certificate13
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.iana import ExtensionType, HandshakeType

@@ -20,7 +20,6 @@ from handclasp.cli import tshark
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake import client13
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 

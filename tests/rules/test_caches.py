@@ -275,7 +275,7 @@ def test_every_cache_of_an_object_is_in_the_table() -> None:
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") in {"Kept", "RememberedChains"}
     }
-    assert makers == {"certificates.trust", "handshake.certificate13", "kept", "wire.memoize"}
+    assert makers == {"certificates.trust", "handshake.tls13.certificate", "kept", "wire.memoize"}
     assert found == set(OF_OBJECTS)
 
 

@@ -360,7 +360,7 @@ SELDOM = (
     "cryptography.x509",
     "handclasp.trace.events",
     "handclasp.handshake.server",
-    "handclasp.handshake.client12",
+    "handclasp.handshake.tls12.client",
     "handclasp.certificates.transparency",
 )
 

@@ -39,7 +39,7 @@ from handclasp.capture.secrets import KeyLog
 from handclasp.certificates.authority import IssuedCertificate
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.psk13 import EXTERNAL, Psk
+from handclasp.handshake.tls13.psk import EXTERNAL, Psk
 from handclasp.redis.shared_keys import SharedKey
 from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.trace.events import KeyStep, SecretDerived

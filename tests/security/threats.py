@@ -202,18 +202,18 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_retry.py::test_request_for_a_group_that_was_not_listed",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 "if group not in config.groups:",
             ),
             without(
                 "adversarial/test_retry.py::test_second_request",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 "raise ProtocolError(Fault.SECOND_HELLO_RETRY_REQUEST)",
                 "pass",
             ),
             without(
                 "adversarial/test_hellos.py::test_server_hello_without_key_share",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 'raise ProtocolError(Fault.MISSING_EXTENSION, "key_share in ServerHello")',
                 "return None, early.handshake_secret(bytes(suite.hash_size))",
             ),
@@ -279,7 +279,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_order.py::test_every_message_after_the_handshake",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)",
                 "return Reaction.NONE",
             ),
@@ -299,7 +299,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_hellos12.py::test_downgrade_to_tls12",
-                "handshake/server12.py",
+                "handshake/tls12/server.py",
                 "random = random[: -len(_SENTINEL)] + _SENTINEL",
                 "pass",
             ),
@@ -320,7 +320,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_key_transport_is_off",
-                "handshake/client12.py",
+                "handshake/tls12/client.py",
                 "if suite is None or suite.name not in config.cipher_suites:",
                 "if suite is None:",
             ),
@@ -357,17 +357,17 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_rsa_pkcs1_signature",
-                "handshake/authentication13.py",
+                "handshake/tls13/authentication.py",
                 'if scheme not in signatures.of_versions(tuple(offered), ("TLSv1.3",)):',
             ),
             without(
                 "adversarial/test_authentication12.py::test_right_signature_with_sha1",
-                "handshake/authentication12.py",
+                "handshake/tls12/authentication.py",
                 "if scheme not in offered:",
             ),
             without(
                 "adversarial/test_authentication.py::test_certificate_verify",
-                "handshake/authentication13.py",
+                "handshake/tls13/authentication.py",
                 "if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):",
             ),
         ),
@@ -385,18 +385,18 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 'if hello.legacy_compression_methods != b"\\0":',
             ),
             without(
                 "adversarial/test_hellos12.py::test_server_hello",
-                "handshake/client12.py",
+                "handshake/tls12/client.py",
                 "raise ProtocolError(Fault.SECURE_RENEGOTIATION_MISSING)",
                 "return",
             ),
             without(
                 "adversarial/test_renegotiation12.py::test_asking_without_end",
-                "handshake/post12.py",
+                "handshake/tls12/post.py",
                 "if self.messages_without_data > self._limits.max_messages_without_data:",
             ),
         ),
@@ -561,17 +561,17 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_key_limits.py::test_tickets_keep_to_the_setting",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "if len(raw) > records.room:",
             ),
             without(
                 "adversarial/test_key_limits.py::test_tickets_do_not_wear_a_key_out",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "if len(raw) > records.room:",
             ),
             without(
                 "adversarial/test_key_limits.py::test_a_ticket_that_no_key_bears_is_not_sent",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "if len(raw) > records.room_of_a_key:",
             ),
             without(
@@ -588,13 +588,13 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_key_limits.py::test_nor_past_a_setting",
-                "handshake/post12.py",
+                "handshake/tls12/post.py",
                 "if self._records_left() < _TO_DECLINE:",
             ),
             without(
                 "adversarial/test_key_limits.py"
                 "::test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out",
-                "handshake/post12.py",
+                "handshake/tls12/post.py",
                 "if self._records_left() < _TO_DECLINE:",
             ),
             without(
@@ -618,7 +618,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 'self._records.install_read(self._receive_secret.keys(), "application")',
                 "pass",
             ),
@@ -643,7 +643,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_key_transport12.py::test_every_bad_one",
-                "handshake/key_transport12.py",
+                "handshake/tls12/key_transport.py",
                 "    return Secret((instead, candidate)[well_formed])\n",
                 "    if not well_formed:\n        hs.install_read(None, None)\n"
                 "    return Secret(candidate)\n",
@@ -683,7 +683,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_key_shares.py::test_of_a_server",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 "    except BadShare as error:\n",
                 "    except KeyError as error:\n",
             ),
@@ -716,7 +716,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_without_the_extended_master_secret",
-                "handshake/client12.py",
+                "handshake/tls12/client.py",
                 "if not extended and (config.require_extended_master_secret or resumed is not "
                 "None):",
             ),
@@ -751,12 +751,12 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_resumption.py::test_a_binder_with_a_wrong_bit",
-                "handshake/psk13.py",
+                "handshake/tls13/psk.py",
                 "if not hmac.compare_digest(binder, expected):",
             ),
             without(
                 "adversarial/test_resumption.py::test_not_the_last_extension",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "if data is not None and next(reversed(list(extensions))) != "
                 "ExtensionType.PRE_SHARED_KEY:",
             ),
@@ -823,7 +823,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "end_to_end/test_resumption.py::test_other_circumstances",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "if state.binding != config.binding:",
             ),
             without(
@@ -846,7 +846,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "len(chain) > limits.max_certificates or ",
                 "",
             ),
@@ -863,13 +863,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "end_to_end/test_resumption.py::test_another_hash",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "candidate.psk.hash_name == suite.hash_name and",
                 "",
             ),
             without(
                 "adversarial/test_resumption.py::test_a_key_of_another_hash",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 "if psk.hash_name != suite.hash_name:",
             ),
         ),
@@ -905,7 +905,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_replays.py::test_two_filters_that_do_not_know_of_each_other",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "if is_first and memory is not None:",
             ),
             without(
@@ -947,7 +947,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_zero_rtt.py::test_a_captured_flight_is_not_taken_twice",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "await hs.ask(CheckReplay(token, created_at))",
                 "True",
             ),
@@ -958,7 +958,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_zero_rtt.py::test_another_protocol_than_before",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 'if state.alpn != (alpn or ""):',
             ),
         ),
@@ -978,14 +978,14 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_a_recorded_hello_tells_nobody_that_alice_is_there",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "        if client is None:\n",
                 "        await hs.ask(ConfirmPeer(client, False, None))\n"
                 "        if client is None:\n",
             ),
             without(
                 "adversarial/test_replays.py::test_it_is_asked_after_the_clients_finished",
-                "handshake/server12.py",
+                "handshake/tls12/server.py",
                 "    hs.transcript.forget_messages()\n",
                 "    await confirm_peer(hs, config, verified, peer_is_server=False, "
                 "server_name=None)\n"
@@ -993,7 +993,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_replays.py::test_what_it_says_counts_after_finished",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "    await confirm_peer(hs, config, verified, peer_is_server=False, "
                 "server_name=None)\n",
                 "",
@@ -1001,12 +1001,12 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_early_data_of_a_client_that_is_to_be_confirmed_are_refused",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "if confirms and not config.confirm_early_data:",
             ),
             without(
                 "adversarial/test_replays.py::test_there_a_no_refuses_the_data_and_not_the_client",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "if not confirms or client is None:",
                 "if True:",
             ),
@@ -1040,13 +1040,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_no_certificate_of_a_client",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "        if config.client_auth is ClientAuth.REQUIRED:\n",
                 "        if False:\n",
             ),
             without(
                 "adversarial/test_authentication.py::test_no_certificate_of_a_server",
-                "handshake/client13.py",
+                "handshake/tls13/client.py",
                 "raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)",
                 "pass",
             ),
@@ -1171,7 +1171,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_half_rtt.py::test_not_without_the_setting",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if config.half_rtt_data:",
                 "if True:",
             ),
@@ -1200,7 +1200,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_authentication12.py::test_key_that_must_not_encipher",
-                "handshake/key_transport12.py",
+                "handshake/tls12/key_transport.py",
                 "if not usage.key_encipherment:",
             ),
         ),
@@ -1276,23 +1276,23 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
-                "handshake/server12.py",
+                "handshake/tls12/server.py",
                 "if config.refuses_names:",
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_session_is_no_way_to_a_name",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if config.refuses_names:",
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_pre_shared_key_is_none_either",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if config.refuses_names:",
                 "if config.refuses_names and known.psk.external is None:",
             ),
             without(
                 "adversarial/test_refused_names.py::test_early_data_for_such_a_name_reach_nobody",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if config.refuses_names:",
             ),
         ),
@@ -1320,7 +1320,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_certificate_verify",
-                "handshake/authentication13.py",
+                "handshake/tls13/authentication.py",
                 "if not verify(hs, scheme, peer.public_key, message.signature, content):",
             ),
             without(
@@ -1350,7 +1350,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_context_of_the_other_role",
-                "handshake/authentication13.py",
+                "handshake/tls13/authentication.py",
                 'CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\\0"',
                 "CLIENT_CONTEXT: Final = SERVER_CONTEXT",
             ),
@@ -1368,13 +1368,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_floods.py::test_key_update_flood",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)",
                 "pass",
             ),
             without(
                 "end_to_end/test_data.py::test_many_requests_cost_one_answer",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "            self.key_update_pending = True\n",
                 "            self.update_send_keys(request_peer=False)\n",
             ),
@@ -1399,14 +1399,14 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_floods.py::test_ticket_flood",
-                "handshake/post13.py",
+                "handshake/tls13/post.py",
                 "self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
                 "pass",
             ),
             without(
                 "adversarial/test_renegotiation12.py"
                 "::test_a_peer_that_asks_and_never_reads_costs_no_memory",
-                "handshake/post12.py",
+                "handshake/tls12/post.py",
                 "        self.key_update_pending = True\n",
                 "        self._decline()\n",
             ),
@@ -1494,12 +1494,12 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_hellos.py::test_too_many_key_shares",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if len(entries) > config.limits.max_key_shares:",
             ),
             without(
                 "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
                 "every.identities, every.binders",
             ),
@@ -1553,25 +1553,25 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_pauses.py::test_a_server_that_asks_for_a_key",
-                "handshake/resumption13.py",
+                "handshake/tls13/resumption.py",
                 "every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED]",
                 "every.identities, every.binders",
             ),
             without(
                 "adversarial/test_pauses.py::test_a_server_that_waits_for_the_client",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "    del offer, found  # Whatever",
                 "    # Whatever",
             ),
             without(
                 "adversarial/test_pauses.py::test_a_server_that_waits_for_a_second_hello",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "        del offer, found\n",
                 "",
             ),
             without(
                 "adversarial/test_pauses.py::test_a_client_that_waits_for_the_last_word",
-                "handshake/client12.py",
+                "handshake/tls12/client.py",
                 "        del message  # Its",
                 "        # Its",
             ),
@@ -1667,7 +1667,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
-                "handshake/certificate13.py",
+                "handshake/tls13/certificate.py",
                 "if len(entries) > asked.limits.max_certificates:",
             ),
             without(
@@ -1837,7 +1837,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
-                "handshake/certificate13.py",
+                "handshake/tls13/certificate.py",
                 "if length > asked.limits.max_certificate_bytes:",
             ),
             without(
@@ -1954,7 +1954,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_costs.py::test_a_bad_hello_costs_no_key",
-                "handshake/server13.py",
+                "handshake/tls13/server.py",
                 "if name not in listed or name in shares:",
             ),
             without(
@@ -2037,32 +2037,32 @@ THREATS: tuple[Threat, ...] = (
                 ("test_client_hello_of_tls12", "handshake/server.py", "read(forms[kind], data)"),
                 (
                     "test_server_hello",
-                    "handshake/client13.py",
+                    "handshake/tls13/client.py",
                     "check_forms(server_hello.extensions, place)",
                 ),
                 (
                     "test_encrypted_extensions",
-                    "handshake/client13.py",
+                    "handshake/tls13/client.py",
                     "check_forms(extensions, MessageContext.EE)",
                 ),
                 (
                     "test_certificate_request",
-                    "handshake/client13.py",
+                    "handshake/tls13/client.py",
                     "check_forms(request.extensions, MessageContext.CR)",
                 ),
                 (
                     "test_certificate",
-                    "handshake/certificate13.py",
+                    "handshake/tls13/certificate.py",
                     "check_forms(entry.extensions, MessageContext.CT)",
                 ),
                 (
                     "test_new_session_ticket",
-                    "handshake/post13.py",
+                    "handshake/tls13/post.py",
                     "check_forms(message.extensions, MessageContext.NST)",
                 ),
                 (
                     "test_server_hello_of_tls12",
-                    "handshake/client12.py",
+                    "handshake/tls12/client.py",
                     "check_forms(extensions, MessageContext.SH12)",
                 ),
             )

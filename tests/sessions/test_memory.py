@@ -15,7 +15,7 @@ from tests.sessions.test_tickets import state
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.handshake.tls13.tickets import TicketIssuer
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKeys

@@ -42,11 +42,11 @@ from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake import client13, recognition13, server13
 from handclasp.handshake.client import send_offer
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.psk13 import psk_of_session, with_psks
+from handclasp.handshake.tls13 import recognition13, server13
+from handclasp.handshake.tls13.psk import psk_of_session, with_psks
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.replay import ReplayFilter

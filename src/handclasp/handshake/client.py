@@ -5,13 +5,12 @@ from __future__ import annotations
 from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake import client13
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
-from handclasp.handshake.secrets13 import derive_early_secret
+from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.handshake.trace_notes import note_sessions, note_version
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
@@ -58,7 +57,6 @@ async def send_offer(
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
-    from handclasp.handshake import client12  # Seldom is it needed any more.
 
     return await client12.complete_client_handshake(
         hs, config, offer, server_hello, client_sessions

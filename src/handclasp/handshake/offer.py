@@ -13,10 +13,10 @@ from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
-from handclasp.handshake.certificate13 import asking_extensions
 from handclasp.handshake.certificate_types import offering_extensions
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.psk13 import Psk, psk_of_external, psk_of_session, with_psks
+from handclasp.handshake.tls13.certificate import asking_extensions
+from handclasp.handshake.tls13.psk import Psk, psk_of_external, psk_of_session, with_psks
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import Session, milliseconds
 from handclasp.values import value

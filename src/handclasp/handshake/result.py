@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
-from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper
+from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret

@@ -8,11 +8,11 @@ from typing import Any
 from handclasp.config import ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake import server12, server13
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
+from handclasp.handshake.tls12 import server13
 from handclasp.wire.forms import FORMS, Form
 from handclasp.wire.iana import (
     FALLBACK_SCSV,

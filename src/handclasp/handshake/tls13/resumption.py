@@ -16,8 +16,8 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
-from handclasp.handshake.psk13 import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.handshake.questions import CheckReplay, ConfirmPeer, FindPsk
+from handclasp.handshake.tls13.psk import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS

@@ -17,14 +17,6 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.authentication12 import (
-    VERSION,
-    authentication_of,
-    check_key_fits,
-    check_server_key_exchange,
-    send_certificate_verify,
-)
-from handclasp.handshake.certificate12 import certificate_message, read_chain
 from handclasp.handshake.certificate_types import read_selected_types
 from handclasp.handshake.client_sessions import (
     ClientSessions,
@@ -34,7 +26,6 @@ from handclasp.handshake.client_sessions import (
 )
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import receive_expected_finished
-from handclasp.handshake.key_transport12 import check_may_encipher, make_secret
 from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.offered import offered_authorities
@@ -48,7 +39,16 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import Forget, HandshakeResult12
-from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.tls12.authentication import (
+    VERSION,
+    authentication_of,
+    check_key_fits,
+    check_server_key_exchange,
+    send_certificate_verify,
+)
+from handclasp.handshake.tls12.certificate import certificate_message, read_chain
+from handclasp.handshake.tls12.key_transport import check_may_encipher, make_secret
+from handclasp.handshake.tls12.secrets import derive_master_secret
 from handclasp.handshake.trace_notes import (
     note_credentials,
     note_group12,

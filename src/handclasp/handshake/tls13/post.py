@@ -7,7 +7,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import RecordPort, unexpected
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.tickets13 import check_lifetime
+from handclasp.handshake.tls13.tickets import check_lifetime
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace

@@ -19,14 +19,6 @@ from handclasp.crypto.signatures import SIGNATURE_SCHEMES, of_versions
 from handclasp.crypto.suites import CIPHER_SUITES12, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.authentication12 import (
-    VERSION,
-    authentication_of,
-    receive_certificate_verify,
-    sign_server_key_exchange,
-)
-from handclasp.handshake.certificate12 import certificate_message, read_chain
-from handclasp.handshake.certificate13 import MAX_AUTHORITIES
 from handclasp.handshake.certificate_types import (
     CLIENT_TYPE,
     SERVER_TYPE,
@@ -39,7 +31,6 @@ from handclasp.handshake.certificate_types import (
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import receive_expected_finished
-from handclasp.handshake.key_transport12 import receive_secret
 from handclasp.handshake.negotiation import (
     choose_cipher_suite,
     choose_signature_scheme,
@@ -57,14 +48,23 @@ from handclasp.handshake.offered import (
 from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, confirm_peer, verify_peer
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult12
-from handclasp.handshake.resumption12 import (
+from handclasp.handshake.tls12.authentication import (
+    VERSION,
+    authentication_of,
+    receive_certificate_verify,
+    sign_server_key_exchange,
+)
+from handclasp.handshake.tls12.certificate import certificate_message, read_chain
+from handclasp.handshake.tls12.key_transport import receive_secret
+from handclasp.handshake.tls12.resumption import (
     ResumedSession,
     SessionGrant,
     choose_gift,
     find_session,
     grant_session,
 )
-from handclasp.handshake.secrets12 import derive_master_secret
+from handclasp.handshake.tls12.secrets import derive_master_secret
+from handclasp.handshake.tls13.certificate import MAX_AUTHORITIES
 from handclasp.handshake.trace_notes import (
     check_name_is_served,
     decide_application_protocol,

@@ -20,20 +20,6 @@ from handclasp.crypto.signatures import of_versions
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.authentication13 import (
-    CLIENT_CONTEXT,
-    SERVER_CONTEXT,
-    receive_certificate_verify,
-    receive_finished,
-    send_certificate_verify,
-    send_finished,
-)
-from handclasp.handshake.certificate13 import (
-    Asked,
-    asking_extensions,
-    read_certificate,
-    send_certificate,
-)
 from handclasp.handshake.certificate_types import (
     CLIENT_TYPE,
     SERVER_TYPE,
@@ -68,7 +54,21 @@ from handclasp.handshake.peer import (
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.resumption13 import (
+from handclasp.handshake.tls13.authentication import (
+    CLIENT_CONTEXT,
+    SERVER_CONTEXT,
+    receive_certificate_verify,
+    receive_finished,
+    send_certificate_verify,
+    send_finished,
+)
+from handclasp.handshake.tls13.certificate import (
+    Asked,
+    asking_extensions,
+    read_certificate,
+    send_certificate,
+)
+from handclasp.handshake.tls13.resumption import (
     Candidate,
     Found,
     PskOffer,
@@ -80,13 +80,13 @@ from handclasp.handshake.resumption13 import (
     resume_client,
     why_not_early_data,
 )
-from handclasp.handshake.secrets13 import (
+from handclasp.handshake.tls13.secrets import (
     ApplicationSecrets,
     derive_application_secrets,
     derive_early_secret,
     derive_handshake_secrets,
 )
-from handclasp.handshake.tickets13 import TicketIssuer
+from handclasp.handshake.tls13.tickets import TicketIssuer
 from handclasp.handshake.trace_notes import (
     check_name_is_served,
     decide_application_protocol,

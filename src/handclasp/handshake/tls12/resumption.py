@@ -16,7 +16,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
-from handclasp.handshake.resumption13 import refusal_of
+from handclasp.handshake.tls13.resumption import refusal_of
 from handclasp.handshake.trace_notes import note_session12
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12

@@ -11,7 +11,7 @@ import pytest
 from handclasp import Fault, ProtocolError, Session, SessionStore, TicketKeys
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tickets13 import TicketIssuer, TicketKeeper
+from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket

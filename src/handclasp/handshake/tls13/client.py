@@ -13,19 +13,6 @@ from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.authentication13 import (
-    CLIENT_CONTEXT,
-    SERVER_CONTEXT,
-    receive_certificate_verify,
-    receive_finished,
-    send_certificate_verify,
-    send_finished,
-)
-from handclasp.handshake.certificate13 import (
-    Asked,
-    read_certificate,
-    send_certificate,
-)
 from handclasp.handshake.certificate_types import read_selected_types
 from handclasp.handshake.client_sessions import (
     ClientSessions,
@@ -45,15 +32,28 @@ from handclasp.handshake.peer import (
     confirm_peer,
     verify_peer,
 )
-from handclasp.handshake.psk13 import Psk
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.secrets13 import (
+from handclasp.handshake.tls13.authentication import (
+    CLIENT_CONTEXT,
+    SERVER_CONTEXT,
+    receive_certificate_verify,
+    receive_finished,
+    send_certificate_verify,
+    send_finished,
+)
+from handclasp.handshake.tls13.certificate import (
+    Asked,
+    read_certificate,
+    send_certificate,
+)
+from handclasp.handshake.tls13.psk import Psk
+from handclasp.handshake.tls13.secrets import (
     ApplicationSecrets,
     derive_application_secrets,
     derive_handshake_secrets,
 )
-from handclasp.handshake.tickets13 import TicketKeeper
+from handclasp.handshake.tls13.tickets import TicketKeeper
 from handclasp.handshake.trace_notes import (
     note_answer,
     note_credentials,
