@@ -25,6 +25,7 @@ from handclasp import (
     TicketKeys,
 )
 from handclasp.certificates.verify import VerifiedPeer, vouch_for
+from handclasp.handshake.tls13 import server as server13
 
 WORDS = b"GET / HTTP/1.1\r\n\r\n"
 

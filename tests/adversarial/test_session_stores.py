@@ -15,7 +15,8 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, ServerConfig, Session, SessionStore
 from handclasp.handshake.offered import MOST_AUTHORITIES
-from handclasp.handshake.tls12 import server13
+from handclasp.handshake.tls12 import server as server12
+from handclasp.handshake.tls13 import server as server13
 from handclasp.sessions import store as store_module
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.wire import extensions as ext

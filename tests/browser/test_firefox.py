@@ -25,6 +25,7 @@ from tests.thief import Thief
 import handclasp
 from handclasp import ClientConfig, PeerAlertError, ServerConfig
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.handshake.tls13 import certificate as certificate13
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.messages import CompressedCertificate, read_message
 

@@ -26,6 +26,7 @@ from handclasp import (
     VerifyPeer,
 )
 from handclasp.certificates.verify import VerifiedPeer, verify_server_chain, vouch_for
+from handclasp.handshake.tls13 import certificate as certificate13
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.iana import ExtensionType, HandshakeType

@@ -20,6 +20,7 @@ from handclasp.cli import tshark
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.tls13 import client as client13
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 

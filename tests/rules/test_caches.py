@@ -60,7 +60,7 @@ OF_MODULES = {
         "the name of a scheme in SIGNATURE_SCHEMES", "14", "Others raise, and are not kept."
     ),
     "crypto.signatures._invalid_signature": Cache("none", ONE, "A class, imported late."),
-    "handshake.certificate13._smaller": Cache(
+    "handshake.tls13.certificate._smaller": Cache(
         "an algorithm, and a Certificate message of this side",
         "2 MiB",
         "Compressing takes longer than the rest of a handshake; a peer chooses among them only.",
@@ -111,7 +111,7 @@ OF_OBJECTS = {
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
     "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
-    "handshake.certificate13.written certificates": Cache(
+    "handshake.tls13.certificate.written certificates": Cache(
         "a chain of this side, and its staple and timestamps",
         "1 MiB",
         "Of a config; a peer chooses among them only.",
@@ -119,7 +119,7 @@ OF_OBJECTS = {
     "handshake.offered.offered protocols": Cache(
         "none", ONE, "Of a config: a function that knows the config's own protocols."
     ),
-    "handshake.server13.certificate request": Cache(
+    "handshake.tls13.server.certificate request": Cache(
         "the kind of certificate", "2", "Of a config: the server's own."
     ),
 }

@@ -45,7 +45,9 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.handshake.client import send_offer
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.tls13 import recognition13, server13
+from handclasp.handshake.tls13 import client as client13
+from handclasp.handshake.tls13 import resumption as resumption13
+from handclasp.handshake.tls13 import server as server13
 from handclasp.handshake.tls13.psk import psk_of_session, with_psks
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
@@ -417,7 +419,7 @@ def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         binding=config.binding,
     )
     opened = {session.ticket: state}
-    monkeypatch.setattr(recognition13, "open_ticket", lambda ticket, _: opened[ticket])
+    monkeypatch.setattr(resumption13, "open_ticket", lambda ticket, _: opened[ticket])
     notes = Recorder(record_secrets=True)
     connection = ServerConnection(config, trace=notes)
     check_resumed(play(connection, resumed, "server"), resumed, "server")

@@ -10,6 +10,8 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
+from handclasp.handshake.tls12 import client as client12
+from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.handshake.trace_notes import note_sessions, note_version
 from handclasp.keys.transcript import Transcript

@@ -12,7 +12,8 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
-from handclasp.handshake.tls12 import server13
+from handclasp.handshake.tls12 import server as server12
+from handclasp.handshake.tls13 import server as server13
 from handclasp.wire.forms import FORMS, Form
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
