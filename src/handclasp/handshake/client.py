@@ -10,7 +10,6 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
-from handclasp.handshake.tls12 import client as client12
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.handshake.trace_notes import note_sessions, note_version
@@ -59,6 +58,7 @@ async def send_offer(
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
         raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
+    from handclasp.handshake.tls12 import client as client12  # Seldom is it needed any more.
 
     return await client12.complete_client_handshake(
         hs, config, offer, server_hello, client_sessions
