@@ -691,7 +691,7 @@ CONNECT = [
         "unclear",
         "The connection was reset (TCP RST) before the handshake was complete.",
         "the server, or something on the way such as a firewall, and neither said why",
-        "firewalls that dislike a connection reset it, too",
+        "no firewall resets the connection",
         "A reset does not tell who sent it.",
         talking(_reset),
     ),
@@ -926,7 +926,7 @@ SERVE = [
         "CLOSED_DURING_HANDSHAKE",
         "client",
         "it had said nothing at all",
-        "which left without a word, as port scans and health checks do",
+        "which closed without a word, as port scans and health checks do",
         "On the other end: See the client's log",
         "Nothing speaks against this server.",
         visit=_scan,
@@ -951,8 +951,7 @@ one of them: the cause, the blame and the advice below are parts of what is prin
   where nobody knows which program it was.
 
 A server that never answers is told in the same way (`tests/failures/test_stories.py`), with the
-blame "the server, unless something on the way swallows what is sent, or another service is on that
-port".
+blame "the server, unless something on the way drops the data, or another service is on that port".
 """
 
 

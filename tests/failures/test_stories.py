@@ -675,8 +675,8 @@ def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socke
     ("talk", "fault", "blame", "cause", "fix", "shown"),
     [
         (reading_and(HTTP), "PLAINTEXT_HTTP", "local", "plain HTTP", "Check the port", "HTTP/1.1"),
-        (reading_and(SSH), "NOT_TLS", "local", "not TLS at all", "Check that host", "SSH-2.0"),
-        (reading_and(REDIS), "NOT_TLS", "local", "not TLS at all", "Speak TLS on this", "-ERR"),
+        (reading_and(SSH), "NOT_TLS", "local", "are not TLS", "Check that host", "SSH-2.0"),
+        (reading_and(REDIS), "NOT_TLS", "local", "are not TLS", "Speak TLS on this", "-ERR"),
         (
             reading_and(b""), "CLOSED_DURING_HANDSHAKE", "peer", "said nothing at all",
             "belong to a TLS service", "the end of the transport (FIN)",
@@ -687,7 +687,7 @@ def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socke
         ),
         (
             reading_and(b"", reset=True), "RESET_DURING_HANDSHAKE", "unclear", "reset (TCP RST)",
-            "firewalls", "a TCP reset",
+            "firewall", "a TCP reset",
         ),
         (
             reading_and(SSLV3_ALERT), "PEER_HANDSHAKE_FAILURE", "peer", "cipher suites",
