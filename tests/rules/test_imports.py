@@ -108,7 +108,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "process",
         "trusted_files",
     ),
-    "config": (
+    "derived": ("sessions",),
+    "_config": (
+        "_config",
+        # For types alone: the checks run on a config that is being built.
+        "config",
         "wire.compression",
         "certificates",
         "crypto",
@@ -117,6 +121,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "sessions",
         "trace.keylog",
+    ),
+    "config": (
+        "_config",
+        "derived",
+        "certificates",
+        "crypto",
+        "limits",
+        "sessions",
     ),
     "connection": (
         "certificates",
@@ -229,6 +241,7 @@ DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 # part in a connection.
 SOURCES_OF_TIME_AND_CHANCE = {
     "config",
+    "_config.types",  # The default clock.
     "certificates.authority",
     "certificates.credentials",
     "certificates.reloading",
