@@ -83,13 +83,15 @@ _NOBODY = {"network": "the network", "unclear": "unclear"}
 
 
 def named_blame(blame: str, role: str) -> str:
-    """The same in a word, for programs: "client", "server", "network" or "unclear"."""
+    """Return the end to blame in a word, for programs: "client", "server", "network" or
+    "unclear".
+    """
     other = "server" if role == "client" else "client"
     return {"local": role, "peer": other}.get(blame, blame)
 
 
 def at_fault(blame: str, condition: str, role: str) -> str:
-    """Whose fault it is in words: the server, the client, the network, or unclear.
+    """Return the end to blame in words: the server, the client, the network, or unclear.
 
     Args:
         blame, condition: as in `TLSError`.
@@ -103,7 +105,7 @@ def at_fault(blame: str, condition: str, role: str) -> str:
 
 
 def with_ends_named(text: str, role: str) -> str:
-    """ "The client" and "the server" for "this end" and "the other end"."""
+    """Return the text with "the client" and "the server" for "this end" and "the other end"."""
     other = "server" if role == "client" else "client"
     for end, who in (("this end", role), ("the other end", other)):
         text = text.replace(end, f"the {who}")
@@ -115,18 +117,18 @@ _SENTENCE = re.compile(r"(?<=[.:]) (?=[A-Z])")
 
 
 def worded(text: str, front_end: FrontEnd) -> str:
-    """Advice in the terms of one front end; empty where nothing of it is left."""
+    """Return advice in the terms of one front end; empty if no sentence applies to it."""
     parts = [_part(part, front_end) for part in _END.split(text)]
     return " ".join(filter(None, parts))
 
 
 def without_settings(text: str) -> str:
-    """The same for the other end, whose program is anybody's."""
+    """Return advice for the other end, whose program is unknown: without any setting."""
     return worded(text, "reader")
 
 
 def for_reader(text: str, role: str) -> str:
-    """What an end recorded, told to somebody else: `role` is that end's.
+    """Return a text recorded by one end, `role`, in terms for a third reader.
 
     "this end" is the client (or the server) then, and "this machine" is that one's.
     """

@@ -89,7 +89,7 @@ class ConnectionInfo(_WithCertificates):
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
-        """What the peer sent, leaf first, parsed when asked for; see `verified_chain`.
+        """The certificates that the peer sent, leaf first, parsed on demand; see `verified_chain`.
 
         Empty for a raw public key.
         """

@@ -203,7 +203,7 @@ class Acceptor:
                 self._loop.remove_reader(listener)
 
     def _accept_some(self, listener: socket) -> None:
-        """A part of those who wait: connections that are there already get their turn, too."""
+        """Accept some of the waiting connections, so that accepted ones get their turn too."""
         for _ in range(max(1, min(self._backlog, _ACCEPTED_AT_ONCE))):
             if self._line.is_full or self._is_reserve_taken:
                 self._look_away()
@@ -254,7 +254,7 @@ class Acceptor:
         return True
 
     def _take_last(self, sock: socket, address: Any) -> bool:
-        """Decide about a connection that got the descriptor of the reserve.
+        """Decide about a connection that got the reserved descriptor.
 
         Returns whether it stays: as in a full line, those of a share that has wasted places do not.
         """
@@ -297,7 +297,7 @@ class Acceptor:
             self._expel(guest)
 
     def _is_short(self) -> bool:
-        """Whether there was no descriptor left in the last second."""
+        """Return whether the process ran out of descriptors within the last second."""
         if self._short_at is None:
             return False
         if self._loop.time() < self._short_at + _RETRY_SECONDS:
@@ -397,7 +397,7 @@ class Acceptor:
         task.add_done_callback(partial(self._end, pump, sock))
 
     async def _shake_hands(self, pump: Pump, sock: socket) -> None:
-        """Keeps the room until the handshake is over, one way or the other."""
+        """Keep the slot until the handshake has completed or failed."""
         try:
             await self._loop.connect_accepted_socket(lambda: pump, sock)
             await pump.wait_decided()

@@ -594,7 +594,7 @@ class _Serving:
         start: bool,
         cleanup: Callable[[], None] | None = None,
     ) -> TLSServer:
-        """A server on these sockets, which are its own from here on."""
+        """Start a server on these sockets, which it owns from then on."""
         loop = asyncio.get_running_loop()
         clients = ConnectionRegistry(self._on_handshake_error, loop)
 
@@ -618,7 +618,7 @@ class _Serving:
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
-    """Sockets as asyncio's own servers bind them, without such a server."""
+    """Return sockets bound as asyncio's own servers bind them, without such a server."""
     server = await loop.create_server(asyncio.Protocol, start_serving=False, **where)
     try:
         return [each.dup() for each in server.sockets]
@@ -717,15 +717,15 @@ class TLSServer(asyncio.AbstractServer):
 
     @property
     def handshakes_in_progress(self) -> int:
-        """How many connections have not completed their handshake yet."""
+        """The number of connections whose handshake is not complete."""
         return len(self._clients.in_handshake)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that the server runs on."""
+        """Return the loop that the server runs on."""
         return self._loop
 
     def is_serving(self) -> bool:
-        """Whether the server accepts connections."""
+        """Return whether the server accepts connections."""
         return self._acceptor.active
 
     async def start_serving(self) -> None:
@@ -835,7 +835,9 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
 
 
 def _port_number(port: int | str | None, plain: asyncio.BaseTransport) -> int | None:
-    """The port by which sessions are kept: the one that was given, be it by its service's name."""
+    """Return the port under which sessions are stored: the given one, or that of the
+    service name.
+    """
     if port is None or isinstance(port, int):
         return port
     if port.isascii() and port.isdecimal():

@@ -378,7 +378,7 @@ class Duplex:
                 self._close_socket()
 
     def check_open(self) -> None:
-        """Raises `OSError` once the socket is closed."""
+        """Raise `OSError` if the socket is closed."""
         if self.closed:
             raise OSError(errno.EBADF, "The TLS socket is closed.")
 
@@ -388,7 +388,7 @@ class Duplex:
         return None if self.timeout is None else deadline_after(self.timeout)
 
     def _get_ready(self, deadline: float | None) -> None:
-        """Whatever a call needs before it may go ahead, apart from its turn."""
+        """Check everything that a call needs before it may go ahead, apart from its turn."""
         self.check_open()
         if self._forks != FORKS.count:
             self._claim()
@@ -399,7 +399,7 @@ class Duplex:
             self._ready_for = _NOT_READY
 
     def _is_shared(self) -> bool:
-        """Whether another process may be the one that goes on: see "Forks" above."""
+        """Return whether another process may be the one that continues: see "Forks" above."""
         if self._forks == FORKS.count:
             return False
         # A call that began before the fork goes on in the process that made it.
@@ -407,7 +407,7 @@ class Duplex:
         return not (in_use and os.getpid() == self._pid)
 
     def _claim(self) -> None:
-        """There was a fork, and this process is the one that goes on talking."""
+        """Mark this process as the one that continues after a fork."""
         self._forks = FORKS.count
         if os.getpid() == self._pid:
             return
@@ -420,7 +420,7 @@ class Duplex:
             self._fail_writing(error)
 
     def _note_use(self) -> None:
-        """A call ends: if there was a fork meanwhile, the process that made it goes on talking."""
+        """Mark this process as the one that continues, if it forked during the call."""
         if self._forks != FORKS.count and os.getpid() == self._pid:
             self._forks = FORKS.count
 
@@ -594,7 +594,7 @@ class Duplex:
             self.early.note(event)
 
     def _refuse_question(self, event: QuestionAsked) -> NoReturn:
-        """A blocking socket has nobody who could answer later."""
+        """Refuse a question that nobody answers directly: a blocking socket cannot wait for it."""
         question = event.question
         if inspect.iscoroutine(question.pending):
             question.pending.close()
@@ -610,7 +610,7 @@ class Duplex:
         raise error
 
     def _note_read_error(self, error: BaseException) -> None:
-        """Reading has failed while bytes were on their way: nothing is read any more."""
+        """Note that reading failed while bytes were on their way: nothing more is read."""
         if self._read_failure is not None or self.closed:
             return
         if isinstance(error, ConnectionResetError) and self.connection.info is None:
@@ -631,7 +631,9 @@ class Duplex:
             raise error from reset
 
     def _fail_reading(self) -> None:
-        """An interrupt may have taken bytes along: the stream must not go on without them."""
+        """Fail all further reading: an interrupt may have lost bytes, and the stream must not have
+        gaps.
+        """
         self._plaintext.clear()
         with self.state_lock:
             self._read_failure = self.connection.abort(Fault.INTERNAL_ERROR)
@@ -659,7 +661,8 @@ class Duplex:
         self._sealed = 0
 
     def _resume(self, octets: bytes | memoryview, deadline: float | None) -> int:
-        """How many bytes of `octets` an earlier call with the same ones has sealed, all sent now.
+        """Return how many bytes of `octets` an interrupted call has already sealed, after sending
+        them.
 
         0 but for a call that is made again after `WantWrite`.
         """
@@ -800,7 +803,7 @@ class Duplex:
         return True
 
     def _patience(self) -> _Patience:
-        """How long a close waits for the peer."""
+        """Return how long a close waits for the peer, in seconds."""
         seconds = CLOSE_SECONDS if self.timeout is None else self.timeout
         linger = linger_seconds(self.sock)
         if linger == 0:
@@ -810,7 +813,9 @@ class Duplex:
         return _Patience(linger, time.monotonic() + linger)
 
     def _left(self) -> int:
-        """Bytes that the peer has not taken, here and in the kernel (as far as that tells)."""
+        """Return how many bytes the peer has not taken, here and in the kernel (as far as it
+        tells).
+        """
         return _size(self._unsent) + queued_bytes(self.sock)
 
     def _fail_writing(self, error: BaseException) -> None:
@@ -820,7 +825,7 @@ class Duplex:
         self._sealed = 0
 
     def _raise_what_the_peer_said(self, error: OSError) -> NoReturn:
-        """The peer is gone: if it sent an alert before, that tells more than `error` does."""
+        """Raise the alert that the peer sent before it left, if any: it says more than `error`."""
         if self._read_lock.acquire(blocking=False):
             try:
                 while not self._reading and not self._plaintext and not self._peer_closed:

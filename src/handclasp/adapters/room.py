@@ -50,11 +50,13 @@ class Guest(Protocol):
     """A connection in its handshake."""
 
     def is_idle(self) -> bool:
-        """Whether it has sent no whole hello, or has failed; and there is nothing to be read."""
+        """Return whether it has sent no whole hello, or has failed, and no data wait to be read."""
         ...
 
     def seconds_waited_for(self) -> float:
-        """For how long the next step has been the peer's; 0 where it is not."""
+        """Return for how long this side has waited for the peer's next step; 0 if it does
+        not wait.
+        """
         ...
 
 
@@ -146,7 +148,7 @@ class Room:
         return next(idle, None) or next(slow, None)
 
     def _older_than(self, shares: list[dict[Guest, float]], seconds: float) -> Iterator[Guest]:
-        """Of each share the oldest first, which is the order in which they came."""
+        """Yield the oldest first within each share, in the order of their arrival."""
         latest = self._clock() - seconds
         for guests in shares:
             for guest, since in guests.items():

@@ -218,7 +218,7 @@ class TLSSocket:
 
     @property
     def info(self) -> ConnectionInfo:
-        """What the handshake agreed upon.
+        """The negotiated parameters of the connection.
 
         Raises:
             StateError: the handshake is not complete (after `handshake=False` only).
@@ -296,7 +296,7 @@ class TLSSocket:
             raise
 
     def pending(self) -> int:
-        """Bytes that `recv` gives without reading from the transport.
+        """Return how many bytes `recv` can return without reading from the transport.
 
         A selector does not know of them: ask here before waiting for one.
         """
@@ -487,7 +487,7 @@ class TLSSocket:
         errors: str | None = None,
         newline: str | None = None,
     ) -> IO[str] | IO[bytes]:
-        """A file over this socket, as `socket.makefile` gives: modes of "r", "w" and "b".
+        """Return a file over this socket, as `socket.makefile` does: modes of "r", "w" and "b".
 
         The file is text unless the mode has a "b". Closing it leaves the socket open.
         """
@@ -523,8 +523,9 @@ class TLSSocket:
         return io.TextIOWrapper(cast(IO[bytes], buffered), encoding, errors, newline)
 
     def fileno(self) -> int:
-        """The file descriptor, or -1 once closed. Ready to read does not mean that `recv` returns
-        at once, nor not ready that it waits: see `pending`."""
+        """Return the file descriptor, or -1 once closed. A readable descriptor does not mean that
+        `recv` returns at once, and an unreadable one does not mean that it waits: see `pending`.
+        """
         return -1 if self._duplex.closed else self._sock.fileno()
 
     @property
@@ -560,19 +561,21 @@ class TLSSocket:
         self._duplex.timeout = timeout
 
     def gettimeout(self) -> float | None:
-        """The seconds for each operation; None: without end; 0: never wait."""
+        """Return the timeout of each operation in seconds; None for no timeout, 0 for
+        non-blocking.
+        """
         return self._duplex.timeout
 
     def setblocking(self, flag: bool) -> None:
-        """True is `settimeout(None)`, False is `settimeout(0)`."""
+        """Set the timeout to None (True) or to 0 (False)."""
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
-        """False where the timeout is 0."""
+        """Return False if the timeout is 0."""
         return self._duplex.timeout != 0
 
     def get_inheritable(self) -> bool:
-        """Whether child processes inherit the file descriptor."""
+        """Return whether child processes inherit the file descriptor."""
         return os.get_inheritable(self._open_descriptor())
 
     def set_inheritable(self, inheritable: bool) -> None:
@@ -584,17 +587,17 @@ class TLSSocket:
         raise NotImplementedError("A TLSSocket cannot be duplicated.")
 
     def getpeername(self) -> object:
-        """The address of the peer."""
+        """Return the address of the peer."""
         self._duplex.check_open()
         return self._sock.getpeername()
 
     def getsockname(self) -> object:
-        """The address of this side."""
+        """Return the address of this side."""
         self._duplex.check_open()
         return self._sock.getsockname()
 
     def getsockopt(self, level: int, option: int, buflen: int | None = None) -> int | bytes:
-        """An option of the plain socket."""
+        """Return an option of the plain socket."""
         self._duplex.check_open()
         if buflen is None:
             return self._sock.getsockopt(level, option)
@@ -615,14 +618,16 @@ class TLSSocket:
             self._sock.setsockopt(level, option, None, optlen)
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
-        """`length` bytes that only the two ends of this connection know (RFC 8446 section 7.5)."""
+        """Return `length` bytes that only the two ends of this connection know (RFC 8446 section
+        7.5).
+        """
         with self._duplex.state_lock:
             return self.connection.export_keying_material(label, context, length)
 
     def channel_binding(
         self, kind: Literal["tls-exporter", "tls-server-end-point"] = "tls-exporter"
     ) -> bytes:
-        """Bytes that bind an authentication to this connection (RFC 9266, RFC 5929)."""
+        """Return bytes that bind an authentication to this connection (RFC 9266, RFC 5929)."""
         with self._duplex.state_lock:
             return self.connection.channel_binding(kind)
 
@@ -696,7 +701,7 @@ def _checked_size(what: str, size: int, flags: int) -> int:
 
 
 def _octets(data: ReadableBuffer) -> memoryview:
-    """A view of the bytes of `data`. Raises `TypeError` and `BufferError` as sockets do."""
+    """Return a view of the bytes of `data`. Raise `TypeError` and `BufferError` as sockets do."""
     view = memoryview(data)
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
@@ -704,7 +709,7 @@ def _octets(data: ReadableBuffer) -> memoryview:
 
 
 def _writable_octets(buffer: WriteableBuffer) -> memoryview:
-    """A view to write to, of the bytes of `buffer`. Raises `TypeError` as sockets do."""
+    """Return a writable view of the bytes of `buffer`. Raise `TypeError` as sockets do."""
     view = memoryview(buffer)
     if view.readonly or not view.c_contiguous:
         raise TypeError(f"recv_into() needs a read-write bytes-like object, not {buffer!r:.60}")

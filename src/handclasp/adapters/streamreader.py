@@ -45,7 +45,7 @@ class LostStreamReader(StreamReader):
         return self._failure
 
     def _wait_for_data(self, func_name: str) -> NoReturn:
-        """Every read of asyncio's calls this where the buffer does not satisfy it."""
+        """Wait for data; every read of asyncio's calls this if the buffer does not satisfy it."""
         raise self._failure.with_traceback(None)
 
 

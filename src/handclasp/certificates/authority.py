@@ -101,7 +101,7 @@ class IssuedCertificate:
         object.__setattr__(self, "key_pem", Secret(self.key_pem))
 
     def credentials(self) -> Credentials:
-        """The same, ready for a config."""
+        """Return the certificate and its key as credentials for a config."""
         return Credentials.from_pem(self.chain_pem, self.key_pem)
 
 
@@ -122,7 +122,8 @@ class LocalAuthority:
     def open_or_create(
         cls, directory: str | os.PathLike[str] | None = None, *, names: Sequence[str] = ()
     ) -> LocalAuthority:
-        """The authority kept in `directory` (`default_directory()` if None), made if need be.
+        """Return the authority in `directory` (`default_directory()` if None), created if
+        necessary.
 
         The directory is made for its owner only, and so is the key file. Two processes that
         create at once end up with the same authority.
@@ -195,7 +196,7 @@ class LocalAuthority:
         days: int = MAX_DAYS,
         key_type: str = "ecdsa-p256",
     ) -> IssuedCertificate:
-        """A new certificate with a new key.
+        """Issue a new certificate with a new key.
 
         Args:
             names: for a server, DNS names (`*.` in front is a wildcard; U-labels are converted)
@@ -222,12 +223,14 @@ class LocalAuthority:
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
     def credentials(self, names: Sequence[str], *, key_type: str = "ecdsa-p256") -> Credentials:
-        """A new certificate for a server, ready for a config. Raises as `issue` does."""
+        """Return a new server certificate as credentials for a config; raise as `issue` does."""
         return self.issue(names, key_type=key_type).credentials()
 
     @property
     def _constraints(self) -> x509.NameConstraints | None:
-        """What it is good for; None for every name, as with those that older versions made."""
+        """The names that it may certify; None for every name, as in authorities of older
+        versions.
+        """
         from cryptography import x509
 
         try:
@@ -236,7 +239,7 @@ class LocalAuthority:
             return None
 
     def _covers(self, wanted: x509.NameConstraints | None) -> bool:
-        """Whether it is good for all that an authority with other constraints would be."""
+        """Return whether it may certify all names that an authority with other constraints may."""
         here = self._constraints
         if here is None or wanted is None:
             return here is None
@@ -245,7 +248,7 @@ class LocalAuthority:
     def _permitted(
         self, alternatives: list[x509.GeneralName], purpose: Purpose
     ) -> list[x509.GeneralName]:
-        """The names that it may certify; raises for the others.
+        """Return the names that it may certify; raise for others.
 
         What a client is called ("alice") may look like a host's name without a domain, and then
         is its common name alone.
@@ -271,7 +274,7 @@ class LocalAuthority:
 
 
 def default_directory() -> Path:
-    """Where the local authority of this user lives; nothing is made there yet."""
+    """Return the directory of this user's local authority, without creating it."""
     given = os.environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification has relative paths ignored.
     if os.path.isabs(given):
@@ -311,7 +314,7 @@ def _open(place: Path) -> LocalAuthority:
 
 
 def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:
-    """The certificate, with what of it is used at once, and its notAfter."""
+    """Return the certificate, with the parts that are used at once, and its notAfter."""
     from cryptography import x509
 
     certificate = x509.load_pem_x509_certificate(data)
@@ -320,7 +323,7 @@ def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:
 
 
 def _after(error: UntrustedFileError, key_file: Path) -> str:
-    """What to do about a key that others could have read or put there."""
+    """Return the advice about a key that others could have read or placed there."""
     command = error.command(key_file)
     if not command:
         return "Delete it to make a new authority."
@@ -357,7 +360,7 @@ def _keep_copy(path: Path, data: bytes) -> None:
 
 
 def _name_constraints(more: Sequence[str]) -> x509.NameConstraints | None:
-    """What a new authority is to be good for; None for every name. Raises `ConfigurationError`."""
+    """Return the names for a new authority; None for every name. Raise `ConfigurationError`."""
     from cryptography import x509
 
     if isinstance(more, str):
@@ -442,7 +445,7 @@ _MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 A.1
 
 
 def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x509.GeneralName]]:
-    """The common name, if the first name is short enough for one, and the subjectAltName."""
+    """Return the common name, if the first name is short enough for one, and the subjectAltName."""
     from cryptography import x509
 
     alternatives: dict[x509.GeneralName, None] = {}
@@ -473,7 +476,7 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
 
 
 def _check_name(name: str, normal: str) -> None:
-    """Raises `ConfigurationError` for a name that no certificate can be verified for."""
+    """Raise `ConfigurationError` for a name for which no certificate can be verified."""
     if name.startswith("*.") and ip_address(normal) is not None:
         raise ConfigurationError(f"{name!r}: an IP address has no wildcard.")
     problem = host_problem(normal)

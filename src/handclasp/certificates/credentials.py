@@ -52,7 +52,8 @@ class Signer(Protocol):
     def schemes(self) -> Sequence[str]: ...
 
     def sign(self, scheme: str, data: bytes) -> bytes | Awaitable[bytes]:
-        """The signature in `scheme` over `data`, which it hashes itself, or an awaitable of one.
+        """Return the signature in `scheme` over `data`, which it hashes itself, or an awaitable of
+        one.
 
         In the wire form of TLS (RFC 8446 section 4.2.3): ECDSA as DER, and PSS with a salt as
         long as the hash. With an awaitable the handshake goes on when it is done; a connection
@@ -65,7 +66,7 @@ class StapleSource(Protocol):
     """Where the OCSP response to staple to a certificate comes from."""
 
     def current(self, now: datetime) -> bytes | None:
-        """The response as DER if there is one that is valid at `now`."""
+        """Return the response as DER if there is one that is valid at `now`."""
         ...
 
 
@@ -98,7 +99,7 @@ class LocalSigner:
         return signatures.sign(scheme, self._private_key, data)
 
     def decrypt(self, ciphertext: bytes) -> bytes:
-        """RSAES-PKCS1-v1_5, for RSA key transport. Raises what cryptography raises."""
+        """Decrypt with RSAES-PKCS1-v1_5, for RSA key transport; raise what cryptography raises."""
         from cryptography.hazmat.primitives.asymmetric import padding
 
         decrypted: bytes = self._private_key.decrypt(ciphertext, padding.PKCS1v15())
@@ -161,7 +162,7 @@ class Credentials:
         key_path: str | os.PathLike[str],
         password: str | bytes | None = None,
     ) -> Credentials:
-        """From a file of PEM certificates, leaf first, and a file with the private key.
+        """Load a file of PEM certificates, leaf first, and a file with the private key.
 
         Both may be the same file. The key is PKCS #8, PKCS #1 or SEC 1, and may be encrypted; it
         and a single certificate may be DER as well. Certificates in the wrong order are put right
@@ -196,7 +197,7 @@ class Credentials:
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> ReloadingCredentials:
-        """The same as `load`, and again whenever the files change; a config takes either.
+        """Load as `load` does, and again whenever the files change; a config takes either.
 
         The modes of the files are looked at each time, too; see `load`.
 
@@ -232,12 +233,12 @@ class Credentials:
     def from_pem(
         cls, chain_bytes: bytes, key_bytes: bytes, password: str | bytes | None = None
     ) -> Credentials:
-        """The same as `load`, from memory."""
+        """Load PEM certificates, leaf first, and the private key from memory."""
         return _from_bytes(chain_bytes, "the certificate data", key_bytes, "the key data", password)
 
     @classmethod
     def from_pkcs12(cls, source: Source, password: str | bytes | None = None) -> Credentials:
-        """From a PKCS #12 file (.p12, .pfx; RFC 7292), or its content as bytes.
+        """Load a PKCS #12 file (.p12, .pfx; RFC 7292), or its content as bytes.
 
         Raises:
             ConfigurationError: the file is missing or unreadable, the password is wrong, or the
@@ -253,7 +254,8 @@ class Credentials:
     def from_signer(
         cls, chain: bytes | Iterable[bytes | x509.Certificate], signer: Signer
     ) -> Credentials:
-        """From a chain (PEM, or DER or parsed certificates, leaf first) and a signer for its key.
+        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a signer for its
+        key.
 
         Raises:
             ConfigurationError: the chain is no chain, or the signer has no scheme for its key.
@@ -268,7 +270,8 @@ class Credentials:
 
     @classmethod
     def raw_public_key(cls, key: Source, password: str | bytes | None = None) -> Credentials:
-        """A key alone (RFC 7250), from the file of its private key or that file's content.
+        """Load a raw public key (RFC 7250) from the file of its private key, or from that file's
+        content.
 
         For peers that know the key already: `chain[0]` is what they must know. RSA keys are shown
         as rsaEncryption; for id-RSASSA-PSS see `raw_public_key_from_signer`.
@@ -291,7 +294,7 @@ class Credentials:
 
     @classmethod
     def raw_public_key_from_signer(cls, public_key: bytes, signer: Signer) -> Credentials:
-        """A key alone, whose SubjectPublicKeyInfo is given (DER or PEM), and a signer for it.
+        """Combine a raw public key (SubjectPublicKeyInfo, DER or PEM) with a signer for it.
 
         Raises:
             ConfigurationError: it is no public key, or the signer has no scheme for it.
@@ -299,7 +302,7 @@ class Credentials:
         return _bare(public_key_info(public_key), signer)
 
     def with_staple(self, staple: Staple) -> Credentials:
-        """The same credentials, sending an OCSP response along (RFC 8446 section 4.4.2.1).
+        """Return the same credentials with an OCSP response to staple (RFC 8446 section 4.4.2.1).
 
         Args:
             staple: the response as DER, or the path of a file with it, which may be replaced while
@@ -330,7 +333,7 @@ class Credentials:
         return replace(self, staple=cast(StapleSource, staple))
 
     def with_timestamps(self, timestamps: bytes | Sequence[bytes]) -> Credentials:
-        """The same credentials, sending signed certificate timestamps along (RFC 6962).
+        """Return the same credentials with signed certificate timestamps (RFC 6962).
 
         Args:
             timestamps: a whole SignedCertificateTimestampList, or each timestamp by itself, of 1
@@ -349,7 +352,8 @@ class Credentials:
         return replace(self, sct_list=encoded)
 
     def matches(self, server_name: str | None) -> bool:
-        """Whether the leaf covers a name that a client asks for; False for None or no name at all.
+        """Return whether the leaf covers the name that a client asks for; False for None or no
+        name.
 
         An exact name or a wildcard in the left-most label counts, the common name never; an IP
         address is compared as an address (RFC 9525 section 6).
@@ -375,14 +379,14 @@ Staple = bytes | str | os.PathLike[str] | Callable[[], bytes | None] | StapleSou
 
 
 def spki_is_pss(certificate: x509.Certificate) -> bool:
-    """Whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
+    """Return whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
     return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
 
 
 def _chain_reader(
     chain_path: str | os.PathLike[str], signer: Signer | None
 ) -> Callable[[], Credentials]:
-    """What reads the chain for a signer's key, which must be the same each time."""
+    """Return a function that reads the chain for a signer's key, which must not change."""
     what = f"the certificate file {os.fspath(chain_path)}"
     key: bytes | None = None
 
@@ -488,7 +492,7 @@ _MAX_LIST_BYTES = 2**16 - 1
 
 
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
-    """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    """Return the SignedCertificateTimestampList (RFC 6962 section 3.3); empty if it is too long."""
     given: object = timestamps
     if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         return b""

@@ -93,7 +93,8 @@ class RevocationLists:
         check: Check = "chain",
         without_list: WithoutList = "refuse",
     ) -> RevocationLists:
-        """From files that hold PEM lists, one or several, or one list as DER, or from directories.
+        """Load lists from files (one or several in PEM, or one in DER) or from directories of
+        these.
 
         In a directory every file is read. Hidden files are passed over there, as are PEM files
         without a list: directories of authorities hold certificates, too.
@@ -114,7 +115,7 @@ class RevocationLists:
     def from_bytes(
         cls, *blobs: bytes, check: Check = "chain", without_list: WithoutList = "refuse"
     ) -> RevocationLists:
-        """The same as `from_files`, from the content of such files."""
+        """Load lists as `from_files` does, from the content of such files."""
         lists = (one for blob in blobs for one in lists_in(blob, "the given list"))
         return cls(lists, check, without_list)
 

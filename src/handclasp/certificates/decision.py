@@ -61,7 +61,7 @@ def decide(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    """Judge a server by the normal `name`, or a client (None).
+    """Verify a server by the normal `name`, or a client (None).
 
     Raises:
         CertificateError: no; its fault says why.
@@ -127,7 +127,7 @@ def _check_named_leaf(
     now: datetime,
     policy: CertificatePolicy,
 ) -> None:
-    """What is asked of a leaf that a TLSA record of usage 3 names.
+    """Check a leaf that a TLSA record of usage 3 names.
 
     The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
     else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and what the policy asks of
@@ -150,7 +150,7 @@ def _check_named_leaf(
 def _anchors_by_records(
     policy: CertificatePolicy, leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> TrustStore:
-    """The authorities that TLSA records name take the place of the trust store (RFC 7671 5.2)."""
+    """Return the authorities of TLSA records, which replace the trust store (RFC 7671 5.2)."""
     anchors = matching_anchors(policy.tlsa, others)
     if not anchors:
         count = len(policy.tlsa)
@@ -173,7 +173,9 @@ def _anchors_by_records(
 
 
 def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
-    """The verifier passes over extensions that it does not need; the rules after it do not."""
+    """Return the leaf's extensions; the verifier skips those that it does not need, the rules do
+    not.
+    """
     try:
         return profile.extensions_of(leaf)
     except Exception as error:
@@ -184,7 +186,7 @@ def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
 def _check_costs(
     others: Sequence[x509.Certificate], ders: Sequence[bytes], trust: TrustStore
 ) -> None:
-    """An issuer with a key that is slow to verify with is refused, needed or not."""
+    """Refuse an issuer with a key that is slow to verify with, even if it is not needed."""
     for certificate, der in zip(others, ders, strict=True):
         if profile.known_authority(der, trust) is None:
             cost = profile.cost_of(certificate)
@@ -202,7 +204,7 @@ def _check_policy(
     *,
     must_staple: bool,
 ) -> list[datetime]:
-    """What the user's policy adds; gives until when the answers of others hold."""
+    """Check the requirements of the policy; return until when the evidence of others is valid."""
     ends: list[datetime] = []
     if policy.pins:
         _check_pins(path, policy)

@@ -30,7 +30,7 @@ EXTENSIONS = {
 
 
 def field_in(certificate: bytes, name: str) -> MessageContext | None:
-    """Where a field or an extension stands in a certificate; None where it has none of that name.
+    """Return the position of a field or an extension in a certificate; None if it has no such one.
 
     Args:
         name: as RFC 5280 has it: "notAfter", "subjectAltName", "extensions"...
@@ -70,14 +70,16 @@ def _extensions(der: bytes, explicit: MessageContext) -> Iterator[tuple[str, Mes
 
 
 def _identifier(oid: str) -> bytes:
-    """The DER of an object identifier, all of whose numbers are below 128 from the third on."""
+    """Return the DER of an object identifier, all of whose numbers are below 128 from the
+    third on.
+    """
     first, second, *others = map(int, oid.split("."))
     body = bytes([40 * first + second, *others])
     return bytes([6, len(body)]) + body
 
 
 def _inside(der: bytes, place: MessageContext) -> list[MessageContext]:
-    """The elements that one is made of."""
+    """Return the elements that an element is made of."""
     start, end = place
     return list(_elements(der, _content(der, start)[0], end))
 

@@ -16,7 +16,7 @@ LOGGER = "handclasp"
 
 
 def exposure(path: str | os.PathLike[str]) -> str | None:
-    """Who else can read or change a key file, as the end of a sentence; None if nobody can.
+    """Return who else can read or change a key file, as the end of a sentence; None for nobody.
 
     None as well for what is no regular file, and on Windows, where modes say nothing.
     """

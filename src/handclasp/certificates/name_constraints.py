@@ -53,12 +53,13 @@ class Comparisons:
         self._found: dict[tuple[Seen, Seen], str | _NotComparableError] = {}
 
     def told(self, issuer: Seen) -> str:
-        """The first few constraints of an issuer, for people; empty where it has none."""
+        """Return the first few constraints of an issuer, for people; empty if it has none."""
         constraints = self._of(issuer)
         return constraints.told if constraints is not None else ""
 
     def violation(self, issuer: Seen, bound: Sequence[Seen]) -> str:
-        """What of the names in the certificates `bound` an authority may not issue, or nothing.
+        """Return the first name in the certificates `bound` that an authority may not certify, if
+        any.
 
         Raises:
             TooManyError: this is not the place to say so; the verifier goes further.
@@ -88,7 +89,7 @@ class Comparisons:
         return self._work[one]
 
     def _problem_of(self, one: Seen, issuer: Seen, constraints: _Constraints) -> str:
-        """The same for one certificate, which may be on many paths."""
+        """Return the same for one certificate, which may be on many paths."""
         found = self._found.get((one, issuer))
         if found is None:
             self._left -= self._work_for(one) * constraints.work
@@ -107,7 +108,7 @@ class Comparisons:
 
 
 def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
-    """Whether an authority with these constraints may issue for a DNS name or an address."""
+    """Return whether an authority with these constraints may issue for a DNS name or an address."""
     permitted = list(constraints.permitted_subtrees or ())
     try:
         return not _problem(name, permitted, list(constraints.excluded_subtrees or ()))
@@ -138,13 +139,15 @@ def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
 
 
 def _work_of(name: x509.GeneralName) -> int:
-    """How many names of usual length this one is as long as, for comparing takes longer."""
+    """Return the number of names of usual length that this one counts for: comparing takes
+    longer.
+    """
     value: object = name.value
     return 1 + len(value) // _USUAL_LENGTH if isinstance(value, str) else 1
 
 
 def listed(trees: Sequence[x509.GeneralName], most: int = 4) -> str:
-    """The first few constraints, for people."""
+    """Return the first few constraints, for people."""
     text = ", ".join(_text(tree) for tree in trees[:most])
     return f"{text} and {len(trees) - most} more" if len(trees) > most else text
 
@@ -160,7 +163,7 @@ def _problem(name: x509.GeneralName, permitted: Sequence[Any], excluded: Sequenc
 
 
 def _within(name: Any, tree: Any, *, whole: bool) -> bool:
-    """Whether a name lies in a subtree: all that it covers, or (not `whole`) any of it."""
+    """Return whether a name lies in a subtree: all of it, or (not `whole`) any part of it."""
     if isinstance(name, x509.DNSName):
         return _dns_within(name.value.lower(), tree.value.lower(), whole=whole)
     if isinstance(name, x509.IPAddress):
@@ -214,7 +217,7 @@ def _check_host(host: str, text: str) -> None:
 
 
 def _is_host(name: str) -> bool:
-    """Whether it is in the preferred name syntax (RFC 5280 4.2.1.6), which knows no underscore."""
+    """Return whether it is in the preferred name syntax (RFC 5280 4.2.1.6), without underscore."""
     if len(name) > 253:
         return False
     return all(

@@ -55,7 +55,7 @@ class Answer:
     _issuer_key_hash: bytes
 
     def is_about(self, leaf: x509.Certificate, issuer: x509.Certificate | None = None) -> bool:
-        """Whether it is about this certificate (RFC 6960 section 4.1.1, CertID).
+        """Return whether it is about this certificate (RFC 6960 section 4.1.1, CertID).
 
         Without the issuer's certificate the hash of its key is not compared.
         """
@@ -70,7 +70,7 @@ class Answer:
         )
 
     def described(self) -> dict[str, Any]:
-        """The answer as plain values, as `describe_staple` states them."""
+        """Return the answer as plain values, as in `describe_staple`."""
         return {
             "serial": f"{self.serial:x}",
             "status": self.status,
@@ -82,7 +82,7 @@ class Answer:
 
 
 def answers_in(response: bytes) -> tuple[Answer, ...]:
-    """What a response says, each answer by itself, with nothing verified.
+    """Return the single answers of a response, with nothing verified.
 
     Raises:
         CertificateError: BAD_OCSP_RESPONSE if it is too long, cannot be read, or has no answers.
@@ -96,7 +96,7 @@ def answers_in(response: bytes) -> tuple[Answer, ...]:
 
 
 def parse(response: bytes) -> ocsp.OCSPResponse:
-    """The response as cryptography reads it; its fields are read later, and may raise anything."""
+    """Parse a response; cryptography reads its fields later, which may raise anything."""
     from cryptography.x509 import ocsp
 
     if len(response) > MAX_RESPONSE_BYTES:
@@ -115,7 +115,7 @@ def parse(response: bytes) -> ocsp.OCSPResponse:
 
 
 def answers_of(response: ocsp.OCSPResponse) -> tuple[Answer, ...]:
-    """All answers of a parsed response, of which there is at least one."""
+    """Return all answers of a parsed response; there is at least one."""
     answers = tuple(_answer(single) for single in islice(response.responses, MAX_ANSWERS + 1))
     if len(answers) > MAX_ANSWERS:
         raise bad_response(f"it is about more than {MAX_ANSWERS} certificates: ask about one")
@@ -141,7 +141,7 @@ def _answer(single: ocsp.OCSPSingleResponse) -> Answer:
 
 
 def bad_response(detail: str) -> CertificateError:
-    """The refusal of a response: `detail` says what is wrong with it, and what to change."""
+    """Return the refusal of a response, with its defect and the advice in `detail`."""
     return CertificateError(Fault.BAD_OCSP_RESPONSE, detail)
 
 

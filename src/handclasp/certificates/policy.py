@@ -110,7 +110,7 @@ class CertificatePolicy:
         object.__setattr__(self, "token", self._made_token())
 
     def _made_token(self) -> bytes:
-        """A digest of all that is compared, each object of it by what makes two of them equal."""
+        """Return a digest of all compared fields, each by its own equality."""
         values = (
             self.profile,
             self.max_intermediates,

@@ -82,7 +82,7 @@ def read_or_none(read: Callable[[], Read]) -> Read | None:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises what cryptography raises."""
+    """Load one certificate in DER; raise what cryptography raises."""
     from cryptography import x509
 
     keep_warnings_out()
@@ -90,12 +90,12 @@ def load_certificate(der: bytes) -> x509.Certificate:
 
 
 def certificate_of(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises `ValueError` and nothing else."""
+    """Load one certificate in DER; raise only `ValueError`."""
     return read_or_value_error(lambda: load_certificate(der))
 
 
 def certificates_of(data: bytes) -> list[x509.Certificate]:
-    """All certificates of PEM text, or the one of DER. Raises `ValueError` and nothing else."""
+    """Load all certificates of PEM text, or the one of DER; raise only `ValueError`."""
     from cryptography import x509
 
     if b"-----BEGIN " not in data:

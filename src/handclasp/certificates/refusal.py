@@ -27,7 +27,7 @@ def refusal(
     evidence: Evidence,
     error: Exception,
 ) -> CertificateError:
-    """The error for a chain, leaf first, that the verifier refused with `error`."""
+    """Return the error for a chain, leaf first, that the verifier refused with `error`."""
     explanation = walk(certificates, context, evidence)
     broken = explanation.broken
     if isinstance(error, IssuersLeftOutError) and not any(
@@ -64,7 +64,7 @@ _EXTENSION_NAMES = {
 
 
 def _verifier_says(error: Exception) -> CertificateError:
-    """The verifier's own words, without what means nothing outside it."""
+    """Return the verifier's own words, without those that mean nothing outside it."""
     text = str(error).partition(" (encountered processing")[0]
     for noise in ("validation failed: ", "candidates exhausted: ", "invalid extension: "):
         text = text.replace(noise, "")

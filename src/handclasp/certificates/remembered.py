@@ -45,7 +45,7 @@ class RememberedChains(Generic[Proof]):
         return len(self._entries)
 
     def recall(self, key: Hashable, now: datetime) -> Proof | None:
-        """The proof kept under `key` if all certificates of its path are valid at `now`."""
+        """Return the proof kept under `key` if all certificates of its path are valid at `now`."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or not entry.not_before <= now <= entry.not_after:

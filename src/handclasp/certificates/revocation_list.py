@@ -119,7 +119,7 @@ class RevocationList:
         return Answer(problem) if problem else Answer("", revocation)
 
     def _revocation_of(self, certificate: x509.Certificate) -> str:
-        """When and why the certificate was revoked, if the list says so; otherwise nothing."""
+        """Return when and why the certificate was revoked; empty if it was not."""
         from cryptography import x509
 
         serial = certificate.serial_number
@@ -150,7 +150,7 @@ class RevocationList:
 
 
 def lists_at(path: Path) -> Iterator[RevocationList]:
-    """The lists in a file, or in all files of a directory.
+    """Yield the lists in a file, or in all files of a directory.
 
     Raises:
         ConfigurationError: there is none in the file, or one that cannot be read.
@@ -179,7 +179,7 @@ def _read(path: Path) -> bytes:
 
 
 def lists_in(data: bytes, source: str) -> Iterator[RevocationList]:
-    """The lists in the content of a file: PEM, one or several, or one as DER.
+    """Yield the lists in the content of a file: PEM, one or several, or one as DER.
 
     Raises:
         ConfigurationError: there is none, or one that cannot be read.
@@ -255,7 +255,7 @@ def _flaw_of(crl: x509.CertificateRevocationList) -> str:
 
 
 def _form_of(crl: x509.CertificateRevocationList) -> str:
-    """RFC 5280 section 5.2.3: authorities MUST include cRLNumber, and not mark it as critical."""
+    """Check for cRLNumber, which must be present and not critical (RFC 5280 section 5.2.3)."""
     from cryptography import x509
 
     numbers = [each for each in crl.extensions if isinstance(each.value, x509.CRLNumber)]
@@ -267,7 +267,7 @@ def _form_of(crl: x509.CertificateRevocationList) -> str:
 
 
 def _has_critical_entry(crl: x509.CertificateRevocationList) -> bool:
-    """Whether some entry has a critical extension, such as that of indirect CRLs.
+    """Return whether an entry has a critical extension, such as that of indirect CRLs.
 
     Only reason codes and dates are understood.
     """
@@ -288,7 +288,7 @@ def _point_of(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPo
 
 
 def _in_scope(point: x509.IssuingDistributionPoint, certificate: x509.Certificate) -> bool:
-    """Whether a list for `point` speaks for the certificate (RFC 5280 section 6.3.3 (b) (2))."""
+    """Return whether a list for `point` covers the certificate (RFC 5280 section 6.3.3 (b) (2))."""
     from cryptography import x509
 
     constraints = _extension(_extensions_of(certificate), x509.BasicConstraints)
@@ -307,7 +307,7 @@ def _in_scope(point: x509.IssuingDistributionPoint, certificate: x509.Certificat
 
 
 def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
-    """The names by which the certificate knows complete lists of its issuer."""
+    """Return the names by which the certificate refers to complete lists of its issuer."""
     from cryptography import x509
 
     names: set[x509.GeneralName] = {x509.DirectoryName(certificate.issuer)}
@@ -362,5 +362,5 @@ def _extension(extensions: x509.Extensions, kind: type[_Value]) -> _Value | None
 
 
 def minute(time: datetime) -> str:
-    """A time for people."""
+    """Return a time for people, to the minute."""
     return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -61,7 +61,7 @@ class OcspStaple:
 
     @classmethod
     def from_bytes(cls, der: bytes) -> OcspStaple:
-        """From one response, for as long as it lasts.
+        """Use one response, for as long as it is valid.
 
         Raises:
             ConfigurationError: it is no OCSP response, or does not say that a certificate is good.
@@ -72,7 +72,7 @@ class OcspStaple:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> OcspStaple:
-        """From a file with the DER of a response, which is read again when it changes.
+        """Load a response in DER from a file, which is read again when it changes.
 
         It is looked at once a second at most, and should be replaced in one step (written beside
         and renamed). What cannot be used leaves the last good response in place: see `last_error`.
@@ -93,7 +93,7 @@ class OcspStaple:
 
     @classmethod
     def from_callback(cls, fetch: Callable[[], bytes | None]) -> OcspStaple:
-        """From a function that gives the DER of a response, or None if it has none to give.
+        """Call a function that returns a response in DER, or None if it has none.
 
         It is called by the first handshake, when the response at hand has lived half of its life,
         and not more often than once a minute. The handshake that calls waits for it, and so do
@@ -104,7 +104,7 @@ class OcspStaple:
         return cls(_Callback(fetch))
 
     def for_certificate(self, leaf: x509.Certificate) -> OcspStaple:
-        """The same source, bound to a certificate: a response about another one is never stapled.
+        """Return the source bound to a certificate: a response about another one is never stapled.
 
         The copy has a `last_error` of its own.
 
@@ -119,7 +119,9 @@ class OcspStaple:
         return bound
 
     def current(self, now: datetime) -> bytes | None:
-        """The response as DER if there is one that is valid at `now`, which has a time zone."""
+        """Return the response as DER if there is one that is valid at `now`, which has a
+        time zone.
+        """
         # One asks. The others wait for it only if they have nothing to staple meanwhile.
         if self._is_due(now) and self._lock.acquire(blocking=self._valid(now) is None):
             try:
@@ -201,11 +203,11 @@ class _Origin(Protocol):
         ...
 
     def look(self) -> bytes | None:
-        """A response if there is a new one. May raise anything."""
+        """Return a response if there is a new one; may raise anything."""
         ...
 
     def look_again(self, now: datetime, held: _Held | None) -> datetime:
-        """When to look the next time, after a look at `now`."""
+        """Return when to look the next time, after a look at `now`."""
         ...
 
 
@@ -279,7 +281,7 @@ class _Callback:
 
 
 def _read(der: bytes, leaf: x509.Certificate | None) -> tuple[_Held, bool]:
-    """What a response says of the certificate, and whether that is "revoked".
+    """Return the response's answer about the certificate, and whether that is "revoked".
 
     Raises:
         ConfigurationError: it says nothing of it that could be stapled.

@@ -51,7 +51,7 @@ Load = Callable[[], tuple["x509.Certificate", ...]]
 
 
 def system_anchors(cert_file: str | None, cert_dir: str | None) -> tuple[str, Load]:
-    """Where the anchors are, for people, and a function that parses them.
+    """Return where the anchors are, for people, and a function that parses them.
 
     Args:
         cert_file, cert_dir: SSL_CERT_FILE and SSL_CERT_DIR, which go first if they are set.
@@ -112,7 +112,7 @@ def _hash_named(directory: Path) -> list[Path]:
 
 
 def _contents(files: Iterable[Path]) -> Iterable[bytes]:
-    """What of them can be read: nobody here can mend a system's store."""
+    """Return the readable certificates: nobody here can repair a system's store."""
     for file in files:
         with suppress(OSError):
             yield file.read_bytes()

@@ -83,7 +83,7 @@ class CtLog:
 
     @classmethod
     def from_public_key(cls, public_key: bytes, name: str = "") -> CtLog:
-        """From a SubjectPublicKeyInfo, PEM or DER.
+        """Load a log from its SubjectPublicKeyInfo, PEM or DER.
 
         Raises:
             ConfigurationError: the key is none, or not of a kind that logs have.
@@ -92,7 +92,7 @@ class CtLog:
 
     @classmethod
     def from_log_list(cls, document: bytes) -> tuple[CtLog, ...]:
-        """The logs that count, from a log list in version 3 of the JSON format of browsers.
+        """Load the accepted logs from a log list in version 3 of the browsers' JSON format.
 
         Logs that are pending, retired or rejected, or made for tests, are left out.
 
@@ -121,7 +121,7 @@ class CtLog:
         return tuple(dict.fromkeys(log for log, _ in listed))
 
     def signed(self, timestamp: Timestamp, entry: bytes) -> bool:
-        """Whether the timestamp is this log's, for an entry that `_entry` made."""
+        """Return whether the timestamp is from this log, for an entry from `_entry`."""
         from cryptography.hazmat.primitives.asymmetric import ec, padding
         from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -168,7 +168,9 @@ class Timestamp:
     signature: bytes = field(repr=False)
 
     def signed_bytes(self, entry: bytes) -> bytes:
-        """What the log signs for an entry: entry_type and signed_entry (RFC 6962 section 3.2)."""
+        """Return the bytes that the log signs: entry_type and signed_entry (RFC 6962
+        section 3.2).
+        """
         milliseconds = (self.time - _EPOCH) // timedelta(milliseconds=1)
         return b"".join(
             (
@@ -184,7 +186,7 @@ class Timestamp:
 def timestamps_of(
     leaf: x509.Certificate, sct_list: bytes | None = None, ocsp_response: bytes | None = None
 ) -> tuple[Timestamp, ...]:
-    """The timestamps that came with a certificate; nothing of them is verified here.
+    """Return the timestamps of a certificate; nothing of them is verified here.
 
     Those of another version and those that cannot be read are left out (RFC 6962 section 3.3). An
     OCSP response that cannot be read has none: whether it may be so is asked elsewhere.
@@ -222,7 +224,7 @@ def valid_timestamps(
     logs: Sequence[CtLog],
     now: datetime,
 ) -> tuple[Timestamp, ...]:
-    """Of the timestamps that came with a leaf, those that prove something; one per log.
+    """Return the valid timestamps of a leaf, one per log.
 
     Each is signed by one of `logs`, for this certificate, and not in the future (RFC 6962
     section 5.2).
@@ -307,7 +309,7 @@ def _stapled_list(ocsp_response: bytes | None) -> bytes | None:
 
 
 def _serialized(encoded: bytes, most: int) -> list[bytes]:
-    """The entries of a SignedCertificateTimestampList, at most so many, each opaque as yet."""
+    """Return the entries of a SignedCertificateTimestampList, unparsed and limited in number."""
     whole = Reader(encoded, "SignedCertificateTimestampList")
     entries = whole.vector16("sct_list", 1)
     whole.end()
@@ -318,7 +320,7 @@ def _serialized(encoded: bytes, most: int) -> list[bytes]:
 
 
 def _timestamp(serialized: bytes, source: Source) -> Timestamp | None:
-    """One SerializedSCT; None for another version, and for what is none."""
+    """Parse one SerializedSCT; return None for another version and for other data."""
     reader = Reader(serialized, "SignedCertificateTimestamp")
     try:
         version = reader.uint8("sct_version")
@@ -340,7 +342,7 @@ def _timestamp(serialized: bytes, source: Source) -> Timestamp | None:
 
 
 def _entry(path: Sequence[x509.Certificate], source: Source) -> bytes:
-    """LogEntryType and signed_entry: the certificate, or what it was before it had timestamps.
+    """Return LogEntryType and signed_entry: the certificate, or its state before the timestamps.
 
     Within the certificate itself stand timestamps for the precertificate (RFC 6962 section 3.2).
     """

@@ -64,7 +64,7 @@ class TrustStore:
 
     @classmethod
     def system(cls) -> TrustStore:
-        """The authorities that this machine trusts; the same object each time.
+        """Return the authorities that this machine trusts; the same object each time.
 
         The environment variables SSL_CERT_FILE and SSL_CERT_DIR go first, as with OpenSSL; then
         come the bundle or the directory of the operating system, and the `certifi` package if it
@@ -82,7 +82,8 @@ class TrustStore:
 
     @classmethod
     def from_pem(cls, path_or_bytes: str | os.PathLike[str] | bytes) -> TrustStore:
-        """From a file of PEM certificates, or from its content as bytes; one in DER will do.
+        """Load a file of PEM certificates, or its content as bytes; one certificate in DER also
+        works.
 
         Repeated certificates count once; one that cannot be read is an error.
 
@@ -97,7 +98,7 @@ class TrustStore:
 
     @classmethod
     def from_der(cls, *certificates: bytes) -> TrustStore:
-        """From certificates in DER, each by itself. Raises `ConfigurationError` as `from_pem`."""
+        """Load certificates in DER, one each; raise `ConfigurationError` as `from_pem` does."""
         for der in certificates:
             if not isinstance(der, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(
@@ -107,7 +108,7 @@ class TrustStore:
 
     @classmethod
     def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
-        """From files of PEM certificates or one in DER, and from directories of such files.
+        """Load files of PEM certificates or one in DER, and directories of such files.
 
         In a directory, the files named *.pem, *.crt, *.cer or *.der, or as OpenSSL's rehash
         names them, count, if they hold a certificate; one that cannot be read is an error.
@@ -122,14 +123,16 @@ class TrustStore:
 
     @classmethod
     def from_certificates(cls, certificates: Iterable[x509.Certificate]) -> TrustStore:
-        """From parsed certificates. Raises `ConfigurationError` where there are none."""
+        """Use parsed certificates; raise `ConfigurationError` if there are none."""
         anchors = tuple(certificates_from(certificates, "the trust store", may_be_empty=True))
         if not anchors:
             raise ConfigurationError("A trust store needs at least one certificate.")
         return cls._of("the given certificates", anchors)
 
     def with_added(self, more: TrustStore | str | os.PathLike[str] | bytes) -> TrustStore:
-        """A new store with the anchors of this one and of another (or of `from_pem(more)`)."""
+        """Return a new store with the anchors of this one and of another (or of
+        `from_pem(more)`).
+        """
         other = more if isinstance(more, TrustStore) else TrustStore.from_pem(more)
         return TrustStore(
             f"{self.source} and {other.source}",
@@ -138,7 +141,7 @@ class TrustStore:
 
     @property
     def source(self) -> str:
-        """Where the anchors come from, for people."""
+        """The origin of the anchors, for people."""
         return self._source
 
     @property
@@ -148,7 +151,7 @@ class TrustStore:
 
     @property
     def issuers(self) -> Kept[bytes, Any]:
-        """What is known of issuers on paths that led to an anchor here, by their DER."""
+        """Facts about issuers on paths that led to an anchor of this store, by their DER."""
         return self._issuers
 
     @property
@@ -198,7 +201,7 @@ class TrustStore:
         return self
 
     def path_builder(self, max_intermediates: int) -> PolicyBuilder:
-        """What cryptography's verifiers are built with, but for the time and the subject."""
+        """Return the builder of cryptography's verifiers, without the time and the subject."""
         builder = self._builders.get(max_intermediates)
         if builder is None:
             from cryptography.x509.verification import PolicyBuilder
@@ -216,7 +219,9 @@ class TrustStore:
         return self._fingerprint
 
     def subjects(self) -> tuple[bytes, ...]:
-        """The DER names of the anchors, for certificate_authorities (RFC 8446 section 4.2.4)."""
+        """Return the DER names of the anchors, for certificate_authorities (RFC 8446 section
+        4.2.4).
+        """
         names: set[bytes] = set()
         for anchor in self.anchors:
             subject: x509.Name | None = read_or_none(partial(getattr, anchor, "subject"))
@@ -254,7 +259,7 @@ def _system(cert_file: str | None, cert_dir: str | None) -> TrustStore:
 
 
 def _nothing() -> tuple[_Anchors, _Anchors]:
-    """In the place of what has been loaded."""
+    """Return nothing: the placeholder after the anchors were loaded."""
     return frozenset(), frozenset()
 
 

@@ -84,7 +84,7 @@ class VerifiedPeer:
             )
 
     def is_for(self, peer_is_server: bool, server_name: str | None, certificate_type: str) -> bool:
-        """Whether this is a verdict about such a peer, and not about another role or name."""
+        """Return whether this verdict is about a peer of this role and name."""
         role: Purpose = "server" if peer_is_server else "client"
         return (
             self.purpose in (None, role)
@@ -187,7 +187,7 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
 
 
 def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
-    """For a `verify` callback that judged the chain by rules of its own, such as a pinned key.
+    """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
 
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
@@ -260,7 +260,7 @@ def _decide() -> Callable[..., VerificationResult]:
 def _taken(
     chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
 ) -> VerifiedPeer:
-    """Without a look at anything but the key."""
+    """Accept a chain with no check but that of the key."""
     may_sign = True
     if certificate_type == "RawPublicKey":
         public_key, is_pss = raw_key(chain[0], min_rsa_bits)
@@ -281,7 +281,7 @@ def _taken(
 
 
 def _may_sign(leaf: x509.Certificate) -> bool:
-    """Whether the leaf's keyUsage, if there is one, allows digital signatures.
+    """Return whether the leaf's keyUsage, if there is one, allows digital signatures.
 
     Another extension that cannot be read does not excuse from it.
     """
@@ -297,5 +297,7 @@ def _may_sign(leaf: x509.Certificate) -> bool:
 
 
 def _says_signatures(key_usage: bytes) -> bool:
-    """Whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3): what is none allows nothing."""
+    """Return whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3); malformed ones allow
+    nothing.
+    """
     return len(key_usage) >= 4 and key_usage[0] == _BIT_STRING and bool(key_usage[3] & 0x80)

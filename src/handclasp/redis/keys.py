@@ -132,7 +132,7 @@ class RedisTicketKeys:
         _ALL.add(self)
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first.
+        """Return all keys that open tickets now, the one that seals first.
 
         Where none may seal now, the sequence is false, and no ticket of TLS 1.3 is issued.
         """
@@ -158,7 +158,7 @@ class RedisTicketKeys:
 
     @property
     def status(self) -> str:
-        """How things stand, in one line for a log or an operator."""
+        """The state of the keys in one line, for a log or an operator."""
         if self._is_closed:
             return f"Closed, with {self._counted()}."
         return self._report.text(self._counted(), self._prospects()) + self._early_data()
@@ -247,7 +247,9 @@ class RedisTicketKeys:
         return plan.unreadable
 
     def _begin_of_memory(self) -> float | None:
-        """Since when Redis remembers first flights, if a `RedisReplayFilter` has asked it to."""
+        """Return since when Redis remembers first flights, if a `RedisReplayFilter` has asked it
+        to.
+        """
         try:
             left: Any = self._client.pttl(f"{self._prefix}:flights")
             return begin_of_memory(left, self._clock())
@@ -255,7 +257,7 @@ class RedisTicketKeys:
             return None  # The keys do without.
 
     def _write(self, pipeline: Any) -> _Plan:
-        """One transaction on the watched hash, from what is in it at its beginning."""
+        """Write one transaction on the watched hash, planned from its content."""
         plan = self._plan(pipeline.hgetall(self._name), may_make=True)
         if plan.missing or plan.over:
             pipeline.multi()
@@ -269,7 +271,9 @@ class RedisTicketKeys:
         return plan
 
     def _plan(self, entries: Any, *, may_make: bool) -> _Plan:
-        """What to do about these entries; `may_make`: a new key, too, where it is time for one."""
+        """Return the changes to make to these entries; `may_make` allows a new key if one
+        is due.
+        """
         now = self._now()
         texts = {text_of(name): text_of(value) for name, value in entries.items()}
         found: dict[str, SharedKey] = {}
@@ -311,7 +315,7 @@ class RedisTicketKeys:
         return view
 
     def _early_data(self) -> str:
-        """Why early data are refused, where that is for want of a memory that is long enough."""
+        """Return why early data are refused, if the memory of first flights is not long enough."""
         since = self._remembers_since
         until = since + REMEMBERED if since is not None else 0.0
         if since is None or self._report.outage is not None or self._clock() >= until:
@@ -326,7 +330,7 @@ class RedisTicketKeys:
         return f"{count or 'no'} key{'' if count == 1 else 's'}"
 
     def _prospects(self) -> str:
-        """What comes of it if nothing changes."""
+        """Return the consequences if nothing changes."""
         view, now = self._current(), self._now()
         if not len(view.keys):
             return "no tickets are issued, and every handshake is a full one"
@@ -382,7 +386,7 @@ class _Report:
 
 
 def _moment(seconds: float) -> str:
-    """A time since 1970 for people, in UTC."""
+    """Return a time since 1970 for people, in UTC."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
     except (OverflowError, ValueError, OSError):

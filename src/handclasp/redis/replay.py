@@ -39,7 +39,8 @@ REMEMBERED = _REMEMBERED / 1000
 
 
 def begin_of_memory(left: Any, now: float) -> float | None:
-    """Since when first flights are remembered, by what is left of the life of the memory's entry.
+    """Return since when first flights are remembered, from the remaining life of the memory's
+    entry.
 
     None where there is no memory: it begins with the next flight.
     """
@@ -73,7 +74,9 @@ class _Names:
 
     @staticmethod
     def clocks_differ(answers: Any) -> bool:
-        """Whether Redis's clock and this server's are too far apart, by a mark just set."""
+        """Return whether Redis's clock and this server's differ too much, by a mark that was just
+        set.
+        """
         _, _, was_set, left = answers
         return bool(was_set) and not _REMEMBERED - _DIFFER < left < _REMEMBERED + _DIFFER
 
@@ -119,7 +122,7 @@ class RedisReplayFilter:
         self._owned = isinstance(client_or_url, str)
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight comes for the first time; False if that is not known.
+        """Return whether this first flight is new; False if that is unknown.
 
         `ticket_created_at` is not looked at: Redis knows by itself since when it remembers.
         """
@@ -182,7 +185,7 @@ class AsyncRedisReplayFilter:
         self._timeout = timeout
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight comes for the first time; False if that is not known."""
+        """Return whether this first flight is new; False if that is unknown."""
         try:
             async with asyncio.timeout(self._timeout):
                 async with self._client.pipeline(transaction=True) as pipeline:

@@ -24,7 +24,7 @@ _MOST_PER_NAME = 8
 
 
 def check_bounds(capacity: object, max_bytes: object) -> None:
-    """Raises `ConfigurationError` for bounds that cannot be kept."""
+    """Raise `ConfigurationError` for bounds that cannot be kept."""
     if type(capacity) is not int or capacity < 1:
         raise ConfigurationError("The capacity of a session store is a whole number from 1 on.")
     if type(max_bytes) is not int or max_bytes < LEAST_BYTES:
@@ -68,7 +68,7 @@ class BoundedEntries(Generic[Name, Entry]):
             self.size -= sum(map(self._size_of, gone))
 
     def newest(self, name: Name) -> Entry | None:
-        """The newest entry of this name."""
+        """Return the newest entry of this name."""
         entries = self.held.get(name)
         if not entries:
             return None

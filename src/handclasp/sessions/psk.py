@@ -75,7 +75,7 @@ class PreSharedKey:
         context: bytes = b"",
         hash_name: str = "sha256",
     ) -> tuple[PreSharedKey, ...]:
-        """The keys that RFC 9258 derives from one, for the suites of each hash.
+        """Return the keys that RFC 9258 derives from one key, for the suites of each hash.
 
         Args:
             client, server: names of the two ends. With them, a key that A as a client shares with
@@ -111,7 +111,7 @@ class PreSharedKey:
 
 
 def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
-    """A config's list of keys, frozen. Raises `ConfigurationError`."""
+    """Return a config's list of keys as a tuple; raise `ConfigurationError` if it is invalid."""
     if isinstance(keys, PreSharedKey) or not isinstance(keys, Sequence):
         raise ConfigurationError("psks must be a list of PreSharedKey.")
     frozen: tuple[object, ...] = tuple(keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

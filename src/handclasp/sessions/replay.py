@@ -24,7 +24,8 @@ class ReplayGuard(Protocol):
     """Remembers first flights: `ReplayFilter`, or that of a fleet (`handclasp.redis`)."""
 
     def is_first(self, token: bytes, ticket_created_at: float) -> Any:
-        """Whether these 32 bytes, which stand for one first flight, come for the first time.
+        """Return whether these 32 bytes, which identify a first flight, are seen for the first
+        time.
 
         The answer True, or an awaitable of it, accepts the early data. Whatever else it gives or
         raises refuses them, and the handshake goes on without. `ticket_created_at` is in seconds
@@ -73,7 +74,7 @@ class ReplayFilter:
         return self._started_at == 0.0
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight was not seen before; False as well if that is not known."""
+        """Return whether this first flight is new; False as well if that is unknown."""
         now = self._clock()
         if ticket_created_at < self._started_at or this_process() != self._process:
             return False
@@ -114,7 +115,7 @@ class ReplayFilter:
             self._guards_differ = True
 
     def confirms(self, guard: ReplayGuard | None, token: bytes, ticket_created_at: float) -> bool:
-        """Whether a flight that another guard has just called a first one is one here as well.
+        """Return whether a flight that another guard has just called new is new here as well.
 
         In a forked process this filter does not know. There the guard's word counts, unless it is
         a filter of one process, too, or some config has another guard, which this one knows nothing

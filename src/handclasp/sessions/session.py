@@ -32,7 +32,7 @@ _PER_OBJECT = 64
 
 
 def milliseconds(time: datetime) -> int:
-    """Since 1970, as sessions and tickets count."""
+    """Return the time in milliseconds since 1970, the unit of sessions and tickets."""
     return int(time.timestamp() * 1000)
 
 
@@ -67,7 +67,7 @@ class RequestedCertificate:
         return _read_authorities(self._authorities)
 
     def to_json(self) -> dict[str, object]:
-        """All of it, for a store."""
+        """Return all fields as JSON values, for a store."""
         return {
             "signature_schemes": list(self.signature_schemes),
             "authorities": _to_json(self._authorities),
@@ -76,7 +76,7 @@ class RequestedCertificate:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> RequestedCertificate:
-        """Raises `KeyError`, `TypeError` or `ValueError`."""
+        """Return the value that `to_json` wrote; raise `KeyError`, `TypeError` or `ValueError`."""
         try:
             authorities = _read_authorities(_bytes(given["authorities"]))
         except ProtocolError as error:
@@ -178,7 +178,7 @@ class Session:
 
     @property
     def local_certificate_type(self) -> str:
-        """What `local_chain` holds: "X509" or "RawPublicKey"; "X509" where it is empty."""
+        """The type of `local_chain`: "X509" or "RawPublicKey"; "X509" if it is empty."""
         if not self.local_chain or self.requested is None:
             return "X509"
         return self.requested.certificate_types[0]
@@ -190,25 +190,29 @@ class Session:
         return fits and bool(self.ticket or (self.version == "TLSv1.2" and self.session_id))
 
     def is_current(self, now: int) -> bool:
-        """Whether it may still be used, `now` being in milliseconds since 1970."""
+        """Return whether the session may still be used at `now`, in milliseconds since 1970."""
         age, since_proof = now - self.received_at, now - self.authenticated_at
         lifetime = min(self.lifetime, MAX_LIFETIME)
         # RFC 8446 4.6.1: new tickets must not make one proof of identity last for ever.
         return 0 <= age < 1000 * lifetime and since_proof < 1000 * MAX_LIFETIME
 
     def age_at(self, now: int) -> int:
-        """obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
+        """Return the obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
         return (now - self.received_at + self.age_add) % 2**32
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, the secret included, for a store that keeps it safe."""
+        """Return all fields as JSON values, including the secret, for a store that keeps it
+        safe.
+        """
         return {"format": _FORMAT} | {
             each.name: _to_json(getattr(self, each.name)) for each in fields(self)
         }
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Session:
-        """The session of which `to_json` made this. Raises `ConfigurationError`."""
+        """Return the session that `to_json` wrote; raise `ConfigurationError` if it is not
+        valid.
+        """
         try:
             if given["format"] != _FORMAT:
                 raise ValueError("another format")
@@ -222,7 +226,7 @@ class Session:
 
 
 def _checked(session: Session) -> Session:
-    """The same session, if it can be used at all. Raises `ValueError`."""
+    """Return the same session if it is usable at all; raise `ValueError` otherwise."""
     if session.certificate_type not in ("X509", "RawPublicKey"):
         raise ValueError("another certificate_type")
     suite = CIPHER_SUITES.get(session.cipher_suite) if session.version == "TLSv1.3" else None
@@ -233,7 +237,7 @@ def _checked(session: Session) -> Session:
 
 
 def session_to_text(session: Session) -> str:
-    """One line of JSON."""
+    """Return a session as one line of JSON."""
     return json.dumps(session.to_json(), separators=(",", ":"))
 
 
@@ -254,7 +258,7 @@ def _to_json(value: object) -> object:
 
 
 def _from_json(value: Any, name: str) -> Any:
-    """A field's value, if it is of the field's kind. Raises `TypeError` or `ValueError`."""
+    """Return a field's value; raise `TypeError` or `ValueError` if it has the wrong type."""
     if value is None and name in _OPTIONAL:
         return None
     if name == "requested":

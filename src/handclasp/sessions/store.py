@@ -43,7 +43,7 @@ class SessionCache(Protocol):
         ...
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key, if there is one.
+        """Return the newest session under this key, if there is one.
 
         A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice, nor
         to two processes after a fork. One of TLS 1.2 stays until `discard`.
@@ -51,7 +51,7 @@ class SessionCache(Protocol):
         ...
 
     def discard(self, key: str, session: Session) -> None:
-        """The server did not resume this session, so it is of no use any more."""
+        """Remove a session that the server did not resume."""
         ...
 
 
@@ -83,7 +83,7 @@ class SessionStore:
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> FileSessionStore:
-        """A store that outlives the process, in a file that its owner alone can read.
+        """Return a store in a file that only its owner can read, which outlives the process.
 
         The file is made with mode 0600 when the first session is kept. It must be a regular file
         of this user's own, mode 0600, without symbolic or hard links to it, in a directory where
@@ -110,7 +110,7 @@ class SessionStore:
             memory.sessions.put(key, session)
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key; one of TLS 1.3 is given once."""
+        """Return the newest session under this key; a session of TLS 1.3 is returned once."""
         memory = self._memory_here()
         with memory.lock:
             session = memory.sessions.newest(key)
@@ -213,7 +213,9 @@ class FileSessionStore:
             raise ConfigurationError(f"Cannot use the session file {self._path}: {why}")
 
     def _why_not_ours(self) -> str | None:
-        """One look at it, by opening it: others may move it away and put it back meanwhile."""
+        """Return the reason not to trust the file, by opening it once: others may move it
+        meanwhile.
+        """
         try:
             data = read_trusted(self._path)
         except FileNotFoundError:
@@ -239,7 +241,7 @@ class FileSessionStore:
             self._change(lambda lines: lines.put(name, line))
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key; one of TLS 1.3 is given once."""
+        """Return the newest session under this key; a session of TLS 1.3 is returned once."""
         name = _name_of(key)
         with self._lock:
             session = _newest_in(self._data(), name)
@@ -259,7 +261,7 @@ class FileSessionStore:
                 self._change(lambda lines: lines.remove(name, line))
 
     def _data(self) -> bytes:
-        """What the file holds now; nothing where it is missing, or is not our own."""
+        """Return the content of the file; nothing if it is missing or belongs to somebody else."""
         try:
             return read_trusted(self._path)
         except UntrustedFileError as error:
@@ -283,7 +285,7 @@ class FileSessionStore:
                 )
 
     def _change(self, change: Callable[[_Lines], object]) -> bool:
-        """Change what the file holds; gives whether that was written.
+        """Change the content of the file, and return whether it was written.
 
         The file is moved away first, so that no other process can take the same sessions out of it.
         Those that another one keeps meanwhile may get lost; none is ever there twice. What is not
@@ -330,7 +332,7 @@ class FileSessionStore:
         return True
 
     def _lines_in(self, data: bytes) -> _Lines:
-        """The lines of a file, none of them copied."""
+        """Yield the lines of a file without copying them."""
         lines: _Lines = BoundedEntries(len, self._capacity, self._max_bytes)
         if not data.startswith(_HEADER):
             return lines
@@ -366,7 +368,7 @@ _Lines = BoundedEntries[bytes, _Line]
 
 
 def _name_of(key: str) -> bytes:
-    """As long for every key, and without anything that would have to be escaped."""
+    """Return the name of a key, of equal length for every key and without escapes."""
     return hashlib.sha256(key.encode("utf-8")).hexdigest().encode("ascii")
 
 
@@ -375,7 +377,7 @@ def _line_of(name: bytes, session: Session) -> bytes:
 
 
 def _session_in(line: _Line) -> Session | None:
-    """The session in a line, if it is one."""
+    """Return the session in a line, or None if it holds none."""
     try:
         return Session.from_json(json.loads(bytes(line[_NAME_SIZE + 1 :])))
     except (ValueError, RecursionError, ConfigurationError):
@@ -383,7 +385,7 @@ def _session_in(line: _Line) -> Session | None:
 
 
 def _newest_in(data: bytes, name: bytes) -> Session | None:
-    """The newest session of this name, of whatever else the file holds."""
+    """Return the newest session of this name among the lines of the file."""
     end = len(data)
     while (start := data.rfind(b"\n" + name + b"\t", 0, end)) >= 0:
         stop = data.find(b"\n", start + 1)
@@ -395,7 +397,9 @@ def _newest_in(data: bytes, name: bytes) -> Session | None:
 
 
 def _taken_from(lines: _Lines, name: bytes) -> Session | None:
-    """The newest session of this name, no longer held; what is broken goes as well."""
+    """Return the newest session of this name after removing it; broken lines are removed as
+    well.
+    """
     while (line := lines.newest(name)) is not None:
         lines.remove(name, line)
         session = _session_in(line)

@@ -129,7 +129,7 @@ class TicketKeys:
         self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first."""
+        """Return all keys that open tickets now, the one that seals first."""
         now = self._clock()
         period = self._period
         if period.since <= now < period.until:
@@ -140,7 +140,9 @@ class TicketKeys:
             return self._period.keys
 
     def _period_at(self, now: float) -> _Period:
-        """What holds now, with the keys of the periods before whose tickets are still good."""
+        """Return the current period, with the keys of earlier periods whose tickets are still
+        valid.
+        """
         number = math.floor((now - self._began) / self._rotation)
         oldest = number - math.ceil(self._lifetime / self._rotation)
         tree, next_secret = self._period.tree, self._period.next_secret
@@ -200,7 +202,8 @@ class TicketKeySource(Protocol):
     """Where the keys come from: `TicketKeys`, or those of a fleet (`handclasp.redis`)."""
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first; empty to issue none.
+        """Return all keys that open tickets now, the one that seals first; none to issue no
+        tickets.
 
         Called for each ticket, from any thread: it must not wait for anything.
         """
@@ -208,5 +211,5 @@ class TicketKeySource(Protocol):
 
 
 def new_key(seals_from: float, opens_until: float) -> TicketKey:
-    """A random key."""
+    """Return a new random key."""
     return TicketKey(os.urandom(ID_SIZE), os.urandom(KEY_SIZE), seals_from, opens_until)
