@@ -1,7 +1,7 @@
-"""The server's side of stapling: where the OCSP response comes from, and when to look again.
+"""The server's side of stapling: the sources of OCSP responses, and their renewal.
 
-Handshakes ask `current(now)`. It gives what is valid at that time or nothing, as an outdated
-response is worse than none: clients refuse it. The time that it is asked with is its only clock.
+Handshakes call `current(now)`, which returns a response that is valid at that time or nothing:
+clients refuse an outdated response. `now` is its only clock.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ RETRY_INTERVAL = timedelta(minutes=1)
 
 
 class OcspStaple:
-    """An OCSP response to staple to one certificate, renewed as it comes. Safe for threads.
+    """An OCSP response to staple to one certificate, which is renewed. Safe for threads.
 
-    It implements `credentials.StapleSource`. The signature is not checked, that is the clients'
-    part; but a response that does not say "good" is never stapled. If a new one says "revoked",
-    nothing is stapled from then on: the old answer is no longer true.
+    It implements `credentials.StapleSource`. Clients check the signature, this class does not; but
+    it never staples a response that does not say "good". After a new one that says "revoked",
+    nothing is stapled: the old answer is no longer true.
 
     Attributes:
-        last_error: why the newest response or the newest attempt was no good; None if it was. The
-            response before it goes on being stapled for as long as it is valid.
+        last_error: the error of the newest response or attempt; None if there was none. The
+            previous response is stapled for as long as it is valid.
     """
 
     __slots__ = ("_held", "_leaf", "_lock", "_look_again", "_looked", "_origin", "last_error")
@@ -64,7 +64,8 @@ class OcspStaple:
         """Use one response, for as long as it is valid.
 
         Raises:
-            ConfigurationError: it is no OCSP response, or does not say that a certificate is good.
+            ConfigurationError: it is not an OCSP response, or does not say that a certificate is
+                good.
         """
         staple = cls(_Fixed())
         staple._take(der)
@@ -74,8 +75,8 @@ class OcspStaple:
     def from_file(cls, path: str | os.PathLike[str]) -> OcspStaple:
         """Load a response in DER from a file, which is read again when it changes.
 
-        It is looked at once a second at most, and should be replaced in one step (written beside
-        and renamed). What cannot be used leaves the last good response in place: see `last_error`.
+        It is checked once a second at most, and should be replaced in one step (written beside and
+        renamed). An unusable file leaves the last good response in place: see `last_error`.
 
         Raises:
             ConfigurationError: the file is missing or unreadable now, or holds what `from_bytes`
@@ -95,11 +96,11 @@ class OcspStaple:
     def from_callback(cls, fetch: Callable[[], bytes | None]) -> OcspStaple:
         """Call a function that returns a response in DER, or None if it has none.
 
-        It is called by the first handshake, when the response at hand has lived half of its life,
-        and not more often than once a minute. The handshake that calls waits for it, and so do
-        others that have nothing to staple yet; so let a task of your own fetch what this function
-        gives. What it raises goes into `last_error` and breaks no handshake: the response at hand
-        is stapled while it is valid, and after that none.
+        It is called in the first handshake, again when half of the response's life has passed, and
+        not more often than once a minute. That handshake waits for it, as do others without a
+        response yet; so fetch the response in a task of your own. An exception is stored in
+        `last_error` and breaks no handshake: the current response is stapled while it is valid, and
+        after that none.
         """
         return cls(_Callback(fetch))
 
@@ -109,7 +110,7 @@ class OcspStaple:
         The copy has a `last_error` of its own.
 
         Raises:
-            ConfigurationError: the response at hand is about another certificate.
+            ConfigurationError: the current response is about another certificate.
         """
         bound = OcspStaple(copy(self._origin), leaf)
         with self._lock:
@@ -134,8 +135,8 @@ class OcspStaple:
     def check(self, now: datetime) -> None:
         """Log a warning, to "handclasp", about a response that is outdated at `now`.
 
-        It is not sent, so that clients which demand one give up, and nothing else would say why.
-        The server can do without it, and it may be renewed; so this is no error.
+        An outdated response is not sent, so clients that require one fail, and nothing else
+        explains that. The server works without it, and it may be renewed; so this is not an error.
         """
         if self._is_due(now):
             self.current(now)

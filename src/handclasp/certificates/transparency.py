@@ -1,11 +1,11 @@
 """Signed certificate timestamps: proof that a certificate was shown to the public (RFC 6962).
 
 A log signs a timestamp for each certificate that it promises to publish. The timestamps reach a
-client inside the certificate, in a TLS extension, or inside a stapled OCSP response. They prove
-something only to who knows the logs' public keys, so a user who wants them checked brings those.
+client inside the certificate, in a TLS extension, or inside a stapled OCSP response. They are
+verified with the logs' public keys, which the application has to provide.
 
 RFC 9162 describes another version, with other signatures and extensions, which no log of the web
-has taken up. Its timestamps are passed over, as RFC 6962 section 3.3 wants it.
+uses. Its timestamps are ignored, as RFC 6962 section 3.3 requires.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ or never did."""
 
 @dataclass(frozen=True, slots=True)
 class CtLog:
-    """A certificate transparency log, known by its public key.
+    """A certificate transparency log, identified by its public key.
 
     Attributes:
         public_key: the SubjectPublicKeyInfo as DER: ECDSA on P-256, or RSA of 2048 to 4096 bits
@@ -97,7 +97,7 @@ class CtLog:
         Logs that are pending, retired or rejected, or made for tests, are left out.
 
         Raises:
-            ConfigurationError: the list cannot be read, or no log in it counts.
+            ConfigurationError: the list cannot be read, or contains no accepted log.
         """
         try:
             listed = [_log_of(entry) for entry in _accepting_logs(json.loads(document))]
@@ -147,15 +147,15 @@ class Timestamp:
     """A SignedCertificateTimestamp (RFC 6962 section 3.2), as it was read.
 
     Attributes:
-        log_id: which log is said to have signed it: SHA-256 of the log's public key, 32 bytes.
+        log_id: the log that claims to have signed it: SHA-256 of its public key, 32 bytes.
         time: when, in UTC.
-        source: where it was found: in the "certificate", in "tls" (an extension beside the
-            certificate), or in "ocsp" (a stapled response).
+        source: its place: in the "certificate", in "tls" (an extension beside the certificate), or
+            in "ocsp" (a stapled response).
         version: of the structure; 0 is RFC 6962's v1, the only one that is read.
         hash_algorithm, signature_algorithm: names in lower case ("sha256", "ecdsa"), or the
             number where it has no name (RFC 5246 section 7.4.1.4.1).
-        extensions: CtExtensions, which nobody has defined any of.
-        signature: by the log, over `signed_bytes`.
+        extensions: CtExtensions, of which none is defined.
+        signature: the log's signature over `signed_bytes`.
     """
 
     log_id: bytes
@@ -188,16 +188,16 @@ def timestamps_of(
 ) -> tuple[Timestamp, ...]:
     """Return the timestamps of a certificate; nothing of them is verified here.
 
-    Those of another version and those that cannot be read are left out (RFC 6962 section 3.3). An
-    OCSP response that cannot be read has none: whether it may be so is asked elsewhere.
+    Timestamps of another version and unreadable ones are left out (RFC 6962 section 3.3). An
+    unreadable OCSP response has none: other checks decide whether it is acceptable.
 
     Args:
         sct_list: the SignedCertificateTimestampList of the TLS extension.
         ocsp_response: the stapled response, as DER.
 
     Raises:
-        CertificateError: the certificate's extensions cannot be read, or one of the lists is not
-            made as RFC 6962 section 3.3 says.
+        CertificateError: the certificate's extensions cannot be read, or one of the lists violates
+            RFC 6962 section 3.3.
     """
     lists: list[tuple[Source, bytes | None]] = [
         ("certificate", _embedded_list(leaf)),
@@ -232,7 +232,7 @@ def valid_timestamps(
     Args:
         path: as it was verified, leaf first. The issuer counts for the timestamps in the leaf.
         sct_list, ocsp_response: as for `timestamps_of`.
-        now: the time to judge by, with its time zone.
+        now: the time of the verification, with its time zone.
 
     Raises:
         CertificateError: as for `timestamps_of`.

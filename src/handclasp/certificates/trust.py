@@ -1,4 +1,4 @@
-"""The authorities that a side trusts. Built once, shared by everything, parsed at first use."""
+"""The authorities that a side trusts: built once, shared, and parsed at first use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrustStore:
     """An immutable set of trust anchors, safe for any number of threads.
 
     Two stores are equal only if they are the same object; compare `fingerprint` for the content.
-    Verified chains are remembered per store, so keep one rather than build it anew.
+    Verified chains are remembered per store, so reuse a store instead of building it again.
     """
 
     __slots__ = (
@@ -66,15 +66,15 @@ class TrustStore:
     def system(cls) -> TrustStore:
         """Return the authorities that this machine trusts; the same object each time.
 
-        The environment variables SSL_CERT_FILE and SSL_CERT_DIR go first, as with OpenSSL; then
-        come the bundle or the directory of the operating system, and the `certifi` package if it
-        is installed. In directories only files that are named as OpenSSL's rehash names them
-        count. Entries that cannot be read are passed over. On macOS and Windows this is not all
-        that the system's own verifier knows: see `system_trust`.
+        The environment variables SSL_CERT_FILE and SSL_CERT_DIR take precedence, as with OpenSSL;
+        then the bundle or the directory of the operating system, and the `certifi` package if it is
+        installed. In directories, only files with names as made by OpenSSL's rehash are read.
+        Unreadable entries are skipped. On macOS and Windows, the system's own verifier knows more:
+        see `system_trust`.
 
         Raises:
-            ConfigurationError: there is none of these (here), or none holds a certificate (at the
-                first use).
+            ConfigurationError: none of these exists (raised here), or none holds a certificate (at
+                the first use).
         """
         return _system(
             os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
@@ -85,7 +85,7 @@ class TrustStore:
         """Load a file of PEM certificates, or its content as bytes; one certificate in DER also
         works.
 
-        Repeated certificates count once; one that cannot be read is an error.
+        Duplicates count once; an unreadable certificate is an error.
 
         Raises:
             ConfigurationError: the file is missing or unreadable, or holds no certificate or a
@@ -110,11 +110,11 @@ class TrustStore:
     def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
         """Load files of PEM certificates or one in DER, and directories of such files.
 
-        In a directory, the files named *.pem, *.crt, *.cer or *.der, or as OpenSSL's rehash
-        names them, count, if they hold a certificate; one that cannot be read is an error.
+        In a directory, files named *.pem, *.crt, *.cer or *.der, or as made by OpenSSL's rehash,
+        are read if they hold a certificate; an unreadable one is an error.
 
         Raises:
-            ConfigurationError: as `from_pem`, also for a directory without a certificate.
+            ConfigurationError: as for `from_pem`, and for a directory without a certificate.
         """
         if not paths:
             raise ConfigurationError("A trust store needs at least one file or directory.")
@@ -172,10 +172,10 @@ class TrustStore:
 
     @property
     def vetted(self) -> frozenset[x509.Certificate]:
-        """Those anchors that a root program answers for: the system's, or certifi's.
+        """The anchors that a root program has approved: the system's, or certifi's.
 
-        Somebody has audited them and knows the odd forms of old ones. Anchors that were added by
-        name are not among them, unless the system has them too.
+        They are audited, including the unusual forms of old ones. Anchors that the application
+        added are not among them, unless the system has them too.
         """
         return self._all_and_vetted()[1]
 
@@ -189,9 +189,9 @@ class TrustStore:
         return self._store
 
     def prepare(self) -> TrustStore:
-        """Parse the anchors and load what judges chains now, and not in the first handshake.
+        """Parse the anchors and import the verifier now instead of in the first handshake.
 
-        For whoever measures, or cannot wait; gives the store itself.
+        For measurements and latency-sensitive programs. Return the store itself.
         """
         from importlib import import_module
 

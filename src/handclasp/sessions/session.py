@@ -1,4 +1,4 @@
-"""What a client keeps of a connection to come back with: a secret, and what it may be used for."""
+"""A session as a client stores it: the secret, and the connection that it is bound to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def milliseconds(time: datetime) -> int:
 
 
 class RequestedCertificate:
-    """What a server asked for when it asked this side for a certificate; see `ChooseCredentials`.
+    """A server's request for a certificate of this side; see `ChooseCredentials`.
 
     The names of authorities are kept as the one string that they are on the wire: as objects of
     their own, short ones would take twenty times as many bytes as the server had to send.
@@ -112,31 +112,32 @@ def _read_authorities(data: bytes) -> tuple[bytes, ...]:
 
 @value(frozen=True, slots=True, repr=False)
 class Session:
-    """A session that a server offered to resume. Never prints its secret.
+    """A session that can be resumed. It never prints its secret.
 
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
-        cipher_suite: that of the connection; a TLS 1.3 session can be resumed with another of the
-            same hash.
+        cipher_suite: the suite of the connection; a TLS 1.3 session can be resumed with another
+            suite of the same hash.
         secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
-        ticket: what to show to the server; empty for a session of TLS 1.2 that goes by its id.
-        session_id: the server's name for the session in its memory (TLS 1.2 without tickets).
-        authenticated_at: when the server last proved who it is, in a full handshake, in
+        ticket: the ticket for the server; empty for a session of TLS 1.2 with a session ID.
+        session_id: the server's ID of the session (TLS 1.2 without tickets).
+        authenticated_at: when the server was last authenticated, in a full handshake, in
             milliseconds since 1970.
-        received_at: when the ticket came, likewise.
-        lifetime: seconds for which the server said to keep it, at most seven days.
-        age_add: what is added to the ticket's age, so that listeners cannot link connections.
-        max_early_data: bytes that the server takes before the handshake is complete (0-RTT).
-        server_name, alpn: what the connection was for.
-        peer_chain, certificate_type, ocsp_response, sct_list: what the server showed, for it is
-            judged again when the session is used.
-        local_chain: the certificates that this side showed.
-        signature_scheme: the scheme in which the server signed.
-        requested: what the server asked for when it asked for a certificate; None where it did not.
-            It is asked again when the session is used, so that a session of one client is not
-            resumed for another.
-        psk_fingerprint: the `PreSharedKey.fingerprint` of the external key by which the server
-            proved itself; empty where it showed a certificate.
+        received_at: when the ticket arrived, in milliseconds since 1970.
+        lifetime: seconds for which the server allows resumption, at most seven days.
+        age_add: the number that is added to the ticket's age, so that observers cannot link
+            connections.
+        max_early_data: bytes that the server accepts before the handshake is complete (0-RTT).
+        server_name, alpn: the name and the protocol of the connection.
+        peer_chain, certificate_type, ocsp_response, sct_list: the server's certificate and its
+            evidence, which are verified again when the session is used.
+        local_chain: the certificates that this side sent.
+        signature_scheme: the scheme of the server's signature.
+        requested: the server's request for a certificate; None if there was none. The choice is
+            repeated when the session is used, so that a session of one client is not resumed for
+            another.
+        psk_fingerprint: the `PreSharedKey.fingerprint` of the external key that authenticated the
+            server; empty if it sent a certificate.
     """
 
     version: str

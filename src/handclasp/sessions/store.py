@@ -1,7 +1,7 @@
-"""Where a client keeps its sessions: in memory, in a file, or wherever the user likes.
+"""The stores of a client's sessions: in memory, in a file, or of the application's own.
 
 A key stands for everything that a session is bound to: host, port, trust, credentials, protocols,
-and how the peer is verified. What another config agreed upon is never found.
+and how the peer is verified. The sessions of another config are never found.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ DEFAULT_FILE_BYTES = 2**20
 
 
 class SessionCache(Protocol):
-    """What a config needs of a store. Called from any thread; an exception fails the connection."""
+    """The methods that a config needs of a store. They are called from any thread; an exception
+    fails the connection.
+    """
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
@@ -45,8 +47,8 @@ class SessionCache(Protocol):
     def take(self, key: str) -> Session | None:
         """Return the newest session under this key, if there is one.
 
-        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice, nor
-        to two processes after a fork. One of TLS 1.2 stays until `discard`.
+        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be returned twice,
+        nor in two processes after a fork. One of TLS 1.2 stays until `discard`.
         """
         ...
 
@@ -58,13 +60,13 @@ class SessionCache(Protocol):
 class SessionStore:
     """A bounded store in memory; the key used least recently goes first. Safe for threads.
 
-    In a forked child it is empty: a session that parent and child used would tell a listener that
-    they are one (RFC 8446 section C.4), and one client's would become another's.
+    In a forked child it is empty: if parent and child used the same session, an observer could link
+    them (RFC 8446 section C.4), and the session of one client would become that of another.
 
     Args:
-        capacity: how many keys (servers, mostly) to keep sessions for.
-        max_bytes: how many bytes the sessions may take, from 262144 on. A session that takes more
-            than a sixteenth of it, certificates and all, is not kept, and no key gets more than
+        capacity: the largest number of keys (usually servers) with sessions.
+        max_bytes: the bytes that the sessions may take, from 262144 on. A session that takes more
+            than a sixteenth of it, including certificates, is not stored, and no key gets more than
             an eighth.
 
     Raises:
@@ -85,12 +87,12 @@ class SessionStore:
     ) -> FileSessionStore:
         """Return a store in a file that only its owner can read, which outlives the process.
 
-        The file is made with mode 0600 when the first session is kept. It must be a regular file
-        of this user's own, mode 0600, without symbolic or hard links to it, in a directory where
-        nobody else can replace it, and is looked at each time: what it holds is believed. If that
-        changes later, it counts as empty and is left alone, with one warning of the logger
-        "handclasp". One that is missing, broken or of an older version counts as empty, too.
-        Several processes may use one file. See `FileSessionStore`.
+        The file is created with mode 0600 when the first session is stored. It must be a regular
+        file of this user's own, mode 0600, without symbolic or hard links to it, in a directory
+        where nobody else can replace it, and is checked at each use, since its content is trusted.
+        If that changes later, the store behaves as empty and leaves the file alone, with one
+        warning of the logger "handclasp". A file that is missing, broken or of an older version
+        also counts as empty. Several processes may use one file. See `FileSessionStore`.
 
         Args:
             path: the file, in a directory that exists. `~` is not expanded.
@@ -160,18 +162,18 @@ class _Memory:
 
 
 class FileSessionStore:
-    """Sessions in a file that its owner alone can read, replaced as a whole each time.
+    """A store in a file that only its owner can read, replaced as a whole at each change.
 
-    Several processes may use one file: no session of TLS 1.3 is given to two of them.
+    Several processes may use one file: no two of them get the same session of TLS 1.3.
 
-    The file holds secrets: whoever reads it can resume the sessions; and whoever writes it decides
-    which server this client takes for which. So it must be this user's own, in a directory where
-    nobody else can replace it, each time that it is read. One that is missing or gets broken counts
-    as empty, and so does one of an older version. Where it cannot be written, sessions are lost,
-    and the connection goes on.
+    The file holds secrets: anybody who can read it can resume the sessions, and anybody who can
+    write it can make this client accept another server. So it must be this user's own, in a
+    directory where nobody else can replace it, each time that it is read. A file that is missing,
+    broken or of an older version counts as empty. If it cannot be written, sessions are lost, and
+    the connection continues.
 
-    A line is a session: a name that stands for the key, a tab, and JSON. So what is kept for other
-    keys need not be understood to find one's own.
+    A line is a session: the name of the key, a tab, and JSON. So the sessions of other keys need
+    not be parsed.
 
     Args:
         path: the file; it is made when the first session is kept.
