@@ -1,9 +1,9 @@
-"""How advice names a setting: in the words of the library, or of the command that is run.
+"""The names of settings in advice: in terms of the library, or of the command that is run.
 
 The catalogue and all that adds to it name a setting of this library in parentheses, by one of the
-constants below. A command puts its own option there. A sentence whose setting has no option is
-left out of what that command says, as nobody could follow it; and whoever reads a recorded
-handshake is told no setting at all, since nobody knows what program ran there.
+constants below. A command puts its own option there. If a setting has no option, the command leaves
+out the sentence, as nobody could follow it; and the reader of a recorded handshake gets no setting
+at all, since the program is unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 FrontEnd = Literal["connect", "serve", "check", "reader"]
-"""The commands `connect`, `serve` and `cert check`, and whatever tells a recorded handshake."""
+"""The commands `connect`, `serve` and `cert check`, and the readers of recorded handshakes."""
 
 TRUST = "trust=TrustStore.from_pem(FILE)"
 CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
@@ -73,7 +73,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
 }
 
 SETTINGS = tuple(_OPTIONS)
-"""What advice may stand in parentheses for."""
+"""The settings that advice may name in parentheses."""
 
 _WHO: Mapping[str, Mapping[str, str]] = {
     "client": {"local": "the client", "peer": "the server"},

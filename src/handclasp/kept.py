@@ -1,8 +1,8 @@
-"""What is kept of others' bytes: bounded in bytes, by its owner, and only once it was accepted.
+"""A cache of the peers' bytes: bounded in bytes, owned by an object, and only of accepted data.
 
-Whoever connects chooses these bytes. A cache of the module would hold them for the life of the
-process, and one that is bounded in entries alone holds as much as the largest entries take. So
-each `Kept` belongs to a config, a trust store or a connection, and goes with it.
+The peers choose these bytes. A cache of the module would hold them for the life of the process, and
+one that is bounded in entries alone holds as much as the largest entries take. So each `Kept`
+belongs to a config, a trust store or a connection, and goes with it.
 """
 
 from __future__ import annotations

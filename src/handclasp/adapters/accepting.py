@@ -17,7 +17,7 @@ reserve for that: who comes has to be taken before its address is known.
 
 Complete connections do not count, since what they may cost is the application's affair.
 
-asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
+asyncio's own servers accept every connection and cannot be paused, so none of them is used here.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class _SpentProtocol:
 
 
 def spent() -> StateError:
-    """Return what whoever uses the old pair gets."""
+    """Return the error for a use of the old pair."""
     return StateError(
         "start_tls returned a new pair: use that. The old reader and writer are below TLS, where "
         "data would leave in the clear."

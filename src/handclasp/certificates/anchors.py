@@ -115,4 +115,4 @@ def _decoded(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except binascii.Error:
-        return b""  # It will be told as a certificate that cannot be read.
+        return b""  # It is reported as a certificate that cannot be read.

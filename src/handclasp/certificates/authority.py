@@ -1,11 +1,12 @@
 """A certificate authority of one's own, for development and tests on this machine.
 
-Its key lies in a directory that only its owner can read, and must never leave the machine: whoever
-holds it can impersonate servers to those who trust the authority. So a new authority is good for
-hosts' names and addresses alone that mean nothing on the internet (`LOCAL_NAMES`, `LOCAL_NETWORKS`)
+Its key lies in a directory that only its owner can read, and must never leave the machine: anybody
+who holds it can impersonate servers to those who trust the authority. So a new authority can only
+certify names and addresses of hosts that have no meaning on the internet (`LOCAL_NAMES`,
+`LOCAL_NETWORKS`)
 unless others are asked for: it says so itself, in name constraints (RFC 5280 section 4.2.1.10).
-This library, Chromium, Firefox and GnuTLS hold it to that, so that a stolen key is of no use there
-against a bank.
+This library, Chromium, Firefox and GnuTLS hold it to that, so that a stolen key cannot be used
+there against a bank.
 
 OpenSSL, and with it curl and Python's `ssl`, does so with one exception. A certificate that has no
 DNS name in subjectAltName, but a common name with a wildcard ("*.bank.com"), OpenSSL takes for the
@@ -14,7 +15,7 @@ trusts the authority is not safe from a thief of the key. This bounds the damage
 new authority is valid for two years.
 
 The key file holds the certificate too, so that an authority appears at once and whole, even if
-two processes create it at the same time; the certificate file is a copy of it to give away.
+two processes create it at the same time; the certificate file is a copy of it for distribution.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ LOCAL_NETWORKS = (
 """Networks that are this machine, a private one, or for documentation (RFC 6890)."""
 
 EVERY_NAME = "*"
-"""Among the names that an authority is to be good for: no constraints at all."""
+"""In the names of a new authority: no constraints at all."""
 
 _AUTHORITY_DAYS = 730
 """OpenSSL does not hold a thief of the key to all of the constraints: see above."""
@@ -129,14 +130,14 @@ class LocalAuthority:
         create at once end up with the same authority.
 
         Args:
-            names: what it is to be good for besides `LOCAL_NAMES` and `LOCAL_NETWORKS`: domains,
-                with all that is below them, and networks or addresses; `EVERY_NAME` for no
+            names: the names that it may certify besides `LOCAL_NAMES` and `LOCAL_NETWORKS`:
+                domains, with all that is below them, and networks or addresses; `EVERY_NAME` for no
                 constraints at all. One that is there already stays as it is.
 
         Raises:
-            ConfigurationError: the directory holds half an authority or a broken one, one that is
-                not good for `names`, others can read its key or rename a directory on the way to
-                it, or it cannot be written to; or `names` holds something else.
+            ConfigurationError: the directory holds half an authority or a broken one, one that may
+                not certify `names`, others can read its key or rename a directory on the way to it,
+                or it cannot be written to; or `names` holds something else.
         """
         wanted = _name_constraints(names)
         what = "the directory of a local authority"
@@ -157,7 +158,7 @@ class LocalAuthority:
 
     @property
     def constraints(self) -> str:
-        """The names that it is good for, for people; empty if that is every name."""
+        """The names that it may certify, for people; empty for every name."""
         from handclasp.certificates.name_constraints import listed
 
         found = self._constraints
@@ -206,7 +207,7 @@ class LocalAuthority:
             key_type: one of `KEY_TYPES`.
 
         Raises:
-            ConfigurationError: no name or a bad one, one that this authority is not good for, too
+            ConfigurationError: no name or a bad one, one that this authority may not certify, too
                 many days, an unknown key type.
         """
         from cryptography.hazmat.primitives.serialization import Encoding

@@ -140,7 +140,7 @@ class RevocationLists:
             ConfigurationError: `now` has no time zone.
         """
         if now.tzinfo is None:
-            raise ConfigurationError("The time to judge by must have a time zone.")
+            raise ConfigurationError("The time of the verification must have a time zone.")
         pairs = list(pairwise(path))
         asked = pairs if self._chain else pairs[:1]
         ends = [self._look_up(*pair, now, is_verified=True, profile=profile) for pair in asked]

@@ -197,7 +197,7 @@ def matching_anchors(
 def _strongest(records: Sequence[TlsaRecord], usage: int) -> list[TlsaRecord]:
     """Return the records of one usage; of several digests of one object, only the strongest.
 
-    RFC 7671 section 9: whoever can forge the weaker digest must gain nothing by it.
+    RFC 7671 section 9: an attacker who can forge the weaker digest must gain nothing by it.
     """
     ours = [record for record in records if record.usage == usage]
     best: dict[int, int] = {}

@@ -8,8 +8,8 @@
 
 Where the answer is no, the error says why (`refusal`).
 
-This module and those that it goes by import cryptography.x509 at once, so it is imported itself
-only when the first chain is to be judged.
+This module and those that it goes by import cryptography.x509 at once, so it is imported only when
+the first chain is verified.
 """
 
 from __future__ import annotations

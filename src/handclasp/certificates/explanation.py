@@ -103,7 +103,7 @@ class Explanation:
     Attributes:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
-        policy: what the policy adds, judged on the best path.
+        policy: the requirements of the policy, checked on the best path.
         advised: where a rule is broken, what to change and whose fault it is.
         accepted: whether the chain is accepted: the verdict of the decision.
         fault: the decision's, where the chain is refused.
@@ -173,8 +173,8 @@ def explain(
         chain: the certificates, leaf first, as DER or parsed.
         names: the server's name, or several that must all be covered; None for a client.
         trust: the authorities.
-        time: the time to judge by, with its time zone.
-        policy: what is asked besides; the default is that of the configs.
+        time: the time of the verification, with its time zone. policy: the further requirements;
+        the default is that of the configs.
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
         by_clock: whether `time` is what the clock of this machine shows; otherwise that clock is
             neither doubted nor blamed.

@@ -1,7 +1,7 @@
 """Certificates and private keys out of the files and bytes that a user gives.
 
-Every mistake is told in one sentence that names the file. No exception of a key's parser is kept
-and no part of a key is repeated, so neither reaches a traceback or a log.
+Every mistake is reported in one sentence that names the file. No exception of a key's parser is
+kept and no part of a key is repeated, so neither reaches a traceback or a log.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Comparisons:
         if constraints is None:
             return ""
         if constraints.has_critical_directory:
-            return "constraints on directory names cannot be judged here, and these are critical"
+            return "constraints on directory names cannot be checked here, and these are critical"
         if sum(map(self._work_for, bound)) * constraints.work > _MOST_CHECKS:
             raise TooManyError
         try:

@@ -57,7 +57,7 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
         response: the DER of an OCSPResponse, at most 64 KiB.
         path: the verified path, leaf first, anchor last. A self-signed leaf that is an anchor is
             its own issuer.
-        now: the time to judge by, with its time zone.
+        now: the time of the verification, with its time zone.
 
     Returns:
         Until when the answer holds: nextUpdate, or a day after thisUpdate where there is none, or
@@ -68,7 +68,9 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
         ConfigurationError: `now` has no time zone.
     """
     if now.tzinfo is None:
-        raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
+        raise ConfigurationError(
+            "The time of the verification must have a time zone: datetime.now(UTC)."
+        )
     try:
         parsed = parse(response)
         return _decide(parsed, answers_of(parsed), path, now)

@@ -1,6 +1,7 @@
 """What an OCSP response says, taken apart and not verified (RFC 6960 section 4.2.1).
 
-Both ends need it: `ocsp` judges what a peer stapled, `staple` looks after what a server staples.
+Both ends need it: `ocsp` verifies the response of a peer, `staple` manages the response that a
+    server staples.
 """
 
 from __future__ import annotations

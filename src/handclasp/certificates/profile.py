@@ -38,7 +38,7 @@ _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
 
 JUDGE_AS_PRIVATE = (
-    f"If its authority is a private one, judge it by the rules for those ({PRIVATE_PROFILE})."
+    f"If its authority is a private one, verify it by the rules for those ({PRIVATE_PROFILE})."
 )
 PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
 OWN_AUTHORITY = Verdict(Blame.LOCAL, "whose own authority it is")
@@ -240,7 +240,7 @@ def check_server_names(
 def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> None:
     """Check that a common name with a host is also in subjectAltName (BR 7.1.4.3).
 
-    It is never matched, but programs and people that read it would be told something else.
+    It is never matched, but programs and people that read it would be misled.
     """
     names: Names | None = None
     for text in common_names(leaf, leaf_der):

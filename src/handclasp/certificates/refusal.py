@@ -1,7 +1,7 @@
 """Why a chain was refused: the verifier says no, and this says what to change.
 
 Nothing here decides about trust. It runs only after the verifier refused, and asks the explanation
-which rules are broken. All that is found is told, and the first gives the fault.
+which rules are broken. It reports all that it finds, and the first gives the fault.
 """
 
 from __future__ import annotations

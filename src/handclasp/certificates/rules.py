@@ -194,7 +194,7 @@ def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
 def _of_authority(finding: Finding) -> Finding:
     """Return a finding with the name of its authority, as a chain has several."""
     if finding.held is not False:
-        return finding  # Only what is broken is told, and there may be thousands that hold.
+        return finding  # Only broken rules are reported, and there may be thousands that hold.
     evidence = finding.evidence
     if finding.about not in evidence:
         evidence = f"of the authority {finding.about}: {evidence}"

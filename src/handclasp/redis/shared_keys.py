@@ -112,8 +112,8 @@ def write_entry(shared: SharedKey, wrapping: Wrapping | None) -> str:
 def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -> SharedKey | None:
     """Return the key in an entry; None if it is broken, or not wrapped with this fleet's key.
 
-    With a wrapping key, what is not wrapped does not count: whoever can write to Redis must not be
-    able to choose the keys.
+    With a wrapping key, keys that are not wrapped are ignored: anybody who can write to Redis must
+    not be able to choose the keys.
     """
     key_id, data = _unhex(name), _unhex(value)
     form = _PLAIN if wrapping is None else _WRAPPED

@@ -20,7 +20,7 @@ LEAST_BYTES = 2**18
 """With fewer, an ordinary chain of certificates would be too large for its share."""
 
 _MOST_PER_NAME = 8
-"""Servers give away two sessions or so at a time."""
+"""Servers usually issue two sessions at a time."""
 
 
 def check_bounds(capacity: object, max_bytes: object) -> None:

@@ -56,7 +56,7 @@ class SessionState:
         max_early_data: bytes.
         server_name, alpn: what the connection was for; empty where there was none.
         binding: 32 bytes that name the config under which it was made; see `bindings`.
-        client_chain: the client's certificates, which are judged again.
+        client_chain: the client's certificates, which are verified again.
         signature_scheme: the server's, or empty.
         client_certificate_type: what client_chain holds: "X509" or "RawPublicKey" (RFC 7250).
     """
