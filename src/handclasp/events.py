@@ -91,7 +91,7 @@ class QuestionAsked:
 
 @dataclass(frozen=True, slots=True)
 class KeysUpdated:
-    """The peer sends under new keys from here on (RFC 8446 section 4.6.3)."""
+    """The peer has switched to new sending keys (RFC 8446 section 4.6.3)."""
 
 
 Event = (

@@ -13,7 +13,7 @@ where a connection costs this process nothing.
 
 Where there are no descriptors left, whatever they went to, the line is shortened in the same way,
 and then a connection that makes room is closed for each that comes. One descriptor is kept in
-reserve for that: who comes has to be taken before its address is known.
+reserve for that: a connection has to be accepted before its address is known.
 
 Complete connections do not count, since what they may cost is the application's affair.
 
@@ -38,11 +38,11 @@ if sys.platform != "win32":
     import resource
 
 _WAIT_SECONDS = 0.005
-"""How often to look whether a connection in the room has become old enough to leave it."""
+"""The interval at which to check whether a connection in the room is old enough to leave it."""
 
 _SHORTEST_LINE = 16
 _LINE_PER_PLACE = 8
-"""How many may wait for each place that there is, if the system allows for so many descriptors."""
+"""The number of waiting connections for each slot, if the system allows so many descriptors."""
 
 _PART_OF_DESCRIPTORS = 4
 """No more than a quarter of the descriptors is for those who have a place or wait for one."""
@@ -51,16 +51,16 @@ _DESCRIPTORS = 2048
 """On Windows, which has no limit of its own."""
 
 _ACCEPTED_AT_ONCE = 100
-"""How many are taken before those who are there already get their turn."""
+"""The number of connections to accept before the accepted ones get their turn."""
 
 _DISPLACED_AT_ONCE = 8
-"""The same of those who begin in the place of others, which costs more."""
+"""The same for connections that replace others, which costs more."""
 
 _RETRY_SECONDS = 1.0
-"""How long to wait where the system is short of something, as in asyncio."""
+"""Seconds to wait if the system is short of a resource, as in asyncio."""
 
 _REGAIN_SECONDS = 0.1
-"""How long to wait at most until the next attempt to get the descriptor of the reserve back."""
+"""The longest wait until the next attempt to regain the reserved descriptor."""
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE)}
 
@@ -72,7 +72,7 @@ class Acceptor:
     loop of Windows) knows no such thing, and is asked for one connection after the other.
 
     Args:
-        listeners: bound sockets, which belong to the acceptor from here on.
+        listeners: bound sockets, which the acceptor then owns.
         backlog: how many connections the kernel queues for each of them.
         max_handshakes: how many may be in their handshake at once.
         make_pump: makes the protocol of a connection.
@@ -358,9 +358,8 @@ class Acceptor:
                 self._watch()
 
     def _displace(self) -> int:
-        """Let the first of each share begin in the place of another connection, where one may.
-
-        Returns how many have begun, which are only some at once.
+        """Let the first of each share replace another connection, if one may. Return how many have
+        begun, which are only some at once.
         """
         begun, own_only = 0, False
         for share in sorted(self._line.shares, key=self._room.held):

@@ -92,8 +92,9 @@ DEFAULT_MAX_HANDSHAKES = 512
 """More than a core completes in a second, so that honest clients seldom come to be that many."""
 
 DEFAULT_BACKLOG = 1024
-"""asyncio's 100 fill up while the loop does something else, and whoever meets a full queue tries
-again a second later."""
+"""asyncio's 100 fill up while the loop is busy, and a client that meets a full queue tries again a
+second later.
+"""
 
 DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
@@ -493,7 +494,7 @@ async def _flush(writer: asyncio.StreamWriter, plain: asyncio.Transport) -> None
 
 
 class _Client:
-    """What is known of a connection to be made."""
+    """The parameters of a connection to be made."""
 
     def __init__(
         self,
@@ -567,7 +568,7 @@ async def _connect_protocol(
 
 
 class _Serving:
-    """What the connections of a server have in common; checked at the call."""
+    """The parameters that the connections of a server share; checked at the call."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a `TLSSocket` reads into and out of."""
+"""The buffers that a `TLSSocket` reads into and out of."""
 
 from __future__ import annotations
 

@@ -78,19 +78,20 @@ WRITE_SIZE = 128 * 1024
 """Plaintext bytes sealed at once: what `seal_all` needs beyond the caller's own data."""
 
 CLOSE_SECONDS = 30.0
-"""How long `release` waits for the peer to take something, where the socket has no timeout."""
+"""Seconds that `release` waits for the peer to take data, if the socket has no timeout."""
 
 _MAX_DRAINED = 16 * 1024 * 1024
 """Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
 _TURN_SECONDS = 0.1
-"""How long an end of the connection waits for a call that may be about to leave the write lock."""
+"""Seconds that an end of the connection waits for a call that may be about to leave the write lock.
+"""
 
 _FIRST_LOOK_SECONDS = 0.001
 """When to look first whether the peer has read on, where a close waits for it; then ever later."""
 
 _LEAVE_SECONDS = 1.0
-"""How long a close waits for other threads to leave the socket, after it has woken them."""
+"""Seconds that a close waits for other threads to leave the socket, after it has woken them."""
 
 _NOT_READY = -1
 
@@ -117,13 +118,13 @@ _NO_PATIENCE = _Patience(0)
 
 
 class Duplex:
-    """What is under a `TLSSocket`. Several readers or several writers take turns.
+    """The lower half of a `TLSSocket`. Several readers or several writers take turns.
 
     Attributes:
         connection: calls that change its state are made under `state_lock`.
         early: the 0-RTT data of this connection.
         sock: the plain socket, which does not block.
-        timeout: seconds for each operation; None: without end; 0: never wait.
+        timeout: seconds for each operation; None for no timeout, 0 for non-blocking.
         closed: whether the socket has been closed, or given back.
     """
 
@@ -717,8 +718,8 @@ class Duplex:
     def _flush(self) -> None:
         """Send what is queued as far as that needs no waiting. Never raises, never blocks.
 
-        A caller that wants a flush says so first and tries for the lock then; whoever releases the
-        lock looks afterwards whether somebody said so. Hence no wish is lost between the two.
+        A caller that wants a flush says so first and tries for the lock then; a thread that
+        releases the lock checks afterwards for such requests. Hence no request is lost between the two.
         """
         self._flush_wanted = True
         try:

@@ -56,11 +56,12 @@ HandshakeErrorCallback: TypeAlias = Callable[[Exception, "TLSTransport"], object
 _READ_SIZE = 128 * 1024
 _WRITE_SIZE = 256 * 1024
 _ALERT_SECONDS = 1.0
-"""How long the alert of a failed connection may take to leave."""
+"""Seconds that the alert of a failed connection may take to be sent."""
 _FAILED_SECONDS = 5.0
-"""How long a server waits for a client whose handshake has failed to read why, and to close."""
+"""Seconds that a server waits for a client whose handshake has failed to read the alert and close.
+"""
 _LOOKS = 8
-"""How often a closing connection is looked at within its timeout; at least once a second."""
+"""The number of checks of a closing connection within its timeout; at least one each second."""
 _FIRST_LOOK_SECONDS = 0.005
 """When to look first whether everything is out, where only that is awaited; then ever later."""
 _LAST_LOOK_SECONDS = 0.25
@@ -128,7 +129,7 @@ class TLSTransport(_FlowControlMixin):
         return pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Give what arrives to another protocol from here on."""
+        """Pass received data to another protocol."""
         self._pump.use(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -196,15 +197,15 @@ class TLSTransport(_FlowControlMixin):
         self._pump.abort()
 
     def update_keys(self, request_peer: bool = True) -> None:
-        """Send under new keys from here on (RFC 8446 section 4.6.3)."""
+        """Switch to new sending keys (RFC 8446 section 4.6.3)."""
         self._pump.update_keys(request_peer)
 
 
 class Pump(asyncio.BufferedProtocol):
     """Between the plain transport and the application's protocol; one for each connection.
 
-    Its life: made, connected, established, closing, lost. `_error` is what ended it, if anything
-    went wrong; it is told to whoever waits when the plain transport is lost.
+    Its life: made, connected, established, closing, lost. `_error` is the exception that ended it,
+    if any; waiting callers get it when the plain transport is lost.
     """
 
     __slots__ = (
@@ -473,7 +474,9 @@ class Pump(asyncio.BufferedProtocol):
     def use(self, application: asyncio.BaseProtocol) -> None:
         """Take this as the application's protocol, of either kind."""
         if isinstance(self.application, _SendfileProtocol):
-            self.pause_told = False  # `loop.sendfile` was told, and who follows it was not.
+            self.pause_told = (
+                False  # `loop.sendfile` got the error, and the following callers did not.
+            )
         self.application = application
         self._aim()
 
@@ -661,7 +664,7 @@ class Pump(asyncio.BufferedProtocol):
     # Inside: where data goes
 
     def _aim(self) -> None:
-        """Choose who takes data from here on."""
+        """Choose the protocol that receives data."""
         if self._closing or self.application is None:
             self._give = _drop
         elif self.paused_by_application or self._held:
@@ -720,7 +723,7 @@ class Pump(asyncio.BufferedProtocol):
             while self._held:
                 self.paused_by_application = False
                 self._tell_held()
-        except Exception as error:  # `connection_lost` is called all the same.
+        except Exception as error:  # `connection_lost` is called anyway.
             self._tell_of_failure(error)
         finally:
             self._closing = closing
@@ -756,7 +759,7 @@ class Pump(asyncio.BufferedProtocol):
             self._drive(self.connection.refuse, question, error)
             return
         # The awaitable itself becomes the task, so that a task cancelled before its first step
-        # still counts as awaited. It is the task's from here on: nobody else may close it.
+        # still counts as awaited. It belongs to the task now: nobody else may close it.
         answer = asyncio.ensure_future(question.pending, loop=self._loop)
         question.pending = answer
         self._answers.add(answer)
@@ -943,7 +946,7 @@ class Pump(asyncio.BufferedProtocol):
         sock = self.plain.get_extra_info("socket")
         if sock is None or self.plain.get_extra_info("sslcontext") is not None:
             return
-        self.paused_by_application = True  # Held until the loss is told, which must not fail.
+        self.paused_by_application = True  # Held until the loss is reported, which must not fail.
         self._aim()
         with suppress(OSError, ValueError), borrowed(sock) as same:
             while self._error is None and not self.connection.peer_closed:

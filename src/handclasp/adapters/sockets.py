@@ -375,7 +375,7 @@ class TLSSocket:
                 file.seek(offset + sent)
 
     def update_keys(self, request_peer: bool = True) -> None:
-        """Send under new keys from here on (RFC 8446 section 4.6.3).
+        """Switch to new sending keys (RFC 8446 section 4.6.3).
 
         `request_peer` asks the peer to do the same. Raises as `sendall` does, but never
         `WantWrite`: a message that the transport does not take at once is sent with the next call.
@@ -548,7 +548,7 @@ class TLSSocket:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds for each operation; None: without end; 0: never wait."""
+        """Seconds for each operation; None for no timeout, 0 for non-blocking."""
         return self._duplex.timeout
 
     def settimeout(self, timeout: float | None) -> None:

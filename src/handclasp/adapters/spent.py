@@ -1,4 +1,4 @@
-"""What is left of a plain pair of streams once `start_tls` has put TLS on its transport.
+"""The old pair of plain streams, after `start_tls` has upgraded their transport.
 
 asyncio's own `StreamWriter.start_tls` changes the writer that it is called on. Here there is a new
 pair, and a program that goes on with the old writer would send in the clear, in the middle of TLS
@@ -105,7 +105,7 @@ class SpentTransport(asyncio.Transport):
 
 
 class _SpentProtocol:
-    """What the old writer asks of its protocol, which hears of the end of the connection."""
+    """The protocol of the old writer, which is notified of the end of the connection."""
 
     def __init__(self, protocol: Any, transport: SpentTransport) -> None:
         self._protocol = protocol

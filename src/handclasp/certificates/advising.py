@@ -1,7 +1,7 @@
-"""What to change about a chain that is refused, whose fault it is, and where that shows.
+"""Advice about a refused chain: the change to make, the end to blame, and the place of the defect.
 
 The rules say what is broken. Here stands what that means for the two ends: which certificate is to
-be replaced, sent or left out, and by whom; and whether this end can judge it by other rules. What
+be replaced, sent or left out, and by whom; and whether this end can verify it by other rules. What
 is advised has to be possible, and must not be done already.
 """
 
@@ -22,7 +22,7 @@ from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
 
 
 class Advised(NamedTuple):
-    """What a refusal says besides its reason.
+    """The parts of a refusal besides its reason.
 
     Attributes:
         verdict: whose fault it is.
@@ -105,7 +105,7 @@ _FIELDS: Mapping[str, str] = {
     "version": "version",
     "wildcard": "subjectAltName",
 }
-"""Where a rule looks; a certificate that lacks the field shows that in its extensions."""
+"""The field that a rule reads; the extensions, if a certificate lacks the field."""
 
 
 def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
@@ -229,7 +229,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
 
 
 _MOST_NAMES = 8
-"""Names of a certificate that are looked at for one to connect by: it may have thousands."""
+"""The number of a certificate's names to search for one to connect by: it may have thousands."""
 
 
 def _names(finding: Finding, context: Context) -> _Fix | None:

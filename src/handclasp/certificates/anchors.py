@@ -47,7 +47,7 @@ def certificates_at(path: Path) -> tuple[x509.Certificate, ...]:
     """Return the certificates in a file or in a directory's *.pem, *.crt, *.cer, *.der,
     HASH.NUMBER.
 
-    In a directory, files that hold no certificate (but a key, say) are passed over.
+    In a directory, files without a certificate (such as keys) are skipped.
 
     Raises:
         ConfigurationError: something is missing or unreadable, or there is no certificate.

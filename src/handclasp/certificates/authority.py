@@ -107,7 +107,7 @@ class IssuedCertificate:
 
 
 class LocalAuthority:
-    """An authority whose key is at hand. Get one from `open_or_create`."""
+    """An authority with its key. Get one from `open_or_create`."""
 
     __slots__ = ("_certificate", "_key", "certificate_pem")
 
@@ -152,7 +152,7 @@ class LocalAuthority:
                 f"The authority in {place / KEY_FILE} is there already, and may not issue for all "
                 f"of these names; it is limited to: {authority._limits}. Name another directory "
                 "(HANDCLASP_HOME=DIR), or delete it to make a new one, which every program has to "
-                "be told to trust again."
+                "trust again."
             )
         return authority
 

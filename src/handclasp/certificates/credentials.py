@@ -375,7 +375,7 @@ class Credentials:
 
 
 Staple = bytes | str | os.PathLike[str] | Callable[[], bytes | None] | StapleSource
-"""What `with_staple` takes."""
+"""The sources that `with_staple` accepts."""
 
 
 def spki_is_pss(certificate: x509.Certificate) -> bool:

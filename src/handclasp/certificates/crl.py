@@ -158,8 +158,8 @@ class RevocationLists:
             path: the leaf, and its issuer where that is known. Where it is not, nothing can check
                 who signed a list. Of such a list only a revocation counts: a peer that leaves its
                 issuer out must gain nothing by it. Nor must one that sends an issuer of its own
-                making, even around a key that fits: from an ECDSA signature another key can be
-                computed that it is good for, too. So a revocation counts whoever signed the list.
+                making, even around a key that fits: another key that fits can be computed from an
+                ECDSA signature. So a revocation counts for any signer of the list.
 
         Returns and raises what `check` does.
         """

@@ -44,7 +44,7 @@ class VerificationResult(NamedTuple):
 
     Attributes:
         public_key: the leaf's key; `spki_is_pss` says whether it is declared as id-RSASSA-PSS.
-        path: the certificates that convinced, leaf first, as DER.
+        path: the verified certificates, leaf first, as DER.
         holds: from when to when it holds; None where it must not be kept.
     """
 
@@ -130,8 +130,9 @@ def _check_named_leaf(
     """Check a leaf that a TLSA record of usage 3 names.
 
     The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
-    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and what the policy asks of
-    it, is asked all the same. Its issuer tells who may speak of it, and need not be trusted.
+    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and the requirements of the
+    policy, still apply. Its issuer determines the accepted signers of evidence, and need not be
+    trusted.
     """
     extensions = _readable_extensions(leaf)
     profile.check_key_usage(extensions)

@@ -1,4 +1,6 @@
-"""What a certificate says, as plain values: for people, for JSON, and for `handclasp cert show`."""
+"""The content of a certificate as plain values: for people, for JSON, and for `handclasp cert
+show`.
+"""
 
 from __future__ import annotations
 
@@ -375,7 +377,7 @@ _OTHERS: dict[str, Callable[[x509.Certificate], Any]] = {
     "must_staple": _must_staple,
     "timestamps": _timestamps,
 }
-"""What most certificates are silent about."""
+"""Fields that most certificates lack."""
 
 
 _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {

@@ -1,4 +1,4 @@
-"""What a peer showed of itself, as it came, and read as certificates."""
+"""The evidence that a peer sent: as it arrived, and parsed as certificates."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Why a certificate is trusted or not: every path that was tried, and every rule.
+"""The explanation why a certificate is trusted or not: every path that was tried, and every rule.
 
 `explain` asks the decision, and walks the same rules in words, one by one. The verdict is always
 that of the decision: where no rule tells the reason, because the walk ends at its bounds or knows
 less than the verifier, the decision's own words do; where the walk comes to another end on a chain
-that is accepted, it is shown the path that convinced.
+that is accepted, it gets the verified path.
 
 A walk alone runs after a refusal, to find the reason that helps most.
 """
@@ -62,8 +62,9 @@ if TYPE_CHECKING:
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
 MAX_SIGNED_BYTES = MOST_SIGNED
-"""How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
-digested anew for each check."""
+"""The bound of a walk: a hostile chain can have endlessly many paths. What is signed is written and
+digested anew for each check.
+"""
 
 _MOST_USELESS = 2
 """Certificates that are named of those that were sent and lead nowhere."""
@@ -98,7 +99,7 @@ class PathTried:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What `explain` found.
+    """The result of `explain`.
 
     Attributes:
         leaf: the rules of the leaf.
@@ -271,7 +272,7 @@ def walk(
 
     Args:
         decision: None for the words of a refusal, which has no path: then the policy played no
-            part, and less is looked at. Else the path of a yes is the first.
+            part, and less is checked. Else the path of a yes is the first.
     """
     try:
         told = _with_verdict(_walked(certificates, context, evidence, decision), decision)

@@ -1,4 +1,4 @@
-"""Where the fields of a certificate stand in its DER (RFC 5280 section 4.1), for showing them.
+"""The positions of the fields of a certificate in its DER (RFC 5280 section 4.1), for display.
 
 Whatever bytes are given: what does not have the form of a certificate has no fields.
 """

@@ -1,4 +1,4 @@
-"""Which keys in certificates are accepted: strong enough, and not too slow to verify with."""
+"""The keys that are accepted in certificates: strong enough, and not too slow to verify with."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _curve_problem(spki: bytes) -> str:
     """Return the problem if an EC key does not name its curve (RFC 5480 section 2.1.1).
 
     Parameters that are spelled out have let forgers bring a curve of their own (CVE-2020-0601).
-    cryptography takes those of a known curve, and these are refused all the same.
+    cryptography takes those of a known curve, and these are refused anyway.
     """
     at = spki.find(_ID_EC_PUBLIC_KEY, 0, 32)
     after = at + len(_ID_EC_PUBLIC_KEY)

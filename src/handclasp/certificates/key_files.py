@@ -1,4 +1,4 @@
-"""Private keys in files that others can read or replace: said aloud, and used all the same.
+"""Private keys in files that others can read or replace: logged, and used anyway.
 
 In containers a key is often readable by everybody, since there is nobody else (Kubernetes mounts
 secrets with mode 0644), so that it is no error; elsewhere it is one that nobody notices until it is

@@ -1,4 +1,4 @@
-"""Which names an authority may issue for, for the explanation (RFC 5280 section 4.2.1.10).
+"""The names that an authority may issue for, for the explanation (RFC 5280 section 4.2.1.10).
 
 The decision's own check is the verifier's; this says in words what that finds, and in the same
 order. Of names it compares DNS names, addresses and e-mail addresses. What it cannot compare it
@@ -16,7 +16,7 @@ from handclasp.certificates.names import name_text, shown
 from handclasp.certificates.seen import Seen
 
 _MOST_CHECKS = 2_000
-"""Pairs of a name and a constraint that are looked at in one step: both lists are the peer's."""
+"""The pairs of a name and a constraint that one step compares: both lists are the peer's."""
 
 _MOST_IN_ALL = 8_000
 """The same on all steps of all paths."""
@@ -32,7 +32,7 @@ LEADING_DOT = "begins with a dot, which constraints on DNS names must not"
 
 
 class TooManyError(Exception):
-    """There are more names and constraints than are looked at here."""
+    """There are more names and constraints than are compared here."""
 
 
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -117,7 +117,7 @@ def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
 
 
 class _Constraints(NamedTuple):
-    """Those of one authority. `work` counts them, and `told` names the first few."""
+    """The constraints of one authority. `work` counts them, and `told` names the first few."""
 
     permitted: Sequence[Any]
     excluded: Sequence[Any]

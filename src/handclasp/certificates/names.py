@@ -247,7 +247,7 @@ def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:
 def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
     """Return the subject, safe to print; the first names if the subject is empty.
 
-    `name` is the subject as DER where that is at hand.
+    `name` is the subject as DER, if it is available.
     """
     try:
         size = len(_names_of(certificate)[1] if name is None else name)

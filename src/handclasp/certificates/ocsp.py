@@ -3,10 +3,10 @@
 A server fetches the response and sends it along with its certificate (RFC 6066 section 8), so it
 is the peer who picks the bytes: nothing in them counts before the signature has been checked.
 
-Not looked at, on purpose: a nonce (a stapled response answers nobody's question in particular),
-producedAt (thisUpdate and nextUpdate bound the answer), and whether the responder's own
-certificate was revoked. That last one is what RFC 6960 section 4.2.2.2.1 leaves to
-id-pkix-ocsp-nocheck and short lives: asking for its status would need another response.
+Ignored, on purpose: a nonce (a stapled response answers nobody's question in particular),
+producedAt (thisUpdate and nextUpdate bound the answer), and whether the responder's own certificate
+was revoked. That last one is what RFC 6960 section 4.2.2.2.1 leaves to id-pkix-ocsp-nocheck and
+short lives: asking for its status would need another response.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an OCSP response says, taken apart and not verified (RFC 6960 section 4.2.1).
+"""The statements of an OCSP response, parsed and not verified (RFC 6960 section 4.2.1).
 
 Both ends need it: `ocsp` verifies the response of a peer, `staple` manages the response that a
     server staples.
@@ -27,17 +27,20 @@ MAX_ANSWERS = 64
 """Certificates that one response may be about."""
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far in the future thisUpdate may be: responders sign with the time of their own clock."""
+"""The time that thisUpdate may lie in the future: responders sign with the time of their own clock.
+"""
 
 LIFE_WITHOUT_NEXT_UPDATE = timedelta(days=1)
-"""Without nextUpdate newer information is always at hand (RFC 6960 2.4): it must be a fresh one."""
+"""Without nextUpdate newer information is always available (RFC 6960 2.4): it must be a fresh one.
+"""
 
 REPLACE = "staple a newly fetched one"
 
 
 @value(frozen=True, slots=True)
 class Answer:
-    """What a response says of one certificate. It is as good as the signature on the response.
+    """A response's statement about one certificate. It is only as trustworthy as the signature on
+    the response.
 
     Attributes:
         status: "good", "revoked" or "unknown".

@@ -55,7 +55,7 @@ _MOST_ISSUERS = 16
 """Keys of issuers of one name that are tried on a leaf that needs no path."""
 
 _MOST_CHECKS = 128
-"""Signatures that are looked at before the verifier is asked."""
+"""The number of signatures to check before the verifier is called."""
 
 MOST_SIGNED = 9 * 2**17
 """Bytes that the issuers of one name may be tried on, by us or by the verifier, which writes and
@@ -88,7 +88,7 @@ def build_path(
     """Return the verifier's own path, leaf first, anchor last.
 
     Args:
-        ders: leaf and others as DER, where that is at hand.
+        ders: leaf and others as DER, if they are available.
         name: the normal name of a server, or None for a client.
 
     Raises:
@@ -140,10 +140,10 @@ def _has_long_name(named: Sequence[_Names]) -> bool:
 def direct_path(
     leaf: x509.Certificate, others: Sequence[x509.Certificate], trust: TrustStore
 ) -> list[x509.Certificate]:
-    """Return the path of a leaf that is itself an anchor, with its issuer if it is at hand.
+    """Return the path of a leaf that is itself an anchor, with its issuer if it is available.
 
     The issuer need not be trusted: its signature on the leaf says that it is the one that may speak
-    of it. Where the leaf issued itself, or nobody is at hand who did, it stands alone.
+    of it. Where the leaf issued itself, or the issuer is unknown, it stands alone.
     """
     wanted, subject = issuer_and_subject(encoded(leaf))
     if wanted == subject:

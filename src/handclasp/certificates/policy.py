@@ -27,7 +27,7 @@ _EXAMPLES = {
     "ct_logs": "CtLog.from_public_key(KEY)",
     "tlsa": 'TlsaRecord.parse("3 1 1 ...")',
 }
-"""How each is given, in messages about one of another kind."""
+"""An example of each, for messages about values of the wrong type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class CertificatePolicy:
     required_timestamps: int = 1
     tlsa: Sequence[TlsaRecord] = ()
     token: bytes = field(default=b"", init=False, repr=False, compare=False)
-    """What equal policies of this process have in common, and no others.
+    """A value that equal policies of this process share, and no others.
 
     It stands for the policy where something is remembered under it: the policy itself would be kept
     alive there, with lists of megabytes that have long been replaced.

@@ -60,7 +60,7 @@ def extensions_of(certificate: x509.Certificate) -> Extensions:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What is known of an issuer's certificate without any context.
+    """The facts about an issuer's certificate that need no context.
 
     Attributes:
         der: the certificate itself.

@@ -1,4 +1,4 @@
-"""Why a chain was refused: the verifier says no, and this says what to change.
+"""The reason of a refusal: the verifier refuses a chain, and this module finds the advice.
 
 Nothing here decides about trust. It runs only after the verifier refused, and asks the explanation
 which rules are broken. It reports all that it finds, and the first gives the fault.

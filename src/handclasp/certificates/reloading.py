@@ -77,7 +77,7 @@ class ReloadingCredentials:
     @property
     def current(self) -> Credentials:
         """The newest credentials that loaded."""
-        # Whoever comes while another thread looks takes what is there instead of waiting.
+        # A caller that comes while another thread checks takes the current ones instead of waiting.
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._look()

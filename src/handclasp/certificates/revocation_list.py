@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far in the future thisUpdate may be: authorities sign with the time of their own clock."""
+"""The time that thisUpdate may lie in the future: authorities sign with the time of their own
+clock.
+"""
 
 Profile = Literal["web", "private"]
 """As in `CertificatePolicy`, which is built of these lists."""
 
-_MAX_JUDGED = 16
+_MAX_TRIED = 16
 """Issuers' keys whose signature on a list is remembered; a peer may know more of them."""
 
 _CRITICAL = b"\x01\x01\xff\x04"
@@ -42,7 +44,7 @@ _Value = TypeVar("_Value", bound="x509.ExtensionType")
 
 
 class Answer(NamedTuple):
-    """What a list says of a certificate.
+    """A list's statement about a certificate.
 
     Attributes:
         problem: why it says nothing, or nothing.
@@ -55,16 +57,16 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RevocationList:
-    """A list with what must be known of it each time.
+    """A list with the facts that each look-up needs.
 
     Attributes:
         serials: the serial numbers on it, as cryptography would read it from its start each time.
-        flaw: why it speaks for no certificate at all, or nothing.
-        form: what the web profile holds against it, or nothing: it then excuses no certificate.
-        point: its issuingDistributionPoint, which says for which certificates it speaks.
-        judged: which issuers' keys were tried on its signature (by their SHA-256), and what was
-            wrong.
-            Threads may write here at once: at worst one signature is checked twice.
+        flaw: why it covers no certificate at all, or an empty string.
+        form: why the web profile does not accept it as proof of validity, or an empty string.
+        point: its issuingDistributionPoint, which limits the certificates that it covers.
+        tried: the issuers' keys that were tried on its signature (by their SHA-256), with the
+            defect or an empty string. Threads may write here at once: at worst one signature is
+            checked twice.
     """
 
     crl: x509.CertificateRevocationList
@@ -76,7 +78,7 @@ class RevocationList:
     flaw: str
     form: str
     point: x509.IssuingDistributionPoint | None
-    judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    tried: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
     def answer(
         self,
@@ -87,7 +89,7 @@ class RevocationList:
         is_verified: bool,
         profile: Profile = "private",
     ) -> Answer:
-        """Return what the list says of a certificate; cheap things are looked at first.
+        """Return what the list says of a certificate; cheap checks come first.
 
         What the peer says of its issuer can keep a list from excusing a certificate, and never from
         revoking it. So a revocation counts although the issuer's keyUsage has no cRLSign: an
@@ -95,9 +97,9 @@ class RevocationList:
         is known by itself the peer may write what it likes.
 
         Args:
-            issuer: the certificate of the issuer, if there is one at hand.
+            issuer: the certificate of the issuer, if there is one.
             is_verified: whether the issuer's key is known to be the one that issued the
-                certificate. Where it is not, a revocation counts whoever signed the list.
+                certificate. If it is not, a revocation counts for any signer of the list.
             profile: that of the policy.
         """
         if self.flaw:
@@ -141,11 +143,11 @@ class RevocationList:
     def _signature_problem(self, issuer: x509.Certificate) -> str:
         # By the key alone: a peer can make as many certificates around it as it likes.
         digest = hashlib.sha256(public_key_info(issuer)).digest()
-        known = self.judged.get(digest)
+        known = self.tried.get(digest)
         if known is None:
             known = _signature_problem(self.crl, issuer)
-            if len(self.judged) < _MAX_JUDGED:
-                self.judged[digest] = known
+            if len(self.tried) < _MAX_TRIED:
+                self.tried[digest] = known
         return known
 
 

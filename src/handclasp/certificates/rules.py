@@ -46,7 +46,7 @@ class Finding:
         rule: its name, for people and programs: "dates", "names", "signature"...
         about: whose certificate.
         held: True, False, or None where it does not apply.
-        evidence: the values that it looked at.
+        evidence: the values that it checked.
         section: where it stands.
         fault: what it leads to if it is broken.
         of: the certificate, if there is one to point at.
@@ -71,7 +71,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rules go by: whom to trust, for which names (none: a client), when, how strictly.
+    """The input of the rules: the anchors, the names (none: a client), the time and the strictness.
 
     Of one walk only: `of_issuers`, `of_signatures` and `comparisons` are what was found out on it.
     """
@@ -86,7 +86,7 @@ class Context:
     )
     comparisons: Comparisons = field(default_factory=Comparisons)
     by_clock: bool = True
-    """Whether `now` is what this machine's clock shows, and not a time that somebody asked for."""
+    """True if `now` is from this machine's clock, and not a time that somebody asked for."""
 
     def afresh(self, trust: TrustStore) -> Context:
         """Return a context for another walk, perhaps with other anchors."""
@@ -158,7 +158,9 @@ def _of_signature(certificate: Seen, issuer: Seen, *, signed: bool | None) -> It
 
 
 class OfIssuer(NamedTuple):
-    """What is asked of an issuer whatever stands below it, around what depends on that."""
+    """The rules for an issuer that do not depend on the certificates below it, around those that
+    do.
+    """
 
     is_readable: bool
     before: tuple[Finding, ...]
@@ -515,7 +517,7 @@ def _weak_hash(certificate: x509.Certificate) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return ""  # It is told by `signature_problem`, which does not know it, either.
+        return ""  # `signature_problem` reports it, which does not know it, either.
     weak = isinstance(algorithm, MD5 | SHA1 | SHA224)
     return f"signed with {algorithm.name.upper()}" if algorithm and weak else ""
 
@@ -657,7 +659,7 @@ def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> 
     try:
         found = context.comparisons.violation(issuer, [below[0], *above])
     except TooManyError:
-        evidence = "there are too many to look at here; the decision looked at them all"
+        evidence = "there are too many to look at here; the decision checked them all"
         return _excused(_finding("name constraints", issuer, "", evidence, section))
     problem = f"{issuer.about} may not issue for these names: {found}" if found else ""
     return _finding("name constraints", issuer, problem, told, section)

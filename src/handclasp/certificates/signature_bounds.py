@@ -1,4 +1,4 @@
-"""Which signatures of authorities count on OCSP responses, revocation lists and responders.
+"""The signatures that count on OCSP responses, revocation lists and responders' certificates.
 
 The bounds are those of paths: no hash weaker than SHA-256, and no algorithm without a name here.
 """
@@ -35,7 +35,7 @@ _STRONG_HASHES = frozenset(("sha256", "sha384", "sha512"))
 def signature_problem(
     signed: x509.Certificate | x509.CertificateRevocationList | ocsp.OCSPResponse,
 ) -> str:
-    """Return why a signature does not count, whoever made it, or an empty string."""
+    """Return why a signature of any signer does not count, or an empty string."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
     oid = signed.signature_algorithm_oid.dotted_string

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 FILE_INTERVAL = timedelta(seconds=1)
-"""How long a file is taken as it was, so that handshakes do not all look at it."""
+"""The time for which a file is not checked again, so that not every handshake reads it."""
 
 RETRY_INTERVAL = timedelta(minutes=1)
-"""How long a callback is left alone after it was asked."""
+"""The time for which a callback is not called again."""
 
 
 class OcspStaple:
@@ -171,7 +171,7 @@ class OcspStaple:
             if der is not None:
                 self._take(der)
         except Exception as error:
-            self.last_error = error  # Whatever it is, the response at hand is still good.
+            self.last_error = error  # Whatever it is, the current response is still valid.
         self._look_again = self._origin.look_again(now, self._held)
         self._looked = now
 
@@ -196,7 +196,7 @@ class _Held:
 
 
 class _Origin(Protocol):
-    """Where responses come from."""
+    """The source of responses."""
 
     @property
     def place(self) -> str:

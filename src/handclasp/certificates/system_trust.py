@@ -31,7 +31,7 @@ SYSTEM_FILES = (
     "/etc/openssl/certs/ca-certificates.crt",  # NetBSD
     "/opt/homebrew/etc/ca-certificates/cert.pem",
 )
-"""Where systems keep their bundle of authorities, most common first."""
+"""The paths of the systems' bundles of authorities, most common first."""
 
 SYSTEM_DIRECTORIES = (
     "/etc/ssl/certs",
@@ -40,7 +40,7 @@ SYSTEM_DIRECTORIES = (
     "/system/etc/security/cacerts",  # Android
     "/etc/openssl/certs",  # NetBSD
 )
-"""Where systems keep one file for each authority, for those that have no bundle."""
+"""The directories of systems with one file for each authority, for those without a bundle."""
 
 _HASH_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """Only files named after the hash of a subject are anchors to OpenSSL: others lie there too."""

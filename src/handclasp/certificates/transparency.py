@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Source = Literal["certificate", "tls", "ocsp"]
 
 MAX_TIMESTAMPS = 32
-"""As many are looked at, over all sources; what comes after them is passed over.
+"""The number of timestamps to verify, over all sources; further ones are ignored.
 
 Certificates of the web have two to five. Each costs a signature to verify, and the peer picks how
 many there are.
@@ -304,7 +304,7 @@ def _stapled_list(ocsp_response: bytes | None) -> bytes | None:
         extensions = ocsp.load_der_ocsp_response(ocsp_response).single_extensions
         extension = extensions.get_extension_for_class(x509.SignedCertificateTimestamps)
     except Exception:
-        return None  # Whatever else is wrong with a response is judged where responses are.
+        return None  # Other defects of a response are reported where responses are verified.
     return der.octet_string(extension.value.public_bytes())
 
 

@@ -49,7 +49,7 @@ _LEAST_POLLS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a server makes of what it found in Redis.
+    """The changes that a server makes after a read of Redis.
 
     Attributes:
         keys: all that it knows then.
@@ -344,7 +344,7 @@ class RedisTicketKeys:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """How the looks at Redis went.
+    """The results of the reads of Redis.
 
     Attributes:
         looked: whether there was one at all.

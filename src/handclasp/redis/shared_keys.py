@@ -132,7 +132,7 @@ def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -
 
 
 def is_over(value: str | None, now: int) -> bool:
-    """Return whether an entry, whoever wrapped it, is of no further use."""
+    """Return whether an entry is obsolete, also one that is wrapped with another key."""
     data = _unhex(value)
     if len(data) <= _HEAD_SIZE or data[0] not in (_PLAIN, _WRAPPED):
         return False

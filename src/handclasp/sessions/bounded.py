@@ -1,4 +1,4 @@
-"""What is kept by name, within bounds: so many names, so many entries under one, so many bytes.
+"""Entries by name, within bounds: of names, of entries of one name, and of bytes.
 
 What a peer sends decides how large an entry is, so a count alone bounds nothing. No entry may take
 more than a sixteenth of all bytes, and no name more than an eighth: one server alone cannot push

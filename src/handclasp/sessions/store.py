@@ -121,7 +121,7 @@ class SessionStore:
             return session
 
     def discard(self, key: str, session: Session) -> None:
-        """Forget a session that was of no use."""
+        """Forget a session that the server did not resume."""
         memory = self._memory_here()
         with memory.lock:
             memory.sessions.remove(key, session)
@@ -255,7 +255,7 @@ class FileSessionStore:
             return taken[0] if is_out else None
 
     def discard(self, key: str, session: Session) -> None:
-        """Forget a session that was of no use."""
+        """Forget a session that the server did not resume."""
         name = _name_of(key)
         line = _line_of(name, session)
         with self._lock:

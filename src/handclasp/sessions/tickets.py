@@ -42,7 +42,7 @@ MAX_TICKET = 2**14
 
 @value(frozen=True, slots=True)
 class SessionState:
-    """What a server must know again.
+    """The state of a session that a server needs to resume it.
 
     Attributes:
         version: 0x0303 or 0x0304.
