@@ -719,7 +719,7 @@ class Duplex:
         """Send what is queued as far as that needs no waiting. Never raises, never blocks.
 
         A caller that wants a flush says so first and tries for the lock then; a thread that
-        releases the lock checks afterwards for such requests. Hence no request is lost between the two.
+        releases the lock checks afterwards for such requests. Hence no request is lost in between.
         """
         self._flush_wanted = True
         try:
