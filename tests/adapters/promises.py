@@ -770,7 +770,7 @@ async def tells_a_protocol(stack: Stack) -> Any:
     "eof_received() -> True",
     **differs(
         "more",
-        "the connection stays open for writing, as plain ones do; asyncio closes TLS all the same",
+        "the connection stays open for writing, as plain ones do; asyncio closes TLS anyway",
         ["made", b"hello", "eof", None],
         ["made", b"hello", "eof"],
     ),

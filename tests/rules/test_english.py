@@ -61,7 +61,7 @@ NOT_VERBS = OPENERS | {"The", "A", "An", "All", "As", "From", "In", "Of", "Up", 
 """Nor does one of a function with a noun: `Return the ...`."""
 
 DOCUMENTS = sorted({*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"})
-DOCUMENTS_NOT_YET: set[str] = set()
+DOCUMENTS_NOT_YET = {"failures.md", "interop.md", "performance.md", "security.md"}
 """Documents with older English; those that a program writes follow their programs."""
 
 
