@@ -85,7 +85,7 @@ OF_MODULES = {
     "redis.keys._ALL": Cache(
         "keys that the application made, held weakly", "as many as there are", "For fork."
     ),
-    "trace.page.rendering._environment": Cache(
+    "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."
     ),
     "wire.compression.available_algorithms": Cache("none", ONE, "What is installed."),

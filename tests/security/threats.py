@@ -1604,24 +1604,24 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_doubling.py::test_what_is_told_of_each_list",
-                "trace/diff.py",
+                "story/diff.py",
                 "frozenset(ours), frozenset(theirs)",
                 "ours, theirs",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace/page/steps.py",
+                "story/page/steps.py",
                 "frozenset(decision.acceptable)",
                 "decision.acceptable",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace/redact.py",
+                "story/redact.py",
                 "if len(self._texts) >= _MOST_REASONS:",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace/unfold.py",
+                "story/unfold.py",
                 "yield from names.items()",
                 "yield from [(w, [e.name for e in event.refused if e.why == w]) for w in names]",
             ),
@@ -2987,15 +2987,15 @@ THREATS: tuple[Threat, ...] = (
                 "        if hello.is_hello_retry_request:\n            return\n",
             ),
             without(
-                "trace/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
-                "trace/page/conversation.py",
+                "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
+                "story/page/conversation.py",
                 "list(islice(_within(field, 0), MOST_FIELDS))",
                 "list(_within(field, 0))",
             ),
             without(
-                "trace/page/test_conversation.py"
+                "story/page/test_conversation.py"
                 "::test_of_very_many_long_messages_the_first_ones_are_opened",
-                "trace/page/conversation.py",
+                "story/page/conversation.py",
                 "opens=rows < MOST_ROWS",
                 "opens=True",
             ),

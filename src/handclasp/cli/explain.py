@@ -289,9 +289,9 @@ def _print_row(row: Mapping[str, Any]) -> None:
 def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) -> dict[str, Any]:
     """What the list says of one connection; `notes` are what is missing in it, and hints."""
     from handclasp.capture.observe import observe
+    from handclasp.story.facts import observed_in
+    from handclasp.story.fingerprints import all_fingerprints_of
     from handclasp.trace.events import Failed
-    from handclasp.trace.facts import observed_in
-    from handclasp.trace.fingerprints import all_fingerprints_of
 
     row: dict[str, Any] = {
         "stream": found.number,
@@ -349,8 +349,8 @@ def print_wrapped(text: str, margin: str, margin_below: str | None = None) -> No
 def _tell(told: _Told, verbose: int) -> None:
     from handclasp.advice import for_reader
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
-    from handclasp.trace.diagnosis import diagnose
-    from handclasp.trace.facts import observed_in, role_of
+    from handclasp.story.diagnosis import diagnose
+    from handclasp.story.facts import observed_in, role_of
 
     events = told.recorder.events
     click.echo(story_text(events, verbose).removesuffix("\n") + "\n")

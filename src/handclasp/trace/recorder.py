@@ -41,7 +41,7 @@ from handclasp.trace.events import (
 from handclasp.wire.iana import ContentType
 
 if TYPE_CHECKING:
-    from handclasp.trace.page import Describe
+    from handclasp.story.page import Describe
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
@@ -155,8 +155,8 @@ class Recorder:
         written = [event_to_json(event) for event in self.events]
         if fields:
             # Whoever only records need not wait for it to be imported.
-            from handclasp.trace.facts import facts_of
-            from handclasp.trace.fields import fields_of
+            from handclasp.story.facts import facts_of
+            from handclasp.story.fields import fields_of
 
             key_exchange = facts_of(self.events).key_exchange
             for event, values in zip(self.events, written, strict=True):
@@ -199,7 +199,7 @@ class Recorder:
             ConfigurationError: jinja2 is not installed; it comes with `handclasp[tools]`.
         """
         # Whoever only records need not wait for it to be imported, nor have jinja2.
-        from handclasp.trace.page import page_of
+        from handclasp.story.page import page_of
 
         before = earlier.events if earlier is not None else None
         return page_of(self.events, title, describe, explanation=explanation, earlier=before)
@@ -256,9 +256,9 @@ class Recorder:
 
         The values of all secrets are gone, and all application data; with `names` also server
         names, certificates and what they could be guessed from, and with `addresses` the IP
-        addresses. `handclasp.trace.redact` says exactly what.
+        addresses. `handclasp.story.redact` says exactly what.
         """
-        from handclasp.trace.redact import redacted
+        from handclasp.story.redact import redacted
 
         other = Recorder(wall_clock=lambda: self.began_at_ns)
         other.events = redacted(self.events, names=names, addresses=addresses)
