@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.story.facts import Facts, certificates_of, facts_of, message_of, sender_of
+from handclasp.story.recorder import Recorder
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
-from handclasp.trace.recorder import Recorder
 from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
     ExtensionType,
