@@ -20,7 +20,7 @@ from tests.required import need_tool
 
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.cli.tshark import conversations, stream_of
+from handclasp.capture.tshark import conversations, stream_of
 from handclasp.story.fields import Field, fields_of
 from handclasp.trace.events import HandshakeResult, MessageSeen
 

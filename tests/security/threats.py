@@ -2893,8 +2893,8 @@ THREATS: tuple[Threat, ...] = (
         "others.",
         (
             without(
-                "cli/test_tshark.py::test_a_stream_that_is_bad_does_not_hide_another",
-                "cli/tshark.py",
+                "capture/test_tshark_reader.py::test_a_stream_that_is_bad_does_not_hide_another",
+                "capture/tshark.py",
                 "streams[each.number] = error",
                 "raise",
             ),
@@ -2924,14 +2924,14 @@ THREATS: tuple[Threat, ...] = (
                 )
             ),
             without(
-                "cli/test_tshark.py::test_a_tunnel_is_a_conversation_of_its_own",
-                "cli/tshark.py",
+                "capture/test_tshark_reader.py::test_a_tunnel_is_a_conversation_of_its_own",
+                "capture/tshark.py",
                 'tuple(word.split(",")[:-1]) for word in words[2:6] if word',
                 "() for word in ()",
             ),
             without(
                 "cli/test_explain.py::test_tshark_dissects_nothing_but_the_way_to_tcp",
-                "cli/tshark.py",
+                "capture/tshark.py",
                 "if name not in _NEEDED and not",
                 "if name in () and not",
             ),

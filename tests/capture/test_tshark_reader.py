@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from handclasp.capture import tshark
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.cli import tshark
-from handclasp.cli.tshark import Found, found_in, stream_in
+from handclasp.capture.tshark import Found, found_in, stream_in
 
 CLIENT, SERVER = Address("192.0.2.1", 49152), Address("2001:db8::1", 443)
 PACKETS = """\
