@@ -22,6 +22,7 @@ class TlsliteNg:
 
     name = "tlslite-ng"
     note = "verifies no chain and no name"
+    target = None
 
     def __init__(self, module: Any, version: str) -> None:
         self.version = version

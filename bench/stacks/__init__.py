@@ -1,28 +1,28 @@
-"""Which of the stacks are there to be compared."""
+"""The stacks that this library is compared with besides `ssl`, as far as they are installed."""
 
 from __future__ import annotations
 
 import importlib
-import ssl
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
-from handclasp.cli.benchmarks.pyrtls import Pyrtls
-from handclasp.cli.benchmarks.stacks import Handclasp, PyOpenSsl, Stack, StandardLibrary
-from handclasp.cli.benchmarks.tlslite import TlsliteNg
+from bench.stacks.pyopenssl import PyOpenSsl
+from bench.stacks.pyrtls import Pyrtls
+from bench.stacks.rtls import Rtls
+from bench.stacks.tlslite import TlsliteNg
+from handclasp.cli.benchmarks.stacks import Stack, own_and_ssl
 
 
 def installed_stacks() -> Iterator[Stack]:
     """This library, `ssl`, and what else can be imported."""
-    yield Handclasp()
-    yield StandardLibrary("ssl", ssl, ssl.OPENSSL_VERSION)
+    yield from own_and_ssl()
     if (module := _imported("OpenSSL.SSL")) is not None:
         told = module.SSLeay_version(module.SSLEAY_VERSION).decode()
         yield PyOpenSsl("pyOpenSSL", module, told)
     if (module := _imported("rtls")) is not None:
-        yield StandardLibrary("rtls", module, f"{version('rtls')} (rustls)")
+        yield Rtls("rtls", module, f"{version('rtls')} (rustls)")
     if (module := _imported("pyrtls")) is not None:
         yield Pyrtls(module, f"{version('pyrtls')} (rustls)")
     if (module := _imported("tlslite.api")) is not None:
