@@ -478,7 +478,7 @@ class _Connection(Generic[Config]):
     def _open_context(self) -> HandshakeContext:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        memo = self._config.once("memo", new_memo)
+        memo = self._config.derived.once("memo", new_memo, self._config)
         records = self._records
         self._context = HandshakeContext(
             records, records=records, keylog=sink, trace=self._trace, memo=memo
