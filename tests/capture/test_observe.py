@@ -313,6 +313,20 @@ def test_a_server_that_goes_away(how: str, pki: Pki) -> None:
     assert diagnosis.fault == f"{word}_DURING_HANDSHAKE"
 
 
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_a_server_that_goes_away_before_the_client_says_anything(how: str, pki: Pki) -> None:
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    ending = StreamEnd(heard.pieces[0].at_ns - 5_000_000, 1, how)
+    observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
+    assert observation.began_at_ns == ending.at_ns
+    story = Recorder()
+    story.events = list(observation.events)
+    assert Recorder.from_json(story.to_json()).events == story.events
+    hello = next(event for event in story.events if isinstance(event, MessageSeen))
+    assert hello.at_ns == heard.pieces[-1].at_ns - ending.at_ns
+
+
 def test_a_server_that_answers_in_http(pki: Pki) -> None:
     heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
