@@ -350,6 +350,27 @@ def test_what_comes_before_tls(pki: Pki) -> None:
     assert "STARTTLS" in observation.missing[0]
 
 
+@pytest.mark.parametrize("segments", [1, 2, 3, 4, 5])
+def test_a_first_record_behind_other_words_comes_in_segments(segments: int, pki: Pki) -> None:
+    """The server's last words before TLS come with its ServerHello, which is all there is."""
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    at = heard.pieces[0].at_ns
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    hello = first.data[: 5 + int.from_bytes(first.data[3:5], "big")]
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = b"220 Ready\r\n" + hello
+    size = -(-len(said) // segments)
+    pieces += [
+        Piece(first.at_ns + start, 1, said[start : start + size])
+        for start in range(0, len(said), size)
+    ]
+    stream = Stream(0, ENDS, (Piece(at - 20, 0, b"STARTTLS\r\n"), *pieces))
+    observation = observe(stream, heard.keylog)
+    messages = [event for event in observation.events if isinstance(event, MessageSeen)]
+    assert [event.raw[0] for event in messages] == [1, 2]
+    assert "11 of the server came before TLS" in observation.missing[0]
+
+
 @pytest.mark.parametrize(
     ("data", "word"),
     [
