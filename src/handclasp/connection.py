@@ -266,6 +266,15 @@ class _Connection(Generic[Config]):
         return [PeerClosed()]
 
     @property
+    def missing_bytes(self) -> int:
+        """How many bytes the record that is under way lacks at least.
+
+        Whoever reads no more than that at once never reads past a record, and so takes nothing of
+        what follows the peer's close_notify.
+        """
+        return self._records.missing
+
+    @property
     def wants_to_send(self) -> bool:
         """Whether `data_to_send` has something to give."""
         post = self._post

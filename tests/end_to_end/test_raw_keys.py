@@ -20,7 +20,7 @@ from handclasp import (
     VerifyPeer,
 )
 from handclasp.certificates.verify import vouch_for
-from handclasp.trace.narrate import narrate
+from handclasp.story.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ExtensionType
 

@@ -16,7 +16,7 @@ from handclasp import (
 )
 from handclasp.alerts import OwnChain, Situation, likely_causes, summarize
 from handclasp.capture.observe import observe
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
 from handclasp.wire.iana import AlertDescription
 
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])

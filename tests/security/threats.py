@@ -1591,24 +1591,24 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_doubling.py::test_what_is_told_of_each_list",
-                "trace.diff._list",
+                "story.diff._list",
                 "frozenset(ours), frozenset(theirs)",
                 "ours, theirs",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.page.steps._choice",
+                "story.page.steps._choice",
                 "frozenset(decision.acceptable)",
                 "decision.acceptable",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.redact._Labels.in_words",
+                "story.redact._Labels.in_words",
                 "len(self._texts) >= _MOST_REASONS",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.unfold._by_reason",
+                "story.unfold._by_reason",
                 "names.items()",
                 "[(w, [e.name for e in event.refused if e.why == w]) for w in names]",
             ),
@@ -2879,8 +2879,8 @@ THREATS: tuple[Threat, ...] = (
         "others.",
         (
             without(
-                "cli/test_tshark.py::test_a_stream_that_is_bad_does_not_hide_another",
-                "cli.tshark.streams_of",
+                "capture/test_tshark_reader.py::test_a_stream_that_is_bad_does_not_hide_another",
+                "capture.tshark.streams_of",
                 "streams[each.number] = error",
                 "raise",
             ),
@@ -2916,14 +2916,14 @@ THREATS: tuple[Threat, ...] = (
                 )
             ),
             without(
-                "cli/test_tshark.py::test_a_tunnel_is_a_conversation_of_its_own",
-                "cli.tshark._within",
+                "capture/test_tshark_reader.py::test_a_tunnel_is_a_conversation_of_its_own",
+                "capture.tshark._within",
                 "words[2:6]",
                 "()",
             ),
             without(
                 "cli/test_explain.py::test_tshark_dissects_nothing_but_the_way_to_tcp",
-                "cli.tshark._not_needed",
+                "capture.tshark._not_needed",
                 "name not in _NEEDED",
                 "name in ()",
             ),
@@ -2980,15 +2980,15 @@ THREATS: tuple[Threat, ...] = (
                 "    return",
             ),
             without(
-                "trace/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
-                "trace.page.conversation._rows",
+                "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
+                "story.page.conversation._rows",
                 "islice(_within(field, 0), MOST_FIELDS)",
                 "_within(field, 0)",
             ),
             without(
-                "trace/page/test_conversation.py"
+                "story/page/test_conversation.py"
                 "::test_of_very_many_long_messages_the_first_ones_are_opened",
-                "trace.page.conversation.flights_of",
+                "story.page.conversation.flights_of",
                 "rows < MOST_ROWS",
                 "True",
             ),
