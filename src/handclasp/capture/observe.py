@@ -175,7 +175,8 @@ class _Observer:
         self._sides = {role: _Side(role, HandshakeReassembly(_LIMITS)) for role in (CLIENT, SERVER)}
         self._sides[CLIENT].skip = start
         # An end may close before anything is said: a server that is full, for one.
-        self._began = min([each.at_ns for each in (*stream.pieces, *stream.endings)])
+        both: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+        self._began = min([each.at_ns for each in both])
         self._at = 0
         self._events: list[tuple[str, TraceEvent]] = []
         self._missing: list[str] = []
