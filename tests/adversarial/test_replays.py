@@ -33,6 +33,7 @@ from handclasp import (
 )
 from handclasp.certificates.verify import accept_unverified, vouch_for
 from handclasp.handshake.questions import ConfirmPeer, FindPsk, VerifyPeer
+from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.ticket_keys import TicketKey, new_key
@@ -230,14 +231,14 @@ class FromAFile(TicketKeys):
 def test_keys_from_elsewhere_need_a_guard_that_is_as_wide(
     pki: Pki, source: Any, guard: ReplayFilter | None
 ) -> None:
-    with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+    with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
         server_of(pki, ticket_keys=source, replay_guard=guard)
 
 
 def test_a_copy_that_gets_keys_from_elsewhere_does_not_keep_the_guard(pki: Pki) -> None:
     """Nobody chose it: it came along with the keys of before."""
     first = server_of(pki)
-    with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+    with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
         replace(first, ticket_keys=Source())
     fresh = TicketKeys()
     again = replace(first, ticket_keys=fresh)
@@ -252,7 +253,7 @@ def test_keys_of_a_fleet(pki: Pki) -> None:
     redis = pytest.importorskip("handclasp.redis")
     with redis.RedisTicketKeys("redis://127.0.0.1:1/0") as keys:
         for guard in (None, ReplayFilter(), server_of(pki).replay_guard):
-            with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+            with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
                 server_of(pki, ticket_keys=keys, replay_guard=guard)
 
 
@@ -392,13 +393,13 @@ def test_it_is_asked_after_the_clients_finished(
         meet(client, server)
     before = len(asked.questions)
     pair = Pair(client, server)
-    hostile, send = pair.client.connection._records, RecordLayer.send_handshake
+    hostile, send = pair.client.connection._records, RecordLayer.send
 
-    def all_but_finished(records: RecordLayer, message: bytes) -> None:
+    def all_but_finished(records: RecordLayer, epoch: Epoch, message: bytes) -> None:
         if records is not hostile or message[0] != HandshakeType.FINISHED:
-            send(records, message)
+            send(records, epoch, message)
 
-    monkeypatch.setattr(RecordLayer, "send_handshake", all_but_finished)
+    monkeypatch.setattr(RecordLayer, "send", all_but_finished)
     pair.run()
     assert len(asked.questions) == before
     assert not pair.server.connection.established

@@ -28,7 +28,7 @@ from handclasp import (
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
     HandshakeResult,

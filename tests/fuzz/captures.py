@@ -24,9 +24,9 @@ from handclasp import Recorder
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import Began, MessageSeen, TraceEvent, WireSeen
-from handclasp.trace.narrate import narrate
 from handclasp.trace.pcapng import SECRETS_BLOCK, TLS_SECRETS, keylog_lines
 
 ENDS = (Address("10.0.0.1", 50000), Address("10.0.0.2", 443))

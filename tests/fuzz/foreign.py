@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from handclasp.cli.tshark import conversations, streams_of
 from tests.fuzz.captures import ENDS, genuine, story_of
 from tests.fuzz.certificates import accepts
 from tests.fuzz.target import Choices, Target
@@ -22,7 +23,6 @@ from handclasp import CertificateError
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.certificates import explain
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
-from handclasp.cli.tshark import conversations, streams_of
 
 _DATA = Path(__file__).parents[1] / "capture" / "data"
 _MILLISECOND = 1_000_000

@@ -14,9 +14,8 @@ from tests.fuzz.connections import attack_client, attack_server
 from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
-from handclasp.capture import observe
+from handclasp.capture import observe, tshark
 from handclasp.capture.stream import Address, Piece, Stream
-from handclasp.cli import tshark
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault

@@ -37,7 +37,13 @@ from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
 from handclasp.record.reassembly import HandshakeReassembly
-from handclasp.trace.diagnosis import situation_of
+from handclasp.story.diagnosis import situation_of
+from handclasp.story.facts import (
+    certificates_of,
+    read_recorded,
+    server_share_of,
+    version_of,
+)
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -52,12 +58,6 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
     TransportSeen,
-)
-from handclasp.trace.facts import (
-    certificates_of,
-    read_recorded,
-    server_share_of,
-    version_of,
 )
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
@@ -175,8 +175,8 @@ class _Observer:
         self._sides = {role: _Side(role, HandshakeReassembly(_LIMITS)) for role in (CLIENT, SERVER)}
         self._sides[CLIENT].skip = start
         # An end may close before anything is said: a server that is full, for one.
-        both: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
-        self._began = min([each.at_ns for each in both])
+        parts: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+        self._began = min([each.at_ns for each in parts])
         self._at = 0
         self._events: list[tuple[str, TraceEvent]] = []
         self._missing: list[str] = []

@@ -18,7 +18,7 @@ _LONG_FORM = 0x80
 
 
 def public_key_info(certificate: x509.Certificate) -> bytes:
-    """The SubjectPublicKeyInfo as it stands in the certificate.
+    """Return the SubjectPublicKeyInfo, in the encoding of the certificate.
 
     cryptography would write it anew from the key: an RSASSA-PSS key as rsaEncryption, a compressed
     point as an uncompressed one. Digests over it would then be wrong.
@@ -29,19 +29,19 @@ def public_key_info(certificate: x509.Certificate) -> bytes:
 
 
 def key_info_in(certificate: bytes) -> bytes:
-    """The same of a certificate that is given as DER."""
+    """Return the SubjectPublicKeyInfo of a certificate in DER."""
     at, end = _positions(certificate, _content(certificate, 0)[0])[4:]
     return certificate[at:end]
 
 
 def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
-    """The names of issuer and subject as they stand in a certificate that is given as DER."""
+    """Return the names of issuer and subject in the encoding of a certificate in DER."""
     issuer, validity, subject, key, _ = _positions(certificate, _content(certificate, 0)[0])[1:]
     return certificate[issuer:validity], certificate[subject:key]
 
 
 def names_and_extensions_size(certificate: bytes) -> tuple[bytes, bytes, int]:
-    """The names of issuer and subject, and how many bytes the extensions take, about.
+    """Return the names of issuer and subject, and about how many bytes the extensions take.
 
     All that follows the subjectPublicKeyInfo is counted: the identifiers of version 2, too.
     """
@@ -52,12 +52,12 @@ def names_and_extensions_size(certificate: bytes) -> tuple[bytes, bytes, int]:
 
 
 def extensions_size(certificate: bytes) -> int:
-    """How many bytes the extensions take in a certificate that is given as DER, about."""
+    """Return about how many bytes the extensions take in a certificate in DER."""
     return names_and_extensions_size(certificate)[2]
 
 
 def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
-    """The extnValue of each extension of this kind, whatever the other extensions are.
+    """Return the extnValue of each extension of this kind, whatever the other extensions are.
 
     cryptography gives none of them out where one cannot be read. `oid` is an OBJECT IDENTIFIER with
     its tag and length.
@@ -83,8 +83,8 @@ def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
 
 
 def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
-    """Where in the TBSCertificate at `tbs` signature, issuer, validity, subject and
-    subjectPublicKeyInfo start, and where the last of them ends.
+    """Return where signature, issuer, validity, subject and subjectPublicKeyInfo start in the
+    TBSCertificate at `tbs`, and where the last of them ends.
     """
     at, _ = _content(der, tbs)
     if der[at] == _VERSION:
@@ -98,12 +98,12 @@ def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
 
 
 def elements(der: bytes) -> list[tuple[int, bytes]]:
-    """The tags and contents of what a SEQUENCE holds.
+    """Return tag and content of each element of a SEQUENCE.
 
-    Unlike for the others here, `der` may be anything: an extension that nobody has read yet.
+    Unlike in the other functions here, `der` may be anything: it may not have been parsed yet.
 
     Raises:
-        ValueError: it is no SEQUENCE of whole elements.
+        ValueError: it is not a SEQUENCE of complete elements.
     """
     found: list[tuple[int, bytes]] = []
     try:
@@ -119,18 +119,18 @@ def elements(der: bytes) -> list[tuple[int, bytes]]:
     except IndexError:
         is_whole = False
     if not is_whole or at != end:
-        raise ValueError("no SEQUENCE of whole elements")
+        raise ValueError("not a SEQUENCE of complete elements")
     return found
 
 
 def octet_string(der: bytes) -> bytes:
-    """What an OCTET STRING holds."""
+    """Return the content of an OCTET STRING."""
     start, end = _content(der, 0)
     return der[start:end]
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at `at` starts, and where it ends."""
+    """Return where the content of the element at `at` starts, and where it ends."""
     length, start = der[at + 1], at + 2
     if length >= _LONG_FORM:
         # The long form: the low bits count the bytes that hold the length.

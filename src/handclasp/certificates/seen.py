@@ -112,11 +112,11 @@ class Seen:
         return {each.value.__class__: each for each in self.all_extensions or ()}
 
     def entry(self, kind: type[Any]) -> x509.Extension[Any] | None:
-        """An extension of this class, if it is there and can be read."""
+        """Return the extension of this class, if it is present and can be read."""
         return self._by_kind.get(kind)
 
     def extension(self, kind: type[Any]) -> Any:
-        """The value of such an extension, or None."""
+        """Return the value of such an extension, or None."""
         found = self._by_kind.get(kind)
         return None if found is None else found.value
 
@@ -132,9 +132,9 @@ class Seen:
 
     @cached_property
     def names_unread(self) -> Names | None:
-        """Those of a certificate whose extensions are left unread: as they stand there.
+        """Return the names of a certificate whose extensions are left unread, as they are written.
 
-        None where the extensions are read, and where there is not one subjectAltName.
+        None if the extensions are read, or if there is not exactly one subjectAltName.
         """
         values = extension_values(self.certificate, _ALTERNATIVES) if self.unread else []
         return Names.in_der(values[0]) if len(values) == 1 else None
