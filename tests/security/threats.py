@@ -2952,23 +2952,23 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "capture/test_work.py::test_what_is_said_is_followed",
-                "capture/observe.py",
-                "getattr(self._last.get((role, kind)), ",
-                "getattr(next((m for r, m in reversed(self._seen) if (r, type(m)) == "
+                "capture/conversation.py",
+                "getattr(self.last.get((role, kind)), ",
+                "getattr(next((m for r, m in reversed(self.said) if (r, type(m)) == "
                 "(role, kind)), None), ",
             ),
             Proof(
                 "capture/test_work.py::test_what_is_said_is_followed",
                 (
                     Edit(
-                        "capture/observe.py",
-                        "        if answer is None:\n            return\n        finished",
-                        "        finished",
+                        "capture/agreed.py",
+                        "    if answer is None:\n        return\n    finished",
+                        "    finished",
                     ),
                     Edit(
-                        "capture/observe.py",
-                        "if len(finished) == len(self._sides):",
-                        "if len(finished) > 1 and [m for m in self._seen if m[1] is answer]:",
+                        "capture/agreed.py",
+                        "if len(finished) == len(talk.sides):",
+                        "if len(finished) > 1 and [m for m in talk.said if m[1] is answer]:",
                     ),
                 ),
             ),
@@ -2980,11 +2980,11 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "capture/test_work.py::test_two_ends_that_finish_after_a_request_to_retry_alone",
-                "capture/observe.py",
-                "        if hello.is_hello_retry_request:\n            return\n"
-                "        self._answer = self._answer or hello\n",
-                "        self._answer = self._answer or hello\n"
-                "        if hello.is_hello_retry_request:\n            return\n",
+                "capture/messages.py",
+                "    if hello.is_hello_retry_request:\n        return\n"
+                "    talk.answer = talk.answer or hello\n",
+                "    talk.answer = talk.answer or hello\n"
+                "    if hello.is_hello_retry_request:\n        return\n",
             ),
             without(
                 "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
