@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from handclasp.story.facts import Facts, KeyExchange, certificate_within_message, message_of
 from handclasp.story.fields import Field, fields_of
-from handclasp.story.narrate import Drawn, Shown, shown_events, told
+from handclasp.story.flights import Drawn, Shown, shown_events
+from handclasp.story.sentences import told
 from handclasp.trace.events import MessageSeen, TraceEvent
 from handclasp.wire.iana import HandshakeType as Type
 
