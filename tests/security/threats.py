@@ -3029,13 +3029,13 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "trace/test_format.py::test_what_no_reader_could_use_is_refused",
-                "trace/events.py",
+                "trace/format.py",
                 'text.encode("utf-8")  #',
                 "#",
             ),
             without(
                 "trace/test_format.py::test_what_no_reader_could_use_is_refused",
-                "trace/events.py",
+                "trace/format.py",
                 "if not 0 <= number <= _MOST:",
             ),
             without(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
 from handclasp.errors import ProtocolError
 from handclasp.info import ConnectionInfo
-from handclasp.story.facts import certificates_of, server_share_of
+from handclasp.story.recorded import certificates_of, server_share_of
 from handclasp.trace.events import HandshakeResult, MessageSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.iana import (

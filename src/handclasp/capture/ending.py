@@ -8,7 +8,7 @@ from dataclasses import replace
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
 from handclasp.faults import Blame, Fault, Role, Verdict
-from handclasp.story.diagnosis import situation_of
+from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
 from handclasp.wire import messages12
 from handclasp.wire.iana import AlertDescription, alert_name

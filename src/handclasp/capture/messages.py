@@ -5,7 +5,7 @@ from __future__ import annotations
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
 from handclasp.capture.key_changes import change_cipher_spec, install, next_keys
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import read_recorded, version_of
+from handclasp.story.recorded import read_recorded, version_of
 from handclasp.trace.events import AlertSeen, MessageSeen
 from handclasp.wire import messages
 from handclasp.wire.iana import (

@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
 from handclasp.story.exchanges import client_fields, server_form
-from handclasp.story.facts import (
-    Facts,
+from handclasp.story.facts import Facts, sender_of
+from handclasp.story.flights import Drawn
+from handclasp.story.recorded import (
     certificates_of,
     client_shares_of,
     message_of,
-    sender_of,
     server_share_of,
     version_of,
 )
-from handclasp.story.flights import Drawn
 from handclasp.trace.events import AlertSeen, BytesMissing, MessageSeen, RecordSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
