@@ -12,9 +12,9 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 
 # layer -> what its modules may import, as prefixes of module names
 ARROWS: dict[str, tuple[str, ...]] = {
-    "faults": ("advice", "wire.iana"),
-    "alerts": ("advice", "faults", "wire.iana", "values"),
-    "errors": ("advice", "alerts", "faults", "wire.iana"),
+    "faults": ("advice", "faults", "wire.iana"),
+    "alerts": ("advice", "alerts", "faults", "wire.iana", "values"),
+    "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
     "info": ("certificates.evidence",),
     "private_files": (),
@@ -117,7 +117,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "process",
         "trusted_files",
     ),
-    "config": (
+    "derived": ("sessions",),
+    "_config": (
+        "_config",
+        # For types alone: the checks run on a config that is being built.
+        "config",
         "wire.compression",
         "certificates",
         "crypto",
@@ -126,6 +130,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "sessions",
         "trace.keylog",
+    ),
+    "config": (
+        "_config",
+        "derived",
+        "certificates",
+        "crypto",
+        "limits",
+        "sessions",
     ),
     "connection": (
         "certificates",
@@ -247,6 +259,7 @@ DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 # part in a connection.
 SOURCES_OF_TIME_AND_CHANCE = {
     "config",
+    "_config.types",  # The default clock.
     "certificates.authority",
     "certificates.credentials",
     "certificates.reloading",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from handclasp.capture.outcome import Seen
 from handclasp.capture.secrets import KeyLog, Secrets
-from handclasp.capture.stream import Stream
+from handclasp.capture.stream import Piece, Stream, StreamEnd
 from handclasp.errors import ProtocolError
 from handclasp.faults import Role
 from handclasp.keys.schedule13 import TrafficSecret
@@ -74,7 +74,7 @@ class Conversation:
         client: which end of the stream the client is.
         has_hello: whether its ClientHello was captured.
         sides: both ends, by role.
-        began: when the first bytes came, in nanoseconds since 1970 (UTC).
+        began: when the first of it came, in nanoseconds since 1970 (UTC).
         at: how long after that the bytes came that are looked at.
         events: with the role that each is of: what sends, as yet seen by nobody.
         missing: what could not be seen, a sentence each.
@@ -98,7 +98,9 @@ class Conversation:
         self.has_hello = has_hello
         self.sides = {role: Side(role, HandshakeReassembly(_LIMITS)) for role in (CLIENT, SERVER)}
         self.sides[CLIENT].skip = start
-        self.began = stream.pieces[0].at_ns
+        # An end may close before anything is said: a server that is full, for one.
+        parts: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+        self.began = min([each.at_ns for each in parts])
         self.at = 0
         self.events: list[tuple[str, TraceEvent]] = []
         self.missing: list[str] = []

@@ -201,9 +201,9 @@ def _records(talk: Conversation, side: Side) -> None:
     if not side.spoke and side.role == SERVER and late:
         # Its last words before TLS may come later than the client's first ones of it.
         found = None if side.is_searched else _FIRST_RECORD.search(buffer)
-        side.is_searched = found is not None or len(buffer) >= _LOOKED_AT
-        if not side.is_searched:
+        if not side.is_searched and found is None and len(buffer) < _LOOKED_AT:
             return
+        side.is_searched = True
         if found is not None and found.start():
             _skip(talk, side, bytes(buffer[: found.start()]))
             del buffer[: found.start()]
