@@ -197,13 +197,15 @@ PUBLIC_MODULES = (
     "private_files",
     "story.diagnosis",
     "story.diff",
-    "trace.events",
+    "story.evidence",
     "story.facts",
-    "trace.hooks",
-    "trace.keylog",
     "story.fingerprints",
     "story.narrate",
     "story.page",
+    "story.situation",
+    "trace.events",
+    "trace.hooks",
+    "trace.keylog",
     "trace.pcapng",
 )
 

@@ -2625,7 +2625,7 @@ THREATS: tuple[Threat, ...] = (
                         "bytes(value)",
                     ),
                     Edit(
-                        "trace.recorder.Recorder.key_step",
+                        "trace.recorder.EventRecorder.key_step",
                         'bytes(value) if self.record_secrets else b""',
                         "bytes(value)",
                     ),
@@ -2944,40 +2944,36 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "capture/test_work.py::test_what_is_said_is_followed",
-                "capture.observe._Observer._extension",
-                "self._last.get((role, kind))",
-                "next((m for r, m in reversed(self._seen) if (r, type(m)) == (role, kind)), None)",
+                "capture.conversation.Conversation.extension",
+                "self.last.get((role, kind))",
+                "next((m for r, m in reversed(self.said) if (r, type(m)) == (role, kind)), None)",
             ),
             Proof(
                 "capture/test_work.py::test_what_is_said_is_followed",
                 (
                     Edit(
-                        "capture.observe._Observer._settle",
+                        "capture.agreed.settle",
                         "if answer is None:\n    return",
                         "pass",
                     ),
                     Edit(
-                        "capture.observe._Observer._settle",
-                        "len(finished) == len(self._sides)",
-                        "len(finished) > 1 and [m for m in self._seen if m[1] is answer]",
+                        "capture.agreed.settle",
+                        "len(finished) == len(talk.sides)",
+                        "len(finished) > 1 and [m for m in talk.said if m[1] is answer]",
                     ),
                 ),
             ),
             without(
                 "capture/test_work.py::test_a_record_of_a_late_server_is_searched_once",
-                "capture.observe._Observer._records",
+                "capture.observe._records",
                 "None if side.is_searched else _FIRST_RECORD.search(buffer)",
                 "_FIRST_RECORD.search(buffer)",
             ),
             without(
                 "capture/test_work.py::test_two_ends_that_finish_after_a_request_to_retry_alone",
-                "capture.observe._Observer._server_hello",
-                "if hello.is_hello_retry_request:\n"
-                "    return\n"
-                "self._answer = self._answer or hello",
-                "self._answer = self._answer or hello\n"
-                "if hello.is_hello_retry_request:\n"
-                "    return",
+                "capture.messages._server_hello",
+                "if hello.is_hello_retry_request:\n    return\ntalk.answer = talk.answer or hello",
+                "talk.answer = talk.answer or hello\nif hello.is_hello_retry_request:\n    return",
             ),
             without(
                 "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
@@ -3022,13 +3018,13 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "trace/test_format.py::test_what_no_reader_could_use_is_refused",
-                "trace.events._read_text",
+                "trace.format._read_text",
                 'text.encode("utf-8")',
                 "pass",
             ),
             without(
                 "trace/test_format.py::test_what_no_reader_could_use_is_refused",
-                "trace.events.read_number",
+                "trace.format.read_number",
                 "raise ValueError(...)",
             ),
             without(
