@@ -320,7 +320,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_key_transport_is_off",
-                "handshake/tls12/client.py",
+                "handshake/tls12/server_hello.py",
                 "if suite is None or suite.name not in config.cipher_suites:",
                 "if suite is None:",
             ),
@@ -390,7 +390,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_hellos12.py::test_server_hello",
-                "handshake/tls12/client.py",
+                "handshake/tls12/server_hello.py",
                 "raise ProtocolError(Fault.SECURE_RENEGOTIATION_MISSING)",
                 "return",
             ),
@@ -716,7 +716,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_without_the_extended_master_secret",
-                "handshake/tls12/client.py",
+                "handshake/tls12/server_hello.py",
                 "if not extended and (config.require_extended_master_secret or resumed is not "
                 "None):",
             ),
@@ -2062,7 +2062,7 @@ THREATS: tuple[Threat, ...] = (
                 ),
                 (
                     "test_server_hello_of_tls12",
-                    "handshake/tls12/client.py",
+                    "handshake/tls12/server_hello.py",
                     "check_forms(extensions, MessageContext.SH12)",
                 ),
             )

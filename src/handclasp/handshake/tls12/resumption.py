@@ -94,7 +94,7 @@ def _usable(
     return refusal_of(state, config, server_name) or (state, suite)
 
 
-def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
+def choose_grant(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
     """A ticket where the client knows them, or else an id, if this server remembers any."""
     if not config.tickets or not extended:
         return SessionGrant()
