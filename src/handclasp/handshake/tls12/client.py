@@ -110,7 +110,7 @@ async def complete_client_handshake(
     client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
-    hs.records.use_tls12()
+    hs.require_records().use_tls12()
     choice = check_server_hello(hs, config, offer, server_hello)
     note_resumed(hs, offer.session, choice.resumed)
     if choice.resumed is not None:
@@ -209,7 +209,7 @@ async def _receive_flight(
         question = _question_of(config, message, choice.client_certificate_type)
         del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
-    hs.records.end_flight()
+    hs.port.end_flight()
     shown = PeerCertificate(chain, server_type, response, choice.sct_list)
     return _Flight(shown, key_exchange, question)
 

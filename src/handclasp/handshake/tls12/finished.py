@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.wire.messages import Finished
@@ -22,8 +23,8 @@ def send_finished(
         sender: the role of this side, "client" or "server".
     """
     verify_data = master_secret.verify_data(sender, hs.transcript.digest())
-    hs.records.send_change_cipher_spec()
-    hs.install_write(keys, "application")
+    hs.require_records().send_change_cipher_spec()
+    hs.install_write(Epoch.APPLICATION, keys)
     hs.send(Finished(verify_data))
     return verify_data
 
@@ -37,6 +38,6 @@ async def receive_finished(
         sender: the role of the peer, "client" or "server".
     """
     await hs.receive_change_cipher_spec()
-    hs.install_read(keys, "application")
+    hs.install_read(Epoch.APPLICATION, keys)
     expected = master_secret.verify_data(sender, hs.transcript.digest())
     return await receive_expected_finished(hs, expected)

@@ -64,8 +64,8 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
-    hs.records.use_tls12()
-    hs.records.end_flight()
+    hs.require_records().use_tls12()
+    hs.port.end_flight()
     offer = read_offer(hs, config, hello)
     session = await find_session(hs, config, hello, offer.server_name)
     del hello
@@ -224,8 +224,8 @@ def _extensions(
         )
     if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         own_limit = min(config.record_size_limit or MAX_PLAINTEXT, MAX_PLAINTEXT)
-        hs.records.limit_write(ext.read_record_size_limit(data))
-        hs.records.limit_read(own_limit)
+        hs.require_records().limit_write(ext.read_record_size_limit(data))
+        hs.require_records().limit_read(own_limit)
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
 

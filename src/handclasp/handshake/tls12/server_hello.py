@@ -66,9 +66,9 @@ def check_server_hello(
     if (data := extensions.get(ExtensionType.EC_POINT_FORMATS)) is not None:
         _check_point_formats(data)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
-        hs.records.limit_write(ext.read_record_size_limit(data))
+        hs.require_records().limit_write(ext.read_record_size_limit(data))
         if config.record_size_limit is not None:
-            hs.records.limit_read(config.record_size_limit)
+            hs.require_records().limit_read(config.record_size_limit)
     alpn: str | None = None
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = read_selected_protocol(data, config.alpn)
