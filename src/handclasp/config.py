@@ -40,6 +40,7 @@ from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.session_cache12 import DEFAULT_BYTES, SessionCache12
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKeys, TicketKeySource
+from handclasp.synchronous import check_synchronous
 from handclasp.trace.keylog import open_keylog
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
 
@@ -232,8 +233,8 @@ class ClientConfig(SharedConfig):
             (RFC 8879), best first: "brotli", "zstd", "zlib". None takes all that are installed
             (zlib always is), () none.
         sessions: where to keep sessions, and take them from, so that the next connection to the
-            same server is shorter: a `SessionStore`, or an object of your own with its methods.
-            None resumes nothing.
+            same server is shorter: a `SessionStore`, or an object of your own with its methods,
+            which must answer at once and so cannot be async. None resumes nothing.
         early_data: offer to send data before the handshake is complete where a session allows it
             (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. Whoever records
             them can send them again, and they are not forward secret. `verify` and `confirm_peer`
@@ -355,8 +356,9 @@ class ServerConfig(SharedConfig):
         ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
             renew it, but not beyond seven days after the last full handshake.
         ticket_keys: what tickets are sealed with; `handclasp.redis` has keys for a fleet of
-            servers. None makes keys of its own, which are random and change by themselves;
-            processes that are forked after the config was built have the same ones for ever.
+            servers. A source of your own must answer at once and so cannot be async. None makes
+            keys of its own, which are random and change by themselves; processes that are forked
+            after the config was built have the same ones for ever.
         session_context: bytes that tell apart servers that share ticket keys, but whose clients
             must not come back to the wrong one.
         session_memory: TLS 1.2 sessions to remember for clients that know no tickets; 0 for none.
@@ -558,7 +560,10 @@ def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys
 
 
 def _check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:
-    """An object of the user's own needs these methods; a class in place of an object has them."""
+    """An object of the user's own needs these methods; a class in place of an object has them.
+
+    Only a replay guard may answer later: see `handshake.hooks`.
+    """
     if value is None:
         return
     if isinstance(value, type):
@@ -569,6 +574,8 @@ def _check_methods(name: str, value: object, methods: Sequence[str], example: st
                 f"{name} must be an object such as {example}, not {_kind_of(value)}: it has no "
                 f"{method}()."
             )
+        if name != "replay_guard":
+            check_synchronous(f"{name}.{method}()", getattr(value, method))
 
 
 def _check_sessions(sessions: object) -> None:
@@ -696,6 +703,8 @@ def _check_kinds(config: SharedConfig) -> None:
     for name in ("clock", "entropy"):
         if not callable(getattr(config, name)):
             raise ConfigurationError(f"{name} must be a callable.")
+    for name in ("clock", "entropy", "record_padding", "keylog"):
+        check_synchronous(name, getattr(config, name))
     keylog = config.keylog
     if not (keylog is None or callable(keylog) or _is_path(keylog)):
         raise ConfigurationError("keylog must be a path, a callable or None.")

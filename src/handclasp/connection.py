@@ -58,6 +58,7 @@ from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.questions import (
+    DEFER,
     Answerer,
     CheckReplay,
     ChooseCredentials,
@@ -373,6 +374,9 @@ class _Connection(Generic[Config]):
         if isinstance(question, Decrypt):
             # Only at its end, so that nobody learns what was wrong with a ciphertext.
             return self.answer(question, b"")
+        if isinstance(question, ReverifyPeer | CheckReplay):
+            # What would be resumed or taken early is not, and the handshake goes on without it.
+            return self.answer(question, None if isinstance(question, ReverifyPeer) else False)
         self._fail(self._asking_driver().refuse(question, error))
         return self._take_events()
 
@@ -1067,8 +1071,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _reverify_peer(self, question: ReverifyPeer) -> object:
         verify: Any = self._config.verify or self._verify
-        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
-        return _answer_or(None, lambda: verify(asked), VerifiedPeer)
+        return _answer_or(None, lambda: verify(question), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
         guard = self._config.replay_guard
@@ -1108,11 +1111,16 @@ class ServerConnection(_Connection[ServerConfig]):
 
 
 def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:
-    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so."""
+    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so.
+
+    DEFER is a promise of one.
+    """
     try:
         answer = call()
     except Exception:
         return otherwise
+    if answer is DEFER:
+        return answer
     if inspect.isawaitable(answer):
         return _awaited_or(otherwise, answer, kind)
     return answer if isinstance(answer, kind) else otherwise

@@ -5,6 +5,7 @@ Running connections keep what they started with; those that start after a change
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from handclasp.certificates.credentials import Credentials
@@ -31,7 +33,8 @@ class ReloadingCredentials:
 
     Args:
         files: what to look at.
-        load: loads them, raising `ConfigurationError` for what is wrong.
+        load: loads them at once, raising `ConfigurationError` for what is wrong. Whatever else it
+            raises later counts as such an error.
         on_error: is told, once for each new error, why the old credentials had to stay.
         clock: seconds that never go backwards.
 
@@ -39,7 +42,8 @@ class ReloadingCredentials:
         last_error: why the last change was not taken over; None if all is well.
 
     Raises:
-        ConfigurationError: they cannot be loaded now.
+        ConfigurationError: they cannot be loaded now; or `load` or `on_error` is an async
+            function, for which nobody waits.
     """
 
     __slots__ = (
@@ -62,6 +66,8 @@ class ReloadingCredentials:
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_synchronous("load", load)
+        check_synchronous("on_error", on_error)
         self._files = tuple(files)
         self._load = load
         self._on_error = on_error
@@ -70,7 +76,7 @@ class ReloadingCredentials:
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()
-        self._current = load()
+        self._current = self._loaded()
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
 
     @property
@@ -93,17 +99,32 @@ class ReloadingCredentials:
         if state == self._seen:
             return
         try:
-            self._current = self._load()
-        except ConfigurationError as error:
+            self._current = self._loaded()
+        except Exception as error:
             self._seen = None  # The next look tries again: a file may be rewritten in one tick.
             self._note(error)
         else:
             self._seen, self.last_error = state, None
 
-    def _note(self, error: ConfigurationError) -> None:
-        is_new = self.last_error is None or str(self.last_error) != str(error)
+    def _loaded(self) -> Credentials:
+        from handclasp.certificates.credentials import Credentials
+
+        loaded: object = self._load()
+        if isinstance(loaded, Credentials):
+            return loaded
+        if inspect.iscoroutine(loaded):
+            loaded.close()
+        raise ConfigurationError(
+            f"load must give Credentials at once, not {type(loaded).__name__}."
+        )
+
+    def _note(self, error: Exception) -> None:
+        text = str(error)
+        if not isinstance(error, ConfigurationError):
+            text = f"load failed with {type(error).__name__}: {text}"
+        is_new = self.last_error is None or str(self.last_error) != text
         # A copy: the traceback would keep alive what the failed loading had read of the key.
-        self.last_error = ConfigurationError(str(error))
+        self.last_error = ConfigurationError(text)
         if self._on_error is not None and is_new:
             # A fault in telling the error must not end a handshake that can go on.
             with suppress(Exception):

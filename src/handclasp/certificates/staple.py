@@ -6,6 +6,7 @@ response is worse than none: clients refuse it. The time that it is asked with i
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from copy import copy
@@ -24,6 +25,7 @@ from handclasp.certificates.ocsp_answers import (
 )
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -100,7 +102,11 @@ class OcspStaple:
         others that have nothing to staple yet; so let a task of your own fetch what this function
         gives. What it raises goes into `last_error` and breaks no handshake: the response at hand
         is stapled while it is valid, and after that none.
+
+        Raises:
+            ConfigurationError: it is an async function, for which no handshake waits.
         """
+        check_synchronous("The callback for the OCSP response", fetch)
         return cls(_Callback(fetch))
 
     def for_certificate(self, leaf: x509.Certificate) -> OcspStaple:
@@ -267,6 +273,8 @@ class _Callback:
         der = self.fetch()
         if der is None or isinstance(der, bytes):
             return der
+        if inspect.iscoroutine(der):
+            der.close()
         raise ConfigurationError(
             f"The callback for the OCSP response gave {type(der).__name__}: let it return bytes."
         )

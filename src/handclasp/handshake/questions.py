@@ -144,16 +144,18 @@ class VerifyPeer(Question[VerifiedPeer]):
     sct_list: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(eq=False, slots=True)
-class ReverifyPeer(Question[VerifiedPeer | None]):
+class ReverifyPeer(VerifyPeer):
     """Is this client, trusted when its session was made, still to be trusted? None: not any more.
 
-    Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
-    Asked before the client's Finished, since it decides how the handshake goes on.
+    It is a `VerifyPeer` about a client, and the same callback answers it; but a refusal (None or an
+    exception) means a full handshake, not a failure. Asked before the client's Finished, since it
+    decides how the handshake goes on.
     """
 
-    chain: tuple[bytes, ...] = field(repr=False)
-    certificate_type: str = "X509"
+    __slots__ = ()
+
+    def __init__(self, chain: tuple[bytes, ...], certificate_type: str = "X509") -> None:
+        VerifyPeer.__init__(self, chain, False, None, certificate_type)
 
 
 @dataclass(eq=False, slots=True)

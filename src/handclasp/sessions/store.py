@@ -36,7 +36,12 @@ DEFAULT_FILE_BYTES = 2**20
 
 
 class SessionCache(Protocol):
-    """What a config needs of a store. Called from any thread; an exception fails the connection."""
+    """What a config needs of a store. Called from any thread; an exception fails the connection.
+
+    Its methods answer at once. They are called where no handshake can wait: before the ClientHello,
+    when a ticket comes, and when a connection fails. An async one is refused by the config. A store
+    that is far away is best kept in memory here, and brought up to date by a task of its own.
+    """
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""

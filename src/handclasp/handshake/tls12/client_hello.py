@@ -26,6 +26,7 @@ from handclasp.handshake.certificate_types import (
 )
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
 from handclasp.handshake.disagreement import disagreement
+from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.negotiation import (
     choose_cipher_suite,
     choose_signature_scheme,
@@ -303,4 +304,4 @@ def _staple(config: ServerConfig, offer: Offer, credentials: Credentials) -> byt
     data = offer.hello.extensions.get(ExtensionType.STATUS_REQUEST)
     if credentials.staple is None or data is None or not ext.read_status_request(data):
         return None
-    return credentials.staple.current(config.clock())
+    return staple_of(credentials, config.clock())
