@@ -26,9 +26,9 @@ class ReplayGuard(Protocol):
     def is_first(self, token: bytes, ticket_created_at: float) -> Any:
         """Whether these 32 bytes, which stand for one first flight, come for the first time.
 
-        The answer True, or an awaitable of it, accepts the early data. Whatever else it gives or
-        raises refuses them, and the handshake goes on without. `ticket_created_at` is in seconds
-        since 1970.
+        The answer True, or an awaitable of it, accepts the early data, and DEFER promises an answer
+        to the `CheckReplay` question. Whatever else it gives or raises refuses them, and the
+        handshake goes on without. `ticket_created_at` is in seconds since 1970.
         """
         ...
 
