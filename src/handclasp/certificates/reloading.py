@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
@@ -109,7 +109,7 @@ class ReloadingCredentials:
     def _loaded(self) -> Credentials:
         from handclasp.certificates.credentials import Credentials
 
-        loaded: object = self._load()
+        loaded = cast(object, self._load())
         if isinstance(loaded, Credentials):
             return loaded
         if inspect.iscoroutine(loaded):
