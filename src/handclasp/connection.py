@@ -79,7 +79,7 @@ from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
-from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace, check_trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
 from handclasp.wire.memoize import new_memo
 
@@ -122,6 +122,7 @@ class _Connection(Generic[Config]):
     )
 
     def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
+        check_trace(trace)
         self._config = config
         self._is_client = is_client
         self._trace = trace
