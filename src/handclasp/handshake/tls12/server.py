@@ -127,7 +127,7 @@ async def _resume(
     own_finished = send_finished(hs, master_secret, "server", keys.server)
     peer_finished = await receive_finished(hs, master_secret, "client", keys.client)
     await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
-    memory = config.session_cache12
+    memory = config.derived.session_cache12
     forget = partial(memory.discard, session_id) if memory is not None else None
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
     return HandshakeResult12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
