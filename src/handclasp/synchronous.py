@@ -1,4 +1,4 @@
-"""Hooks that must answer at once: an async function in the place of one is refused.
+"""Hooks that must answer at once, and so cannot be async functions.
 
 A leaf, so that whatever takes a hook can check it when it is given. Where the kind of an answer
 shows at the call alone, `handshake.hooks` checks it there.
@@ -16,8 +16,8 @@ def check_synchronous(name: str, hook: Any, instead: str = "") -> None:
     """Refuse a hook that is an async function, where nothing waits for its answer.
 
     Args:
-        name: what the hook is to be called in the error.
-        instead: what to do about it, as a sentence; empty for the usual advice.
+        name: the name of the hook in the error.
+        instead: a sentence of advice, if not the usual one.
 
     Raises:
         ConfigurationError: it is a coroutine function or an async generator, or an object whose
