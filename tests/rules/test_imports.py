@@ -21,6 +21,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "values": (),
     "advice": (),
     "process": (),
+    "synchronous": ("errors",),
     "trusted_files": (),
     "kept": ("process",),
     "wire": ("wire", "errors", "faults", "values", "kept"),
@@ -49,6 +50,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "process",
         "trusted_files",
         "kept",
+        "synchronous",
     ),
     "handshake": (
         "advice",
@@ -129,6 +131,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "limits",
         "errors",
         "sessions",
+        "synchronous",
         "trace.keylog",
     ),
     "config": (
