@@ -27,14 +27,14 @@ _MOST_OF_A_DNS_NAME = 253
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 LONGEST_NAME = 1024
-"""Bytes of a subject or issuer that are read for the sake of words; who is named so uses a tenth of
-them, and a peer may send a hundred times as many."""
+"""Bytes of a subject or issuer that are read for an error text. Real names take a tenth of them, and
+a peer may send a hundred times as many."""
 
 MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
 
 MOST_TOLD = 8
-"""Names of a certificate that are told, or looked at for one to connect by."""
+"""Names of a certificate that are printed, or searched for one to connect by."""
 
 _DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
 """The tags of a DNS name and an address in a subjectAltName (RFC 5280 section 4.2.1.6)."""
