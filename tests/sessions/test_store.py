@@ -400,6 +400,16 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
     assert store.take("key") == numbered(1)
 
 
+def test_every_store_is_one(make: Make) -> None:
+    store = make()
+    assert isinstance(store, SessionStore)
+    for number in range(3):
+        store.put("key", numbered(number))
+    assert len(store) == 3
+    store.take("key")
+    assert len(store) == 2
+
+
 def test_nothing_shows(make: Make) -> None:
     store = make()
     store.put("key", numbered(1))

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.addresses import note_addresses
@@ -58,9 +58,7 @@ from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
-
-if TYPE_CHECKING:
-    from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace
 
 __all__ = [
     "open_connection",

@@ -28,12 +28,13 @@ from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
+from handclasp.info import ConnectionInfo
+from handclasp.trace.hooks import Trace
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-    from handclasp.info import ConnectionInfo
-    from handclasp.trace.hooks import Trace
+else:
+    ReadableBuffer = WriteableBuffer = bytes | bytearray | memoryview
 
 __all__ = ["connect", "wrap_client", "wrap_server", "TLSSocket"]
 

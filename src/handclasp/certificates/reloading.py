@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
-    from handclasp.certificates.credentials import Credentials
+    from handclasp.certificates import credentials
+else:
+    credentials = DeferredModule("handclasp.certificates.credentials")
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -57,7 +60,7 @@ class ReloadingCredentials:
     def __init__(
         self,
         files: Sequence[str | os.PathLike[str]],
-        load: Callable[[], Credentials],
+        load: Callable[[], credentials.Credentials],
         *,
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +77,7 @@ class ReloadingCredentials:
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
 
     @property
-    def current(self) -> Credentials:
+    def current(self) -> credentials.Credentials:
         """The newest credentials that loaded."""
         # Whoever comes while another thread looks takes what is there instead of waiting.
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):

@@ -22,11 +22,14 @@ from handclasp.certificates.ocsp_answers import (
     Answer,
     answers_in,
 )
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 FILE_INTERVAL = timedelta(seconds=1)
 """How long a file is taken as it was, so that handshakes do not all look at it."""

@@ -23,12 +23,15 @@ from handclasp.certificates import der, raw_keys
 from handclasp.certificates.names import shown
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.reader import Reader
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Source = Literal["certificate", "tls", "ocsp"]
 

@@ -82,7 +82,7 @@ class SessionStore:
         path: str | os.PathLike[str],
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
-    ) -> FileSessionStore:
+    ) -> SessionStore:
         """A store that outlives the process, in a file that its owner alone can read.
 
         The file is made with mode 0600 when the first session is kept. It must be a regular file
@@ -159,7 +159,7 @@ class _Memory:
         self.sessions = sessions
 
 
-class FileSessionStore:
+class FileSessionStore(SessionStore):
     """Sessions in a file that its owner alone can read, replaced as a whole each time.
 
     Several processes may use one file: no session of TLS 1.3 is given to two of them.
@@ -191,7 +191,7 @@ class FileSessionStore:
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> None:
-        check_bounds(capacity, max_bytes)
+        super().__init__(capacity, max_bytes)
         if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f"The session file must be a path, not {type(path).__name__}; in memory, sessions "
@@ -199,8 +199,6 @@ class FileSessionStore:
             )
         self._path = Path(os.fsdecode(path))
         self._has_warned = False
-        self._capacity = capacity
-        self._max_bytes = max_bytes
         self._lock = ProcessLock()
         with path_errors(f"use the session file {self._path}"):
             has_place, why = self._path.parent.is_dir(), self._why_not_ours()
@@ -257,6 +255,10 @@ class FileSessionStore:
         with self._lock:
             if line in self._data():
                 self._change(lambda lines: lines.remove(name, line))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(map(len, self._lines_in(self._data()).held.values()))
 
     def _data(self) -> bytes:
         """What the file holds now; nothing where it is missing, or is not our own."""

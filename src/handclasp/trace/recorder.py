@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, TLSError, check_switch
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
@@ -41,7 +42,9 @@ from handclasp.trace.events import (
 from handclasp.wire.iana import ContentType
 
 if TYPE_CHECKING:
-    from handclasp.trace.page import Describe
+    from handclasp.trace import page
+else:
+    page = DeferredModule("handclasp.trace.page")
 
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
@@ -179,7 +182,7 @@ class Recorder:
     def to_html(
         self,
         title: str,
-        describe: Describe | None = None,
+        describe: page.Describe | None = None,
         *,
         explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
@@ -208,7 +211,7 @@ class Recorder:
         self,
         path: str | os.PathLike[str],
         title: str,
-        describe: Describe | None = None,
+        describe: page.Describe | None = None,
         *,
         explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
