@@ -156,7 +156,7 @@ class _Connection(Generic[Config]):
     def __repr__(self) -> str:
         info = self._info
         if self._failure is not None:
-            state = f"failed: {self._failure.fault}"
+            state = f"failed: {self._failure.fault_name}"
         elif info is None:
             state = "in the handshake"
         else:
@@ -825,8 +825,8 @@ class _Connection(Generic[Config]):
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
-        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
-            self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
+        if isinstance(error, ProtocolError) and error.fault.sends_alert:
+            self._send_alert(AlertLevel.FATAL, error.fault.alert)
         if self._trace is not None:
             self._trace.failed(error)
         return error

@@ -91,7 +91,9 @@ class TLSError(OSError):
 
     Attributes:
         origin: "local" where this side found the fault, "peer" where the peer's alert told.
-        fault: the name of the fault in the catalogue, or of the alert that was received.
+        fault: the fault in the catalogue; None where the peer's alert told, and `alert` says
+            which.
+        fault_name: its name, or "PEER_" and that of the alert, for logs and counters.
         alert: the RFC's name of the alert that was sent or received; empty where there was none, as
             where the other end closed the transport.
         message: one line: what happened, with the particulars.
@@ -105,7 +107,6 @@ class TLSError(OSError):
     """
 
     origin: str = "local"
-    fault: str = "INTERNAL_ERROR"
     alert: str = "internal_error"
     explanation: str = ""
     fix: str = ""
@@ -114,12 +115,20 @@ class TLSError(OSError):
     causes: tuple[Cause, ...] = ()
 
     @property
+    def fault(self) -> Fault | None:
+        return Fault.INTERNAL_ERROR
+
+    @property
+    def fault_name(self) -> str:
+        return "" if self.fault is None else self.fault.name
+
+    @property
     def message(self) -> str:
         return str(self)
 
 
 class ProtocolError(TLSError):
-    """We found: the peer broke a rule, or its certificate does not convince (`fault_member`).
+    """We found: the peer broke a rule, or its certificate does not convince (`fault`).
 
     Args:
         fault: what the catalogue says holds, except where the next ones are given.
@@ -138,9 +147,8 @@ class ProtocolError(TLSError):
         fix: str = "",
         verdict: Verdict | None = None,
     ) -> None:
-        self.fault_member = fault
+        self._fault = fault
         self.detail = detail
-        self.fault = fault.name
         self.alert = alert_name(fault.alert) if fault.sends_alert else ""
         self.explanation = sentence or fault.sentence
         self.fix = fix or fault.fix
@@ -150,17 +158,21 @@ class ProtocolError(TLSError):
         super().__init__(sentence or with_detail)
         _note_fix(self)
 
+    @property
+    def fault(self) -> Fault:
+        return self._fault
+
     def found_by(self, role: Role, *, nothing_came: bool = False) -> None:
         """Say who found it, on which some of the blame hangs, unless more is known of this case."""
         if self._verdict is None:
-            self.blame, self.condition = self.fault_member.verdict(role, nothing_came=nothing_came)
-        if self.fix == self.fault_member.fix:
-            self.fix = self.fault_member.fix_of(role)
+            self.blame, self.condition = self.fault.verdict(role, nothing_came=nothing_came)
+        if self.fix == self.fault.fix:
+            self.fix = self.fault.fix_of(role)
             self.__notes__ = [self.fix] if self.fix else []
 
 
 class CertificateError(ProtocolError):
-    """We found: the peer's certificate is not to be trusted, for the reason in `fault_member`.
+    """We found: the peer's certificate is not to be trusted, for the reason in `fault`.
 
     Attributes:
         chain, ocsp_response, sct_list: what was judged, as `handclasp.certificates.explain` takes
@@ -202,7 +214,6 @@ class PeerAlertError(TLSError):
     def __init__(self, alert_number: int, situation: Situation | None = None) -> None:
         self.alert_number = alert_number
         self.alert = alert_name(alert_number)
-        self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
         self.explanation, self.fix = _ALERTS_EXPLAINED.get(alert_number, _UNEXPLAINED)
         self.blame, self.condition = _VERDICTS.get(alert_number, _NO_VERDICT)
         if situation is not None and (causes := likely_causes(alert_number, situation)):
@@ -215,6 +226,14 @@ class PeerAlertError(TLSError):
             f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
         )
         _note_fix(self)
+
+    @property
+    def fault(self) -> None:
+        return None
+
+    @property
+    def fault_name(self) -> str:
+        return f"PEER_{self.alert.upper().replace(' ', '_')}"
 
 
 def _note_fix(error: TLSError) -> None:

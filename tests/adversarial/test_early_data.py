@@ -206,5 +206,5 @@ def test_the_end_of_early_data(
     monkeypatch.setattr(RecordLayer, "send", deviate)
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is fault
+    assert pair.server.error.fault is fault
     assert not any(isinstance(event, HandshakeCompleted) for event in pair.server.events)

@@ -144,7 +144,7 @@ def test_a_ticket_is_no_way_around_a_key(pki: Pki) -> None:
     for way in ({"psks": [key]}, {"find_psk": lambda _: None}):
         pair = Pair(world.client, replace(world.server, **shared, **way)).run()
         assert isinstance(pair.server.error, ProtocolError)
-        assert pair.server.error.fault_member is Fault.UNKNOWN_PSK_IDENTITY
+        assert pair.server.error.fault is Fault.UNKNOWN_PSK_IDENTITY
     assert world.meet()
 
 
@@ -243,7 +243,7 @@ def test_none_is_resumed_without_it(pki: Pki) -> None:
     world.meet()
     with pytest.raises(ProtocolError) as caught:
         answer_without_extension(world.client, world.store.session, world.server)
-    assert caught.value.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    assert caught.value.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
 
 
 # Early data under another key than the first, or for another purpose
@@ -306,7 +306,7 @@ def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:
     assert pair.client.connection.early_data_limit == 100  # type: ignore[union-attr]
     pair.run()
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.ILLEGAL_VALUE
+    assert pair.client.error.fault is Fault.ILLEGAL_VALUE
 
 
 def early_world(pki: Pki, **server: Any) -> World:

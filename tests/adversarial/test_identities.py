@@ -441,7 +441,7 @@ def test_a_planted_file(
         assert ClientConnection(config, server_name="localhost").early_data_limit == 0
         pair = Pair(config, theirs).run()
         assert isinstance(pair.client.error, ProtocolError)
-        assert pair.client.error.fault_member is Fault.CERTIFICATE_UNTRUSTED
+        assert pair.client.error.fault is Fault.CERTIFICATE_UNTRUSTED
         assert Pair(config, ServerConfig(credentials=pki.server("localhost"))).run().established
         assert sorted(each.name for each in place.iterdir() if each.name[0] == ".") == []
     assert file.read_bytes() == content
@@ -470,7 +470,7 @@ def test_a_directory_that_was_swapped(pki: Pki, tmp_path: Path, opened: str) -> 
     assert ClientConnection(config, server_name="localhost").early_data_limit == 0
     error = Pair(config, theirs).run().client.error
     assert isinstance(error, ProtocolError)
-    assert error.fault_member is Fault.CERTIFICATE_UNTRUSTED
+    assert error.fault is Fault.CERTIFICATE_UNTRUSTED
 
 
 def test_what_it_would_have_done(pki: Pki, tmp_path: Path) -> None:

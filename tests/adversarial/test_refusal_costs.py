@@ -471,7 +471,7 @@ class TestManyNames:
                     verify_client_chain(chain, trust, now())
             return caught.value
 
-        assert refused().fault_member in (
+        assert refused().fault in (
             Fault.CERTIFICATE_UNTRUSTED,
             Fault.CERTIFICATE_NAME_MISMATCH,
         )
@@ -482,7 +482,7 @@ class TestManyNames:
         middle = pki().intermediate()
         leaf = leaf_of(pki() if steps == 1 else middle, addresses(self.number))
         error = refuse(der_of(leaf, middle.certificate), pki().trust)
-        assert error.fault_member is Fault.CERTIFICATE_NAME_MISMATCH
+        assert error.fault is Fault.CERTIFICATE_NAME_MISMATCH
         assert "0.0.0.0, 0.0.0.1, 0.0.0.2, 0.0.0.3, 0.0.0.4 and 19995 more" in str(error)
 
     def test_only_those_that_are_told_are_written_out(

@@ -427,7 +427,7 @@ def test_what_it_says_counts_after_finished(pki: Pki, version: str, answer: Any)
         assert pair.server.data == (b"data behind Finished" if version == "TLSv1.3" else b"")
     else:
         assert pair.server.error is not None
-        assert pair.server.error.fault == "CERTIFICATE_REFUSED"
+        assert pair.server.error.fault_name == "CERTIFICATE_REFUSED"
 
 
 def test_early_data_of_a_client_that_is_to_be_confirmed_are_refused(pki: Pki) -> None:
@@ -602,5 +602,5 @@ def test_a_server_that_the_callback_refuses_gets_no_data(
     accepts[0] = False
     pair = Pair(client, server).run()
     assert isinstance(pair.client.error, TLSError)
-    assert pair.client.error.fault == "CERTIFICATE_REFUSED"
+    assert pair.client.error.fault_name == "CERTIFICATE_REFUSED"
     assert not pair.server.connection.established

@@ -121,7 +121,7 @@ pairs = pytest.mark.parametrize("name", PAIRS)
 def fault_of(read: Callable[[bytes], object], data: bytes) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         read(data)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 def test_every_pair_of_the_module_is_tested() -> None:
@@ -165,7 +165,7 @@ def test_bytes_are_read_exactly_or_refused(name: str, data: st.DataObject) -> No
         try:
             value = pair.read(raw)
         except ProtocolError as error:
-            refused = error.fault_member
+            refused = error.fault
         else:
             refused = None
         if refused is not None:

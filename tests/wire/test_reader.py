@@ -36,7 +36,7 @@ READS: dict[str, Callable[[Reader], Any]] = {
 def refused(call: Callable[[], object]) -> ProtocolError:
     with pytest.raises(ProtocolError) as caught:
         call()
-    assert caught.value.fault_member is Fault.DECODE_ERROR
+    assert caught.value.fault is Fault.DECODE_ERROR
     return caught.value
 
 
@@ -162,7 +162,7 @@ def test_whatever_is_read_nothing_but_decode_error_is_raised(data: bytes, reads:
         try:
             result = READS[name](reader)
         except ProtocolError as error:
-            found = error.fault_member
+            found = error.fault
             break
         if isinstance(result, Reader):
             reader = result

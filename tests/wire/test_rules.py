@@ -83,7 +83,7 @@ ANSWERS = [
 def fault_of(call: object, *arguments: object) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         call(*arguments)  # type: ignore[operator]
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)

@@ -212,7 +212,7 @@ def timestamps_of(
         try:
             serialized = _serialized(encoded, MAX_TIMESTAMPS - len(found))
         except ProtocolError as error:
-            raise CertificateError(error.fault_member, error.detail) from None
+            raise CertificateError(error.fault, error.detail) from None
         read = [_timestamp(one, source) for one in serialized]
         found += [timestamp for timestamp in read if timestamp is not None]
     return tuple(found)
