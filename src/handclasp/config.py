@@ -234,10 +234,11 @@ class ClientConfig(SharedConfig):
         sessions: where to keep sessions, and take them from, so that the next connection to the
             same server is shorter: a `SessionStore`, or an object of your own with its methods.
             None resumes nothing.
-        early_data: offer to send data before the handshake is complete where a session allows it
-            (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. Whoever records
-            them can send them again, and they are not forward secret. `verify` and `confirm_peer`
-            have no say before they leave, so with either it needs `early_data_before_callbacks`.
+        allow_early_data: offer to send data before the handshake is complete where a session allows
+            it (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. Whoever
+            records them can send them again, and they are not forward secret. `verify` and
+            `confirm_peer` have no say before they leave, so with either it needs
+            `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
             about the server only afterwards: the data go to the server that these callbacks
             accepted when the session was made.
@@ -277,7 +278,7 @@ class ClientConfig(SharedConfig):
     send_authorities: bool = False
     fallback: bool = False
     sessions: SessionCache | None = field(default=None, repr=False)
-    early_data: bool = False
+    allow_early_data: bool = False
     early_data_before_callbacks: bool = False
 
     def __post_init__(self) -> None:
@@ -287,12 +288,12 @@ class ClientConfig(SharedConfig):
         _check_verification(self)
         if self.send_authorities and self.trust is None:
             raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
-        if self.early_data and self.sessions is None:
+        if self.allow_early_data and self.sessions is None:
             raise ConfigurationError(
-                "early_data needs sessions to resume: sessions=SessionStore()."
+                "allow_early_data needs sessions to resume: sessions=SessionStore()."
             )
-        if self.early_data and "TLSv1.3" not in self.versions:
-            raise ConfigurationError("early_data is of TLS 1.3, which versions leaves out.")
+        if self.allow_early_data and "TLSv1.3" not in self.versions:
+            raise ConfigurationError("allow_early_data is of TLS 1.3, which versions leaves out.")
         _check_early_data_callbacks(self)
         if self.credentials and self.choose_credentials is not None:
             raise ConfigurationError(
@@ -656,15 +657,15 @@ def _check_verification(config: SharedConfig) -> None:
 def _check_early_data_callbacks(config: ClientConfig) -> None:
     """Early data leave before a callback can refuse the server: only by a setting of that name."""
     asked = [name for name in ("verify", "confirm_peer") if getattr(config, name) is not None]
-    if config.early_data and asked and not config.early_data_before_callbacks:
+    if config.allow_early_data and asked and not config.early_data_before_callbacks:
         raise ConfigurationError(
-            f"early_data would be sent before {asked[0]} is asked about the server: say "
+            f"Early data would be sent before {asked[0]} is asked about the server: say "
             "early_data_before_callbacks=True if the server that it accepted when the session was "
             "made may get them, or leave one of them out."
         )
-    if config.early_data_before_callbacks and not (config.early_data and asked):
+    if config.early_data_before_callbacks and not (config.allow_early_data and asked):
         raise ConfigurationError(
-            "early_data_before_callbacks needs early_data, and verify or confirm_peer."
+            "early_data_before_callbacks needs allow_early_data, and verify or confirm_peer."
         )
 
 

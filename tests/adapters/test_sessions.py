@@ -85,7 +85,7 @@ def allowing(pki: Pki) -> ServerConfig:
 
 @pytest.fixture
 def early_config(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    return ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
 
 
 def store_of(config: ClientConfig) -> SessionStore:
@@ -248,7 +248,9 @@ def test_a_mistake_is_told_before_the_server_hears_of_it(early_config: ClientCon
         with pytest.raises(ConfigurationError, match="must be bytes, not str"):
             connect("127.0.0.1", port, early_config, early_data=wrong)
         with pytest.raises(ConfigurationError, match="never sends early data"):
-            connect("127.0.0.1", port, replace(early_config, early_data=False), early_data=b"x")
+            connect(
+                "127.0.0.1", port, replace(early_config, allow_early_data=False), early_data=b"x"
+            )
 
 
 def test_early_data_without_a_session(allowing: ServerConfig, early_config: ClientConfig) -> None:
@@ -385,10 +387,10 @@ def test_settings_that_do_not_go_together(pki: Pki, sessions: bool) -> None:
     config = ClientConfig(trust=pki.trust, sessions=SessionStore() if sessions else None)
     left, right = socket.socketpair()
     with left, right:
-        with pytest.raises(ConfigurationError, match=r"early_data=True\)"):
+        with pytest.raises(ConfigurationError, match=r"allow_early_data=True\)"):
             wrap_client(left, config, server_name="localhost", early_data=b"x")
         assert left.gettimeout() is None  # as it was
-        config = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+        config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
         text: Any = "text"
         with pytest.raises(ConfigurationError, match="must be bytes, not str"):
             wrap_client(left, config, server_name="localhost", early_data=text)

@@ -186,7 +186,7 @@ def test_the_end_of_early_data(
     allowed: int,
     fault: Fault,
 ) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)
     Pair(client, server).run()
     pair = Pair(client, replace(server, max_early_data=allowed))

@@ -259,7 +259,7 @@ def test_early_data_under_the_second_key(pki: Pki) -> None:
             return True
 
     world = World(pki, "TLSv1.3", max_early_data=100, replay_guard=Guard())
-    world.client = replace(world.client, early_data=True)
+    world.client = replace(world.client, allow_early_data=True)
     world.meet()
     offer = client_offer(world.client, "localhost", world.store.session)
     assert offer.early_data
@@ -277,7 +277,7 @@ def test_early_data_under_the_second_key(pki: Pki) -> None:
 def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
     """The ticket is of "http/1.1": what was meant for it must not be read as something else."""
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     assert world.store.session is not None
     world.store.session = replace(world.store.session, alpn=None)  # As if it did not know.
@@ -311,7 +311,7 @@ def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:
 
 def early_world(pki: Pki, **server: Any) -> World:
     world = World(pki, "TLSv1.3", max_early_data=100, **server)
-    world.client = replace(world.client, early_data=True)
+    world.client = replace(world.client, allow_early_data=True)
     world.meet()
     return world
 
@@ -326,7 +326,7 @@ def test_accepted_for_another_suite(pki: Pki) -> None:
 @pytest.mark.usefixtures("takes_all")
 def test_accepted_for_another_protocol(pki: Pki) -> None:
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     refused_by_client(replace(world.client, alpn=["h2", "http/1.1"]), world.server)
 
@@ -341,13 +341,17 @@ def test_accepted_under_the_second_key(pki: Pki) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"alpn": ["h2"]}, {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]}, {"early_data": False}],
+    [
+        {"alpn": ["h2"]},
+        {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]},
+        {"allow_early_data": False},
+    ],
     ids=str,
 )
 def test_not_even_offered(pki: Pki, changes: dict[str, Any]) -> None:
     """The session goes with these, but what was early would be for something else."""
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     for each, limit in (({}, 100), (changes, 0)):
         config: Any = replace(world.client, **each)

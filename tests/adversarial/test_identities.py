@@ -181,7 +181,7 @@ def test_a_callback_that_no_longer_says_so_at_once(pki: Pki, version: str, answe
 @pytest.mark.parametrize("shows", ["alice", "bob", None])
 def test_early_data_of_another_client(pki: Pki, shows: str | None) -> None:
     """They would be alice's request, whoever wrote them."""
-    world = World(pki, "TLSv1.3", early_data=True)
+    world = World(pki, "TLSv1.3", allow_early_data=True)
     world.meet(world.alice)
     world.wallet.now = {"alice": world.alice, "bob": world.bob, None: None}[shows]
     connection = ClientConnection(world.client, server_name="localhost")
@@ -355,7 +355,7 @@ def planted(pki: Pki, file: Path) -> tuple[ClientConfig, ServerConfig]:
         def take(self, key: str) -> None:  # type: ignore[override]
             keys.append(key)
 
-    client = ClientConfig(trust=pki.trust, sessions=Noting(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=Noting(), allow_early_data=True)
     ClientConnection(client, server_name="localhost")
     SessionStore.file(file).put(keys[0], session)
     return client, theirs

@@ -251,7 +251,7 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
     client = ClientConfig(
         trust=pki.trust,
         sessions=SessionStore(),
-        early_data=True,
+        allow_early_data=True,
         limits=Limits(max_records_per_key=16),
     )
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=2**32 - 1)

@@ -38,7 +38,7 @@ class World:
         self.pki = pki
         self.client = ClientConfig(
             sessions=SessionStore(),
-            early_data=True,
+            allow_early_data=True,
             verify=self.verify,
             early_data_before_callbacks=True,
             **client,

@@ -138,7 +138,7 @@ def test_early_data_for_such_a_name_reach_nobody(pki: Pki) -> None:
     serves = ServerConfig(
         credentials=pki.server("localhost"), ticket_keys=keys, max_early_data=1000
     )
-    client = client_of(pki, early_data=True)
+    client = client_of(pki, allow_early_data=True)
     for way in (strict, WAYS["choose_credentials"]):
         assert met(client, serves).established
         before = len(keys.replay_filter)

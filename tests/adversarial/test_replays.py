@@ -45,7 +45,7 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 
 
 def client_of(pki: Pki, **settings: Any) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True, **settings)
+    return ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True, **settings)
 
 
 def server_of(pki: Pki, **settings: Any) -> ServerConfig:
@@ -367,7 +367,7 @@ def test_a_recorded_hello_tells_nobody_that_alice_is_there(
     asked = Asked()
     client, server = certified(pki, asked)
     if version == "TLSv1.2":
-        client = replace(client, versions=[version], early_data=False)
+        client = replace(client, versions=[version], allow_early_data=False)
         words = b""
     meet(client, server)
     assert asked.replayable == [False]
@@ -388,7 +388,7 @@ def test_it_is_asked_after_the_clients_finished(
 ) -> None:
     asked = Asked()
     client, server = certified(pki, asked)
-    client = replace(client, versions=[version], early_data=False)
+    client = replace(client, versions=[version], allow_early_data=False)
     if resumed:
         meet(client, server)
     before = len(asked.questions)
@@ -412,7 +412,7 @@ def test_what_it_says_counts_after_finished(pki: Pki, version: str, answer: Any)
     answers: list[Any] = [True, answer]
     asked = Asked(lambda _: answers.pop(0))
     client, server = certified(pki, asked)
-    client = replace(client, versions=[version], early_data=False)
+    client = replace(client, versions=[version], allow_early_data=False)
     meet(client, server)
     pair = Pair(client, server).run()
     assert not pair.server.connection.established
@@ -520,7 +520,7 @@ def test_what_is_asked_before_the_proof(pki: Pki) -> None:
         judged.append(question)
         return vouch_for(question.chain)
 
-    client = replace(client_of(pki, credentials=pki.client("alice")), early_data=False)
+    client = replace(client_of(pki, credentials=pki.client("alice")), allow_early_data=False)
     server = server_of(pki, client_auth=ClientAuth.REQUIRED, verify=verify)
     meet(client, server)
     flight = recorded(client, b"")
@@ -554,13 +554,18 @@ callbacks = pytest.mark.parametrize("callback", CALLBACKS, ids=lambda each: next
 
 @callbacks
 def test_early_data_before_a_callback_has_a_say(pki: Pki, callback: dict[str, Any]) -> None:
-    settings = {"trust": pki.trust, "sessions": SessionStore(), "early_data": True, **callback}
+    settings = {
+        "trust": pki.trust,
+        "sessions": SessionStore(),
+        "allow_early_data": True,
+        **callback,
+    }
     with pytest.raises(ConfigurationError, match=f"before {next(iter(callback))} is asked"):
         ClientConfig(**settings)
     plain = client_of(pki)
     with pytest.raises(ConfigurationError, match="early_data_before_callbacks"):
         replace(plain, **callback)
-    assert ClientConfig(**{**settings, "early_data": False}).sessions is not None
+    assert ClientConfig(**{**settings, "allow_early_data": False}).sessions is not None
 
 
 @callbacks
@@ -573,7 +578,7 @@ def test_by_name_they_go_to_whom_it_accepted_before(pki: Pki, callback: dict[str
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"early_data": True}, {"confirm_peer": lambda _: True}],
+    [{}, {"allow_early_data": True}, {"confirm_peer": lambda _: True}],
     ids=lambda s: str(len(s)),
 )
 def test_the_name_without_a_use(pki: Pki, settings: dict[str, Any]) -> None:
@@ -596,7 +601,7 @@ def test_a_server_that_the_callback_refuses_gets_no_data(
         return next(iter(callback.values()))(question)
 
     name = next(iter(callback))
-    client = replace(client_of(pki), early_data=False, **{**callback, name: refusing})
+    client = replace(client_of(pki), allow_early_data=False, **{**callback, name: refusing})
     server = server_of(pki)
     meet(client, server)
     accepts[0] = False

@@ -161,7 +161,7 @@ def test_a_known_key_that_the_suite_does_not_fit(pki: Pki) -> None:
 
 
 def test_too_much_early_data(pki: Pki) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)
     Pair(client, server).run()
     pair = Pair(client, server)
@@ -176,7 +176,7 @@ def test_too_much_early_data(pki: Pki) -> None:
 
 
 def test_more_refused_early_data_than_is_passed_over(pki: Pki) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=1000)
     Pair(client, server).run()
     pair = Pair(client, ServerConfig(credentials=pki.server("localhost")))
@@ -190,7 +190,7 @@ def test_more_refused_early_data_than_is_passed_over(pki: Pki) -> None:
 
 def test_a_server_that_went_back_to_tls12(pki: Pki) -> None:
     """RFC 8446 D.3: the client must not go on; the server can read its alert."""
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=1000)
     Pair(client, server).run()
     older = replace(server, versions=["TLSv1.2"], max_early_data=0)
@@ -202,7 +202,7 @@ def test_a_server_that_went_back_to_tls12(pki: Pki) -> None:
     assert caught.value.fault is Fault.OLDER_VERSION_AFTER_EARLY_DATA
     assert connection.data_to_send() == b"\x15\x03\x03\0\x02\x02\x46"
     # Its application connects again without early data.
-    again = Pair(replace(client, early_data=False), older).run()
+    again = Pair(replace(client, allow_early_data=False), older).run()
     assert again.client.info.version == "TLSv1.2"
 
 

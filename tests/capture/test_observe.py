@@ -193,7 +193,7 @@ def test_a_session_that_is_resumed(version: str, pki: Pki) -> None:
 
 
 def early(pki: Pki, *, accepts: bool, knows_early_secret: bool = True) -> Observation:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)
     heard = make_captured(client, server if accepts else replace(server, max_early_data=0))
@@ -222,7 +222,7 @@ def test_early_data_that_is_refused(pki: Pki) -> None:
 def test_early_data_before_a_second_hello(pki: Pki) -> None:
     """The second hello is in the clear again, and both the client and the observer say so."""
     client = ClientConfig(
-        trust=pki.trust, sessions=SessionStore(), early_data=True, key_shares=["X25519"]
+        trust=pki.trust, sessions=SessionStore(), allow_early_data=True, key_shares=["X25519"]
     )
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)

@@ -258,7 +258,7 @@ def test_json_of_early_data(site: Path, authority: LocalAuthority) -> None:
 
 def client_config(authority: LocalAuthority) -> ClientConfig:
     return ClientConfig(
-        trust=authority.trust, alpn=("http/1.1",), sessions=SessionStore(), early_data=True
+        trust=authority.trust, alpn=("http/1.1",), sessions=SessionStore(), allow_early_data=True
     )
 
 

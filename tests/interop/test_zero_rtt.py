@@ -117,7 +117,7 @@ def connected(config: ClientConfig, port: int, early: bytes = b"") -> Talk:
 
 def client_config(authority: Authority) -> ClientConfig:
     trust = TrustStore.from_pem(authority.path)
-    return ClientConfig(trust=trust, sessions=SessionStore(), early_data=True)
+    return ClientConfig(trust=trust, sessions=SessionStore(), allow_early_data=True)
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def test_early_data_that_openssl_refuses(
         first.until(DataReceived)
         first.end()
         kept = _Again(config.sessions)
-        again = ClientConfig(trust=config.trust, sessions=kept, early_data=True)
+        again = ClientConfig(trust=config.trust, sessions=kept, allow_early_data=True)
         results = []
         for _ in range(2):
             talk = connected(again, port, b"these words came early\n")

@@ -1014,7 +1014,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
                 "config._check_early_data_callbacks",
-                "config.early_data and asked and not config.early_data_before_callbacks",
+                "config.allow_early_data and asked and not config.early_data_before_callbacks",
             ),
         ),
         ("end_to_end/test_resumption.py::test_a_server_that_is_no_longer_trusted",),

@@ -126,8 +126,8 @@ def wrap_client(
         handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`,
             in whichever thread.
         early_data: bytes to send before the handshake is complete (0-RTT), as far as a session
-            of a `config` with `early_data=True` allows. Whoever records them can send them to the
-            server again, so they must be fit to be done twice. None are ever sent a second time
+            of a `config` with `allow_early_data=True` allows. Whoever records them can send them to
+            the server again, so they must be fit to be done twice. None are ever sent a second time
             here: `TLSSocket.early_data_rejected` tells what has not been delivered.
 
     Raises:

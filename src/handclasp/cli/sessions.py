@@ -63,7 +63,7 @@ def session_settings(options: dict[str, Any]) -> dict[str, Any]:
     with configuration_checked():
         store = SessionStore.file(path)
     _check_file(path)
-    return {"sessions": store, "early_data": options["early_data"] is not None}
+    return {"sessions": store, "allow_early_data": options["early_data"] is not None}
 
 
 def early_data_of(options: dict[str, Any]) -> bytes | None:
