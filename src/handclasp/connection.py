@@ -617,7 +617,7 @@ class _Connection(Generic[Config]):
                 self._records, result, limits, is_client=is_client, trace=self._trace
             )
         self._events.append(HandshakeCompleted(result.info))
-        if result.info.early_data == "rejected" and self._early_data:
+        if result.info.early_data_status == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
         self._post.send_tickets()
@@ -936,7 +936,7 @@ class ClientConnection(_Connection[ClientConfig]):
 
         They are not forward secret, and whoever records them can send them to the server again,
         so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
-        them back; `info.early_data` tells as well.
+        them back; `info.early_data_status` tells as well.
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.

@@ -48,7 +48,7 @@ def test_early_data_is_passed_over(meet_client: Meet, shares: tuple[str, ...]) -
     assert encounter.error is None
     assert encounter.connection.established
     assert encounter.connection.info is not None
-    assert encounter.connection.info.early_data == "rejected"
+    assert encounter.connection.info.early_data_status == "rejected"
     assert encounter.connection.info.hello_retry is not bool(shares)
     encounter.peer.send_data(b"real data")
     encounter.run()

@@ -287,7 +287,7 @@ def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
     assert pair.established
     assert pair.server.info.resumed
     assert pair.server.info.alpn == "h2"
-    assert pair.server.info.early_data == pair.client.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == pair.client.info.early_data_status == "rejected"
 
 
 # Servers that accept early data where they must not (RFC 8446 section 4.2.10)

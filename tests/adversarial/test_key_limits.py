@@ -267,7 +267,7 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
         connection.send_early_data(b"x")
     pair.run()
     assert pair.established
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
 
 
 def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig]) -> None:

@@ -439,7 +439,7 @@ def test_early_data_of_a_client_that_is_to_be_confirmed_are_refused(pki: Pki) ->
     pair.run()
     assert pair.established
     assert pair.server.info.resumed
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
     assert asked.replayable == [False, False]
 
@@ -465,7 +465,7 @@ def test_by_name_it_is_asked_before_early_data_and_told_what_is_not_known(pki: P
     assert asked.replayable == [False, True]
     assert pair.server.saw(EarlyDataReceived) == 1
     pair.run()
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
     assert asked.replayable == [False, True, False]
     # The guard comes first: about a flight that was taken before nobody is asked.
     for _ in range(5):
@@ -481,7 +481,7 @@ def test_there_a_no_refuses_the_data_and_not_the_client(pki: Pki) -> None:
     pair.client.connection.send_early_data(ORDER)  # type: ignore[union-attr]
     pair.run()
     assert pair.established
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
     assert asked.replayable == [False, True, False]
 

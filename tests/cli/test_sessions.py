@@ -268,7 +268,7 @@ def ask(process: Process, config: ClientConfig, early: bytes, later: bytes = b""
         "localhost", process.port, config, timeout=20, early_data=early or None
     ) as tls:
         if early:
-            assert tls.info.early_data == "accepted"
+            assert tls.info.early_data_status == "accepted"
             assert tls.early_data_rejected == b""
         tls.sendall(later)
         return b"".join(iter(lambda: tls.recv(65536), b""))

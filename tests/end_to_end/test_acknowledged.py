@@ -93,7 +93,7 @@ def test_accepted_early_data(pki: Pki) -> None:
     pair = Pair(client, server)
     pair.client.connection.send_early_data(b"early")  # type: ignore[union-attr]
     pair.run()
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
     assert acknowledged(pair) >= {Ext.EARLY_DATA}
     assert Ext.SERVER_NAME not in acknowledged(pair)
 

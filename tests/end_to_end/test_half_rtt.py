@@ -112,7 +112,7 @@ def test_resumed_and_in_answer_to_early_data(client: ClientConfig, server: Serve
     pair.carry(pair.server, pair.client)
     assert pair.client.data == GREETING
     greeted(pair.run())
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
 
 
 def test_refused_early_data(client: ClientConfig, server: ServerConfig) -> None:
@@ -120,7 +120,7 @@ def test_refused_early_data(client: ClientConfig, server: ServerConfig) -> None:
     pair = Greeting(client, replace(server, max_early_data=0, replay_guard=None))
     pair.client.connection.send_early_data(b"a question")  # type: ignore[union-attr]
     greeted(pair.run())
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
 
 
 def test_external_keys(server: ServerConfig) -> None:

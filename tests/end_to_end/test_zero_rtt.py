@@ -36,7 +36,7 @@ class World:
         settings = {"credentials": pki.server("localhost"), "max_early_data": 1000, **server}
         self.server = ServerConfig(**settings)
         first = Pair(self.client, self.server).run()
-        assert first.client.info.early_data == "none"
+        assert first.client.info.early_data_status == "none"
         assert first.client.connection.early_data_limit == 0  # type: ignore[union-attr]
 
     def again(
@@ -52,7 +52,7 @@ class World:
             pair.client.connection.send_early_data(each)  # type: ignore[union-attr]
         pair.run()
         assert pair.established, (pair.client.error, pair.server.error)
-        assert pair.client.info.early_data == pair.server.info.early_data
+        assert pair.client.info.early_data_status == pair.server.info.early_data_status
         pair.say(pair.client, b"later")
         assert pair.server.data == b"later"
         return pair
@@ -73,7 +73,7 @@ def world(pki: Pki) -> World:
 
 def test_it_comes_first(world: World) -> None:
     pair = world.again(WORDS, b"more")
-    assert pair.client.info.early_data == "accepted"
+    assert pair.client.info.early_data_status == "accepted"
     assert pair.client.info.resumed
     assert early(pair) == WORDS + b"more"
     assert given_back(pair) == b""
@@ -83,7 +83,7 @@ def test_it_comes_first(world: World) -> None:
 
 def test_offered_and_not_used(world: World) -> None:
     pair = world.again()
-    assert pair.client.info.early_data == "accepted"
+    assert pair.client.info.early_data_status == "accepted"
     assert early(pair) == b""
 
 
@@ -112,7 +112,7 @@ def test_nothing_without_a_session(pki: Pki) -> None:
 
 def test_off_unless_both_want_it(pki: Pki, world: World) -> None:
     pair = world.again(client={"allow_early_data": False})
-    assert pair.client.info.early_data == "none"
+    assert pair.client.info.early_data_status == "none"
     plain = World.__new__(World)
     plain.client = world.client
     plain.server = ServerConfig(credentials=pki.server("localhost"))
@@ -161,7 +161,7 @@ class Strange:
 )
 def test_refused_and_given_back(world: World, server: dict[str, Any]) -> None:
     pair = world.again(WORDS, b"more", server=server)
-    assert pair.client.info.early_data == "rejected"
+    assert pair.client.info.early_data_status == "rejected"
     assert pair.client.info.early_data_refusal
     assert pair.server.info.early_data_refusal
     assert early(pair) == b""
@@ -257,7 +257,7 @@ def test_another_protocol_than_before(pki: Pki) -> None:
     pair.run()
     assert pair.server.info.resumed
     assert pair.server.info.alpn == "b"
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
 
 

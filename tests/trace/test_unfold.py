@@ -157,7 +157,7 @@ def test_early_data_are_told(pki: Pki) -> None:
     again = world.meet(client={"allow_early_data": True})
     connection = again.client.connection
     assert connection.info is not None
-    assert connection.info.early_data in ("accepted", "rejected")
+    assert connection.info.early_data_status in ("accepted", "rejected")
     assert narrate(again.client.trace.events, detail=2).isascii()
 
 

@@ -244,8 +244,8 @@ class TLSSocket:
         """For a client: what of its `early_data` has not been delivered.
 
         All of it where there was no session that allows early data, or where the server refused
-        it (`info.early_data` tells); else what was more than the session allows. Nothing of it is
-        sent again unless you send it. It is known once the handshake is complete.
+        it (`info.early_data_status` tells); else what was more than the session allows. Nothing of
+        it is sent again unless you send it. It is known once the handshake is complete.
         """
         return self._duplex.early.undelivered
 

@@ -793,7 +793,7 @@ class _Observer:
             alpn=self._alpn(answer),
             server_name=self._server_name(),
             resumed=self._is_resumed(answer),
-            early_data=self._early_data(),
+            early_data_status=self._early_data(),
             hello_retry=any(
                 isinstance(message, messages.ServerHello) and message.is_hello_retry_request
                 for _, message in self._seen

@@ -76,7 +76,7 @@ def tell_undelivered(tls: TLSSocket, data: bytes) -> None:
     left = len(tls.early_data_rejected)
     if not left:
         return
-    if tls.info.early_data == "rejected":
+    if tls.info.early_data_status == "rejected":
         what = f"the server took none of the {_bytes(len(data))}, which were not sent again."
     elif left == len(data):
         what = f"no session allows them, so the {_bytes(left)} were not sent."
