@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
@@ -48,6 +49,24 @@ def _wrong_config(needed: str, given: object) -> ConfigurationError:
     if type(given).__name__ == "SSLContext":
         message += " What a context of the ssl module says is said by the fields of the config."
     return ConfigurationError(message)
+
+
+def check_make_trace(make_trace: object) -> None:
+    """Refuse what cannot be called for each connection of a server."""
+    if make_trace is not None and not callable(make_trace):
+        raise ConfigurationError(
+            "make_trace must be a function that returns a Recorder for each connection, not "
+            f"{make_trace!r:.80}. One without arguments will do: make_trace=Recorder."
+        )
+
+
+def refuse_trace(given: Mapping[str, object]) -> None:
+    """Refuse the `trace` of one connection for a server, which has many."""
+    if "trace" in given:
+        raise ConfigurationError(
+            "A server has many connections, and takes make_trace: a function that returns a "
+            "Recorder for each of them, such as make_trace=Recorder."
+        )
 
 
 def check_server(max_handshakes: int, backlog: int) -> None:

@@ -28,6 +28,7 @@ from handclasp.adapters.arguments import (
     check_host_and_port,
     check_limit,
     check_listener,
+    check_make_trace,
     check_server,
     check_stream_socket,
     check_unix,
@@ -39,6 +40,7 @@ from handclasp.adapters.arguments import (
     looks_like_tls,
     refuse_arguments,
     refuse_ssl_arguments,
+    refuse_trace,
     seconds_or_none,
     server_config,
 )
@@ -229,7 +231,7 @@ async def start_server(
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -249,7 +251,8 @@ async def start_server(
             key may be far away.
         limit: bytes that a reader holds before its client has to wait.
         sock, backlog: a bound stream socket; how many connections the kernel queues.
-        trace: called for each connection; gives the `Recorder` that notes what happens there.
+        make_trace: called for each connection; returns the `Recorder` that notes what happens
+            there, or None. `make_trace=Recorder` is the simplest.
         on_handshake_error: called with the exception and the transport, whose "peername" tells
             who it was. By default failures are logged only in asyncio's debug mode.
         close_timeout: as for `open_connection`.
@@ -272,7 +275,7 @@ async def start_server(
         config=config,
         sock=sock,
         backlog=backlog,
-        trace=trace,
+        make_trace=make_trace,
         on_handshake_error=on_handshake_error,
         close_timeout=close_timeout,
         max_handshakes=max_handshakes,
@@ -312,7 +315,7 @@ async def create_server(
     config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -326,8 +329,15 @@ async def create_server(
     everything else is as in `start_server`.
     """
     refuse_ssl_arguments(kwds)
+    refuse_trace(kwds)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
+        config,
+        make_trace,
+        on_handshake_error,
+        close_timeout,
+        max_handshakes,
+        hello_timeout,
+        backlog,
     )
     loop = asyncio.get_running_loop()
     if sock is None:
@@ -345,7 +355,7 @@ async def create_unix_server(
     config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -361,9 +371,16 @@ async def create_unix_server(
         cleanup_socket: remove the socket's file when the server is closed, if it is still the
             same, as asyncio does from Python 3.13 on.
     """
+    refuse_trace(unknown)
     refuse_arguments(unknown)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
+        config,
+        make_trace,
+        on_handshake_error,
+        close_timeout,
+        max_handshakes,
+        hello_timeout,
+        backlog,
     )
     where = _unix_path_or_sock(path, sock)
     if sock is not None:
@@ -569,7 +586,7 @@ class _Serving:
     def __init__(
         self,
         config: ServerConfig | None,
-        trace: Callable[[], Trace | None] | None,
+        make_trace: Callable[[], Trace | None] | None,
         on_handshake_error: HandshakeErrorCallback | None,
         close_timeout: float | None,
         max_handshakes: int,
@@ -578,8 +595,9 @@ class _Serving:
     ) -> None:
         self._config = server_config(config)
         check_server(max_handshakes, backlog)
+        check_make_trace(make_trace)
         self._backlog = backlog
-        self._trace = trace
+        self._make_trace = make_trace
         self._on_handshake_error = on_handshake_error
         self._close_timeout = close_seconds(close_timeout)
         self._max_handshakes = max_handshakes
@@ -612,7 +630,9 @@ class _Serving:
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
     def _connection(self, plain: asyncio.Transport) -> ServerConnection:
-        return _server_of(self._config, None if self._trace is None else self._trace(), plain)
+        return _server_of(
+            self._config, None if self._make_trace is None else self._make_trace(), plain
+        )
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
