@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from handclasp.certificates.rules import Finding
     from handclasp.certificates.staple import OcspStaple
     from handclasp.certificates.transparency import CtLog
-    from handclasp.trace.recorder import Recorder
+    from handclasp.story.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
 
@@ -173,7 +173,7 @@ _IMPORTED_WHEN_NEEDED = {
     "Finding": "certificates.rules",
     "OcspStaple": "certificates.staple",
     "PathTried": "certificates.explanation",
-    "Recorder": "trace.recorder",
+    "Recorder": "story.recorder",
     "RevocationLists": "certificates.revocation",
     "TlsaRecord": "certificates.dane",
     "describe_certificate": "certificates.describe",

@@ -266,6 +266,15 @@ class _Connection(Generic[Config]):
         return [PeerClosed()]
 
     @property
+    def missing_bytes(self) -> int:
+        """How many bytes the record that is under way lacks at least.
+
+        Whoever reads no more than that at once never reads past a record, and so takes nothing of
+        what follows the peer's close_notify.
+        """
+        return self._records.missing
+
+    @property
     def wants_to_send(self) -> bool:
         """Whether `data_to_send` has something to give."""
         post = self._post
@@ -478,7 +487,7 @@ class _Connection(Generic[Config]):
     def _open_context(self) -> HandshakeContext:
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
-        memo = self._config.once("memo", new_memo)
+        memo = self._config.derived.once("memo", new_memo, self._config)
         records = self._records
         self._context = HandshakeContext(
             records, records=records, keylog=sink, trace=self._trace, memo=memo

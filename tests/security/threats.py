@@ -414,8 +414,8 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "test_config.py::test_what_cannot_be_honoured_raises",
-                "config.SharedConfig.__post_init__",
-                '_check_known("cipher_suites", self.cipher_suites, CIPHER_SUITES | '
+                "_config.checks.check_shared",
+                'check_known("cipher_suites", config.cipher_suites, CIPHER_SUITES | '
                 "CIPHER_SUITES12)",
                 "pass",
             ),
@@ -816,7 +816,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "end_to_end/test_resumption.py::test_other_circumstances",
                 "handshake.tls13.resumption.refusal_of",
-                "state.binding != config.binding",
+                "state.binding != config.derived.binding",
             ),
             without(
                 "end_to_end/test_resumption.py::test_a_client_that_is_no_longer_trusted",
@@ -826,13 +826,13 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_foreign_sessions.py::test_a_ticket_is_no_way_around_a_key",
-                "config._binding",
+                "_config.sessions._binding",
                 'b"psks only"',
                 'b""',
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
-                "config._binding",
+                "_config.sessions._binding",
                 "config.client_auth is not ClientAuth.NONE",
             ),
             without(
@@ -877,13 +877,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
-                "config._choose_replay_guard",
+                "_config.sessions._choose_replay_guard",
                 'getattr(keys, "replay_filter", None)',
                 "ReplayFilter(remembers_from=0.0)",
             ),
             without(
                 "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
-                "config._choose_replay_guard",
+                "_config.sessions._choose_replay_guard",
                 "guard is not memory",
                 "isinstance(guard, ReplayFilter) and guard is not memory",
             ),
@@ -900,7 +900,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_keys_from_elsewhere_need_a_guard_that_is_as_wide",
-                "config._choose_replay_guard",
+                "_config.sessions._choose_replay_guard",
                 "raise ConfigurationError(...)",
             ),
             without(
@@ -1013,7 +1013,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
-                "config._check_early_data_callbacks",
+                "_config.sessions.check_early_data_callbacks",
                 "config.allow_early_data and asked and not config.early_data_before_callbacks",
             ),
         ),
@@ -1151,7 +1151,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "end_to_end/test_half_rtt.py::test_not_where_clients_are_asked_who_they_are",
-                "config._check_half_rtt",
+                "_config.checks.check_half_rtt",
                 "config.client_auth is not ClientAuth.NONE",
             ),
             without(
@@ -1210,12 +1210,12 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_a_client",
-                "config._check_verification",
+                "_config.certificates.check_verification",
                 "not config.accepts_certificates",
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_a_server",
-                "config._check_policy_for_clients",
+                "_config.certificates.check_policy_for_clients",
                 "policy.ct_logs",
             ),
             without(
@@ -1591,24 +1591,24 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_doubling.py::test_what_is_told_of_each_list",
-                "trace.diff._list",
+                "story.diff._list",
                 "frozenset(ours), frozenset(theirs)",
                 "ours, theirs",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.page.steps._choice",
+                "story.page.steps._choice",
                 "frozenset(decision.acceptable)",
                 "decision.acceptable",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.redact._Labels.in_words",
+                "story.redact._Labels.in_words",
                 "len(self._texts) >= _MOST_REASONS",
             ),
             without(
                 "adversarial/test_doubling.py::test_decisions_that_somebody_made_up",
-                "trace.unfold._by_reason",
+                "story.unfold._by_reason",
                 "names.items()",
                 "[(w, [e.name for e in event.refused if e.why == w]) for w in names]",
             ),
@@ -2481,7 +2481,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adapters/test_socket_forks.py::test_the_parent_closes_and_the_child_goes_on",
-                "adapters.duplex.Duplex.release",
+                "adapters.duplex.Duplex._end_and_close",
                 "notify and not shared",
                 "notify",
             ),
@@ -2625,7 +2625,7 @@ THREATS: tuple[Threat, ...] = (
                         "bytes(value)",
                     ),
                     Edit(
-                        "trace.recorder.Recorder.key_step",
+                        "trace.recorder.EventRecorder.key_step",
                         'bytes(value) if self.record_secrets else b""',
                         "bytes(value)",
                     ),
@@ -2879,8 +2879,8 @@ THREATS: tuple[Threat, ...] = (
         "others.",
         (
             without(
-                "cli/test_tshark.py::test_a_stream_that_is_bad_does_not_hide_another",
-                "cli.tshark.streams_of",
+                "capture/test_tshark_reader.py::test_a_stream_that_is_bad_does_not_hide_another",
+                "capture.tshark.streams_of",
                 "streams[each.number] = error",
                 "raise",
             ),
@@ -2916,14 +2916,14 @@ THREATS: tuple[Threat, ...] = (
                 )
             ),
             without(
-                "cli/test_tshark.py::test_a_tunnel_is_a_conversation_of_its_own",
-                "cli.tshark._within",
+                "capture/test_tshark_reader.py::test_a_tunnel_is_a_conversation_of_its_own",
+                "capture.tshark._within",
                 "words[2:6]",
                 "()",
             ),
             without(
                 "cli/test_explain.py::test_tshark_dissects_nothing_but_the_way_to_tcp",
-                "cli.tshark._not_needed",
+                "capture.tshark._not_needed",
                 "name not in _NEEDED",
                 "name in ()",
             ),
@@ -2980,15 +2980,15 @@ THREATS: tuple[Threat, ...] = (
                 "    return",
             ),
             without(
-                "trace/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
-                "trace.page.conversation._rows",
+                "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
+                "story.page.conversation._rows",
                 "islice(_within(field, 0), MOST_FIELDS)",
                 "_within(field, 0)",
             ),
             without(
-                "trace/page/test_conversation.py"
+                "story/page/test_conversation.py"
                 "::test_of_very_many_long_messages_the_first_ones_are_opened",
-                "trace.page.conversation.flights_of",
+                "story.page.conversation.flights_of",
                 "rows < MOST_ROWS",
                 "True",
             ),

@@ -188,6 +188,18 @@ class RecordLayer:
         """What waits for more bytes, or for an answer, or stands behind the end."""
         return self._partial
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the record that is under way lacks at least, its header first.
+
+        1 where what is retained is more than that.
+        """
+        partial = self._partial
+        size = HEADER_SIZE
+        if len(partial) >= HEADER_SIZE:
+            size += partial[3] << 8 | partial[4]
+        return max(1, size - len(partial))
+
     def next_record(self) -> tuple[int, bytes] | None:
         """Content type and content of the next record, opened; None where more must arrive.
 
