@@ -34,7 +34,7 @@ INSIDE = {
     "Timestamp",
     "Verdict",
     # Of attributes that no user sets.
-    "SessionCache12",
+    "Derived",
 }
 
 
