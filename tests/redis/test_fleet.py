@@ -129,7 +129,7 @@ def test_early_data_are_taken_once(fleet: Fleet, pki: Pki, redis_server: RedisSe
     fleet.start()
     eventually("all servers have the same keys", lambda: agree(fleet))
     for server in fleet.members:
-        config = client_config(pki, allow_early_data=True)
+        config = client_config(pki, early_data=True)
         assert visit(server, config).early_data == "none"
         before = len(first_flights(fleet))
         honest = visit(server, config, b"GET / once")
@@ -150,7 +150,7 @@ def test_who_comes_after_a_replay_is_served(
     fleet.start()
     eventually("all servers have the same keys", lambda: agree(fleet))
     for index, server in enumerate(fleet.members):
-        config = client_config(pki, allow_early_data=True)
+        config = client_config(pki, early_data=True)
         visit(server, config)
         other = fleet.members[index - 1]
         late = visit(server, config, b"GET / once", lambda flight, m=other: replay(m, flight))
@@ -164,7 +164,7 @@ def test_without_redis_no_early_data_are_taken(
     remember_long(redis_server)
     fleet.start()
     eventually("all servers have the same keys", lambda: agree(fleet))
-    configs = [client_config(pki, allow_early_data=True) for _ in fleet.members]
+    configs = [client_config(pki, early_data=True) for _ in fleet.members]
     for server, config in zip(fleet.members, configs, strict=True):
         visit(server, config)
         assert visit(server, config, b"GET / with Redis").early_data == "accepted"

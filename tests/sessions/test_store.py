@@ -162,7 +162,7 @@ def test_a_forked_child_has_none_of_what_is_in_memory() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_children_share_a_file_and_no_session(tmp_path: Path) -> None:
-    store = SessionStore.file(tmp_path / "sessions")
+    store = FileSessionStore(tmp_path / "sessions")
     for number in range(4):
         store.put("key", numbered(number))
 

@@ -42,7 +42,7 @@ identities = st.builds(
 )
 offered_psks = st.lists(
     st.tuples(identities, st.binary(min_size=32, max_size=64)), min_size=1, max_size=4
-).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))  # type: ignore[arg-type]
+).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))
 
 PAIRS = {
     "server_name": Pair(ext.read_server_name, ext.write_server_name, names),
@@ -162,6 +162,7 @@ def test_bytes_are_read_exactly_or_refused(name: str, data: st.DataObject) -> No
     at = data.draw(st.integers(0, len(sample)))
     mutated = sample[:at] + data.draw(st.binary(max_size=3)) + sample[at + 1 :]
     for raw in (mutated, data.draw(st.binary(max_size=60))):
+        refused: Fault | None
         try:
             value = pair.read(raw)
         except ProtocolError as error:
