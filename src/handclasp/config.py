@@ -175,10 +175,10 @@ class ClientConfig(SharedConfig):
         sessions: the store of sessions, which make the next connection to the same server shorter:
             a `SessionStore`, or an object with its methods, which must answer at once and cannot
             be async. None disables resumption.
-        early_data: allow data to be sent before the handshake is complete if a session permits it
-            (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. An attacker who
-            records the data can send them again, and they are not forward secret. They leave
-            before `verify` and `confirm_peer` are asked, so either of these also requires
+        allow_early_data: allow data to be sent before the handshake is complete if a session
+            permits it (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. An
+            attacker who records the data can send them again, and they are not forward secret. They
+            leave before `verify` and `confirm_peer` are asked, so either of these also requires
             `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
             about the server only afterwards: the data go to the server that these callbacks
@@ -221,7 +221,7 @@ class ClientConfig(SharedConfig):
     send_authorities: bool = False
     fallback: bool = False
     sessions: SessionCache | None = field(default=None, repr=False)
-    early_data: bool = False
+    allow_early_data: bool = False
     early_data_before_callbacks: bool = False
 
     def __post_init__(self) -> None:

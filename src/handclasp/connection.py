@@ -158,7 +158,7 @@ class _Connection(Generic[Config]):
     def __repr__(self) -> str:
         info = self._info
         if self._failure is not None:
-            state = f"failed: {self._failure.fault}"
+            state = f"failed: {self._failure.fault_name}"
         elif info is None:
             state = "in the handshake"
         else:
@@ -631,7 +631,7 @@ class _Connection(Generic[Config]):
                 self._records, result, limits, is_client=is_client, trace=self._trace
             )
         self._events.append(HandshakeCompleted(result.info))
-        if result.info.early_data == "rejected" and self._early_data:
+        if result.info.early_data_status == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
         self._post.send_tickets()
@@ -839,8 +839,8 @@ class _Connection(Generic[Config]):
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
-        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
-            self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
+        if isinstance(error, ProtocolError) and error.fault.sends_alert:
+            self._send_alert(AlertLevel.FATAL, error.fault.alert)
         if self._trace is not None:
             self._trace.failed(error)
         return error
@@ -950,7 +950,7 @@ class ClientConnection(_Connection[ClientConfig]):
 
         They are not forward secret, and whoever records them can send them to the server again,
         so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
-        them back; `info.early_data` tells as well.
+        them back; `info.early_data_status` tells as well.
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.

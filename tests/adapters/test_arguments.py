@@ -230,6 +230,22 @@ def test_a_server_leaves_the_socket_as_it_was(
 
 
 @pytest.mark.parametrize("function", SERVERS)
+@pytest.mark.parametrize("name", ["trace", "make_trace"])
+def test_a_server_takes_no_recorder_for_all_its_clients(
+    server_config: ServerConfig, function: str, name: str
+) -> None:
+    """It would reset every one of them."""
+
+    async def main() -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            with pytest.raises(ConfigurationError, match="make_trace=Recorder"):
+                await SERVERS[function](sock, config=server_config, **{name: Recorder()})
+
+    run(main())
+
+
+@pytest.mark.parametrize("function", SERVERS)
 def test_a_server_refuses_a_connected_socket(server_config: ServerConfig, function: str) -> None:
     async def main() -> None:
         with plain_pair() as (left, _):

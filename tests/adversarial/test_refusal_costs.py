@@ -533,7 +533,7 @@ class TestManyNames:
                     verify_client_chain(chain, trust, now())
             return caught.value
 
-        assert refused().fault_member in (
+        assert refused().fault in (
             Fault.CERTIFICATE_UNTRUSTED,
             Fault.CERTIFICATE_NAME_MISMATCH,
         )
@@ -544,7 +544,7 @@ class TestManyNames:
         middle = pki().intermediate()
         leaf = leaf_of(pki() if steps == 1 else middle, addresses(self.number))
         error = refuse(der_of(leaf, middle.certificate), pki().trust)
-        assert error.fault_member is Fault.CERTIFICATE_NAME_MISMATCH
+        assert error.fault is Fault.CERTIFICATE_NAME_MISMATCH
         assert "0.0.0.0, 0.0.0.1, 0.0.0.2, 0.0.0.3, 0.0.0.4 and 19995 more" in str(error)
 
     @pytest.mark.parametrize("entry", MANY)
@@ -564,7 +564,7 @@ class TestManyNames:
             return caught.value
 
         error = refused()
-        assert error.fault_member is Fault.CERTIFICATE_NAME_MISMATCH
+        assert error.fault is Fault.CERTIFICATE_NAME_MISMATCH
         assert f"for {name}" in str(error)
         most = EVENTS_PER_IMPROPER_NAME if "none" in entry else EVENTS_PER_NAME
         assert work_of(refused) < most * number + 5_200
@@ -576,7 +576,7 @@ class TestManyNames:
         for name in ("localhost", "0.0.1.0"):
             with pytest.raises(CertificateError) as caught:
                 verify_server_chain(der_of(leaf), pki().trust, name, now())
-            assert caught.value.fault_member is Fault.CERTIFICATE_WRONG_PURPOSE
+            assert caught.value.fault is Fault.CERTIFICATE_WRONG_PURPOSE
 
     def test_only_those_that_are_told_are_written_out(
         self, monkeypatch: pytest.MonkeyPatch

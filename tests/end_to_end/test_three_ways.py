@@ -376,4 +376,4 @@ def test_a_failure_is_the_same_in_three_ways(
     if asked[1] not in GOES_ON:
         for end in (pair.client, pair.server):
             assert end.error is not None
-            assert getattr(end.error, "fault_member", None) is not Fault.INTERNAL_ERROR
+            assert getattr(end.error, "fault", None) is not Fault.INTERNAL_ERROR

@@ -104,10 +104,12 @@ def check_client(config: ClientConfig) -> None:
     check_verification(config)
     if config.send_authorities and config.trust is None:
         raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
-    if config.early_data and config.sessions is None:
-        raise ConfigurationError("early_data needs sessions to resume: sessions=SessionStore().")
-    if config.early_data and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("early_data requires TLS 1.3, which versions leaves out.")
+    if config.allow_early_data and config.sessions is None:
+        raise ConfigurationError(
+            "allow_early_data needs sessions to resume: sessions=SessionStore()."
+        )
+    if config.allow_early_data and "TLSv1.3" not in config.versions:
+        raise ConfigurationError("allow_early_data requires TLS 1.3, which versions leaves out.")
     check_early_data_callbacks(config)
     if config.credentials and config.choose_credentials is not None:
         raise ConfigurationError(

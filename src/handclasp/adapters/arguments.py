@@ -15,7 +15,7 @@ from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
 
-StrPath: TypeAlias = "str | bytes | os.PathLike[str]"
+StrPath: TypeAlias = str | bytes | os.PathLike[str]
 
 _OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.addresses import note_addresses
@@ -59,10 +59,7 @@ from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
-from handclasp.trace.hooks import check_trace
-
-if TYPE_CHECKING:
-    from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace, check_trace
 
 __all__ = [
     "open_connection",
@@ -257,8 +254,7 @@ async def start_server(
         sock, backlog: a bound stream socket; the length of the accept queue.
         make_trace: a function, such as `Recorder`, that returns the trace of each connection.
         on_handshake_error: a function that is called with the exception and the transport, whose
-            "peername" is the address of the client. By default, failures are logged only in
-            asyncio's debug mode.
+            "peername" is the client's address. By default, asyncio's debug mode logs failures.
         close_timeout: as for `open_connection`.
         max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
             ones are closed to free a slot: see docs/asyncio.md.

@@ -25,11 +25,14 @@ from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_inf
 from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Source = str | os.PathLike[str] | bytes
 """A path, or what a file at that path would hold."""

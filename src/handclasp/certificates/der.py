@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from handclasp.deferred import DeferredModule
+
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
 """The tags of TBSCertificate.version, which certificates of version 1 leave out, and extensions."""

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.names import LONGEST_NAME
 from handclasp.certificates.reading import keep_warnings_out
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 
 class Evidence(NamedTuple):

@@ -202,7 +202,7 @@ def explain(
     certificates = parse(der)
     evidence = Evidence(der, ocsp_response, sct_list)
     decision = _decision(evidence, context)
-    if isinstance(decision, CertificateError) and decision.fault_member is Fault.BAD_CERTIFICATE:
+    if isinstance(decision, CertificateError) and decision.fault is Fault.BAD_CERTIFICATE:
         read_all_names(certificates, der)
     return walk(certificates, context, evidence, decision)
 
@@ -229,7 +229,7 @@ def _with_verdict(
     if decision is None:
         return told
     if isinstance(decision, CertificateError):
-        fault = decision.fault_member
+        fault = decision.fault
         broken = _broken(
             (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
         )
@@ -593,8 +593,8 @@ def _timestamps(path: Sequence[x509.Certificate], context: Context, evidence: Ev
             path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, context.now
         )
     except CertificateError as error:
-        text = error.detail or error.fault_member.sentence
-        return Finding(rule, about, False, text, section, error.fault_member)
+        text = error.detail or error.fault.sentence
+        return Finding(rule, about, False, text, section, error.fault)
     text = f"{len(valid)} of {policy.required_timestamps} that are required"
     return Finding(rule, about, len(valid) >= policy.required_timestamps, text, section, fault)
 
@@ -633,8 +633,8 @@ def _checked(
     try:
         until = check()
     except CertificateError as error:
-        text = error.detail or error.fault_member.sentence
-        return Finding(rule, about, False, text, section, error.fault_member)
+        text = error.detail or error.fault.sentence
+        return Finding(rule, about, False, text, section, error.fault)
     text = f"good until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "none covers it"
     return Finding(rule, about, True, text, section, Fault.REVOCATION_UNKNOWN)
 

@@ -13,10 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import elements, extensions_size, issuer_and_subject
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
@@ -27,8 +30,10 @@ _MOST_OF_A_DNS_NAME = 253
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 LONGEST_NAME = 1024
-"""Bytes of a subject or issuer that are read for an error text. Real names take a tenth of them, and
-a peer may send a hundred times as many."""
+"""Bytes of a subject or issuer that are read for an error text.
+
+Real names take a tenth of them, and a peer may send a hundred times as many.
+"""
 
 MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
-    from handclasp.certificates.credentials import Credentials
+    from handclasp.certificates import credentials
+else:
+    credentials = DeferredModule("handclasp.certificates.credentials")
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -62,7 +65,7 @@ class ReloadingCredentials:
     def __init__(
         self,
         files: Sequence[str | os.PathLike[str]],
-        load: Callable[[], Credentials],
+        load: Callable[[], credentials.Credentials],
         *,
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -81,7 +84,7 @@ class ReloadingCredentials:
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
 
     @property
-    def current(self) -> Credentials:
+    def current(self) -> credentials.Credentials:
         """The newest credentials that loaded."""
         # A caller that comes while another thread checks takes the current ones instead of waiting.
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
@@ -107,11 +110,9 @@ class ReloadingCredentials:
         else:
             self._seen, self.last_error = state, None
 
-    def _loaded(self) -> Credentials:
-        from handclasp.certificates.credentials import Credentials
-
+    def _loaded(self) -> credentials.Credentials:
         loaded = cast(object, self._load())
-        if isinstance(loaded, Credentials):
+        if isinstance(loaded, credentials.Credentials):
             return loaded
         if inspect.iscoroutine(loaded):
             loaded.close()

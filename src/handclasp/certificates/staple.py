@@ -23,12 +23,15 @@ from handclasp.certificates.ocsp_answers import (
     Answer,
     answers_in,
 )
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 FILE_INTERVAL = timedelta(seconds=1)
 """The time for which a file is not checked again, so that not every handshake reads it."""

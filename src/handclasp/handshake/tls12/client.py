@@ -332,7 +332,7 @@ def _info(
         alpn=choice.alpn,
         server_name=offer.server_name,
         resumed=False,
-        early_data="none",
+        early_data_status="none",
         hello_retry=False,
         peer_chain_der=server.chain,
         peer_verified=server.verified,
