@@ -221,31 +221,35 @@ def _decision(evidence: Evidence, context: Context) -> VerificationResult | Cert
 
 
 def _with_verdict(
-    told: Explanation, decision: VerificationResult | CertificateError | None
+    explained: Explanation, decision: VerificationResult | CertificateError | None
 ) -> Explanation:
     """Return the findings of a walk with the verdict of the decision, if there is one yet."""
     if decision is None:
-        return told
+        return explained
     if isinstance(decision, CertificateError):
         fault = decision.fault_member
         broken = _broken(
-            (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
+            (
+                *explained.leaf,
+                *(explained.paths[0].findings if explained.paths else ()),
+                *explained.policy,
+            )
         )
         named = any(finding.fault is fault for finding in broken)
         if named and not isinstance(decision.__cause__, IssuersLeftOutError):
-            return replace(told, fault=fault)
-        about = told.leaf[0].about
+            return replace(explained, fault=fault)
+        about = explained.leaf[0].about
         text = decision.detail or fault.sentence
         reason = Finding("decision", about, False, text, "RFC 5280 6", fault)
-        return replace(told, leaf=(*told.leaf, reason), fault=fault)
-    paths = told.paths
+        return replace(explained, leaf=(*explained.leaf, reason), fault=fault)
+    paths = explained.paths
     if not paths and decision.holds is not None:  # The walk failed at something in the chain.
         path = tuple([load_certificate(der) for der in decision.path])
         paths = (PathTried(path, (), reaches_anchor=True),)
     if paths:
         paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
-    leaf, policy = _overruled(told.leaf), _overruled(told.policy)
-    return replace(told, leaf=leaf, paths=paths, policy=policy, accepted=True)
+    leaf, policy = _overruled(explained.leaf), _overruled(explained.policy)
+    return replace(explained, leaf=leaf, paths=paths, policy=policy, accepted=True)
 
 
 def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -275,24 +279,26 @@ def walk(
             part, and less is checked. Else the path of a yes is the first.
     """
     try:
-        told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
-        return _with_advice(told, context, evidence)
+        explained = _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        return _with_advice(explained, context, evidence)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
         finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
-        told = _with_verdict(Explanation((finding,), (), ()), decision)
-        return _with_advice(told, context, evidence)
+        explained = _with_verdict(Explanation((finding,), (), ()), decision)
+        return _with_advice(explained, context, evidence)
 
 
-def _with_advice(told: Explanation, context: Context, evidence: Evidence) -> Explanation:
-    broken = told.broken
+def _with_advice(explained: Explanation, context: Context, evidence: Evidence) -> Explanation:
+    broken = explained.broken
     if not broken:
-        return told
+        return explained
     said = advised(broken, context, evidence.chain)
     # Written out, as `replace` takes longer, and every refusal comes by.
-    return Explanation(told.leaf, told.paths, told.policy, said, told.accepted, told.fault)
+    return Explanation(
+        explained.leaf, explained.paths, explained.policy, said, explained.accepted, explained.fault
+    )
 
 
 def _walked(
@@ -328,11 +334,11 @@ def _walked(
     if decision is None:
         return _refused(certificates, context, evidence)
     walk = _Walk(certificates, evidence.chain, context)
-    told = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
-    best = told.paths[0]
+    explained = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
+    best = explained.paths[0]
     if not best.reaches_anchor:
-        return told
-    return replace(told, policy=tuple(_policy_findings(best.certificates, context, evidence)))
+        return explained
+    return replace(explained, policy=tuple(_policy_findings(best.certificates, context, evidence)))
 
 
 def _refused(
@@ -340,9 +346,9 @@ def _refused(
 ) -> Explanation:
     """Return the findings for a chain without a path, with as little reading as possible."""
     walk = _Walk(certificates, evidence.chain, context, is_refused=True)
-    told = walk.explanation()
-    if told.broken or not walk.lacked:
-        return told
+    explained = walk.explanation()
+    if explained.broken or not walk.lacked:
+        return explained
     # What was found out without reading all must not be taken for the whole.
     afresh = context.afresh(context.trust)
     walk = _Walk(certificates, evidence.chain, afresh, is_refused=True, reads_all=True)
