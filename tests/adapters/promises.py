@@ -865,6 +865,33 @@ async def is_a_server(stack: Stack) -> Any:
     return before, same_loop, tuple(server.sockets), server.is_serving()
 
 
+@row(
+    SERVER,
+    "close() while a client is in its handshake",
+    **differs(
+        "different",
+        "the handshake is ended, so that `wait_closed()` waits for no client that says nothing; a "
+        "client whose last message is on its way sees a reset. asyncio lets it go on",
+        "goes on",
+        "is ended",
+    ),
+)
+async def closes_during_a_handshake(stack: Stack) -> Any:
+    server = await stack.serve(serve_echo, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    await asyncio.sleep(0.05)
+    server.close()
+    try:
+        await asyncio.wait_for(reader.read(1), 0.2)
+    except TimeoutError:
+        return "goes on"
+    except ConnectionError:
+        pass
+    finally:
+        await leave(writer)
+    return "is ended"
+
+
 @row(SERVER, "async with server")
 async def is_a_context(stack: Stack) -> Any:
     async with await stack.serve(serve_echo, "127.0.0.1", 0) as server:

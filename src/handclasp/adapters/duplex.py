@@ -159,8 +159,8 @@ class Duplex:
         """`FORKS.count` where a call may go ahead at once."""
         self._forks = FORKS.count
         self._pid = os.getpid()
-        self._ended = threading.Lock()
-        """Taken once, by the call that closes the socket or gives it away; nobody waits for it."""
+        self._ends: list[object] = []
+        """Each call that closes the socket or gives it away adds one; the first one does so."""
         self._make_locks()
         sock.setblocking(False)
 
@@ -312,6 +312,9 @@ class Duplex:
             self._claim()
         try:
             self._say_goodbye(_NO_PATIENCE)
+        except BaseException:
+            self._release_what_is_left()
+            raise
         finally:
             self._shut = True
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -325,33 +328,46 @@ class Duplex:
             # The peer is gone; if it has said before that it had finished, nothing is missing.
             if not self._peer_closed:
                 raise
-        with _Turn(self, self._read_lock, deadline, WantRead):
+        end = object()
+        entered = False
+        try:
+            if not self._read_lock.acquire(False):
+                acquire(self._read_lock, deadline, WantRead)
+            self.check_open()
             if self._reading:
                 raise _called_inside_itself()
-            self._reading = True
-            try:
-                while not self._plaintext and not self._peer_closed:
-                    self._receive(deadline, self.connection.missing_bytes)
-            finally:
-                self._note_use()
-                self._reading = False
-            if self._plaintext:
-                raise StateError(
-                    f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
-                    'recv() until b"" before ending TLS.'
-                )
-            self.check_open()
-            if not self._note_closed():
+            entered = self._reading = True
+            self._wait_for_end(deadline)
+            if not self._note_closed(end):
                 self.check_open()
-        self.sock.settimeout(self.timeout)
-        return self.sock
+            self.sock.settimeout(self.timeout)
+            self._note_use()
+            self._reading = False
+            self._read_lock.release()
+            return self.sock
+        except BaseException:
+            self._leave_reading(entered)
+            if self._ends[:1] == [end]:  # The caller will never see the socket.
+                self.sock.close()
+            raise
+
+    def _wait_for_end(self, deadline: float | None) -> None:
+        """Wait for the peer's close_notify, and read nothing of what follows it."""
+        while not self._plaintext and not self._peer_closed:
+            self._receive(deadline, self.connection.missing_bytes)
+        if self._plaintext:
+            raise StateError(
+                f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
+                'recv() until b"" before ending TLS.'
+            )
+        self.check_open()
 
     def detach(self) -> int:
         """Give the file descriptor away, without a word to the peer; -1 where it is closed."""
         if self.closed:
             return -1
         shared = self._is_shared()
-        if not self._note_closed():
+        if not self._note_closed(object()):
             return -1
         if not shared:  # Else the other process's copy would block, too.
             self.sock.settimeout(self.timeout)
@@ -367,9 +383,20 @@ class Duplex:
         """
         if self.closed:
             return
+        end = object()
+        try:
+            if self._note_closed(end):
+                self._end_and_close(notify=notify)
+        except BaseException:
+            self._release_what_is_left()
+            raise
+        finally:
+            # Whatever an interrupt has left out: nobody can ask for it again.
+            if self._ends[:1] == [end]:
+                self.sock.close()
+
+    def _end_and_close(self, *, notify: bool) -> None:
         shared = self._is_shared()
-        if not self._note_closed():  # Another thread has closed it, or given it back, just now.
-            return
         patience = self._patience() if notify and not shared else _NO_PATIENCE
         try:
             if notify and not shared:
@@ -482,21 +509,44 @@ class Duplex:
     def _complete_handshake(self, deadline: float | None) -> None:
         entered = False
         try:
-            with _Turn(self, self._handshake_lock, deadline, WantRead):
-                if self._handshaking:
-                    raise _called_inside_itself()
-                entered = self._handshaking = True
-                if not self._established:
-                    with _Turn(self, self._read_lock, deadline, WantRead):
-                        self._handshake(deadline)
-                self._note_use()
-                self._handshaking = False
-        except BaseException:
+            if not self._handshake_lock.acquire(False):
+                acquire(self._handshake_lock, deadline, WantRead)
+            self.check_open()
+            if self._handshaking:
+                raise _called_inside_itself()
+            entered = self._handshaking = True
+            if not self._established:
+                with _Turn(self, self._read_lock, deadline, WantRead):
+                    self._handshake(deadline)
             self._note_use()
-            if entered:
-                self._handshaking = False
-                _release_all(self.state_lock)
+            self._handshaking = False
+            self._handshake_lock.release()
+        except BaseException:
+            self._leave_handshake(entered)
             raise
+
+    def _release_what_is_left(self) -> None:
+        """Release the locks of an interrupted end of the connection, but not those of a call around
+        it.
+        """
+        _release_all(self.state_lock)
+        in_use = {self._read_lock: self._reading or self._handshaking}
+        in_use[self._write_lock] = self._writing
+        for lock, by_a_call in in_use.items():
+            if lock.acquire(blocking=False):  # Else it is another thread's.
+                lock.release() if by_a_call else _release_all(lock)
+
+    def _leave_handshake(self, entered: bool) -> None:
+        self._note_use()
+        if entered:
+            for lock in (self._write_lock, self._read_lock, self.state_lock):
+                _release_all(lock)
+            if self._handshake_lock.acquire(blocking=False):
+                self._handshaking = False
+                _release_all(self._handshake_lock)
+        else:
+            with suppress(RuntimeError):  # Its turn had not come.
+                self._handshake_lock.release()
 
     def _handshake(self, deadline: float | None) -> None:
         limit = self._handshake_deadline
@@ -507,12 +557,12 @@ class Duplex:
         )
         try:
             self._flush()
+            self._check_sent()
             while self.connection.info is None:
                 self._receive(deadline)
                 self._check_progress()
             with _Turn(self, self._write_lock, deadline, WantWrite):
-                self._collect()
-                self._push_all(deadline)
+                self._send_last_flight(deadline)
             self._established = True
         except TLSError as error:
             self._raise_what_sending_met(error)
@@ -528,6 +578,21 @@ class Duplex:
         finally:
             if self._flush_wanted:
                 self._flush()
+
+    def _send_last_flight(self, deadline: float | None) -> None:
+        try:
+            self._collect()
+            self._push_all(deadline)
+        except OSError:
+            raise
+        except BaseException as error:  # An interrupt: bytes may be lost.
+            self._fail_writing(error)
+            raise
+
+    def _check_sent(self) -> None:
+        """Raise where an interrupt has lost a flight, to which no answer will ever come."""
+        if self._write_failure is not None and not isinstance(self._write_failure, OSError):
+            self._check_writable()
 
     def _raise_what_sending_met(self, error: TLSError) -> None:
         """Raise why nothing could be sent, where reading has only found the end.
@@ -860,15 +925,16 @@ class Duplex:
 
     # The end
 
-    def _note_closed(self) -> bool:
-        """Refuse every further call; return whether this call is the one that ends the connection.
+    def _note_closed(self, end: object) -> bool:
+        """Refuse every further call; return whether `end` is the first to end the connection.
 
         Only that call may close or detach the socket, and no other call may use it: it may block
         again by then, or be another's.
         """
+        self._ends.append(end)
         self.closed = True
         self._ready_for = _NOT_READY
-        return self._ended.acquire(blocking=False)
+        return self._ends[0] is end
 
     def _say_goodbye(self, patience: _Patience) -> bool:
         """Send close_notify, and what is queued before it, unless a writer is at work.
