@@ -1735,7 +1735,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_refusal_costs.py::TestManyNames::test_those_that_an_authority_signed_are_judged",
                 "certificates.explanation._refused",
-                "told.broken or not walk.lacked",
+                "explained.broken or not walk.lacked",
                 "True",
             ),
             without(

@@ -253,13 +253,11 @@ async def start_server(
             key may be remote.
         limit: bytes that a reader buffers before its client has to wait.
         sock, backlog: a bound stream socket; the length of the accept queue.
-        trace: a function that is called for each connection, and returns its `Recorder`.
-        on_handshake_error: a function that is called with the exception and the transport, whose
-            "peername" is the address of the client. By default, failures are logged only in
-            asyncio's debug mode.
+        trace: returns the `Recorder` of each connection.
+        on_handshake_error: is called with the exception and the transport, whose "peername" is the
+            client's address. By default, failures are logged only in asyncio's debug mode.
         close_timeout: as for `open_connection`.
-        max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
-            ones are closed to free a slot: see docs/asyncio.md.
+        max_handshakes: the largest number of concurrent handshakes; see docs/asyncio.md.
         hello_timeout: seconds within which a client must send its hello. None allows the whole time
             of the handshake.
         start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
