@@ -1435,7 +1435,7 @@ def test_each_connection_has_a_trace_of_its_own(
         return made[-1]
 
     async def main() -> None:
-        async with serving(echo, server_config, trace=make) as port:
+        async with serving(echo, server_config, make_trace=make) as port:
             for _ in range(2):
                 mine: Any = CountingTrace()
                 _, writer = await open_local(port, client_config, trace=mine)

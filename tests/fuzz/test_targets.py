@@ -14,7 +14,8 @@ from tests.fuzz.connections import attack_client, attack_server
 from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
-from handclasp.capture import observe, tshark
+from handclasp.capture import agreed, messages, observe, records, tshark
+from handclasp.capture.conversation import Conversation, Side
 from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
@@ -152,19 +153,19 @@ def test_an_exception_at_a_capture_is_a_finding(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object) -> object:
         raise StopIteration
 
-    monkeypatch.setattr(observe._Observer, "_info", broken)
+    monkeypatch.setattr(agreed, "_info", broken)
     with pytest.raises(StopIteration):
         TARGETS["capture"].run(b"\0\0")
 
 
 def test_a_story_that_depends_on_the_cut_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = observe._Observer._records
+    real = observe._records
 
-    def whole_records_only(self: object, side: object) -> None:
-        real(self, side)  # type: ignore[arg-type]
-        side.buffer.clear()  # type: ignore[attr-defined]
+    def whole_records_only(talk: Conversation, side: Side) -> None:
+        real(talk, side)
+        side.buffer.clear()
 
-    monkeypatch.setattr(observe._Observer, "_records", whole_records_only)
+    monkeypatch.setattr(observe, "_records", whole_records_only)
     with pytest.raises(AssertionError, match="cut"):
         TARGETS["capture"].run(b"\0\x14")
 
@@ -204,22 +205,22 @@ def test_a_message_in_the_clear_told_as_opened_is_a_finding(
     # A Finished in the clear, put before the server's second flight.
     forged = b"\0\0\x05\x08\0\x01"
     TARGETS["capture"].run(forged)
-    real = observe._Observer._plain_record
+    real = records._plain_record
 
-    def takes_it(self: object, side: object, kind: int, body: bytes, size: int) -> None:
+    def takes_it(talk: Conversation, side: Side, kind: int, body: bytes, size: int) -> None:
         if kind == 22:
-            self._content(side, kind, body)  # type: ignore[attr-defined]
+            records.take_content(talk, side, kind, body)
         else:
-            real(self, side, kind, body, size)  # type: ignore[arg-type]
+            real(talk, side, kind, body, size)
 
-    monkeypatch.setattr(observe._Observer, "_plain_record", takes_it)
+    monkeypatch.setattr(records, "_plain_record", takes_it)
     with pytest.raises(AssertionError, match="never said"):
         TARGETS["capture"].run(forged)
 
 
 def test_an_observer_that_misses_a_message_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     TARGETS["overheard"].run(b"\0\0")
-    monkeypatch.setattr(observe._Observer, "_server_hello", lambda self, hello: None)
+    monkeypatch.setattr(messages, "_server_hello", lambda talk, hello: None)
     with pytest.raises(AssertionError, match="did not"):
         TARGETS["overheard"].run(b"\0\0")
 

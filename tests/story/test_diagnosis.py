@@ -20,7 +20,8 @@ from handclasp import (
     TLSError,
 )
 from handclasp.faults import Blame
-from handclasp.story.diagnosis import diagnose, situation_of
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, Failed, MessageSeen, RecordSeen
 
 

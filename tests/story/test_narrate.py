@@ -17,8 +17,9 @@ from handclasp import (
     ServerConnection,
     TLSError,
 )
-from handclasp.story.facts import Share, facts_of
+from handclasp.story.facts import facts_of
 from handclasp.story.narrate import narrate
+from handclasp.story.recorded import Share
 from handclasp.trace.events import MessageSeen
 
 

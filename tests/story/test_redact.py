@@ -27,9 +27,10 @@ from handclasp import (
     TLSError,
 )
 from handclasp.certificates.credentials import LocalSigner
-from handclasp.story.facts import facts_of, message_of
+from handclasp.story.facts import facts_of
 from handclasp.story.fields import fields_of
 from handclasp.story.narrate import narrate
+from handclasp.story.recorded import message_of
 from handclasp.trace.events import (
     BytesRefused,
     DecisionTaken,

@@ -33,9 +33,8 @@ from handclasp.trace.events import (
     TransportEnded,
     TransportSeen,
     WireSeen,
-    event_from_json,
-    event_to_json,
 )
+from handclasp.trace.format import event_from_json, event_to_json
 
 jsonschema = pytest.importorskip("jsonschema")
 

@@ -48,6 +48,7 @@ from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VE
 from handclasp.errors import ConfigurationError
 from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
+from handclasp.synchronous import check_synchronous
 from handclasp.trace.keylog import open_keylog
 
 if TYPE_CHECKING:
@@ -202,6 +203,8 @@ def check_kinds(config: SharedConfig) -> None:
     for name in ("clock", "entropy"):
         if not callable(getattr(config, name)):
             raise ConfigurationError(f"{name} must be a callable.")
+    for name in ("clock", "entropy", "record_padding", "keylog"):
+        check_synchronous(name, getattr(config, name))
     keylog = config.keylog
     if not (keylog is None or callable(keylog) or is_path(keylog)):
         raise ConfigurationError("keylog must be a path, a callable or None.")

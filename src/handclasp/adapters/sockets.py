@@ -28,6 +28,7 @@ from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
+from handclasp.trace.hooks import check_trace
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -76,6 +77,7 @@ def connect(
     check_host_and_port(host, port)
     config = client_config(config)
     name = check_server_name(config, host if server_name is None else server_name)
+    check_trace(trace)
     EarlyData(config, early_data)
     if timeout is None:
         sock = socket.create_connection((host, port))

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from handclasp.advice import SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import ip_address, printable
+from handclasp.certificates.names import MOST_TOLD, ip_address, printable
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
@@ -135,9 +135,9 @@ def _of_own_anchor(finding: Finding) -> _Fix | None:
         return None
     if finding.rule in _ABOUT_BELOW:
         return None
-    advise = _OF_OWN_ANCHORS.get(finding.rule)
-    if advise is not None:
-        return advise(finding, anchor.about)
+    tell = _OF_OWN_ANCHORS.get(finding.rule)
+    if tell is not None:
+        return tell(finding, anchor.about)
     return _Fix(
         "Get a certificate from another authority that this end trusts.",
         f"Have {anchor.about} made anew, and trust that ({TRUST}).",
@@ -205,10 +205,10 @@ _ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
 
 
 def _of_rule(finding: Finding, context: Context) -> _Fix:
-    advise = _BY_RULE.get(finding.rule)
-    advised = advise(finding, context) if advise is not None else None
-    if advised is not None:
-        return advised
+    tell = _BY_RULE.get(finding.rule)
+    told = tell(finding, context) if tell is not None else None
+    if told is not None:
+        return told
     if finding.is_issuer:
         return _Fix(
             f"Replace the certificate of {finding.about} by a well-formed one, or get a "
@@ -228,10 +228,6 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
     return _Fix(peer, f"{_CHECK_CLOCK}.")
 
 
-_MOST_NAMES = 8
-"""The number of a certificate's names to search for one to connect by: it may have thousands."""
-
-
 def _names(finding: Finding, context: Context) -> _Fix | None:
     leaf = finding.of
     name = printable(context.names[0], 60) if context.names else ""
@@ -249,7 +245,7 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
         cover = cover.removesuffix(".") + ", as an IP address."
     if not leaf.names or leaf.names.covering(context.names[0]):
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [printable(each, 60) for each in leaf.names.first(_MOST_NAMES)]
+    first = [printable(each, 60) for each in leaf.names.first(MOST_TOLD)]
     exact = [each for each in first if not each.startswith("*.")][:3]
     patterns = [each for each in first if each.startswith("*.")][:3]
     if exact:

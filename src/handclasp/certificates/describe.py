@@ -1,4 +1,4 @@
-"""The content of a certificate as plain values, for people and for programs."""
+"""The content of a certificate as plain values: for people, JSON and `handclasp cert show`."""
 
 from __future__ import annotations
 

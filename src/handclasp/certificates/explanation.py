@@ -44,6 +44,7 @@ from handclasp.certificates.rules import (
     Finding,
     leaf_findings,
     leaf_key,
+    mismatches_unread,
     named_leaf_findings,
     slow_key_findings,
     step_findings,
@@ -69,6 +70,7 @@ digested anew for each check.
 _MOST_USELESS = 2
 """Certificates that are named of those that were sent and lead nowhere."""
 
+MAX_PATHS_OF_A_REFUSAL = 8
 MAX_CHECKS_OF_A_REFUSAL = 32
 MAX_BYTES_OF_A_REFUSAL = 2**15
 """The same for the wording of a refusal, which strangers can ask for; one check is always made."""
@@ -221,35 +223,31 @@ def _decision(evidence: Evidence, context: Context) -> VerificationResult | Cert
 
 
 def _with_verdict(
-    explained: Explanation, decision: VerificationResult | CertificateError | None
+    told: Explanation, decision: VerificationResult | CertificateError | None
 ) -> Explanation:
     """Return the findings of a walk with the verdict of the decision, if there is one yet."""
     if decision is None:
-        return explained
+        return told
     if isinstance(decision, CertificateError):
         fault = decision.fault_member
         broken = _broken(
-            (
-                *explained.leaf,
-                *(explained.paths[0].findings if explained.paths else ()),
-                *explained.policy,
-            )
+            (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
         )
         named = any(finding.fault is fault for finding in broken)
         if named and not isinstance(decision.__cause__, IssuersLeftOutError):
-            return replace(explained, fault=fault)
-        about = explained.leaf[0].about
+            return replace(told, fault=fault)
+        about = told.leaf[0].about
         text = decision.detail or fault.sentence
         reason = Finding("decision", about, False, text, "RFC 5280 6", fault)
-        return replace(explained, leaf=(*explained.leaf, reason), fault=fault)
-    paths = explained.paths
+        return replace(told, leaf=(*told.leaf, reason), fault=fault)
+    paths = told.paths
     if not paths and decision.holds is not None:  # The walk failed at something in the chain.
         path = tuple([load_certificate(der) for der in decision.path])
         paths = (PathTried(path, (), reaches_anchor=True),)
     if paths:
         paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
-    leaf, policy = _overruled(explained.leaf), _overruled(explained.policy)
-    return replace(explained, leaf=leaf, paths=paths, policy=policy, accepted=True)
+    leaf, policy = _overruled(told.leaf), _overruled(told.policy)
+    return replace(told, leaf=leaf, paths=paths, policy=policy, accepted=True)
 
 
 def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -279,26 +277,24 @@ def walk(
             part, and less is checked. Else the path of a yes is the first.
     """
     try:
-        explained = _with_verdict(_walked(certificates, context, evidence, decision), decision)
-        return _with_advice(explained, context, evidence)
+        told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        return _with_advice(told, context, evidence)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
         finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
-        explained = _with_verdict(Explanation((finding,), (), ()), decision)
-        return _with_advice(explained, context, evidence)
+        told = _with_verdict(Explanation((finding,), (), ()), decision)
+        return _with_advice(told, context, evidence)
 
 
-def _with_advice(explained: Explanation, context: Context, evidence: Evidence) -> Explanation:
-    broken = explained.broken
+def _with_advice(told: Explanation, context: Context, evidence: Evidence) -> Explanation:
+    broken = told.broken
     if not broken:
-        return explained
+        return told
     said = advised(broken, context, evidence.chain)
     # Written out, as `replace` takes longer, and every refusal comes by.
-    return Explanation(
-        explained.leaf, explained.paths, explained.policy, said, explained.accepted, explained.fault
-    )
+    return Explanation(told.leaf, told.paths, told.policy, said, told.accepted, told.fault)
 
 
 def _walked(
@@ -334,11 +330,11 @@ def _walked(
     if decision is None:
         return _refused(certificates, context, evidence)
     walk = _Walk(certificates, evidence.chain, context)
-    explained = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
-    best = explained.paths[0]
+    told = walk.explanation(() if isinstance(decision, CertificateError) else decision.path)
+    best = told.paths[0]
     if not best.reaches_anchor:
-        return explained
-    return replace(explained, policy=tuple(_policy_findings(best.certificates, context, evidence)))
+        return told
+    return replace(told, policy=tuple(_policy_findings(best.certificates, context, evidence)))
 
 
 def _refused(
@@ -346,9 +342,12 @@ def _refused(
 ) -> Explanation:
     """Return the findings for a chain without a path, with as little reading as possible."""
     walk = _Walk(certificates, evidence.chain, context, is_refused=True)
-    explained = walk.explanation()
-    if explained.broken or not walk.lacked:
-        return explained
+    told = walk.explanation()
+    if told.broken or not walk.lacked:
+        return told
+    mismatches = mismatches_unread(walk.leaf, context)
+    if mismatches:
+        return replace(told, leaf=(*told.leaf, *mismatches))
     # What was found out without reading all must not be taken for the whole.
     afresh = context.afresh(context.trust)
     walk = _Walk(certificates, evidence.chain, afresh, is_refused=True, reads_all=True)
@@ -377,6 +376,7 @@ class _Walk:
             self._by_subject.setdefault(other.subject_name, []).append(other)
         self._signed: dict[tuple[Seen, bytes], bool | None] = {}
         self._issuers_of: dict[Seen, list[Seen]] = {}
+        self._max_paths = MAX_PATHS_OF_A_REFUSAL if is_refused else MAX_PATHS
         self._checks_left = MAX_CHECKS_OF_A_REFUSAL if is_refused else MAX_SIGNATURE_CHECKS
         self._bytes_left = MAX_BYTES_OF_A_REFUSAL if is_refused else MAX_SIGNED_BYTES
 
@@ -395,7 +395,7 @@ class _Walk:
 
     def paths(self) -> list[PathTried]:
         """Return the paths upward; there is at least one, which may end at once."""
-        return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
+        return list(islice(self._extended((self.leaf,), ()), self._max_paths))
 
     def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
         path = tuple([self._seen.get(der) or self._see(load_certificate(der), der) for der in ders])

@@ -122,6 +122,17 @@ def leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
         yield _common_name(leaf, context)
 
 
+def mismatches_unread(leaf: Seen, context: Context) -> tuple[Finding, ...]:
+    """Return a finding for each name that a leaf with unread extensions does not cover.
+
+    It may have twenty thousand names, so they are compared as bytes.
+    """
+    if leaf.names_unread is None:
+        return ()
+    found = [_names(leaf, name) for name in context.names]
+    return tuple([finding for finding in found if not finding.held])
+
+
 def step_findings(
     below: Sequence[Seen],
     issuer: Seen,
@@ -175,14 +186,14 @@ def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
         # The verifier reads what it needs itself; that all can be read is a rule of the web's form.
         excused = not context.web or issuer.is_vetted
         excused = excused or issuer.unread
-        last = replace(
+        told = replace(
             readable,
             rule="issuer readable",
             held=None if excused else False,
             is_issuer=True,
             is_excused_in_private=True,
         )
-        return OfIssuer(False, (*first, last))
+        return OfIssuer(False, (*first, told))
     form = _form(issuer, _NEVER_CRITICAL | {"2.5.29.14"})
     own = _issuer_key_usage(issuer, context), _issuer_purpose(issuer, context)
     return OfIssuer(
@@ -324,17 +335,18 @@ def _names(leaf: Seen, name: str) -> Finding:
             f"not (RFC 5280 4.2.1.6), so it is not taken for {printable(name)}"
         )
     elif matching is None:
-        listed = ", ".join(printable(entry, 60) for entry in own.first(5))
-        more = f" and {len(own) - 5} more" if len(own) > 5 else ""
+        first = own.first(5)
+        listed = ", ".join(printable(entry, 60) for entry in first)
+        more = f" and {len(own) - len(first)} more" if len(own) > len(first) else ""
         problem = f"it is for {listed}{more}, not for {printable(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
 def _no_host(leaf: Seen, name: str) -> str:
     """Return why a certificate without any host's name covers none."""
-    if any(isinstance(each, x509.DNSName) and each.value == name for each in leaf.alternatives):
+    if leaf.names.has_as_dns_name(name):
         return f"it has {printable(name)} as a DNS name, and only an address counts for an address"
-    if leaf.extension(x509.SubjectAlternativeName) is not None:
+    if leaf.names_unread is not None or leaf.extension(x509.SubjectAlternativeName) is not None:
         return (
             "its subjectAltName names no host, so it is neither for "
             f"{printable(name)} nor any other"
@@ -656,8 +668,8 @@ def _issuer_purpose(issuer: Seen, context: Context) -> Finding:
 
 def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> Finding:
     section = "RFC 5280 4.2.1.10"
-    constraints = context.comparisons.summary(issuer)
-    if not constraints:
+    told = context.comparisons.summary(issuer)
+    if not told:
         return _excused(_finding("name constraints", issuer, "", "none", section))
     # Self-issued authorities are exempt, the leaf never is. The verifier goes by the encoding.
     above = [each for each in (*below[1:], issuer) if each.issuer_name != each.subject_name]
@@ -667,7 +679,7 @@ def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> 
         evidence = "there are too many to look at here; the decision checked them all"
         return _excused(_finding("name constraints", issuer, "", evidence, section))
     problem = f"{issuer.about} may not issue for these names: {found}" if found else ""
-    return _finding("name constraints", issuer, problem, constraints, section)
+    return _finding("name constraints", issuer, problem, told, section)
 
 
 def _identifiers(issuer: Seen, context: Context) -> Finding:

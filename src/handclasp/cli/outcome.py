@@ -22,7 +22,7 @@ from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
-    from handclasp.story.diagnosis import Evidence
+    from handclasp.story.evidence import Evidence
     from handclasp.trace.events import TraceEvent
 
 FAILED = 1

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from handclasp import ConnectionInfo, TrustStore
     from handclasp.alerts import Cause
     from handclasp.cli.outcome import Failure
-    from handclasp.story.diagnosis import Diagnosis, Evidence
+    from handclasp.story.diagnosis import Diagnosis
+    from handclasp.story.evidence import Evidence
 
 MOST_OF_A_MESSAGE = 1000
 """Characters of what happened: room for a few names out of certificates, each cut by itself."""

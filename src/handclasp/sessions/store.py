@@ -38,6 +38,10 @@ DEFAULT_FILE_BYTES = 2**20
 class SessionCache(Protocol):
     """The methods that a config needs of a store. They are called from any thread; an exception
     fails the connection.
+
+    They must answer at once, as they are called where no handshake can wait: before the
+    ClientHello, when a ticket arrives, and when a connection fails. A config refuses async methods.
+    Keep a copy of a remote store in memory, and synchronize it in a task of your own.
     """
 
     def put(self, key: str, session: Session) -> None:

@@ -15,7 +15,8 @@ from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import Facts, certificates_of, facts_of, message_of, sender_of
+from handclasp.story.facts import Facts, facts_of, sender_of
+from handclasp.story.recorded import certificates_of, message_of
 from handclasp.story.recorder import Recorder
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
 from handclasp.wire import extensions, messages

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import KeyExchange
+from handclasp.story.recorded import KeyExchange
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE

@@ -9,6 +9,19 @@ from typing import Literal, TypeVar
 
 from handclasp.errors import ProtocolError
 from handclasp.info import ConnectionInfo
+from handclasp.story.recorded import (
+    HELLOS,
+    KeyExchange,
+    Share,
+    certificates_of,
+    client_shares_of,
+    encrypted_secret_size_of,
+    key_exchange_by_suite,
+    key_exchange_of,
+    message_of,
+    server_share_of,
+    version_of,
+)
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -21,13 +34,7 @@ from handclasp.trace.events import (
     TraceEvent,
 )
 from handclasp.wire import extensions, messages, messages12
-from handclasp.wire.codecs import AnyMessage, read_message12
-from handclasp.wire.compression import (
-    COMPRESSION_ALGORITHMS,
-    DecompressionError,
-    available_algorithms,
-    certificate_within,
-)
+from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.iana import (
     ContentType,
     ExtensionType,
@@ -35,34 +42,13 @@ from handclasp.wire.iana import (
     cipher_suite_name,
     cipher_suite_names,
     group_name,
-    version_name,
 )
 from handclasp.wire.raw_keys import is_raw_public_key
-from handclasp.wire.reader import Opener, Reader
-
-KeyExchange = Literal["agreement", "transport", "session", "psk", "psk transport"]
-"""How the two come to one secret. "agreement": both sides give a public half of it. "transport":
-the client makes it, and encrypts it to the key in the server's certificate (RSA key transport, TLS
-1.2 alone). "session": it is that of an earlier session, which TLS 1.2 resumes. "psk": it is a
-pre-shared key alone, or a ticket's, without a key exchange. "psk transport": the client makes one
-part of it, as in "transport", and a pre-shared key is the other (RSA_PSK, RFC 4279 section 4)."""
 
 EarlierKey = Literal["ticket", "session id", "external key", "key"]
 """What a client came back with: a ticket; the name of a session (TLS 1.2); a key that both were
 given beforehand; or a pre-shared key of which the trace does not say whether it is a ticket's."""
-
 M = TypeVar("M")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A public value of the key exchange: its group, and its size in bytes."""
-
-    group: str
-    size: int
-
-    def __str__(self) -> str:
-        return f"{self.group} ({self.size:,} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +203,7 @@ def key_exchange_of_info(info: ConnectionInfo) -> KeyExchange | None:
     """How the two came to one secret, by what was agreed upon; see `Facts.key_exchange`."""
     if info.version.startswith("TLSv1.3"):  # or a draft of it
         return "psk" if info.group is None else "agreement"
-    return "session" if info.resumed else _key_exchange12(info.cipher_suite)
+    return "session" if info.resumed else key_exchange_by_suite(info.cipher_suite)
 
 
 def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> str:
@@ -260,164 +246,7 @@ def sender_of(event: MessageSeen | RecordSeen | AlertSeen | BytesMissing, role: 
     return "client" if role == "server" else "server"
 
 
-def message_of(event: MessageSeen) -> AnyMessage | None:
-    """The value of a recorded message; None where it does not follow its definition."""
-    if not event.raw:
-        return None
-    try:
-        return read_recorded(event.raw, event.epoch)
-    except ProtocolError:
-        return None
-
-
-def read_recorded(raw: bytes, epoch: str, opener: Opener = Reader) -> AnyMessage:
-    """The value of a message that was recorded in an epoch. Raises `ProtocolError`.
-
-    A type number alone does not say which form a message has. But in TLS 1.3 nothing except the
-    hellos is ever in the clear; and what a renegotiation of TLS 1.2 sends under its keys has either
-    a type of its own, or the same form as in TLS 1.3, or one that cannot be read as that.
-    """
-    if raw[0] in _HELLOS:
-        return messages.read_message(raw, opener)
-    is_of_tls12 = epoch == "plaintext" or raw[0] in _OF_TLS12
-    if is_of_tls12 or (epoch == "application" and _has_form_of_tls12(raw)):
-        return read_message12(raw, opener)
-    return messages.read_message(raw, opener)
-
-
-def _has_form_of_tls12(raw: bytes) -> bool:
-    """Whether a message can be read as one of TLS 1.2, and not as one of TLS 1.3."""
-    try:
-        messages.read_message(raw)
-    except ProtocolError:
-        try:
-            read_message12(raw)
-        except ProtocolError:
-            return False
-        return True
-    return False
-
-
-def version_of(hello: messages.ServerHello) -> str | None:
-    """The name of the version that the server took (RFC 8446 section 4.2.1)."""
-    data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
-    try:
-        number = extensions.read_selected_version(data) if data is not None else None
-    except ProtocolError:
-        return None
-    return version_name(hello.legacy_version if number is None else number)
-
-
-def key_exchange_of(hello: messages.ServerHello, *, resumed: bool = False) -> KeyExchange | None:
-    """How the two sides come to one secret; None where that cannot be told.
-
-    In TLS 1.2 the cipher suite says so, unless a session is `resumed`.
-    """
-    if (version_of(hello) or "TLSv1.3").startswith("TLSv1.3"):
-        if ExtensionType.KEY_SHARE in hello.extensions:
-            return "agreement"
-        return "psk" if ExtensionType.PRE_SHARED_KEY in hello.extensions else None
-    return "session" if resumed else _key_exchange12(cipher_suite_name(hello.cipher_suite))
-
-
-def _key_exchange12(cipher_suite: str) -> KeyExchange | None:
-    if cipher_suite.startswith("TLS_RSA_WITH_"):
-        return "transport"
-    if cipher_suite.startswith("TLS_PSK_WITH_"):
-        return "psk"
-    if cipher_suite.startswith("TLS_RSA_PSK_WITH_"):
-        return "psk transport"
-    return "agreement" if cipher_suite.startswith(("TLS_ECDH", "TLS_DH")) else None
-
-
-def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
-    """The public values in a ClientHello, without those of reserved groups (RFC 8701)."""
-    data = hello.extensions.get(ExtensionType.KEY_SHARE)
-    try:
-        entries = extensions.read_key_share_client_hello(data) if data is not None else ()
-    except ProtocolError:
-        return ()
-    shares = [Share(group_name(entry.group), len(entry.key_exchange)) for entry in entries]
-    return tuple(share for share in shares if not share.group.startswith("GREASE"))
-
-
-def server_share_of(message: messages.ServerHello | messages12.ServerKeyExchange) -> Share | None:
-    """The public value in a ServerHello, or in TLS 1.2 in a ServerKeyExchange."""
-    if isinstance(message, messages12.ServerKeyExchange):
-        return Share(group_name(message.group), len(message.point))
-    data = message.extensions.get(ExtensionType.KEY_SHARE)
-    if data is None:
-        return None
-    try:
-        entry = extensions.read_key_share_server_hello(data)
-    except ProtocolError:
-        return None
-    return Share(group_name(entry.group), len(entry.key_exchange))
-
-
-def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | None:
-    """How many bytes the encrypted secret has in a ClientKeyExchange of RSA or RSA_PSK."""
-    content = message.exchange_keys
-    identity = 2 + int.from_bytes(content[:2], "big")
-    for each in (content, content[identity:]):
-        try:
-            return len(messages12.read_encrypted_secret(each))
-        except ProtocolError:
-            continue
-    return None
-
-
-def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
-    """The certificates in a message, as DER; None where there are none to be read.
-
-    A Certificate of either version is read, also if it came compressed (RFC 8879).
-    """
-    if isinstance(message, messages12.Certificate12):
-        return (message.raw_public_key,) if message.raw_public_key else message.certificate_list
-    if isinstance(message, messages.CompressedCertificate):
-        message = certificate_within_message(message)
-    if isinstance(message, messages.Certificate):
-        return tuple(entry.cert_data for entry in message.certificate_list)
-    return None
-
-
-def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
-    """The same of a message as it was recorded in an epoch; none where it cannot be read."""
-    if not raw:
-        return ()
-    try:
-        return certificates_of(read_recorded(raw, epoch)) or ()
-    except ProtocolError:
-        return ()
-
-
-def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
-    """The Certificate in a CompressedCertificate (RFC 8879); None where it cannot be unpacked."""
-    if not isinstance(message, messages.CompressedCertificate):
-        return None
-    # What was refused is recorded, too, and must not be inflated now.
-    if message.uncompressed_length > _MOST_INFLATED:
-        return None
-    for name in available_algorithms():
-        if COMPRESSION_ALGORITHMS[name] == message.algorithm:
-            try:
-                return certificate_within(message, name)
-            except (DecompressionError, ProtocolError):
-                return None
-    return None
-
-
-_OF_TLS12 = (
-    HandshakeType.HELLO_REQUEST,
-    HandshakeType.SERVER_KEY_EXCHANGE,
-    HandshakeType.SERVER_HELLO_DONE,
-    HandshakeType.CLIENT_KEY_EXCHANGE,
-    HandshakeType.CERTIFICATE_STATUS,
-)
-_HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
 _CERTIFICATE_TYPES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
-_MOST_INFLATED = 2**17
-"""Bytes: as much as `Limits.max_certificate_bytes` allows unless it is changed."""
 
 
 def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
@@ -429,7 +258,7 @@ def _handshake_messages(events: Sequence[TraceEvent]) -> list[AnyMessage]:
     return [
         message
         for event in _messages(events)
-        if not (event.message_type in _HELLOS and event.epoch == "application")
+        if not (event.message_type in HELLOS and event.epoch == "application")
         and (message := message_of(event)) is not None
     ]
 

@@ -15,18 +15,14 @@ from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.story.exchanges import client_fields, server_form
-from handclasp.story.facts import KeyExchange, read_recorded
-from handclasp.story.words import (
-    ELEMENTS,
-    ITEMS,
-    UNREAD,
+from handclasp.story.meanings import (
     extension_section,
     field_meaning,
     field_section,
-    field_value,
     message_section,
-    plural,
 )
+from handclasp.story.recorded import KeyExchange, read_recorded
+from handclasp.story.words import ELEMENTS, ITEMS, UNREAD, field_value, plural
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.wire import messages12
 from handclasp.wire.codecs import AnyMessage

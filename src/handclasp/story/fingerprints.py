@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import message_of
+from handclasp.story.recorded import message_of
 from handclasp.trace.events import MessageSeen, TraceEvent
 from handclasp.wire import extensions
 from handclasp.wire.iana import GREASE_VALUES, version_name

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from handclasp.private_files import write_private
-from handclasp.trace.events import MessageSeen, event_to_json
+from handclasp.trace.events import MessageSeen
+from handclasp.trace.format import event_to_json
 from handclasp.trace.recorder import EventRecorder
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from ipaddress import ip_address
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Fault
 from handclasp.info import ConnectionInfo
-from handclasp.story.diagnosis import is_of_certificates
+from handclasp.story.evidence import is_of_certificates
 from handclasp.story.exchanges import server_form
-from handclasp.story.facts import KeyExchange, facts_of, message_of
+from handclasp.story.facts import facts_of
 from handclasp.story.fields import Field, fields_of
+from handclasp.story.recorded import KeyExchange, message_of
 from handclasp.story.words import UNREAD
 from handclasp.trace.events import (
     Began,

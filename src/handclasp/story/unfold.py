@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from handclasp.story.facts import KeyExchange
 from handclasp.story.fields import Field, fields_of
+from handclasp.story.recorded import KeyExchange
 from handclasp.story.words import UNREAD
 from handclasp.trace.events import DecisionTaken, KeyStep, RecordSeen, TraceEvent, WorkDone
 

@@ -34,10 +34,8 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
     WorkDone,
-    event_from_json,
-    event_to_json,
-    read_number,
 )
+from handclasp.trace.format import event_from_json, event_to_json, read_number
 from handclasp.wire.iana import ContentType
 
 FORMAT = "handclasp-trace/1"

@@ -12,9 +12,10 @@ from tests.recorded import Recorded
 from tests.vectors.client_hellos import client_hello
 
 from handclasp import Recorder
-from handclasp.story.facts import certificate_within_message, facts_of
+from handclasp.story.facts import facts_of
 from handclasp.story.fields import Field
 from handclasp.story.page.conversation import MOST_BYTES, MOST_FIELDS, flights_of, taken_apart
+from handclasp.story.recorded import certificate_within_message
 from handclasp.trace.events import MessageSeen
 from handclasp.wire import messages
 from handclasp.wire.codecs import write_message

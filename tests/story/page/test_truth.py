@@ -337,7 +337,7 @@ def test_an_answer_is_not_told_as_the_question(seen: tuple[Seen, ...]) -> None:
 
 
 def test_a_timestamp_request_asks_and_its_answer_proves() -> None:
-    from handclasp.story.words import field_meaning
+    from handclasp.story.meanings import field_meaning
 
     name = "signed_certificate_timestamp"
     assert "wish" in field_meaning(name, ("ClientHello", "extensions"))

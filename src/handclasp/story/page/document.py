@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handclasp.story.facts import Facts, facts_of, observed_in, secret_in_words
-from handclasp.story.narrate import silent_in_words
+from handclasp.story.flights import silent_in_words
 from handclasp.story.page import steps
 from handclasp.story.page.conversation import anchors_of, flights_of, left_out_of
 from handclasp.story.page.costs import costs_of

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handclasp.advice import at_fault, for_reader, worded
-from handclasp.story.diagnosis import Diagnosis, Evidence, diagnose
+from handclasp.story.diagnosis import Diagnosis, diagnose
+from handclasp.story.evidence import Evidence
 from handclasp.story.facts import role_of
 from handclasp.trace.events import TraceEvent
 

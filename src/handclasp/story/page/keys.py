@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from handclasp.story.facts import KeyExchange
+from handclasp.story.recorded import KeyExchange
 from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
 
 

@@ -13,8 +13,9 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from handclasp.advice import worded
-from handclasp.story.diagnosis import situation_of
-from handclasp.story.facts import Facts, certificates_of, message_of, observed_in, sender_of
+from handclasp.story.facts import Facts, observed_in, sender_of
+from handclasp.story.recorded import certificates_of, message_of
+from handclasp.story.situation import situation_of
 from handclasp.trace.events import (
     Began,
     DecisionTaken,

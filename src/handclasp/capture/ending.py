@@ -1,0 +1,144 @@
+"""How a conversation ended: who gave up, who has to find out why, and as what that end sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
+from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
+from handclasp.faults import Blame, Fault, Role, Verdict
+from handclasp.story.situation import situation_of
+from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
+from handclasp.wire import messages12
+from handclasp.wire.iana import AlertDescription, alert_name
+from handclasp.wire.records import HEADER_SIZE, what_else_it_is
+
+_SOON_GIVEN_UP = Verdict(
+    Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
+)
+_UNACKNOWLEDGED = "unacknowledged"
+_LONG_WAIT = 1_000_000_000
+"""Nanoseconds after which whoever leaves has waited for the other end."""
+
+
+def heed_warning(talk: Conversation) -> None:
+    """Take a warning after which the handshake did not go on for more than a warning."""
+    is_done = all(side.seen.is_done for side in talk.sides.values())
+    if talk.gave_up is None and talk.warned is not None and not is_done:
+        role, alert, said = talk.warned
+        if len(talk.said) == said and talk.first_end is not None:
+            talk.gave_up, talk.alert = role, alert
+
+
+def ending_of(talk: Conversation) -> tuple[str, str] | None:
+    """Return who ended the transport before the handshake can have been complete, and how.
+
+    None where nobody did, or where something is missing that could have completed it.
+    """
+    client, server = (talk.sides[role].seen for role in (CLIENT, SERVER))
+    is_open = talk.first_end is None or (client.is_done and server.is_done)
+    if is_open or not (client.is_whole and server.is_whole) or talk.first_end is None:
+        return None
+    if client.is_obscure and not client.is_done:
+        return None
+    at_ns, role, how = talk.first_end
+    if role == CLIENT and not talk.stream.acknowledged[talk.client]:
+        return SERVER, _UNACKNOWLEDGED
+    waited = at_ns - max(side.spoke_at for side in talk.sides.values())
+    if (waited >= _LONG_WAIT or how == "canceled") and role != _next_to_speak(talk):
+        # It is the other end that did not go on.
+        return _next_to_speak(talk), f"{waited / 1e9:.1f} s"
+    for each in talk.sides.values():
+        if each.is_hidden_alert and not each.seen.is_done:
+            return each.role, how
+    return role, how
+
+
+def _next_to_speak(talk: Conversation) -> str:
+    """Whose turn it is in a handshake that is not complete."""
+    client, server = talk.sides[CLIENT], talk.sides[SERVER]
+    if client.buffer:
+        return CLIENT
+    if server.buffer or server.reassembly or not server.spoke:
+        return SERVER
+    said_all = server.seen.is_done or (SERVER, messages12.ServerHelloDone) in talk.last
+    if talk.version is not None and not said_all:
+        return SERVER
+    return SERVER if server.spoke_at < client.spoke_at else CLIENT
+
+
+def viewer_of(talk: Conversation, ending: tuple[str, str] | None) -> Role:
+    """Return the end that the story is seen from: the one that has to find out what the other did.
+
+    An alert on something that is no TLS only follows from that.
+    """
+    gave_up = talk.stranger or talk.gave_up or (ending[0] if ending is not None else None)
+    return OTHER[gave_up] if gave_up is not None else "client"
+
+
+def failure_of(
+    talk: Conversation, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
+) -> Iterator[TraceEvent]:
+    """Tell how it failed, if it did, as the viewer would have noted it."""
+    refused = next((event for event in events if isinstance(event, BytesRefused)), None)
+    if refused is not None:
+        fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
+        yield _found(talk, ProtocolError(fault, detail), events)
+    elif talk.alert is not None:
+        yield _told_by_peer(talk.at, talk.alert, events)
+    elif ending is not None and ending[1] == "canceled":
+        yield _told_by_peer(talk.at, AlertDescription.USER_CANCELED, events)
+    elif ending is not None and ending[1] == _UNACKNOWLEDGED:
+        detail = "TCP never acknowledged anything that the client said"
+        failed = _found(talk, HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail), events)
+        condition = "which lost what was sent, unless the other host is gone"
+        yield replace(failed, blame=Blame.NETWORK.value, condition=condition)
+    elif ending is not None and ending[1] not in ("end", "reset"):
+        yield _found(talk, _gave_up_waiting(talk, ending[1]), events)
+    elif ending is not None:
+        is_reset = ending[1] == "reset"
+        fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
+        if talk.sides[ending[0]].is_hidden_alert:
+            yield _refused_unseen(talk, ending[0], fault, events)
+        else:
+            yield _found(talk, TruncationError(fault), events)
+
+
+def _refused_unseen(
+    talk: Conversation, role: str, fault: Fault, events: Sequence[TraceEvent]
+) -> Failed:
+    """That an end gave up with an alert that nobody can read."""
+    detail = f"the last record of the {role} is closed and probably an alert"
+    failed = _found(talk, TruncationError(fault, detail), events)
+    condition = (
+        f"the {role} gave up, and its reason is probably in its last record, an alert that "
+        "cannot be read without the keys"
+    )
+    return replace(failed, blame=Blame.UNCLEAR.value, condition=condition)
+
+
+def _gave_up_waiting(talk: Conversation, how_long: str) -> HandshakeTimeoutError:
+    """The viewer waited for the other end, in vain."""
+    other = OTHER[talk.viewer]
+    more = " more" if talk.sides[other].spoke else ""
+    detail = f"the {talk.viewer} gave up after {how_long}; the {other} had said nothing{more}"
+    verdict = _SOON_GIVEN_UP if float(how_long.split()[0]) < 1 else None
+    return HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, detail, verdict=verdict)
+
+
+def _found(talk: Conversation, error: ProtocolError, events: Sequence[TraceEvent]) -> Failed:
+    """What the viewer found, with the alert that it was seen to send, if any."""
+    other = talk.sides[OTHER[talk.viewer]]
+    error.found_by(talk.viewer, nothing_came=not other.spoke)
+    sent = [
+        each.description
+        for each in events
+        if isinstance(each, AlertSeen) and each.direction == "sent"
+    ]
+    alert = alert_name(sent[-1]) if sent else ""
+    return replace(Failed.of(talk.at, error), origin="local", alert=alert)
+
+
+def _told_by_peer(at_ns: int, alert: int, events: Sequence[TraceEvent]) -> Failed:
+    return Failed.of(at_ns, PeerAlertError(alert, situation_of(events)))

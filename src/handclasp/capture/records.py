@@ -1,0 +1,215 @@
+"""The records of each end, opened where their keys are known, and weighed where they are not."""
+
+from __future__ import annotations
+
+from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
+from handclasp.capture.key_changes import change_cipher_spec, change_keys, install, lacks
+from handclasp.capture.messages import ALERT_SIZE, take_alert, take_content
+from handclasp.capture.suites import suite13_of, tag_size_of
+from handclasp.crypto.secret import Secret
+from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.keys.schedule13 import TrafficSecret
+from handclasp.record.protection12 import Protection12
+from handclasp.record.protection13 import Protection13, split_inner_plaintext
+from handclasp.trace.events import KeysInstalled, RecordSeen
+from handclasp.wire import messages
+from handclasp.wire.iana import ContentType, ExtensionType, cipher_suite_name
+from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT
+
+_MESSAGE_HEADER = 4
+_ALERT_PADDING = 16
+"""Bytes with which Java pads whatever it protects."""
+
+_SHORT = (4, 8)
+"""Sizes of a client's messages that are shorter than Finished: EndOfEarlyData, and a Certificate
+that is empty."""
+
+_EARLY_DATA_OFFER = CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA
+
+
+def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> None:
+    """Follow one record of a side.
+
+    Raises `ProtocolError` where nothing that comes after it can be followed.
+    """
+    kind, size = header[0], HEADER_SIZE + len(body)
+    if kind == ContentType.ALERT and len(body) == ALERT_SIZE:
+        # No suite makes so short a record: it is in the clear, whatever keys there are.
+        talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
+        take_alert(talk, side, body, in_the_clear=True)
+        return
+    if side.blind:
+        _closed_record(talk, side, header, body)
+        return
+    is_protected = side.protection is not None and (
+        kind == ContentType.APPLICATION_DATA or isinstance(side.protection, Protection12)
+    )
+    if not is_protected:
+        _plain_record(talk, side, kind, body, size)
+        return
+    opened = _open(talk, side, header, body)
+    if opened is None:
+        talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size))
+        return
+    side.is_keyed = side.is_keyed or side.epoch != "early"
+    kind, content = opened
+    talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size, len(content)))
+    take_content(talk, side, kind, content)
+
+
+def _closed_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> None:
+    """One that is protected under keys that are not known."""
+    kind, size = header[0], HEADER_SIZE + len(body)
+    if kind == ContentType.CHANGE_CIPHER_SPEC and len(body) == 1:
+        talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, 1))
+        return
+    if talk.is_tls13 and kind != ContentType.APPLICATION_DATA:
+        # All that is protected has this type outside (RFC 8446 section 5.2).
+        talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
+        raise ProtocolError(Fault.UNPROTECTED_RECORD)
+    if side.later is not None and _opens_later(talk, side, header, body):
+        return
+    talk.miss(side.blind)
+    side.is_keyed = True
+    talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size))
+    _weigh(talk, side, kind, size)
+
+
+def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
+    """What type and size of a closed record say of how far its sender has come.
+
+    A Finished is as long as the hash of the suite (RFC 8446 section 4.4.4), and records may be
+    padded, so that a long one may be a short message, but never the other way around.
+    """
+    seen = side.seen
+    if not talk.is_tls13:
+        seen.may_have_finished = seen.may_have_finished or kind == ContentType.HANDSHAKE
+        side.is_alert = side.is_hidden_alert = kind == ContentType.ALERT
+        return
+    suite = suite13_of(talk.suite_code)
+    frame = HEADER_SIZE + 1 + tag_size_of(cipher_suite_name(talk.suite_code))
+    finished = frame + _MESSAGE_HEADER + (suite.hash_size if suite is not None else 32)
+    alert = frame + ALERT_SIZE
+    seen.weigh(size - frame + 1, is_full=size >= frame + MAX_PLAINTEXT)
+    looks_padded = side.role == CLIENT and size < finished and size - frame not in _SHORT
+    side.is_alert = side.is_hidden_alert = size <= alert or looks_padded
+    if side.role == CLIENT and talk.extension(*_EARLY_DATA_OFFER) is not None:
+        seen.is_obscure = True
+        return
+    seen.may_have_finished = seen.may_have_finished or size >= finished
+    other = talk.sides[SERVER if side.role == CLIENT else CLIENT].seen
+    if other.is_done and seen.is_done:
+        is_short = size <= alert + _ALERT_PADDING
+        seen.went_on = seen.went_on or not is_short
+        seen.was_short = seen.was_short or is_short
+
+
+def _opens_later(talk: Conversation, side: Side, header: bytes, body: bytes) -> bool:
+    """Whether it is the first under the application's keys, after a Finished nobody read."""
+    if side.later is None:
+        return False
+    side.later.sequence = 0
+    try:
+        kind, content = split_inner_plaintext(side.later.open(header, body), MAX_PLAINTEXT + 1)
+    except ProtocolError:
+        return False
+    side.protection, side.later, side.blind = side.later, None, ""
+    change_keys(talk, side, "application")
+    side.seen.may_have_finished = True
+    size = HEADER_SIZE + len(body)
+    name = cipher_suite_name(talk.suite_code)
+    talk.note(side.role, KeysInstalled(talk.at, "", "application", name))
+    talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size, len(content)))
+    take_content(talk, side, kind, content)
+    return True
+
+
+def _plain_record(talk: Conversation, side: Side, kind: int, body: bytes, size: int) -> None:
+    if kind == ContentType.APPLICATION_DATA:
+        _early_record(talk, side, body, size)
+        return
+    if side.epoch == "early":  # Refused, and a second ClientHello follows.
+        side.epoch, side.protection = "plaintext", None
+    talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
+    if kind == ContentType.CHANGE_CIPHER_SPEC:
+        if talk.version is not None and not talk.is_tls13:  # There, it is for middleboxes.
+            change_cipher_spec(talk, side)
+        return
+    if kind == ContentType.HANDSHAKE and side.protection is not None:
+        # Neither end takes it, and anyone can have put it there.
+        raise ProtocolError(Fault.UNPROTECTED_RECORD)
+    take_content(talk, side, kind, body)
+
+
+def _early_record(talk: Conversation, side: Side, body: bytes, size: int) -> None:
+    """The first data of a client before the server's answer: its suite is the session's."""
+    if not talk.offers_early_data:
+        talk.miss(
+            f"The {side.role} sends protected records although no ServerHello was seen: what "
+            "was agreed upon is not known, and they stay closed."
+        )
+        kind = int(ContentType.APPLICATION_DATA)
+        talk.note(side.role, RecordSeen(talk.at, "", "handshake", kind, size))
+        return
+    secret = talk.secrets.get("CLIENT_EARLY_TRAFFIC_SECRET", b"")
+    kind = int(ContentType.APPLICATION_DATA)
+    header = bytes([kind, 3, 3]) + len(body).to_bytes(2, "big")
+    for suite in CIPHER_SUITES_BY_CODE.values():
+        if side.role != CLIENT or suite.hash_size != len(secret):
+            continue
+        protection = Protection13(TrafficSecret(suite, Secret(secret)).keys())
+        try:
+            inner, content = split_inner_plaintext(protection.open(header, body), MAX_PLAINTEXT + 1)
+        except ProtocolError:
+            continue
+        side.protection, side.epoch = protection, "early"
+        talk.note(CLIENT, KeysInstalled(talk.at, "", "early", suite.name))
+        talk.note(CLIENT, RecordSeen(talk.at, "", "early", inner, size, len(content)))
+        take_content(talk, side, inner, content)
+        return
+    if side.role == CLIENT and talk.is_tls13:
+        # There is none, or it came before the capture begins.
+        install(talk, side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+        take_record(talk, side, header, body)
+        return
+    # The secret is not known; the handshake goes on in one of the next.
+    if talk.secrets and not secret:
+        talk.miss(lacks("CLIENT_EARLY_TRAFFIC_SECRET", "the client's early data"))
+    talk.note(side.role, RecordSeen(talk.at, "", "early", kind, size))
+
+
+def _open(talk: Conversation, side: Side, header: bytes, body: bytes) -> tuple[int, bytes] | None:
+    """What is inside; None of early data under a key that is not known, or not taken."""
+    protection = side.protection
+    if isinstance(protection, Protection12):
+        return protection.open_record(header, body, MAX_PLAINTEXT)
+    if protection is None:
+        return None
+    sequence = protection.sequence
+    try:
+        inner = protection.open(header, body)
+    except ProtocolError:
+        if side.role != CLIENT:
+            raise
+        return _open_past_early_data(talk, side, protection, sequence, header, body)
+    return split_inner_plaintext(inner, MAX_PLAINTEXT + 1)
+
+
+def _open_past_early_data(
+    talk: Conversation,
+    side: Side,
+    protection: Protection13,
+    sequence: int,
+    header: bytes,
+    body: bytes,
+) -> tuple[int, bytes] | None:
+    """Early data that the server did not take, or that we cannot read, comes to an end."""
+    if side.epoch == "early":
+        install(talk, side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+        return _open(talk, side, header, body) if side.protection is not None else None
+    if side.epoch == "handshake" and sequence == 0:
+        protection.sequence = 0
+        return None
+    raise ProtocolError(Fault.BAD_RECORD_MAC)

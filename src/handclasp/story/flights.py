@@ -1,0 +1,269 @@
+"""The flights of a handshake: what one end says without waiting for the other.
+
+They are what a diagram has arrows for. Of records, it has only what is not told by the messages in
+them: application data, what could not be opened, and before TLS 1.3 a change_cipher_spec.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple, TypeAlias, TypeGuard
+
+from handclasp.story.facts import Facts, has_change_cipher_spec
+from handclasp.trace.events import (
+    AlertSeen,
+    BytesMissing,
+    BytesRefused,
+    KeysInstalled,
+    MessageSeen,
+    RecordSeen,
+    TraceEvent,
+)
+from handclasp.wire.iana import ContentType
+
+_MOST_DATA = 6
+"""Turns of application data that are drawn: the story is the handshake's."""
+
+Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
+"""What the story has; of records only a change_cipher_spec, and only before TLS 1.3."""
+
+
+class Shown(NamedTuple):
+    """One event of the story, and its way."""
+
+    event: Drawn
+    to_server: bool
+    protected: bool
+
+
+def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
+    """What the story has, with its way.
+
+    An alert is protected once its direction has keys, unless its record came in the clear.
+    """
+    keyed: set[str] = set()
+    before: TraceEvent | None = None
+    for event in events:
+        if isinstance(event, KeysInstalled):
+            keyed.add(event.direction)
+        elif _is_drawn(event, facts):
+            if isinstance(event, AlertSeen):
+                protected = event.direction in keyed and not _is_clear_alert(before, event)
+            elif isinstance(event, BytesMissing):
+                protected = event.direction in keyed
+            else:
+                protected = event.epoch != "plaintext"
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            yield Shown(event, to_server, protected)
+        before = event
+
+
+def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:
+    """Whether the record in front of an alert is the one that it came in, without protection."""
+    return (
+        isinstance(before, RecordSeen)
+        and before.content_type == ContentType.ALERT
+        and before.direction == alert.direction
+        and before.epoch == "plaintext"
+    )
+
+
+def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
+    if isinstance(event, RecordSeen):
+        # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
+        is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not is_closed(event)
+        return is_change and has_change_cipher_spec(facts.version)
+    return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
+
+
+def is_closed(event: TraceEvent) -> bool:
+    """Whether it is a record that could not be opened."""
+    if not isinstance(event, RecordSeen) or event.epoch == "plaintext":
+        return False
+    return event.content_size is None
+
+
+@dataclass(slots=True)
+class Data:
+    """Application data in one direction, of any number of records; `size` without overhead.
+
+    `name` is what a closed record is called, of which `size` is not known.
+    """
+
+    at_ns: int
+    until_ns: int
+    epoch: str
+    records: int
+    size: int
+    opened: bool = True
+    name: str = ""
+
+
+Content: TypeAlias = Drawn | Data | BytesRefused
+"""What a flight is made of."""
+
+
+class _Piece(NamedTuple):
+    event: Content
+    to_server: bool
+    protected: bool
+
+
+@dataclass(slots=True)
+class Flight:
+    """What one side says without waiting for the other, all in the clear or all encrypted.
+
+    `size` is in bytes on the wire, of so many `records`.
+    """
+
+    to_server: bool
+    protected: bool
+    events: list[Content]
+    records: int = 0
+    size: int = 0
+
+
+def flights_of(events: Sequence[TraceEvent], facts: Facts) -> list[Flight]:
+    """The flights in order, each with the records that carried it."""
+    shown = _with_data(events, facts)
+    flights = [
+        Flight(to_server, protected, [each.event for each in group])
+        for (to_server, protected), group in groupby(
+            shown, key=lambda each: (each.to_server, each.protected)
+        )
+    ]
+    ways: dict[tuple[bool, bool], list[Flight]] = {}
+    for flight in flights:
+        ways.setdefault((flight.to_server, flight.protected), []).append(flight)
+    for record in events:
+        if isinstance(record, RecordSeen) and not is_silent(record, facts):
+            way = ((record.direction == "sent") == (facts.role == "client"),
+                   record.epoch != "plaintext")  # fmt: skip
+            carried = _flight_of(record, ways.get(way, []))
+            if carried is not None:
+                carried.records += 1
+                carried.size += record.size
+    return flights
+
+
+def _flight_of(record: RecordSeen, own: Sequence[Flight]) -> Flight | None:
+    """A record leaves after what it holds was made, and comes before that is read."""
+    if record.direction == "sent":
+        place = bisect_right(own, record.at_ns, key=lambda each: each.events[0].at_ns) - 1
+        return own[place] if place >= 0 else None
+    place = bisect_left(own, record.at_ns, key=_end)
+    return own[place] if place < len(own) else None
+
+
+def _end(flight: Flight) -> int:
+    last = flight.events[-1]
+    return last.until_ns if isinstance(last, Data) else last.at_ns
+
+
+def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Piece]:
+    """What is shown, and among it application data, as much in one piece as went one way."""
+    shown: list[_Piece] = [
+        _Piece(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
+    ]
+    places = {id(event): place for place, event in enumerate(events)}
+    for place, event in enumerate(events):
+        if isinstance(event, BytesRefused):
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            shown.append(_Piece(event, to_server, protected=False))
+        if isinstance(event, RecordSeen) and (
+            event.content_type == ContentType.APPLICATION_DATA or is_closed(event)
+        ):
+            moment, opened = event.at_ns, not is_closed(event)
+            name = "" if opened else _closed_name(event, facts)
+            data = Data(moment, moment, event.epoch, 1, event.content_size or 0, opened, name)
+            to_server = (event.direction == "sent") == (facts.role == "client")
+            shown.append(_Piece(data, to_server, protected=True))
+            places[id(data)] = place
+    # Of what came in one packet, all has one time.
+    shown.sort(key=lambda each: (each.event.at_ns, places.get(id(each.event), 0)))
+    together: list[_Piece] = []
+    for each in shown:
+        last = together[-1] if together else None
+        if last is not None and isinstance(each.event, Data) and last.to_server == each.to_server:
+            before = last.event
+            same = isinstance(before, Data) and (
+                (before.opened, before.name) == (each.event.opened, each.event.name)
+            )
+            if isinstance(before, Data) and same and before.epoch == each.event.epoch:
+                before.until_ns = each.event.until_ns
+                before.records += 1
+                before.size += each.event.size
+                continue
+        together.append(each)
+    return together
+
+
+def _closed_name(record: RecordSeen, facts: Facts) -> str:
+    """Before TLS 1.3, the header of a record says what is inside."""
+    if record.epoch == "early":
+        return "early data, encrypted"
+    if not has_change_cipher_spec(facts.version):
+        return "something encrypted"
+    return _CLOSED.get(record.content_type, "something encrypted")
+
+
+_CLOSED: Mapping[int, str] = {
+    ContentType.CHANGE_CIPHER_SPEC: "a protected ChangeCipherSpec",
+    ContentType.ALERT: "a protected alert",
+    ContentType.HANDSHAKE: "a protected handshake message",
+    ContentType.APPLICATION_DATA: "protected application data",
+}
+
+
+def worth_drawing(flights: Sequence[Flight]) -> tuple[list[Flight], str]:
+    """All flights but later ones of data alone, and a sentence on those."""
+    drawn: list[Flight] = []
+    left: list[Flight] = []
+    seen = 0
+    for flight in flights:
+        of_data = all(isinstance(event, Data) for event in flight.events)
+        seen += of_data
+        (left if of_data and seen > _MOST_DATA else drawn).append(flight)
+    data = [each for flight in left for each in flight.events if isinstance(each, Data)]
+    plural = "" if len(left) == 1 else "s"
+    if all(each.opened for each in data):
+        size = sum(each.size for each in data)
+        told = f"Not drawn: {len(left):,} more turn{plural} of application data, {size:,} bytes."
+    else:
+        size = sum(flight.size for flight in left)
+        told = (
+            f"Not drawn: {len(left):,} more turn{plural} of protected records, {size:,} bytes on "
+            "the wire."
+        )
+    return drawn, told if left else ""
+
+
+def is_silent(record: RecordSeen, facts: Facts) -> bool:
+    """In TLS 1.3 a change_cipher_spec carries nothing of what is told."""
+    is_change = record.content_type == ContentType.CHANGE_CIPHER_SPEC
+    return is_change and not has_change_cipher_spec(facts.version)
+
+
+def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
+    """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
+    sizes = [
+        sum(
+            each.size
+            for each in events
+            if isinstance(each, RecordSeen) and each.direction == way and is_silent(each, facts)
+        )
+        for way in ("sent", "received")
+    ]
+    if not any(sizes):
+        return ""
+    sent, received = sizes
+    if sent == received:
+        return f"{sent} bytes each way are change_cipher_spec records"
+    if sent and received:
+        told = f"{sent} bytes sent and {received} received"
+    else:
+        told = f"{sent} bytes sent" if sent else f"{received} bytes received"
+    return f"{told} are change_cipher_spec records"

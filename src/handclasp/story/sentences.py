@@ -1,0 +1,302 @@
+"""One plain sentence on each message and alert, as the end that sends it might say it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from handclasp.errors import ProtocolError
+from handclasp.story.exchanges import client_fields, server_form
+from handclasp.story.facts import Facts, sender_of
+from handclasp.story.flights import Drawn
+from handclasp.story.recorded import (
+    certificates_of,
+    client_shares_of,
+    message_of,
+    server_share_of,
+    version_of,
+)
+from handclasp.trace.events import AlertSeen, BytesMissing, MessageSeen, RecordSeen
+from handclasp.wire import extensions, messages, messages12
+from handclasp.wire.codecs import AnyMessage
+from handclasp.wire.iana import (
+    AlertDescription,
+    AlertLevel,
+    ExtensionType,
+    HandshakeType,
+    alert_name,
+    cipher_suite_name,
+    group_name,
+    handshake_type_name,
+    signature_scheme_name,
+    version_name,
+)
+from handclasp.wire.raw_keys import is_raw_public_key
+
+
+class Told(NamedTuple):
+    """Its name, and one plain sentence on it."""
+
+    name: str
+    sentence: str
+
+
+def told(event: Drawn, facts: Facts) -> Told:
+    """An event of the story in words."""
+    sender = sender_of(event, facts.role)
+    if isinstance(event, BytesMissing):
+        plural = "" if event.size == 1 else "s"
+        return Told(
+            f"{event.size:,} byte{plural} missing",
+            f"So much of what the {sender} said is not in the capture.",
+        )
+    if isinstance(event, AlertSeen):
+        return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
+    if isinstance(event, RecordSeen):
+        return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
+    message = message_of(event)
+    name = handshake_type_name(event.message_type)
+    if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
+        name = "HelloRetryRequest"
+    if message is None and event.raw:
+        return Told(name, _unread_story(event, sender, facts))
+    return Told(name, story_of(message, sender, facts))
+
+
+def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
+    """One plain sentence on what a message says.
+
+    Args:
+        message: None where it could not be read.
+        sender: "client" or "server".
+        facts: of the handshake that it belongs to.
+    """
+    try:
+        if isinstance(message, messages12.Message12):
+            return _story_of_tls12(message, sender, facts)
+        return _story_of(message, sender, facts)
+    except ProtocolError:
+        return f"The {sender} sends something that does not follow its definition."
+
+
+def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
+    """One sentence on a message that is not read: broken, or in a form that is not known here."""
+    if event.message_type == HandshakeType.SERVER_HELLO and event.raw[4:5] == b"\x7f":
+        version = version_name(int.from_bytes(event.raw[4:6], "big"))
+        return f"We take {version}, in which a ServerHello has another form."
+    if event.message_type == HandshakeType.SERVER_KEY_EXCHANGE:
+        form = server_form(event.raw)
+        if form is not None:
+            return form[0].story
+        return "The server's part of the key exchange, in a form that is not read here."
+    if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
+        return f"The {sender} sends something in a form that is not read here."
+    return f"The {sender} sends something that does not follow its definition."
+
+
+_READ_IN_ALL = frozenset(HandshakeType)
+
+
+def _is_ours(version: str | None) -> bool:
+    return version in (None, "TLSv1.2", "TLSv1.3")
+
+
+def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
+    """RFC 8446 6: the level says nothing there; before it, a warning may be passed over."""
+    if alert.description == AlertDescription.CLOSE_NOTIFY:
+        return f"Nothing more will follow from the {sender}."
+    if alert.description == AlertDescription.USER_CANCELED:
+        return f"The {sender} breaks off, for no reason of TLS."
+    if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
+        return "A warning: the two may go on."
+    return "This is the end."
+
+
+def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> str:
+    match message:
+        case messages.ClientHello():
+            return _hello_story(message)
+        case messages.ServerHello():
+            return _answer_story(message, facts)
+        case messages.EncryptedExtensions():
+            return _extensions_story(message, facts)
+        case messages.CertificateRequest():
+            return "The server asks who the client is: it wants to see a certificate, too."
+        case messages.Certificate() | messages.CompressedCertificate():
+            return _certificate_story(message, sender)
+        case messages.CertificateVerify():
+            scheme = signature_scheme_name(message.algorithm)
+            whose = "that key's" if sender in facts.raw_keys else "the certificate's"
+            return (
+                f"Proof that the {sender} holds {whose} private key: its signature over "
+                f"everything so far, {len(message.signature):,} bytes of {scheme}."
+            )
+        case messages.Finished():
+            return (
+                f"The {sender} seals everything that was said with the new keys: if one byte had "
+                "been changed on the way, it would show here."
+            )
+        case messages.NewSessionTicket():
+            return "A ticket with which the client can come back without starting all over."
+        case messages.KeyUpdate():
+            also = ", and asks the other side to do the same" if message.request_update else ""
+            return f"The {sender} goes over to fresh keys{also}."
+        case messages.EndOfEarlyData():
+            return "The client's early data ends here."
+        case None:
+            return f"The {sender} sends something that does not follow its definition."
+
+
+def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) -> str:
+    match message:
+        case messages12.Certificate12():
+            return _certificate_story(message, sender)
+        case messages12.CertificateStatus():
+            return (
+                "The server passes on what the issuer says on whether the certificate was "
+                f"revoked: {len(message.response):,} bytes, signed by the issuer."
+            )
+        case messages12.ServerKeyExchange():
+            scheme = signature_scheme_name(message.algorithm)
+            return (
+                f"My public half of a secret: {server_share_of(message)}, signed with the "
+                f"certificate's private key, {len(message.signature):,} bytes of {scheme}."
+            )
+        case messages12.CertificateRequest12():
+            return "The server asks who the client is: it wants to see a certificate, too."
+        case messages12.ServerHelloDone():
+            return "The server has said all that it has to say so far."
+        case messages12.ClientKeyExchange():
+            return _client_key_exchange_story(message, facts)
+        case messages12.NewSessionTicket12():
+            return "A ticket with which the client can come back without starting all over."
+        case messages12.HelloRequest():
+            return "The server would like to shake hands anew; the client need not."
+
+
+def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Facts) -> str:
+    if client_fields(message.exchange_keys, facts.key_exchange) is None:
+        return "The client sends its part of the secret, in a way that cannot be read here."
+    size = facts.encrypted_secret_size
+    if facts.key_exchange == "psk":
+        return "Which of the keys that both have from before I go by. Nothing of it is sent."
+    if size is not None and facts.key_exchange == "psk transport":
+        return (
+            "A part of the secret, which I made alone, encrypted to the public key in the "
+            f"certificate: {size:,} bytes. The other part is the key that both have from before."
+        )
+    if size is not None:
+        return (
+            "The secret, which I made alone, encrypted to the public key in the certificate: "
+            f"{size:,} bytes that only the holder of the private key can open."
+        )
+    if facts.client_shares:
+        return f"My half of the secret: {facts.client_shares[0]}; both sides can now work it out."
+    if facts.key_exchange == "agreement":
+        return "My public half of the secret; both sides can now work it out."
+    return "The client sends its part of the secret, in a way that cannot be read here."
+
+
+def _hello_story(hello: messages.ClientHello) -> str:
+    name = hello.extensions.get(ExtensionType.SERVER_NAME)
+    host = extensions.read_server_name(name) if name is not None else None
+    shares = " and ".join(map(str, client_shares_of(hello)))
+    # Some numbers are no suites but signals, and others mean nothing at all.
+    suites = [
+        suite
+        for suite in map(cipher_suite_name, hello.cipher_suites)
+        if suite.startswith("TLS_") and not suite.endswith("_SCSV")
+    ]
+    told = (
+        f"Hello{f', I am looking for {host}' if host else ''}. I can do {len(suites)} cipher "
+        f"suite{'s' if len(suites) != 1 else ''}"
+    )
+    if ExtensionType.KEY_SHARE not in hello.extensions:
+        told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
+    elif shares:
+        one = len(client_shares_of(hello)) == 1
+        half = "is my public half" if one else "are my public halves"
+        told += f"; here {half} of a secret: {shares}."
+    else:
+        told += "; no share yet."
+    return told + _earlier_story(hello)
+
+
+def _earlier_story(hello: messages.ClientHello) -> str:
+    """What a client brings from before, which the server may take or not."""
+    told = ""
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        told = " And I have a key that you may know from before."
+    elif hello.extensions.get(ExtensionType.SESSION_TICKET):
+        told = " And I have a ticket from an earlier session."
+    if ExtensionType.EARLY_DATA in hello.extensions:
+        told += (
+            " My first words follow at once, under that key (0-RTT): whoever records them can "
+            "send them again."
+        )
+    return told
+
+
+def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
+    if hello.is_hello_retry_request:
+        data = hello.extensions.get(ExtensionType.KEY_SHARE)
+        group = extensions.read_key_share_hello_retry_request(data) if data is not None else None
+        wish = f" with a share of {group_name(group)}" if group is not None else ""
+        return f"Not quite: say hello again{wish}."
+    suite = cipher_suite_name(hello.cipher_suite)
+    version = version_of(hello)
+    if version == "TLSv1.2":
+        resumed = facts.key_exchange == "session"
+        return f"We take TLS 1.2 and {suite}" + (
+            ", and go on with the secret of our earlier session." if resumed else "."
+        )
+    if version is None or not version.startswith("TLSv1.3"):
+        return f"We take {version or 'a version that is not known here'} and {suite}."
+    answer = f"We take {suite}" if version == "TLSv1.3" else f"We take {version} and {suite}"
+    if ExtensionType.PRE_SHARED_KEY in hello.extensions:
+        answer += " and the key that you brought"
+    share = server_share_of(hello)
+    half = f" My half of the secret: {share}; both sides can now work it out." if share else ""
+    return f"{answer}.{half}"
+
+
+def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> str:
+    data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    if data is not None:
+        protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
+        told = f"we shall speak {protocol}"
+    elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
+        told = "the rest of what is settled"
+    else:
+        told = "there is nothing else to settle"
+    if ExtensionType.EARLY_DATA in message.extensions:
+        told += "; and we take your early data"
+    # With early data, the client's came before.
+    whose = "The" if facts.early_data == "none" else "The server's"
+    return f"{whose} first encrypted words: {told}."
+
+
+def _certificate_story(
+    message: messages.Certificate | messages.CompressedCertificate | messages12.Certificate12,
+    sender: str,
+) -> str:
+    chain = certificates_of(message)
+    if chain is None:
+        return f"The {sender} shows who it is, in a way that cannot be read here."
+    if not chain:
+        return f"The {sender} shows no certificate."
+    if is_raw_public_key(chain[0]):
+        return (
+            f"The {sender} shows a raw public key, without a certificate: {len(chain[0]):,} bytes, "
+            "which the other side must know already."
+        )
+    sizes = tuple(map(len, chain))
+    plural = "s" if len(sizes) > 1 else ""
+    how = ""
+    if isinstance(message, messages.CompressedCertificate):
+        how = ", compressed on the way"
+    elif isinstance(message, messages12.Certificate12):
+        how = ", for all to read"
+    return (
+        f"The {sender} shows who it is: {len(sizes)} certificate{plural} with its name, its "
+        f"public key and its issuer, {sum(sizes):,} bytes{how}."
+    )

@@ -1,0 +1,231 @@
+"""What the side that recorded knew when it failed, read from its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.certificates.describe import chain_in_words, covers_name
+from handclasp.errors import ProtocolError
+from handclasp.story.facts import role_of
+from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
+from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, TraceEvent
+from handclasp.wire import extensions, messages
+from handclasp.wire.iana import (
+    AlertDescription,
+    ExtensionType,
+    HandshakeType,
+    certificate_type_name,
+    cipher_suite_name,
+    cipher_suite_names,
+    group_names,
+    meant,
+    signature_scheme_names,
+    version_name,
+    version_names,
+)
+
+
+def situation_of(events: Sequence[TraceEvent]) -> Situation:
+    """What the side that recorded knew at the end, read from the messages."""
+    role = role_of(events)
+    hello = _last_hello(events)
+    answer = _answer(events)
+    settled = any(isinstance(event, HandshakeResult) for event in events)
+    stage: Stage = "established" if settled else "handshake"
+    if role == "client" and answer is None:
+        stage = "hello"
+    offer = _offer_of(hello) if hello is not None else _Offer()
+    chain = _chain_shown(events)
+    own_schemes = offer.certificate_schemes if role == "client" else ()
+    return Situation(
+        role=role,
+        stage=stage,
+        version=version_of(answer) if answer is not None else None,
+        versions=offer.versions,
+        cipher_suites=offer.cipher_suites,
+        groups=offer.groups,
+        signature_schemes=offer.signature_schemes,
+        alpn=offer.alpn,
+        server_name=offer.server_name,
+        certificate=_certificate(events),
+        certificate_schemes=own_schemes,
+        declined_renegotiation=_has_declined(events),
+        external_key=_has_external_key(hello if stage == "hello" else None, answer, events),
+        chain=OwnChain(*chain_in_words(chain)),
+        is_for_name=covers_name(chain, offer.server_name) if role == "server" else None,
+        is_stapled=_is_stapled(events),
+        server_certificate_types=offer.server_types if hello is not None else (),
+        client_certificate_types=offer.client_types if hello is not None else (),
+    )
+
+
+def _has_declined(events: Sequence[TraceEvent]) -> bool:
+    """Whether this side was asked for a renegotiation, and said no."""
+    return any(
+        isinstance(event, AlertSeen)
+        and event.direction == "sent"
+        and event.description == AlertDescription.NO_RENEGOTIATION_RESERVED
+        for event in events
+    )
+
+
+def _has_external_key(
+    hello: messages.ClientHello | None,
+    answer: messages.ServerHello | None,
+    events: Sequence[TraceEvent],
+) -> bool:
+    """Whether the keys come from one that both were given, or one is offered in a last hello.
+
+    RFC 8446 4.2.11: an age of 0 is that of a key which is no ticket's.
+    """
+    settled = next((event for event in events if isinstance(event, HandshakeResult)), None)
+    if settled is not None and settled.info.psk_identity is not None:
+        return True
+    if answer is not None:
+        suite = cipher_suite_name(answer.cipher_suite)
+        return version_of(answer) == "TLSv1.2" and "PSK_WITH_" in suite
+    data = hello.extensions.get(ExtensionType.PRE_SHARED_KEY) if hello is not None else None
+    try:
+        offered = extensions.read_offered_psks(data) if data is not None else None
+    except ProtocolError:
+        return False
+    return offered is not None and any(
+        not each.obfuscated_ticket_age for each in offered.identities
+    )
+
+
+@dataclass(slots=True)
+class _Offer:
+    """What a ClientHello holds, by name."""
+
+    versions: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    signature_schemes: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
+    server_name: str | None = None
+    certificate_schemes: tuple[str, ...] = ()
+    server_types: tuple[str, ...] = ("X509",)
+    client_types: tuple[str, ...] = ("X509",)
+
+
+_NAMES_OF_EXTENSIONS: Mapping[ExtensionType, str] = {
+    ExtensionType.SUPPORTED_VERSIONS: "versions",
+    ExtensionType.SUPPORTED_GROUPS: "groups",
+    ExtensionType.SIGNATURE_ALGORITHMS: "signature_schemes",
+    ExtensionType.SIGNATURE_ALGORITHMS_CERT: "certificate_schemes",
+    ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "alpn",
+    ExtensionType.SERVER_NAME: "server_name",
+    ExtensionType.SERVER_CERTIFICATE_TYPE: "server_types",
+    ExtensionType.CLIENT_CERTIFICATE_TYPE: "client_types",
+}
+
+
+def _offer_of(hello: messages.ClientHello) -> _Offer:
+    offer = _Offer(
+        versions=(version_name(hello.legacy_version),),
+        cipher_suites=tuple(
+            name
+            for name in meant(cipher_suite_names(hello.cipher_suites))
+            if name.startswith("TLS_")
+        ),
+    )
+    for kind, name in _NAMES_OF_EXTENSIONS.items():
+        data = hello.extensions.get(kind)
+        if data is not None:
+            try:
+                setattr(offer, name, _extension_value(kind, data))
+            except ProtocolError:
+                continue
+    return offer
+
+
+def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str | None:
+    match kind:
+        case ExtensionType.SUPPORTED_VERSIONS:
+            names = version_names(sorted(extensions.read_supported_versions(data)))
+            return tuple(name for name in names if name.startswith(("TLS", "SSL")))
+        case ExtensionType.SUPPORTED_GROUPS:
+            return meant(group_names(extensions.read_supported_groups(data)))
+        case ExtensionType.SIGNATURE_ALGORITHMS | ExtensionType.SIGNATURE_ALGORITHMS_CERT:
+            schemes = extensions.read_signature_algorithms(data)
+            return meant(signature_scheme_names(schemes))
+        case ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION:
+            return tuple(map(_printable, extensions.read_alpn(data)))
+        case ExtensionType.SERVER_CERTIFICATE_TYPE | ExtensionType.CLIENT_CERTIFICATE_TYPE:
+            codes = extensions.read_certificate_types(data, kind.name.lower())
+            return tuple(map(certificate_type_name, codes))
+        case _:
+            name = extensions.read_server_name(data)
+            return None if name is None else _printable(name.encode("utf-8", "backslashreplace"))
+
+
+def _printable(name: bytes) -> str:
+    """A name that somebody made up, which must not reach a terminal as it is."""
+    return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
+
+
+def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
+    for event in events:
+        if isinstance(event, MessageSeen) and event.direction == "sent":
+            if event.message_type == HandshakeType.COMPRESSED_CERTIFICATE:
+                return "shown"
+            if event.message_type == HandshakeType.CERTIFICATE:
+                return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
+    return "unasked"
+
+
+def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
+    """Whether this side has sent an OCSP response; None where that cannot be told."""
+    found: bool | None = None
+    for event in events:
+        if not isinstance(event, MessageSeen) or event.direction != "sent":
+            continue
+        if event.message_type == HandshakeType.CERTIFICATE_STATUS:
+            return True
+        if event.message_type in CERTIFICATE_MESSAGES:
+            message = message_of(event)
+            if isinstance(message, messages.CompressedCertificate):
+                message = certificate_within_message(message)
+            if message is None:
+                return None
+            # In TLS 1.2 it would be a message of its own.
+            entries = message.certificate_list if isinstance(message, messages.Certificate) else ()
+            found = any(ExtensionType.STATUS_REQUEST in entry.extensions for entry in entries)
+    return found
+
+
+def _chain_shown(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
+    for event in events:
+        if (
+            isinstance(event, MessageSeen)
+            and event.direction == "sent"
+            and event.message_type in CERTIFICATE_MESSAGES
+        ):
+            return chain_in(event.raw, event.epoch)
+    return ()
+
+
+CERTIFICATE_MESSAGES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+"""Of TLS 1.2 and 1.3, compressed or not."""
+_EMPTY_CERTIFICATE = 8
+"""Bytes of a Certificate message without a certificate, at most."""
+
+
+def _last_hello(events: Sequence[TraceEvent]) -> messages.ClientHello | None:
+    for event in events[::-1]:
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:
+            message = message_of(event)
+            return message if isinstance(message, messages.ClientHello) else None
+    return None
+
+
+def _answer(events: Sequence[TraceEvent]) -> messages.ServerHello | None:
+    for event in events:
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.SERVER_HELLO:
+            message = message_of(event)
+            if isinstance(message, messages.ServerHello) and not message.is_hello_retry_request:
+                return message
+    return None
