@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.certificates.hostile import sequence, tlv
 from tests.pki import Leaf, Pki, key_of_type
 
-from handclasp.certificates.names import Names, certificate_names, covers, normal_name, shown
+from handclasp.certificates.names import Names, certificate_names, covers, normal_name, printable
 from handclasp.errors import ConfigurationError
 
 
@@ -98,7 +98,7 @@ def test_an_address_in_a_dns_name_does_not_count(pki: Pki) -> None:
 
 @given(st.text())
 def test_shown_is_printable_and_short(text: str) -> None:
-    result = shown(text, 50)
+    result = printable(text, 50)
     assert len(result) <= 50
     assert result.isprintable()
 

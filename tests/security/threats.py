@@ -1199,7 +1199,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "end_to_end/test_policy_paths.py::test_a_client",
-                "certificates.decision._judged",
+                "certificates.decision._decide_chain",
                 "_check_named_leaf(evidence, leaf, others, trust, name, now, policy)",
                 "_ = (evidence, leaf, others, trust, name, now, policy)",
             ),
@@ -2313,7 +2313,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_unread_names.py::test_a_server",
-                "certificates.decision._judged",
+                "certificates.decision._decide_chain",
                 "read_all_names(certificates, chain)",
                 "pass",
                 before="_check_named_leaf(...)",

@@ -107,7 +107,7 @@ class Acceptor:
         self._regain_seconds = _WAIT_SECONDS
         self._short_at: float | None = None
         """When there was no descriptor left, if that was not long ago."""
-        self._told_at: float | None = None
+        self._reported_at: float | None = None
         self._asking: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._started = False
@@ -238,9 +238,9 @@ class Acceptor:
     def _make_way(self, error: OSError) -> bool:
         """Give up descriptors because of `error`. Returns whether to accept again at once."""
         now = self._loop.time()
-        if self._told_at is None or now >= self._told_at + _RETRY_SECONDS:
-            self._told_at = now
-            self._tell_loop("A connection could not be accepted", error)
+        if self._reported_at is None or now >= self._reported_at + _RETRY_SECONDS:
+            self._reported_at = now
+            self._report_to_loop("A connection could not be accepted", error)
         if error.errno not in _NO_DESCRIPTORS or self._closed.is_set():
             return False
         self._short_at = now
@@ -402,7 +402,7 @@ class Acceptor:
             await pump.wait_decided()
         except Exception as error:
             sock.close()
-            self._tell_loop("A connection could not begin", error)
+            self._report_to_loop("A connection could not begin", error)
 
     def _end(self, pump: Pump, sock: socket, task: asyncio.Task[None]) -> None:
         self._handshakes.discard(task)
@@ -419,7 +419,7 @@ class Acceptor:
         elif self._turn is None:
             self._turn = self._loop.call_soon(self._serve_line)
 
-    def _tell_loop(self, message: str, error: Exception) -> None:
+    def _report_to_loop(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})
 
 

@@ -96,7 +96,7 @@ class TLSTransport(_FlowControlMixin):
     @property
     def _protocol_paused(self) -> bool:
         """Asked by `loop.sendfile`: whether the protocol has been told to pause."""
-        return self._pump.pause_told
+        return self._pump.pause_reported
 
     def __repr__(self) -> str:
         state = "closing" if self.is_closing() else "open"
@@ -243,7 +243,7 @@ class Pump(asyncio.BufferedProtocol):
         "application",
         "connection",
         "early",
-        "pause_told",
+        "pause_reported",
         "paused_by_application",
         "peername",
         "plain",
@@ -298,7 +298,7 @@ class Pump(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._handing_over = False
         """While the plain transport takes bytes, in which it may say that it is full."""
-        self.pause_told = False
+        self.pause_reported = False
         self._unsent: int = 0
         self._moved_at: float = 0.0
         self._eof_written = False
@@ -457,16 +457,16 @@ class Pump(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         self._writing_paused = True
         if not self._handing_over:
-            self._tell_pause()
+            self._report_pause()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._flush()
         # What was flushed may have filled the transport again.
         if self._writing_paused:
-            self._tell_pause()
-        elif self.application is not None and self.pause_told:
-            self.pause_told = False
+            self._report_pause()
+        elif self.application is not None and self.pause_reported:
+            self.pause_reported = False
             self.application.resume_writing()
 
     # What the transport calls
@@ -474,7 +474,7 @@ class Pump(asyncio.BufferedProtocol):
     def use(self, application: asyncio.BaseProtocol) -> None:
         """Take this as the application's protocol, of either kind."""
         if isinstance(self.application, _SendfileProtocol):
-            self.pause_told = (
+            self.pause_reported = (
                 False  # `loop.sendfile` got the error, and the following callers did not.
             )
         self.application = application
@@ -503,20 +503,20 @@ class Pump(asyncio.BufferedProtocol):
         finally:
             # Not between two pieces, where what the application does would come before the rest.
             if self._writing_paused:
-                self._tell_pause()
+                self._report_pause()
 
     def write_eof(self) -> None:
         self._eof_written = True
         if not self.is_closing():
             self.connection.close()
             self._flush()
-            self._tell_pause()
+            self._report_pause()
 
     def update_keys(self, request_peer: bool) -> None:
         if not self.is_closing():
             self.connection.update_keys(request_peer=request_peer)
             self._flush()
-            self._tell_pause()
+            self._report_pause()
 
     def close(self) -> None:
         """Close, and linger: the peer may still be sending, and the kernel answers unread bytes
@@ -591,7 +591,7 @@ class Pump(asyncio.BufferedProtocol):
         if self.connection.failure is not None and self._error is None:
             self._fail(self.connection.failure)
         if self._writing_paused:
-            self._tell_pause()
+            self._report_pause()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, DataReceived):
@@ -604,7 +604,7 @@ class Pump(asyncio.BufferedProtocol):
             elif self.paused_by_application or self._held:
                 self._held.append(event)
             else:
-                self._tell_peer_closed()
+                self._report_peer_closed()
         elif isinstance(event, QuestionAsked):
             self._ask(event.question)
 
@@ -629,26 +629,26 @@ class Pump(asyncio.BufferedProtocol):
                 self._decided.set_exception(error)
                 self._decided.exception()  # Nobody may be waiting any more.
             raise
-        self._tell_pause()
+        self._report_pause()
         self._decide()
 
-    def _tell_pause(self) -> None:
+    def _report_pause(self) -> None:
         """Pause the application's writing, once: it may have filled the transport meanwhile.
 
         It may write, close or do anything else, so nothing of a step may be left to do. After
         `close` it hears of the loss only.
         """
-        if not self._writing_paused or self.pause_told or self._closing:
+        if not self._writing_paused or self.pause_reported or self._closing:
             return
         if self.application is None:
             return
-        self.pause_told = True
+        self.pause_reported = True
         try:
             self.application.pause_writing()
         except Exception as error:  # As with plain transports, the writer does not get it.
-            self._tell_of_failure(error, "protocol.pause_writing() failed")
+            self._report_failure(error, "protocol.pause_writing() failed")
 
-    def _tell_peer_closed(self) -> None:
+    def _report_peer_closed(self) -> None:
         # As with plain transports: a protocol that returns a false value wants the end.
         keep_open = cast(asyncio.Protocol, _reader_of(self.application)).eof_received()
         if not keep_open:
@@ -658,7 +658,7 @@ class Pump(asyncio.BufferedProtocol):
         """Write what the connection has queued.
 
         Where that fills the plain transport, the application is not told: that is for the caller
-        to do, by `_tell_pause`, once its step is complete.
+        to do, by `_report_pause`, once its step is complete.
         """
         data = self.connection.data_to_send()
         if data and not self._plain_eof and not self.plain.is_closing():
@@ -714,9 +714,9 @@ class Pump(asyncio.BufferedProtocol):
         """Deliver the data that was held while reading was paused, until it is paused again."""
         try:
             while self._held and not self.paused_by_application and not self._closing:
-                self._tell_held()
+                self._report_held()
         except Exception as error:
-            self._tell_of_failure(error)
+            self._report_failure(error)
             self.abort()
         self._aim()
         self.update_reading()
@@ -729,13 +729,13 @@ class Pump(asyncio.BufferedProtocol):
         try:
             while self._held:
                 self.paused_by_application = False
-                self._tell_held()
+                self._report_held()
         except Exception as error:  # `connection_lost` is called anyway.
-            self._tell_of_failure(error)
+            self._report_failure(error)
         finally:
             self._closing = closing
 
-    def _tell_of_failure(
+    def _report_failure(
         self, error: Exception, message: str = "The protocol failed to take data"
     ) -> None:
         """Let the loop's exception handler know that the protocol failed to take something."""
@@ -748,12 +748,12 @@ class Pump(asyncio.BufferedProtocol):
             }
         )
 
-    def _tell_held(self) -> None:
+    def _report_held(self) -> None:
         event, application = self._held.pop(0), self.application
         if isinstance(event, DataReceived) and application is not None:
             self._taker(application)(event.data)
         else:
-            self._tell_peer_closed()
+            self._report_peer_closed()
 
     # Inside: questions
 
@@ -1016,13 +1016,13 @@ class ConnectionRegistry:
             try:
                 self._on_error(error, transport)
             except Exception as failure:
-                self._tell_loop("The callback on_handshake_error failed", failure, transport)
+                self._report_to_loop("The callback on_handshake_error failed", failure, transport)
         elif not isinstance(error, OSError):
-            self._tell_loop("A TLS handshake could not begin", error, transport)
+            self._report_to_loop("A TLS handshake could not begin", error, transport)
         elif self._loop.get_debug():
             _log.debug("%r: TLS handshake failed: %s", transport, error)
 
-    def _tell_loop(self, message: str, error: Exception, transport: TLSTransport) -> None:
+    def _report_to_loop(self, message: str, error: Exception, transport: TLSTransport) -> None:
         self._loop.call_exception_handler(
             {"message": message, "exception": error, "transport": transport}
         )

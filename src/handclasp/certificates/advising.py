@@ -14,7 +14,7 @@ from cryptography import x509
 
 from handclasp.advice import SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import MOST_TOLD, ip_address, shown
+from handclasp.certificates.names import MOST_TOLD, ip_address, printable
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
@@ -230,7 +230,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
 
 def _names(finding: Finding, context: Context) -> _Fix | None:
     leaf = finding.of
-    name = shown(context.names[0], 60) if context.names else ""
+    name = printable(context.names[0], 60) if context.names else ""
     if leaf is None or not name:
         return None
     if any(not _is_host(each) for each in context.names):
@@ -245,7 +245,7 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
         cover = cover.removesuffix(".") + ", as an IP address."
     if not leaf.names or leaf.names.covering(context.names[0]):
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [shown(each, 60) for each in leaf.names.first(MOST_TOLD)]
+    first = [printable(each, 60) for each in leaf.names.first(MOST_TOLD)]
     exact = [each for each in first if not each.startswith("*.")][:3]
     patterns = [each for each in first if each.startswith("*.")][:3]
     if exact:
@@ -357,7 +357,7 @@ def _issuer_url(certificate: Seen) -> str:
         if each.access_method.dotted_string == _CA_ISSUERS and isinstance(
             name, x509.UniformResourceIdentifier
         ):
-            return shown(name.value)
+            return printable(name.value)
     return ""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.loading import capital, read_file
-from handclasp.certificates.names import shown
+from handclasp.certificates.names import printable
 from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
@@ -101,7 +101,7 @@ def _parsed(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
         except ValueError as error:
             raise ConfigurationError(
                 f"Certificate {number} of {len(ders)} in {source} cannot be read "
-                f"({shown(str(error), 80)}): mend it or take it out."
+                f"({printable(str(error), 80)}): mend it or take it out."
             ) from None
     return tuple(found)
 

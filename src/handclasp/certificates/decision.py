@@ -67,7 +67,7 @@ def decide(
         CertificateError: no; its fault says why.
     """
     try:
-        return _judged(evidence, trust, name, now, policy)
+        return _decide_chain(evidence, trust, name, now, policy)
     except (CertificateError, ConfigurationError):
         raise
     except Exception as error:
@@ -76,7 +76,7 @@ def decide(
         raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
 
 
-def _judged(
+def _decide_chain(
     evidence: Evidence,
     trust: TrustStore,
     name: str | None,

@@ -17,7 +17,7 @@ from handclasp.certificates.names import (
     issuer_of,
     name_text,
     names_of,
-    shown,
+    printable,
     subject_of,
 )
 from handclasp.certificates.reading import certificate_of, read_or_none
@@ -81,7 +81,7 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
     if name == "nameConstraints":
         value = _constraints_in_words(found)
     text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
-    return shown(text, 200), section
+    return printable(text, 200), section
 
 
 def _extensions_in_words(certificate: x509.Certificate) -> str:
@@ -405,7 +405,7 @@ def _name_text(name: x509.GeneralName) -> str:
     from cryptography import x509
 
     value: Any = name.value
-    return name_text(value, 200) if isinstance(value, x509.Name) else shown(str(value), 200)
+    return name_text(value, 200) if isinstance(value, x509.Name) else printable(str(value), 200)
 
 
 def _extension(certificate: x509.Certificate, kind: type[Any]) -> Any:

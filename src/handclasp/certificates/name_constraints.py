@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from handclasp.certificates.names import name_text, shown
+from handclasp.certificates.names import name_text, printable
 from handclasp.certificates.seen import Seen
 
 _MOST_CHECKS = 2_000
@@ -52,10 +52,10 @@ class Comparisons:
         self._work: dict[Seen, int] = {}
         self._found: dict[tuple[Seen, Seen], str | _NotComparableError] = {}
 
-    def told(self, issuer: Seen) -> str:
+    def summary(self, issuer: Seen) -> str:
         """Return the first few constraints of an issuer, for people; empty if it has none."""
         constraints = self._of(issuer)
-        return constraints.told if constraints is not None else ""
+        return constraints.summary if constraints is not None else ""
 
     def violation(self, issuer: Seen, bound: Sequence[Seen]) -> str:
         """Return the first name in the certificates `bound` that an authority may not certify, if
@@ -117,13 +117,13 @@ def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
 
 
 class _Constraints(NamedTuple):
-    """The constraints of one authority. `work` counts them, and `told` names the first few."""
+    """The constraints of one authority. `work` counts them, and `summary` names the first few."""
 
     permitted: Sequence[Any]
     excluded: Sequence[Any]
     has_critical_directory: bool
     work: int
-    told: str
+    summary: str
 
 
 def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
@@ -132,9 +132,9 @@ def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
     trees = [*permitted, *excluded]
     directory = any(isinstance(tree, x509.DirectoryName) for tree in trees)
     within = f"all names are within {listed(permitted)}" if permitted else "all names are allowed"
-    told = f"{within}, none in {listed(excluded)}" if excluded else within
+    summary = f"{within}, none in {listed(excluded)}" if excluded else within
     return _Constraints(
-        permitted, excluded, extension.critical and directory, sum(map(_work_of, trees)), told
+        permitted, excluded, extension.critical and directory, sum(map(_work_of, trees)), summary
     )
 
 
@@ -178,10 +178,10 @@ def _dns_within(name: str, tree: str, *, whole: bool) -> bool:
     _check_host(parent, name)
     if tree.startswith(".") and _is_host(tree[1:]):
         # OpenSSL takes it for all names below; RFC 5280 has such dots for URIs only.
-        bare = shown(tree[1:], 60)
+        bare = printable(tree[1:], 60)
         raise _NotComparableError(
-            f"its constraint {shown(tree, 60)!r} {LEADING_DOT} (RFC 5280 4.2.1.10), and {bare!r} "
-            "covers all names below it"
+            f"its constraint {printable(tree, 60)!r} {LEADING_DOT} (RFC 5280 4.2.1.10), and "
+            f"{bare!r} covers all names below it"
         )
     _check_host(tree, tree)
     inside = parent == tree or parent.endswith(f".{tree}")
@@ -207,13 +207,13 @@ def _mailbox_and_host(address: str) -> tuple[str, str]:
     mailbox, _, host = address.partition("@")
     _check_host(host, address)
     if not all(part and _ATOM.issuperset(part.lower()) for part in mailbox.split(".")):
-        raise _NotComparableError(f"{shown(address, 60)} cannot be compared: it is malformed")
+        raise _NotComparableError(f"{printable(address, 60)} cannot be compared: it is malformed")
     return mailbox, host.lower()
 
 
 def _check_host(host: str, text: str) -> None:
     if not _is_host(host.lower()):
-        raise _NotComparableError(f"{shown(text, 60)!r} is no host's name")
+        raise _NotComparableError(f"{printable(text, 60)!r} is no host's name")
 
 
 def _is_host(name: str) -> bool:
@@ -229,6 +229,6 @@ def _is_host(name: str) -> bool:
 def _text(name: x509.GeneralName) -> str:
     value: Any = name.value
     if not isinstance(value, x509.Name):
-        return shown(str(value), 60)
+        return printable(str(value), 60)
     parts = len(value.rdns)
     return f"a name of {parts} parts" if parts > _MOST_PARTS else name_text(value, 60)

@@ -293,7 +293,7 @@ def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
         text = name_text(certificate.subject) or _names_text(certificate)
     except Exception:
         text = ""  # cryptography reads names late, and the peer wrote them.
-    return shown(text or "a certificate without a name")
+    return printable(text or "a certificate without a name")
 
 
 def _names_text(certificate: x509.Certificate) -> str:
@@ -333,22 +333,22 @@ def name_text(name: x509.Name, limit: int = 120) -> str:
         for attribute in part:
             text += between + attribute.rfc4514_string()
             if len(text) > limit:
-                return shown(text, limit)
+                return printable(text, limit)
             between = "+"
         between = ","
-    return shown(text, limit)
+    return printable(text, limit)
 
 
-def shown(text: str, limit: int = 120) -> str:
+def printable(text: str, limit: int = 120) -> str:
     """Return text from a certificate, which the peer chose, made safe to print.
 
     Control characters would otherwise reach terminals and logs.
     """
     start = text if len(text) <= limit else text[: limit - 3]
-    printable = start
+    safe = start
     if not start.isprintable():
-        printable = "".join(character if character.isprintable() else "?" for character in start)
-    return printable if len(text) <= limit else printable + "..."
+        safe = "".join(character if character.isprintable() else "?" for character in start)
+    return safe if len(text) <= limit else safe + "..."
 
 
 def _is_dns_name(name: str) -> bool:

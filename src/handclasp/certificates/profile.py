@@ -25,7 +25,7 @@ from handclasp.certificates.names import (
     claims_host,
     common_names,
     names_of,
-    shown,
+    printable,
     subject_of,
 )
 from handclasp.certificates.policy import CertificatePolicy
@@ -227,11 +227,11 @@ def check_server_names(
             "." not in domain
             or (web and is_public_suffix(domain, private=path[-1] not in trust.vetted))
         ):
-            detail = f"its name *.{shown(domain, 60)} would cover the hosts of many owners"
+            detail = f"its name *.{printable(domain, 60)} would cover the hosts of many owners"
             error = CertificateError(
                 Fault.CERTIFICATE_NAME_MISMATCH,
                 detail,
-                fix=advice(f"Get a certificate that covers the name {shown(name, 60)}.", ""),
+                fix=advice(f"Get a certificate that covers the name {printable(name, 60)}.", ""),
                 verdict=Verdict(Blame.PEER),
             )
             raise error.at(0, "subjectAltName")
@@ -253,7 +253,7 @@ def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> No
         if copied not in names and f"*.{copied}" not in names:
             raise CertificateError(
                 Fault.BAD_CERTIFICATE,
-                f"its common name {shown(text, 60)} is not among its names",
+                f"its common name {printable(text, 60)} is not among its names",
                 fix=advice(
                     "Replace the certificate by one whose common name is one of its names, or "
                     "that has none.",

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from handclasp.certificates.evidence import Evidence, is_self_issued
 from handclasp.certificates.explanation import walk
-from handclasp.certificates.names import shown
+from handclasp.certificates.names import printable
 from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.rules import Context
 from handclasp.errors import CertificateError
@@ -74,4 +74,4 @@ def _verifier_says(error: Exception) -> CertificateError:
     oid, separator, rest = text.partition(": ")
     if oid in _EXTENSION_NAMES:
         text = f"{_EXTENSION_NAMES[oid]}{separator}{rest}"
-    return CertificateError(Fault.BAD_CERTIFICATE, shown(text or type(error).__name__, 200))
+    return CertificateError(Fault.BAD_CERTIFICATE, printable(text or type(error).__name__, 200))

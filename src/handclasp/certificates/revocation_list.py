@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.key_bounds import key_problem
-from handclasp.certificates.names import shown, subject_of
+from handclasp.certificates.names import printable, subject_of
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.deferred import DeferredModule
@@ -226,8 +226,8 @@ def _indexed(
     except Exception as error:
         # Entries and extensions are read late, and fail with ValueError, TypeError and others.
         raise ConfigurationError(
-            f"The revocation list in {source} cannot be read ({shown(str(error), 80)}): fetch it "
-            "again, as PEM or DER."
+            f"The revocation list in {source} cannot be read ({printable(str(error), 80)}): fetch "
+            "it again, as PEM or DER."
         ) from None
 
 

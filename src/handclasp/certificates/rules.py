@@ -28,7 +28,7 @@ from handclasp.certificates.describe import (
 )
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, cost_problem, leaf_key_problem
 from handclasp.certificates.name_constraints import Comparisons, TooManyError
-from handclasp.certificates.names import claims_host, shown
+from handclasp.certificates.names import claims_host, printable
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.public_suffix import is_public_suffix
 from handclasp.certificates.seen import NO_NAME, Seen
@@ -222,7 +222,7 @@ def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Fi
     for name in context.names:
         matching = [] if name in leaf.names else leaf.names.covering(name)
         if matching:
-            pattern = shown(matching[0], 60)
+            pattern = printable(matching[0], 60)
             broken = all(is_public_suffix(entry[2:], private=private) for entry in matching)
             problem = f"its name {pattern} would cover the hosts of many owners" if broken else ""
             evidence = f"{pattern} covers the hosts of one owner"
@@ -322,31 +322,36 @@ def _names(leaf: Seen, name: str) -> Finding:
     problem = ""
     if "_" in name:
         # The verifier compares host names only (RFC 5280 4.2.1.6: "preferred name syntax").
-        problem = f"no certificate can be verified for {shown(name)}: host names have no underscore"
+        problem = (
+            f"no certificate can be verified for {printable(name)}: host names have no underscore"
+        )
     elif any(label[:1] == "-" or label[-1:] == "-" for label in name.split(".")):
-        problem = f"no certificate can be verified for {shown(name)}: that is no host's name"
+        problem = f"no certificate can be verified for {printable(name)}: that is no host's name"
     elif not own:
         problem = _no_host(leaf, name)
     elif matching is not None and all(map(own.ends_in_dot, covering)):
         problem = (
-            f"its name {shown(matching)}. ends with a dot, which names in certificates must not "
-            f"(RFC 5280 4.2.1.6), so it is not taken for {shown(name)}"
+            f"its name {printable(matching)}. ends with a dot, which names in certificates must "
+            f"not (RFC 5280 4.2.1.6), so it is not taken for {printable(name)}"
         )
     elif matching is None:
         first = own.first(5)
-        listed = ", ".join(shown(entry, 60) for entry in first)
+        listed = ", ".join(printable(entry, 60) for entry in first)
         more = f" and {len(own) - len(first)} more" if len(own) > len(first) else ""
-        problem = f"it is for {listed}{more}, not for {shown(name)}"
+        problem = f"it is for {listed}{more}, not for {printable(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
 def _no_host(leaf: Seen, name: str) -> str:
     """Return why a certificate without any host's name covers none."""
     if leaf.names.has_as_dns_name(name):
-        return f"it has {shown(name)} as a DNS name, and only an address counts for an address"
+        return f"it has {printable(name)} as a DNS name, and only an address counts for an address"
     if leaf.names_unread is not None or leaf.extension(x509.SubjectAlternativeName) is not None:
-        return f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
-    common = shown(leaf.common_names[0], 60) if leaf.common_names else ""
+        return (
+            "its subjectAltName names no host, so it is neither for "
+            f"{printable(name)} nor any other"
+        )
+    common = printable(leaf.common_names[0], 60) if leaf.common_names else ""
     counted = f": its common name, {common}, does not count (RFC 9525 2)" if common else ""
     return f"it has no subjectAltName, so it is for no host at all{counted}"
 
@@ -380,7 +385,7 @@ def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding
     problem = "" if 0 <= serial < 1 << 167 else "its serial number is negative or too long"
     yield _finding("serial number", certificate, problem, f"{serial:x}"[:40], "RFC 5280 4.1.2.2")
     problem = "" if certificate.issuer_name != NO_NAME else "it names no issuer"
-    issuer = shown(certificate.issuer, 60)
+    issuer = printable(certificate.issuer, 60)
     yield _finding("issuer", certificate, problem, issuer, "RFC 5280 4.1.2.4")
     strange = [e.oid.dotted_string for e in extensions if e.critical]
     unknown = [oid for oid in strange if oid not in _UNDERSTOOD]
@@ -473,8 +478,8 @@ def _common_name(leaf: Seen, context: Context) -> Finding:
         copied = given.lower().removesuffix(".")
         known = copied in names or f"*.{copied}" in names or copied in context.names
         if context.web and not known and claims_host(given) and not problem:
-            problem = f"its common name {shown(given, 60)} is not among its names"
-    evidence = f"{shown(given, 60)}, which is never matched" if given else "none"
+            problem = f"its common name {printable(given, 60)} is not among its names"
+    evidence = f"{printable(given, 60)}, which is never matched" if given else "none"
     return _finding(
         "common name", leaf, problem, evidence, "BR 7.1.4.3", is_excused_in_private=True
     )
@@ -663,7 +668,7 @@ def _issuer_purpose(issuer: Seen, context: Context) -> Finding:
 
 def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> Finding:
     section = "RFC 5280 4.2.1.10"
-    told = context.comparisons.told(issuer)
+    told = context.comparisons.summary(issuer)
     if not told:
         return _excused(_finding("name constraints", issuer, "", "none", section))
     # Self-issued authorities are exempt, the leaf never is. The verifier goes by the encoding.

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates import der, raw_keys
-from handclasp.certificates.names import shown
+from handclasp.certificates.names import printable
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
@@ -114,8 +114,8 @@ class CtLog:
         for log, log_id in listed:
             if log.log_id != log_id:
                 raise ConfigurationError(
-                    f"The list of transparency logs is broken: the key of {shown(log.name)} does "
-                    "not belong to its log ID. Get the list anew."
+                    f"The list of transparency logs is broken: the key of {printable(log.name)} "
+                    "does not belong to its log ID. Get the list anew."
                 )
         if not listed:
             raise ConfigurationError(
