@@ -34,7 +34,7 @@ MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
 
 MOST_TOLD = 8
-"""Names of a certificate that are told, or looked at for one to connect by."""
+"""The number of names of a certificate to print, or to search for one to connect by."""
 
 _DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
 """The tags of a DNS name and an address in a subjectAltName (RFC 5280 section 4.2.1.6)."""
