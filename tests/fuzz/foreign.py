@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from handclasp.cli.tshark import conversations, streams_of
+from handclasp.capture.tshark import conversations, streams_of
 from tests.fuzz.captures import ENDS, genuine, story_of
 from tests.fuzz.certificates import accepts
 from tests.fuzz.target import Choices, Target
