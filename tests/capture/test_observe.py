@@ -350,6 +350,26 @@ def test_what_comes_before_tls(pki: Pki) -> None:
     assert "STARTTLS" in observation.missing[0]
 
 
+@pytest.mark.parametrize("size", [100, 1400, 10_000])
+def test_a_first_record_is_looked_for_as_far_whatever_the_segments(size: int, pki: Pki) -> None:
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    at = heard.pieces[0].at_ns
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = bytes(5_000) + first.data
+    pieces += [
+        Piece(first.at_ns + start, 1, said[start : start + size])
+        for start in range(0, len(said), size)
+    ]
+    stream = Stream(0, ENDS, (Piece(at - 20, 0, b"STARTTLS\r\n"), *pieces))
+    messages = [
+        event.raw[0]
+        for event in observe(stream, heard.keylog).events
+        if isinstance(event, MessageSeen)
+    ]
+    assert messages == [1]
+
+
 @pytest.mark.parametrize("segments", [1, 2, 3, 4, 5])
 def test_a_first_record_behind_other_words_comes_in_segments(segments: int, pki: Pki) -> None:
     """The server's last words before TLS come with its ServerHello, which is all there is."""
