@@ -31,6 +31,7 @@ from handclasp.capture.stream import Address, CaptureError, Piece, Stream, Strea
 from handclasp.story.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
+    Failed,
     HandshakeResult,
     KeysInstalled,
     MessageSeen,
@@ -325,6 +326,38 @@ def test_a_server_that_goes_away_before_the_client_says_anything(how: str, pki: 
     assert Recorder.from_json(story.to_json()).events == story.events
     hello = next(event for event in story.events if isinstance(event, MessageSeen))
     assert hello.at_ns == heard.pieces[-1].at_ns - ending.at_ns
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_server_that_may_have_stalled_within_its_flight(keyed: bool, pki: Pki) -> None:
+    """Three seconds after it the client left; only with the keys is its Finished seen."""
+    heard = conversed(
+        ClientConfig(trust=pki.trust, versions=["TLSv1.3"]), ServerConfig(credentials=pki.server())
+    )
+    keylog = heard.keylog if keyed else KeyLog()
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = b"".join([piece.data for piece in heard.pieces if piece.sender == 1])
+    start = records_of(said)[:4]
+    pieces.append(replace(first, data=b"".join(start)))
+    ending = StreamEnd(first.at_ns + 3_000_000_000, 0, "end")
+    observation = observe(Stream(0, ENDS, tuple(pieces), (ending,)), keylog)
+    failed = observation.events[-2]
+    assert isinstance(failed, Failed)
+    if keyed:
+        assert (failed.fault, failed.blame) == ("CLOSED_DURING_HANDSHAKE", "peer")
+    else:
+        assert failed.blame == "unclear"
+        assert failed.condition.startswith("the server, if it had not sent its whole flight")
+
+
+def records_of(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        size = 5 + int.from_bytes(data[3:5], "big")
+        found.append(data[:size])
+        data = data[size:]
+    return found
 
 
 def test_a_server_that_answers_in_http(pki: Pki) -> None:

@@ -878,6 +878,18 @@ class _Observer:
                 return each.role, how
         return role, how
 
+    def _may_have_stalled(self) -> bool:
+        """Return whether a client that left had waited, perhaps for the rest of a flight.
+
+        Without the keys, only the size of what a server of TLS 1.3 sent suggests that its Finished
+        is among it.
+        """
+        if self._first_end is None:
+            return False
+        waited = self._first_end[0] - max(side.spoke_at for side in self._sides.values())
+        server = self._sides[SERVER].seen
+        return self._is_13 and waited >= _LONG_WAIT and not server.finished
+
     def _next_to_speak(self) -> str:
         """Whose turn it is in a handshake that is not complete."""
         client, server = self._sides[CLIENT], self._sides[SERVER]
@@ -922,6 +934,9 @@ class _Observer:
             fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
             if self._sides[ending[0]].is_hidden_alert:
                 yield self._refused_unseen(ending[0], fault, events)
+            elif ending[0] == CLIENT and self._may_have_stalled():
+                failed = self._found(TruncationError(fault), events)
+                yield replace(failed, blame=Blame.UNCLEAR.value, condition=_STALLED)
             else:
                 yield self._found(TruncationError(fault), events)
 
@@ -958,6 +973,10 @@ class _Observer:
 
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
+)
+_STALLED = (
+    "the server, if it had not sent its whole flight, which cannot be seen without the keys; else "
+    "the client, which did not answer it"
 )
 _UNACKNOWLEDGED = "unacknowledged"
 _MESSAGE_HEADER = 4
