@@ -260,8 +260,7 @@ async def start_server(
         close_timeout: as for `open_connection`.
         max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
             ones are closed to free a slot: see docs/asyncio.md.
-        hello_timeout: seconds within which a client must send its hello. None allows the whole time
-            of the handshake.
+        hello_timeout: seconds within which a client must send its hello; None: no such limit.
         start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
         kwds: for `loop.create_server`, such as `reuse_port`.
 

@@ -526,7 +526,7 @@ class Duplex:
             raise
 
     def _release_what_is_left(self) -> None:
-        """An interrupt has ended an end: release its locks, but not those of a call around it."""
+        """Release the locks of an interrupted end, and not those of a call around it."""
         _release_all(self.state_lock)
         in_use = {self._read_lock: self._reading or self._handshaking}
         in_use[self._write_lock] = self._writing

@@ -1,5 +1,4 @@
-"""The values of `get_extra_info` that asyncio's TLS transports have, for this library's
-connections.
+"""The values that asyncio's TLS transports have in `get_extra_info`, for ours.
 
 Libraries look at these names to learn whether a connection is TLS at all, what was negotiated, and
 who the peer is. There is no `ssl.SSLObject` here, so "ssl_object" is a view that has the methods of

@@ -1,6 +1,4 @@
-"""The content of a certificate as plain values: for people, for JSON, and for `handclasp cert
-show`.
-"""
+"""The content of a certificate as plain values: for people, JSON and `handclasp cert show`."""
 
 from __future__ import annotations
 
