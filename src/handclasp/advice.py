@@ -66,7 +66,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     SERVER_NAME: {"connect": "--server-name NAME", "check": "--name NAME"},
     PSKS: {},
     LIMITS: {},
-    TIMEOUT: {},
+    TIMEOUT: {"connect": "--timeout SECONDS"},
     ALLOW_TRUNCATION: {},
     WITHOUT_EMS: {},
     ACCEPTING: {},

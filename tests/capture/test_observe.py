@@ -31,6 +31,7 @@ from handclasp.capture.stream import Address, CaptureError, Piece, Stream, Strea
 from handclasp.story.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
+    Failed,
     HandshakeResult,
     KeysInstalled,
     MessageSeen,
@@ -327,6 +328,38 @@ def test_a_server_that_goes_away_before_the_client_says_anything(how: str, pki: 
     assert hello.at_ns == heard.pieces[-1].at_ns - ending.at_ns
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_server_that_may_have_stalled_within_its_flight(keyed: bool, pki: Pki) -> None:
+    """Three seconds after it the client left; only with the keys is its Finished seen."""
+    heard = conversed(
+        ClientConfig(trust=pki.trust, versions=["TLSv1.3"]), ServerConfig(credentials=pki.server())
+    )
+    keylog = heard.keylog if keyed else KeyLog()
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = b"".join([piece.data for piece in heard.pieces if piece.sender == 1])
+    start = records_of(said)[:4]
+    pieces.append(replace(first, data=b"".join(start)))
+    ending = StreamEnd(first.at_ns + 3_000_000_000, 0, "end")
+    observation = observe(Stream(0, ENDS, tuple(pieces), (ending,)), keylog)
+    failed = observation.events[-2]
+    assert isinstance(failed, Failed)
+    if keyed:
+        assert (failed.fault, failed.blame) == ("CLOSED_DURING_HANDSHAKE", "peer")
+    else:
+        assert failed.blame == "unclear"
+        assert failed.condition.startswith("the server, if it had not sent its whole flight")
+
+
+def records_of(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        size = 5 + int.from_bytes(data[3:5], "big")
+        found.append(data[:size])
+        data = data[size:]
+    return found
+
+
 def test_a_server_that_answers_in_http(pki: Pki) -> None:
     heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
@@ -348,6 +381,26 @@ def test_what_comes_before_tls(pki: Pki) -> None:
     observation = observe(Stream(0, ENDS, (*preamble, *heard.pieces)), heard.keylog)
     assert in_order(observation.events, "received") == in_order(heard.notes.events, "received")
     assert "STARTTLS" in observation.missing[0]
+
+
+@pytest.mark.parametrize("size", [100, 1400, 10_000])
+def test_a_first_record_is_looked_for_as_far_whatever_the_segments(size: int, pki: Pki) -> None:
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    at = heard.pieces[0].at_ns
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = bytes(5_000) + first.data
+    pieces += [
+        Piece(first.at_ns + start, 1, said[start : start + size])
+        for start in range(0, len(said), size)
+    ]
+    stream = Stream(0, ENDS, (Piece(at - 20, 0, b"STARTTLS\r\n"), *pieces))
+    messages = [
+        event.raw[0]
+        for event in observe(stream, heard.keylog).events
+        if isinstance(event, MessageSeen)
+    ]
+    assert messages == [1]
 
 
 @pytest.mark.parametrize("segments", [1, 2, 3, 4, 5])

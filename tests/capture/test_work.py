@@ -327,9 +327,9 @@ def test_a_record_of_a_late_server_is_searched_once() -> None:
         count = 0
 
         class Watched:
-            def search(self, data: bytes) -> None:
+            def search(self, data: bytes, start: int, end: int) -> None:
                 nonlocal count
-                count += len(data)
+                count += len(data[start:end])
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("handclasp.capture.observe._FIRST_RECORD", Watched())

@@ -51,22 +51,22 @@ CAPTURED = [
     Captured(
         "refused-certificate-tls13",
         "an s_client of OpenSSL does not know the server's authority",
-        "The client finds no way from the certificate to an authority that it trusts",
+        "The client finds no path from the certificate that was sent, CN=secret.test,",
         "unclear",
         "",
-        "On the server: If CN=field ca is an intermediate authority, send its certificate, too",
+        "On the server: If CN=field ca is an intermediate authority, send its certificate too",
         "The client's alert unknown_ca is opened with the key log. Whether the authority is a root "
         "that the client lacks or an intermediate that the server left out, no capture shows.",
     ),
     Captured(
         "refused-certificate-tls13",
         "the same without the key log",
-        "found by the client, which sent the alert unknown_ca",
+        "The client finds no path from the certificate that was sent to an authority",
         "unclear",
-        "",
-        "SSLKEYLOGFILE",
+        "the server, if an intermediate certificate is missing",
+        "On the server: If its issuer is an intermediate authority, send its certificate too",
         "The alert is in the clear: the outer type of a protected record is 23, and this one is "
-        "two bytes of type 21 (RFC 8446 section 5.2). The certificate is not seen.",
+        "two bytes of type 21 (RFC 8446 section 5.2). The certificate itself is not seen.",
         keyed=False,
     ),
     Captured(
@@ -82,7 +82,7 @@ CAPTURED = [
     Captured(
         "two-psks-tls13",
         "the same in TLS 1.3",
-        "the server could not make sense of the binder in the hello",
+        "the server could not verify the binder in the hello",
         "unclear",
         "the end that has the wrong key",
         _SAME_KEY,
@@ -121,7 +121,7 @@ CAPTURED = [
         "stall13",
         "a server of TLS 1.3 that goes silent in its flight; no key log",
         _WAITED,
-        "server",
+        "the server",
         _SLOW,
         _IS_UP,
         "The client closed, and only because it had waited for three seconds: it was the server's "
@@ -131,7 +131,7 @@ CAPTURED = [
         "stall12",
         "a server of TLS 1.2 that goes silent after its ServerHello",
         _WAITED,
-        "server",
+        "the server",
         _SLOW,
         "On the client: If the network is slow, allow more time.",
         "The client's user_canceled comes after the wait and is no reason of its own.",

@@ -2967,8 +2967,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "capture/test_work.py::test_a_record_of_a_late_server_is_searched_once",
                 "capture.observe._records",
-                "None if side.is_searched else _FIRST_RECORD.search(buffer)",
-                "_FIRST_RECORD.search(buffer)",
+                "None if side.is_searched else _FIRST_RECORD.search(buffer, 0, _LOOKED_AT)",
+                "_FIRST_RECORD.search(buffer, 0, _LOOKED_AT)",
             ),
             without(
                 "capture/test_work.py::test_two_ends_that_finish_after_a_request_to_retry_alone",

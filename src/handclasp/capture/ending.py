@@ -17,6 +17,10 @@ from handclasp.wire.records import HEADER_SIZE, what_else_it_is
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
 )
+_STALLED = (
+    "the server, if it had not sent its whole flight, which cannot be seen without the keys; else "
+    "the client, which did not answer it"
+)
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
 """Nanoseconds after which whoever leaves has waited for the other end."""
@@ -53,6 +57,18 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
         if each.is_hidden_alert and not each.seen.is_done:
             return each.role, how
     return role, how
+
+
+def _may_have_stalled(talk: Conversation) -> bool:
+    """Return whether a client that left had waited, perhaps for the rest of a flight.
+
+    Without the keys, only the size of what a server of TLS 1.3 sent suggests that its Finished is
+    among it.
+    """
+    if talk.first_end is None:
+        return False
+    waited = talk.first_end[0] - max(side.spoke_at for side in talk.sides.values())
+    return talk.is_tls13 and waited >= _LONG_WAIT and not talk.sides[SERVER].seen.finished
 
 
 def _next_to_speak(talk: Conversation) -> str:
@@ -101,6 +117,9 @@ def failure_of(
         fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
         if talk.sides[ending[0]].is_hidden_alert:
             yield _refused_unseen(talk, ending[0], fault, events)
+        elif ending[0] == CLIENT and _may_have_stalled(talk):
+            failed = _found(talk, TruncationError(fault), events)
+            yield replace(failed, blame=Blame.UNCLEAR.value, condition=_STALLED)
         else:
             yield _found(talk, TruncationError(fault), events)
 

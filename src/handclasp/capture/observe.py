@@ -200,7 +200,7 @@ def _records(talk: Conversation, side: Side) -> None:
     late = talk.sides[CLIENT].skipped_size or not talk.has_hello
     if not side.spoke and side.role == SERVER and late:
         # Its last words before TLS may come later than the client's first ones of it.
-        found = None if side.is_searched else _FIRST_RECORD.search(buffer)
+        found = None if side.is_searched else _FIRST_RECORD.search(buffer, 0, _LOOKED_AT)
         if not side.is_searched and found is None and len(buffer) < _LOOKED_AT:
             return
         side.is_searched = True

@@ -328,7 +328,7 @@ def _is_certified(
             continue
         if index == 0:
             return True
-        certified.add(owners[index])
+        certified.add(_owner(index, ders, named, owners))
         trials.append((chain[index], iter(issued.get(named[index][1], ()))))
     return False
 

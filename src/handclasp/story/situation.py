@@ -10,7 +10,7 @@ from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
 from handclasp.story.facts import role_of
 from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
-from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, TraceEvent
+from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, RecordSeen, TraceEvent
 from handclasp.wire import extensions, messages
 from handclasp.wire.iana import (
     AlertDescription,
@@ -168,13 +168,17 @@ def _printable(name: bytes) -> str:
 
 
 def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
+    is_hidden = False
     for event in events:
         if isinstance(event, MessageSeen) and event.direction == "sent":
             if event.message_type == HandshakeType.COMPRESSED_CERTIFICATE:
                 return "shown"
             if event.message_type == HandshakeType.CERTIFICATE:
                 return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
-    return "unasked"
+        elif isinstance(event, RecordSeen) and event.direction == "sent":
+            # In a capture without the keys, nobody sees what is in it.
+            is_hidden = is_hidden or (event.epoch == "handshake" and event.content_size is None)
+    return "shown" if is_hidden else "unasked"
 
 
 def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:

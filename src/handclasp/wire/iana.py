@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
 from handclasp.wire.group_names import GROUPS_OF_OTHERS
+from handclasp.wire.scheme_names import SCHEMES_OF_OTHERS
 from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
 
 TLS12 = 0x0303
@@ -357,7 +358,10 @@ _GROUP_NAMES = {
     GroupCode.x25519.value: "X25519",
     GroupCode.x448.value: "X448",
 }
-_SIGNATURE_SCHEME_NAMES = {code.value: code.name for code in SignatureSchemeCode}
+_SIGNATURE_SCHEME_NAMES = {
+    **SCHEMES_OF_OTHERS,
+    **{code.value: code.name for code in SignatureSchemeCode},
+}
 _EXTENSION_NAMES = {code.value: code.name.lower() for code in ExtensionType}
 _ALERT_NAMES = {code.value: code.name.lower() for code in AlertDescription}
 _HANDSHAKE_TYPE_NAMES = {
