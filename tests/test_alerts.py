@@ -138,7 +138,7 @@ def test_an_error_takes_over_the_likeliest() -> None:
     assert error.condition == error.causes[0].condition
     assert error.fix == error.causes[0].fix
     assert error.fix in error.__notes__
-    assert error.fault == "PEER_HANDSHAKE_FAILURE"
+    assert error.fault_name == "PEER_HANDSHAKE_FAILURE"
 
 
 def test_without_a_situation_it_says_what_is_true_of_all() -> None:

@@ -223,7 +223,7 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
         pair.server.receive(hello)
     pair.run()
     assert pair.server.error is not None
-    assert pair.server.error.fault == "INTERNAL_ERROR"
+    assert pair.server.error.fault_name == "INTERNAL_ERROR"
     assert isinstance(pair.server.error.__cause__, ZeroDivisionError)
     assert isinstance(pair.client.error, PeerAlertError)
 
@@ -231,7 +231,7 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(RecordLayer, "next_record", broken)
     other.client.receive(b"x")
     assert other.client.error is not None
-    assert other.client.error.fault == "INTERNAL_ERROR"
+    assert other.client.error.fault_name == "INTERNAL_ERROR"
     assert isinstance(other.client.error.__cause__, ZeroDivisionError)
 
 
@@ -271,7 +271,7 @@ def test_eof_in_the_handshake(pair: Pair, role: str) -> None:
     end = pair.client if role == "client" else pair.server
     end.receive_eof()
     assert isinstance(end.error, TruncationError)
-    assert end.error.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+    assert end.error.fault is Fault.CLOSED_DURING_HANDSHAKE
 
 
 def test_close_is_said_once(pair: Pair) -> None:
@@ -318,7 +318,7 @@ def test_the_clock_is_that_of_the_config(pki: Pki, server_config: ServerConfig) 
     late = ClientConfig(trust=pki.trust, clock=lambda: pki.now + timedelta(days=99))
     pair = Pair(late, server_config).run()
     assert pair.client.error is not None
-    assert pair.client.error.fault == "CERTIFICATE_EXPIRED"
+    assert pair.client.error.fault_name == "CERTIFICATE_EXPIRED"
     naive = ClientConfig(trust=pki.trust, clock=lambda: pki.now.replace(tzinfo=None))
     pair = Pair(naive, server_config).run()
     assert not pair.established

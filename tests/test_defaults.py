@@ -70,7 +70,7 @@ def test_clients(settings: dict[str, Any]) -> None:
     config = ClientConfig(**settings)
     assert ClientConfig(**explicit(config)) == config
     full = ClientConfig(
-        sessions=SessionStore(), early_data="TLSv1.3" in config.versions, **settings
+        sessions=SessionStore(), allow_early_data="TLSv1.3" in config.versions, **settings
     )
     assert explicit(ClientConfig(**explicit(full))) == explicit(full)
 

@@ -28,8 +28,8 @@ CLOSURE = {AlertDescription.CLOSE_NOTIFY}
 def test_what_we_found(kind: type[ProtocolError], fault: Fault) -> None:
     error = kind(fault, "the detail")
     assert error.origin == "local"
-    assert error.fault_member is fault
-    assert error.fault == fault.name
+    assert error.fault is fault
+    assert error.fault_name == fault.name
     alert = AlertDescription(fault.alert).name.lower()
     assert error.alert == (alert if fault.sends_alert else "")
     assert error.explanation == fault.sentence
@@ -56,7 +56,7 @@ def test_what_they_told_us(alert: AlertDescription) -> None:
     assert error.origin == "peer"
     assert error.alert_number == alert
     assert error.alert == alert.name.lower()
-    assert error.fault == f"PEER_{alert.name}"
+    assert error.fault_name == f"PEER_{alert.name}"
     assert error.alert in error.message
     assert error.explanation.endswith(".")
 
@@ -80,20 +80,24 @@ def test_any_alert_number_makes_an_error(number: int) -> None:
     error = PeerAlertError(number)
     assert error.message
     assert error.explanation
-    assert error.fault.startswith("PEER_")
-    assert " " not in error.fault
+    assert error.fault_name.startswith("PEER_")
+    assert " " not in error.fault_name
 
 
 def test_an_unknown_alert_shows_its_number() -> None:
     error = PeerAlertError(200)
     assert error.alert == "alert 200"
-    assert error.fault == "PEER_ALERT_200"
+    assert error.fault_name == "PEER_ALERT_200"
     assert "no more than its name" in error.explanation
 
 
 def test_an_error_without_particulars_is_one_of_ours() -> None:
     error = TLSError("it failed")
-    assert (error.origin, error.fault, error.alert) == ("local", "INTERNAL_ERROR", "internal_error")
+    assert (error.origin, error.fault_name, error.alert) == (
+        "local",
+        "INTERNAL_ERROR",
+        "internal_error",
+    )
     assert error.message == "it failed"
 
 

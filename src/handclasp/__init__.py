@@ -10,12 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
-from handclasp.certificates.credentials import Credentials, Signer
+from handclasp.alerts import Cause
+from handclasp.certificates.credentials import Credentials, LocalSigner, Signer, StapleSource
 from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.certificates.trust import TrustStore
-from handclasp.certificates.verify import VerifiedPeer
+from handclasp.certificates.verify import (
+    VerifiedPeer,
+    accept_unverified,
+    verify_client_chain,
+    verify_raw_public_key,
+    verify_server_chain,
+    vouch_for,
+)
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.crypto.secret import Secret
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -39,25 +49,37 @@ from handclasp.events import (
     PeerClosed,
     QuestionAsked,
 )
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault
 from handclasp.handshake.questions import (
     DEFER,
+    CheckReplay,
     ChooseCredentials,
     ConfirmPeer,
+    Decrypt,
     FindPsk,
     Question,
+    ReverifyPeer,
     Sign,
     VerifyPeer,
 )
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
 from handclasp.sessions.psk import PreSharedKey
-from handclasp.sessions.session import Session
-from handclasp.sessions.store import SessionStore
-from handclasp.sessions.ticket_keys import TicketKeys
+from handclasp.sessions.replay import ReplayFilter, ReplayGuard
+from handclasp.sessions.session import RequestedCertificate, Session
+from handclasp.sessions.store import SessionCache, SessionStore
+from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
+from handclasp.trace.hooks import Trace
 
 if TYPE_CHECKING:
     from handclasp import aio
+    from handclasp.certificates.dane import TlsaRecord
+    from handclasp.certificates.describe import describe_certificate
+    from handclasp.certificates.explanation import Explanation, PathTried, explain
+    from handclasp.certificates.revocation import RevocationLists
+    from handclasp.certificates.rules import Finding
+    from handclasp.certificates.staple import OcspStaple
+    from handclasp.certificates.transparency import CtLog
     from handclasp.story.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
@@ -72,13 +94,27 @@ __all__ = [
     "ServerConfig",
     "ClientAuth",
     "Credentials",
+    "ReloadingCredentials",
     "Signer",
+    "LocalSigner",
+    "StapleSource",
+    "OcspStaple",
     "TrustStore",
     "CertificatePolicy",
+    "RevocationLists",
+    "CtLog",
+    "TlsaRecord",
     "Limits",
     "SessionStore",
+    "SessionCache",
     "Session",
+    "RequestedCertificate",
+    "Secret",
     "TicketKeys",
+    "TicketKey",
+    "TicketKeySource",
+    "ReplayFilter",
+    "ReplayGuard",
     "PreSharedKey",
     "ClientConnection",
     "ServerConnection",
@@ -95,10 +131,23 @@ __all__ = [
     "Question",
     "ChooseCredentials",
     "Sign",
+    "Decrypt",
     "VerifyPeer",
+    "ReverifyPeer",
     "ConfirmPeer",
     "FindPsk",
+    "CheckReplay",
     "VerifiedPeer",
+    "verify_server_chain",
+    "verify_client_chain",
+    "verify_raw_public_key",
+    "accept_unverified",
+    "vouch_for",
+    "explain",
+    "Explanation",
+    "Finding",
+    "PathTried",
+    "describe_certificate",
     "DEFER",
     "TLSError",
     "ProtocolError",
@@ -111,14 +160,35 @@ __all__ = [
     "WantRead",
     "WantWrite",
     "Fault",
+    "Blame",
+    "Cause",
     "Recorder",
+    "Trace",
 ]
 
 
+_IMPORTED_WHEN_NEEDED = {
+    "CtLog": "certificates.transparency",
+    "Explanation": "certificates.explanation",
+    "Finding": "certificates.rules",
+    "OcspStaple": "certificates.staple",
+    "PathTried": "certificates.explanation",
+    "Recorder": "story.recorder",
+    "RevocationLists": "certificates.revocation",
+    "TlsaRecord": "certificates.dane",
+    "describe_certificate": "certificates.describe",
+    "explain": "certificates.explanation",
+}
+"""Names whose modules take long to import, which few programs need."""
+
+
 def __getattr__(name: str) -> Any:
-    # Whoever does not use them need not wait for their import.
     if name == "aio":
         return import_module("handclasp.aio")
-    if name == "Recorder":
-        return import_module("handclasp.story.recorder").Recorder
+    if name in _IMPORTED_WHEN_NEEDED:
+        return getattr(import_module(f"handclasp.{_IMPORTED_WHEN_NEEDED[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

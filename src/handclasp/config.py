@@ -173,11 +173,12 @@ class ClientConfig(SharedConfig):
             (RFC 8879), best first: "brotli", "zstd", "zlib". None enables all that are installed
             (zlib always is), and () none.
         sessions: the store of sessions, which make the next connection to the same server shorter:
-            a `SessionStore`, or an object with its methods. None disables resumption.
-        early_data: allow data to be sent before the handshake is complete if a session permits it
-            (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. An attacker who
-            records the data can send them again, and they are not forward secret. They leave
-            before `verify` and `confirm_peer` are asked, so either of these also requires
+            a `SessionStore`, or an object with its methods, which must answer at once and cannot
+            be async. None disables resumption.
+        allow_early_data: allow data to be sent before the handshake is complete if a session
+            permits it (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. An
+            attacker who records the data can send them again, and they are not forward secret. They
+            leave before `verify` and `confirm_peer` are asked, so either of these also requires
             `early_data_before_callbacks`.
         early_data_before_callbacks: send early data although `verify` and `confirm_peer` are asked
             about the server only afterwards: the data go to the server that these callbacks
@@ -220,7 +221,7 @@ class ClientConfig(SharedConfig):
     send_authorities: bool = False
     fallback: bool = False
     sessions: SessionCache | None = field(default=None, repr=False)
-    early_data: bool = False
+    allow_early_data: bool = False
     early_data_before_callbacks: bool = False
 
     def __post_init__(self) -> None:
@@ -262,8 +263,9 @@ class ServerConfig(SharedConfig):
         ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
             renew it, but not beyond seven days after the last full handshake.
         ticket_keys: the keys that protect tickets; `handclasp.redis` has keys for a fleet of
-            servers. None generates random keys for this config, which rotate automatically;
-            processes that are forked after the config was built share the same keys for ever.
+            servers. The `keys` method of another source must answer at once and cannot be async.
+            None generates random keys for this config, which rotate automatically; processes that
+            are forked after the config was built share the same keys for ever.
         session_context: bytes that distinguish servers that share ticket keys, but must not resume
             each other's sessions.
         session_memory: the number of TLS 1.2 sessions to remember for clients without ticket

@@ -58,6 +58,7 @@ from handclasp.handshake.driver import Driver
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.questions import (
+    DEFER,
     Answerer,
     CheckReplay,
     ChooseCredentials,
@@ -78,7 +79,7 @@ from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
-from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace, check_trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType, alert_name
 from handclasp.wire.memoize import new_memo
 
@@ -121,6 +122,7 @@ class _Connection(Generic[Config]):
     )
 
     def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
+        check_trace(trace)
         self._config = config
         self._is_client = is_client
         self._trace = trace
@@ -156,7 +158,7 @@ class _Connection(Generic[Config]):
     def __repr__(self) -> str:
         info = self._info
         if self._failure is not None:
-            state = f"failed: {self._failure.fault}"
+            state = f"failed: {self._failure.fault_name}"
         elif info is None:
             state = "in the handshake"
         else:
@@ -382,6 +384,9 @@ class _Connection(Generic[Config]):
         if isinstance(question, Decrypt):
             # Only at its end, so that nobody learns what was wrong with a ciphertext.
             return self.answer(question, b"")
+        if isinstance(question, ReverifyPeer | CheckReplay):
+            # What would be resumed or taken early is not, and the handshake goes on without it.
+            return self.answer(question, None if isinstance(question, ReverifyPeer) else False)
         self._fail(self._asking_driver().refuse(question, error))
         return self._take_events()
 
@@ -626,7 +631,7 @@ class _Connection(Generic[Config]):
                 self._records, result, limits, is_client=is_client, trace=self._trace
             )
         self._events.append(HandshakeCompleted(result.info))
-        if result.info.early_data == "rejected" and self._early_data:
+        if result.info.early_data_status == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
         self._post.send_tickets()
@@ -834,8 +839,8 @@ class _Connection(Generic[Config]):
         self._records.forget_read_keys()
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
-        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
-            self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
+        if isinstance(error, ProtocolError) and error.fault.sends_alert:
+            self._send_alert(AlertLevel.FATAL, error.fault.alert)
         if self._trace is not None:
             self._trace.failed(error)
         return error
@@ -945,7 +950,7 @@ class ClientConnection(_Connection[ClientConfig]):
 
         They are not forward secret, and whoever records them can send them to the server again,
         so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
-        them back; `info.early_data` tells as well.
+        them back; `info.early_data_status` tells as well.
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.
@@ -1076,8 +1081,7 @@ class ServerConnection(_Connection[ServerConfig]):
 
     def _reverify_peer(self, question: ReverifyPeer) -> object:
         verify: Any = self._config.verify or self._verify
-        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
-        return _answer_or(None, lambda: verify(asked), VerifiedPeer)
+        return _answer_or(None, lambda: verify(question), VerifiedPeer)
 
     def _check_replay(self, question: CheckReplay) -> object:
         guard = self._config.replay_guard
@@ -1117,11 +1121,16 @@ class ServerConnection(_Connection[ServerConfig]):
 
 
 def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:
-    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so."""
+    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so.
+
+    DEFER is a promise of one.
+    """
     try:
         answer = call()
     except Exception:
         return otherwise
+    if answer is DEFER:
+        return answer
     if inspect.isawaitable(answer):
         return _awaited_or(otherwise, answer, kind)
     return answer if isinstance(answer, kind) else otherwise

@@ -91,7 +91,8 @@ class TLSError(OSError):
 
     Attributes:
         origin: "local" if this side found the fault, "peer" if the peer sent an alert.
-        fault: the name of the fault in the catalogue, or of the alert that was received.
+        fault: the fault in the catalogue; None if the peer sent an alert, which is in `alert`.
+        fault_name: its name, or "PEER_" and the name of the alert, for logs and counters.
         alert: the RFC's name of the alert that was sent or received; empty if there was none, for
             example because the other end closed the transport.
         message: what happened, with the details, in one line.
@@ -106,7 +107,6 @@ class TLSError(OSError):
     """
 
     origin: str = "local"
-    fault: str = "INTERNAL_ERROR"
     alert: str = "internal_error"
     explanation: str = ""
     fix: str = ""
@@ -115,12 +115,20 @@ class TLSError(OSError):
     causes: tuple[Cause, ...] = ()
 
     @property
+    def fault(self) -> Fault | None:
+        return Fault.INTERNAL_ERROR
+
+    @property
+    def fault_name(self) -> str:
+        return "" if self.fault is None else self.fault.name
+
+    @property
     def message(self) -> str:
         return str(self)
 
 
 class ProtocolError(TLSError):
-    """This side found a fault, which is in `fault_member`.
+    """This side found a fault, which is in `fault`.
 
     Args:
         fault: the fault; the catalogue's texts apply unless the following arguments replace them.
@@ -140,9 +148,8 @@ class ProtocolError(TLSError):
         fix: str = "",
         verdict: Verdict | None = None,
     ) -> None:
-        self.fault_member = fault
+        self._fault = fault
         self.detail = detail
-        self.fault = fault.name
         self.alert = alert_name(fault.alert) if fault.sends_alert else ""
         self.explanation = sentence or fault.sentence
         self.fix = fix or fault.fix
@@ -151,6 +158,10 @@ class ProtocolError(TLSError):
         with_detail = f"{fault.sentence} ({detail})" if detail else fault.sentence
         super().__init__(sentence or with_detail)
         _note_fix(self)
+
+    @property
+    def fault(self) -> Fault:
+        return self._fault
 
     def found_by(self, role: Role, *, nothing_came: bool = False) -> None:
         """Set the role that found the fault, on which the blame and the advice may depend.
@@ -162,14 +173,14 @@ class ProtocolError(TLSError):
             nothing_came: whether the other end had not sent a single byte.
         """
         if self._verdict is None:
-            self.blame, self.condition = self.fault_member.verdict(role, nothing_came=nothing_came)
-        if self.fix == self.fault_member.fix:
-            self.fix = self.fault_member.fix_of(role)
+            self.blame, self.condition = self.fault.verdict(role, nothing_came=nothing_came)
+        if self.fix == self.fault.fix:
+            self.fix = self.fault.fix_of(role)
             self.__notes__ = [self.fix] if self.fix else []
 
 
 class CertificateError(ProtocolError):
-    """This side refused the peer's certificate, for the reason in `fault_member`.
+    """This side refused the peer's certificate, for the reason in `fault`.
 
     Attributes:
         chain, ocsp_response, sct_list: the peer's certificates and evidence, as
@@ -212,7 +223,6 @@ class PeerAlertError(TLSError):
     def __init__(self, alert_number: int, situation: Situation | None = None) -> None:
         self.alert_number = alert_number
         self.alert = alert_name(alert_number)
-        self.fault = f"PEER_{self.alert.upper().replace(' ', '_')}"
         explained = explain_alert(alert_number, situation)
         self.explanation, self.fix = explained.sentence, explained.fix
         self.blame, self.condition = explained.verdict
@@ -221,6 +231,14 @@ class PeerAlertError(TLSError):
             f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
         )
         _note_fix(self)
+
+    @property
+    def fault(self) -> None:
+        return None
+
+    @property
+    def fault_name(self) -> str:
+        return f"PEER_{self.alert.upper().replace(' ', '_')}"
 
 
 def _note_fix(error: TLSError) -> None:

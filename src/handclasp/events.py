@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from handclasp.handshake.questions import Question
-
-if TYPE_CHECKING:
-    from handclasp.info import ConnectionInfo
+from handclasp.info import ConnectionInfo
 
 
 @dataclass(frozen=True, slots=True)

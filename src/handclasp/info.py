@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from handclasp.deferred import DeferredModule
+
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 
 class _WithCertificates:
@@ -45,7 +49,7 @@ class ConnectionInfo(_WithCertificates):
         server_name: the name in the hello (RFC 6066), or None.
         resumed: whether an earlier session was resumed. The peer's certificates are then those of
             the original connection, and were verified again.
-        early_data: "none", "accepted" or "rejected".
+        early_data_status: "none", "accepted" or "rejected".
         early_data_refusal: why they were rejected, in words, as far as this side knows; the server
             knows more. Empty if they were not.
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
@@ -72,7 +76,7 @@ class ConnectionInfo(_WithCertificates):
     alpn: str | None
     server_name: str | None
     resumed: bool
-    early_data: str
+    early_data_status: str
     hello_retry: bool
     peer_chain_der: tuple[bytes, ...] = field(repr=False)
     peer_verified: bool

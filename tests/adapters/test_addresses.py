@@ -73,7 +73,7 @@ def test_under_asyncio(client_config: ClientConfig, server_config: ServerConfig)
             "127.0.0.1",
             0,
             config=server_config,
-            trace=lambda: theirs,
+            make_trace=lambda: theirs,
         )
         async with server:
             (listener,) = server.sockets

@@ -20,6 +20,7 @@ from handclasp import (
     ClientConfig,
     ConfigurationError,
     PeerAlertError,
+    Recorder,
     ServerConfig,
     aio,
     wrap_client,
@@ -32,6 +33,10 @@ Call = Callable[..., Any]
 async def _call(function: Call, *args: Any, **settings: Any) -> Any:
     result = function(*args, **settings)
     return await result if inspect.isawaitable(result) else result
+
+
+async def answer_later() -> Recorder:
+    return Recorder()
 
 
 CLIENTS: dict[str, Call] = {
@@ -64,6 +69,9 @@ WRONG_FOR_CLIENTS: dict[str, dict[str, Any]] = {
     "an unknown word": {"colour": "blue"},
     "a word that asyncio does not know": {"happy": 1},
     "a name that is too long": {"server_name": "x" * 300},
+    "a class as a trace": {"trace": Recorder},
+    "a maker of traces": {"trace": lambda: Recorder()},
+    "no trace": {"trace": 5},
 }
 
 
@@ -98,7 +106,7 @@ def test_what_a_client_finds_out_late_leaves_the_socket_as_it_was(
 ) -> None:
     """Such as a system without authorities, or a trace that fails."""
 
-    class Trace:
+    class Trace(Recorder):
         def began(self, *_: Any) -> None:
             raise ZeroDivisionError
 
@@ -115,6 +123,60 @@ def test_what_a_client_finds_out_late_leaves_the_socket_as_it_was(
                 )
             left.sendall(b"still here")
             assert right.recv(100) == b"still here"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("trace", "words"),
+    [
+        (Recorder, "trace must be an object, not a class: trace=Recorder()"),
+        (lambda: Recorder(), "not function: it has no record_secrets"),
+        (5, "not int: it has no record_secrets"),
+    ],
+    ids=["class", "function", "number"],
+)
+def test_what_is_no_trace_is_refused_at_the_call(
+    client_config: ClientConfig, server_config: ServerConfig, trace: Any, words: str
+) -> None:
+    async def main() -> None:
+        left, right = socket.socketpair()
+        with left, right:
+            for client in CLIENTS.values():
+                with pytest.raises(ConfigurationError) as caught:
+                    await _call(
+                        client, left, config=client_config, server_name="localhost", trace=trace
+                    )
+                assert words in str(caught.value)
+            with pytest.raises(ConfigurationError, match="trace must be"):
+                wrap_server(left, server_config, trace=trace)
+            with pytest.raises(ConfigurationError, match="trace must be"):
+                # Port 1 is never asked: nobody listens there.
+                handclasp.connect("127.0.0.1", 1, client_config, trace=trace)
+            reader, writer = await asyncio.open_connection(sock=left)
+            with pytest.raises(ConfigurationError, match="trace must be"):
+                await aio.start_tls(reader, writer, server_config, trace=trace)
+            writer.close()
+
+    run(main())
+
+
+def test_a_server_has_a_trace_for_each_connection(server_config: ServerConfig) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"trace": Recorder()}, "trace is about one connection, and a server has many"),
+        ({"trace": Recorder}, "say make_trace=Recorder"),
+        ({"make_trace": Recorder()}, "make_trace must be a callable, not Recorder"),
+        ({"make_trace": answer_later}, "make_trace must answer at once"),
+    ]
+
+    async def main() -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            for settings, words in wrong:
+                for serve in SERVERS.values():
+                    with pytest.raises(ConfigurationError) as caught:
+                        await serve(sock, config=server_config, **settings)
+                    assert words in str(caught.value)
 
     run(main())
 
@@ -141,6 +203,9 @@ WRONG_FOR_SERVERS: dict[str, dict[str, Any]] = {
     "host": {"host": "127.0.0.1"},
     "reuse_port": {"reuse_port": True},
     "an unknown word": {"colour": "blue"},
+    "one trace for all": {"trace": Recorder()},
+    "one trace where they are made": {"make_trace": Recorder()},
+    "a trace that comes later": {"make_trace": answer_later},
 }
 
 
@@ -160,6 +225,22 @@ def test_a_server_leaves_the_socket_as_it_was(
                 await SERVERS[function](sock, **settings)
             assert sock.fileno() != -1
             sock.listen()
+
+    run(main())
+
+
+@pytest.mark.parametrize("function", SERVERS)
+@pytest.mark.parametrize("name", ["trace", "make_trace"])
+def test_a_server_takes_no_recorder_for_all_its_clients(
+    server_config: ServerConfig, function: str, name: str
+) -> None:
+    """It would reset every one of them."""
+
+    async def main() -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            with pytest.raises(ConfigurationError, match="make_trace=Recorder"):
+                await SERVERS[function](sock, config=server_config, **{name: Recorder()})
 
     run(main())
 

@@ -310,7 +310,7 @@ def test_the_end_of_the_transport_is_not_the_end_of_the_data(
             assert await reader.readexactly(10) == b"some of it"
             with pytest.raises(TruncationError) as error:
                 await reader.read()
-            assert error.value.fault == "TRUNCATED"
+            assert error.value.fault_name == "TRUNCATED"
             with pytest.raises(TruncationError):
                 await writer.drain()
             await close(writer)
@@ -480,7 +480,7 @@ def test_open_connection_says_why_the_certificate_does_not_convince(
             for _ in range(3):
                 with pytest.raises(CertificateError) as error:
                     await open_local(port, stranger)
-                assert error.value.fault == "CERTIFICATE_UNTRUSTED"
+                assert error.value.fault_name == "CERTIFICATE_UNTRUSTED"
             reader, writer = await open_local(port, client_config)
             writer.write(b"the server lives")
             assert await reader.readexactly(16) == b"the server lives"
@@ -594,7 +594,7 @@ def test_a_reset_during_the_handshake_is_explained(client_config: ClientConfig) 
         async with plain_serving(reset) as port:
             with pytest.raises(TruncationError) as error:
                 await open_local(port, client_config)
-            assert error.value.fault == "CLOSED_DURING_HANDSHAKE"
+            assert error.value.fault_name == "CLOSED_DURING_HANDSHAKE"
 
     run(main())
 
@@ -922,7 +922,7 @@ def test_an_answer_that_fails_ends_the_handshake(
             with pytest.raises(PeerAlertError) as error:
                 await open_local(port, client_config)
             assert error.value.alert == "internal_error"
-        assert [error.fault for error in errors] == ["CALLBACK_FAILED"]  # type: ignore[attr-defined]
+        assert [error.fault_name for error in errors] == ["CALLBACK_FAILED"]  # type: ignore[attr-defined]
 
     run(main())
 
@@ -1069,7 +1069,7 @@ def test_start_tls_refuses_injected_plaintext(
             assert await reader.readline() == b"go ahead\n"
             with pytest.raises(ProtocolError) as error:
                 await aio.start_tls(reader, writer, client_config, server_name="localhost")
-            assert error.value.fault == "APPLICATION_DATA_TOO_EARLY"
+            assert error.value.fault_name == "APPLICATION_DATA_TOO_EARLY"
             assert writer.is_closing()
             await close(writer)
         async with plain_serving(injected) as port:
@@ -1194,7 +1194,7 @@ def test_with_the_go_ahead_nothing_that_came_before_it_is_taken(
             if impatient:
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
-                assert [error.fault for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+                assert [error.fault_name for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
             else:
                 assert await reader.readline() == b"go ahead\n"
                 writer.write(client.hello)
@@ -1237,7 +1237,7 @@ def test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it(
     async def main() -> None:
         async with plain_serving(serve) as port:
             received = await asyncio.to_thread(inject, port)
-        assert [error.fault for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+        assert [error.fault_name for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
         assert b"go ahead" not in received
 
     run(main())
@@ -1283,7 +1283,7 @@ def test_a_client_refuses_what_lies_in_the_kernel_before_its_hello(
                 server.send(b"\x16\x03\x03\x00\x04")  # The loop has no turn before start_tls.
                 with pytest.raises(ProtocolError) as error:
                     await aio.start_tls(reader, writer, client_config, server_name="localhost")
-                assert error.value.fault == "APPLICATION_DATA_TOO_EARLY"
+                assert error.value.fault_name == "APPLICATION_DATA_TOO_EARLY"
                 await close(writer)
 
     run(main())
@@ -1435,7 +1435,7 @@ def test_each_connection_has_a_trace_of_its_own(
         return made[-1]
 
     async def main() -> None:
-        async with serving(echo, server_config, trace=make) as port:
+        async with serving(echo, server_config, make_trace=make) as port:
             for _ in range(2):
                 mine: Any = CountingTrace()
                 _, writer = await open_local(port, client_config, trace=mine)

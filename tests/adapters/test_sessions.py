@@ -56,7 +56,7 @@ class Served:
             sock.settimeout(20)
             with suppress(OSError), wrap_server(sock, self.config) as tls:
                 self.early.append(tls.early_data)
-                self.outcomes.append((tls.info.resumed, tls.info.early_data))
+                self.outcomes.append((tls.info.resumed, tls.info.early_data_status))
                 self._serve(tls)
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ def allowing(pki: Pki) -> ServerConfig:
 
 @pytest.fixture
 def early_config(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    return ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
 
 
 def store_of(config: ClientConfig) -> SessionStore:
@@ -230,7 +230,7 @@ def test_early_data_that_is_accepted(allowing: ServerConfig, early_config: Clien
         with connect(
             "localhost", served.port, early_config, early_data=b"GET /", timeout=20
         ) as tls:
-            assert (tls.info.resumed, tls.info.early_data) == (True, "accepted")
+            assert (tls.info.resumed, tls.info.early_data_status) == (True, "accepted")
             assert tls.early_data_rejected == b""
             tls.sendall(b" HTTP/1.1")
             # What was early is not given again by `recv`: it does not come back from the echo.
@@ -248,7 +248,9 @@ def test_a_mistake_is_told_before_the_server_hears_of_it(early_config: ClientCon
         with pytest.raises(ConfigurationError, match="must be bytes, not str"):
             connect("127.0.0.1", port, early_config, early_data=wrong)
         with pytest.raises(ConfigurationError, match="never sends early data"):
-            connect("127.0.0.1", port, replace(early_config, early_data=False), early_data=b"x")
+            connect(
+                "127.0.0.1", port, replace(early_config, allow_early_data=False), early_data=b"x"
+            )
 
 
 def test_early_data_without_a_session(allowing: ServerConfig, early_config: ClientConfig) -> None:
@@ -256,7 +258,7 @@ def test_early_data_without_a_session(allowing: ServerConfig, early_config: Clie
         serving(allowing) as served,
         connect("localhost", served.port, early_config, early_data=b"first", timeout=20) as tls,
     ):
-        assert (tls.info.resumed, tls.info.early_data) == (False, "none")
+        assert (tls.info.resumed, tls.info.early_data_status) == (False, "none")
         assert tls.early_data_rejected == b"first"
         tls.sendall(tls.early_data_rejected)
         assert tls.recv(100) == b"first"
@@ -271,7 +273,7 @@ def test_early_data_that_the_server_refuses(
         # The server remembers its ticket keys, and has been told to take no early data any more.
         served.config = replace(allowing, max_early_data=0)
         with connect("localhost", served.port, early_config, early_data=b"late", timeout=20) as tls:
-            assert (tls.info.resumed, tls.info.early_data) == (True, "rejected")
+            assert (tls.info.resumed, tls.info.early_data_status) == (True, "rejected")
             assert tls.early_data_rejected == b"late"
             tls.sendall(b"only this")
             assert tls.recv(100) == b"only this"
@@ -286,7 +288,7 @@ def test_early_data_after_a_second_hello(
         visit(served.port, early_config)
         served.config = replace(allowing, groups=("secp384r1",))
         with connect("localhost", served.port, early_config, early_data=b"late", timeout=20) as tls:
-            assert (tls.info.hello_retry, tls.info.early_data) == (True, "rejected")
+            assert (tls.info.hello_retry, tls.info.early_data_status) == (True, "rejected")
             assert tls.early_data_rejected == b"late"
             tls.sendall(b"only this")
             assert tls.recv(100) == b"only this"
@@ -297,7 +299,7 @@ def test_a_session_allows_so_much(allowing: ServerConfig, early_config: ClientCo
     with serving(allowing) as served:
         visit(served.port, early_config)
         with connect("localhost", served.port, early_config, early_data=data, timeout=20) as tls:
-            assert tls.info.early_data == "accepted"
+            assert tls.info.early_data_status == "accepted"
             assert tls.early_data_rejected == data[ALLOWED:]
         served.config = replace(allowing, max_early_data=0)
         with connect("localhost", served.port, early_config, early_data=data, timeout=20) as tls:
@@ -319,7 +321,7 @@ def test_early_data_that_no_buffer_holds(
         if not accepted:
             served.config = replace(config, max_early_data=0)
         with connect("localhost", served.port, early_config, early_data=data, timeout=20) as tls:
-            assert tls.info.early_data == ("accepted" if accepted else "rejected")
+            assert tls.info.early_data_status == ("accepted" if accepted else "rejected")
             assert tls.early_data_rejected == (b"" if accepted else data)
             tls.sendall(b"ping")
             assert tls.recv(100) == b"ping"
@@ -342,7 +344,7 @@ def test_early_data_leave_with_the_first_flight(
         ) as tls:
             tls.sendall(b"later")  # completes the handshake
             assert tls.recv(100) == b"later"
-            assert tls.info.early_data == "accepted"
+            assert tls.info.early_data_status == "accepted"
     assert served.early[-1] == b"early"
 
 
@@ -370,7 +372,7 @@ def test_the_same_flight_twice_is_no_early_data(pki: Pki, early_config: ClientCo
         sock.connect(("127.0.0.1", served.port))
         arguments: dict[str, Any] = {"server_name": "localhost", "port": served.port}
         with wrap_client(sock, early_config, early_data=b"pay", **arguments) as tls:
-            assert tls.info.early_data == "accepted"
+            assert tls.info.early_data_status == "accepted"
             first_flight = recorded[0]
         with socket.create_connection(("127.0.0.1", served.port), 20) as replay:
             replay.sendall(first_flight)
@@ -385,10 +387,10 @@ def test_settings_that_do_not_go_together(pki: Pki, sessions: bool) -> None:
     config = ClientConfig(trust=pki.trust, sessions=SessionStore() if sessions else None)
     left, right = socket.socketpair()
     with left, right:
-        with pytest.raises(ConfigurationError, match=r"early_data=True\)"):
+        with pytest.raises(ConfigurationError, match=r"allow_early_data=True\)"):
             wrap_client(left, config, server_name="localhost", early_data=b"x")
         assert left.gettimeout() is None  # as it was
-        config = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+        config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
         text: Any = "text"
         with pytest.raises(ConfigurationError, match="must be bytes, not str"):
             wrap_client(left, config, server_name="localhost", early_data=text)
@@ -403,7 +405,7 @@ async def early_server(config: ServerConfig, seen: list[Any]) -> Any:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         info = writer.get_extra_info("handclasp")
-        seen.append((info.early_data, writer.get_extra_info("early_data")))
+        seen.append((info.early_data_status, writer.get_extra_info("early_data")))
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
@@ -423,7 +425,7 @@ async def visit_async(port: int | str, config: ClientConfig, **kwds: Any) -> tup
     assert writer.get_extra_info("early_data") == b""
     writer.close()
     await writer.wait_closed()
-    return (info.resumed, info.early_data, rejected)
+    return (info.resumed, info.early_data_status, rejected)
 
 
 def test_asyncio_knows_sessions_and_early_data(
@@ -473,7 +475,7 @@ def test_asyncio_tells_of_a_refusal_at_once(
             reader, writer = await aio.open_connection(
                 "localhost", port, config=early_config, early_data=b"refused"
             )
-            assert writer.get_extra_info("handclasp").early_data == "rejected"
+            assert writer.get_extra_info("handclasp").early_data_status == "rejected"
             assert writer.get_extra_info("early_data_rejected") == b"refused"
             writer.transport.abort()
             del reader

@@ -115,7 +115,7 @@ def test_connect_closes_its_socket_when_the_certificate_does_not_convince(
         server = Aside(serve)
         with pytest.raises(CertificateError) as refused:
             connect("127.0.0.1", listener.getsockname()[1], config, timeout=20)
-        assert refused.value.fault == "CERTIFICATE_UNTRUSTED"
+        assert refused.value.fault_name == "CERTIFICATE_UNTRUSTED"
         with pytest.raises(PeerAlertError) as told:
             server.result()
         assert told.value.alert == "unknown_ca"
@@ -129,7 +129,7 @@ def test_a_reset_during_the_handshake_is_explained(client_config: ClientConfig) 
         right.close()
         with pytest.raises(TruncationError) as error:
             client.result()
-        assert error.value.fault == "RESET_DURING_HANDSHAKE"
+        assert error.value.fault_name == "RESET_DURING_HANDSHAKE"
         assert isinstance(error.value.__cause__, ConnectionResetError)
         assert left.fileno() == -1
 
@@ -149,7 +149,7 @@ def test_the_end_of_the_transport_at_any_byte_of_the_flight_ends_the_handshake(
         with pytest.raises(TLSError) as error:
             client.result()
         # The kernel resets what it closes with bytes unread, such as what our client says next.
-        assert error.value.fault in ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE")
+        assert error.value.fault_name in ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE")
 
 
 def test_a_handshake_that_comes_byte_by_byte(
@@ -545,7 +545,7 @@ def test_the_end_of_the_transport_is_not_the_end_of_the_data(
                 else:
                     with ending as error:
                         tls.recv(10)
-                    assert error.value.fault == "TRUNCATED"
+                    assert error.value.fault_name == "TRUNCATED"
             tls.close()
 
 
@@ -675,7 +675,7 @@ def test_the_alert_that_comes_after_the_clients_handshake(
             with wrap_client(left, client_config, server_name="localhost") as client:
                 with pytest.raises(ProtocolError) as found:
                     server.result()
-                assert found.value.fault == "CLIENT_CERTIFICATE_MISSING"
+                assert found.value.fault_name == "CLIENT_CERTIFICATE_MISSING"
                 with pytest.raises(PeerAlertError) as told:
                     if operation == "recv":
                         client.recv(1)
@@ -961,5 +961,5 @@ def test_a_callback_that_fails_is_chained(client_config: ClientConfig) -> None:
             wrap_client(left, client_config, server_name="localhost")
         with pytest.raises(ProtocolError) as error:
             server.result()
-        assert error.value.fault == "CALLBACK_FAILED"
+        assert error.value.fault_name == "CALLBACK_FAILED"
         assert isinstance(error.value.__cause__, LookupError)

@@ -110,7 +110,7 @@ def refused(encounter: Encounter, fault: Fault) -> None:
     """The connection failed with this fault, stays failed, and told the peer by its alert."""
     error = encounter.error
     assert isinstance(error, ProtocolError), error
-    assert error.fault_member is fault, error
+    assert error.fault is fault, error
     assert error.origin == "local"
     assert encounter.peer.alerts == [(AlertLevel.FATAL, fault.alert)]
     connection = encounter.connection

@@ -544,7 +544,7 @@ def test_key_transport_to_somebody_else(pki: Pki, meet_server: Meet) -> None:
         suite=KEY_TRANSPORT_SUITE,
     )
     assert isinstance(encounter.error, ProtocolError)
-    assert encounter.error.fault_member is Fault.BAD_RECORD_MAC
+    assert encounter.error.fault is Fault.BAD_RECORD_MAC
     assert not encounter.connection.established
     assert encounter.events == []
 

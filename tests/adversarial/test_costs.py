@@ -136,7 +136,7 @@ def test_an_announcement_costs_nothing(server_config: ServerConfig) -> None:
         peak = tracemalloc.get_traced_memory()[1] - start
     finally:
         tracemalloc.stop()
-    assert caught.value.fault_member is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
+    assert caught.value.fault is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
     assert peak < ALLOWANCE
 
 
@@ -158,7 +158,7 @@ def test_so_many_identities_are_looked_at() -> None:
     server = ServerConnection(ServerConfig(find_psk=find))
     with pytest.raises(ProtocolError) as caught:
         server.receive_data(client.take())
-    assert caught.value.fault_member is Fault.UNKNOWN_PSK_IDENTITY
+    assert caught.value.fault is Fault.UNKNOWN_PSK_IDENTITY
     assert 0 < len(asked) <= 8
 
 

@@ -48,7 +48,7 @@ def test_early_data_is_passed_over(meet_client: Meet, shares: tuple[str, ...]) -
     assert encounter.error is None
     assert encounter.connection.established
     assert encounter.connection.info is not None
-    assert encounter.connection.info.early_data == "rejected"
+    assert encounter.connection.info.early_data_status == "rejected"
     assert encounter.connection.info.hello_retry is not bool(shares)
     encounter.peer.send_data(b"real data")
     encounter.run()
@@ -186,7 +186,7 @@ def test_the_end_of_early_data(
     allowed: int,
     fault: Fault,
 ) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)
     Pair(client, server).run()
     pair = Pair(client, replace(server, max_early_data=allowed))
@@ -206,5 +206,5 @@ def test_the_end_of_early_data(
     monkeypatch.setattr(RecordLayer, "send", deviate)
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is fault
+    assert pair.server.error.fault is fault
     assert not any(isinstance(event, HandshakeCompleted) for event in pair.server.events)

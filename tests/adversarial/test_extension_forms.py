@@ -384,7 +384,7 @@ def test_new_session_ticket(
     encounter.peer.send_record(22, write_message(ticket))
     encounter.run()
     assert isinstance(encounter.error, ProtocolError)
-    assert encounter.error.fault_member is fault
+    assert encounter.error.fault is fault
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -396,7 +396,7 @@ def test_a_ticket_for_more_than_seven_days(pki: Pki, meet_server: Meet, keeps: b
     encounter.peer.send_record(22, write_message(ticket))
     encounter.run()
     assert isinstance(encounter.error, ProtocolError)
-    assert encounter.error.fault_member is Fault.ILLEGAL_VALUE
+    assert encounter.error.fault is Fault.ILLEGAL_VALUE
 
 
 class Listening12(ScriptedServer12):

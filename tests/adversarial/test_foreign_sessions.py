@@ -144,7 +144,7 @@ def test_a_ticket_is_no_way_around_a_key(pki: Pki) -> None:
     for way in ({"psks": [key]}, {"find_psk": lambda _: None}):
         pair = Pair(world.client, replace(world.server, **shared, **way)).run()
         assert isinstance(pair.server.error, ProtocolError)
-        assert pair.server.error.fault_member is Fault.UNKNOWN_PSK_IDENTITY
+        assert pair.server.error.fault is Fault.UNKNOWN_PSK_IDENTITY
     assert world.meet()
 
 
@@ -243,7 +243,7 @@ def test_none_is_resumed_without_it(pki: Pki) -> None:
     world.meet()
     with pytest.raises(ProtocolError) as caught:
         answer_without_extension(world.client, world.store.session, world.server)
-    assert caught.value.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    assert caught.value.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
 
 
 # Early data under another key than the first, or for another purpose
@@ -259,7 +259,7 @@ def test_early_data_under_the_second_key(pki: Pki) -> None:
             return True
 
     world = World(pki, "TLSv1.3", max_early_data=100, replay_guard=Guard())
-    world.client = replace(world.client, early_data=True)
+    world.client = replace(world.client, allow_early_data=True)
     world.meet()
     offer = client_offer(world.client, "localhost", world.store.session)
     assert offer.early_data
@@ -277,7 +277,7 @@ def test_early_data_under_the_second_key(pki: Pki) -> None:
 def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
     """The ticket is of "http/1.1": what was meant for it must not be read as something else."""
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     assert world.store.session is not None
     world.store.session = replace(world.store.session, alpn=None)  # As if it did not know.
@@ -287,7 +287,7 @@ def test_early_data_for_another_protocol(pki: Pki, alpn: list[str]) -> None:
     assert pair.established
     assert pair.server.info.resumed
     assert pair.server.info.alpn == "h2"
-    assert pair.server.info.early_data == pair.client.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == pair.client.info.early_data_status == "rejected"
 
 
 # Servers that accept early data where they must not (RFC 8446 section 4.2.10)
@@ -306,12 +306,12 @@ def refused_by_client(client: ClientConfig, server: ServerConfig) -> None:
     assert pair.client.connection.early_data_limit == 100  # type: ignore[union-attr]
     pair.run()
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.ILLEGAL_VALUE
+    assert pair.client.error.fault is Fault.ILLEGAL_VALUE
 
 
 def early_world(pki: Pki, **server: Any) -> World:
     world = World(pki, "TLSv1.3", max_early_data=100, **server)
-    world.client = replace(world.client, early_data=True)
+    world.client = replace(world.client, allow_early_data=True)
     world.meet()
     return world
 
@@ -326,7 +326,7 @@ def test_accepted_for_another_suite(pki: Pki) -> None:
 @pytest.mark.usefixtures("takes_all")
 def test_accepted_for_another_protocol(pki: Pki) -> None:
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     refused_by_client(replace(world.client, alpn=["h2", "http/1.1"]), world.server)
 
@@ -341,13 +341,17 @@ def test_accepted_under_the_second_key(pki: Pki) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"alpn": ["h2"]}, {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]}, {"early_data": False}],
+    [
+        {"alpn": ["h2"]},
+        {"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]},
+        {"allow_early_data": False},
+    ],
     ids=str,
 )
 def test_not_even_offered(pki: Pki, changes: dict[str, Any]) -> None:
     """The session goes with these, but what was early would be for something else."""
     world = World(pki, "TLSv1.3", max_early_data=100, alpn=["h2", "http/1.1"])
-    world.client = replace(world.client, early_data=True, alpn=["http/1.1"])
+    world.client = replace(world.client, allow_early_data=True, alpn=["http/1.1"])
     world.meet()
     for each, limit in (({}, 100), (changes, 0)):
         config: Any = replace(world.client, **each)

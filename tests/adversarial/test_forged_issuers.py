@@ -108,7 +108,7 @@ def refusal(
     pair = Pair(client, ServerConfig(credentials=credentials)).run()
     told = explain(der_of(*chain), "localhost", trust, pki.now, policy=policy)
     assert told.accepted == pair.established
-    fault = pair.client.error.fault_member if pair.client.error is not None else None
+    fault = pair.client.error.fault if pair.client.error is not None else None
     assert [each.fault for each in told.broken[:1]] == ([fault] if fault else [])
     return fault
 

@@ -413,7 +413,7 @@ class Between:
     def fault_of(self, side: str) -> Fault:
         error = getattr(self.pair, side).error
         assert isinstance(error, ProtocolError), error
-        return error.fault_member
+        return error.fault
 
 
 def with_changed_hello(stream: bytes, change: Change) -> bytes:
@@ -512,7 +512,7 @@ def test_client_hello_changed_on_the_way(pki: Pki, change: Change) -> None:
     errors = [end.error for end in ends if isinstance(end.error, ProtocolError)]
     assert errors
     for error in errors:
-        assert error.fault_member in (Fault.BAD_SIGNATURE, Fault.BAD_RECORD_MAC)
+        assert error.fault in (Fault.BAD_SIGNATURE, Fault.BAD_RECORD_MAC)
 
 
 @pytest.mark.parametrize(
@@ -546,7 +546,7 @@ def test_fallback(
         return replace(message, cipher_suites=(*suites, FALLBACK_SCSV) if fallback else suites)
 
     encounter = meet_client(first_hello=hello, extensions=extensions)
-    found = encounter.error.fault if encounter.error is not None else None
+    found = encounter.error.fault_name if encounter.error is not None else None
     assert found == (fault.name if fault is not None else None)
 
 

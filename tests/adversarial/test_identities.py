@@ -181,7 +181,7 @@ def test_a_callback_that_no_longer_says_so_at_once(pki: Pki, version: str, answe
 @pytest.mark.parametrize("shows", ["alice", "bob", None])
 def test_early_data_of_another_client(pki: Pki, shows: str | None) -> None:
     """They would be alice's request, whoever wrote them."""
-    world = World(pki, "TLSv1.3", early_data=True)
+    world = World(pki, "TLSv1.3", allow_early_data=True)
     world.meet(world.alice)
     world.wallet.now = {"alice": world.alice, "bob": world.bob, None: None}[shows]
     connection = ClientConnection(world.client, server_name="localhost")
@@ -355,7 +355,7 @@ def planted(pki: Pki, file: Path) -> tuple[ClientConfig, ServerConfig]:
         def take(self, key: str) -> None:  # type: ignore[override]
             keys.append(key)
 
-    client = ClientConfig(trust=pki.trust, sessions=Noting(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=Noting(), allow_early_data=True)
     ClientConnection(client, server_name="localhost")
     SessionStore.file(file).put(keys[0], session)
     return client, theirs
@@ -441,7 +441,7 @@ def test_a_planted_file(
         assert ClientConnection(config, server_name="localhost").early_data_limit == 0
         pair = Pair(config, theirs).run()
         assert isinstance(pair.client.error, ProtocolError)
-        assert pair.client.error.fault_member is Fault.CERTIFICATE_UNTRUSTED
+        assert pair.client.error.fault is Fault.CERTIFICATE_UNTRUSTED
         assert Pair(config, ServerConfig(credentials=pki.server("localhost"))).run().established
         assert sorted(each.name for each in place.iterdir() if each.name[0] == ".") == []
     assert file.read_bytes() == content
@@ -470,7 +470,7 @@ def test_a_directory_that_was_swapped(pki: Pki, tmp_path: Path, opened: str) -> 
     assert ClientConnection(config, server_name="localhost").early_data_limit == 0
     error = Pair(config, theirs).run().client.error
     assert isinstance(error, ProtocolError)
-    assert error.fault_member is Fault.CERTIFICATE_UNTRUSTED
+    assert error.fault is Fault.CERTIFICATE_UNTRUSTED
 
 
 def test_what_it_would_have_done(pki: Pki, tmp_path: Path) -> None:

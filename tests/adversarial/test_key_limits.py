@@ -116,7 +116,7 @@ def is_exhausted(pair: Pair, received: bytes) -> None:
     for _ in range(2):
         with pytest.raises(ProtocolError) as caught:
             connection.send_data(b"one too many")
-        assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+        assert caught.value.fault is Fault.KEY_EXHAUSTED
     assert not connection.established
     pair.run()
     assert pair.server.data == received
@@ -143,7 +143,7 @@ def test_nothing_of_what_does_not_fit_is_sent(pki: Pki) -> None:
     used_up(pair, RESERVED_RECORDS + 2)
     with pytest.raises(ProtocolError) as caught:
         pair.client.connection.send_data(bytes(2 * MAX + 1))
-    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    assert caught.value.fault is Fault.KEY_EXHAUSTED
     # This side sealed, and TLS 1.2 has no KeyUpdate: there is nothing for the other end to do.
     assert "On the other end" not in caught.value.fix
     assert "allow TLS 1.3" in caught.value.fix
@@ -201,7 +201,7 @@ def ask_again_and_again(pair: Pair, count: int) -> None:
 def ended_with_its_key(pair: Pair) -> None:
     """The client is at the end of its key, and has said so."""
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.KEY_EXHAUSTED
+    assert pair.client.error.fault is Fault.KEY_EXHAUSTED
     assert isinstance(pair.server.error, PeerAlertError)
     assert pair.server.error.alert == "internal_error"
 
@@ -240,7 +240,7 @@ def test_nor_does_an_alert() -> None:
         records.send_alert(b"\1\0")
     with pytest.raises(ProtocolError) as caught:
         records.send_alert(b"\1\0")
-    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    assert caught.value.fault is Fault.KEY_EXHAUSTED
 
 
 # What cannot change its key in TLS 1.3
@@ -251,7 +251,7 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
     client = ClientConfig(
         trust=pki.trust,
         sessions=SessionStore(),
-        early_data=True,
+        allow_early_data=True,
         limits=Limits(max_records_per_key=16),
     )
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=2**32 - 1)
@@ -267,7 +267,7 @@ def test_early_data_do_not_wear_their_key_out(pki: Pki) -> None:
         connection.send_early_data(b"x")
     pair.run()
     assert pair.established
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
 
 
 def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig]) -> None:
@@ -348,7 +348,7 @@ def test_a_handshake_keeps_to_the_setting(pki: Pki) -> None:
     """Nothing updates its keys, so it ends where the client takes too little at a time."""
     pair = with_tickets(pki, Limits(max_records_per_key=8), record_size_limit=64)
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.KEY_EXHAUSTED
+    assert pair.server.error.fault is Fault.KEY_EXHAUSTED
     assert sealed_under_one_key(pair.server) <= 8
 
 

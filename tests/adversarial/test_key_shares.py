@@ -134,4 +134,4 @@ def test_wrong_ciphertext_fails_at_the_first_record(pki: Pki) -> None:
     server.feed(bytes(connection.data_to_send()))
     with pytest.raises(ProtocolError) as caught:
         connection.receive_data(server.take())
-    assert caught.value.fault_member is Fault.BAD_RECORD_MAC
+    assert caught.value.fault is Fault.BAD_RECORD_MAC

@@ -201,7 +201,7 @@ def test_every_bad_one(server: Server, make: Make) -> None:
     encounter = server.meet(make)
     assert reactions(encounter, STEPS) == [b"", b"", ALERT]
     assert encounter.error is not None
-    assert encounter.error.fault_member is Fault.BAD_RECORD_MAC  # type: ignore[attr-defined]
+    assert encounter.error.fault is Fault.BAD_RECORD_MAC  # type: ignore[attr-defined]
     assert not encounter.connection.established
     assert str(encounter.error) == str(reference_error(server))
 
@@ -417,4 +417,4 @@ def test_wrong_finished_under_the_right_keys(server: Server) -> None:
     encounter = server.meet(GOOD, finished=finished)
     reactions(encounter, STEPS)
     assert encounter.error is not None
-    assert encounter.error.fault == "BAD_FINISHED"
+    assert encounter.error.fault_name == "BAD_FINISHED"

@@ -77,7 +77,7 @@ def check(end: Any, pair: Pair, may_sign: bool) -> None:
         assert pair.established, (pair.client.error, pair.server.error)
         return
     assert isinstance(end.error, ProtocolError), end.error
-    assert end.error.fault_member is Fault.CERTIFICATE_WRONG_PURPOSE
+    assert end.error.fault is Fault.CERTIFICATE_WRONG_PURPOSE
     assert not end.connection.established
 
 

@@ -173,7 +173,7 @@ def test_every_message_at_every_pause_of_a_client(
     else:
         # Taken for what it is: where it is refused, then for what is in it.
         error = encounter.error
-        assert error is None or error.fault not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
+        assert error is None or error.fault_name not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
     assert not encounter.connection.established
 
 
@@ -209,7 +209,7 @@ def test_every_message_at_every_pause_of_a_server(
         refused(encounter, fault_of(kind))
     else:
         error = encounter.error
-        assert error is None or error.fault not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
+        assert error is None or error.fault_name not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
     assert not encounter.connection.established
 
 

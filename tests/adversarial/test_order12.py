@@ -268,11 +268,11 @@ def check_pause(encounter: Encounter, raw: bytes, allowed: set[int]) -> None:
     if raw[0] in allowed:
         # Taken for what it is: where it is refused, then for what is in it.
         error = encounter.error
-        assert error is None or error.fault not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
+        assert error is None or error.fault_name not in ("UNEXPECTED_MESSAGE", "INTERNAL_ERROR")
     else:
         assert encounter.error is not None
-        assert encounter.error.fault in ("UNEXPECTED_MESSAGE", "UNKNOWN_HANDSHAKE_TYPE")
-        refused(encounter, Fault[encounter.error.fault])
+        assert encounter.error.fault_name in ("UNEXPECTED_MESSAGE", "UNKNOWN_HANDSHAKE_TYPE")
+        refused(encounter, Fault[encounter.error.fault_name])
     assert not encounter.connection.established
 
 
@@ -387,8 +387,8 @@ def test_every_message_after_the_handshake(
         assert encounter.connection.established
         return
     assert encounter.error is not None
-    assert encounter.error.fault in ("UNEXPECTED_MESSAGE", "UNKNOWN_HANDSHAKE_TYPE")
-    refused(encounter, Fault[encounter.error.fault])
+    assert encounter.error.fault_name in ("UNEXPECTED_MESSAGE", "UNKNOWN_HANDSHAKE_TYPE")
+    refused(encounter, Fault[encounter.error.fault_name])
 
 
 # change_cipher_spec

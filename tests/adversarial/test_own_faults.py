@@ -100,7 +100,7 @@ def test_a_peer_that_goes_away(meet: Meet) -> None:
     connection: ClientConnection | ServerConnection = encounter.connection
     with pytest.raises(TruncationError) as caught:
         connection.receive_eof()
-    assert caught.value.fault_member is Fault.TRUNCATED
+    assert caught.value.fault is Fault.TRUNCATED
     assert connection.data_to_send() == b""
     assert (AlertLevel.FATAL, Fault.TRUNCATED.alert) not in encounter.peer.alerts
 
@@ -109,5 +109,5 @@ def test_a_peer_that_resets_the_connection(server_config: ServerConfig) -> None:
     encounter = Encounter(ServerConnection(server_config), ScriptedClient(order=()))
     with pytest.raises(TruncationError) as caught:
         encounter.connection.receive_eof(reset=True)
-    assert caught.value.fault_member is Fault.RESET_DURING_HANDSHAKE
+    assert caught.value.fault is Fault.RESET_DURING_HANDSHAKE
     assert encounter.connection.data_to_send() == b""

@@ -405,7 +405,7 @@ def test_close_notify_in_the_handshake(meet_unfinished: Meet) -> None:
     encounter.peer.send_alert(1, AlertDescription.CLOSE_NOTIFY)
     encounter.run()
     assert isinstance(encounter.error, TruncationError)
-    assert encounter.error.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+    assert encounter.error.fault is Fault.CLOSED_DURING_HANDSHAKE
     assert encounter.peer.alerts == []
 
 
@@ -415,5 +415,5 @@ def test_end_of_the_transport_at_every_pause(pki: Pki, meet_server: Meet) -> Non
         encounter = meet_server(order=order[:count])
         with pytest.raises(TruncationError) as caught:
             encounter.connection.receive_eof()
-        assert caught.value.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+        assert caught.value.fault is Fault.CLOSED_DURING_HANDSHAKE
         assert encounter.connection.data_to_send() == b""

@@ -383,7 +383,7 @@ def test_close_notify_in_the_handshake(
         encounter.peer.send_record(ALERT, content)
         encounter.run()
         assert isinstance(encounter.error, TruncationError)
-        assert encounter.error.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+        assert encounter.error.fault is Fault.CLOSED_DURING_HANDSHAKE
         assert encounter.peer.alerts == []
 
 
@@ -403,7 +403,7 @@ def test_end_of_the_transport_at_every_pause(pki: Pki, meet_server: Meet) -> Non
         encounter.connection.data_to_send()
         with pytest.raises(TruncationError) as caught:
             encounter.connection.receive_eof()
-        assert caught.value.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+        assert caught.value.fault is Fault.CLOSED_DURING_HANDSHAKE
         assert encounter.connection.data_to_send() == b""
 
 

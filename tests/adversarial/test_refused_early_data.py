@@ -38,7 +38,7 @@ class World:
         self.pki = pki
         self.client = ClientConfig(
             sessions=SessionStore(),
-            early_data=True,
+            allow_early_data=True,
             verify=self.verify,
             early_data_before_callbacks=True,
             **client,
@@ -58,7 +58,7 @@ class World:
         pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
         pair.run()
         assert pair.client.error is not None
-        assert pair.client.error.fault == Fault.CERTIFICATE_REFUSED.name
+        assert pair.client.error.fault_name == Fault.CERTIFICATE_REFUSED.name
         return pair
 
 
@@ -150,7 +150,7 @@ def test_encrypted_extensions_that_are_wrong(pki: Pki, monkeypatch: pytest.Monke
     pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
     pair.run()
     assert pair.client.error is not None
-    assert pair.client.error.fault == Fault.UNSOLICITED_EXTENSION.name
+    assert pair.client.error.fault_name == Fault.UNSOLICITED_EXTENSION.name
     check_that_it_was_told(pair, "unsupported_extension")
 
 

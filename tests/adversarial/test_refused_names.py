@@ -89,7 +89,7 @@ def met(client: ClientConfig, server: ServerConfig, name: str | None = "localhos
 
 def refused(pair: Pair) -> None:
     assert pair.server.error is not None
-    assert pair.server.error.fault_member is Fault.UNRECOGNIZED_NAME
+    assert pair.server.error.fault is Fault.UNRECOGNIZED_NAME
     assert not pair.client.connection.established
 
 
@@ -138,7 +138,7 @@ def test_early_data_for_such_a_name_reach_nobody(pki: Pki) -> None:
     serves = ServerConfig(
         credentials=pki.server("localhost"), ticket_keys=keys, max_early_data=1000
     )
-    client = client_of(pki, early_data=True)
+    client = client_of(pki, allow_early_data=True)
     for way in (strict, WAYS["choose_credentials"]):
         assert met(client, serves).established
         before = len(keys.replay_filter)
@@ -148,7 +148,7 @@ def test_early_data_for_such_a_name_reach_nobody(pki: Pki) -> None:
         refuses = ServerConnection(ServerConfig(ticket_keys=keys, max_early_data=1000, **way(pki)))
         with pytest.raises(ProtocolError) as refusal:
             refuses.receive_data(flight)
-        assert refusal.value.fault_member is Fault.UNRECOGNIZED_NAME
+        assert refusal.value.fault is Fault.UNRECOGNIZED_NAME
         assert len(keys.replay_filter) == before
 
 

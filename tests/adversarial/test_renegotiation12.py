@@ -158,7 +158,7 @@ def refused_after(encounter: Encounter, count: int, fault: Fault) -> None:
     """As `refused`, after so many warnings."""
     error = encounter.error
     assert isinstance(error, ProtocolError), error
-    assert error.fault_member is fault
+    assert error.fault is fault
     assert encounter.peer.alerts == [DECLINED] * count + [(AlertLevel.FATAL, fault.alert)]
     assert not encounter.connection.established
 

@@ -45,7 +45,7 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 
 
 def client_of(pki: Pki, **settings: Any) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True, **settings)
+    return ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True, **settings)
 
 
 def server_of(pki: Pki, **settings: Any) -> ServerConfig:
@@ -367,7 +367,7 @@ def test_a_recorded_hello_tells_nobody_that_alice_is_there(
     asked = Asked()
     client, server = certified(pki, asked)
     if version == "TLSv1.2":
-        client = replace(client, versions=[version], early_data=False)
+        client = replace(client, versions=[version], allow_early_data=False)
         words = b""
     meet(client, server)
     assert asked.replayable == [False]
@@ -388,7 +388,7 @@ def test_it_is_asked_after_the_clients_finished(
 ) -> None:
     asked = Asked()
     client, server = certified(pki, asked)
-    client = replace(client, versions=[version], early_data=False)
+    client = replace(client, versions=[version], allow_early_data=False)
     if resumed:
         meet(client, server)
     before = len(asked.questions)
@@ -412,7 +412,7 @@ def test_what_it_says_counts_after_finished(pki: Pki, version: str, answer: Any)
     answers: list[Any] = [True, answer]
     asked = Asked(lambda _: answers.pop(0))
     client, server = certified(pki, asked)
-    client = replace(client, versions=[version], early_data=False)
+    client = replace(client, versions=[version], allow_early_data=False)
     meet(client, server)
     pair = Pair(client, server).run()
     assert not pair.server.connection.established
@@ -427,7 +427,7 @@ def test_what_it_says_counts_after_finished(pki: Pki, version: str, answer: Any)
         assert pair.server.data == (b"data behind Finished" if version == "TLSv1.3" else b"")
     else:
         assert pair.server.error is not None
-        assert pair.server.error.fault == "CERTIFICATE_REFUSED"
+        assert pair.server.error.fault_name == "CERTIFICATE_REFUSED"
 
 
 def test_early_data_of_a_client_that_is_to_be_confirmed_are_refused(pki: Pki) -> None:
@@ -439,7 +439,7 @@ def test_early_data_of_a_client_that_is_to_be_confirmed_are_refused(pki: Pki) ->
     pair.run()
     assert pair.established
     assert pair.server.info.resumed
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
     assert asked.replayable == [False, False]
 
@@ -465,7 +465,7 @@ def test_by_name_it_is_asked_before_early_data_and_told_what_is_not_known(pki: P
     assert asked.replayable == [False, True]
     assert pair.server.saw(EarlyDataReceived) == 1
     pair.run()
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
     assert asked.replayable == [False, True, False]
     # The guard comes first: about a flight that was taken before nobody is asked.
     for _ in range(5):
@@ -481,7 +481,7 @@ def test_there_a_no_refuses_the_data_and_not_the_client(pki: Pki) -> None:
     pair.client.connection.send_early_data(ORDER)  # type: ignore[union-attr]
     pair.run()
     assert pair.established
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
     assert asked.replayable == [False, True, False]
 
@@ -520,7 +520,7 @@ def test_what_is_asked_before_the_proof(pki: Pki) -> None:
         judged.append(question)
         return vouch_for(question.chain)
 
-    client = replace(client_of(pki, credentials=pki.client("alice")), early_data=False)
+    client = replace(client_of(pki, credentials=pki.client("alice")), allow_early_data=False)
     server = server_of(pki, client_auth=ClientAuth.REQUIRED, verify=verify)
     meet(client, server)
     flight = recorded(client, b"")
@@ -554,13 +554,18 @@ callbacks = pytest.mark.parametrize("callback", CALLBACKS, ids=lambda each: next
 
 @callbacks
 def test_early_data_before_a_callback_has_a_say(pki: Pki, callback: dict[str, Any]) -> None:
-    settings = {"trust": pki.trust, "sessions": SessionStore(), "early_data": True, **callback}
+    settings = {
+        "trust": pki.trust,
+        "sessions": SessionStore(),
+        "allow_early_data": True,
+        **callback,
+    }
     with pytest.raises(ConfigurationError, match=f"before {next(iter(callback))} is asked"):
         ClientConfig(**settings)
     plain = client_of(pki)
     with pytest.raises(ConfigurationError, match="early_data_before_callbacks"):
         replace(plain, **callback)
-    assert ClientConfig(**{**settings, "early_data": False}).sessions is not None
+    assert ClientConfig(**{**settings, "allow_early_data": False}).sessions is not None
 
 
 @callbacks
@@ -573,7 +578,7 @@ def test_by_name_they_go_to_whom_it_accepted_before(pki: Pki, callback: dict[str
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"early_data": True}, {"confirm_peer": lambda _: True}],
+    [{}, {"allow_early_data": True}, {"confirm_peer": lambda _: True}],
     ids=lambda s: str(len(s)),
 )
 def test_the_name_without_a_use(pki: Pki, settings: dict[str, Any]) -> None:
@@ -596,11 +601,11 @@ def test_a_server_that_the_callback_refuses_gets_no_data(
         return next(iter(callback.values()))(question)
 
     name = next(iter(callback))
-    client = replace(client_of(pki), early_data=False, **{**callback, name: refusing})
+    client = replace(client_of(pki), allow_early_data=False, **{**callback, name: refusing})
     server = server_of(pki)
     meet(client, server)
     accepts[0] = False
     pair = Pair(client, server).run()
     assert isinstance(pair.client.error, TLSError)
-    assert pair.client.error.fault == "CERTIFICATE_REFUSED"
+    assert pair.client.error.fault_name == "CERTIFICATE_REFUSED"
     assert not pair.server.connection.established

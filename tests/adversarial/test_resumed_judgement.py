@@ -63,7 +63,7 @@ def test_a_server_that_the_client_would_refuse_now(pki: Pki, version: str, chang
     settings, fault = CHANGES[change]
     pair = Pair(replace(client, **settings(pki)), server).run()
     assert isinstance(pair.client.error, CertificateError)
-    assert pair.client.error.fault == fault
+    assert pair.client.error.fault_name == fault
     assert not pair.client.connection.established
 
 
@@ -77,7 +77,7 @@ def test_verification_on_again_after_it_was_off(pki: Pki, version: str) -> None:
     looks = replace(client, verify_peer=True, trust=pki.trust)
     pair = Pair(looks, impostor).run()
     assert isinstance(pair.client.error, CertificateError)
-    assert pair.client.error.fault == "CERTIFICATE_UNTRUSTED"
+    assert pair.client.error.fault_name == "CERTIFICATE_UNTRUSTED"
     honest = replace(impostor, credentials=pki.server("localhost"))
     pair = Pair(looks, honest).run()
     assert not pair.client.info.resumed
@@ -112,7 +112,7 @@ def test_a_client_that_the_server_would_refuse_now(
     settings, fault = CLIENT_CHANGES[change]
     pair = Pair(client, replace(server, **settings(pki))).run()
     assert isinstance(pair.server.error, CertificateError)
-    assert pair.server.error.fault == fault
+    assert pair.server.error.fault_name == fault
 
 
 @versions
@@ -132,7 +132,7 @@ def test_a_callback_that_refuses_a_client_it_accepted(pki: Pki, version: str) ->
     accepts[0] = False
     pair = Pair(client, server).run()
     assert isinstance(pair.server.error, CertificateError)
-    assert pair.server.error.fault == "CERTIFICATE_REFUSED"
+    assert pair.server.error.fault_name == "CERTIFICATE_REFUSED"
 
 
 # Tickets of another place

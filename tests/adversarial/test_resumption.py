@@ -42,7 +42,7 @@ def refused_by_server(config: ServerConfig, hello: ClientHello, fault: Fault) ->
     server = ServerConnection(config)
     with pytest.raises(ProtocolError) as caught:
         server.receive_data(write_plaintext(ContentType.HANDSHAKE, write_message(hello)))
-    assert caught.value.fault_member is fault
+    assert caught.value.fault is fault
     alert = bytes(server.data_to_send())
     assert alert[-2:] == bytes([2, fault.alert])
 
@@ -161,7 +161,7 @@ def test_a_known_key_that_the_suite_does_not_fit(pki: Pki) -> None:
 
 
 def test_too_much_early_data(pki: Pki) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100)
     Pair(client, server).run()
     pair = Pair(client, server)
@@ -170,13 +170,13 @@ def test_too_much_early_data(pki: Pki) -> None:
     hostile.send_early_data(bytes(101))
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.TOO_MUCH_EARLY_DATA
+    assert pair.server.error.fault is Fault.TOO_MUCH_EARLY_DATA
     assert pair.client.error is not None
     assert pair.client.error.alert == "unexpected_message"
 
 
 def test_more_refused_early_data_than_is_passed_over(pki: Pki) -> None:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=1000)
     Pair(client, server).run()
     pair = Pair(client, ServerConfig(credentials=pki.server("localhost")))
@@ -185,12 +185,12 @@ def test_more_refused_early_data_than_is_passed_over(pki: Pki) -> None:
     hostile.send_early_data(bytes(2**17))
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.BAD_RECORD_MAC
+    assert pair.server.error.fault is Fault.BAD_RECORD_MAC
 
 
 def test_a_server_that_went_back_to_tls12(pki: Pki) -> None:
     """RFC 8446 D.3: the client must not go on; the server can read its alert."""
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=1000)
     Pair(client, server).run()
     older = replace(server, versions=["TLSv1.2"], max_early_data=0)
@@ -199,10 +199,10 @@ def test_a_server_that_went_back_to_tls12(pki: Pki) -> None:
     peer.receive_data(write_plaintext(ContentType.HANDSHAKE, hello))
     with pytest.raises(ProtocolError) as caught:
         connection.receive_data(peer.data_to_send())
-    assert caught.value.fault_member is Fault.OLDER_VERSION_AFTER_EARLY_DATA
+    assert caught.value.fault is Fault.OLDER_VERSION_AFTER_EARLY_DATA
     assert connection.data_to_send() == b"\x15\x03\x03\0\x02\x02\x46"
     # Its application connects again without early data.
-    again = Pair(replace(client, early_data=False), older).run()
+    again = Pair(replace(client, allow_early_data=False), older).run()
     assert again.client.info.version == "TLSv1.2"
 
 
@@ -302,7 +302,7 @@ def test_a_stranger_where_the_key_was_expected(pki: Pki) -> None:
     peer.feed(bytes(connection.data_to_send()))
     with pytest.raises(ProtocolError) as caught:
         connection.receive_data(peer.take())
-    assert caught.value.fault_member is Fault.PSK_NOT_TAKEN
+    assert caught.value.fault is Fault.PSK_NOT_TAKEN
 
 
 def test_the_transcript_can_be_forked() -> None:

@@ -330,7 +330,7 @@ def test_somebody_who_overheard_the_name(
         config = replace(known.server, confirm_peer=confirm)
         encounter = meet_client(config=config, kind=Overhearing, **guess)
     assert isinstance(encounter.error, ProtocolError)
-    assert encounter.error.fault_member is Fault.BAD_RECORD_MAC
+    assert encounter.error.fault is Fault.BAD_RECORD_MAC
     assert asked == []
 
 

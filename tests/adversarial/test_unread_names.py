@@ -89,7 +89,7 @@ def test_every_way_to_a_yes(parts: int, place: str) -> None:
     for name, way in ways.items():
         with pytest.raises(CertificateError) as caught:
             way()
-        assert caught.value.fault_member is Fault.BAD_CERTIFICATE, name
+        assert caught.value.fault is Fault.BAD_CERTIFICATE, name
         assert "is not readable DER" in str(caught.value), name
 
 
@@ -117,7 +117,7 @@ def test_a_server(version: str, parts: int, place: str, way: str) -> None:
     server = ServerConfig(credentials=credentials(chain), versions=[version])
     pair = Pair(config, server).run()
     assert pair.client.error is not None
-    assert pair.client.error.fault == "BAD_CERTIFICATE"
+    assert pair.client.error.fault_name == "BAD_CERTIFICATE"
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
@@ -133,4 +133,4 @@ def test_a_client(version: str, parts: int) -> None:
     )
     pair = Pair(client, server).run()
     assert pair.server.error is not None
-    assert pair.server.error.fault == "BAD_CERTIFICATE"
+    assert pair.server.error.fault_name == "BAD_CERTIFICATE"

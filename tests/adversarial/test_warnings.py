@@ -108,7 +108,7 @@ def refuse_stranger(length: int, version: str) -> None:
     server = ServerConfig(credentials=PKI.server(), client_auth="optional", trust=PKI.trust)
     pair = Pair(client, server).run()
     assert pair.server.error is not None
-    assert pair.server.error.fault == Fault.CERTIFICATE_UNTRUSTED.name, pair.server.error
+    assert pair.server.error.fault_name == Fault.CERTIFICATE_UNTRUSTED.name, pair.server.error
 
 
 @pytest.mark.parametrize("version", VERSIONS)

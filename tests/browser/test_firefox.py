@@ -219,7 +219,7 @@ def test_requests_come_early(browser: Firefox, authority: LocalAuthority) -> Non
     assert not server.failures
     later = [info for number in range(4) for info in server.asked_for(f"/again{number}.png")]
     assert len(later) == 4
-    assert any(info.early_data == "accepted" for info in later)
+    assert any(info.early_data_status == "accepted" for info in later)
 
 
 @pytest.mark.parametrize("group", ["secp384r1", "secp521r1", "secp256r1"])

@@ -53,7 +53,7 @@ def ours(
         trace = Recorder(record_secrets=True, record_wire=True)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             if comes_back:
-                mine = replace(mine, sessions=SessionStore(), early_data=True)
+                mine = replace(mine, sessions=SessionStore(), allow_early_data=True)
                 _connection(listener, mine, theirs, None)
             early_data = b"early" if comes_back else None
             _connection(listener, mine, theirs, trace, early_data)

@@ -184,4 +184,4 @@ def test_no_alert_is_told_of_that_was_not_sent(how: str, pki: Pki) -> None:
     assert f"found: by the client ({of_trace.fault})" in lines
     failure = failure_of(caught.value, "localhost", 443)
     assert failure.to_json()["alert"] is None
-    assert failure_lines(failure)[0] == ("found", f"by this side ({caught.value.fault})")
+    assert failure_lines(failure)[0] == ("found", f"by this side ({caught.value.fault_name})")

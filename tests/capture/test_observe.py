@@ -136,7 +136,7 @@ def check(heard: Captured) -> Observation:
     assert observation.server_name == "localhost"
     assert diagnose(observation.events) is None
     mine, theirs = info_of(observation.events), info_of(heard.notes.events)
-    for name in ("version", "cipher_suite", "group", "alpn", "resumed", "early_data"):
+    for name in ("version", "cipher_suite", "group", "alpn", "resumed", "early_data_status"):
         assert getattr(mine, name) == getattr(theirs, name), name
     assert mine.hello_retry == theirs.hello_retry
     assert mine.local_chain_der == theirs.local_chain_der
@@ -193,7 +193,7 @@ def test_a_session_that_is_resumed(version: str, pki: Pki) -> None:
 
 
 def early(pki: Pki, *, accepts: bool, knows_early_secret: bool = True) -> Observation:
-    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)
     heard = make_captured(client, server if accepts else replace(server, max_early_data=0))
@@ -211,18 +211,18 @@ def early(pki: Pki, *, accepts: bool, knows_early_secret: bool = True) -> Observ
 
 def test_early_data_that_is_taken(pki: Pki) -> None:
     observation = early(pki, accepts=True)
-    assert info_of(observation.events).early_data == "accepted"
+    assert info_of(observation.events).early_data_status == "accepted"
     assert "early" in [e.epoch for e in observation.events if isinstance(e, KeysInstalled)]
 
 
 def test_early_data_that_is_refused(pki: Pki) -> None:
-    assert info_of(early(pki, accepts=False).events).early_data == "rejected"
+    assert info_of(early(pki, accepts=False).events).early_data_status == "rejected"
 
 
 def test_early_data_before_a_second_hello(pki: Pki) -> None:
     """The second hello is in the clear again, and both the client and the observer say so."""
     client = ClientConfig(
-        trust=pki.trust, sessions=SessionStore(), early_data=True, key_shares=["X25519"]
+        trust=pki.trust, sessions=SessionStore(), allow_early_data=True, key_shares=["X25519"]
     )
     server = ServerConfig(credentials=pki.server(), max_early_data=1000)
     conversed(client, server)

@@ -179,7 +179,7 @@ class Scenario:
                     sct_list=self.sct_list,
                 )
         except CertificateError as error:
-            return False, error.fault_member
+            return False, error.fault
         return True, None
 
 
@@ -543,8 +543,8 @@ def test_any_chain(drawn: Drawn) -> None:
     if isinstance(decision, CertificateError):
         assert not told.accepted
         assert told.broken
-        assert told.broken[0].fault is decision.fault_member
-        assert as_json["fault"] == decision.fault
+        assert told.broken[0].fault is decision.fault
+        assert as_json["fault"] == decision.fault_name
     else:
         assert told.accepted, told.broken
         assert told.broken == ()

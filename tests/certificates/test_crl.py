@@ -126,7 +126,7 @@ def refused(
 ) -> str:
     with pytest.raises(CertificateError) as caught:
         look_up(path, authority, *crls)
-    assert caught.value.fault_member is fault
+    assert caught.value.fault is fault
     return caught.value.detail
 
 
@@ -161,7 +161,7 @@ class TestAnswers:
         lists = RevocationLists.from_bytes(Crl().of(Pki("another", now=pki.now)))
         with pytest.raises(CertificateError, match="no list of this issuer") as caught:
             lists.check(path, pki.now)
-        assert caught.value.fault_member is Fault.REVOCATION_UNKNOWN
+        assert caught.value.fault is Fault.REVOCATION_UNKNOWN
         assert "CN=test root" in caught.value.detail
 
     def test_accepted_without_a_list_but_not_if_revoked(
@@ -172,7 +172,7 @@ class TestAnswers:
         assert lists.check(path, pki.now) is None
         with pytest.raises(CertificateError) as caught:
             look_up(path, pki, Crl([leaf.serial_number]), without_list="accept")
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
 
     def test_an_anchor_is_not_looked_up(self, pki: Pki) -> None:
         crl = Crl([pki.certificate.serial_number])
@@ -202,10 +202,10 @@ class TestChain:
         revoked = Crl([authority.certificate.serial_number]).of(pki)
         with pytest.raises(CertificateError, match="CN=intermediate") as caught:
             RevocationLists.from_bytes(lower, revoked).check(path, pki.now)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
         with pytest.raises(CertificateError) as caught:
             RevocationLists.from_bytes(lower).check(path, pki.now)
-        assert caught.value.fault_member is Fault.REVOCATION_UNKNOWN
+        assert caught.value.fault is Fault.REVOCATION_UNKNOWN
 
     def test_the_leaf_only(
         self, pki: Pki, authority: Authority, path: list[x509.Certificate]
@@ -323,7 +323,7 @@ class TestDates:
         endless = _without_next_update(pki)
         with pytest.raises(CertificateError, match="nextUpdate") as caught:
             RevocationLists.from_bytes(endless).check(path, pki.now)
-        assert caught.value.fault_member is Fault.REVOCATION_UNKNOWN
+        assert caught.value.fault is Fault.REVOCATION_UNKNOWN
 
     def test_the_newest_counts(
         self, pki: Pki, leaf: x509.Certificate, path: list[x509.Certificate]
@@ -596,7 +596,7 @@ class TestNumbers:
         assert judged("private").verified
         with pytest.raises(CertificateError, match="cRLNumber") as caught:
             judged("web")
-        assert caught.value.fault_member is Fault.REVOCATION_UNKNOWN
+        assert caught.value.fault is Fault.REVOCATION_UNKNOWN
 
     @pytest.mark.parametrize("name", ["missing", "critical"])
     def test_a_revocation_counts_all_the_same(
@@ -606,4 +606,4 @@ class TestNumbers:
         policy, chain = CertificatePolicy(crls=crls), [leaf.public_bytes(Encoding.DER)]
         with pytest.raises(CertificateError) as caught:
             verify_server_chain(chain, pki.trust, "localhost", pki.now, policy=policy)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED

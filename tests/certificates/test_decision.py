@@ -52,7 +52,7 @@ class Server:
     def refused(self, fault: Fault, policy: CertificatePolicy, **evidence: Any) -> str:
         with pytest.raises(CertificateError) as caught:
             self.accepted(policy, **evidence)
-        assert caught.value.fault_member is fault, str(caught.value)
+        assert caught.value.fault is fault, str(caught.value)
         return caught.value.detail
 
 
@@ -78,7 +78,7 @@ class TestPins:
         policy = CertificatePolicy(pins=[spki_pin(P256)])
         with pytest.raises(CertificateError) as caught:
             verify_server_chain(server.chain, Pki("other").trust, "localhost", now, policy=policy)
-        assert caught.value.fault_member is Fault.CERTIFICATE_UNTRUSTED
+        assert caught.value.fault is Fault.CERTIFICATE_UNTRUSTED
 
 
 class TestStaples:
@@ -146,7 +146,7 @@ class TestRevocationLists:
         with pytest.raises(CertificateError) as caught:
             policy = CertificatePolicy(crls=lists)
             verify_client_chain(client.chain, pki.trust, now, policy=policy)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
 
     def test_a_verdict_is_kept_no_longer_than_the_lists_hold(self, server: Server) -> None:
         lists = self.lists(server, next_update=server.now + timedelta(hours=1))
@@ -190,7 +190,7 @@ class TestTlsaRecords:
             verify_server_chain(
                 server.chain, trust, "a.test", server.now, policy=CertificatePolicy(tlsa=[record])
             )
-        assert caught.value.fault_member is Fault.CERTIFICATE_NAME_MISMATCH
+        assert caught.value.fault is Fault.CERTIFICATE_NAME_MISMATCH
 
     def test_no_match_means_no_even_if_the_trust_store_would_say_yes(self, server: Server) -> None:
         for usage in (2, 3):
@@ -271,7 +271,7 @@ class TestTheRecordOfTheLeaf:
                 ocsp_response=good,
             )
         error = caught.value
-        assert (error.fault, error.blame) == ("BAD_OCSP_RESPONSE", "unclear")
+        assert (error.fault_name, error.blame) == ("BAD_OCSP_RESPONSE", "unclear")
         assert "clock" not in error.fix
         assert "trust=" in error.fix
 

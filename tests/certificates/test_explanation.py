@@ -237,7 +237,7 @@ def test_it_agrees_with_the_decision(
         else:
             verify_server_chain(chain, trust, name, NOW, policy=policy)
     except CertificateError as error:
-        fault = error.fault_member
+        fault = error.fault
     explanation = explain(chain, name, trust, NOW, policy=policy)
     assert explanation.accepted is (fault is None), (fault, explanation.broken)
     if fault is not None:

@@ -145,7 +145,7 @@ def info_of(der: bytes) -> ConnectionInfo:
         alpn=None,
         server_name=None,
         resumed=False,
-        early_data="none",
+        early_data_status="none",
         hello_retry=False,
         peer_chain_der=(der,),
         peer_verified=True,

@@ -56,7 +56,7 @@ def test_a_leaf_with_a_slow_exponent_is_refused() -> None:
     certificate = pki.issue(Leaf(), rsa_key(2048, 2**40 + 1))
     with pytest.raises(CertificateError) as caught:
         usable_key(certificate, certificate.public_bytes(Encoding.DER))
-    assert caught.value.fault_member is Fault.UNSUPPORTED_CERTIFICATE
+    assert caught.value.fault is Fault.UNSUPPORTED_CERTIFICATE
     assert "exponent" in caught.value.detail
 
 
@@ -74,4 +74,4 @@ def test_raw_keys() -> None:
     ):
         with pytest.raises(CertificateError) as caught:
             raw_key(data)
-        assert caught.value.fault_member is fault
+        assert caught.value.fault is fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import ipaddress
 import sys
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.certificates.hostile import sequence, tlv
 from tests.pki import Leaf, Pki, key_of_type
 
-from handclasp.certificates.names import certificate_names, covers, normal_name, shown
+from handclasp.certificates.names import Names, certificate_names, covers, normal_name, shown
 from handclasp.errors import ConfigurationError
 
 
@@ -109,3 +111,56 @@ def test_any_text_is_a_name_or_a_configuration_error(text: str) -> None:
         return
     assert normal_name(normal) == normal
     assert normal.isascii()
+
+
+DNS_NAMES = st.sampled_from(
+    ["a.example", "A.Example", "a.example.", "*.example", "*.b.example", "1.2.3.4", "a b", "", "0"]
+)
+ADDRESSES = st.sampled_from(["1.2.3.4", "::1", "2001:db8::1", "0.0.0.0"])
+
+
+@given(st.lists(st.one_of(DNS_NAMES.map(x509.DNSName), ADDRESSES.map(ipaddress.ip_address))))
+def test_names_are_the_same_whether_read_or_as_they_stand(entries: list[Any]) -> None:
+    read = [each if isinstance(each, x509.DNSName) else x509.IPAddress(each) for each in entries]
+    der = sequence(
+        *[
+            tlv(0x82, each.value.encode())
+            if isinstance(each, x509.DNSName)
+            else tlv(0x87, each.value.packed)
+            for each in read
+        ],
+        tlv(0x81, b"a@example"),
+    )
+    one, other = Names.of(read), Names.in_der(der)
+    assert other is not None
+    assert list(dict.fromkeys(one)) == list(dict.fromkeys(other))
+    assert (len(one), bool(one), one.first(3)) == (len(other), bool(other), other.first(3))
+    for name in ("a.example", "b.example", "c.b.example", "1.2.3.4", "::1", "0", "a.example."):
+        assert (name in one) == (name in other) == (name in list(one))
+        assert one.covering(name) == other.covering(name)
+        assert one.has_as_dns_name(name) == other.has_as_dns_name(name)
+        assert one.ends_in_dot(name) == other.ends_in_dot(name)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_for_a_list_of_names(data: bytes) -> None:
+    for der in (data, b"\x30" + bytes([len(data)]) + data):
+        names = Names.in_der(der)
+        assert names is None or len(names) <= len(data) // 2
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        b"",
+        b"\x30",
+        b"\x30\x02\x82",
+        b"\x30\x03\x82\x02a",
+        b"\x30\x02\x82\x82",
+        b"\x30\x00\x00",
+        b"\x31\x00",
+        b"\x30\x01\x82",
+    ],
+)
+def test_what_is_no_list_of_names(der: bytes) -> None:
+    assert Names.in_der(der) is None

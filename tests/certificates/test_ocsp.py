@@ -76,7 +76,7 @@ def check(response: bytes, leaf: x509.Certificate, authority: Authority) -> date
 def refused(response: bytes, leaf: x509.Certificate, authority: Authority) -> str:
     with pytest.raises(CertificateError) as caught:
         check(response, leaf, authority)
-    assert caught.value.fault_member is Fault.BAD_OCSP_RESPONSE
+    assert caught.value.fault is Fault.BAD_OCSP_RESPONSE
     return caught.value.detail
 
 
@@ -134,7 +134,7 @@ class TestStatus:
         response = Response(REVOKED, reason=x509.ReasonFlags.key_compromise).about(leaf, pki)
         with pytest.raises(CertificateError) as caught:
             check(response, leaf, pki)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
         assert "keyCompromise" in caught.value.detail
         assert f"{pki.now - 2 * HOUR:%Y-%m-%d %H:%M} UTC" in caught.value.detail
 
@@ -142,7 +142,7 @@ class TestStatus:
         response = Response(REVOKED, this_update=-9 * DAY, next_update=-8 * DAY)
         with pytest.raises(CertificateError) as caught:
             check(response.about(leaf, pki), leaf, pki)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
         assert "none given" in caught.value.detail
 
     def test_unknown(self, pki: Pki, leaf: x509.Certificate) -> None:
@@ -192,7 +192,7 @@ class TestAbout:
         for responses in ([Response().signed(leaf, pki), old], [old, Response().signed(leaf, pki)]):
             with pytest.raises(CertificateError) as caught:
                 check(several(responses, pki.key), leaf, pki)
-            assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+            assert caught.value.fault is Fault.CERTIFICATE_REVOKED
 
     def test_otherwise_the_newest_counts(self, pki: Pki, leaf: x509.Certificate) -> None:
         new = Response(UNKNOWN).signed(leaf, pki)
@@ -214,7 +214,7 @@ class TestAbout:
     def test_a_leaf_whose_issuer_is_not_on_the_path(self, pki: Pki, leaf: x509.Certificate) -> None:
         with pytest.raises(CertificateError, match="trust the issuer") as caught:
             check_staple(Response().about(leaf, pki), [leaf], pki.now)
-        assert caught.value.fault_member is Fault.BAD_OCSP_RESPONSE
+        assert caught.value.fault is Fault.BAD_OCSP_RESPONSE
 
 
 class TestSigner:
@@ -509,7 +509,7 @@ class TestOfOpenSSL:
         assert check(_by_openssl(pki, leaf, tmp_path), leaf, pki) > pki.now
         with pytest.raises(CertificateError, match="keyCompromise") as caught:
             check(_by_openssl(pki, leaf, tmp_path, revoked=True), leaf, pki)
-        assert caught.value.fault_member is Fault.CERTIFICATE_REVOKED
+        assert caught.value.fault is Fault.CERTIFICATE_REVOKED
 
     def test_rsassa_pss_cannot_be_checked(self, tmp_path: Path) -> None:
         pki = Pki(key_type="rsa-2048")

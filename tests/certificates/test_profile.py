@@ -63,7 +63,7 @@ def _vetted(anchor: x509.Certificate) -> TrustStore:
 def refused(fault: Fault, *arguments: Any, **named_arguments: Any) -> str:
     with pytest.raises(CertificateError) as caught:
         check(*arguments, **named_arguments)
-    assert caught.value.fault_member is fault
+    assert caught.value.fault is fault
     return caught.value.detail
 
 
@@ -145,7 +145,7 @@ class TestLeaf:
             path = [pki.issue(leaf, P256), pki.certificate]
             with pytest.raises(CertificateError) as caught:
                 check_leaf(path, policy, is_client=True)
-            assert caught.value.fault_member is Fault.CERTIFICATE_WRONG_PURPOSE
+            assert caught.value.fault is Fault.CERTIFICATE_WRONG_PURPOSE
             assert words in caught.value.detail
 
     def test_what_is_good_enough(self, pki: Pki) -> None:

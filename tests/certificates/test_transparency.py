@@ -259,14 +259,14 @@ def test_what_cannot_be_read_or_is_of_another_version_is_passed_over(
 def test_a_list_that_is_none(leaf: x509.Certificate, encoded: bytes) -> None:
     with pytest.raises(CertificateError) as caught:
         timestamps_of(leaf, encoded)
-    assert caught.value.fault == "DECODE_ERROR"
+    assert caught.value.fault_name == "DECODE_ERROR"
 
 
 def test_a_certificate_whose_list_is_none(pki: Pki, now: datetime) -> None:
     leaf = embedding(pki, lambda tbs: b"\0\4\0\1x\0")
     with pytest.raises(CertificateError) as caught:
         timestamps_of(leaf)
-    assert caught.value.fault == "BAD_CERTIFICATE"
+    assert caught.value.fault_name == "BAD_CERTIFICATE"
 
 
 def test_only_so_many_are_looked_at(pki: Pki, now: datetime) -> None:

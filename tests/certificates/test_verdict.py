@@ -51,7 +51,7 @@ def both(
         proof = verify_server_chain(der_of(*chain), trust, name, NOW)
         assert der_of(*told.paths[0].certificates) == proof.path
     except CertificateError as error:
-        fault = error.fault_member
+        fault = error.fault
     assert told.accepted is (fault is None)
     assert [each.fault for each in told.broken[:1]] == ([] if fault is None else [fault])
     assert told.to_json()["fault"] == (fault.name if fault is not None else None)

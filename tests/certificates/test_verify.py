@@ -57,7 +57,7 @@ def refused(
             verify_client_chain(chain, trust, now)
         else:
             verify_server_chain(chain, trust, name, now)
-    assert caught.value.fault_member is fault, str(caught.value)
+    assert caught.value.fault is fault, str(caught.value)
     assert caught.value.detail.isprintable()
     return caught.value.detail
 
@@ -360,7 +360,7 @@ class TestProof:
     ) -> None:
         with pytest.raises(CertificateError) as caught:
             decide([*pki.server("localhost").chain, b"junk"])
-        assert caught.value.fault_member is Fault.BAD_CERTIFICATE
+        assert caught.value.fault is Fault.BAD_CERTIFICATE
 
     @pytest.mark.parametrize("decide", [accept_unverified, vouch_for])
     def test_every_name_must_be_readable(
@@ -374,7 +374,7 @@ class TestProof:
         for chain in ([broken], [*pki.server("localhost").chain, broken]):
             with pytest.raises(CertificateError) as caught:
                 decide(chain)
-            assert caught.value.fault_member is Fault.BAD_CERTIFICATE
+            assert caught.value.fault is Fault.BAD_CERTIFICATE
             with pytest.raises(CertificateError):
                 verify_server_chain(chain, pki.trust, "localhost", pki.now)
 
@@ -393,7 +393,7 @@ class TestProof:
     ) -> None:
         with pytest.raises(CertificateError) as caught:
             decide([der])
-        assert caught.value.fault_member is Fault.BAD_CERTIFICATE
+        assert caught.value.fault is Fault.BAD_CERTIFICATE
 
     def test_vouching(self, pki: Pki) -> None:
         assert vouch_for(der_of(self_signed()[0])).verified
@@ -448,14 +448,14 @@ class TestRawPublicKeys:
         other = spki_of(key_of_type("ecdsa-p384").public_key())
         with pytest.raises(CertificateError) as caught:
             verify_raw_public_key(spki_of(P256), [other])
-        assert caught.value.fault_member is Fault.UNKNOWN_RAW_PUBLIC_KEY
+        assert caught.value.fault is Fault.UNKNOWN_RAW_PUBLIC_KEY
         assert spki_pin(P256) in caught.value.detail
 
     def test_a_key_that_cannot_be_used(self) -> None:
         weak = spki_of(key_of_type("rsa-1024").public_key())
         with pytest.raises(CertificateError) as caught:
             verify_raw_public_key(weak, [weak])
-        assert caught.value.fault_member is Fault.UNSUPPORTED_CERTIFICATE
+        assert caught.value.fault is Fault.UNSUPPORTED_CERTIFICATE
         assert not accept_unverified([weak], "RawPublicKey").verified
         with pytest.raises(CertificateError):
             vouch_for([weak], "RawPublicKey")

@@ -258,7 +258,7 @@ def test_json_of_early_data(site: Path, authority: LocalAuthority) -> None:
 
 def client_config(authority: LocalAuthority) -> ClientConfig:
     return ClientConfig(
-        trust=authority.trust, alpn=("http/1.1",), sessions=SessionStore(), early_data=True
+        trust=authority.trust, alpn=("http/1.1",), sessions=SessionStore(), allow_early_data=True
     )
 
 
@@ -268,7 +268,7 @@ def ask(process: Process, config: ClientConfig, early: bytes, later: bytes = b""
         "localhost", process.port, config, timeout=20, early_data=early or None
     ) as tls:
         if early:
-            assert tls.info.early_data == "accepted"
+            assert tls.info.early_data_status == "accepted"
             assert tls.early_data_rejected == b""
         tls.sendall(later)
         return b"".join(iter(lambda: tls.recv(65536), b""))

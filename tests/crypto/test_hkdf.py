@@ -41,8 +41,8 @@ def test_extract_of_rfc_5869(ikm: bytes, salt: bytes, prk: str) -> None:
 @pytest.mark.parametrize("trace_name", TRACE_NAMES)
 def test_every_derivation_of_rfc_8448(trace_name: str) -> None:
     trace = load(trace_name)
-    for step in trace.extractions.values():
-        assert hkdf_extract("sha256", step.salt, step.ikm) == step.secret
+    for extraction in trace.extractions.values():
+        assert hkdf_extract("sha256", extraction.salt, extraction.ikm) == extraction.secret
     for step in trace.derivations.values():
         size = len(step.secret)
         secret = hkdf_expand_label("sha256", step.prk, step.label, step.context, size)

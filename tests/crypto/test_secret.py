@@ -32,7 +32,7 @@ def shows(text: str) -> bool:
         format(Secret(VALUE), ">60"),
         f"{Secret(VALUE)}",
         f"{Secret(VALUE)!r}",
-        "%s" % Secret(VALUE),  # noqa: UP031
+        "%s" % Secret(VALUE),  # type: ignore[str-bytes-safe]  # noqa: UP031
         "%r" % Secret(VALUE),  # noqa: UP031
         "{}".format(Secret(VALUE)),  # noqa: UP032
         repr([Secret(VALUE)]),

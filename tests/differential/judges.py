@@ -37,7 +37,7 @@ class Ours:
         try:
             connection.receive_data(stream)
         except TLSError as error:
-            self.fault = f"{error.fault}: {getattr(error, 'detail', '')}"
+            self.fault = f"{error.fault_name}: {getattr(error, 'detail', '')}"
         return verdict_of(bytes(connection.data_to_send()))
 
 

@@ -88,12 +88,12 @@ def test_sessions_by_id(pki: Pki) -> None:
 
 def test_accepted_early_data(pki: Pki) -> None:
     client, server = settings(pki, "TLSv1.3", max_early_data=100)
-    client = replace(client, early_data=True)
+    client = replace(client, allow_early_data=True)
     assert Pair(client, server).run().established
     pair = Pair(client, server)
     pair.client.connection.send_early_data(b"early")  # type: ignore[union-attr]
     pair.run()
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
     assert acknowledged(pair) >= {Ext.EARLY_DATA}
     assert Ext.SERVER_NAME not in acknowledged(pair)
 

@@ -137,7 +137,7 @@ class TestStaples:
         assert ExtensionType.STATUS_REQUEST not in request_of(pair).extensions
         pair = Pair(replace(config, credentials=client), server).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "OCSP_RESPONSE_MISSING"
+        assert pair.server.error.fault_name == "OCSP_RESPONSE_MISSING"
 
     def test_timestamps_come_through(self, pki: Pki) -> None:
         server = ServerConfig(credentials=pki.server().with_timestamps(SCTS))
@@ -192,7 +192,7 @@ class TestAuthorities:
         # With nothing that fits, the server's answer tells more than silence would.
         pair = Pair(replace(client, credentials=stranger), server).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "CERTIFICATE_UNTRUSTED"
+        assert pair.server.error.fault_name == "CERTIFICATE_UNTRUSTED"
 
     def test_a_server_shows_what_the_client_knows(self, pki: Pki) -> None:
         other = Pki("another root")
@@ -284,7 +284,7 @@ class TestRawPublicKeys:
         ):
             error = Pair(client, server).run().server.error
             assert error is not None
-            assert error.fault == "NO_SHARED_CERTIFICATE_TYPE"
+            assert error.fault_name == "NO_SHARED_CERTIFICATE_TYPE"
             assert error.alert == "unsupported_certificate"
 
     def test_an_optional_one_is_not_asked_of_who_has_none(self, pki: Pki) -> None:
@@ -301,7 +301,7 @@ class TestRawPublicKeys:
         server = ServerConfig(choose_credentials=lambda _: raw)
         error = Pair(ClientConfig(trust=pki.trust), server).run().server.error
         assert error is not None
-        assert error.fault == "NO_SHARED_CERTIFICATE_TYPE"
+        assert error.fault_name == "NO_SHARED_CERTIFICATE_TYPE"
         server = ServerConfig(
             credentials=pki.server(), client_auth=ClientAuth.OPTIONAL, trust=pki.trust
         )
@@ -414,7 +414,7 @@ class TestConfirming:
         pair = Pair(*self.configs(pki, of_server, lambda _: answer)).run()
         error = (pair.server if of_server else pair.client).error
         assert error is not None
-        assert error.fault == fault
+        assert error.fault_name == fault
 
     @pytest.mark.parametrize("of_server", [False, True])
     def test_an_exception_refuses(self, pki: Pki, of_server: bool) -> None:
@@ -424,7 +424,7 @@ class TestConfirming:
         pair = Pair(*self.configs(pki, of_server, confirm)).run()
         error = (pair.server if of_server else pair.client).error
         assert error is not None
-        assert error.fault == "CERTIFICATE_REFUSED"
+        assert error.fault_name == "CERTIFICATE_REFUSED"
         assert isinstance(error.__cause__, LookupError)
 
     def test_it_may_take_its_time(self, pki: Pki) -> None:
@@ -442,7 +442,7 @@ class TestConfirming:
         client, _ = self.configs(pki, False, confirm)
         pair = Pair(client, ServerConfig(credentials=pki.expired())).run()
         assert pair.client.error is not None
-        assert pair.client.error.fault == "CERTIFICATE_EXPIRED"
+        assert pair.client.error.fault_name == "CERTIFICATE_EXPIRED"
 
 
 def test_a_verdict_for_another_name_is_refused(pki: Pki) -> None:
@@ -458,7 +458,7 @@ def test_a_verdict_for_another_name_is_refused(pki: Pki) -> None:
         config = ClientConfig(verify=verdict)
         error = Pair(config, ServerConfig(credentials=credentials)).run().client.error
         assert error is not None
-        assert error.fault == "CALLBACK_FAILED"
+        assert error.fault_name == "CALLBACK_FAILED"
 
 
 def test_watched_credentials_are_looked_at_for_each_handshake(pki: Pki, tmp_path: Any) -> None:

@@ -299,7 +299,7 @@ def test_truncation(client_config: ClientConfig, server_config: ServerConfig, al
         assert pair.server.error is None
     else:
         assert isinstance(pair.server.error, TruncationError)
-        assert pair.server.error.fault_member is Fault.TRUNCATED
+        assert pair.server.error.fault is Fault.TRUNCATED
         assert pair.server.take() == b""
         with pytest.raises(TruncationError):
             pair.server.connection.receive_eof()
@@ -322,7 +322,7 @@ def test_close_before_the_handshake_is_complete(
     pair.client.connection.close()
     pair.run()
     assert isinstance(pair.server.error, TruncationError)
-    assert pair.server.error.fault_member is Fault.CLOSED_DURING_HANDSHAKE
+    assert pair.server.error.fault is Fault.CLOSED_DURING_HANDSHAKE
     assert pair.client.events == []
     with pytest.raises(ConfigurationError):
         pair.client.connection.send_data(b"never")
@@ -379,7 +379,7 @@ def test_padding_policy_that_fails(
     pair = Pair(replace(client_config, record_padding=policy), server_config).run()
     with pytest.raises(ProtocolError) as caught:
         pair.client.connection.send_data(bytes(666))
-    assert caught.value.fault_member is Fault.CALLBACK_FAILED
+    assert caught.value.fault is Fault.CALLBACK_FAILED
     assert isinstance(caught.value.__cause__, LookupError)
     pair.run()
     assert pair.server.error is not None
@@ -410,13 +410,13 @@ def test_padding_policy_that_fails_at_the_worst_time(
     if doing == "failing":
         pair.client.receive(b"\x17\x03\x03\0\x20" + bytes(32))
         assert pair.client.error is not None
-        assert pair.client.error.fault == "BAD_RECORD_MAC"
+        assert pair.client.error.fault_name == "BAD_RECORD_MAC"
     elif doing == "asking":
         pair.server.connection.send_data(bytes(9 * 2**14))
         pair.client.receive(pair.server.take())
         assert pair.client.data == bytes(9 * 2**14)
         assert pair.client.error is not None
-        assert pair.client.error.fault == "CALLBACK_FAILED"
+        assert pair.client.error.fault_name == "CALLBACK_FAILED"
     elif doing == "close":
         connection.close()
         pair.run()
@@ -425,7 +425,7 @@ def test_padding_policy_that_fails_at_the_worst_time(
     else:
         with pytest.raises(ProtocolError) as caught:
             connection.update_keys() if doing == "updating" else connection.close()
-        assert caught.value.fault_member is Fault.CALLBACK_FAILED
+        assert caught.value.fault is Fault.CALLBACK_FAILED
     assert connection.failure is not None
     pair.run()
     assert pair.server.error is not None, "the alert did not arrive"
@@ -495,7 +495,7 @@ def test_keylog_that_fails(client_config: ClientConfig, server_config: ServerCon
 
     pair = Pair(replace(client_config, keylog=keylog), server_config).run()
     assert pair.client.error is not None
-    assert pair.client.error.fault == "CALLBACK_FAILED"
+    assert pair.client.error.fault_name == "CALLBACK_FAILED"
     assert pair.server.error is not None
     assert pair.server.error.alert == "internal_error"
 

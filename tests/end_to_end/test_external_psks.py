@@ -36,7 +36,7 @@ def pair_of(
 
 def fault_of(end: Any) -> Fault:
     assert isinstance(end.error, ProtocolError), end.error
-    return end.error.fault_member
+    return end.error.fault
 
 
 def agreed(pair: Pair, key: PreSharedKey) -> None:

@@ -52,7 +52,7 @@ def server(pki: Pki) -> ServerConfig:
 
 @pytest.fixture
 def client(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    return ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
 
 
 def greeted(pair: Pair) -> None:
@@ -112,7 +112,7 @@ def test_resumed_and_in_answer_to_early_data(client: ClientConfig, server: Serve
     pair.carry(pair.server, pair.client)
     assert pair.client.data == GREETING
     greeted(pair.run())
-    assert pair.server.info.early_data == "accepted"
+    assert pair.server.info.early_data_status == "accepted"
 
 
 def test_refused_early_data(client: ClientConfig, server: ServerConfig) -> None:
@@ -120,7 +120,7 @@ def test_refused_early_data(client: ClientConfig, server: ServerConfig) -> None:
     pair = Greeting(client, replace(server, max_early_data=0, replay_guard=None))
     pair.client.connection.send_early_data(b"a question")  # type: ignore[union-attr]
     greeted(pair.run())
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
 
 
 def test_external_keys(server: ServerConfig) -> None:
@@ -142,7 +142,7 @@ def test_a_client_that_still_thinks_gets_nothing_before(
         asked.append(question)
         return confirm(question)
 
-    config = replace(client, confirm_peer=later, early_data=False)
+    config = replace(client, confirm_peer=later, allow_early_data=False)
     pair = Greeting(config, server).run()
     assert asked
     assert pair.client.data == b""
@@ -153,7 +153,7 @@ def test_a_client_that_still_thinks_gets_nothing_before(
 
 def test_a_client_that_refuses(client: ClientConfig, server: ServerConfig) -> None:
     """It never hears the greeting, and the server hears why."""
-    config = replace(client, confirm_peer=lambda question: False, early_data=False)
+    config = replace(client, confirm_peer=lambda question: False, allow_early_data=False)
     pair = Greeting(config, server).run()
     assert pair.client.data == b""
     assert isinstance(pair.server.error, PeerAlertError)
@@ -190,7 +190,7 @@ def test_not_without_the_setting(client: ClientConfig, server: ServerConfig) -> 
 
 
 def test_not_in_tls12(client: ClientConfig, server: ServerConfig) -> None:
-    pair = Pair(replace(client, versions=["TLSv1.2"], early_data=False), server)
+    pair = Pair(replace(client, versions=["TLSv1.2"], allow_early_data=False), server)
     pair.carry(pair.client, pair.server)
     assert not pair.server.saw(HalfRttReady)
     refused(pair)

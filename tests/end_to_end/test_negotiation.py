@@ -49,7 +49,7 @@ def refused(pair: Pair, fault: Fault, *, by_server: bool = True) -> None:
     """One side refuses with this fault; the other learns it as the alert."""
     finder, told = (pair.server, pair.client) if by_server else (pair.client, pair.server)
     assert isinstance(finder.error, ProtocolError), finder.error
-    assert finder.error.fault_member is fault
+    assert finder.error.fault is fault
     assert isinstance(told.error, PeerAlertError), told.error
     assert told.error.alert_number == fault.alert
     assert told.error.origin == "peer"
@@ -398,7 +398,7 @@ def test_client_auth(
     ).run()
     if auth is ClientAuth.REQUIRED and not has_one:
         assert pair.server.error is not None
-        assert pair.server.error.fault == "CLIENT_CERTIFICATE_MISSING"
+        assert pair.server.error.fault_name == "CLIENT_CERTIFICATE_MISSING"
         assert isinstance(pair.client.error, PeerAlertError)
         assert pair.client.error.alert == "certificate_required"
         return

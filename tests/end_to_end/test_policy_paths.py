@@ -166,7 +166,7 @@ def check(
     error = getattr(pair, end).error
     if expected == REFUSED:
         assert error is not None
-        assert error.fault_member is fault
+        assert error.fault is fault
     else:
         assert error is None
         assert pair.established
@@ -248,7 +248,7 @@ def test_a_session_from_before_the_policy_is_not_offered(
     assert again.client.info.resumed
     after = ClientConfig(versions=[version], sessions=store, **settings_on(path, case, leaf))
     error = cast(Any, Pair(after, server).run().client.error)
-    assert error.fault_member is case.fault
+    assert error.fault is case.fault
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
@@ -269,7 +269,7 @@ def test_a_client_s_session_is_judged_by_today_s_policy(version: str) -> None:
     second = replace(first, policy=policy, ticket_keys=first.ticket_keys)
     pair = Pair(client, second).run()
     assert pair.server.error is not None
-    assert pair.server.error.fault_member is Fault.CERTIFICATE_REVOKED
+    assert pair.server.error.fault is Fault.CERTIFICATE_REVOKED
 
 
 def test_every_field_of_a_policy_has_a_case() -> None:
@@ -289,5 +289,5 @@ def test_timestamps_are_asked_for_where_staples_are_not(version: str) -> None:
     policy = CertificatePolicy(stapled_ocsp="ignore", ct_logs=[LOG])
     client = ClientConfig(trust=ROOT.trust, versions=[version], policy=policy)
     error = cast(Any, Pair(client, server).run().client.error)
-    assert error.fault_member is Fault.TIMESTAMPS_MISSING
+    assert error.fault is Fault.TIMESTAMPS_MISSING
     assert error.sct_list == (13).to_bytes(2, "big") + b"\0\x0ba timestamp"

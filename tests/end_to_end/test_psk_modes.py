@@ -86,7 +86,7 @@ def test_a_ticket_that_is_not_taken_means_a_full_handshake(
     anonymous = Pair(client, server).run()
     # In the full handshake the certificate is judged again, and refused there.
     assert isinstance(anonymous.server.error, ProtocolError)
-    assert anonymous.server.error.fault_member is Fault.CERTIFICATE_REFUSED
+    assert anonymous.server.error.fault is Fault.CERTIFICATE_REFUSED
 
 
 def test_an_unknown_external_key_is_told_as_such() -> None:
@@ -94,7 +94,7 @@ def test_an_unknown_external_key_is_told_as_such() -> None:
     client = ClientConfig(psks=[unknown], allow_psk_ke=True)
     pair = Pair(client, ServerConfig(psks=[known], allow_psk_ke=True), None).run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.UNKNOWN_PSK_IDENTITY
+    assert pair.server.error.fault is Fault.UNKNOWN_PSK_IDENTITY
 
 
 def test_external_keys_alone() -> None:

@@ -89,7 +89,7 @@ def failed(pair: Pair, fault: Fault, *, by_server: bool) -> ProtocolError:
     pair.run()
     error = finder.error
     assert isinstance(error, ProtocolError), error
-    assert error.fault_member is fault, error
+    assert error.fault is fault, error
     assert isinstance(told.error, PeerAlertError), told.error
     assert told.error.alert_number == fault.alert
     assert finder.saw(HandshakeCompleted) == 0
@@ -176,7 +176,7 @@ def test_data_that_arrives_meanwhile(pki: Pki, server_config: ServerConfig) -> N
     # The record is nonsense, but it waited for its turn: the handshake was complete before it.
     assert pair.client.saw(HandshakeCompleted) == 1
     assert pair.client.error is not None
-    assert pair.client.error.fault == "BAD_RECORD_MAC"
+    assert pair.client.error.fault_name == "BAD_RECORD_MAC"
 
 
 def test_good_data_that_arrives_meanwhile(pki: Pki, client_config: ClientConfig) -> None:
@@ -223,7 +223,7 @@ def test_end_of_the_transport_meanwhile(client_config: ClientConfig) -> None:
     question = pair.server.question
     pair.server.receive_eof()
     assert pair.server.error is not None
-    assert pair.server.error.fault == "CLOSED_DURING_HANDSHAKE"
+    assert pair.server.error.fault_name == "CLOSED_DURING_HANDSHAKE"
     with pytest.raises(OSError, match="closed the connection"):
         pair.server.connection.answer(question, None)
 

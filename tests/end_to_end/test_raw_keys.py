@@ -94,14 +94,14 @@ class TestRefused:
     def test_another_key(self, version: str) -> None:
         pair = Pair(client_of(version, raw_public_keys=[OWN_KEY]), server_of()).run()
         assert pair.client.error is not None
-        assert pair.client.error.fault == "UNKNOWN_RAW_PUBLIC_KEY"
+        assert pair.client.error.fault_name == "UNKNOWN_RAW_PUBLIC_KEY"
 
     def test_another_key_of_a_client(self, version: str) -> None:
         server = server_of(client_auth=ClientAuth.REQUIRED, raw_public_keys=[SERVER_KEY])
         client = client_of(version, raw_public_keys=[SERVER_KEY], credentials=OWN)
         pair = Pair(client, server).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "UNKNOWN_RAW_PUBLIC_KEY"
+        assert pair.server.error.fault_name == "UNKNOWN_RAW_PUBLIC_KEY"
 
     @pytest.mark.parametrize("auth", ["optional", "required"])
     def test_a_client_whose_types_this_side_does_not_take(
@@ -113,14 +113,14 @@ class TestRefused:
         )
         pair = Pair(client_of(version, trust=pki.trust, credentials=OWN), server).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "NO_SHARED_CERTIFICATE_TYPE"
+        assert pair.server.error.fault_name == "NO_SHARED_CERTIFICATE_TYPE"
         assert pair.server.error.alert == "unsupported_certificate"
 
     def test_types_that_are_not_known_here(self, pki: Pki, version: str) -> None:
         server = ServerConfig(credentials=pki.server(), versions=[version])
         pair = Pair(client_of(version, raw_public_keys=[SERVER_KEY]), server).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "NO_SHARED_CERTIFICATE_TYPE"
+        assert pair.server.error.fault_name == "NO_SHARED_CERTIFICATE_TYPE"
 
     def test_a_client_that_is_not_asked_may_have_any(self, pki: Pki, version: str) -> None:
         client = client_of(version, trust=pki.trust, credentials=OWN)
@@ -303,7 +303,7 @@ class TestResumed:
         Pair(client, first).run()
         pair = Pair(client, then).run()
         assert pair.server.error is not None
-        assert pair.server.error.fault == "UNKNOWN_RAW_PUBLIC_KEY"
+        assert pair.server.error.fault_name == "UNKNOWN_RAW_PUBLIC_KEY"
 
     def test_a_client_does_not_come_back_to_what_it_takes_no_more(
         self, pki: Pki, version: str

@@ -54,7 +54,7 @@ def taken_by_server(config: ServerConfig, codes: Sequence[int]) -> int | None:
             fragment = offered[start : start + 2**14]
             server.receive_data(write_plaintext(ContentType.HANDSHAKE, fragment))
     except ProtocolError as error:
-        if error.fault_member is not Fault.NO_SHARED_CIPHER_SUITE:
+        if error.fault is not Fault.NO_SHARED_CIPHER_SUITE:
             raise
         return None
     answer = bytes(server.data_to_send())
@@ -102,7 +102,7 @@ def taken_by_client(config: ClientConfig, code: int) -> bool:
     try:
         client.receive_data(write_plaintext(ContentType.HANDSHAKE, hello))
     except ProtocolError as error:
-        if error.fault_member is not Fault.UNOFFERED_CIPHER_SUITE:
+        if error.fault is not Fault.UNOFFERED_CIPHER_SUITE:
             raise
         return False
     return True

@@ -291,7 +291,7 @@ def test_a_server_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     policy = CertificatePolicy(pins=["A" * 43 + "="])
     pair = Pair(replace(world.client, policy=policy), world.server).run()
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.PIN_MISMATCH
+    assert pair.client.error.fault is Fault.PIN_MISMATCH
     seen = {event.raw[0] for event in pair.client.trace.events if isinstance(event, MessageSeen)}
     assert seen & {HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE}
 
@@ -338,7 +338,7 @@ def test_a_client_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     pair = Pair(world.client, replace(world.server, **changes)).run()
     # Not resumed, but asked for its certificate, and refused for what it is.
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.PIN_MISMATCH
+    assert pair.server.error.fault is Fault.PIN_MISMATCH
 
 
 @versions
@@ -405,7 +405,7 @@ def test_a_verdict_on_another_client(pki: Pki, version: str) -> None:
     pair = Pair(world.client, world.server).run()
     assert len(judged) == 2
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.CALLBACK_FAILED
+    assert pair.server.error.fault is Fault.CALLBACK_FAILED
 
 
 # Stores
@@ -432,10 +432,10 @@ def test_a_store_that_fails(pki: Pki, version: str) -> None:
     world = World(pki, version)
     with pytest.raises(ProtocolError) as caught:
         Pair(replace(world.client, sessions=Failing("take")), world.server)
-    assert caught.value.fault_member is Fault.CALLBACK_FAILED
+    assert caught.value.fault is Fault.CALLBACK_FAILED
     pair = Pair(replace(world.client, sessions=Failing("put")), world.server).run()
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.CALLBACK_FAILED
+    assert pair.client.error.fault is Fault.CALLBACK_FAILED
 
 
 @versions
@@ -447,7 +447,7 @@ def test_ticket_keys_that_fail(pki: Pki, version: str) -> None:
     world = World(pki, version, ticket_keys=Broken())
     pair = Pair(world.client, world.server).run()
     assert isinstance(pair.server.error, ProtocolError)
-    assert pair.server.error.fault_member is Fault.CALLBACK_FAILED
+    assert pair.server.error.fault is Fault.CALLBACK_FAILED
 
 
 @versions

@@ -61,7 +61,7 @@ def established(pair: Pair) -> Pair:
 
 def fault_of(end: Any) -> Fault:
     assert isinstance(end.error, ProtocolError), end.error
-    return end.error.fault_member
+    return end.error.fault
 
 
 # Which version

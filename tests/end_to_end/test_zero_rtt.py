@@ -32,11 +32,11 @@ class World:
     """A client and a server that have met, so that early data may be sent."""
 
     def __init__(self, pki: Pki, **server: Any) -> None:
-        self.client = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+        self.client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
         settings = {"credentials": pki.server("localhost"), "max_early_data": 1000, **server}
         self.server = ServerConfig(**settings)
         first = Pair(self.client, self.server).run()
-        assert first.client.info.early_data == "none"
+        assert first.client.info.early_data_status == "none"
         assert first.client.connection.early_data_limit == 0  # type: ignore[union-attr]
 
     def again(
@@ -52,7 +52,7 @@ class World:
             pair.client.connection.send_early_data(each)  # type: ignore[union-attr]
         pair.run()
         assert pair.established, (pair.client.error, pair.server.error)
-        assert pair.client.info.early_data == pair.server.info.early_data
+        assert pair.client.info.early_data_status == pair.server.info.early_data_status
         pair.say(pair.client, b"later")
         assert pair.server.data == b"later"
         return pair
@@ -73,7 +73,7 @@ def world(pki: Pki) -> World:
 
 def test_it_comes_first(world: World) -> None:
     pair = world.again(WORDS, b"more")
-    assert pair.client.info.early_data == "accepted"
+    assert pair.client.info.early_data_status == "accepted"
     assert pair.client.info.resumed
     assert early(pair) == WORDS + b"more"
     assert given_back(pair) == b""
@@ -83,7 +83,7 @@ def test_it_comes_first(world: World) -> None:
 
 def test_offered_and_not_used(world: World) -> None:
     pair = world.again()
-    assert pair.client.info.early_data == "accepted"
+    assert pair.client.info.early_data_status == "accepted"
     assert early(pair) == b""
 
 
@@ -104,15 +104,15 @@ def test_as_much_as_is_allowed(world: World) -> None:
 
 
 def test_nothing_without_a_session(pki: Pki) -> None:
-    config = ClientConfig(trust=pki.trust, sessions=SessionStore(), early_data=True)
+    config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     pair = Pair(config, ServerConfig(credentials=pki.server("localhost"), max_early_data=10))
     with pytest.raises(ConfigurationError, match="takes 0"):
         pair.client.connection.send_early_data(b"x")  # type: ignore[union-attr]
 
 
 def test_off_unless_both_want_it(pki: Pki, world: World) -> None:
-    pair = world.again(client={"early_data": False})
-    assert pair.client.info.early_data == "none"
+    pair = world.again(client={"allow_early_data": False})
+    assert pair.client.info.early_data_status == "none"
     plain = World.__new__(World)
     plain.client = world.client
     plain.server = ServerConfig(credentials=pki.server("localhost"))
@@ -161,7 +161,7 @@ class Strange:
 )
 def test_refused_and_given_back(world: World, server: dict[str, Any]) -> None:
     pair = world.again(WORDS, b"more", server=server)
-    assert pair.client.info.early_data == "rejected"
+    assert pair.client.info.early_data_status == "rejected"
     assert pair.client.info.early_data_refusal
     assert pair.server.info.early_data_refusal
     assert early(pair) == b""
@@ -198,7 +198,7 @@ def test_why_they_are_refused_where_an_external_key_is_taken(pki: Pki, same_keys
     key, store = PreSharedKey(b"a client", bytes(range(32))), SessionStore()
     suites = ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]
     client = ClientConfig(
-        trust=pki.trust, sessions=store, early_data=True, psks=[key], cipher_suites=suites
+        trust=pki.trust, sessions=store, allow_early_data=True, psks=[key], cipher_suites=suites
     )
     first = ServerConfig(
         credentials=pki.server("localhost"), max_early_data=100, cipher_suites=suites[:1]
@@ -227,7 +227,7 @@ def test_no_reason_where_nothing_was_refused(world: World) -> None:
 def test_another_protocol(pki: Pki) -> None:
     world = World.__new__(World)
     world.client = ClientConfig(
-        trust=pki.trust, sessions=SessionStore(), early_data=True, alpn=["a", "b"]
+        trust=pki.trust, sessions=SessionStore(), allow_early_data=True, alpn=["a", "b"]
     )
     world.server = ServerConfig(
         credentials=pki.server("localhost"), max_early_data=100, alpn=["a", "b"]
@@ -250,14 +250,14 @@ def test_another_protocol_than_before(pki: Pki) -> None:
     """RFC 8446 section 4.2.10: early data only for the protocol of the ticket."""
     store = Mistaken()
     server = ServerConfig(credentials=pki.server("localhost"), max_early_data=100, alpn=["a", "b"])
-    first = ClientConfig(trust=pki.trust, sessions=store, early_data=True, alpn=["a", "b"])
+    first = ClientConfig(trust=pki.trust, sessions=store, allow_early_data=True, alpn=["a", "b"])
     assert Pair(first, server).run().client.info.alpn == "a"
     pair = Pair(replace(first, alpn=["b"]), server)
     pair.client.connection.send_early_data(WORDS)  # type: ignore[union-attr]
     pair.run()
     assert pair.server.info.resumed
     assert pair.server.info.alpn == "b"
-    assert pair.server.info.early_data == "rejected"
+    assert pair.server.info.early_data_status == "rejected"
     assert not pair.server.saw(EarlyDataReceived)
 
 
@@ -323,6 +323,6 @@ def test_keys_of_a_fleet_need_a_guard_of_the_fleet(pki: Pki) -> None:
 
 def test_settings_that_make_no_sense(pki: Pki) -> None:
     with pytest.raises(ConfigurationError, match="sessions"):
-        ClientConfig(early_data=True)
+        ClientConfig(allow_early_data=True)
     with pytest.raises(ConfigurationError, match="tickets"):
         ServerConfig(credentials=pki.server(), max_early_data=1, tickets=0)

@@ -194,7 +194,7 @@ def deliver(pause: Pause, message: str) -> Delivered:
     if not probe.done:
         assert conversation.error is None, pause
         conversation.do(lambda: probe.deliver(Wire(conversation.mutant)))
-    fault = getattr(conversation.error, "fault_member", None)
+    fault = getattr(conversation.error, "fault", None)
     alerts = [e.description for e in trace.events if isinstance(e, AlertSeen) and e.level == 2]
     return Delivered(message, fault not in REFUSALS, fault, alerts[-1] if alerts else None)
 

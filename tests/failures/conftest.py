@@ -244,7 +244,7 @@ def _story(error: TLSError, trace: Recorder) -> Story:
     diagnosis = diagnose(trace.events)
     assert diagnosis is not None
     # What is raised and what is told afterwards are one story.
-    assert diagnosis.fault == error.fault
+    assert diagnosis.fault == error.fault_name
     assert diagnosis.blame == error.blame
     assert diagnosis.found_by == error.origin
     # It survives being stored.

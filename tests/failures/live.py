@@ -17,6 +17,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from tests.failures.captured import captured_table
 from tests.failures.conftest import (
     NGINX_HEAD,
     SECONDS,
@@ -970,4 +971,4 @@ def table() -> str:
             blame = ", ".join(filter(None, (case.blame, case.condition)))
             cells = [case.id, case.peer, case.wrong, case.cause, blame, case.fix, case.why]
             parts.append("| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |\n")
-    return "".join(parts)
+    return "".join([*parts, captured_table()])

@@ -192,7 +192,7 @@ def judge(conversation: Conversation, setup: Setup, script: MutantScript) -> Non
     """The side that behaves is as it must be, whatever the other one did."""
     victim, error = conversation.victim, conversation.error
     local = isinstance(error, ProtocolError) and error.origin == "local"
-    if local and error.fault_member in _OURS:
+    if local and error.fault in _OURS:
         raise AssertionError(f"our own failure: {error}") from error
     if error is not None:
         rest = bytes(victim.data_to_send())

@@ -282,7 +282,7 @@ def _early(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     takes = replace(
         server, max_early_data=4096, replay_guard=_EverythingIsNew(), ticket_keys=_KeysOfOthers()
     )
-    early = replace(client, sessions=ResumedSession(_session(client, takes)), early_data=True)
+    early = replace(client, sessions=ResumedSession(_session(client, takes)), allow_early_data=True)
     return [
         Setup("early data", early, takes, early_data=b"early"),
         Setup(
@@ -551,7 +551,7 @@ def _session(client: ClientConfig, server: ServerConfig) -> Session:
     """A session of these two."""
     store = SessionStore()
     one = ClientConnection(
-        replace(client, sessions=store, early_data=False), server_name="localhost"
+        replace(client, sessions=store, allow_early_data=False), server_name="localhost"
     )
     other = ServerConnection(server)
     carry(one, other)

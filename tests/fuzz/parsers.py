@@ -156,7 +156,7 @@ def _read_stream(stream: bytes, sizes: list[int]) -> list[object]:
     except ProtocolError as error:
         # What is no TLS is told by its first bytes, of which more or fewer may be there.
         early = (Fault.NOT_TLS, Fault.PLAINTEXT_HTTP, Fault.SSLV2_HELLO)
-        seen.append("no TLS" if error.fault_member in early else error.fault_member)
+        seen.append("no TLS" if error.fault in early else error.fault)
     return seen
 
 
@@ -270,7 +270,7 @@ def _both_ways(read: Callable[..., Any]) -> Any:
         try:
             read(opener_into(noted))
         except ProtocolError as same:
-            if same.fault_member is error.fault_member:
+            if same.fault is error.fault:
                 return None
         raise AssertionError("the annotating reader judges otherwise") from error
     except TLSError as error:

@@ -115,9 +115,9 @@ def outcome_of(call: Callable[[], object]) -> str:
     try:
         call()
     except ProtocolError as error:
-        return error.fault_member.name.lower()
+        return error.fault.name.lower()
     except CertificateError as error:
-        return error.fault
+        return error.fault_name
     except _REFUSALS as error:
         return type(error).__name__
     return "taken"

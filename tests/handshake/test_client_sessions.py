@@ -297,7 +297,7 @@ def test_a_wrong_secret_costs_one_connection(pki: Pki) -> None:
     world.store.put(key, replace(session, secret=type(session.secret)(bytes(48))))
     pair = Pair(world.client, world.server).run()
     assert isinstance(pair.client.error, ProtocolError)
-    assert pair.client.error.fault_member is Fault.BAD_RECORD_MAC
+    assert pair.client.error.fault is Fault.BAD_RECORD_MAC
     again = Pair(world.client, world.server).run()
     assert again.established
     assert not again.client.info.resumed

@@ -108,7 +108,7 @@ def test_defect_inside_of_a_handshake() -> None:
     driver.start()
     with pytest.raises(ProtocolError) as caught:
         driver.deliver(b"raw")
-    assert caught.value.fault_member is Fault.INTERNAL_ERROR
+    assert caught.value.fault is Fault.INTERNAL_ERROR
     assert isinstance(caught.value.__cause__, LookupError)
     assert "secret words" not in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_answers_of_the_wrong_type(answer: object) -> None:
         ProtocolError, match=r"The answer of the signer was .*; it must be bytes"
     ) as caught:
         driver.start()
-    assert caught.value.fault_member is Fault.CALLBACK_FAILED
+    assert caught.value.fault is Fault.CALLBACK_FAILED
 
 
 def test_what_a_callback_did_is_said_in_its_own_name() -> None:
@@ -137,12 +137,12 @@ def test_what_a_callback_did_is_said_in_its_own_name() -> None:
         raise LookupError("secret words")
 
     error = caught_from(question, refuses)
-    assert error.fault_member is Fault.CERTIFICATE_REFUSED
+    assert error.fault is Fault.CERTIFICATE_REFUSED
     assert "confirm_peer failed with LookupError" in error.message
     assert "confirm_peer" in error.fix
     assert "secret words" not in f"{error.message} {error.fix}"
     error = caught_from(FindPsk(b"me"), refuses)
-    assert error.fault_member is Fault.CALLBACK_FAILED
+    assert error.fault is Fault.CALLBACK_FAILED
     assert "find_psk failed with LookupError" in error.message
 
 

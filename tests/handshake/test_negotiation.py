@@ -47,7 +47,7 @@ def test_group(
     if not shared:
         with pytest.raises(ProtocolError) as caught:
             choose_group(offered, at_once, acceptable, prefer_client_order=prefer)
-        assert caught.value.fault_member is Fault.NO_SHARED_GROUP
+        assert caught.value.fault is Fault.NO_SHARED_GROUP
         return
     chosen = choose_group(offered, at_once, acceptable, prefer_client_order=prefer)
     candidates = shared & set(at_once) or shared
@@ -60,7 +60,7 @@ def test_cipher_suite(prefer: bool) -> None:
     assert chosen == ("a" if prefer else "b")
     with pytest.raises(ProtocolError, match="offered: nothing; accepted here: a") as caught:
         choose_cipher_suite([], ["a"], prefer_client_order=prefer)
-    assert caught.value.fault_member is Fault.NO_SHARED_CIPHER_SUITE
+    assert caught.value.fault is Fault.NO_SHARED_CIPHER_SUITE
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_application_protocol(offered: list[bytes], spoken: list[str], chosen: s
 def test_no_application_protocol_shows_what_was_offered() -> None:
     with pytest.raises(ProtocolError) as caught:
         choose_application_protocol([b"\xff\n", b"H2"], ["h2"])
-    assert caught.value.fault_member is Fault.NO_SHARED_APPLICATION_PROTOCOL
+    assert caught.value.fault is Fault.NO_SHARED_APPLICATION_PROTOCOL
     assert str(caught.value).isascii()
     assert "\n" not in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_server_credentials(
     if isinstance(expected, Fault):
         with pytest.raises(ProtocolError) as caught:
             choose_server_credentials(question, candidates, accepted, strict_server_name=strict)
-        assert caught.value.fault_member is expected
+        assert caught.value.fault is expected
     else:
         chosen = choose_server_credentials(
             question, candidates, accepted, strict_server_name=strict
@@ -190,7 +190,7 @@ def test_only_types_that_the_peer_takes(pki: Pki) -> None:
     assert choose_client_credentials(question, [certificate], accepted) is None
     with pytest.raises(ProtocolError, match="accepted here: X509") as caught:
         choose_server_credentials(question, [certificate], accepted, strict_server_name=False)
-    assert caught.value.fault_member is Fault.NO_SHARED_CERTIFICATE_TYPE
+    assert caught.value.fault is Fault.NO_SHARED_CERTIFICATE_TYPE
 
 
 def test_what_offers_nothing_is_not_told_as_offered() -> None:

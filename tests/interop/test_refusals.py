@@ -77,7 +77,7 @@ def test_a_server_without_the_extended_master_secret(
     environment = write_openssl_conf(replace(options, extended_master_secret=False), tmp_path)
     with openssl_server(authority, tmp_path, environment, "-tls1_2") as port:
         error = refused_server(authority, port)
-    assert error.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    assert error.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
     assert "require_extended_master_secret=False" in error.fix
 
 
@@ -86,7 +86,7 @@ def test_a_client_without_the_extended_master_secret(
 ) -> None:
     environment = write_openssl_conf(replace(options, extended_master_secret=False), tmp_path)
     error, said = refused_client(authority, tmp_path, environment, "-tls1_2")
-    assert error.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+    assert error.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
     assert b"alert handshake failure" in said
 
 
@@ -122,9 +122,9 @@ def test_a_client_with_nothing_else(
             peer.run_client(listener.getsockname()[1], scenario.client, tmp_path)
         error = refused.result()
     if feature == WITHOUT_EMS:
-        assert error.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+        assert error.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
     else:
-        assert error.fault_member is Fault.NO_SHARED_CIPHER_SUITE
+        assert error.fault is Fault.NO_SHARED_CIPHER_SUITE
         assert "TLS_RSA_WITH_AES_128_GCM_SHA256" in str(error)
 
 
@@ -151,10 +151,10 @@ def test_a_server_with_nothing_else(
         handclasp.connect("127.0.0.1", server.port, config, server_name="localhost")
     if feature == WITHOUT_EMS:
         assert isinstance(caught.value, ProtocolError)
-        assert caught.value.fault_member is Fault.EXTENDED_MASTER_SECRET_MISSING
+        assert caught.value.fault is Fault.EXTENDED_MASTER_SECRET_MISSING
     else:
         closed = Fault.CLOSED_DURING_HANDSHAKE.name
-        assert caught.value.alert == "handshake_failure" or caught.value.fault == closed
+        assert caught.value.alert == "handshake_failure" or caught.value.fault_name == closed
 
 
 @pytest.mark.parametrize("flag", ["-tls1_1", "-tls1"])
@@ -164,7 +164,7 @@ def test_a_client_of_an_older_version(
     del options
     flags = [flag, "-cipher", "ALL:@SECLEVEL=0"]
     error, said = refused_client(authority, tmp_path, {}, *flags)
-    assert error.fault_member is Fault.NO_SHARED_VERSION
+    assert error.fault is Fault.NO_SHARED_VERSION
     assert f"offered: TLSv1.{'1' if flag == '-tls1_1' else '0'};" in str(error)
     assert b"alert protocol version" in said
 

@@ -117,7 +117,7 @@ def connected(config: ClientConfig, port: int, early: bytes = b"") -> Talk:
 
 def client_config(authority: Authority) -> ClientConfig:
     trust = TrustStore.from_pem(authority.path)
-    return ClientConfig(trust=trust, sessions=SessionStore(), early_data=True)
+    return ClientConfig(trust=trust, sessions=SessionStore(), allow_early_data=True)
 
 
 @contextmanager
@@ -138,11 +138,11 @@ def test_early_data_to_openssl(openssl: str, authority: Authority, tmp_path: Pat
         process.write(b"hello\n")
         first.until(DataReceived)  # The tickets came before it.
         first.end()
-        assert first.info.early_data == "none"
+        assert first.info.early_data_status == "none"
         second = connected(config, port, b"these words came early\n")
         process.wait_for(b"these words came early")
         assert second.info.resumed
-        assert second.info.early_data == "accepted"
+        assert second.info.early_data_status == "accepted"
         second.end()
 
 
@@ -157,11 +157,11 @@ def test_early_data_that_openssl_refuses(
         first.until(DataReceived)
         first.end()
         kept = _Again(config.sessions)
-        again = ClientConfig(trust=config.trust, sessions=kept, early_data=True)
+        again = ClientConfig(trust=config.trust, sessions=kept, allow_early_data=True)
         results = []
         for _ in range(2):
             talk = connected(again, port, b"these words came early\n")
-            results.append(talk.info.early_data)
+            results.append(talk.info.early_data_status)
             talk.end()
         assert results == ["accepted", "rejected"]
 
@@ -181,7 +181,7 @@ def test_a_hello_retry_in_front_of_openssl(
         second = connected(config, port, b"these words came early\n")
         assert second.info.hello_retry
         assert second.info.resumed
-        assert second.info.early_data == "rejected"
+        assert second.info.early_data_status == "rejected"
         assert second.data(EarlyDataRejected) == b"these words came early\n"
         second.end()
 
@@ -238,7 +238,7 @@ def test_early_data_to_nginx(authority: Authority, tmp_path: Path) -> None:
         first.end()
         second = connected(config, port, EARLY)
         second.until(DataReceived)
-        assert second.info.early_data == "accepted"
+        assert second.info.early_data_status == "accepted"
         # It says 1 only where it answers before our Finished has come.
         assert b"\r\n\r\nearly: " in second.data()
         second.end()
@@ -258,7 +258,7 @@ def test_early_data_to_gnutls(authority: Authority, tmp_path: Path) -> None:
         first.end()
         second = connected(config, port, b"early\n")
         assert second.info.resumed
-        assert second.info.early_data == "accepted"
+        assert second.info.early_data_status == "accepted"
         second.say(b"later\n")
         second.until(DataReceived)
         assert b"later" in second.data()
@@ -303,7 +303,7 @@ def test_early_data_from_openssl(
             second = accepted(listener, config)
             assert second.info.resumed
             assert second.info.hello_retry is not is_taken
-            assert second.info.early_data == ("accepted" if is_taken else "rejected")
+            assert second.info.early_data_status == ("accepted" if is_taken else "rejected")
             assert second.data(EarlyDataReceived) == (early.read_bytes() if is_taken else b"")
             assert isinstance(second.events[0], EarlyDataReceived) is is_taken
             second.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -52,7 +53,7 @@ def test_the_traffic_secrets_and_keys_of_rfc_8448(trace_name: str) -> None:
     handshake, master = stages(trace)
     hello_hash = trace.derivations["client_handshake_traffic_secret"].context
     finished_hash = trace.derivations["client_application_traffic_secret_0"].context
-    secrets = {
+    secrets: dict[tuple[Literal["client", "server"], Literal["handshake", "application"]], Any] = {
         ("client", "handshake"): handshake.client_handshake_traffic_secret(hello_hash),
         ("server", "handshake"): handshake.server_handshake_traffic_secret(hello_hash),
         ("client", "application"): master.client_application_traffic_secret(finished_hash),

@@ -42,7 +42,7 @@ FINISHED = b"\x14\0\0\x04abcd"
 def fault_of(call: Callable[..., object], *arguments: object) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         call(*arguments)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 # RFC 8448
@@ -459,7 +459,7 @@ def read_in_parts(stream: bytes, size: int, limits: Limits | None = None) -> lis
                     seen.append(record)
             records.retain()
     except ProtocolError as error:
-        seen.append(error.fault_member)
+        seen.append(error.fault)
     return seen
 
 
@@ -925,7 +925,7 @@ def test_what_was_dropped_before_the_version_was_known() -> None:
     assert pull(records, CCS) == []
     with pytest.raises(ProtocolError) as caught:
         records.use_tls12()
-    assert caught.value.fault_member is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
+    assert caught.value.fault is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 
 def test_a_change_cipher_spec_inside_a_message() -> None:
@@ -936,7 +936,7 @@ def test_a_change_cipher_spec_inside_a_message() -> None:
     records.add_handshake(record[1])
     with pytest.raises(ProtocolError) as caught:
         records.next_record()
-    assert caught.value.fault_member is Fault.INTERLEAVED_RECORD
+    assert caught.value.fault is Fault.INTERLEAVED_RECORD
 
 
 def test_limits_of_tls12_count_no_type() -> None:

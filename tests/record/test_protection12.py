@@ -37,7 +37,7 @@ def opened(name: str, record: bytes, limit: int = 2**14, sequence: int = 0) -> t
 def fault_of(name: str, record: bytes, limit: int = 2**14, sequence: int = 0) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         opened(name, record, limit, sequence)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 @suites
@@ -119,7 +119,7 @@ def test_a_key_ends_before_its_numbers_do(name: str) -> None:
     writer.sequence = 2**64 - 1
     with pytest.raises(ProtocolError) as caught:
         writer.seal(DATA, b"x")
-    assert caught.value.fault_member is Fault.KEY_EXHAUSTED
+    assert caught.value.fault is Fault.KEY_EXHAUSTED
 
 
 def test_there_is_no_padding() -> None:

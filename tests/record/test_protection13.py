@@ -39,7 +39,7 @@ def protection_for(trace: Trace, record: Record) -> Protection13:
 def fault_of(call: object, *arguments: object) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         call(*arguments)  # type: ignore[operator]
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 @rfc_8448

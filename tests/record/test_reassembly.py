@@ -20,7 +20,7 @@ def message(message_type: int, size: int) -> bytes:
 def fault_of(call: object, *arguments: object) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         call(*arguments)  # type: ignore[operator]
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 def taken(reassembly: HandshakeReassembly) -> list[bytes]:

@@ -128,7 +128,7 @@ class Visit:
 def client_config(pki: Pki, *, version: str = "TLSv1.3", early_data: bool = False) -> ClientConfig:
     """A client with a memory of its own."""
     return ClientConfig(
-        trust=pki.trust, versions=(version,), sessions=SessionStore(), early_data=early_data
+        trust=pki.trust, versions=(version,), sessions=SessionStore(), allow_early_data=early_data
     )
 
 

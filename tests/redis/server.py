@@ -48,7 +48,9 @@ class Watched:
 
 
 def said(info: ConnectionInfo) -> bytes:
-    return json.dumps({"resumed": info.resumed, "early_data": info.early_data}).encode() + b"\n"
+    return (
+        json.dumps({"resumed": info.resumed, "early_data": info.early_data_status}).encode() + b"\n"
+    )
 
 
 def make_config(options: dict[str, Any], keys: RedisTicketKeys, guard: Watched) -> ServerConfig:

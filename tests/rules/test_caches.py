@@ -169,9 +169,9 @@ def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
                 yield f"{node.name}.{name}", value
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-        value = getattr(node, "value", None)
-        if value is not None:
-            yield from ((each.id, value) for each in targets if isinstance(each, ast.Name))
+        given: ast.expr | None = getattr(node, "value", None)
+        if given is not None:
+            yield from ((each.id, given) for each in targets if isinstance(each, ast.Name))
 
 
 def changed(module: Module) -> set[str]:
@@ -207,8 +207,8 @@ def of_the_package() -> frozenset[str]:
 def _changes_itself(function: ast.FunctionDef) -> bool:
     for node in ast.walk(function):
         stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-        calls = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if stored or (calls and node.func.attr in CHANGES):
+        called = node.func if isinstance(node, ast.Call) else None
+        if stored or (isinstance(called, ast.Attribute) and called.attr in CHANGES):
             return True
     return False
 
@@ -257,13 +257,13 @@ def test_every_cache_of_an_object_is_in_the_table() -> None:
                 if isinstance(node.args[0], ast.JoinedStr):
                     text = str(ast.literal_eval(node.args[0].values[0])).strip()
                 found.add(named(module, text))
-    for module, holder in (
+    for holding, holder in (
         ("certificates.remembered", "RememberedChains"),
         ("certificates.trust", "TrustStore"),
         ("wire.memoize", "new_memo"),
     ):
-        assert any(getattr(node, "name", "") == holder for node in modules()[module].tree.body)
-        found.add(f"{module}.{holder}")
+        assert any(getattr(node, "name", "") == holder for node in modules()[holding].tree.body)
+        found.add(f"{holding}.{holder}")
     makers = {
         module.name
         for module in modules().values()

@@ -92,13 +92,15 @@ def docstrings(module: Module) -> Iterator[tuple[str, str]]:
             if said := ast.get_docstring(node):
                 yield getattr(node, "name", "the module"), said
             for before, after in zip(node.body, node.body[1:], strict=False):
-                is_string = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                if is_string and isinstance(before, ast.Assign | ast.AnnAssign):
+                if not isinstance(after, ast.Expr) or not isinstance(after.value, ast.Constant):
+                    continue
+                if isinstance(before, ast.Assign | ast.AnnAssign):
                     yield ast.unparse(before), str(ast.literal_eval(after.value))
 
 
 def first_word(text: str) -> str:
-    return (re.findall(r"\w+", text) or [""])[0]
+    found = re.search(r"\w+", text)
+    return found[0] if found is not None else ""
 
 
 def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -250,7 +250,7 @@ def as_openssl_says(name: str | None) -> Iterator[None]:
     except HandshakeTimeoutError as error:
         raise TimeoutError("The handshake operation timed out") from error
     except CertificateError as error:
-        code, words = _VERIFICATION.get(error.fault_member, (1, str(error)))
+        code, words = _VERIFICATION.get(error.fault, (1, str(error)))
         words = words.format(name)
         found = ssl.SSLCertVerificationError(1, f"[SSL] certificate verify failed: {words}")
         found.verify_code, found.verify_message = code, words

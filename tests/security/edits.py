@@ -211,6 +211,7 @@ Node = ast.expr | ast.stmt
 def _spans(edit: Edit, scope: ast.AST) -> Sequence[tuple[Node, Node]]:
     """First and last node of each piece of the code that the edit replaces, in order."""
     pattern = _pattern(edit)
+    found: list[tuple[Node, Node]]
     if isinstance(pattern, list):
         whole = pattern + ast.parse(edit.before).body
         found = [

@@ -37,9 +37,9 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def edited(source: Path, *edit: str, before: str = "", file: str = "wire/reader.py") -> str:
-    apply(Edit(*edit, before=before), source)
-    return (source / file).read_text()
+def edited(source: Path, where: str, old: str, new: str, before: str = "") -> str:
+    apply(Edit(where, old, new, before), source)
+    return (source / "wire" / "reader.py").read_text()
 
 
 @pytest.mark.parametrize(

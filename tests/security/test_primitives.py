@@ -207,7 +207,7 @@ def test_explicit_curves_are_no_keys(parameters: bytes) -> None:
     ):
         with pytest.raises(CertificateError) as caught:
             judge()
-        assert caught.value.fault_member in (Fault.UNSUPPORTED_CERTIFICATE, Fault.BAD_CERTIFICATE)
+        assert caught.value.fault in (Fault.UNSUPPORTED_CERTIFICATE, Fault.BAD_CERTIFICATE)
     accept_unverified([der])
 
 
@@ -220,7 +220,7 @@ def test_an_explicit_curve_that_is_trusted_itself() -> None:
     trust = TrustStore.from_der(der)
     with pytest.raises(CertificateError) as caught:
         verify_server_chain([der], trust, "localhost", now)
-    assert caught.value.fault_member is Fault.UNSUPPORTED_CERTIFICATE
+    assert caught.value.fault is Fault.UNSUPPORTED_CERTIFICATE
     words = [finding.evidence for finding in explain([der], "localhost", trust, now).broken]
     assert any("spells out its curve" in each for each in words)
 
@@ -253,7 +253,7 @@ def test_tags_that_are_wrong(suite: str, at: int) -> None:
         record[-1 - at] ^= 1 << bit
         with pytest.raises(ProtocolError) as caught:
             Protection13(keys).open(bytes(record[:5]), bytes(record[5:]))
-        assert caught.value.fault_member is Fault.BAD_RECORD_MAC
+        assert caught.value.fault is Fault.BAD_RECORD_MAC
         record[-1 - at] ^= 1 << bit
     assert Protection13(keys).open(bytes(record[:5]), bytes(record[5:])) == b"content\x17"
 
@@ -269,4 +269,4 @@ def test_tags_that_are_short(size: int) -> None:
     header = b"\x17\3\3" + size.to_bytes(2, "big")
     with pytest.raises(ProtocolError) as caught:
         Protection12(keys, suite).open_record(header, bytes(size), 2**14)
-    assert caught.value.fault_member is Fault.BAD_RECORD_MAC
+    assert caught.value.fault is Fault.BAD_RECORD_MAC

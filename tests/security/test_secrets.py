@@ -414,7 +414,7 @@ def test_a_failed_connection_opens_and_seals_no_more() -> None:
     client, server = meet(setups()[0])
     with pytest.raises(ProtocolError) as caught:
         server.receive_data(b"\x17\3\3\0\x20" + bytes(32))
-    assert caught.value.fault_member is Fault.BAD_RECORD_MAC
+    assert caught.value.fault is Fault.BAD_RECORD_MAC
     assert server._records._read is None
     assert server._post is None
     assert server._driver is None
@@ -489,7 +489,7 @@ def test_a_key_log_that_fails_shows_no_secret(
     server = ServerConnection(server_config)
     with pytest.raises(ProtocolError) as caught:
         carry(client, server)
-    assert caught.value.fault == "CALLBACK_FAILED"
+    assert caught.value.fault_name == "CALLBACK_FAILED"
     assert caught.value.__cause__ is not None  # What went wrong is still told.
     text = told(caught.value)
     assert "_raise_failure" in text

@@ -162,7 +162,7 @@ def test_a_forked_child_has_none_of_what_is_in_memory() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_children_share_a_file_and_no_session(tmp_path: Path) -> None:
-    store = SessionStore.file(tmp_path / "sessions")
+    store = FileSessionStore(tmp_path / "sessions")
     for number in range(4):
         store.put("key", numbered(number))
 
@@ -398,6 +398,16 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
         monkeypatch.undo()
         assert [path.name for path in tmp_path.iterdir()] == ["sessions.json"]
     assert store.take("key") == numbered(1)
+
+
+def test_every_store_is_one(make: Make) -> None:
+    store = make()
+    assert isinstance(store, SessionStore)
+    for number in range(3):
+        store.put("key", numbered(number))
+    assert len(store) == 3
+    store.take("key")
+    assert len(store) == 2
 
 
 def test_nothing_shows(make: Make) -> None:

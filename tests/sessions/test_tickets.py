@@ -36,7 +36,7 @@ def state(**changes: object) -> SessionState:
     given = SessionState(
         0x0304, 0x1301, Secret(b"s" * 32), 1000, 1000, 10, 7, 0, "a", "h2", bytes(32)
     )
-    return type(given)(**{name: getattr(given, name) for name in given.__slots__} | changes)  # type: ignore[arg-type]
+    return type(given)(**{name: getattr(given, name) for name in given.__slots__} | changes)
 
 
 def sealed(given: SessionState) -> bytes:

@@ -154,10 +154,10 @@ def test_application_data_are_told_by_their_size(plain: Recorded) -> None:
 def test_early_data_are_told(pki: Pki) -> None:
     world = World(pki, max_early_data=1000)
     world.meet()
-    again = world.meet(client={"early_data": True})
+    again = world.meet(client={"allow_early_data": True})
     connection = again.client.connection
     assert connection.info is not None
-    assert connection.info.early_data in ("accepted", "rejected")
+    assert connection.info.early_data_status in ("accepted", "rejected")
     assert narrate(again.client.trace.events, detail=2).isascii()
 
 

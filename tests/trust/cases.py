@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ REPLACE, USAGE, KEY = ["Replace the certificate"], ["right key usage"], ["ECDSA 
 
 def refused() -> Iterator[Case]:
     # Dates
-    old = {"not_before": LONG_AGO, "not_after": YESTERDAY}
+    old: dict[str, Any] = {"not_before": LONG_AGO, "not_after": YESTERDAY}
     new = {"not_before": TOMORROW, "not_after": NOW + 9 * DAY}
     yield Case("expired", leaf(**old), *EXPIRED, ["localhost expired at"], RENEW)
     not_yet = ("CERTIFICATE_NOT_YET_VALID", "certificate expired")
@@ -279,7 +280,7 @@ def refused() -> Iterator[Case]:
         ("name-excluded", name_constraints(excluded=["localhost"])),
         ("name-not-permitted", name_constraints(permitted=["example.org"])),
     ):
-        make = shown(lambda pki, constraint=constraint: below(pki, extensions=[constraint]))
+        make = shown(partial(below, extensions=[constraint]))
         yield Case(id_, make, *BAD, ["may not issue for these names: localhost"], REPLACE)
     constraint = name_constraints(permitted=["10.0.0.0/8"])
     make = shown(lambda pki: below(pki, Leaf(("127.0.0.1",)), extensions=[constraint]))
@@ -299,7 +300,7 @@ def refused() -> Iterator[Case]:
     make = shown(lambda pki: replace(below(pki), options=["--require-ocsp"]))
     yield Case("staple-required", make, *NO_STAPLE, ["localhost"], ["Enable OCSP stapling"])
     for at, id_ in enumerate(("revoked-by-crl", "issuer-revoked-by-crl")):
-        yield Case(id_, lambda pki, path, at=at: _crl(pki, path, at), *REVOKED, ["list"], REPLACE)
+        yield Case(id_, partial(_crl, revoke=at), *REVOKED, ["list"], REPLACE)
     unclear = ("REVOCATION_UNKNOWN", UNKNOWN)
     stale = {"last_update": LONG_AGO}
     make = lambda pki, path: _crl(pki, path, None, **stale)  # noqa: E731

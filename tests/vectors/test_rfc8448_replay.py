@@ -430,7 +430,7 @@ def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
 def check_resumed(events: list[Event], trace: Trace, role: Role) -> None:
     completed = next(event for event in events if isinstance(event, HandshakeCompleted))
     assert completed.info.resumed
-    assert completed.info.early_data == "accepted"
+    assert completed.info.early_data_status == "accepted"
     early = next(r.payload for r in trace.records if r.epoch == "early")
     if role == "server":
         assert events[0] == EarlyDataReceived(early)

@@ -46,7 +46,7 @@ def test_the_types_of_tls12(message_type: int) -> None:
     try:
         read_message12(raw)
     except ProtocolError as error:
-        known = error.fault_member is not Fault.UNKNOWN_HANDSHAKE_TYPE
+        known = error.fault is not Fault.UNKNOWN_HANDSHAKE_TYPE
     else:
         known = True
     assert known == (message_type in OF_TLS12)

@@ -42,7 +42,7 @@ identities = st.builds(
 )
 offered_psks = st.lists(
     st.tuples(identities, st.binary(min_size=32, max_size=64)), min_size=1, max_size=4
-).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))  # type: ignore[arg-type]
+).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))
 
 PAIRS = {
     "server_name": Pair(ext.read_server_name, ext.write_server_name, names),
@@ -121,7 +121,7 @@ pairs = pytest.mark.parametrize("name", PAIRS)
 def fault_of(read: Callable[[bytes], object], data: bytes) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         read(data)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 def test_every_pair_of_the_module_is_tested() -> None:
@@ -162,10 +162,11 @@ def test_bytes_are_read_exactly_or_refused(name: str, data: st.DataObject) -> No
     at = data.draw(st.integers(0, len(sample)))
     mutated = sample[:at] + data.draw(st.binary(max_size=3)) + sample[at + 1 :]
     for raw in (mutated, data.draw(st.binary(max_size=60))):
+        refused: Fault | None
         try:
             value = pair.read(raw)
         except ProtocolError as error:
-            refused = error.fault_member
+            refused = error.fault
         else:
             refused = None
         if refused is not None:

@@ -11,6 +11,7 @@ from tests.required import need_tool
 from tests.wire.values import uint8, uint16
 
 from handclasp.wire import iana
+from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
 
 LOOKUPS = (
     iana.version_name,
@@ -37,7 +38,7 @@ def test_names_as_the_registries_have_them() -> None:
 
 def test_suites_of_others_are_named_and_not_spoken() -> None:
     spoken = {code.value for code in iana.CipherSuiteCode}
-    assert not spoken & iana.CIPHER_SUITES_OF_OTHERS.keys()
+    assert not spoken & CIPHER_SUITES_OF_OTHERS.keys()
     assert iana.cipher_suite_name(0xC013) == "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"
 
 
@@ -46,7 +47,7 @@ def test_openssl_has_the_same_names() -> None:
     said = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode()
     theirs = {int(high + low, 16): name for high, low, name in re.findall(
         r"0x(\w\w),0x(\w\w) - (\S+)", said)}  # fmt: skip
-    ours = {**iana.CIPHER_SUITES_OF_OTHERS, **{c.value: c.name for c in iana.CipherSuiteCode}}
+    ours = {**CIPHER_SUITES_OF_OTHERS, **{c.value: c.name for c in iana.CipherSuiteCode}}
     both = theirs.keys() & ours.keys()
     assert len(both) > 25
     assert {number: ours[number] for number in both} == {number: theirs[number] for number in both}

@@ -52,7 +52,7 @@ def framed(message_type: int, body: bytes) -> bytes:
 def fault_of(raw: bytes) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         read_message(raw)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 def read_or_refuse(raw: bytes) -> Message | None:
@@ -61,8 +61,8 @@ def read_or_refuse(raw: bytes) -> Message | None:
         return read_message(raw)
     except ProtocolError as error:
         refused = error
-    assert CODEC_FAULTS[refused.fault_member] == refused.fault_member.alert
-    assert refused.alert == refused.fault_member.alert.name.lower()
+    assert CODEC_FAULTS[refused.fault] == refused.fault.alert
+    assert refused.alert == refused.fault.alert.name.lower()
     return None
 
 

@@ -48,7 +48,7 @@ kinds = pytest.mark.parametrize("name", MESSAGES)
 def fault_of(kind: type[Any], body: bytes) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         read_as(kind, bytes([MESSAGE_TYPES[kind]]) + len(body).to_bytes(3, "big") + body)
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 @kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,10 +34,14 @@ READS: dict[str, Callable[[Reader], Any]] = {
 }
 
 
+def _pairs(reader: Reader) -> list[tuple[int, bytes]]:
+    return list(reader.pairs("kind", "content"))
+
+
 def refused(call: Callable[[], object]) -> ProtocolError:
     with pytest.raises(ProtocolError) as caught:
         call()
-    assert caught.value.fault_member is Fault.DECODE_ERROR
+    assert caught.value.fault is Fault.DECODE_ERROR
     return caught.value
 
 
@@ -49,7 +54,7 @@ def test_integers_are_big_endian(name: str, size: int, value: int) -> None:
     assert getattr(reader, name)("f") == value
     assert not reader.more()
     for short in range(size):
-        refused(lambda short=short: getattr(Reader(data[:short], "m"), name)("f"))
+        refused(partial(getattr(Reader(data[:short], "m"), name), "f"))
 
 
 def test_uint32() -> None:
@@ -74,7 +79,7 @@ def test_an_opaque_field_is_as_long_as_it_says(read: str, write: int, size: int)
 def test_bounds_of_an_opaque_field_are_inclusive(read: str, width: int) -> None:
     for size in range(8):
         data = size.to_bytes(width, "big") + bytes(size)
-        attempt = lambda data=data: getattr(Reader(data, "m"), read)("f", 2, 5)  # noqa: E731
+        attempt = partial(getattr(Reader(data, "m"), read), "f", 2, 5)
         if 2 <= size <= 5:
             assert attempt() == bytes(size)
         else:
@@ -124,7 +129,7 @@ def test_pairs_take_all_that_is_left() -> None:
 def test_the_pair_that_is_cut_short_is_named(data: bytes, field: str) -> None:
     whole = b"\0\x02\0\x01z" + data
     for reader in (Reader(whole, "m"), Reader(whole + b"more", "m", 0, len(whole))):
-        error = refused(lambda reader=reader: list(reader.pairs("kind", "content")))
+        error = refused(partial(_pairs, reader))
         assert error.detail.startswith(f"m.{field}: ")
 
 
@@ -162,7 +167,7 @@ def test_whatever_is_read_nothing_but_decode_error_is_raised(data: bytes, reads:
         try:
             result = READS[name](reader)
         except ProtocolError as error:
-            found = error.fault_member
+            found = error.fault
             break
         if isinstance(result, Reader):
             reader = result

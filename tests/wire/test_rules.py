@@ -83,7 +83,7 @@ ANSWERS = [
 def fault_of(call: object, *arguments: object) -> Fault:
     with pytest.raises(ProtocolError) as caught:
         call(*arguments)  # type: ignore[operator]
-    return caught.value.fault_member
+    return caught.value.fault
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -115,14 +115,14 @@ def test_the_alerts_are_those_of_section_4_2() -> None:
 
 
 def test_a_cookie_comes_unasked_in_a_hello_retry_request_only() -> None:
-    cookie = {ExtensionType.COOKIE: b"c"}
+    cookie: dict[int, bytes] = {ExtensionType.COOKIE: b"c"}
     check_answer(cookie, MessageContext.HRR, {}, 10)
     for place in (MessageContext.SH, MessageContext.EE, MessageContext.CT):
         assert fault_of(check_answer, cookie, place, {}, 10) is Fault.MISPLACED_EXTENSION
 
 
 def test_a_known_extension_must_be_asked_for() -> None:
-    alpn = {ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: b""}
+    alpn: dict[int, bytes] = {ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: b""}
     check_answer(alpn, MessageContext.EE, alpn, 10)
     assert fault_of(check_answer, alpn, MessageContext.EE, {}, 10) is Fault.UNSOLICITED_EXTENSION
 

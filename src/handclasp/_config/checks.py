@@ -48,6 +48,7 @@ from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VE
 from handclasp.errors import ConfigurationError
 from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
+from handclasp.synchronous import check_synchronous
 from handclasp.trace.keylog import open_keylog
 
 if TYPE_CHECKING:
@@ -103,10 +104,12 @@ def check_client(config: ClientConfig) -> None:
     check_verification(config)
     if config.send_authorities and config.trust is None:
         raise ConfigurationError("send_authorities needs a trust store of your own: trust=.")
-    if config.early_data and config.sessions is None:
-        raise ConfigurationError("early_data needs sessions to resume: sessions=SessionStore().")
-    if config.early_data and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("early_data requires TLS 1.3, which versions leaves out.")
+    if config.allow_early_data and config.sessions is None:
+        raise ConfigurationError(
+            "allow_early_data needs sessions to resume: sessions=SessionStore()."
+        )
+    if config.allow_early_data and "TLSv1.3" not in config.versions:
+        raise ConfigurationError("allow_early_data requires TLS 1.3, which versions leaves out.")
     check_early_data_callbacks(config)
     if config.credentials and config.choose_credentials is not None:
         raise ConfigurationError(
@@ -202,6 +205,8 @@ def check_kinds(config: SharedConfig) -> None:
     for name in ("clock", "entropy"):
         if not callable(getattr(config, name)):
             raise ConfigurationError(f"{name} must be a callable.")
+    for name in ("clock", "entropy", "record_padding", "keylog"):
+        check_synchronous(name, getattr(config, name))
     keylog = config.keylog
     if not (keylog is None or callable(keylog) or is_path(keylog)):
         raise ConfigurationError("keylog must be a path, a callable or None.")

@@ -160,13 +160,13 @@ def _names_of_types(config: ServerConfig) -> bytes:
 def check_early_data_callbacks(config: ClientConfig) -> None:
     """Refuse early data that leave before a callback is asked, unless a setting allows that."""
     asked = [name for name in ("verify", "confirm_peer") if getattr(config, name) is not None]
-    if config.early_data and asked and not config.early_data_before_callbacks:
+    if config.allow_early_data and asked and not config.early_data_before_callbacks:
         raise ConfigurationError(
-            f"early_data would be sent before {asked[0]} is asked about the server: set "
+            f"Early data would be sent before {asked[0]} is asked about the server: set "
             "early_data_before_callbacks=True if the server that it accepted when the session was "
             "established may receive them, or leave one of them out."
         )
-    if config.early_data_before_callbacks and not (config.early_data and asked):
+    if config.early_data_before_callbacks and not (config.allow_early_data and asked):
         raise ConfigurationError(
-            "early_data_before_callbacks needs early_data, and verify or confirm_peer."
+            "early_data_before_callbacks needs allow_early_data, and verify or confirm_peer."
         )

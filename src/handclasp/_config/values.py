@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from handclasp.errors import ConfigurationError, check_switch
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     # For types alone: config builds on this module.
@@ -77,6 +78,8 @@ def check_methods(name: str, value: object, methods: Sequence[str], example: str
                 f"{name} must be an object such as {example}, not {kind_of(value)}: it has no "
                 f"{method}()."
             )
+        if name != "replay_guard":  # The only one of them that may answer later.
+            check_synchronous(f"{name}.{method}()", getattr(value, method))
 
 
 def check_switches(config: SharedConfig) -> None:

@@ -5,6 +5,7 @@ What is refused is refused before a socket that came with it is touched.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import socket
@@ -14,7 +15,7 @@ from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
 
-StrPath: TypeAlias = "str | bytes | os.PathLike[str]"
+StrPath: TypeAlias = str | bytes | os.PathLike[str]
 
 _OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
@@ -62,6 +63,24 @@ def check_limit(limit: int) -> None:
     """Refuse a limit here, where StreamReader would do so at each connection."""
     if limit <= 0:
         raise ConfigurationError(f"limit must be a number of bytes, at least 1, not {limit!r}.")
+
+
+def check_make_trace(make_trace: object, given: dict[str, Any]) -> None:
+    """Refuse what does not make a trace for each connection of a server.
+
+    Args:
+        given: the arguments that the function does not have, of which `trace` may be one.
+    """
+    example = "make_trace=Recorder, which is called for each connection"
+    if "trace" in given:
+        raise ConfigurationError(
+            f"trace is about one connection, and a server has many: say {example}."
+        )
+    if make_trace is not None and not callable(make_trace):
+        kind = type(make_trace).__name__
+        raise ConfigurationError(f"make_trace must be a callable, not {kind}: {example}.")
+    if inspect.iscoroutinefunction(make_trace):
+        raise ConfigurationError("make_trace must answer at once, and is an async function.")
 
 
 def close_seconds(timeout: float | None) -> float | None:

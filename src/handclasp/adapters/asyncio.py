@@ -18,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.addresses import note_addresses
@@ -28,6 +28,7 @@ from handclasp.adapters.arguments import (
     check_host_and_port,
     check_limit,
     check_listener,
+    check_make_trace,
     check_server,
     check_stream_socket,
     check_unix,
@@ -58,9 +59,7 @@ from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
-
-if TYPE_CHECKING:
-    from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace, check_trace
 
 __all__ = [
     "open_connection",
@@ -233,7 +232,7 @@ async def start_server(
     limit: int = DEFAULT_LIMIT,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -253,10 +252,9 @@ async def start_server(
             key may be remote.
         limit: bytes that a reader buffers before its client has to wait.
         sock, backlog: a bound stream socket; the length of the accept queue.
-        trace: a function that is called for each connection, and returns its `Recorder`.
+        make_trace: a function, such as `Recorder`, that returns the trace of each connection.
         on_handshake_error: a function that is called with the exception and the transport, whose
-            "peername" is the address of the client. By default, failures are logged only in
-            asyncio's debug mode.
+            "peername" is the client's address. By default, asyncio's debug mode logs failures.
         close_timeout: as for `open_connection`.
         max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
             ones are closed to free a slot: see docs/asyncio.md.
@@ -276,7 +274,7 @@ async def start_server(
         config=config,
         sock=sock,
         backlog=backlog,
-        trace=trace,
+        make_trace=make_trace,
         on_handshake_error=on_handshake_error,
         close_timeout=close_timeout,
         max_handshakes=max_handshakes,
@@ -315,7 +313,7 @@ async def create_server(
     config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -329,8 +327,15 @@ async def create_server(
     everything else is as in `start_server`.
     """
     refuse_ssl_arguments(kwds)
+    check_make_trace(make_trace, kwds)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
+        config,
+        make_trace,
+        on_handshake_error,
+        close_timeout,
+        max_handshakes,
+        hello_timeout,
+        backlog,
     )
     loop = asyncio.get_running_loop()
     if sock is None:
@@ -348,7 +353,7 @@ async def create_unix_server(
     config: ServerConfig | None = None,
     sock: socket | None = None,
     backlog: int = DEFAULT_BACKLOG,
-    trace: Callable[[], Trace | None] | None = None,
+    make_trace: Callable[[], Trace | None] | None = None,
     on_handshake_error: HandshakeErrorCallback | None = None,
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
@@ -364,9 +369,16 @@ async def create_unix_server(
         cleanup_socket: remove the socket's file when the server is closed, if it is still the
             same, as asyncio does from Python 3.13 on.
     """
+    check_make_trace(make_trace, unknown)
     refuse_arguments(unknown)
     settings = _Serving(
-        config, trace, on_handshake_error, close_timeout, max_handshakes, hello_timeout, backlog
+        config,
+        make_trace,
+        on_handshake_error,
+        close_timeout,
+        max_handshakes,
+        hello_timeout,
+        backlog,
     )
     where = _unix_path_or_sock(path, sock)
     if sock is not None:
@@ -422,6 +434,7 @@ async def start_tls(
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
     check_upgrade(is_server, go_ahead, received)
+    check_trace(trace)
     plain = plain_transport(writer)
     loop = asyncio.get_running_loop()
     streams = _Streams(limit, loop)
@@ -506,6 +519,7 @@ class _Client:
         early_data: bytes | None,
     ) -> None:
         self._config = client_config(config)
+        check_trace(trace)
         self._name = host if server_name is None else server_name
         check_server_name(self._config, self._name)  # before anything is connected
         self._port = port
@@ -572,7 +586,7 @@ class _Serving:
     def __init__(
         self,
         config: ServerConfig | None,
-        trace: Callable[[], Trace | None] | None,
+        make_trace: Callable[[], Trace | None] | None,
         on_handshake_error: HandshakeErrorCallback | None,
         close_timeout: float | None,
         max_handshakes: int,
@@ -582,7 +596,7 @@ class _Serving:
         self._config = server_config(config)
         check_server(max_handshakes, backlog)
         self._backlog = backlog
-        self._trace = trace
+        self._make_trace = make_trace
         self._on_handshake_error = on_handshake_error
         self._close_timeout = close_seconds(close_timeout)
         self._max_handshakes = max_handshakes
@@ -615,7 +629,8 @@ class _Serving:
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
     def _connection(self, plain: asyncio.Transport) -> ServerConnection:
-        return _server_of(self._config, None if self._trace is None else self._trace(), plain)
+        trace = None if self._make_trace is None else self._make_trace()
+        return _server_of(self._config, trace, plain)
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:

@@ -28,10 +28,10 @@ class EarlyData:
     def __init__(self, config: ClientConfig | None = None, to_send: bytes | None = None) -> None:
         if to_send is not None and not isinstance(to_send, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"early_data must be bytes, not {type(to_send).__name__}.")
-        if to_send is not None and config is not None and not config.early_data:
+        if to_send is not None and config is not None and not config.allow_early_data:
             raise ConfigurationError(
                 "This config never sends early data: give "
-                "ClientConfig(sessions=SessionStore(), early_data=True)."
+                "ClientConfig(sessions=SessionStore(), allow_early_data=True)."
             )
         self._to_send = to_send or b""
         self._received: list[bytes] = []

@@ -20,8 +20,12 @@ from socket import (
 )
 from typing import TYPE_CHECKING, Any
 
+from handclasp.deferred import DeferredModule
+
 if TYPE_CHECKING:
     import asyncio
+else:
+    asyncio = DeferredModule("asyncio")
 
 if sys.platform == "linux":
     from fcntl import ioctl

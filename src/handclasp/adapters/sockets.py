@@ -28,12 +28,13 @@ from handclasp.adapters.socketfile import SocketFile
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
+from handclasp.info import ConnectionInfo
+from handclasp.trace.hooks import Trace, check_trace
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-    from handclasp.info import ConnectionInfo
-    from handclasp.trace.hooks import Trace
+else:
+    ReadableBuffer = WriteableBuffer = bytes | bytearray | memoryview
 
 __all__ = ["connect", "wrap_client", "wrap_server", "TLSSocket"]
 
@@ -76,6 +77,7 @@ def connect(
     check_host_and_port(host, port)
     config = client_config(config)
     name = check_server_name(config, host if server_name is None else server_name)
+    check_trace(trace)
     EarlyData(config, early_data)
     if timeout is None:
         sock = socket.create_connection((host, port))
@@ -125,9 +127,10 @@ def wrap_client(
         handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`,
             in whichever thread.
         early_data: bytes to send before the handshake is complete (0-RTT), as far as a session
-            of a `config` with `early_data=True` allows. An attacker who records them can send them
-            to the server again, so a repetition must do no harm. This library never sends them a
-            second time: `TLSSocket.early_data_rejected` holds the bytes that were not delivered.
+            of a `config` with `allow_early_data=True` allows. An attacker who records them can
+            send them to the server again, so a repetition must do no harm. This library never sends
+            them a second time: `TLSSocket.early_data_rejected` holds the bytes that were not
+            delivered.
 
     Raises:
         TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
@@ -248,8 +251,8 @@ class TLSSocket:
         """For a client: the part of its `early_data` that was not delivered.
 
         All of it if no session allowed early data, or if the server refused it (see
-        `info.early_data`); otherwise the bytes beyond the limit of the session. The application
-        must send it again itself. It is known when the handshake is complete.
+        `info.early_data_status`); otherwise the bytes beyond the limit of the session. The
+        application must send it again itself. It is known when the handshake is complete.
         """
         return self._duplex.early.undelivered
 

@@ -46,7 +46,7 @@ def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
         alpn=_alpn(talk, answer),
         server_name=talk.server_name,
         resumed=_is_resumed(talk, answer),
-        early_data=_early_data(talk),
+        early_data_status=_early_data(talk),
         hello_retry=any(
             isinstance(message, messages.ServerHello) and message.is_hello_retry_request
             for _, message in talk.said

@@ -223,7 +223,7 @@ def _records(talk: Conversation, side: Side) -> None:
             take_record(talk, side, header, body)
         except ProtocolError as error:
             why = error.message
-            if error.fault_member is Fault.BAD_RECORD_MAC:
+            if error.fault is Fault.BAD_RECORD_MAC:
                 why = (
                     "a record does not open. Either it was changed on the way, or bytes are "
                     "missing, or the key log is of another connection."

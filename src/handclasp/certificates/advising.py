@@ -14,7 +14,7 @@ from cryptography import x509
 
 from handclasp.advice import SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import ip_address, shown
+from handclasp.certificates.names import MOST_TOLD, ip_address, shown
 from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
@@ -228,10 +228,6 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
     return _Fix(peer, f"{_CHECK_CLOCK}.")
 
 
-_MOST_NAMES = 8
-"""The number of a certificate's names to search for one to connect by: it may have thousands."""
-
-
 def _names(finding: Finding, context: Context) -> _Fix | None:
     leaf = finding.of
     name = shown(context.names[0], 60) if context.names else ""
@@ -249,7 +245,7 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
         cover = cover.removesuffix(".") + ", as an IP address."
     if not leaf.names or leaf.names.covering(context.names[0]):
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [shown(each, 60) for each in leaf.names.first(_MOST_NAMES)]
+    first = [shown(each, 60) for each in leaf.names.first(MOST_TOLD)]
     exact = [each for each in first if not each.startswith("*.")][:3]
     patterns = [each for each in first if each.startswith("*.")][:3]
     if exact:

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 from handclasp.certificates.loading import capital, read_file
 from handclasp.certificates.names import shown
 from handclasp.certificates.reading import certificate_of, read_or_value_error
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"

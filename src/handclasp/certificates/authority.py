@@ -36,12 +36,15 @@ from handclasp.certificates.reading import read_or_value_error
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
 from handclasp.private_files import draft_private, make_private_directory, write_public
 from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Purpose = Literal["server", "client"]
 

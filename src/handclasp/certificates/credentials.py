@@ -25,10 +25,14 @@ from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_inf
 from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Source = str | os.PathLike[str] | bytes
 """A path, or what a file at that path would hold."""
@@ -312,7 +316,8 @@ class Credentials:
 
         Raises:
             ConfigurationError: a response that is already available is malformed, is about another
-                certificate, or does not say "good"; or this is a raw public key.
+                certificate, or does not say "good"; this is a raw public key; or the source is an
+                async function, which no handshake could await.
         """
         from handclasp.certificates.staple import OcspStaple
 
@@ -330,6 +335,8 @@ class Credentials:
         if isinstance(staple, OcspStaple):
             (leaf,) = loading.certificates_from(self.chain[:1], "the chain")
             staple = staple.for_certificate(leaf)
+        else:
+            check_synchronous("staple.current()", cast("StapleSource", staple).current)
         return replace(self, staple=cast(StapleSource, staple))
 
     def with_timestamps(self, timestamps: bytes | Sequence[bytes]) -> Credentials:

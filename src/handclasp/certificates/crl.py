@@ -37,11 +37,14 @@ from handclasp.certificates.revocation_list import (
     lists_in,
     minute,
 )
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _NUMBERS = count()
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.reading import certificate_of, read_or_value_error
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 DANE_TA = 2
 """The usage of a record that names an authority (RFC 7218 section 2.1)."""

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from handclasp.deferred import DeferredModule
+
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
 """The tags of TBSCertificate.version, which certificates of version 1 leave out, and extensions."""
 
-_BOOLEAN = 1
+_BOOLEAN, _SEQUENCE = 0x01, 0x30
+_LONG_FORM = 0x80
 
 
 def public_key_info(certificate: x509.Certificate) -> bytes:
@@ -39,13 +44,20 @@ def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
     return certificate[issuer:validity], certificate[subject:key]
 
 
-def extensions_size(certificate: bytes) -> int:
-    """Return about how many bytes the extensions take in a certificate in DER.
+def names_and_extensions_size(certificate: bytes) -> tuple[bytes, bytes, int]:
+    """Return the names of issuer and subject, and about how many bytes the extensions take.
 
     All that follows the subjectPublicKeyInfo is counted: the identifiers of version 2, too.
     """
-    tbs = _content(certificate, 0)[0]
-    return _content(certificate, tbs)[1] - _positions(certificate, tbs)[5]
+    tbs, _ = _content(certificate, 0)
+    _, end = _content(certificate, tbs)
+    issuer, validity, subject, key, after = _positions(certificate, tbs)[1:]
+    return certificate[issuer:validity], certificate[subject:key], end - after
+
+
+def extensions_size(certificate: bytes) -> int:
+    """Return about how many bytes the extensions take in a certificate in DER."""
+    return names_and_extensions_size(certificate)[2]
 
 
 def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
@@ -89,6 +101,32 @@ def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
     return signature, issuer, validity, subject, key, _content(der, key)[1]
 
 
+def elements(der: bytes) -> list[tuple[int, bytes]]:
+    """Return tag and content of each element of a SEQUENCE.
+
+    Unlike in the other functions here, `der` may be anything: it may not have been parsed yet.
+
+    Raises:
+        ValueError: it is not a SEQUENCE of complete elements.
+    """
+    found: list[tuple[int, bytes]] = []
+    try:
+        at, end = _content(der, 0)
+        is_whole = der[0] == _SEQUENCE and end == len(der)
+        while is_whole and at < end:
+            length, start = der[at + 1], at + 2
+            stop = start + length
+            if length >= _LONG_FORM:
+                start, stop = _content(der, at)
+            found.append((der[at], der[start:stop]))
+            at = stop
+    except IndexError:
+        is_whole = False
+    if not is_whole or at != end:
+        raise ValueError("not a SEQUENCE of complete elements")
+    return found
+
+
 def octet_string(der: bytes) -> bytes:
     """Return the content of an OCTET STRING."""
     start, end = _content(der, 0)
@@ -98,8 +136,8 @@ def octet_string(der: bytes) -> bytes:
 def _content(der: bytes, at: int) -> tuple[int, int]:
     """Return where the content of the element at `at` starts, and where it ends."""
     length, start = der[at + 1], at + 2
-    if length >= 0x80:
+    if length >= _LONG_FORM:
         # The long form: the low bits count the bytes that hold the length.
-        after = start + length - 0x80
+        after = start + length - _LONG_FORM
         length, start = int.from_bytes(der[start:after], "big"), after
     return start, start + length

@@ -22,9 +22,12 @@ from handclasp.certificates.names import (
 )
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _TEXT_LIMIT = 1000
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from handclasp.certificates.der import issuer_and_subject
 from handclasp.certificates.names import LONGEST_NAME
 from handclasp.certificates.reading import keep_warnings_out
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 
 class Evidence(NamedTuple):
@@ -59,12 +62,13 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
         raise CertificateError(Fault.BAD_CERTIFICATE, "the chain is empty")
     keep_warnings_out()
     certificates: list[x509.Certificate] = []
+    names_read: set[bytes] = set()
     for number, der in enumerate(chain, 1):
         try:
             certificate = x509.load_der_x509_certificate(der)
             # What cryptography would read later, and fail at.
             _ = certificate.version
-            _read_short_names(certificate, der)
+            _read_short_names(certificate, der, names_read)
         except Exception as error:
             # Whatever a parser raises on a peer's bytes means the same.
             raise _unreadable(number, chain) from error
@@ -72,20 +76,20 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
     return certificates
 
 
-def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
+def _read_short_names(certificate: x509.Certificate, der: bytes, names_read: set[bytes]) -> None:
     """Read the names of a certificate; raise what cryptography raises.
 
     It makes an object of each part of a name, and a chain may hold ten thousand of them. Long names
-    are read before a chain is accepted, and words go without them.
+    are read before a chain is accepted, and words go without them. A name that can be read can be
+    read wherever else it stands.
     """
-    if len(der) <= LONGEST_NAME:
-        _ = certificate.issuer, certificate.subject
-        return
     issuer, subject = issuer_and_subject(der)
-    if len(issuer) <= LONGEST_NAME:
+    if len(issuer) <= LONGEST_NAME and issuer not in names_read:
         _ = certificate.issuer
-    if len(subject) <= LONGEST_NAME:
+        names_read.add(issuer)
+    if len(subject) <= LONGEST_NAME and subject not in names_read:
         _ = certificate.subject
+        names_read.add(subject)
 
 
 def read_all_names(certificates: Sequence[x509.Certificate], chain: Sequence[bytes]) -> None:

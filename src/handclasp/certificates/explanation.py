@@ -44,6 +44,7 @@ from handclasp.certificates.rules import (
     Finding,
     leaf_findings,
     leaf_key,
+    mismatches_unread,
     named_leaf_findings,
     slow_key_findings,
     step_findings,
@@ -69,6 +70,7 @@ digested anew for each check.
 _MOST_USELESS = 2
 """Certificates that are named of those that were sent and lead nowhere."""
 
+MAX_PATHS_OF_A_REFUSAL = 8
 MAX_CHECKS_OF_A_REFUSAL = 32
 MAX_BYTES_OF_A_REFUSAL = 2**15
 """The same for the wording of a refusal, which strangers can ask for; one check is always made."""
@@ -200,7 +202,7 @@ def explain(
     certificates = parse(der)
     evidence = Evidence(der, ocsp_response, sct_list)
     decision = _decision(evidence, context)
-    if isinstance(decision, CertificateError) and decision.fault_member is Fault.BAD_CERTIFICATE:
+    if isinstance(decision, CertificateError) and decision.fault is Fault.BAD_CERTIFICATE:
         read_all_names(certificates, der)
     return walk(certificates, context, evidence, decision)
 
@@ -227,7 +229,7 @@ def _with_verdict(
     if decision is None:
         return told
     if isinstance(decision, CertificateError):
-        fault = decision.fault_member
+        fault = decision.fault
         broken = _broken(
             (*told.leaf, *(told.paths[0].findings if told.paths else ()), *told.policy)
         )
@@ -343,6 +345,9 @@ def _refused(
     told = walk.explanation()
     if told.broken or not walk.lacked:
         return told
+    mismatches = mismatches_unread(walk.leaf, context)
+    if mismatches:
+        return replace(told, leaf=(*told.leaf, *mismatches))
     # What was found out without reading all must not be taken for the whole.
     afresh = context.afresh(context.trust)
     walk = _Walk(certificates, evidence.chain, afresh, is_refused=True, reads_all=True)
@@ -371,6 +376,7 @@ class _Walk:
             self._by_subject.setdefault(other.subject_name, []).append(other)
         self._signed: dict[tuple[Seen, bytes], bool | None] = {}
         self._issuers_of: dict[Seen, list[Seen]] = {}
+        self._max_paths = MAX_PATHS_OF_A_REFUSAL if is_refused else MAX_PATHS
         self._checks_left = MAX_CHECKS_OF_A_REFUSAL if is_refused else MAX_SIGNATURE_CHECKS
         self._bytes_left = MAX_BYTES_OF_A_REFUSAL if is_refused else MAX_SIGNED_BYTES
 
@@ -389,7 +395,7 @@ class _Walk:
 
     def paths(self) -> list[PathTried]:
         """Return the paths upward; there is at least one, which may end at once."""
-        return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
+        return list(islice(self._extended((self.leaf,), ()), self._max_paths))
 
     def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
         path = tuple([self._seen.get(der) or self._see(load_certificate(der), der) for der in ders])
@@ -587,8 +593,8 @@ def _timestamps(path: Sequence[x509.Certificate], context: Context, evidence: Ev
             path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, context.now
         )
     except CertificateError as error:
-        text = error.detail or error.fault_member.sentence
-        return Finding(rule, about, False, text, section, error.fault_member)
+        text = error.detail or error.fault.sentence
+        return Finding(rule, about, False, text, section, error.fault)
     text = f"{len(valid)} of {policy.required_timestamps} that are required"
     return Finding(rule, about, len(valid) >= policy.required_timestamps, text, section, fault)
 
@@ -627,8 +633,8 @@ def _checked(
     try:
         until = check()
     except CertificateError as error:
-        text = error.detail or error.fault_member.sentence
-        return Finding(rule, about, False, text, section, error.fault_member)
+        text = error.detail or error.fault.sentence
+        return Finding(rule, about, False, text, section, error.fault)
     text = f"good until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "none covers it"
     return Finding(rule, about, True, text, section, Fault.REVOCATION_UNKNOWN)
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import subject_of
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192

@@ -26,10 +26,13 @@ from handclasp.certificates.reading import (
     keep_warnings_out,
     read_or_none,
 )
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _PEM = b"-----BEGIN "
 _PKCS12_VERSION = b"\x02\x01\x03"

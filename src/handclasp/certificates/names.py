@@ -8,28 +8,41 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.der import extensions_size, issuer_and_subject
+from handclasp.certificates.der import elements, extensions_size, issuer_and_subject
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
+
+_DOTS_OF_AN_ADDRESS = 3
 
 _DNS_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _MOST_OF_A_DNS_NAME = 253
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 LONGEST_NAME = 1024
-"""Bytes of a subject or issuer that are read for the sake of words; who is named so uses a tenth of
-them, and a peer may send a hundred times as many."""
+"""Bytes of a subject or issuer that are read for an error text.
+
+Real names take a tenth of them, and a peer may send a hundred times as many.
+"""
 
 MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
+
+MOST_TOLD = 8
+"""Names of a certificate that are printed, or searched for one to connect by."""
+
+_DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
+"""The tags of a DNS name and an address in a subjectAltName (RFC 5280 section 4.2.1.6)."""
 
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
 """The type of a common name in DER (RFC 5280 appendix A.1: id-at-commonName)."""
@@ -60,7 +73,7 @@ def normal_name(name: str) -> str:
 def ip_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the address that `name` spells, without brackets or zone; None for anything else."""
     # Only what could be an address is tried, as failing is slow and most names are DNS names.
-    if ":" not in name and not name[-1:].isdecimal():
+    if ":" not in name and (not name[-1:].isdecimal() or name.count(".") < _DOTS_OF_AN_ADDRESS):
         return None
     text = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     try:
@@ -135,46 +148,64 @@ class Names:
     for, and addresses are compared as the bytes that they are.
     """
 
-    def __init__(self, alternatives: Iterable[x509.GeneralName]) -> None:
+    def __init__(self, entries: Sequence[object]) -> None:
+        """Hold DNS names as they are written, addresses or networks, and packed addresses."""
+        self._entries = entries
+
+    @classmethod
+    def of(cls, alternatives: Iterable[x509.GeneralName]) -> Names:
+        """Return those among the names that cryptography read."""
         from cryptography import x509
 
         # By their very class: isinstance is slow with the abstract base that they have.
-        self._dns_entries = x509.DNSName
         kinds = (x509.DNSName, x509.IPAddress)
-        self._entries = [entry for entry in alternatives if entry.__class__ in kinds]
+        return cls([entry.value for entry in alternatives if entry.__class__ in kinds])
+
+    @classmethod
+    def in_der(cls, alternatives: bytes) -> Names | None:
+        """Return those in a subjectAltName in DER that has not been read; None if it is malformed.
+
+        Names of other kinds and repetitions are skipped.
+        """
+        entries: list[object] = []
+        try:
+            for tag, value in dict.fromkeys(elements(alternatives)):
+                if tag == _DNS_ENTRY and value.isascii():
+                    entries.append(value.decode("ascii"))
+                elif tag == _ADDRESS_ENTRY and len(value) in _ADDRESS_SIZES:
+                    entries.append(value)
+        except ValueError:
+            return None
+        return cls(entries)
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the normal names in their order, duplicates included."""
+        """Iterate over the normal names in their order."""
         for entry in self._entries:
-            if entry.__class__ is self._dns_entries:
-                name = _normal_dns_name(entry.value)
+            if isinstance(entry, str):
+                name = _normal_dns_name(entry)
                 if name:
                     yield name
             else:
-                yield str(entry.value)
+                yield str(ipaddress.ip_address(entry) if isinstance(entry, bytes) else entry)
 
     def __bool__(self) -> bool:
-        return next(iter(self), None) is not None
+        return bool(self._first)
 
     def __len__(self) -> int:
-        """Return the number of different names."""
-        return len(self._dns) + len(self._addresses)
+        """Return the number of different names, including those that are not proper names."""
+        return len(self._as_written) + len(self._addresses)
 
     def __contains__(self, name: str) -> bool:
         """Return whether a normal name is one of them, compared letter by letter."""
         address = ip_address(name)
-        if address is None:
-            return name in self._dns
-        return address.packed in self._addresses and str(address) == name
+        if address is not None:
+            return address.packed in self._addresses and str(address) == name
+        is_written = name in self._as_written or f"{name}." in self._as_written
+        return is_written and _normal_dns_name(name) == name
 
     def first(self, most: int) -> list[str]:
-        """Return the first few different names."""
-        found: dict[str, None] = {}
-        for name in self:
-            found[name] = None
-            if len(found) == most:
-                break
-        return list(found)
+        """Return the first few different names, at most `MOST_TOLD`."""
+        return self._first[:most]
 
     def covering(self, name: str) -> list[str]:
         """Return the names that cover a normal name, at most two: itself and a wildcard (see
@@ -190,21 +221,27 @@ class Names:
         """
         return name not in self._as_written and f"{name}." in self._as_written
 
-    @cached_property
-    def _as_written(self) -> frozenset[str]:
-        dns = self._dns_entries
-        return frozenset([each.value.lower() for each in self._entries if each.__class__ is dns])
+    def has_as_dns_name(self, text: str) -> bool:
+        """Return whether a DNS name, proper or not, is spelled like `text`, in lower case."""
+        return text in self._as_written
 
     @cached_property
-    def _dns(self) -> frozenset[str]:
-        dns = self._dns_entries
-        values = [entry.value for entry in self._entries if entry.__class__ is dns]
-        return frozenset(filter(None, map(_normal_dns_name, values)))
+    def _first(self) -> list[str]:
+        found: dict[str, None] = {}
+        for name in self:
+            found[name] = None
+            if len(found) == MOST_TOLD:
+                break
+        return list(found)
+
+    @cached_property
+    def _as_written(self) -> frozenset[str]:
+        """Return the DNS names, proper or not, in lower case."""
+        return frozenset([entry.lower() for entry in self._entries if isinstance(entry, str)])
 
     @cached_property
     def _addresses(self) -> frozenset[object]:
-        dns = self._dns_entries
-        values = [entry.value for entry in self._entries if entry.__class__ is not dns]
+        values = [entry for entry in self._entries if not isinstance(entry, str)]
         # Of a length that no address has, it is read as a network, which covers nothing here.
         return frozenset([getattr(value, "packed", value) for value in values])
 
@@ -228,7 +265,7 @@ def names_of(certificate: x509.Certificate) -> Names:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return Names(())
-    return Names(extension.value)
+    return Names.of(extension.value)
 
 
 def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:

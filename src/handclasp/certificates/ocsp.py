@@ -30,12 +30,15 @@ from handclasp.certificates.ocsp_answers import (
 )
 from handclasp.certificates.reading import is_issued_by, read_or_none
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Blame, Fault, Verdict, advice
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.x509 import ocsp
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _MAX_RESPONDERS = 3
 """Certificates in a response that are tried: each costs two signature checks."""

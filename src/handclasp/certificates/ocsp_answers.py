@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.reading import keep_warnings_out
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 from handclasp.values import value
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
     from cryptography.x509 import ocsp
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 MAX_RESPONSE_BYTES = 2**16
 """TLS allows 16 MiB; a response with a responder's certificate takes one to three KiB."""

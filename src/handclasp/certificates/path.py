@@ -311,7 +311,7 @@ def _is_certified(
         for anchor in trust.by_subject.get(name, ())
     ]
     # Several certificates of one name may have one key: that is looked for, and tried, once.
-    owners = [(subject, key_info_in(der)) for (_, subject), der in zip(named, ders, strict=True)]
+    owners: dict[int, tuple[bytes, bytes]] = {}
     certified: set[tuple[bytes, bytes]] = set()
     checks = signed = 0
     while trials:
@@ -319,7 +319,7 @@ def _is_certified(
         index = next(indices, -1)
         if index < 0:
             trials.pop()
-        if index < 0 or (index and owners[index] in certified):
+        if index < 0 or (index and _owner(index, ders, named, owners) in certified):
             continue
         checks, signed = checks + 1, signed + len(ders[index])
         if checks > _MOST_CHECKS or signed > MOST_SIGNED:
@@ -331,6 +331,18 @@ def _is_certified(
         certified.add(owners[index])
         trials.append((chain[index], iter(issued.get(named[index][1], ()))))
     return False
+
+
+def _owner(
+    index: int,
+    ders: Sequence[bytes],
+    named: Sequence[_Names],
+    known: dict[int, tuple[bytes, bytes]],
+) -> tuple[bytes, bytes]:
+    """Return subject and key of a certificate, and keep them in `known`."""
+    if index not in known:
+        known[index] = named[index][1], key_info_in(ders[index])
+    return known[index]
 
 
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

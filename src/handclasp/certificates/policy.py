@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from handclasp.certificates.dane import TlsaRecord
-    from handclasp.certificates.revocation import RevocationLists
-    from handclasp.certificates.transparency import CtLog
+    from handclasp.certificates import dane, revocation, transparency
+else:
+    dane = DeferredModule("handclasp.certificates.dane")
+    revocation = DeferredModule("handclasp.certificates.revocation")
+    transparency = DeferredModule("handclasp.certificates.transparency")
 
 Profile = Literal["web", "private"]
 StapledOcsp = Literal["check", "require", "ignore"]
@@ -67,10 +70,10 @@ class CertificatePolicy:
     max_intermediates: int = DEFAULT_MAX_INTERMEDIATES
     pins: Sequence[str] = ()
     stapled_ocsp: StapledOcsp = "check"
-    crls: RevocationLists | None = None
-    ct_logs: Sequence[CtLog] = ()
+    crls: revocation.RevocationLists | None = None
+    ct_logs: Sequence[transparency.CtLog] = ()
     required_timestamps: int = 1
-    tlsa: Sequence[TlsaRecord] = ()
+    tlsa: Sequence[dane.TlsaRecord] = ()
     token: bytes = field(default=b"", init=False, repr=False, compare=False)
     """A value that equal policies of this process share, and no others.
 
@@ -125,13 +128,9 @@ class CertificatePolicy:
 
     def _check_kinds(self) -> None:
         # Most policies have nothing of the kind, and need not wait for the import.
-        from handclasp.certificates.dane import TlsaRecord
-        from handclasp.certificates.revocation import RevocationLists
-        from handclasp.certificates.transparency import CtLog
-
-        _check_kind("crls", () if self.crls is None else (self.crls,), RevocationLists)
-        _check_kind("ct_logs", self.ct_logs, CtLog)
-        _check_kind("tlsa", self.tlsa, TlsaRecord)
+        _check_kind("crls", () if self.crls is None else (self.crls,), revocation.RevocationLists)
+        _check_kind("ct_logs", self.ct_logs, transparency.CtLog)
+        _check_kind("tlsa", self.tlsa, dane.TlsaRecord)
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

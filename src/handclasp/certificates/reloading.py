@@ -5,17 +5,22 @@ Running connections keep their credentials; connections that start after a chang
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
-    from handclasp.certificates.credentials import Credentials
+    from handclasp.certificates import credentials
+else:
+    credentials = DeferredModule("handclasp.certificates.credentials")
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -31,7 +36,8 @@ class ReloadingCredentials:
 
     Args:
         files: the paths to check.
-        load: a function that loads them, and raises `ConfigurationError` for invalid content.
+        load: a function that loads them, and raises `ConfigurationError` for invalid content. Any
+            other exception that it raises later counts as such an error.
         on_error: a function that is called once for each new error, with the reason why the old
             credentials stay.
         clock: seconds that never go backwards.
@@ -40,7 +46,8 @@ class ReloadingCredentials:
         last_error: why the last change was not loaded; None if there is no error.
 
     Raises:
-        ConfigurationError: they cannot be loaded now.
+        ConfigurationError: they cannot be loaded now; or `load` or `on_error` is an async
+            function, which nothing would await.
     """
 
     __slots__ = (
@@ -58,11 +65,13 @@ class ReloadingCredentials:
     def __init__(
         self,
         files: Sequence[str | os.PathLike[str]],
-        load: Callable[[], Credentials],
+        load: Callable[[], credentials.Credentials],
         *,
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_synchronous("load", load)
+        check_synchronous("on_error", on_error)
         self._files = tuple(files)
         self._load = load
         self._on_error = on_error
@@ -71,11 +80,11 @@ class ReloadingCredentials:
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()
-        self._current = load()
+        self._current = self._loaded()
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
 
     @property
-    def current(self) -> Credentials:
+    def current(self) -> credentials.Credentials:
         """The newest credentials that loaded."""
         # A caller that comes while another thread checks takes the current ones instead of waiting.
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
@@ -94,17 +103,30 @@ class ReloadingCredentials:
         if state == self._seen:
             return
         try:
-            self._current = self._load()
-        except ConfigurationError as error:
+            self._current = self._loaded()
+        except Exception as error:
             self._seen = None  # The next look tries again: a file may be rewritten in one tick.
             self._note(error)
         else:
             self._seen, self.last_error = state, None
 
-    def _note(self, error: ConfigurationError) -> None:
-        is_new = self.last_error is None or str(self.last_error) != str(error)
+    def _loaded(self) -> credentials.Credentials:
+        loaded = cast(object, self._load())
+        if isinstance(loaded, credentials.Credentials):
+            return loaded
+        if inspect.iscoroutine(loaded):
+            loaded.close()
+        raise ConfigurationError(
+            f"load must give Credentials at once, not {type(loaded).__name__}."
+        )
+
+    def _note(self, error: Exception) -> None:
+        text = str(error)
+        if not isinstance(error, ConfigurationError):
+            text = f"load failed with {type(error).__name__}: {text}"
+        is_new = self.last_error is None or str(self.last_error) != text
         # A copy: the traceback would keep alive what the failed loading had read of the key.
-        self.last_error = ConfigurationError(str(error))
+        self.last_error = ConfigurationError(text)
         if self._on_error is not None and is_new:
             # A fault in telling the error must not end a handshake that can go on.
             with suppress(Exception):

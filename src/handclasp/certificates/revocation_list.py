@@ -17,11 +17,14 @@ from handclasp.certificates.key_bounds import key_problem
 from handclasp.certificates.names import shown, subject_of
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.certificates.signature_bounds import signature_problem
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 CLOCK_SKEW = timedelta(minutes=5)
 """The time that thisUpdate may lie in the future: authorities sign with the time of their own

@@ -122,6 +122,17 @@ def leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
         yield _common_name(leaf, context)
 
 
+def mismatches_unread(leaf: Seen, context: Context) -> tuple[Finding, ...]:
+    """Return a finding for each name that a leaf with unread extensions does not cover.
+
+    It may have twenty thousand names, so they are compared as bytes.
+    """
+    if leaf.names_unread is None:
+        return ()
+    found = [_names(leaf, name) for name in context.names]
+    return tuple([finding for finding in found if not finding.held])
+
+
 def step_findings(
     below: Sequence[Seen],
     issuer: Seen,
@@ -322,17 +333,18 @@ def _names(leaf: Seen, name: str) -> Finding:
             f"(RFC 5280 4.2.1.6), so it is not taken for {shown(name)}"
         )
     elif matching is None:
-        listed = ", ".join(shown(entry, 60) for entry in own.first(5))
-        more = f" and {len(own) - 5} more" if len(own) > 5 else ""
+        first = own.first(5)
+        listed = ", ".join(shown(entry, 60) for entry in first)
+        more = f" and {len(own) - len(first)} more" if len(own) > len(first) else ""
         problem = f"it is for {listed}{more}, not for {shown(name)}"
     return _finding("names", leaf, problem, f"{matching} covers {name}", section, fault)
 
 
 def _no_host(leaf: Seen, name: str) -> str:
     """Return why a certificate without any host's name covers none."""
-    if any(isinstance(each, x509.DNSName) and each.value == name for each in leaf.alternatives):
+    if leaf.names.has_as_dns_name(name):
         return f"it has {shown(name)} as a DNS name, and only an address counts for an address"
-    if leaf.extension(x509.SubjectAlternativeName) is not None:
+    if leaf.names_unread is not None or leaf.extension(x509.SubjectAlternativeName) is not None:
         return f"its subjectAltName names no host, so it is neither for {shown(name)} nor any other"
     common = shown(leaf.common_names[0], 60) if leaf.common_names else ""
     counted = f": its common name, {common}, does not count (RFC 9525 2)" if common else ""

@@ -12,7 +12,11 @@ from typing import Any
 
 from cryptography import x509
 
-from handclasp.certificates.der import extensions_size, issuer_and_subject, key_info_in
+from handclasp.certificates.der import (
+    extension_values,
+    key_info_in,
+    names_and_extensions_size,
+)
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.names import (
     LONGEST_NAME,
@@ -27,6 +31,9 @@ from handclasp.crypto.signatures import key_kind
 
 NO_NAME = b"\x30\x00"
 """An empty name as DER."""
+
+_ALTERNATIVES = b"\x06\x03\x55\x1d\x11"
+"""The type of a subjectAltName in DER (RFC 5280 section 4.2.1.6)."""
 
 
 class Seen:
@@ -44,11 +51,11 @@ class Seen:
     def __init__(self, certificate: x509.Certificate, der: bytes, trust: TrustStore) -> None:
         self.certificate = certificate
         self.der = der
-        self.issuer_name, self.subject_name = issuer_and_subject(self.der)
+        names_and_size = names_and_extensions_size(der)
+        self.issuer_name, self.subject_name, self.extensions_size = names_and_size
         # Few have the name of an anchor, and to compare whole certificates takes longer.
         self.is_anchor = self.subject_name in trust.by_subject and certificate in trust.anchors
         self.is_vetted = self.is_anchor and certificate in trust.vetted
-        self.extensions_size = extensions_size(der)
         self.bounded = False
         self.unread = False
         self.lacked = False
@@ -121,7 +128,16 @@ class Seen:
     @cached_property
     def names(self) -> Names:
         """Its DNS names and IP addresses."""
-        return Names(self.alternatives)
+        return self.names_unread or Names.of(self.alternatives)
+
+    @cached_property
+    def names_unread(self) -> Names | None:
+        """Return the names of a certificate whose extensions are left unread, as they are written.
+
+        None if the extensions are read, or if there is not exactly one subjectAltName.
+        """
+        values = extension_values(self.certificate, _ALTERNATIVES) if self.unread else []
+        return Names.in_der(values[0]) if len(values) == 1 else None
 
     @cached_property
     def common_names(self) -> list[str]:

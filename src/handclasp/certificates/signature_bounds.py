@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.x509 import ocsp
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 _KEY_KINDS = {
     "1.2.840.113549.1.1.10": "rsa",

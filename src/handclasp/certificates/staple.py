@@ -6,6 +6,7 @@ clients refuse an outdated response. `now` is its only clock.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from copy import copy
@@ -22,11 +23,15 @@ from handclasp.certificates.ocsp_answers import (
     Answer,
     answers_in,
 )
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
+from handclasp.synchronous import check_synchronous
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 FILE_INTERVAL = timedelta(seconds=1)
 """The time for which a file is not checked again, so that not every handshake reads it."""
@@ -101,7 +106,11 @@ class OcspStaple:
         response yet; so fetch the response in a task of your own. An exception is stored in
         `last_error` and breaks no handshake: the current response is stapled while it is valid, and
         after that none.
+
+        Raises:
+            ConfigurationError: it is an async function, which no handshake could await.
         """
+        check_synchronous("The callback for the OCSP response", fetch)
         return cls(_Callback(fetch))
 
     def for_certificate(self, leaf: x509.Certificate) -> OcspStaple:
@@ -270,6 +279,8 @@ class _Callback:
         der = self.fetch()
         if der is None or isinstance(der, bytes):
             return der
+        if inspect.iscoroutine(der):
+            der.close()
         raise ConfigurationError(
             f"The callback for the OCSP response gave {type(der).__name__}: let it return bytes."
         )

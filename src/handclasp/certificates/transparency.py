@@ -23,12 +23,15 @@ from handclasp.certificates import der, raw_keys
 from handclasp.certificates.names import shown
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.crypto.signatures import key_kind
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.reader import Reader
 
 if TYPE_CHECKING:
     from cryptography import x509
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Source = Literal["certificate", "tls", "ocsp"]
 
@@ -211,7 +214,7 @@ def timestamps_of(
         try:
             serialized = _serialized(encoded, MAX_TIMESTAMPS - len(found))
         except ProtocolError as error:
-            raise CertificateError(error.fault_member, error.detail) from None
+            raise CertificateError(error.fault, error.detail) from None
         read = [_timestamp(one, source) for one in serialized]
         found += [timestamp for timestamp in read if timestamp is not None]
     return tuple(found)

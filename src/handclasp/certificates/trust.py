@@ -15,13 +15,17 @@ from handclasp.certificates.loading import certificates_from, der_of, path_text,
 from handclasp.certificates.reading import read_or_none
 from handclasp.certificates.remembered import RememberedChains
 from handclasp.certificates.system_trust import system_anchors
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.kept import Kept
 from handclasp.process import ProcessLock
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.x509.verification import PolicyBuilder, Store
+    from cryptography.x509 import verification
+else:
+    x509 = DeferredModule("cryptography.x509")
+    verification = DeferredModule("cryptography.x509.verification")
 
 _Anchors = frozenset["x509.Certificate"]
 
@@ -58,8 +62,8 @@ class TrustStore:
         self._lock = ProcessLock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
         self._by_subject: Mapping[bytes, Sequence[x509.Certificate]] | None = None
-        self._store: Store | None = None
-        self._builders: dict[int, PolicyBuilder] = {}
+        self._store: verification.Store | None = None
+        self._builders: dict[int, verification.PolicyBuilder] = {}
         self._fingerprint: bytes | None = None
 
     @classmethod
@@ -180,12 +184,10 @@ class TrustStore:
         return self._all_and_vetted()[1]
 
     @property
-    def store(self) -> Store:
+    def store(self) -> verification.Store:
         """The anchors in the form that cryptography's verifier takes."""
         if self._store is None:
-            from cryptography.x509.verification import Store
-
-            self._store = Store(list(self.anchors))
+            self._store = verification.Store(list(self.anchors))
         return self._store
 
     def prepare(self) -> TrustStore:
@@ -200,13 +202,12 @@ class TrustStore:
             _ = self.store, self.by_subject
         return self
 
-    def path_builder(self, max_intermediates: int) -> PolicyBuilder:
+    def path_builder(self, max_intermediates: int) -> verification.PolicyBuilder:
         """Return the builder of cryptography's verifiers, without the time and the subject."""
         builder = self._builders.get(max_intermediates)
         if builder is None:
-            from cryptography.x509.verification import PolicyBuilder
-
-            builder = PolicyBuilder().store(self.store).max_chain_depth(max_intermediates)
+            builder = verification.PolicyBuilder().store(self.store)
+            builder = builder.max_chain_depth(max_intermediates)
             self._builders[max_intermediates] = builder
         return builder
 

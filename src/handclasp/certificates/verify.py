@@ -21,6 +21,7 @@ from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
+from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from handclasp.certificates.decision import VerificationResult
+else:
+    x509 = DeferredModule("cryptography.x509")
 
 Purpose = Literal["server", "client"]
 

@@ -179,7 +179,7 @@ def read_with_stolen_key(recording: Recording, server_config: ServerConfig) -> t
         for event in thief.receive_data(bytes(recording.to_server)):
             read += event.data if isinstance(event, DataReceived) else b""
     except TLSError as error:
-        return b"", error.fault
+        return b"", error.fault_name
     return bytes(read), "" if read else "nothing came out"
 
 

@@ -267,7 +267,7 @@ class _Demo:
                 HOST, port, self.client_config, server_name=name, timeout=_WAIT_SECONDS
             ).close()
         except handclasp.CertificateError as error:
-            return f"asked to be {name}, the same certificate is refused: {error.fault}"
+            return f"asked to be {name}, the same certificate is refused: {error.fault_name}"
         return f"NOT REFUSED under the name {name}"
 
 

@@ -115,7 +115,7 @@ def failure_of(
 
         diagnosis = diagnose(events)
         return Failure(
-            error.fault,
+            error.fault_name,
             error.alert or None,
             error.origin,
             error.message,

@@ -52,7 +52,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
         "alpn": info.alpn,
         "server_name": info.server_name,
         "resumed": info.resumed,
-        "early_data": info.early_data,
+        "early_data": info.early_data_status,
         "early_data_refusal": info.early_data_refusal,
         "hello_retry": info.hello_retry,
         "peer": peer_to_json(info),
@@ -85,8 +85,8 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
         ("protocol", printable(info.alpn) if info.alpn else "none agreed (ALPN)"),
         ("resumed", "yes: the server knew this client again" if info.resumed else "no"),
     ]
-    if info.early_data != "none":
-        taken = info.early_data == "accepted"
+    if info.early_data_status != "none":
+        taken = info.early_data_status == "accepted"
         why = info.early_data_refusal or "the server took none"
         lines.append(("early data", "accepted" if taken else f"rejected: {why}"))
     if info.local_chain_der:

@@ -396,9 +396,9 @@ def _line(visit: Visit) -> str:
     parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
     if info.resumed:
         parts.append("resumed")
-    if info.early_data != "none":
+    if info.early_data_status != "none":
         why = f": {info.early_data_refusal}" if info.early_data_refusal else ""
-        parts.append(f"early data {info.early_data}{why}")
+        parts.append(f"early data {info.early_data_status}{why}")
     if info.peer_chain:
         parts.append(f"client {subject_of(info.peer_chain[0])}")
     elif info.peer_chain_der:

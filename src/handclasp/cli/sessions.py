@@ -63,7 +63,7 @@ def session_settings(options: dict[str, Any]) -> dict[str, Any]:
     with configuration_checked():
         store = SessionStore.file(path)
     _check_file(path)
-    return {"sessions": store, "early_data": options["early_data"] is not None}
+    return {"sessions": store, "allow_early_data": options["early_data"] is not None}
 
 
 def early_data_of(options: dict[str, Any]) -> bytes | None:
@@ -76,7 +76,7 @@ def tell_undelivered(tls: TLSSocket, data: bytes) -> None:
     left = len(tls.early_data_rejected)
     if not left:
         return
-    if tls.info.early_data == "rejected":
+    if tls.info.early_data_status == "rejected":
         what = f"the server took none of the {_bytes(len(data))}, which were not sent again."
     elif left == len(data):
         what = f"no session allows them, so the {_bytes(left)} were not sent."

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import count
 from types import MethodType
-from typing import Any, cast
+from typing import Any
 from weakref import ref
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.errors import ConfigurationError, ProtocolError, TLSError
-from handclasp.faults import Fault
+from handclasp.errors import ConfigurationError, TLSError
+from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.handshake.negotiation import choose_scheme_to_show
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
@@ -56,11 +56,11 @@ class ClientSessions:
         """Take sessions out of the store. Raises `ProtocolError`."""
         for session in sessions:
             if session is not None:
-                _call(partial(self.store.discard, self.key, session))
+                call_hook("sessions.discard()", self.store.discard, self.key, session)
 
     def keep(self, session: Session) -> None:
         """Keep a session of TLS 1.2. Raises `ProtocolError`."""
-        _call(lambda: self.store.put(self.key, session))
+        call_hook("sessions.put()", self.store.put, self.key, session)
 
 
 def find_sessions(
@@ -89,7 +89,7 @@ def find_sessions(
     found: Session | None = None
     of_others: list[Session] = []
     for _ in range(_MOST_TRIED):
-        session = cast("Session | None", _call(lambda: store.take(key)))
+        session = _take(store, key)
         if session is None:
             break
         reason = _why_unfit(config, session, server_name, verify, choose)
@@ -162,6 +162,15 @@ def shown_in(session: Session) -> PeerCertificate:
     return PeerCertificate(
         session.peer_chain, session.certificate_type, session.ocsp_response, session.sct_list
     )
+
+
+def _take(store: SessionCache, key: str) -> Session | None:
+    """The newest session under this key. Raises `ProtocolError` where the store fails."""
+    name = "sessions.take()"
+    session = call_hook(name, store.take, key)
+    if session is not None and not isinstance(session, Session):
+        raise wrong_answer(name, session, "a Session or None")
+    return session
 
 
 def _why_unfit(
@@ -326,10 +335,3 @@ def _number_of_thing(thing: object) -> int:
     except TypeError:
         return number  # It cannot be known again, and so nothing is resumed with it.
     return known[1] if known[0]() is thing else number
-
-
-def _call(store: Callable[[], object]) -> object:
-    try:
-        return store()
-    except Exception as error:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "sessions") from error

@@ -136,7 +136,7 @@ def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
     RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
     """
     return (
-        config.early_data
+        config.allow_early_data
         and session is not None
         and session.version == "TLSv1.3"
         and session.max_early_data > 0

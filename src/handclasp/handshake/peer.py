@@ -7,6 +7,7 @@ no way to an established connection around them that would type-check.
 from __future__ import annotations
 
 from dataclasses import field
+from typing import cast
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig, SharedConfig
@@ -94,7 +95,7 @@ async def verify_client_again(
     somebody who recorded its hello, it proves by Finished, which is yet to come. Raises
     `ProtocolError`.
     """
-    peer = await hs.ask(ReverifyPeer(chain, certificate_type))
+    peer = cast("VerifiedPeer | None", await hs.ask(ReverifyPeer(chain, certificate_type)))
     shown = PeerCertificate(chain, certificate_type)
     return None if peer is None else _checked(peer, shown, False, None)
 

@@ -146,16 +146,18 @@ class VerifyPeer(Question[VerifiedPeer]):
     sct_list: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(eq=False, slots=True)
-class ReverifyPeer(Question[VerifiedPeer | None]):
+class ReverifyPeer(VerifyPeer):
     """Verify again the client of a session that is to be resumed. None: it is not trusted any more.
 
-    The config answers it like `VerifyPeer`; a refusal leads to a full handshake, not to a failure.
-    It is asked before the client's Finished, since the course of the handshake depends on it.
+    It is a `VerifyPeer` about a client, and the same callback answers it; but a refusal (None or an
+    exception) leads to a full handshake, not to a failure. It is asked before the client's
+    Finished, since the course of the handshake depends on it.
     """
 
-    chain: tuple[bytes, ...] = field(repr=False)
-    certificate_type: str = "X509"
+    __slots__ = ()
+
+    def __init__(self, chain: tuple[bytes, ...], certificate_type: str = "X509") -> None:
+        VerifyPeer.__init__(self, chain, False, None, certificate_type)
 
 
 @dataclass(eq=False, slots=True)

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
+from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.redis.clients import check_prefix, check_seconds, open_client, text_of
 from handclasp.redis.replay import REMEMBERED, begin_of_memory
@@ -36,6 +37,8 @@ from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, 
 
 if TYPE_CHECKING:
     import redis
+else:
+    redis = DeferredModule("redis")
 
 _STEP_TIMEOUT = 2.0
 """Seconds for each step of an exchange with Redis, for which nothing but the thread waits."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from handclasp.deferred import DeferredModule
 from handclasp.redis.clients import (
     check_prefix,
     check_seconds,
@@ -18,6 +19,8 @@ from handclasp.sessions.replay import FRESHNESS
 
 if TYPE_CHECKING:
     import redis.asyncio
+else:
+    redis = DeferredModule("redis")
 
 _REMEMBERED = int(1000 * 3 * FRESHNESS)
 """Milliseconds: twice `FRESHNESS`, and as much again as two clocks may differ.

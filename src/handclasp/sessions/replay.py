@@ -27,9 +27,9 @@ class ReplayGuard(Protocol):
         """Return whether these 32 bytes, which identify a first flight, are seen for the first
         time.
 
-        True, or an awaitable of it, accepts the early data. Any other result and any exception
-        refuse them, and the handshake continues without. `ticket_created_at` is in seconds since
-        1970.
+        True, or an awaitable of it, accepts the early data, and DEFER announces an answer to the
+        `CheckReplay` question. Any other result and any exception refuse them, and the handshake
+        continues without. `ticket_created_at` is in seconds since 1970.
         """
         ...
 

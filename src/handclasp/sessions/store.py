@@ -38,6 +38,10 @@ DEFAULT_FILE_BYTES = 2**20
 class SessionCache(Protocol):
     """The methods that a config needs of a store. They are called from any thread; an exception
     fails the connection.
+
+    They must answer at once, as they are called where no handshake can wait: before the
+    ClientHello, when a ticket arrives, and when a connection fails. A config refuses async methods.
+    Keep a copy of a remote store in memory, and synchronize it in a task of your own.
     """
 
     def put(self, key: str, session: Session) -> None:
@@ -84,7 +88,7 @@ class SessionStore:
         path: str | os.PathLike[str],
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
-    ) -> FileSessionStore:
+    ) -> SessionStore:
         """Return a store in a file that only its owner can read, which outlives the process.
 
         The file is created with mode 0600 when the first session is stored. It must be a regular
@@ -161,7 +165,7 @@ class _Memory:
         self.sessions = sessions
 
 
-class FileSessionStore:
+class FileSessionStore(SessionStore):
     """A store in a file that only its owner can read, replaced as a whole at each change.
 
     Several processes may use one file: no two of them get the same session of TLS 1.3.
@@ -193,7 +197,7 @@ class FileSessionStore:
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> None:
-        check_bounds(capacity, max_bytes)
+        super().__init__(capacity, max_bytes)
         if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f"The session file must be a path, not {type(path).__name__}; in memory, sessions "
@@ -201,8 +205,6 @@ class FileSessionStore:
             )
         self._path = Path(os.fsdecode(path))
         self._has_warned = False
-        self._capacity = capacity
-        self._max_bytes = max_bytes
         self._lock = ProcessLock()
         with path_errors(f"use the session file {self._path}"):
             has_place, why = self._path.parent.is_dir(), self._why_not_ours()
@@ -261,6 +263,10 @@ class FileSessionStore:
         with self._lock:
             if line in self._data():
                 self._change(lambda lines: lines.remove(name, line))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(map(len, self._lines_in(self._data()).held.values()))
 
     def _data(self) -> bytes:
         """Return the content of the file; nothing if it is missing or belongs to somebody else."""

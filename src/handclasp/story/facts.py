@@ -339,7 +339,7 @@ def _groups_offered(hello: messages.ClientHello | None) -> tuple[str, ...]:
 
 def _early_data(read: Sequence[AnyMessage], info: ConnectionInfo | None) -> str:
     if info is not None:
-        return info.early_data
+        return info.early_data_status
     hellos = [each for each in read if isinstance(each, messages.ClientHello)]
     if not any(ExtensionType.EARLY_DATA in each.extensions for each in hellos):
         return "none"

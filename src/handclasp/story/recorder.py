@@ -9,13 +9,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from handclasp.deferred import DeferredModule
 from handclasp.private_files import write_private
 from handclasp.trace.events import MessageSeen
 from handclasp.trace.format import event_to_json
 from handclasp.trace.recorder import EventRecorder
 
 if TYPE_CHECKING:
-    from handclasp.story.page import Describe
+    from handclasp.story import page
+else:
+    page = DeferredModule("handclasp.story.page")
 
 
 class Recorder(EventRecorder):
@@ -74,7 +77,7 @@ class Recorder(EventRecorder):
     def to_html(
         self,
         title: str,
-        describe: Describe | None = None,
+        describe: page.Describe | None = None,
         *,
         explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
@@ -103,7 +106,7 @@ class Recorder(EventRecorder):
         self,
         path: str | os.PathLike[str],
         title: str,
-        describe: Describe | None = None,
+        describe: page.Describe | None = None,
         *,
         explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,

@@ -263,7 +263,7 @@ class Failed:
         return cls(
             at_ns,
             error.origin,
-            error.fault,
+            error.fault_name,
             error.alert,
             error.message,
             error.explanation,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from handclasp.errors import TLSError
+from handclasp.errors import ConfigurationError, TLSError
 from handclasp.info import ConnectionInfo
 
 Direction = Literal["sent", "received"]
@@ -91,3 +91,20 @@ class Trace(Protocol):
     def question_answered(self, kind: str) -> None: ...
     def settled(self, info: ConnectionInfo) -> None: ...
     def failed(self, error: TLSError) -> None: ...
+
+
+_METHODS = tuple(name for name in vars(Trace) if not name.startswith("_"))
+
+
+def check_trace(trace: object) -> None:
+    """Refuse what cannot note anything. Raises `ConfigurationError`."""
+    if trace is None:
+        return
+    if isinstance(trace, type):
+        raise ConfigurationError(f"trace must be an object, not a class: trace={trace.__name__}().")
+    missing = next((name for name in _METHODS if not hasattr(trace, name)), None)
+    if missing is not None:
+        raise ConfigurationError(
+            f"trace must be a Recorder, or an object with its methods, not {type(trace).__name__}: "
+            f"it has no {missing}."
+        )

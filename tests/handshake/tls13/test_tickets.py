@@ -86,7 +86,7 @@ def test_a_ticket_for_longer_than_is_allowed() -> None:
     assert len(store) == 1
     with pytest.raises(ProtocolError) as caught:
         keeper(store).keep(NewSessionTicket(MAX_LIFETIME + 1, 0, b"", b"t", {}))
-    assert caught.value.fault_member is Fault.ILLEGAL_VALUE
+    assert caught.value.fault is Fault.ILLEGAL_VALUE
 
 
 def test_a_ticket_for_no_time_is_not_kept() -> None:

@@ -74,10 +74,10 @@ def _settings(kind: str, pki: Pki) -> tuple[dict[str, Any], dict[str, Any]]:
         "1.3 psk": ({"psks": [psk], "trust": None}, {"psks": [psk], "credentials": None}),
         "1.3 resumed": ({"sessions": SessionStore()}, {}),
         "1.3 early data": (
-            {"sessions": SessionStore(), "early_data": True}, {"max_early_data": 1000},
+            {"sessions": SessionStore(), "allow_early_data": True}, {"max_early_data": 1000},
         ),
         "1.3 early data refused": (
-            {"sessions": SessionStore(), "early_data": True}, {"max_early_data": 1000},
+            {"sessions": SessionStore(), "allow_early_data": True}, {"max_early_data": 1000},
         ),
         "1.2": (old, old),
         "1.2 of both": ({}, old),

@@ -11,9 +11,8 @@ from functools import partial
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
-from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.hooks import keys_of
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
 from handclasp.handshake.tls13.resumption import refusal_of
@@ -94,7 +93,7 @@ def _usable(
     return refusal_of(state, config, server_name) or (state, suite)
 
 
-def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
+def choose_grant(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
     """A ticket where the client knows them, or else an id, if this server remembers any."""
     if not config.tickets or not extended:
         return SessionGrant()
@@ -161,9 +160,4 @@ def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:
 
 
 def _keys(config: ServerConfig) -> tuple[TicketKey, ...]:
-    if config.ticket_keys is None:
-        return ()
-    try:
-        return tuple(config.ticket_keys.keys())
-    except Exception as error:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error
+    return tuple(keys_of(config.ticket_keys)) if config.ticket_keys is not None else ()

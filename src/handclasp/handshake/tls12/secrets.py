@@ -29,3 +29,12 @@ def derive_master_secret(
         )
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     return master_secret
+
+
+def resume_master_secret(
+    hs: HandshakeContext, suite: CipherSuite12, secret: Secret, randoms: Randoms
+) -> MasterSecret12:
+    """The secret of the session that is resumed, with the randoms of now; the key log is told."""
+    master_secret = MasterSecret12(suite, randoms, secret, extended=True, observer=hs.observer)
+    hs.note_secret("CLIENT_RANDOM", master_secret.secret)
+    return master_secret

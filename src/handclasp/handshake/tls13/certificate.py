@@ -17,6 +17,7 @@ from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.peer import PeerCertificate
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
@@ -188,7 +189,7 @@ def _leaf_extensions(
 ) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
     if credentials.staple is not None and _wants_status(asked, asked_in):
-        response = credentials.staple.current(config.clock())
+        response = staple_of(credentials, config.clock())
         if response is not None:
             extensions[ExtensionType.STATUS_REQUEST] = ext.write_certificate_status(response)
     if credentials.sct_list is not None and ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in asked:

@@ -177,7 +177,7 @@ def _info(
         alpn=agreed.alpn,
         server_name=offer.server_name,
         resumed=session is not None,
-        early_data=early_data,
+        early_data_status=early_data,
         hello_retry=offer.retried,
         peer_chain_der=server.chain,
         peer_verified=server.verified,

@@ -391,7 +391,7 @@ def _info(
         alpn=choice.alpn,
         server_name=server_name,
         resumed=state is not None,
-        early_data=early_data,
+        early_data_status=early_data,
         hello_retry=choice.retried,
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.hooks import call_hook, keys_of
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
@@ -49,11 +50,7 @@ class TicketIssuer:
             lifetime=lifetime,
             age_add=int.from_bytes(self.entropy(4), "big"),
         )
-        try:
-            keys = self.keys.keys()
-        except Exception as error:
-            raise ProtocolError(Fault.CALLBACK_FAILED, "ticket_keys") from error
-        ticket = seal_ticket(state, keys, self.entropy)
+        ticket = seal_ticket(state, keys_of(self.keys), self.entropy)
         if ticket is None:
             return None
         self._issued += 1
@@ -93,10 +90,7 @@ class TicketKeeper:
             age_add=message.ticket_age_add,
             max_early_data=early,
         )
-        try:
-            self.store.put(self.key, session)
-        except Exception as error:
-            raise ProtocolError(Fault.CALLBACK_FAILED, "sessions.put") from error
+        call_hook("sessions.put()", self.store.put, self.key, session)
 
 
 def check_lifetime(message: NewSessionTicket) -> None:

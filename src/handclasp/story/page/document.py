@@ -116,7 +116,7 @@ def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
         ("asked for", info.server_name or "no name"),
         ("resumed", "yes: the server knew the client again" if info.resumed else "no"),
         ("hellos", "two: the first did not suit the server" if info.hello_retry else "one"),
-        ("early data", info.early_data if info.early_data != "none" else ""),
+        ("early data", info.early_data_status if info.early_data_status != "none" else ""),
         ("took", took),
         (
             "on the wire",

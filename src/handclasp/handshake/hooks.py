@@ -1,0 +1,87 @@
+"""Calls to hooks of the application that must answer at once: stores, ticket keys, staples.
+
+Their answers are needed where no handshake can wait: before the first message, after the last, or
+while a failed connection ends. All others are questions (`handshake.questions`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import cast
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.handshake.questions import DEFER
+from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
+
+
+def call_hook(name: str, hook: Callable[..., object], *given: object) -> object:
+    """Return the answer of a hook. Raises `ProtocolError` where it fails, or would answer later.
+
+    Args:
+        name: what the application calls the hook.
+    """
+    try:
+        answer = hook(*given)
+    except Exception as error:
+        kind = type(error).__name__
+        fix = f"Mend {name}; its own exception is chained to this one."
+        raise _failed(name, kind, f"failed with {kind}", fix) from error
+    if answer is DEFER or (answer is not None and inspect.isawaitable(answer)):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        later = "DEFER" if answer is DEFER else "an awaitable"
+        raise wrong_answer(name, later, "the answer itself, as nothing can wait for it here")
+    return answer
+
+
+def wrong_answer(name: str, given: object, wanted: str) -> ProtocolError:
+    """Return the error for a hook whose answer is of a wrong kind.
+
+    Args:
+        given: the answer, or its name in words.
+        wanted: what it must be.
+    """
+    text = given if isinstance(given, str) else type(given).__name__
+    fix = f"Let {name} give {wanted}."
+    return _failed(name, text, f"gave {text}; it must give {wanted}", fix)
+
+
+def keys_of(source: TicketKeySource) -> Sequence[TicketKey]:
+    """Return the ticket keys of now. Raises `ProtocolError`."""
+    if type(source) is TicketKeys:
+        return source.keys()
+    name = "ticket_keys.keys()"
+    given = call_hook(name, source.keys)
+    wanted = "a sequence of TicketKey"
+    if not isinstance(given, Sequence):
+        raise wrong_answer(name, given, wanted)
+    for each in cast("Sequence[object]", given):
+        if not isinstance(each, TicketKey):
+            raise wrong_answer(name, [], f"{wanted}, and not of {type(each).__name__}")
+    return cast("Sequence[TicketKey]", given)
+
+
+def staple_of(credentials: Credentials, now: datetime) -> bytes | None:
+    """Return the OCSP response to send with these credentials, if any. Raises `ProtocolError`."""
+    source = credentials.staple
+    if source is None:
+        return None
+    name = "staple.current()"
+    response = call_hook(name, source.current, now)
+    if response is not None and not isinstance(response, bytes):
+        raise wrong_answer(name, response, "bytes or None")
+    return response
+
+
+def _failed(name: str, detail: str, words: str, fix: str) -> ProtocolError:
+    fault = Fault.CALLBACK_FAILED
+    return ProtocolError(
+        fault,
+        f"{name}: {detail}",
+        sentence=f"{fault.sentence.removesuffix('.')}: {name} {words}.",
+        fix=f"On this end: {fix}",
+    )
