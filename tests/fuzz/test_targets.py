@@ -175,13 +175,13 @@ def test_a_foreign_story_that_depends_on_the_cut_is_a_finding(
 ) -> None:
     seed = next(iter(TARGETS["foreign"].seeds()))
     TARGETS["foreign"].run(seed)
-    real = observe._Observer._records
+    real = observe._records
 
-    def whole_records_only(self: object, side: object) -> None:
-        real(self, side)  # type: ignore[arg-type]
-        side.buffer.clear()  # type: ignore[attr-defined]
+    def whole_records_only(talk: Conversation, side: Side) -> None:
+        real(talk, side)
+        side.buffer.clear()
 
-    monkeypatch.setattr(observe._Observer, "_records", whole_records_only)
+    monkeypatch.setattr(observe, "_records", whole_records_only)
     with pytest.raises(AssertionError, match="cut"):
         TARGETS["foreign"].run(seed)
 
