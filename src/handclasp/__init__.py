@@ -14,8 +14,8 @@ from handclasp.certificates.credentials import Credentials, Signer
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -51,6 +51,7 @@ from handclasp.handshake.questions import (
 )
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
+from handclasp.server import ServerConnection
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.store import SessionStore

@@ -17,7 +17,7 @@ from tests.adapters.test_asyncio_endings import by_hand
 
 from handclasp import aio, wrap_client
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import PeerAlertError, ProtocolError
 from handclasp.faults import Fault
 

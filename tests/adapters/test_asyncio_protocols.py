@@ -20,7 +20,7 @@ from tests.adapters.streams import (
 
 from handclasp import aio
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
+from handclasp.client import ClientConnection
 
 MEGABYTE = 1024 * 1024
 

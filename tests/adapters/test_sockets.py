@@ -31,7 +31,7 @@ from tests.pki import Leaf, Pki, key_of_type
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ServerConnection
+from handclasp.server import ServerConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,

@@ -22,7 +22,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from handclasp import Credentials, Event, TLSError
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
+from handclasp.server import ServerConnection
 from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, PrivateShare
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES_BY_CODE, CipherSuite

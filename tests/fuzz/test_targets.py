@@ -17,7 +17,7 @@ from tests.fuzz.targets import TARGETS
 from handclasp.capture import observe
 from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.cli import tshark
-from handclasp.connection import ServerConnection
+from handclasp.server import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13

@@ -25,9 +25,10 @@ from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
+from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

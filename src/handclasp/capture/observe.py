@@ -23,6 +23,7 @@ from handclasp.capture.preamble import (
     what_instead,
 )
 from handclasp.capture.protection import Draft13, ShortTag12, ShortTag13
+from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
@@ -36,7 +37,6 @@ from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.record.reassembly import HandshakeReassembly
 from handclasp.trace.diagnosis import situation_of
 from handclasp.trace.events import (
     AlertSeen,
@@ -517,7 +517,7 @@ class _Observer:
         """What is inside; None of early data under a key that is not known, or not taken."""
         protection = side.protection
         if isinstance(protection, Protection12):
-            return protection.open_record(header, body, MAX_PLAINTEXT)
+            return protection.open_record(header + body, 0, len(header) + len(body))
         if protection is None:
             return None
         sequence = protection.sequence

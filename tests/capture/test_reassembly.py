@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.limits import Limits
-from handclasp.record.reassembly import HandshakeReassembly
+from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.wire.iana import AlertDescription, HandshakeType
 
 
