@@ -36,10 +36,6 @@ from handclasp.wire.memoize import new_memo
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
-_SHORT = 2**13
-"""Up to so many bytes, a read is faster to slice as bytes than as a memoryview."""
-
-
 _ESTABLISHED = State.ESTABLISHED
 
 
@@ -146,29 +142,24 @@ class Connection(Lifecycle[Config]):
                 Where events came before the failure, they are returned first, `failure` is set,
                 and the next call raises.
         """
-        if self._failure is not None:
-            self._raise_failure()
-        if self._wire is not None:
-            self._wire("received", bytes(data))
-        if self._peer_closed:
-            # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
-            # ignored."
-            return []
-        if type(data) is not bytes or len(data) > _SHORT:
+        key = self._data_key
+        if key is None:
+            return self._receive_anything(data)
+        if type(data) is not bytes:
             data = memoryview(data).cast("B")
-        try:
-            if self._unread:
-                data = self._complete_record(data)
-            if data:
-                self._walk(data)
-        except BaseException as error:
-            self._fail(error)
         chunks = self._data
-        if len(chunks) == 1 and type(chunks[0]) is bytes and not self._events:
-            key = self._records.read_key
-            if key is not None and key.sequence < self._records.read_exhausted_at:
+        try:
+            used = key.open_data(data, chunks)
+        except ProtocolError as error:
+            self._fail(error)
+            return self._take_events()
+        if chunks:
+            self._records.records_without_progress = self._post.messages_without_data = 0  # type: ignore[union-attr]
+            if used == len(data):
+                if len(chunks) > 1 or key.sequence >= self._records.read_exhausted_at:
+                    return [self._take_data()]
                 return [DataReceived(chunks.pop())]  # type: ignore[arg-type]
-        return self._take_events()
+        return self._receive_anything(data[used:])
 
     def receive_eof(self, *, reset: bool = False) -> list[Event]:
         """The transport has ended.
@@ -281,6 +272,7 @@ class Connection(Lifecycle[Config]):
             waiting, self._unread = self._unread, bytearray()
             if waiting:
                 self._walk(bytes(waiting))
+            self._choose_data_key()
         except ConfigurationError:
             raise
         except BaseException as error:
@@ -344,6 +336,29 @@ class Connection(Lifecycle[Config]):
         )
 
     # Inside
+
+    def _receive_anything(self, data: Buffer) -> list[Event]:
+        if self._failure is not None:
+            self._raise_failure()
+        if self._wire is not None:
+            self._wire("received", bytes(data))
+        if self._peer_closed:
+            # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
+            # ignored."
+            return []
+        if type(data) is not bytes:
+            data = memoryview(data).cast("B")
+        try:
+            if self._question is not None:
+                self._keep_for_later(data)
+            elif not self._unread:
+                self._walk(data)
+            elif rest := self._complete_record(data):
+                self._walk(rest)
+            self._choose_data_key()
+        except BaseException as error:
+            self._fail(error)
+        return self._take_events()
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []

@@ -239,7 +239,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         """The one place where a connection fails: the alert goes out, and keys are dropped."""
         self._failure = error
         self._state = State.FAILED
-        self._post = None
+        self._post = self._data_key = None
         self._drop_handshake()
         if isinstance(error, ProtocolError):
             role: Role = "client" if self._is_client else "server"

@@ -7,22 +7,32 @@ Handshake messages go to `HandshakeLoop`, which cuts them out and resumes the co
 
 from __future__ import annotations
 
+from struct import Struct
+from typing import Any
+
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
-from handclasp.events import EarlyDataReceived
+from handclasp.events import EarlyDataReceived, Event, HalfRttReady, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.handshake.post import PostHandshake
+from handclasp.handshake.questions import Question
+from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.record.dressed import SKIPPED
 from handclasp.record.framing import SHOWN_OF_A_START, check_header, join_fragments, type_name
 from handclasp.record.layer import RecordLayer
 from handclasp.record.plaintext import PLAINTEXT
+from handclasp.record.protection13 import Protection13
 from handclasp.trace.hooks import Trace
 from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE
 
+_read_header = Struct(">HxH").unpack_from
+"""Content type with the major version, and the length."""
+
+_STARTS = frozenset(kind << 8 | 3 for kind in range(20, 24))
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -34,7 +44,9 @@ class RecordLoop(HandshakeLoop):
 
     __slots__ = (
         "_data",
+        "_data_key",
         "_early_size",
+        "_events",
         "_max_early_data",
         "_needed",
         "_peer_closed",
@@ -49,7 +61,10 @@ class RecordLoop(HandshakeLoop):
         self._records = records
         self._trace = trace
         self._post: PostHandshake | None = None
+        self._events: list[Event] = []
         self._data: list[Buffer] = []
+        # The key, where data may take the short way.
+        self._data_key: Protection13 | None = None
         self._peer_closed = False
         # Bytes of early data: what has gone in one direction or come in the other, and what a
         # server takes.
@@ -58,6 +73,12 @@ class RecordLoop(HandshakeLoop):
         # many bytes of it there must be before it is looked at again.
         self._unread = bytearray()
         self._needed = HEADER_SIZE
+
+    def _asked(self, question: Question[Any]) -> None:
+        self._events.append(QuestionAsked(question))
+
+    def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
+        self._events.append(HalfRttReady(info))
 
     def _receive_alert(self, content: Buffer) -> None:
         """Take an alert. Raises `TLSError` where it ends the connection."""
@@ -72,21 +93,18 @@ class RecordLoop(HandshakeLoop):
         records, at, end = self._records, 0, len(buffer)
         self._needed = HEADER_SIZE
         while end - at >= HEADER_SIZE and self._question is None and not self._peer_closed:
-            reader, outer = records.reader, buffer[at]
-            after = at + HEADER_SIZE + (buffer[at + 3] << 8 | buffer[at + 4])
-            if buffer[at + 1] != 3 or not 20 <= outer <= 23 or after - at > reader.longest:
+            start, size = _read_header(buffer, at)
+            after = at + HEADER_SIZE + size
+            if size > records.reader.longest or start not in _STARTS:
                 self._check_header(buffer, at)
-            records.nothing_came = False
             if after > end:
                 self._needed = after - at
                 break
+            reader = records.reader
             content_type, content = reader.open_record(buffer, at, after)
             at = after
-            if content_type == _APPLICATION_DATA and self._post is not None and content:
-                if self._unparsed:
-                    raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(content_type))
-                records.records_without_progress = self._post.messages_without_data = 0
-                self._data.append(content)
+            if content_type == _APPLICATION_DATA and content and self._post is not None:
+                self._receive_data(content)
             elif content_type == _HANDSHAKE and content:
                 records.records_without_progress = 0
                 self._receive_handshake(content)
@@ -94,9 +112,25 @@ class RecordLoop(HandshakeLoop):
                     fragments, at = join_fragments(buffer, at, self._missing)
                     self._receive_handshake(fragments)
             else:
-                self._receive_other(outer, content_type, content)
+                self._receive_other(start >> 8, content_type, content)
         if at < end:
             self._unread = bytearray(buffer[at:])
+
+    def _receive_data(self, content: Buffer) -> None:
+        if self._unparsed:
+            raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(_APPLICATION_DATA))
+        # What came before data is no flood.
+        self._records.records_without_progress = 0
+        if self._post is not None:
+            self._post.messages_without_data = 0
+        self._data.append(content)
+
+    def _choose_data_key(self) -> None:
+        """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
+        key = self._records.read_key
+        waits = self._unread or self._unparsed or self._post is None or self._peer_closed
+        is_clear = not waits and self._trace is None and isinstance(key, Protection13)
+        self._data_key = key if is_clear and isinstance(key, Protection13) else None
 
     def _complete_record(self, data: Buffer) -> Buffer:
         """Bring what waits to its end with the first of `data`; gives what is left of it.
@@ -105,20 +139,25 @@ class RecordLoop(HandshakeLoop):
         """
         at, end = 0, len(data)
         while self._unread and at < end:
-            if self._question is not None:
-                # While the application thinks, the peer may not fill the memory.
-                if len(self._unread) > self._limits.max_handshake_bytes:
-                    raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
+            if self._question is not None or self._peer_closed:
                 self._unread += data[at:]
                 return b""
             lacking = self._needed - len(self._unread)
+            if self._records.nothing_came:
+                lacking = max(lacking, SHOWN_OF_A_START)  # to be shown where it is no TLS
             self._unread += data[at : at + lacking]
-            at += lacking
-            if at > end:
-                return b""
+            at = min(at + lacking, end)
+            if len(self._unread) < self._needed:
+                break
             whole, self._unread = bytes(self._unread), bytearray()
             self._walk(whole)
         return data[at:]
+
+    def _keep_for_later(self, data: Buffer) -> None:
+        """A question is open. While the application thinks, the peer may not fill the memory."""
+        if len(self._unread) > self._limits.max_handshake_bytes:
+            raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
+        self._unread += data
 
     def _check_header(self, buffer: Buffer, at: int) -> None:
         records = self._records
@@ -128,6 +167,8 @@ class RecordLoop(HandshakeLoop):
             nothing_came=records.nothing_came,
             trace=self._trace,
         )
+        if records.nothing_came:
+            records.begin()
 
     def _receive_other(self, outer: int, content_type: int, content: Buffer) -> None:
         """Take what is neither data nor part of a message, or is empty. Raises `TLSError`.
@@ -165,6 +206,8 @@ class RecordLoop(HandshakeLoop):
     def _receive_change_cipher_spec_record(self, content: Buffer) -> None:
         """A step of TLS 1.2; in TLS 1.3 it means nothing, and has its time all the same."""
         records = self._records
+        if records.is_tls12 and records.read_key is not None and not content:
+            raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
         out_of_time = not records.is_tls12 and not records.change_cipher_spec_allowed
         if out_of_time or bytes(content) != b"\x01":
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)

@@ -17,10 +17,10 @@ from tests.fuzz.targets import TARGETS
 from handclasp.capture import observe
 from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.cli import tshark
-from handclasp.server import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13
+from handclasp.server import ServerConnection
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 

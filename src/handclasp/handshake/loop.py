@@ -16,13 +16,13 @@ from typing import Any
 
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError, StateError, TLSError
-from handclasp.events import Event, HalfRttReady, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
 from handclasp.handshake.port import Port
 from handclasp.handshake.questions import Question
 from handclasp.handshake.result import HandshakeResult
+from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
 from handclasp.wire.framing import check_message_size, smallest_limit
 from handclasp.wire.iana import handshake_type_name
@@ -34,12 +34,11 @@ Handshake = Coroutine[Any, Any, HandshakeResult]
 class HandshakeLoop:
     """Runs one handshake, and then takes the messages of its connection.
 
-    A subclass says what becomes of a complete handshake, and of a message after it.
+    A subclass says what becomes of a complete handshake, of a question and of a later message.
     """
 
     __slots__ = (
         "_context",
-        "_events",
         "_half_rtt",
         "_handshake",
         "_limits",
@@ -62,7 +61,6 @@ class HandshakeLoop:
         self._handshake: Handshake | None = None
         self._question: Question[Any] | None = None
         self._waits_for_change_cipher_spec = False
-        self._events: list[Event] = []
         # The beginning of a message that is not whole; and its size, once its header is there.
         self._unparsed = bytearray()
         self._message_size = 0
@@ -74,6 +72,12 @@ class HandshakeLoop:
     def _receive_later_message(self, message: bytes) -> None:
         """Take a message after the handshake. Raises `ProtocolError`."""
         raise NotImplementedError
+
+    def _asked(self, question: Question[Any]) -> None:
+        """Take a question that is open now: `_answer` or `_refuse` closes it."""
+
+    def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
+        """Take what will have been agreed upon: a server may send to this client already."""
 
     def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
         """Run a handshake, which speaks through `context`, up to its first wait."""
@@ -156,12 +160,12 @@ class HandshakeLoop:
             self._waits_for_change_cipher_spec = True
         elif waits_for is not None:
             self._question = waits_for
-            self._events.append(QuestionAsked(waits_for))
+            self._asked(waits_for)
             return
         if self._context is not None and self._context.half_rtt is not None:
             info, self._context.half_rtt = self._context.half_rtt, None
             self._half_rtt = True
-            self._events.append(HalfRttReady(info))
+            self._may_send_half_rtt(info)
 
     def _answer(self, question: Question[Any], value: object) -> None:
         """Resume with the answer to the open question, and with what came meanwhile."""

@@ -29,7 +29,7 @@ class RecordReader(Protocol):
     """What opens the peer's records.
 
     Attributes:
-        longest: the most bytes of a record, header and all, that need no second look.
+        longest: the most bytes of a record's body that need no second look.
     """
 
     @property
@@ -107,7 +107,7 @@ class EarlyDataBudget:
 class SkippingReader:
     """Passes over early data that this side does not accept, until a record opens."""
 
-    longest: Final = HEADER_SIZE + MAX_CIPHERTEXT
+    longest: Final = MAX_CIPHERTEXT
 
     __slots__ = ("_budget", "_protection")
 

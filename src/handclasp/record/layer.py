@@ -30,7 +30,7 @@ from handclasp.record.dressed import (
     TracedReader,
     TracedWriter,
 )
-from handclasp.record.plaintext import PLAINTEXT, PlaintextWriter
+from handclasp.record.plaintext import FIRST_RECORD, PLAINTEXT, PlaintextWriter
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.trace.hooks import Trace
@@ -125,10 +125,10 @@ class RecordLayer:
         self.change_cipher_spec_allowed = is_client
         self.change_cipher_spec_dropped = False
         self.is_tls12 = self.is_established = False
-        self.reader: RecordReader = PLAINTEXT
+        self.reader: RecordReader = FIRST_RECORD
         self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)
         if trace is not None:
-            self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
+            self.reader = TracedReader(FIRST_RECORD, trace, Epoch.PLAINTEXT, is_tls12=False)
             self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
 
     def use_tls12(self) -> None:
@@ -140,6 +140,11 @@ class RecordLayer:
         self._read_limit = MAX_PLAINTEXT
 
     # Inbound
+
+    def begin(self) -> None:
+        """The header of a first record has come, and it is one of TLS."""
+        self.nothing_came = False
+        self._choose_reader()
 
     def install_read(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Open the peer's next record with keys from `secret`.

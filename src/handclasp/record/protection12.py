@@ -23,7 +23,7 @@ class Protection12:
     """One key at work, in one direction; a tag has `tag_size` bytes, a content at most `limit`."""
 
     tag_size = TAG_SIZE
-    longest = HEADER_SIZE + MAX_CIPHERTEXT
+    longest = MAX_CIPHERTEXT
 
     __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "limit", "sequence", "suite")
 

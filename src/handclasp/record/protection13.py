@@ -7,6 +7,8 @@ counter cannot wrap, since the layer above changes keys long before (section 5.5
 
 from __future__ import annotations
 
+from struct import Struct
+
 from cryptography.exceptions import InvalidTag
 
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
@@ -22,6 +24,10 @@ _ALERT = int(ContentType.ALERT)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _CONTENT_TYPES = [bytes([kind]) for kind in range(256)]
 _OUTER_HEADER = b"\x17\x03\x03"
+_read_header = Struct(">HxH").unpack_from
+"""Content type with the major version, and the length."""
+
+_DATA_START = _APPLICATION_DATA << 8 | 3
 _SHORT = 2**13
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
@@ -40,7 +46,7 @@ class Protection13:
     """
 
     shortest = _OVERHEAD
-    longest = HEADER_SIZE + MAX_CIPHERTEXT
+    longest = MAX_CIPHERTEXT
 
     __slots__ = ("_aead", "_iv", "limit", "sequence", "suite", "takes_plain_alert")
 
@@ -83,33 +89,61 @@ class Protection13:
         except InvalidTag:
             raise ProtocolError(Fault.BAD_RECORD_MAC) from None
 
-    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, Buffer]:
+    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
         """Content type and content of the record that `buffer` has from `at` to `after`.
 
-        As `open` and `split_inner_plaintext` in one, which spares small records a third of their
-        time. A long content is a memoryview, so that it is not copied before it is joined with
-        others. Raises `ProtocolError` as those do.
+        Raises `ProtocolError` as `open` and `split_inner_plaintext` do.
         """
         body = at + HEADER_SIZE
         if buffer[at] != _APPLICATION_DATA:
             return self._open_unprotected(buffer[at], bytes(buffer[body:after]))
-        if after - body < self.shortest:
-            # RFC 8446 5.2: no valid record is shorter than its tag and its content type.
-            raise ProtocolError(Fault.BAD_RECORD_MAC, f"{after - body} bytes")
-        sequence = self.sequence
-        if sequence >= _SEQUENCE_END:
-            raise ProtocolError(Fault.KEY_EXHAUSTED)
-        self.sequence = sequence + 1
-        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
-        try:
-            inner = self._aead.decrypt(nonce, buffer[body:after], buffer[at:body])
-        except InvalidTag:
-            raise ProtocolError(Fault.BAD_RECORD_MAC) from None
+        inner = self.open(buffer[at:body], buffer[body:after])
         if not inner[-1] or len(inner) > self.limit:
             return split_inner_plaintext(inner, self.limit)
-        if len(inner) > _SHORT:
-            return inner[-1], memoryview(inner)[:-1]
         return inner[-1], inner[:-1]
+
+    def open_data(self, buffer: Buffer, into: list[Buffer]) -> int:
+        """Open the records of application data at the front of `buffer`, as long as they are whole.
+
+        Appends their contents to `into`, and gives how many bytes were used. What else may come is
+        for `open_record`: a record that is not whole, empty, longer than `limit` allows or of
+        another type is left where it is.
+
+        This is `open_record` once more, without any call but the cipher's: with that one alone, a
+        read of 100 bytes took 1.3 times as long, and one of 256 KB 1.1 times.
+
+        Raises:
+            ProtocolError: bad_record_mac.
+        """
+        at, end, longest = 0, len(buffer), self.limit + TAG_SIZE
+        # Little is faster to copy than to view.
+        view = memoryview(buffer) if end > _SHORT else buffer
+        while end - at > HEADER_SIZE:
+            start, size = _read_header(buffer, at)
+            body = at + HEADER_SIZE
+            after = body + size
+            if start != _DATA_START or after > end or not _OVERHEAD < size <= longest:
+                break
+            sequence = self.sequence
+            if sequence >= _SEQUENCE_END:
+                break
+            nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
+            try:
+                inner = self._aead.decrypt(nonce, view[body:after], buffer[at:body])
+            except InvalidTag:
+                raise ProtocolError(Fault.BAD_RECORD_MAC) from None
+            if inner[-1] != _APPLICATION_DATA:
+                inner = inner.rstrip(b"\0")  # padding
+                if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
+                    break
+            self.sequence = sequence + 1
+            if size > _SHORT and after - at < end:
+                # What is long is not copied before it is joined with others.
+                into.append(memoryview(inner)[:-1])
+            else:
+                into.append(inner[:-1])
+            at = after
+        return at
 
     def _open_unprotected(self, content_type: int, content: bytes) -> tuple[int, bytes]:
         """What a peer may still send in the clear: change_cipher_spec, and one kind of alert."""
