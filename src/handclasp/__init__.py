@@ -59,7 +59,7 @@ from handclasp.sessions.ticket_keys import TicketKeys
 
 if TYPE_CHECKING:
     from handclasp import aio
-    from handclasp.trace.recorder import Recorder
+    from handclasp.story.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
 
@@ -121,5 +121,5 @@ def __getattr__(name: str) -> Any:
     if name == "aio":
         return import_module("handclasp.aio")
     if name == "Recorder":
-        return import_module("handclasp.trace.recorder").Recorder
+        return import_module("handclasp.story.recorder").Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

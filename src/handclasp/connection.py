@@ -66,7 +66,7 @@ class Connection(Lifecycle[Config]):
             records=records,
             keylog=keylog if callable(keylog) else None,
             trace=self._trace,
-            memo=config.once("memo", new_memo),
+            memo=config.derived.once("memo", new_memo, config),
         )
 
     # What is known
@@ -182,6 +182,15 @@ class Connection(Lifecycle[Config]):
             raise self._end(TruncationError(Fault.TRUNCATED, self._how_far()))
         self._close_half(peer=True)
         return [PeerClosed()]
+
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes the record that is under way lacks at least.
+
+        Whoever reads no more than that at once never reads past a record, and so takes nothing of
+        what follows the peer's close_notify.
+        """
+        return max(1, self._needed - len(self._unread))
 
     @property
     def wants_to_send(self) -> bool:

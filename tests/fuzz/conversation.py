@@ -319,7 +319,9 @@ class _KnownById(ResumedSession):
 
     def __init__(self, session: Session, server: ServerConfig, state: SessionState) -> None:
         super().__init__(session)
-        self._remind = partial(cast(Any, server.session_cache12).put, session.session_id, state)
+        self._remind = partial(
+            cast(Any, server.derived.session_cache12).put, session.session_id, state
+        )
 
     def take(self, key: str) -> Session | None:
         self._remind()

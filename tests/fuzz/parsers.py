@@ -22,10 +22,10 @@ from handclasp.sessions import tickets
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.sessions.tickets import open_ticket, seal_ticket
+from handclasp.story.fields import fields_of
+from handclasp.story.narrate import narrate
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.trace.events import TraceFormatError
-from handclasp.trace.fields import fields_of
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, read_as, read_message12, write_message
 from handclasp.wire.compression import DecompressionError, available_algorithms, compress

@@ -66,10 +66,10 @@ from handclasp.cli.files import serve_directory
 from handclasp.errors import ConfigurationError
 from handclasp.record.protection13 import Protection13
 from handclasp.sessions.ticket_keys import TicketKeys
-from handclasp.trace.diagnosis import diagnose
-from handclasp.trace.diff import differences
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.diff import differences
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import TraceFormatError
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ContentType, HandshakeType
 from handclasp.wire.iana import ExtensionType as Ext

@@ -20,8 +20,8 @@ from handclasp.errors import ProtocolError
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.record.layer import RecordLayer
+from handclasp.story.recorder import Recorder
 from handclasp.trace.events import BytesRefused, KeysInstalled, RecordSeen
-from handclasp.trace.recorder import Recorder
 
 SIZES = [1, 2**14, 2**14 + 1, 2 * 2**14, 10 * 2**14 + 5]
 

@@ -417,7 +417,7 @@ def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         max_early_data=session.max_early_data,
         server_name="server",
         alpn="",
-        binding=config.binding,
+        binding=config.derived.binding,
     )
     opened = {session.ticket: state}
     monkeypatch.setattr(resumption13, "open_ticket", lambda ticket, _: opened[ticket])

@@ -618,7 +618,14 @@ class Pump(asyncio.BufferedProtocol):
             self._fail(error)
             return
         self.use(application)
-        application.connection_made(self.transport)
+        try:
+            application.connection_made(self.transport)
+        except Exception as error:
+            # The plain transport tells the loop, and ends the connection; a client hears of it.
+            if self._clients is None and not self._decided.done():
+                self._decided.set_exception(error)
+                self._decided.exception()  # Nobody may be waiting any more.
+            raise
         self._tell_pause()
         self._decide()
 

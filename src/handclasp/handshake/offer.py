@@ -82,7 +82,7 @@ def client_offer(
         session_id = session.session_id
     grease = _Grease.draw(entropy(4)) if config.grease else None
     shares = {name: _share(name, entropy, hs) for name in config.key_shares or ()}
-    static: _Static = config.once("client hello", _static)
+    static: _Static = config.derived.once("client hello", _static, config)
     suites = static.suites
     extensions = _extensions(config, server_name, shares, grease)
     if "TLSv1.2" in config.versions and config.sessions is not None:
@@ -195,7 +195,7 @@ def _extensions(
     shares: Mapping[str, PrivateShare],
     grease: _Grease | None,
 ) -> dict[int, bytes]:
-    static: _Static = config.once("client hello", _static)
+    static: _Static = config.derived.once("client hello", _static, config)
     groups, versions = static.groups, static.versions
     extensions: dict[int, bytes] = {}
     if grease:

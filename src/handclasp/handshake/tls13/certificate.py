@@ -151,7 +151,7 @@ def send_certificate(
         hs.send(Certificate(b"", ()))
         return
     along = _leaf_extensions(config, credentials, asked, asked_in)
-    kept: Kept[Any, bytes] = config.once("written certificates", _nothing_written)
+    kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
     key = credentials.chain, *along.items()
     raw = kept.get(key)
     if raw is None:
