@@ -16,6 +16,7 @@ from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.connection import Connection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -50,6 +51,7 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.lifecycle import State
 from handclasp.limits import Limits
 from handclasp.server import ServerConnection
 from handclasp.sessions.psk import PreSharedKey
@@ -81,8 +83,10 @@ __all__ = [
     "Session",
     "TicketKeys",
     "PreSharedKey",
+    "Connection",
     "ClientConnection",
     "ServerConnection",
+    "State",
     "ConnectionInfo",
     "Event",
     "HandshakeCompleted",

@@ -364,7 +364,8 @@ class Connection(Lifecycle[Config]):
                 self._walk(data)
             elif rest := self._complete_record(data):
                 self._walk(rest)
-            self._choose_data_key()
+            if self._post is not None:
+                self._choose_data_key()
         except BaseException as error:
             self._fail(error)
         return self._take_events()

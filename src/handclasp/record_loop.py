@@ -36,7 +36,7 @@ _STARTS = frozenset(kind << 8 | 3 for kind in range(20, 24))
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
-_CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
+_CHANGE_CIPHER_SPEC_START = int(ContentType.CHANGE_CIPHER_SPEC) << 8 | 3
 
 
 class RecordLoop(HandshakeLoop):
@@ -97,6 +97,7 @@ class RecordLoop(HandshakeLoop):
             after = at + HEADER_SIZE + size
             if size > records.reader.longest or start not in _STARTS:
                 self._check_header(buffer, at)
+            records.nothing_came = False
             if after > end:
                 self._needed = after - at
                 break
@@ -111,8 +112,10 @@ class RecordLoop(HandshakeLoop):
                 if self._message_size and reader is PLAINTEXT:
                     fragments, at = join_fragments(buffer, at, self._missing)
                     self._receive_handshake(fragments)
+            elif start == _CHANGE_CIPHER_SPEC_START:
+                self._receive_change_cipher_spec_record(content)
             else:
-                self._receive_other(start >> 8, content_type, content)
+                self._receive_other(content_type, content)
         if at < end:
             self._unread = bytearray(buffer[at:])
 
@@ -167,18 +170,10 @@ class RecordLoop(HandshakeLoop):
             nothing_came=records.nothing_came,
             trace=self._trace,
         )
-        if records.nothing_came:
-            records.begin()
 
-    def _receive_other(self, outer: int, content_type: int, content: Buffer) -> None:
-        """Take what is neither data nor part of a message, or is empty. Raises `TLSError`.
-
-        `outer` is the type in the record's header, and `content_type` the one inside.
-        """
+    def _receive_other(self, content_type: int, content: Buffer) -> None:
+        """Take what is neither data nor part of a message, or is empty. Raises `TLSError`."""
         records = self._records
-        if outer == _CHANGE_CIPHER_SPEC:
-            self._receive_change_cipher_spec_record(content)
-            return
         if self._unparsed and content_type != _HANDSHAKE:
             inner = _APPLICATION_DATA if content_type == SKIPPED else content_type
             raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(inner))

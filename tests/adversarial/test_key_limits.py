@@ -333,7 +333,7 @@ def test_a_ticket_that_no_key_bears_is_not_sent(pki: Pki, most: int, fit: int) -
     """A client that takes 64 bytes in a record cannot break a connection by it, either."""
     pair = with_tickets(pki, Limits(max_records_per_key=64), record_size_limit=64, alpn=["x" * 200])
     server: Any = pair.server.connection
-    server._records._limits = Limits(max_records_per_key=most)
+    server._records._most_records = most
     server.update_keys(request_peer=False)
     for _ in range(3):
         assert server.send_tickets(1) == fit

@@ -13,7 +13,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from handclasp.cli.tshark import conversations, streams_of
 from tests.fuzz.captures import ENDS, genuine, story_of
 from tests.fuzz.certificates import accepts
 from tests.fuzz.target import Choices, Target
@@ -21,6 +20,7 @@ from tests.vectors.test_limbo import CASES, Case, case_of
 
 from handclasp import CertificateError
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
+from handclasp.capture.tshark import conversations, streams_of
 from handclasp.certificates import explain
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 

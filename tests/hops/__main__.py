@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import pairwise
 
 from tests.hops.counts import SCENARIOS, Meeting, bytecodes, frames, most_called
-from tests.hops.way import hops_of_a_client_hello
+from tests.hops.way import hops_of_a_client_hello, turns_back
 
 
 def main() -> int:
@@ -30,8 +29,7 @@ def main() -> int:
     for hop in hops:
         print(f"{'  ' * hop.depth}{hop.function}  ({hop.file})")
     files = {hop.file for hop in hops}
-    turns = sum(after.depth < before.depth for before, after in pairwise(hops))
-    print(f"{len(hops)} hops in {len(files)} files, {turns} turns back up")
+    print(f"{len(hops)} hops in {len(files)} files, {turns_back(hops)} turns back up")
     return 0
 
 

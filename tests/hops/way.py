@@ -1,12 +1,15 @@
 """The way of a ClientHello: each function entered before the server's handshake goes on with it.
 
-What reads the message's fields, in `wire`, is not a hop: it is a leaf, called and left.
+The server's own frames are the end of the way, and what reads the message's fields, in `wire`, is
+a leaf, called and left: neither is a hop.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,8 +20,8 @@ import handclasp
 from handclasp import ClientConnection, ServerConnection
 
 _SOURCE = Path(handclasp.__file__).parent
-_LEAVES = str(_SOURCE / "wire")
 _FIRST_READER = str(_SOURCE / "handshake" / "server.py")
+_BESIDE = (str(_SOURCE / "wire"), _FIRST_READER)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def hops_of_a_client_hello() -> list[Hop]:
         file = frame.f_code.co_filename
         # A resumed coroutine's next line runs when the message is there.
         arrived = arrived or (event == "line" and file == _FIRST_READER)
-        if arrived or not file.startswith(str(_SOURCE)) or file.startswith(_LEAVES):
+        if arrived or not file.startswith(str(_SOURCE)) or file.startswith(_BESIDE):
             return trace
         if event == "call":
             name, short = frame.f_code.co_qualname, str(Path(file).relative_to(_SOURCE))
@@ -61,3 +64,8 @@ def hops_of_a_client_hello() -> list[Hop]:
     finally:
         sys.settrace(before)
     return hops
+
+
+def turns_back(hops: Sequence[Hop]) -> int:
+    """How often the way goes back to a function that it had left."""
+    return sum(after.depth < before.depth for before, after in pairwise(hops))

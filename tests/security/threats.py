@@ -534,9 +534,9 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_key_limits.py::test_the_smaller_of_both_holds",
-                "record.layer.RecordLayer._limit_of",
-                "limit if own is None else min(own, limit)",
-                "own or limit",
+                "record.layer.RecordLayer.install_write",
+                "min(self._most_records, write.suite.record_limit)",
+                "self._most_records",
             ),
             without(
                 "adversarial/test_key_limits.py::test_no_suite_allows_more_than_its_cipher_bears",
@@ -573,7 +573,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_key_limits.py::test_a_handshake_keeps_to_the_setting",
                 "record.layer.RecordLayer.install_write",
-                "self._limit_of(write)",
+                "min(self._most_records, write.suite.record_limit)",
                 "write.suite.record_limit",
             ),
             without(

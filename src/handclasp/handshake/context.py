@@ -113,7 +113,7 @@ class HandshakeContext:
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
-        self.observer = observer_of(trace)
+        self.observer = observer_of(trace) if trace is not None else None
         self.certificate: ClientAuthStatus = "unasked"
         self.half_rtt: ConnectionInfo | None = None
         self.server_name: str | None = None

@@ -12,6 +12,7 @@ handshake, where in TLS 1.3 it means nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from handclasp.crypto.suites import Buffer, CipherSuite12
@@ -30,7 +31,7 @@ from handclasp.record.dressed import (
     TracedReader,
     TracedWriter,
 )
-from handclasp.record.plaintext import FIRST_RECORD, PLAINTEXT, PlaintextWriter
+from handclasp.record.plaintext import PLAINTEXT, PlaintextWriter
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.trace.hooks import Trace
@@ -42,6 +43,8 @@ _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
+
+_CHANGE_CIPHER_SPEC_RECORD = write_plaintext(_CHANGE_CIPHER_SPEC, b"\x01")
 
 RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
@@ -75,6 +78,7 @@ class RecordLayer:
     __slots__ = (
         "_early_data",
         "_limits",
+        "_most_records",
         "_padding",
         "_read_limit",
         "_trace",
@@ -108,6 +112,9 @@ class RecordLayer:
         trace: Trace | None = None,
     ) -> None:
         self._limits = limits
+        own = limits.max_records_per_key
+        # How many records one key may protect by the config: its cipher may bear less.
+        self._most_records = sys.maxsize if own is None else own
         self._padding = padding
         self._trace = trace
         self.read_key: Protection | None = None
@@ -125,10 +132,10 @@ class RecordLayer:
         self.change_cipher_spec_allowed = is_client
         self.change_cipher_spec_dropped = False
         self.is_tls12 = self.is_established = False
-        self.reader: RecordReader = FIRST_RECORD
+        self.reader: RecordReader = PLAINTEXT
         self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)
         if trace is not None:
-            self.reader = TracedReader(FIRST_RECORD, trace, Epoch.PLAINTEXT, is_tls12=False)
+            self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
             self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
 
     def use_tls12(self) -> None:
@@ -141,11 +148,6 @@ class RecordLayer:
 
     # Inbound
 
-    def begin(self) -> None:
-        """The header of a first record has come, and it is one of TLS."""
-        self.nothing_came = False
-        self._choose_reader()
-
     def install_read(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Open the peer's next record with keys from `secret`.
 
@@ -153,13 +155,16 @@ class RecordLayer:
         """
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self.read_key = read = _protection(secret)
+        self.read_key = self.reader = read = (
+            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+        )
         self.read_epoch = epoch
-        self.read_exhausted_at = self._limit_of(read)
+        self.read_exhausted_at = min(self._most_records, read.suite.record_limit)
         read.limit = self._read_limit
         if epoch is Epoch.HANDSHAKE and isinstance(read, Protection13):
             read.takes_plain_alert = True
-        self._choose_reader()
+        if self._early_data is not None or self._trace is not None:
+            self._choose_reader()
         if self._trace is not None:
             self._trace.keys_installed("received", epoch.value, secret.suite.name)
 
@@ -232,8 +237,9 @@ class RecordLayer:
 
     def send_change_cipher_spec(self) -> None:
         """Queue the record that means nothing in TLS 1.3 (RFC 8446 section D.4)."""
-        self.flush()
-        record = write_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+        if self.messages:
+            self.flush()
+        record = _CHANGE_CIPHER_SPEC_RECORD
         self.out.append(record)
         if self._trace is not None:
             epoch, size = Epoch.PLAINTEXT.value, len(record)
@@ -251,12 +257,15 @@ class RecordLayer:
 
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Protect what is sent from here on with keys from `secret`, but not what is queued."""
-        write = _protection(secret)
-        self.flush()
+        write = (
+            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+        )
+        if self.messages:
+            self.flush()
         self.write_key = self.writer = write
         write.limit = self.write_limit
         self.write_epoch = epoch
-        self._write_end = self._limit_of(write)
+        self._write_end = min(self._most_records, write.suite.record_limit)
         self.write_exhausted_at = self._write_end - RESERVED_RECORDS
         if self._padding and isinstance(write, Protection13):
             self.writer = PaddedWriter(write, self._padding)
@@ -290,7 +299,7 @@ class RecordLayer:
         if write is None:
             return 0
         queued = -(-sum(map(len, self.messages)) // self.write_limit)
-        return self._limit_of(write) - write.sequence - queued
+        return self._write_end - write.sequence - queued
 
     @property
     def room(self) -> int:
@@ -303,8 +312,7 @@ class RecordLayer:
     @property
     def room_of_a_key(self) -> int:
         """What `room` is when a key like the current one is new."""
-        write = self.write_key
-        most = self._limit_of(write) if write is not None else 0
+        most = self._write_end if self.write_key is not None else 0
         return (most - RESERVED_RECORDS) * self.write_limit
 
     def take(self) -> Buffer:
@@ -325,11 +333,6 @@ class RecordLayer:
             self._seal_fragments(_HANDSHAKE, messages)
 
     # Inside
-
-    def _limit_of(self, protection: Protection) -> int:
-        """How many records one key may protect: what the AEAD bears, or less by the config."""
-        limit, own = protection.suite.record_limit, self._limits.max_records_per_key
-        return limit if own is None else min(own, limit)
 
     def _seal_fragments(self, content_type: int, data: Buffer) -> None:
         write, size = self.write_key, MAX_PLAINTEXT

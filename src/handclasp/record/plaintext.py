@@ -16,10 +16,9 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 class PlaintextReader:
     """Takes records as they are; application data are never in the clear."""
 
-    __slots__ = ("longest",)
+    longest = MAX_PLAINTEXT
 
-    def __init__(self, longest: int) -> None:
-        self.longest = longest
+    __slots__ = ()
 
     def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
         """Content type and content of the record that `buffer` has from `at` to `after`."""
@@ -29,11 +28,8 @@ class PlaintextReader:
         return content_type, bytes(buffer[at + HEADER_SIZE : after])
 
 
-PLAINTEXT: Final = PlaintextReader(MAX_PLAINTEXT)
-"""What all connections read with before they have keys."""
-
-FIRST_RECORD: Final = PlaintextReader(-1)
-"""The same, where not even one header has come: there every header is looked at twice."""
+PLAINTEXT: Final = PlaintextReader()
+"""The only one there is: it holds nothing."""
 
 
 class PlaintextWriter:
