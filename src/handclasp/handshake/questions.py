@@ -1,6 +1,6 @@
 """What a handshake cannot decide by itself: typed questions to the world outside.
 
-Where the config holds a synchronous answer, the driver gives it at once. Where the answer is an
+Where the config holds a synchronous answer, `answers` gives it at once. Where the answer is an
 awaitable or `DEFER`, the question comes out of the connection as an event, the handshake waits,
 and the application answers when it can.
 """
