@@ -107,7 +107,7 @@ class EarlyDataBudget:
 class SkippingReader:
     """Passes over early data that this side does not accept, until a record opens."""
 
-    longest: Final = MAX_CIPHERTEXT
+    longest = MAX_CIPHERTEXT
 
     __slots__ = ("_budget", "_protection")
 
@@ -151,25 +151,31 @@ class TracedReader:
 
     def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, Buffer]:
         """As the reader that it holds."""
-        trace, outer = self._trace, buffer[at]
-        has_keys = self._epoch is not Epoch.PLAINTEXT
-        protected = has_keys and (outer == _APPLICATION_DATA or self._every_type)
-        epoch = (self._epoch if protected else Epoch.PLAINTEXT).value
-        opened: tuple[int, Buffer] = (SKIPPED, b"")
-        began = trace.now()
-        try:
-            opened = self._reader.open_record(buffer, at, after)
-            return opened
-        finally:
-            took = trace.now() - began if protected else 0
-            wire = bytes(buffer[at:after])
-            kind, content = opened
-            if kind == SKIPPED:
-                size = None if protected else len(wire) - HEADER_SIZE
-                trace.record("received", epoch, outer, len(wire), size, took, wire)
-            else:
-                size, shown = len(content), shown_to(trace, kind, content)
-                trace.record("received", epoch, kind, len(wire), size, took, wire, shown)
+        protected = buffer[at] == _APPLICATION_DATA or self._every_type
+        epoch = self._epoch if protected else Epoch.PLAINTEXT
+        return _open_traced(self._trace, self._reader, epoch, buffer, at, after)
+
+
+def _open_traced(
+    trace: Trace, reader: RecordReader, epoch: Epoch, buffer: Buffer, at: int, after: int
+) -> tuple[int, Buffer]:
+    """Open a record, and report it with what it cost, also where it does not open."""
+    protected = epoch is not Epoch.PLAINTEXT
+    opened: tuple[int, Buffer] = (SKIPPED, b"")
+    began = trace.now()
+    try:
+        opened = reader.open_record(buffer, at, after)
+        return opened
+    finally:
+        took = trace.now() - began if protected else 0
+        wire = bytes(buffer[at:after])
+        kind, content = opened
+        if kind == SKIPPED:
+            size = None if protected else len(wire) - HEADER_SIZE
+            trace.record("received", epoch.value, buffer[at], len(wire), size, took, wire)
+        else:
+            size, shown = len(content), shown_to(trace, kind, content)
+            trace.record("received", epoch.value, kind, len(wire), size, took, wire, shown)
 
 
 class TracedWriter:
@@ -184,13 +190,19 @@ class TracedWriter:
 
     def seal(self, content_type: int, content: bytes) -> bytes:
         """As the writer that it holds."""
-        trace, epoch = self._trace, self._epoch
-        began = trace.now()
-        record = self._writer.seal(content_type, content)
-        took = trace.now() - began if epoch is not Epoch.PLAINTEXT else 0
-        shown, size = shown_to(trace, content_type, content), len(record)
-        trace.record("sent", epoch.value, content_type, size, len(content), took, record, shown)
-        return record
+        return _seal_traced(self._trace, self._writer, self._epoch, content_type, content)
+
+
+def _seal_traced(
+    trace: Trace, writer: RecordWriter, epoch: Epoch, content_type: int, content: bytes
+) -> bytes:
+    """Seal a record, and report it with what it cost."""
+    began = trace.now()
+    record = writer.seal(content_type, content)
+    took = trace.now() - began if epoch is not Epoch.PLAINTEXT else 0
+    shown, size = shown_to(trace, content_type, content), len(record)
+    trace.record("sent", epoch.value, content_type, size, len(content), took, record, shown)
+    return record
 
 
 def shown_to(trace: Trace, content_type: int, content: Buffer) -> bytes:
