@@ -68,7 +68,8 @@ class RecordLoop(HandshakeLoop):
         self._peer_closed = False
         # Bytes of early data: what has gone in one direction or come in the other, and what a
         # server takes.
-        self._early_size = self._max_early_data = 0
+        self._early_size: int = 0
+        self._max_early_data: int = 0
         # The beginning of a record that is not whole, or all that waits for an answer; and how
         # many bytes of it there must be before it is read again.
         self._unread = bytearray()
