@@ -23,8 +23,9 @@ from handclasp.certificates.verify import (
     verify_server_chain,
     vouch_for,
 )
+from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import Connection
 from handclasp.crypto.secret import Secret
 from handclasp.errors import (
     CertificateError,
@@ -63,7 +64,9 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.lifecycle import State
 from handclasp.limits import Limits
+from handclasp.server import ServerConnection
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayFilter, ReplayGuard
 from handclasp.sessions.session import RequestedCertificate, Session
@@ -116,8 +119,10 @@ __all__ = [
     "ReplayFilter",
     "ReplayGuard",
     "PreSharedKey",
+    "Connection",
     "ClientConnection",
     "ServerConnection",
+    "State",
     "ConnectionInfo",
     "Event",
     "HandshakeCompleted",

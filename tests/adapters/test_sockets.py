@@ -31,7 +31,6 @@ from tests.pki import Leaf, Pki, key_of_type
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ServerConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -44,6 +43,7 @@ from handclasp.errors import (
 )
 from handclasp.events import DataReceived, KeysUpdated
 from handclasp.handshake.questions import DEFER
+from handclasp.server import ServerConnection
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def failed(pair: Pair, name: str, words: str, *, by_server: bool) -> None:
 
 def check_error(error: object, name: str, words: str) -> None:
     assert isinstance(error, ProtocolError), error
-    assert error.fault_member is Fault.CALLBACK_FAILED
+    assert error.fault is Fault.CALLBACK_FAILED
     assert f"{name} {words}" in str(error), error
     assert name in error.fix
 

@@ -475,12 +475,12 @@ def _after(root: Node) -> Attempt:
 
 def _seal(mutant: Connection, kind: int, content: bytes, padding: int) -> None:
     records = mutant._records
-    write = records._write
+    write = records.write_key
     if isinstance(write, Protection13):
         padding = min(padding, MAX_PLAINTEXT - len(content))
-        records._out.append(write.seal(kind, content, padding))
+        records.out.append(write.seal(kind, content, padding))
     else:
-        records._seal(ContentType(kind) if kind in set(ContentType) else kind, content)  # type: ignore[arg-type]
+        records.out.append(records.writer.seal(kind, content))
 
 
 def _record(kind: int, *content: Node, padding: int = 0) -> Node:

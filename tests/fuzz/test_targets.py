@@ -17,10 +17,10 @@ from tests.fuzz.targets import TARGETS
 from handclasp.capture import agreed, messages, observe, records, tshark
 from handclasp.capture.conversation import Conversation, Side
 from handclasp.capture.stream import Address, Piece, Stream
-from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13
+from handclasp.server import ServerConnection
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 

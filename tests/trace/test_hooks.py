@@ -16,7 +16,10 @@ from tests.rules.source import Module, modules_below
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection
 from handclasp.handshake.context import observer_of
 
-TRACED = ("record", "keys", "handshake", "connection")
+TRACED = (
+    *("record", "keys", "handshake"),
+    *("record_loop", "lifecycle", "connection", "client", "server"),
+)
 """The layers with hooks."""
 
 

@@ -57,7 +57,7 @@ from handclasp.adapters.progress import (
     shorten_linger,
     unsent_in_kernel,
 )
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     SentAfterClose,
@@ -69,6 +69,7 @@ from handclasp.errors import (
 )
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
+from handclasp.server import ServerConnection
 
 Connection: TypeAlias = ClientConnection | ServerConnection
 Amount = TypeVar("Amount", int, memoryview)

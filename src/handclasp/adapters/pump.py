@@ -29,7 +29,7 @@ from handclasp.adapters.progress import (
     queued_bytes,
     unsent_bytes,
 )
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     PeerAlertError,
@@ -43,6 +43,7 @@ from handclasp.events import (
     QuestionAsked,
 )
 from handclasp.faults import Fault
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from socket import socket

@@ -25,10 +25,11 @@ from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
+from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
 from handclasp.info import ConnectionInfo
+from handclasp.server import ServerConnection
 from handclasp.trace.hooks import Trace, check_trace
 
 if TYPE_CHECKING:

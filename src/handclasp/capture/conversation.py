@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from handclasp.capture.outcome import Seen
+from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import Piece, Stream, StreamEnd
 from handclasp.errors import ProtocolError
@@ -14,7 +15,6 @@ from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
-from handclasp.record.reassembly import HandshakeReassembly
 from handclasp.trace.events import TraceEvent
 from handclasp.wire import extensions, messages
 from handclasp.wire.codecs import AnyMessage

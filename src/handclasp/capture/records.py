@@ -184,7 +184,7 @@ def _open(talk: Conversation, side: Side, header: bytes, body: bytes) -> tuple[i
     """What is inside; None of early data under a key that is not known, or not taken."""
     protection = side.protection
     if isinstance(protection, Protection12):
-        return protection.open_record(header, body, MAX_PLAINTEXT)
+        return protection.open_record(header + body, 0, len(header) + len(body))
     if protection is None:
         return None
     sequence = protection.sequence

@@ -1,6 +1,6 @@
 """The questions of a handshake: decisions that the application, a key or a store must make.
 
-If the config gives an answer directly, the driver uses it at once. If the answer is an awaitable or
+If the config gives an answer directly, `answers` uses it at once. If the answer is an awaitable or
 `DEFER`, the connection returns the question as an event, the handshake waits, and the application
 answers later.
 """

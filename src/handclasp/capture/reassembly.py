@@ -8,11 +8,8 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.limits import Limits
-from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.framing import check_message_size, message_size
 from handclasp.wire.messages import HEADER_SIZE
-
-_HELLOS = (int(HandshakeType.CLIENT_HELLO), int(HandshakeType.SERVER_HELLO))
-_CERTIFICATE = int(HandshakeType.CERTIFICATE)
 
 
 class HandshakeReassembly:
@@ -39,7 +36,7 @@ class HandshakeReassembly:
         """Bytes that the message in the making lacks; 0 while its size is not known."""
         if not self._checked:
             return 0
-        return _size_of(self._buffer) - len(self._buffer)
+        return message_size(self._buffer) - len(self._buffer)
 
     def add(self, fragment: Buffer) -> None:
         """Append the content of handshake records. Raises `ProtocolError`."""
@@ -55,9 +52,9 @@ class HandshakeReassembly:
         buffer = self._buffer
         if len(buffer) < HEADER_SIZE:
             return None
-        size = _size_of(buffer)
+        size = message_size(buffer)
         if not self._checked:
-            self._check_size(buffer[0], size)
+            check_message_size(self._limits, buffer[0], size)
             self._checked = True
         if len(buffer) < size:
             return None
@@ -72,22 +69,3 @@ class HandshakeReassembly:
     def lift_total_limit(self) -> None:
         """The handshake is complete: a long life may hold any number of small messages."""
         self._remaining = sys.maxsize
-
-    def _check_size(self, message_type: int, size: int) -> None:
-        limits = self._limits
-        if message_type in _HELLOS:
-            limit = limits.max_hello_bytes
-        elif message_type == _CERTIFICATE:
-            limit = limits.max_certificate_bytes
-        else:
-            limit = limits.max_other_message_bytes
-        if size > limit + HEADER_SIZE:
-            raise ProtocolError(
-                Fault.HANDSHAKE_MESSAGE_TOO_LARGE,
-                f"{handshake_type_name(message_type)} of {size} bytes, {limit} are accepted",
-            )
-
-
-def _size_of(message: bytearray) -> int:
-    """As its header announces it, header and all."""
-    return HEADER_SIZE + (message[1] << 16 | message[2] << 8 | message[3])

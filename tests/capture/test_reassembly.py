@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.limits import Limits
-from handclasp.record.reassembly import HandshakeReassembly
 from handclasp.wire.iana import AlertDescription, HandshakeType
 
 
