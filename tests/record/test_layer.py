@@ -464,6 +464,9 @@ def test_no_crumbs_in_the_clear_end_a_protected_message() -> None:
     records = layer(protected=True, cuts=True)
     assert pull(records, sealed(FINISHED[:5] + b"\x16")) == []
     assert fault_of(pull, records, plain(HANDSHAKE, FINISHED[5:])) is Fault.UNPROTECTED_RECORD
+    records, stream = layer(protected=True, cuts=True), sealed(FINISHED[:5] + b"\x16")
+    stream += plain(HANDSHAKE, FINISHED[5:])
+    assert fault_of(pull, records, stream) is Fault.UNPROTECTED_RECORD
 
 
 def test_crumbs_of_the_next_message_wait_for_their_turn() -> None:
