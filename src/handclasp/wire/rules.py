@@ -13,7 +13,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import extension_name
-from handclasp.wire.messages import Extensions
+from handclasp.wire.structs import Extensions
 
 
 class MessageContext(Flag):

@@ -80,10 +80,10 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     EncryptedExtensions,
     EndOfEarlyData,
-    Extensions,
     ServerHello,
 )
 from handclasp.wire.rules import MessageContext, check_answer, check_extensions
+from handclasp.wire.structs import Extensions
 
 _MAX_COOKIE = 2**14
 """Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello."""

@@ -118,11 +118,11 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     EncryptedExtensions,
     EndOfEarlyData,
-    Extensions,
     ServerHello,
     write_message,
 )
 from handclasp.wire.rules import MessageContext, check_extensions
+from handclasp.wire.structs import Extensions
 from handclasp.wire.writer import uint16s
 
 _COOKIE_SIZE = 32
