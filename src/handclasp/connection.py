@@ -74,6 +74,7 @@ from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.handshake.trace_notes import note_credentials
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.record.layer import RecordLayer
@@ -478,7 +479,10 @@ class _Connection(Generic[Config]):
         keylog = self._config.keylog
         sink = keylog if callable(keylog) else None
         memo = self._config.once("memo", new_memo)
-        self._context = HandshakeContext(self._records, keylog=sink, trace=self._trace, memo=memo)
+        records = self._records
+        self._context = HandshakeContext(
+            records, records=records, keylog=sink, trace=self._trace, memo=memo
+        )
         return self._context
 
     def _answerers(self) -> dict[type[Question[Any]], Answerer]:
@@ -545,7 +549,7 @@ class _Connection(Generic[Config]):
 
     def _receive_early_data(self, content: bytes) -> None:
         """Data before the handshake is complete; only a server that agreed to them gets any."""
-        if self._records.read_epoch != "early":
+        if self._records.read_epoch is not Epoch.EARLY_DATA:
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
         self._early_size += len(content)
         if self._early_size > self._max_early_data():
@@ -649,7 +653,7 @@ class _Connection(Generic[Config]):
         stage: Stage = "established" if self._info is not None else "handshake"
         if version is None and records.is_tls12:
             version = "TLSv1.2"
-        elif version is None and records.read_epoch != "plaintext":
+        elif version is None and records.read_epoch is not Epoch.PLAINTEXT:
             version = "TLSv1.3"
         if version is None and self._is_client:
             stage = "hello"
@@ -901,7 +905,7 @@ class ClientConnection(_Connection[ClientConfig]):
         self._sessions = client_sessions
         context = self._open_context()
         self._start(client_handshake(context, config, self._server_name, client_sessions))
-        offers = self._records.write_epoch == "early" and session is not None
+        offers = self._records.write_epoch is Epoch.EARLY_DATA and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0
 
     def _establish(self, result: HandshakeResult) -> None:
@@ -921,7 +925,7 @@ class ClientConnection(_Connection[ClientConfig]):
     def early_data_limit(self) -> int:
         """Bytes that `send_early_data` still takes: 0 without a session for them, and later."""
         records = self._records
-        if records.write_epoch != "early" or self._failure is not None:
+        if records.write_epoch is not Epoch.EARLY_DATA or self._failure is not None:
             return 0
         # The key of early data cannot be updated (RFC 9846 section 5.5).
         room = records.room
@@ -942,7 +946,7 @@ class ClientConnection(_Connection[ClientConfig]):
         self._raise_failure()
         size = memoryview(data).nbytes
         if size > self.early_data_limit:
-            in_time = self._records.write_epoch == "early"
+            in_time = self._records.write_epoch is Epoch.EARLY_DATA
             raise (ConfigurationError if in_time else StateError)(
                 f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "
                 "wait for the handshake, and use send_data."

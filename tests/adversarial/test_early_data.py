@@ -21,6 +21,7 @@ from handclasp import (
     ServerConfig,
     SessionStore,
 )
+from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.wire.iana import ContentType
 from handclasp.wire.iana import ExtensionType as Ext
@@ -191,15 +192,18 @@ def test_the_end_of_early_data(
     pair = Pair(client, replace(server, max_early_data=allowed))
     hostile: Any = pair.client.connection
     hostile.send_early_data(b"early")
-    send = RecordLayer.send_handshake
+    real = RecordLayer.send
 
-    def deviate(records: RecordLayer, message: bytes) -> None:
+    def send(records: RecordLayer, message: bytes) -> None:
+        real(records, Epoch.HANDSHAKE, message)
+
+    def deviate(records: RecordLayer, epoch: Epoch, message: bytes) -> None:
         if records is hostile._records:
             deviation(send, records, message)
         else:
-            send(records, message)
+            real(records, epoch, message)
 
-    monkeypatch.setattr(RecordLayer, "send_handshake", deviate)
+    monkeypatch.setattr(RecordLayer, "send", deviate)
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault_member is fault

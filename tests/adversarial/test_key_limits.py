@@ -26,6 +26,7 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
+from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RESERVED_RECORDS
 from handclasp.trace.events import KeysInstalled, RecordSeen
 from handclasp.wire.iana import ContentType
@@ -50,9 +51,9 @@ def test_no_suite_allows_more_than_its_cipher_bears(suite: CipherSuite) -> None:
 @pytest.mark.parametrize("suite", CIPHER_SUITES.values(), ids=lambda suite: suite.name)
 def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
     records = layer(limits=Limits(max_records_per_key=setting))
-    records.install_write(keys_of(suite), "application")
+    records.install_write(Epoch.APPLICATION, keys_of(suite))
     assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
-    records.install_read(keys_of(suite), "application")
+    records.install_read(Epoch.APPLICATION, keys_of(suite))
     records._read.sequence = suite.record_limit  # type: ignore[union-attr]
     assert records.read_key_exhausted
 
@@ -193,7 +194,7 @@ def test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out(pki: Pki) -> None:
 def ask_again_and_again(pair: Pair, count: int) -> None:
     for _ in range(count):
         pair.say(pair.server, b"data in between")
-        pair.server.connection._records.send_handshake(b"\0\0\0\0")
+        pair.server.connection._records.send(Epoch.APPLICATION, b"\0\0\0\0")
         pair.run()
 
 
@@ -234,7 +235,7 @@ def test_a_close_always_has_its_record(pki: Pki) -> None:
 def test_nor_does_an_alert() -> None:
     """Whatever went before it."""
     records = layer(limits=Limits(max_records_per_key=8))
-    records.install_write(keys_of(SUITES[0]), "application")
+    records.install_write(Epoch.APPLICATION, keys_of(SUITES[0]))
     for _ in range(8):
         records.send_alert(b"\1\0")
     with pytest.raises(ProtocolError) as caught:

@@ -32,6 +32,7 @@ from handclasp import (
     TLSError,
 )
 from handclasp.handshake.context import HandshakeContext
+from handclasp.keys.epoch import Epoch
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
@@ -79,7 +80,7 @@ class Wire:
 
     def message(self, raw: bytes) -> None:
         """Handshake bytes, in a record with what is sent before and after."""
-        self._records.send_handshake(raw)
+        self._records.send(Epoch.HANDSHAKE, raw)
 
     def end_record(self) -> None:
         """What comes next is in another record."""
@@ -126,7 +127,8 @@ class _Mutant:
 
     def _open_context(self) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
-        context = _MutantDialogue(_Port(self._records, self.script, wire))
+        port = _Port(self._records, self.script, wire)
+        context = _MutantDialogue(port, records=port)
         context.script = self.script
         context.wire = wire
         self._context = context

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.layer import RecordLayer
@@ -44,8 +45,8 @@ def layer(
     """A record layer; `protected` gives both directions the keys of `keys_of()`."""
     made = RecordLayer(limits or Limits(), padding, is_client=is_client)
     if protected:
-        made.install_read(keys_of(), "application")
-        made.install_write(keys_of(), "application")
+        made.install_read(Epoch.APPLICATION, keys_of())
+        made.install_write(Epoch.APPLICATION, keys_of())
     return made
 
 

@@ -27,6 +27,7 @@ from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
@@ -53,15 +54,15 @@ def test_the_flights_of_rfc_8448_are_read(trace_name: str, sender: str) -> None:
     trace = load(trace_name)
     receiver = layer(is_client=sender == "server")
     receiver.change_cipher_spec_allowed = True
-    epoch = "plaintext"
+    epoch = Epoch.PLAINTEXT
     for record in trace.records:
         if record.sender != sender:
             continue
-        if record.epoch != epoch:
-            epoch = record.epoch
+        if record.epoch != epoch.value:
+            epoch = Epoch(record.epoch)
             keys = trace.traffic_keys[record.sender, record.epoch]
             installed = TrafficKeys(AES_128, Secret(keys.key), Secret(keys.iv))
-            receiver.install_read(installed, epoch)
+            receiver.install_read(epoch, installed)
         pulled = pull(receiver, record.encoded)
         if record.content_type == "change_cipher_spec":
             assert pulled == []
@@ -74,17 +75,17 @@ def test_the_flights_of_rfc_8448_are_read(trace_name: str, sender: str) -> None:
 def test_the_flights_of_rfc_8448_are_written(trace_name: str, sender: str) -> None:
     trace = load(trace_name)
     writer = layer(is_client=sender == "client")
-    epoch = "plaintext"
+    epoch = Epoch.PLAINTEXT
     for record in trace.records:
         if record.sender != sender:
             continue
-        if record.epoch != epoch:
-            epoch = record.epoch
+        if record.epoch != epoch.value:
+            epoch = Epoch(record.epoch)
             keys = trace.traffic_keys[record.sender, record.epoch]
             installed = TrafficKeys(AES_128, Secret(keys.key), Secret(keys.iv))
-            writer.install_write(installed, epoch)
+            writer.install_write(epoch, installed)
         if record.content_type == "handshake":
-            writer.send_handshake(record.payload)
+            writer.send(Epoch.PLAINTEXT, record.payload)
         elif record.content_type == "application_data":
             writer.send_application_data(record.payload)
         elif record.content_type == "alert":
@@ -158,10 +159,10 @@ def test_what_is_not_pulled_waits_for_the_next_keys() -> None:
     assert records.next_record() == (HANDSHAKE, FINISHED)
     records.retain()
     assert len(records.retained) == len(stream) - len(plain(HANDSHAKE, FINISHED))
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     records.feed(b"")
     assert records.next_record() == (APPLICATION_DATA, b"under key 7")
-    records.install_read(keys_of(fill=8), "application")
+    records.install_read(Epoch.APPLICATION, keys_of(fill=8))
     assert records.next_record() == (APPLICATION_DATA, b"later")
     assert records.next_record() is None
     assert len(records.retained) == 0
@@ -358,7 +359,7 @@ def test_after_the_keys_nothing_is_plaintext(content_type: int) -> None:
 
 def test_a_peer_without_keys_may_say_so_in_plaintext() -> None:
     records = layer()
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     assert pull(records, plain(ALERT, b"\x02\x28")) == [(ALERT, b"\x02\x28")]
     assert fault_of(pull, records, plain(HANDSHAKE, b"ab")) is Fault.UNPROTECTED_RECORD
     # Once it has used its keys, it has them.
@@ -377,7 +378,7 @@ def test_data_before_there_are_keys() -> None:
 def test_a_change_cipher_spec_in_its_time_is_dropped() -> None:
     records = layer()
     assert pull(records, CCS + plain(HANDSHAKE, FINISHED)) == [(HANDSHAKE, FINISHED)]
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     assert pull(records, CCS + sealed(b"ab\x16")) == [(HANDSHAKE, b"ab")]
 
 
@@ -513,7 +514,7 @@ def test_crumbs_of_the_next_message_wait_for_their_turn() -> None:
         assert record is not None
         records.add_handshake(record[1])
     assert message == HELLO
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     assert fault_of(records.next_record) is Fault.UNPROTECTED_RECORD
 
 
@@ -522,7 +523,7 @@ def test_no_handshake_bytes_stand_before_a_change_of_keys(extra: bytes) -> None:
     records = layer()
     records.add_handshake(FINISHED + extra)
     assert records.next_message() == FINISHED
-    installed = fault_of(records.install_read, keys_of(), "handshake")
+    installed = fault_of(records.install_read, Epoch.HANDSHAKE, keys_of())
     assert installed is Fault.HANDSHAKE_ACROSS_KEY_CHANGE
 
 
@@ -587,7 +588,7 @@ def early(size: int) -> bytes:
 
 def test_early_data_is_passed_over_until_a_record_opens() -> None:
     records = layer(is_client=False)
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     records.skip_early_data(1000)
     assert pull(records, early(200) + early(300)) == []
     assert pull(records, sealed(FINISHED + b"\x16")) == [(HANDSHAKE, FINISHED)]
@@ -598,7 +599,7 @@ def test_early_data_is_passed_over_until_a_record_opens() -> None:
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 18, 100])
 def test_early_data_of_any_size_moves_no_sequence_number(size: int) -> None:
     records = layer(is_client=False)
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     records.skip_early_data(1000)
     assert pull(records, plain(APPLICATION_DATA, bytes(size)) * 3) == []
     assert records.records_opened == 0
@@ -611,7 +612,7 @@ def test_early_data_has_a_budget() -> None:
         assert pull(records, early(200) + early(200)) == []
         assert fault_of(pull, records, early(200)) is Fault.BAD_RECORD_MAC
     records = layer(is_client=False)
-    records.install_read(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
     records.skip_early_data(500)
     assert pull(records, early(200) + early(200)) == []
     assert fault_of(pull, records, early(200)) is Fault.BAD_RECORD_MAC
@@ -656,23 +657,23 @@ def opened(stream: bytes, fill: int = 7) -> list[tuple[int, bytes, int]]:
 
 def test_only_the_first_record_of_a_client_says_tls_10() -> None:
     records = layer(is_client=True)
-    records.send_handshake(b"hello")
+    records.send(Epoch.PLAINTEXT, b"hello")
     assert records.take() == b"\x16\x03\x01\x00\x05hello"
-    records.send_handshake(b"hello")
+    records.send(Epoch.PLAINTEXT, b"hello")
     assert records.take() == b"\x16\x03\x03\x00\x05hello"
     server = layer(is_client=False)
-    server.send_handshake(b"hello")
+    server.send(Epoch.PLAINTEXT, b"hello")
     assert server.take() == b"\x16\x03\x03\x00\x05hello"
 
 
 def test_handshake_messages_of_one_epoch_share_records() -> None:
     records = layer(is_client=False)
-    records.send_handshake(b"a" * 10)
-    records.send_handshake(b"b" * 10)
+    records.send(Epoch.PLAINTEXT, b"a" * 10)
+    records.send(Epoch.PLAINTEXT, b"b" * 10)
     records.send_change_cipher_spec()
-    records.install_write(keys_of(), "handshake")
-    records.send_handshake(b"c" * MAX)
-    records.send_handshake(b"d" * 10)
+    records.install_write(Epoch.HANDSHAKE, keys_of())
+    records.send(Epoch.PLAINTEXT, b"c" * MAX)
+    records.send(Epoch.PLAINTEXT, b"d" * 10)
     stream = bytes(records.take())
     first, second, third, fourth = split(stream)
     assert first == plain(HANDSHAKE, b"a" * 10 + b"b" * 10)
@@ -683,9 +684,9 @@ def test_handshake_messages_of_one_epoch_share_records() -> None:
 
 def test_what_was_queued_goes_out_under_the_old_keys() -> None:
     records = layer()
-    records.install_write(keys_of(), "application")
-    records.send_handshake(FINISHED)
-    records.install_write(keys_of(fill=8), "application")
+    records.install_write(Epoch.APPLICATION, keys_of())
+    records.send(Epoch.PLAINTEXT, FINISHED)
+    records.install_write(Epoch.APPLICATION, keys_of(fill=8))
     records.send_application_data(b"data")
     first, second = split(bytes(records.take()))
     assert opened(first) == [(HANDSHAKE, FINISHED, 0)]
@@ -694,10 +695,10 @@ def test_what_was_queued_goes_out_under_the_old_keys() -> None:
 
 def test_data_and_alerts_keep_their_place_behind_the_handshake() -> None:
     records = layer()
-    records.install_write(keys_of(), "application")
-    records.send_handshake(FINISHED)
+    records.install_write(Epoch.APPLICATION, keys_of())
+    records.send(Epoch.PLAINTEXT, FINISHED)
     records.send_application_data(b"data")
-    records.send_handshake(FINISHED)
+    records.send(Epoch.PLAINTEXT, FINISHED)
     records.send_alert(b"\x01\x00")
     kinds = [kind for kind, _, _ in opened(bytes(records.take()))]
     assert kinds == [HANDSHAKE, APPLICATION_DATA, HANDSHAKE, ALERT]
@@ -732,7 +733,7 @@ def test_records_keep_to_the_peers_limit(limit: int, size: int) -> None:
     records.limit_write(limit)
     assert records.fragment_size == min(MAX, limit - 1)
     records.send_application_data(bytes(size))
-    records.send_handshake(FINISHED * 30)
+    records.send(Epoch.PLAINTEXT, FINISHED * 30)
     stream = bytes(records.take())
     for record in split(stream):
         # The limit is on the inner plaintext: content, type and padding (RFC 8449 4).
@@ -747,7 +748,7 @@ def test_plaintext_records_do_not_follow_the_peers_limit() -> None:
     # RFC 8449 4: "unprotected messages are not subject to this limit".
     records = layer()
     records.limit_write(64)
-    records.send_handshake(bytes(1000))
+    records.send(Epoch.PLAINTEXT, bytes(1000))
     assert len(split(bytes(records.take()))) == 1
 
 
@@ -808,7 +809,7 @@ def test_a_policy_that_fails(policy: Callable[[int], int]) -> None:
 
 def test_plaintext_is_not_padded() -> None:
     records = layer(padding=100)
-    records.send_handshake(b"hello")
+    records.send(Epoch.PLAINTEXT, b"hello")
     assert records.take() == b"\x16\x03\x01\x00\x05hello"
 
 
@@ -818,11 +819,11 @@ def test_plaintext_is_not_padded() -> None:
 def test_the_records_left_to_a_key() -> None:
     records = layer(limits=Limits(max_records_per_key=10))
     assert records.records_left() == 0
-    records.install_write(keys_of(), "application")
+    records.install_write(Epoch.APPLICATION, keys_of())
     assert records.records_left() == 10
     records.send_application_data(bytes(3 * MAX))
     assert records.records_left() == 7
-    records.install_write(keys_of(fill=8), "application")
+    records.install_write(Epoch.APPLICATION, keys_of(fill=8))
     assert records.records_left() == 10
     unlimited = layer(protected=True)
     assert unlimited.records_left() == AES_128.record_limit
@@ -831,10 +832,10 @@ def test_the_records_left_to_a_key() -> None:
 def test_the_records_opened_by_a_key() -> None:
     records = layer()
     assert records.records_opened == 0
-    records.install_read(keys_of(), "application")
+    records.install_read(Epoch.APPLICATION, keys_of())
     pull(records, sealed(b"a\x17", 0) + sealed(b"b\x17", 1))
     assert records.records_opened == 2
-    records.install_read(keys_of(fill=8), "application")
+    records.install_read(Epoch.APPLICATION, keys_of(fill=8))
     assert records.records_opened == 0
 
 
@@ -856,7 +857,7 @@ def test_random_bytes_raise_protocol_errors_only(
 ) -> None:
     records = layer(is_client=is_client)
     if state:
-        records.install_read(keys_of(), "handshake")
+        records.install_read(Epoch.HANDSHAKE, keys_of())
     if state == 2:
         records.skip_early_data(300)
     feed_all(records, data, step)
@@ -879,7 +880,7 @@ def test_records_in_any_order_raise_protocol_errors_only(
 ) -> None:
     records = layer(limits=Limits(max_handshake_bytes=200))
     if state:
-        records.install_read(keys_of(), "handshake")
+        records.install_read(Epoch.HANDSHAKE, keys_of())
     if state == 2:
         records.skip_early_data(300)
     feed_all(records, b"".join(stream), step)
@@ -954,7 +955,7 @@ def test_data_goes_as_one_record_if_that_is_all_there_is_to_it() -> None:
     assert not records.send_one(bytes(MAX + 1))
     assert not layer().send_one(b"no keys yet")
     assert not layer(protected=True, padding=64).send_one(b"to be padded")
-    records.send_handshake(b"a message that must go first")
+    records.send(Epoch.PLAINTEXT, b"a message that must go first")
     assert not records.send_one(b"hello")
 
 
@@ -983,7 +984,7 @@ def test_one_record_is_opened_by_itself() -> None:
 
 def test_new_keys_for_reading_close_the_fast_ways() -> None:
     records = reading_data()
-    records.install_read(keys_of(), "application")
+    records.install_read(Epoch.APPLICATION, keys_of())
     assert records.open_one(sealed(b"hello\x17")) is None
     records.retain()
     assert records.open_one(sealed(b"hello\x17")) == b"hello"

@@ -16,6 +16,7 @@ from tests.record.records import (
 )
 
 from handclasp.errors import ProtocolError
+from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.record.layer import RecordLayer
 from handclasp.trace.events import BytesRefused, KeysInstalled, RecordSeen
@@ -27,8 +28,8 @@ SIZES = [1, 2**14, 2**14 + 1, 2 * 2**14, 10 * 2**14 + 5]
 def traced(recorder: Recorder, *, padding: int = 0, protected: bool = True) -> RecordLayer:
     made = RecordLayer(Limits(), padding, is_client=True, trace=recorder)
     if protected:
-        made.install_read(keys_of(), "application")
-        made.install_write(keys_of(), "application")
+        made.install_read(Epoch.APPLICATION, keys_of())
+        made.install_write(Epoch.APPLICATION, keys_of())
     return made
 
 
@@ -46,10 +47,10 @@ def told(recorder: Recorder) -> list[tuple[object, ...]]:
 def test_records_and_keys_are_told_in_order() -> None:
     recorder = Recorder()
     records = traced(recorder, protected=False)
-    records.send_handshake(b"hello")
+    records.send(Epoch.PLAINTEXT, b"hello")
     records.take()
-    records.install_read(keys_of(), "handshake")
-    records.install_write(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
+    records.install_write(Epoch.HANDSHAKE, keys_of())
     pull(records, sealed(b"ab\x16"))
     records.send_change_cipher_spec()
     records.send_alert(b"\x02\x28")
@@ -70,7 +71,7 @@ def test_records_and_keys_are_told_in_order() -> None:
 def test_a_trace_changes_nothing_on_the_wire(size: int) -> None:
     recorder = Recorder()
     watched, alone = traced(recorder), RecordLayer(Limits(), 0, is_client=True)
-    alone.install_write(keys_of(), "application")
+    alone.install_write(Epoch.APPLICATION, keys_of())
     for records in (watched, alone):
         records.send_application_data(bytes(size))
     stream = bytes(watched.take())
@@ -82,7 +83,7 @@ def test_a_trace_changes_nothing_on_the_wire(size: int) -> None:
 def test_each_record_that_comes_is_told(size: int) -> None:
     recorder = Recorder()
     sender = RecordLayer(Limits(), 0, is_client=False)
-    sender.install_write(keys_of(), "application")
+    sender.install_write(Epoch.APPLICATION, keys_of())
     sender.send_application_data(bytes(size))
     stream = bytes(sender.take())
     receiver = traced(recorder)
@@ -103,10 +104,10 @@ def test_sealing_and_opening_have_a_cost_and_plaintext_has_none() -> None:
     ticks = iter(range(0, 10_000, 7))
     recorder = Recorder(clock=lambda: next(ticks))
     records = traced(recorder, protected=False)
-    records.send_handshake(b"hello")
+    records.send(Epoch.PLAINTEXT, b"hello")
     records.take()
-    records.install_read(keys_of(), "handshake")
-    records.install_write(keys_of(), "handshake")
+    records.install_read(Epoch.HANDSHAKE, keys_of())
+    records.install_write(Epoch.HANDSHAKE, keys_of())
     pull(records, sealed(b"ab\x16"))
     records.send_alert(b"\x02\x28")
     assert [event.work_ns for event in records_of(recorder)] == [0, 7, 7]
@@ -137,7 +138,7 @@ def conversation(recorder: Recorder) -> None:
     """Two handshake records and two of data, each way."""
     records = traced(recorder)
     for fragment in (b"first", b"second"):
-        records.send_handshake(fragment)
+        records.send(Epoch.PLAINTEXT, fragment)
         records.take()
     for data in (b"secret data", b"more of it"):
         records.send_application_data(data)

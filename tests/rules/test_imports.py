@@ -128,6 +128,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "handshake",
         "info",
         # The exporter secret outlives the handshake.
+        "keys.epoch",
         "keys.schedule12",
         "keys.schedule13",
         "record",

@@ -2,7 +2,8 @@
 
 In a copy of the source, one defence at a time; a test that passes all the same proves nothing,
 and makes the status 1. Words on the command line choose proofs by what they have in their name.
-With `--write`, docs/security.md gets the table instead.
+With `--moved`, the edits are told whose code was found in another place than the table says.
+With `--write`, docs/security.md gets the table.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tests.security.document import write
+from tests.security.edits import Edit, NotFound, apply, find
 from tests.security.threats import THREATS, Proof
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.security")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--moved", action="store_true")
     options = parser.parse_args()
     if options.write:
         write(ROOT / "docs" / "security.md")
@@ -35,6 +38,8 @@ def main() -> int:
         for proof in threat.proofs
         if all(word in f"{threat.name} {proof.test}" for word in options.words)
     ]
+    if options.moved:
+        return _tell_moved({edit for _, proof in proofs for edit in proof.edits})
     useless = 0
     for name, proof in proofs:
         verdict = taken_out(proof)
@@ -44,17 +49,31 @@ def main() -> int:
     return 1 if useless else 0
 
 
+def _tell_moved(edits: set[Edit]) -> int:
+    """Print where the code of each edit stands now, if it has moved; 1 if it is nowhere."""
+    lost = 0
+    for edit in sorted(edits, key=lambda edit: edit.where):
+        try:
+            where = find(edit).where
+        except NotFound as error:
+            lost += 1
+            print(f"NOT FOUND {error}")
+        else:
+            if where != edit.where:
+                print(f"{edit.where} -> {where}  ({edit.old!r})")
+    return 1 if lost else 0
+
+
 def taken_out(proof: Proof) -> str:
     """What becomes of the test where the defence is not there."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
         for edit in proof.edits:
-            path = source / "handclasp" / edit.file
-            text = path.read_text(encoding="utf-8")
-            if edit.old not in text:
+            try:
+                apply(edit, source / "handclasp")
+            except NotFound:
                 return "IS NOT THERE"
-            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
         done = subprocess.run(
             [
                 sys.executable,

@@ -13,6 +13,7 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.handshake.trace_notes import note_sessions, note_version
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
@@ -67,12 +68,12 @@ async def send_offer(
 
 def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer) -> None:
     """What is sent until the server answers is early data (RFC 8446 section 4.2.10)."""
-    if config.middlebox_compatibility:
+    if config.middlebox_compatibility and hs.records is not None:
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
     digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
     secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.observer), digest)
-    hs.install_write(secret.keys(), "early")
+    hs.install_write(Epoch.EARLY_DATA, secret)
 
 
 def _refuses_early_data(hello: ServerHello) -> bool:

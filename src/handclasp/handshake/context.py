@@ -9,15 +9,16 @@ for the peer's change_cipher_spec, which is no message (RFC 5246 section 7.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from handclasp.alerts import ClientAuthStatus
-from handclasp.errors import ProtocolError
+from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
+from handclasp.handshake.port import DirectionSecret, Port, RecordPort
 from handclasp.handshake.questions import Question
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.observer import KeyScheduleObserver
-from handclasp.keys.traffic import TrafficKeys
 from handclasp.keys.transcript import Transcript
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
@@ -42,27 +43,6 @@ _RANDOM = slice(HEADER_SIZE + 2, HEADER_SIZE + 34)
 _CERTIFICATES = (int(HandshakeType.CERTIFICATE), int(HandshakeType.COMPRESSED_CERTIFICATE))
 _EMPTY_CERTIFICATE = 8
 """Bytes of the message without a certificate in it: at most a header, no context and no list."""
-
-
-class RecordPort(Protocol):
-    """What a handshake may ask of the records below it."""
-
-    change_cipher_spec_allowed: bool
-
-    @property
-    def room(self) -> int: ...
-    @property
-    def room_of_a_key(self) -> int: ...
-    def send_handshake(self, message: bytes) -> None: ...
-    def send_change_cipher_spec(self) -> None: ...
-    def install_read(self, keys: TrafficKeys, epoch: str) -> None: ...
-    def install_write(self, keys: TrafficKeys, epoch: str) -> None: ...
-    def end_flight(self) -> None: ...
-    def limit_read(self, record_size_limit: int) -> None: ...
-    def limit_write(self, record_size_limit: int) -> None: ...
-    def skip_early_data(self, budget: int) -> None: ...
-    def use_tls12(self) -> None: ...
-    def revert_to_plaintext(self) -> None: ...
 
 
 class Receive:
@@ -97,9 +77,11 @@ class _Ask:
 
 
 class HandshakeContext:
-    """One side's half of a handshake, over the record layer.
+    """One side's half of a handshake, over a port.
 
     Attributes:
+        port: carries the messages.
+        records: the same port where it is made of records over TCP; None elsewhere.
         half_rtt: set by a server that may send data already: what will have been agreed upon.
     """
 
@@ -112,6 +94,7 @@ class HandshakeContext:
         "half_rtt",
         "is_stapled",
         "observer",
+        "port",
         "reading",
         "records",
         "server_name",
@@ -122,13 +105,15 @@ class HandshakeContext:
 
     def __init__(
         self,
-        records: RecordPort,
+        port: Port,
         *,
+        records: RecordPort | None = None,
         keylog: Callable[[str], None] | None = None,
         trace: Trace | None = None,
         memo: Memo | None = None,
     ) -> None:
         self.reading = Reading(new_memo() if memo is None else memo)
+        self.port = port
         self.records = records
         self.trace = trace
         self.transcript = Transcript()
@@ -140,7 +125,7 @@ class HandshakeContext:
         self.is_stapled = False
         self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
-        self._send_epoch = self._receive_epoch = "plaintext"
+        self._send_epoch = self._receive_epoch = Epoch.PLAINTEXT
 
     @overload
     async def receive(self, expected: type[M], /) -> M: ...
@@ -155,7 +140,7 @@ class HandshakeContext:
         """The next message, which must be one of `expected`; it enters the transcript."""
         raw = await Receive(expected)
         if self.trace is not None:
-            self.trace.message("received", self._receive_epoch, raw[0], raw)
+            self.trace.message("received", self._receive_epoch.value, raw[0], raw)
         for kind in expected:
             if raw[0] == MESSAGE_TYPES[kind]:
                 message = read_as(kind, raw)
@@ -191,27 +176,34 @@ class HandshakeContext:
         if raw[0] in _CERTIFICATES:
             self.certificate = "shown" if len(raw) > _EMPTY_CERTIFICATE else "withheld"
         if self.trace is not None:
-            self.trace.message("sent", self._send_epoch, raw[0], raw)
-        self.records.send_handshake(raw)
+            self.trace.message("sent", self._send_epoch.value, raw[0], raw)
+        self.port.send(self._send_epoch, raw)
 
     async def ask(self, question: Question[Answer]) -> Answer:
         """The outside's answer, whenever it comes."""
         return cast(Answer, await _Ask(question))
 
-    def install_read(self, keys: TrafficKeys, epoch: str) -> None:
-        """What the peer sends from here on is under these keys."""
+    def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
+        """What the peer sends from here on is under keys from `secret`."""
         self._receive_epoch = epoch
-        self.records.install_read(keys, epoch)
+        self.port.install_read(epoch, secret)
 
-    def install_write(self, keys: TrafficKeys, epoch: str) -> None:
-        """What this side sends from here on is under these keys."""
+    def install_write(self, epoch: Epoch, secret: DirectionSecret) -> None:
+        """What this side sends from here on is under keys from `secret`."""
         self._send_epoch = epoch
-        self.records.install_write(keys, epoch)
+        self.port.install_write(epoch, secret)
 
     def revert_to_plaintext(self) -> None:
         """The early data were refused; what is sent from here on is in the clear again."""
-        self._send_epoch = "plaintext"
-        self.records.revert_to_plaintext()
+        self._send_epoch = Epoch.PLAINTEXT
+        if self.records is not None:
+            self.records.revert_to_plaintext()
+
+    def require_records(self) -> RecordPort:
+        """The port, where it is made of records: TLS 1.2 is not defined over anything else."""
+        if self.records is None:
+            raise StateError("TLS 1.2 needs a port of records.")
+        return self.records
 
     def work(
         self,

@@ -41,7 +41,8 @@ async def _read_hello(
 ) -> Coroutine[Any, Any, HandshakeResult]:
     """Receive the first ClientHello; gives the rest of the handshake."""
     hello = await hs.receive(ClientHello)
-    hs.records.change_cipher_spec_allowed = True
+    if hs.records is not None:
+        hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     version = _choose_version(hs, config, hello)

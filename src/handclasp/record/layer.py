@@ -18,6 +18,8 @@ from collections.abc import Callable
 from handclasp.crypto.suites import Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.keys.epoch import Epoch
+from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
@@ -101,7 +103,7 @@ class RecordLayer:
         self._data_read: Protection13 | None = None
         self._data_write: Protection13 | Protection12 | None = None
         self._read_exhausted_at = self._write_exhausted_at = self._write_end = 0
-        self._read_epoch = self._write_epoch = "plaintext"
+        self._read_epoch = self._write_epoch = Epoch.PLAINTEXT
         self._read_limit = MAX_PLAINTEXT + 1
         self._write_limit = MAX_PLAINTEXT
         self._reassembly = HandshakeReassembly(limits)
@@ -225,19 +227,19 @@ class RecordLayer:
             message = reassembly.next_message()
         return message
 
-    def install_read(self, keys: TrafficKeys, epoch: str) -> None:
-        """The peer's next record is under `keys`.
+    def install_read(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
+        """The peer's next record is under keys from `secret`.
 
         RFC 8446 section 5.1: "Handshake messages MUST NOT span key changes."
         """
         if self._reassembly:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self._read = _protection(keys)
+        self._read = _protection(secret)
         self._data_read = None  # until `retain` knows that nothing waits
         self._read_exhausted_at = self._limit_of(self._read)
         self._read_epoch = epoch
         if self._trace is not None:
-            self._trace.keys_installed("received", epoch, keys.suite.name)
+            self._trace.keys_installed("received", epoch.value, secret.suite.name)
 
     def end_flight(self) -> None:
         """It is this side's turn: the last record must not hold any of the peer's next flight.
@@ -298,8 +300,9 @@ class RecordLayer:
 
     # Outbound
 
-    def send_handshake(self, message: bytes) -> None:
-        """Queue a whole handshake message."""
+    def send(self, epoch: Epoch, message: bytes) -> None:
+        """Queue a whole handshake message, under the key of `epoch`, which is the current one."""
+        del epoch
         self._handshake_out.append(message)
 
     def send_change_cipher_spec(self) -> None:
@@ -309,7 +312,9 @@ class RecordLayer:
         self._queue(record)
         if self._trace is not None:
             size = len(record)
-            self._trace.record("sent", "plaintext", _CHANGE_CIPHER_SPEC, size, 1, 0, record)
+            self._trace.record(
+                "sent", Epoch.PLAINTEXT.value, _CHANGE_CIPHER_SPEC, size, 1, 0, record
+            )
 
     def send_alert(self, alert: bytes) -> None:
         """Queue an alert of two bytes. Raises `ProtocolError` where the key can seal no more."""
@@ -336,30 +341,31 @@ class RecordLayer:
             self._flush_handshake()
         self._seal_fragments(ContentType.APPLICATION_DATA, data)
 
-    def install_write(self, keys: TrafficKeys, epoch: str) -> None:
-        """What is sent from here on is under `keys`; what is queued goes out under the old ones."""
+    def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
+        """Protect what is sent from here on with keys from `secret`, but not what is queued."""
+        write = _protection(secret)
         self._flush_handshake()
-        self._write = write = _protection(keys)
+        self._write = write
         self._data_write = None if self._padding or self._trace is not None else write
         self._write_end = self._limit_of(write)
         self._write_exhausted_at = self._write_end - RESERVED_RECORDS
         self._write_epoch = epoch
         if self._trace is not None:
-            self._trace.keys_installed("sent", epoch, keys.suite.name)
+            self._trace.keys_installed("sent", epoch.value, secret.suite.name)
 
     def revert_to_plaintext(self) -> None:
         """The early data were refused, and a second ClientHello follows (section 4.2.10)."""
         self._flush_handshake()
         self._write = self._data_write = None
-        self._write_epoch = "plaintext"
+        self._write_epoch = Epoch.PLAINTEXT
 
     @property
-    def read_epoch(self) -> str:
+    def read_epoch(self) -> Epoch:
         """The epoch of what the peer sends now."""
         return self._read_epoch
 
     @property
-    def write_epoch(self) -> str:
+    def write_epoch(self) -> Epoch:
         """The epoch of what this side sends now."""
         return self._write_epoch
 
@@ -514,7 +520,7 @@ class RecordLayer:
 
     def _open_and_tell(self, trace: Trace, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
         protected = self._read is not None and (header[0] == _APPLICATION_DATA or self.is_tls12)
-        epoch = self._read_epoch if protected else "plaintext"
+        epoch = (self._read_epoch if protected else Epoch.PLAINTEXT).value
         opened: tuple[int, bytes] | None = None
         began = trace.now()
         try:
@@ -554,7 +560,9 @@ class RecordLayer:
             return None
         # A peer that could not use the first flight has no keys and says so in plaintext.
         if self._read is not None and not (
-            content_type == _ALERT and self._read_epoch == "handshake" and self._read.sequence == 0
+            content_type == _ALERT
+            and self._read_epoch is Epoch.HANDSHAKE
+            and self._read.sequence == 0
         ):
             raise ProtocolError(Fault.UNPROTECTED_RECORD, _type_name(content_type))
         return content_type, bytes(body)
@@ -591,7 +599,7 @@ class RecordLayer:
         # RFC 8446 5.1: zero-length fragments are for application data only.
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
-        if not self._established and self._read_epoch != "early":
+        if not self._established and self._read_epoch is not Epoch.EARLY_DATA:
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
         self.note_idle_record("empty application data")
 
@@ -634,7 +642,7 @@ class RecordLayer:
         record = self._seal_now(content_type, fragment)
         took = trace.now() - began if self._write is not None else 0
         self._queue(record)
-        epoch = self._write_epoch if self._write is not None else "plaintext"
+        epoch = (self._write_epoch if self._write is not None else Epoch.PLAINTEXT).value
         shown = _shown(trace, content_type, fragment)
         size = len(record)
         trace.record("sent", epoch, content_type, size, len(fragment), took, record, shown)
@@ -663,9 +671,11 @@ class RecordLayer:
         self._out.append(record)
 
 
-def _protection(keys: TrafficKeys) -> Protection13 | Protection12:
-    suite = keys.suite
-    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13(keys)
+def _protection(secret: TrafficSecret | TrafficKeys) -> Protection13 | Protection12:
+    if isinstance(secret, TrafficSecret):
+        return Protection13(secret.keys())
+    suite = secret.suite
+    return Protection12(secret, suite) if isinstance(suite, CipherSuite12) else Protection13(secret)
 
 
 def _shown(trace: Trace, content_type: int, content: bytes) -> bytes:

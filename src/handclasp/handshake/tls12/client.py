@@ -56,6 +56,7 @@ from handclasp.handshake.trace_notes import (
     note_signature_scheme,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.values import value
@@ -122,7 +123,7 @@ async def complete_client_handshake(
     client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
     """Everything after the ServerHello, whose version is TLS 1.2."""
-    hs.records.use_tls12()
+    hs.require_records().use_tls12()
     agreed = _check_server_hello(hs, config, offer, server_hello)
     note_resumed(hs, offer.session, agreed.resumed)
     if agreed.resumed is not None:
@@ -156,13 +157,13 @@ async def complete_client_handshake(
 
     keys = master_secret.key_block()
     own_finished = master_secret.verify_data("client", hs.transcript.digest())
-    hs.records.send_change_cipher_spec()
-    hs.install_write(keys.client, "application")
+    hs.require_records().send_change_cipher_spec()
+    hs.install_write(Epoch.APPLICATION, keys.client)
     hs.send(Finished(own_finished))
 
     ticket = await hs.receive(NewSessionTicket12) if agreed.ticket_promised else None
     await hs.receive_change_cipher_spec()
-    hs.install_read(keys.server, "application")
+    hs.install_read(Epoch.APPLICATION, keys.server)
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("server", hs.transcript.digest())
     )
@@ -233,9 +234,9 @@ def _check_server_hello(
     if (data := extensions.get(ExtensionType.EC_POINT_FORMATS)) is not None:
         _check_point_formats(data)
     if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
-        hs.records.limit_write(ext.read_record_size_limit(data))
+        hs.require_records().limit_write(ext.read_record_size_limit(data))
         if config.record_size_limit is not None:
-            hs.records.limit_read(config.record_size_limit)
+            hs.require_records().limit_read(config.record_size_limit)
     alpn: str | None = None
     if (data := extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)) is not None:
         alpn = read_selected_protocol(data, config.alpn)
@@ -287,14 +288,14 @@ async def _resume(
 
     keys = master_secret.key_block()
     await hs.receive_change_cipher_spec()
-    hs.install_read(keys.server, "application")
+    hs.install_read(Epoch.APPLICATION, keys.server)
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("server", hs.transcript.digest())
     )
     await _confirm(hs, config, offer, server)
     own_finished = master_secret.verify_data("client", hs.transcript.digest())
-    hs.records.send_change_cipher_spec()
-    hs.install_write(keys.client, "application")
+    hs.require_records().send_change_cipher_spec()
+    hs.install_write(Epoch.APPLICATION, keys.client)
     hs.send(Finished(own_finished))
 
     authenticated = authenticated_by(server, session.signature_scheme)
@@ -389,7 +390,7 @@ async def _receive_flight(hs: HandshakeContext, config: ClientConfig, agreed: _A
         question = _question_of(config, message, agreed.client_certificate_type)
         del message  # Its lists may be long; the question's are not.
         await hs.receive(ServerHelloDone)
-    hs.records.end_flight()
+    hs.port.end_flight()
     shown = PeerCertificate(chain, server_type, response, agreed.sct_list)
     return _Flight(shown, key_exchange, question)
 

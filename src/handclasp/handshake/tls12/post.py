@@ -8,6 +8,7 @@ from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
 from handclasp.handshake.context import unexpected
 from handclasp.handshake.post import Reaction
+from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import read_as
@@ -63,7 +64,7 @@ class PostHandshake12:
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
-            self._trace.message("received", "application", raw[0], raw)
+            self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
         asks = HelloRequest if self._is_client else ClientHello
         wanted = HandshakeType.HELLO_REQUEST if self._is_client else HandshakeType.CLIENT_HELLO
         if raw[0] != wanted:

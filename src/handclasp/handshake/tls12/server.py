@@ -74,6 +74,7 @@ from handclasp.handshake.trace_notes import (
     note_suite12,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.values import value
 from handclasp.wire import extensions as ext
@@ -133,8 +134,8 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult12:
     """Everything after the ClientHello, of which TLS 1.2 is the best that both speak."""
-    hs.records.use_tls12()
-    hs.records.end_flight()
+    hs.require_records().use_tls12()
+    hs.port.end_flight()
     offer = _read_offer(hs, config, hello)
     legacy_version, extended = hello.legacy_version, offer.extended_master_secret
     known = await find_session(hs, config, hello, offer.server_name)
@@ -176,7 +177,7 @@ async def complete_server_handshake(
 
     keys = master_secret.key_block()
     await hs.receive_change_cipher_spec()
-    hs.install_read(keys.client, "application")
+    hs.install_read(Epoch.APPLICATION, keys.client)
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
@@ -184,8 +185,8 @@ async def complete_server_handshake(
     info = _info(server_name, choice, client)
     forget = grant_session(hs, config, choice.grant, info, master_secret)
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
-    hs.records.send_change_cipher_spec()
-    hs.install_write(keys.server, "application")
+    hs.require_records().send_change_cipher_spec()
+    hs.install_write(Epoch.APPLICATION, keys.server)
     hs.send(Finished(own_finished))
     tls_unique = peer_finished.verify_data
     return HandshakeResult12(info, peer_finished, Exporter12(master_secret), tls_unique, forget)
@@ -501,12 +502,12 @@ async def _resume(
 
     keys = master_secret.key_block()
     own_finished = master_secret.verify_data("server", hs.transcript.digest())
-    hs.records.send_change_cipher_spec()
-    hs.install_write(keys.server, "application")
+    hs.require_records().send_change_cipher_spec()
+    hs.install_write(Epoch.APPLICATION, keys.server)
     hs.send(Finished(own_finished))
     del offer
     await hs.receive_change_cipher_spec()
-    hs.install_read(keys.client, "application")
+    hs.install_read(Epoch.APPLICATION, keys.client)
     peer_finished = await receive_expected_finished(
         hs, master_secret.verify_data("client", hs.transcript.digest())
     )
@@ -537,8 +538,8 @@ def _extensions(
         )
     if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
         own_limit = min(config.record_size_limit or MAX_PLAINTEXT, MAX_PLAINTEXT)
-        hs.records.limit_write(ext.read_record_size_limit(data))
-        hs.records.limit_read(own_limit)
+        hs.require_records().limit_write(ext.read_record_size_limit(data))
+        hs.require_records().limit_read(own_limit)
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
 

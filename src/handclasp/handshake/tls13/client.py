@@ -61,6 +61,7 @@ from handclasp.handshake.trace_notes import (
     note_suite_taken,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.values import value
@@ -102,7 +103,7 @@ async def complete_client_handshake(
     hs.transcript.choose_hash(suite.hash_name, retried=server_hello.is_hello_retry_request)
     if server_hello.is_hello_retry_request:
         offer, server_hello = await _retry(hs, config, offer, server_hello)
-    elif config.middlebox_compatibility and not sent_early_data:
+    elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
 
     psk = _selected_psk(offer, server_hello, suite)
@@ -110,11 +111,11 @@ async def complete_client_handshake(
     note_answer(hs, offer.psks, psk)
     group, handshake_secret = _agree(hs, config, offer, server_hello, suite, psk)
     handshake = derive_handshake_secrets(hs, handshake_secret)
-    hs.install_read(handshake.server.keys(), "handshake")
+    hs.install_read(Epoch.HANDSHAKE, handshake.server)
     # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
     next_secret = handshake.client if offer.early_data and psk is offer.psks[0] else None
     if next_secret is None:
-        hs.install_write(handshake.client.keys(), "handshake")
+        hs.install_write(Epoch.HANDSHAKE, handshake.client)
 
     agreed = await _receive_encrypted_extensions(hs, config, offer, suite, psk, next_secret)
     request, shown, verified, server = (
@@ -128,14 +129,14 @@ async def complete_client_handshake(
         client_sessions.refused()
     application = derive_application_secrets(hs, handshake_secret)
     # The client's own flight is still under the handshake keys.
-    hs.install_read(application.server.keys(), "application")
+    hs.install_read(Epoch.APPLICATION, application.server)
     if agreed.early_data:
         hs.send(EndOfEarlyData())
-        hs.install_write(handshake.client.keys(), "handshake")
+        hs.install_write(Epoch.HANDSHAKE, handshake.client)
     question = _question_of(config, request, agreed.client_certificate_type)
     credentials, own_scheme = await _authenticate_client(hs, config, request, question)
     send_finished(hs, handshake.client)
-    hs.install_write(application.client.keys(), "application")
+    hs.install_write(Epoch.APPLICATION, application.client)
 
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     why = _why_rejected(offer, psk) if early_data == "rejected" else ""
@@ -257,9 +258,9 @@ async def _retry(
     hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, request: ServerHello
 ) -> tuple[ClientOffer, ServerHello]:
     """Answer a HelloRetryRequest with a second ClientHello (RFC 8446 section 4.1.4)."""
-    hs.records.end_flight()
+    hs.port.end_flight()
     group, cookie = _read_hello_retry_request(config, offer, request)
-    if config.middlebox_compatibility and not offer.early_data:
+    if hs.records is not None and config.middlebox_compatibility and not offer.early_data:
         hs.records.send_change_cipher_spec()
     suite = CIPHER_SUITES_BY_CODE[request.cipher_suite]
     second_offer = offer_after_retry(hs, config, offer, group, cookie, suite.hash_name)
@@ -403,10 +404,11 @@ async def _receive_encrypted_extensions(
     message = await hs.receive(EncryptedExtensions)
     extensions = message.extensions
     if next_secret is not None and ExtensionType.EARLY_DATA not in extensions:
-        hs.install_write(next_secret.keys(), "handshake")
+        hs.install_write(Epoch.HANDSHAKE, next_secret)
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     check_forms(extensions, MessageContext.EE)
-    if (data := extensions.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+    data = extensions.get(ExtensionType.RECORD_SIZE_LIMIT)
+    if data is not None and hs.records is not None:
         hs.records.limit_write(ext.read_record_size_limit(data))
         if config.record_size_limit is not None:
             hs.records.limit_read(config.record_size_limit)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.context import RecordPort, unexpected
+from handclasp.handshake.context import unexpected
+from handclasp.handshake.port import RecordPort
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.tls13.tickets import check_lifetime
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
@@ -58,7 +60,7 @@ class PostHandshake13:
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
-            self._trace.message("received", "application", raw[0], raw)
+            self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_message(raw))
             return Reaction.KEYS_UPDATED
@@ -77,10 +79,10 @@ class PostHandshake13:
         """Send KeyUpdate and go over to the next keys (RFC 8446 section 7.2)."""
         raw = write_message(KeyUpdate(request_peer))
         if self._trace is not None:
-            self._trace.message("sent", "application", raw[0], raw)
-        self._records.send_handshake(raw)
+            self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)
+        self._records.send(Epoch.APPLICATION, raw)
         self._send_secret = self._send_secret.next()
-        self._records.install_write(self._send_secret.keys(), "application")
+        self._records.install_write(Epoch.APPLICATION, self._send_secret)
         self._send_secret.drop_expander()
         self.key_update_pending = False
         if request_peer:
@@ -107,8 +109,8 @@ class PostHandshake13:
                     break
                 self.update_send_keys(request_peer=False)
             if self._trace is not None:
-                self._trace.message("sent", "application", raw[0], raw)
-            records.send_handshake(raw)
+                self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)
+            records.send(Epoch.APPLICATION, raw)
             sent += 1
         return sent
 
@@ -125,7 +127,7 @@ class PostHandshake13:
     def _receive_key_update(self, message: object) -> None:
         self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
         self._receive_secret = self._receive_secret.next()
-        self._records.install_read(self._receive_secret.keys(), "application")
+        self._records.install_read(Epoch.APPLICATION, self._receive_secret)
         self._receive_secret.drop_expander()
         if isinstance(message, KeyUpdate) and message.request_update:
             self.key_update_pending = True

@@ -96,6 +96,7 @@ from handclasp.handshake.trace_notes import (
     note_signature_scheme,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import milliseconds
@@ -200,8 +201,8 @@ async def complete_server_handshake(
     _send_server_hello(hs, offer, choice, known, share, config.entropy, skips=skips)
     stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
     handshake = derive_handshake_secrets(hs, stage)
-    hs.install_write(handshake.server.keys(), "handshake")
-    hs.install_read((early or handshake.client).keys(), "early" if early else "handshake")
+    hs.install_write(Epoch.HANDSHAKE, handshake.server)
+    hs.install_read(Epoch.EARLY_DATA if early else Epoch.HANDSHAKE, early or handshake.client)
 
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
@@ -210,7 +211,7 @@ async def complete_server_handshake(
         await send_certificate_verify(hs, credentials, identity.scheme, SERVER_CONTEXT)
     send_finished(hs, handshake.server)
     application = derive_application_secrets(hs, stage)
-    hs.install_write(application.server.keys(), "application")
+    hs.install_write(Epoch.APPLICATION, application.server)
 
     server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
@@ -219,10 +220,10 @@ async def complete_server_handshake(
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await hs.receive(EndOfEarlyData)
-        hs.install_read(handshake.client.keys(), "handshake")
+        hs.install_read(Epoch.HANDSHAKE, handshake.client)
     shown, verified, client = await _receive_client_authentication(hs, config, asked, known)
     peer_finished = await receive_finished(hs, handshake.client)
-    hs.install_read(application.client.keys(), "application")
+    hs.install_read(Epoch.APPLICATION, application.client)
     await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
 
     info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
@@ -536,13 +537,13 @@ def _ask_again(
     hs: HandshakeContext, config: ServerConfig, offer: _Offer, choice: _Choice
 ) -> _Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
-    hs.records.end_flight()
+    hs.port.end_flight()
     cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
     hs.send(_hello_retry_request(offer, choice, cookie))
-    if offer.hello.legacy_session_id:
+    if offer.hello.legacy_session_id and hs.records is not None:
         hs.records.send_change_cipher_spec()
-    early_data = ExtensionType.EARLY_DATA in offer.hello.extensions
-    hs.records.skip_early_data(_skipped(config) if early_data else 0)
+    if ExtensionType.EARLY_DATA in offer.hello.extensions and hs.records is not None:
+        hs.records.skip_early_data(_skipped(config))
 
     return _Retry(_unchanging(offer.hello), cookie, hs.transcript.fork())
 
@@ -552,7 +553,8 @@ async def _receive_second_offer(
 ) -> _Offer:
     """Receive the second hello: the first, with a share of the chosen group."""
     hello = await hs.receive(ClientHello)
-    hs.records.skip_early_data(0)
+    if hs.records is not None:
+        hs.records.skip_early_data(0)
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     check_forms(hello.extensions, MessageContext.CH)
     _check_second_hello(hello, retry)
@@ -705,10 +707,13 @@ def _send_server_hello(
         )
     )
     # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
+    records = hs.records
+    if records is None:
+        return
     if offer.hello.legacy_session_id and not choice.retried:
-        hs.records.send_change_cipher_spec()
+        records.send_change_cipher_spec()
     if skips and ExtensionType.EARLY_DATA in offer.hello.extensions:
-        hs.records.skip_early_data(skips)
+        records.skip_early_data(skips)
 
 
 def _send_encrypted_extensions(
@@ -752,7 +757,8 @@ def _encrypted_extensions(
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [choice.alpn.encode("ascii")]
         )
-    if (data := asked.get(ExtensionType.RECORD_SIZE_LIMIT)) is not None:
+    data = asked.get(ExtensionType.RECORD_SIZE_LIMIT)
+    if data is not None and hs.records is not None:
         own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
         hs.records.limit_write(ext.read_record_size_limit(data))
         hs.records.limit_read(own_limit)

@@ -1,0 +1,88 @@
+"""The port: what a handshake asks of the transport that carries its messages.
+
+A handshake speaks to a `Port`. Any transport can be one: TCP with its records, QUIC with its CRYPTO
+frames. It carries messages and is told when keys change; from the secret that it is given, it
+derives whatever its packets need. What only records over TCP have is in `RecordPort`, and a
+handshake does without it where there are none.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from handclasp.keys.epoch import Epoch
+from handclasp.keys.schedule13 import TrafficSecret
+from handclasp.keys.traffic import TrafficKeys
+
+DirectionSecret: TypeAlias = TrafficSecret | TrafficKeys
+"""What protects one direction: a traffic secret of TLS 1.3, or the keys themselves in TLS 1.2."""
+
+
+class Port(Protocol):
+    """What every transport does for a handshake."""
+
+    def send(self, epoch: Epoch, message: bytes) -> None:
+        """Queue one whole handshake message under the keys of `epoch`."""
+        ...
+
+    def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
+        """Open what the peer sends from here on with keys from `secret`.
+
+        Raises `ProtocolError` where part of a message has come under the keys of before.
+        """
+        ...
+
+    def install_write(self, epoch: Epoch, secret: DirectionSecret) -> None:
+        """Protect what is sent from here on with keys from `secret`."""
+        ...
+
+    def end_flight(self) -> None:
+        """Check that the peer has sent nothing beyond its flight. Raises `ProtocolError`.
+
+        Called where it is this side's turn and no key changes; `install_read` checks it otherwise.
+        """
+        ...
+
+
+class RecordPort(Port, Protocol):
+    """What TLS records over TCP do besides (RFC 8446 section 5).
+
+    Attributes:
+        change_cipher_spec_allowed: whether the peer may send the record that means nothing.
+    """
+
+    change_cipher_spec_allowed: bool
+
+    @property
+    def room(self) -> int:
+        """Bytes of content for which the current write key is still good."""
+        ...
+
+    @property
+    def room_of_a_key(self) -> int:
+        """Bytes of content for which a new write key is good."""
+        ...
+
+    def send_change_cipher_spec(self) -> None:
+        """Queue the record that means nothing in TLS 1.3, and is a step of TLS 1.2."""
+        ...
+
+    def limit_read(self, record_size_limit: int) -> None:
+        """Refuse longer records: the peer has agreed to the limit (RFC 8449)."""
+        ...
+
+    def limit_write(self, record_size_limit: int) -> None:
+        """Send no longer records than the peer takes (RFC 8449)."""
+        ...
+
+    def skip_early_data(self, budget: int) -> None:
+        """Pass over up to `budget` bytes of records that cannot be opened."""
+        ...
+
+    def use_tls12(self) -> None:
+        """Go on with the records of TLS 1.2. Raises `ProtocolError`."""
+        ...
+
+    def revert_to_plaintext(self) -> None:
+        """Send in the clear again: the early data were refused."""
+        ...
