@@ -904,6 +904,7 @@ class ClientConnection(_Connection[ClientConfig]):
         session = client_sessions.session if client_sessions is not None else None
         self._sessions = client_sessions
         context = self._open_context()
+        context.trust = self._trust
         self._start(client_handshake(context, config, self._server_name, client_sessions))
         offers = self._records.write_epoch is Epoch.EARLY_DATA and session is not None
         self._early_limit = session.max_early_data if offers and session is not None else 0

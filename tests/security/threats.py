@@ -2569,9 +2569,9 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "security/test_secrets.py::test_nothing_reachable_holds_a_secret_as_plain_bytes",
-                "keys.schedule13.MasterSecret.exporter_secret",
-                'self.derive("exp master", finished_hash)',
-                'bytes(self.derive("exp master", finished_hash))',
+                "keys.schedule13.MasterSecret.traffic_secrets",
+                "ExporterSecret(suite, exporter)",
+                "ExporterSecret(suite, bytes(exporter))",
             ),
             without(
                 "security/test_secrets.py::test_it_is_given_away_by_no_means",

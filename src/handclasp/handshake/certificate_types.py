@@ -41,6 +41,16 @@ def read_offered_types(extensions: Mapping[int, bytes], kind: ExtensionType) -> 
     return tuple([certificate_type_name(code) for code in types])
 
 
+def offered_server_types(data: bytes) -> tuple[str, ...]:
+    """Out of server_certificate_type."""
+    return read_offered_types({SERVER_TYPE: data}, SERVER_TYPE)
+
+
+def offered_client_types(data: bytes) -> tuple[str, ...]:
+    """Out of client_certificate_type."""
+    return read_offered_types({CLIENT_TYPE: data}, CLIENT_TYPE)
+
+
 def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple[str, ...]:
     """The types that this server may show to a client that takes those `offered`, best first.
 
@@ -146,6 +156,8 @@ def read_selected_types(
         ProtocolError: a type that was not offered, or one that this side does not take.
     """
     accepted = config.peer_certificate_types
+    if SERVER_TYPE not in extensions and CLIENT_TYPE not in extensions and "X509" in accepted:
+        return "X509", "X509"
     server_type = _selected(extensions, accepted, SERVER_TYPE)
     if server_type not in accepted and not resumes:
         raise ProtocolError(

@@ -121,7 +121,7 @@ class Driver(Generic[Result]):
     def refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
         """The open question's answer failed: the error that ends the handshake."""
         self._close_question(question)
-        return _callback_failed(question, error)
+        return callback_failed(question, error)
 
     def close(self) -> None:
         """Give the handshake up."""
@@ -161,7 +161,7 @@ class Driver(Generic[Result]):
         except TLSError:
             raise
         except Exception as error:
-            raise _callback_failed(question, error) from error
+            raise callback_failed(question, error) from error
         if type(value) in _ANSWER_TYPES[type(question)]:  # The common case, and a cheap test.
             return self._checked(question, value)
         if inspect.isawaitable(value):
@@ -230,7 +230,8 @@ def _first_words(fault: Fault) -> str:
     return fault.sentence.removesuffix(".")
 
 
-def _callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
+def callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
+    """The error that ends the handshake where the answer to a question failed."""
     if isinstance(error, ProtocolError):
         return error
     failure: ProtocolError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from handclasp.wire.messages import message_hash
@@ -17,12 +18,17 @@ class Transcript:
     Until the cipher suite is known, there is no hash to compute: the messages wait.
     """
 
-    __slots__ = ("_hash", "_kept", "_waiting")
+    __slots__ = ("_hash", "_kept", "_waiting", "add")
+
+    add: Callable[[bytes], None]
+    """Append one whole message. It is the method of the list in which messages wait, or of the hash
+    itself, as every message of a handshake passes through it."""
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
         self._hash: HASH | None = None
         self._kept: list[bytes] | None = None
+        self.add = self._waiting.append
 
     def choose_hash(self, hash_name: str, *, retried: bool = False, keep: bool = False) -> None:
         """The suite is known; from here on `digest` works.
@@ -37,13 +43,17 @@ class Transcript:
             messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
         self._hash = hashlib.new(hash_name, b"".join(messages))
         self._kept = messages if keep else None
+        self.add = self._add_and_keep if keep else self._hash.update
         self._waiting = []
 
     def fork(self) -> Transcript:
         """A copy as it is now; what is added to one does not enter the other."""
         other = Transcript()
         other._waiting = list(self._waiting)
-        other._hash = self._hash.copy() if self._hash is not None else None
+        other.add = other._waiting.append
+        if self._hash is not None:
+            other._hash = self._hash.copy()
+            other.add = other._hash.update
         return other
 
     def digest_with(self, partial: bytes, hash_name: str) -> bytes:
@@ -53,15 +63,6 @@ class Transcript:
         hash_ = self._hash.copy()
         hash_.update(partial)
         return hash_.digest()
-
-    def add(self, raw: bytes) -> None:
-        """Append one whole message."""
-        if self._hash is None:
-            self._waiting.append(raw)
-            return
-        self._hash.update(raw)
-        if self._kept is not None:
-            self._kept.append(raw)
 
     def digest(self) -> bytes:
         """Transcript-Hash of all messages so far."""
@@ -78,3 +79,9 @@ class Transcript:
     def forget_messages(self) -> None:
         """Nothing is to be signed any more."""
         self._kept = None
+
+    def _add_and_keep(self, raw: bytes) -> None:
+        if self._hash is not None:
+            self._hash.update(raw)
+        if self._kept is not None:
+            self._kept.append(raw)

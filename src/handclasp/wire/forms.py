@@ -30,8 +30,9 @@ Form = Callable[..., Any]
 def _empty(kind: int) -> Form:
     name = extension_name(kind)
 
-    def read(data: bytes, opener: Opener | None = None) -> None:
+    def read(data: bytes, opener: Opener | None = None) -> bool:
         ext.read_empty(data, name, opener)
+        return True
 
     return read
 
@@ -238,14 +239,22 @@ FORMS: Mapping[MessageContext, Mapping[int, Form]] = {
 """By message and extension type. Those that hold any bytes, such as padding, are not in it."""
 
 
-def check_forms(extensions: Extensions, place: MessageContext) -> None:
-    """Read every extension whose form is known, for its errors alone.
+def read_forms(extensions: Extensions, place: MessageContext) -> dict[int, Any]:
+    """Read every extension whose form is known, once: gives their values by extension type.
 
     Raises:
         ProtocolError: one does not follow its definition (decode_error), or holds a value that it
             must not (illegal_parameter).
     """
-    forms = FORMS[place]
+    forms, values = FORMS[place], dict[int, Any]()
     for kind, data in extensions.items():
-        if kind in forms:
-            forms[kind](data)
+        read = forms.get(kind)
+        if read is not None:
+            values[kind] = read(data)
+    return values
+
+
+def check_forms(extensions: Extensions, place: MessageContext) -> None:
+    """`read_forms`, for the errors alone."""
+    if extensions:
+        read_forms(extensions, place)

@@ -8,7 +8,7 @@ bytes, and only where the handshake was completed. What cannot be read raises ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 from handclasp.kept import Kept
@@ -57,6 +57,18 @@ class Reading:
             size = _BYTES_BESIDES + _BYTES_OF_EACH * len(data)
             self._new.append(((read, data), made, size))
         return made
+
+    def read_forms(
+        self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
+    ) -> dict[int, Any]:
+        """What each extension holds that has a form, by its type."""
+        known, values = self._known, dict[int, Any]()
+        for kind, data in extensions.items():
+            read = forms.get(kind)
+            if read is not None:
+                value = known((read, data))
+                values[kind] = self.read(read, data) if value is None else value
+        return values
 
     def make(self, make: Callable[..., Value], *given: Hashable, size: int) -> Value:
         """What the pure function `make` gives; arguments and value take `size` bytes together."""

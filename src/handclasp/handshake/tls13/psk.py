@@ -70,12 +70,14 @@ class Psk:
 
     def binder(
         self,
-        transcript: Transcript,
+        transcript: Transcript | None,
         partial_hello: bytes,
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
         """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
         key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
+        if transcript is None:
+            transcript = Transcript()
         return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
 
 
@@ -101,7 +103,7 @@ def psk_of_external(key: PreSharedKey) -> Psk:
 def with_psks(
     hello: ClientHello,
     psks: Sequence[Psk],
-    transcript: Transcript,
+    transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
 ) -> ClientHello:
     """The hello with pre_shared_key as its last extension, binders and all."""
@@ -135,7 +137,7 @@ def check_binder(
     psk: Psk,
     partial_hello: bytes,
     binder: bytes,
-    transcript: Transcript,
+    transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
 ) -> CheckedBinder:
     """Check the client's proof; `transcript` is what came before the hello up to its binders.
