@@ -119,6 +119,12 @@ OF_OBJECTS = {
     "handshake.offered.offered protocols": Cache(
         "none", ONE, "Of a config: a function that knows the config's own protocols."
     ),
+    "handshake.tls13.client_hello.client hello forms": Cache(
+        "none", ONE, "Of a config: the functions that read extensions."
+    ),
+    "handshake.tls13.client_hello.suites of TLS 1.3": Cache(
+        "none", ONE, "Of a config: names of its own."
+    ),
     "handshake.tls13.server.certificate request": Cache(
         "the kind of certificate", "2", "Of a config: the server's own."
     ),

@@ -135,23 +135,16 @@ async def complete_server_handshake(
         choice = replace(choice, retried=True)
     if known is None:
         known, found = await _recognise(hs, offer, found, choice)
-    if known is None:
-        require_authentication(config)
     identity = await _identify(hs, config, offer, known)
     early, refusal = None, ""
     if offers_early_data:
-        early, refusal = await _accept_early_data(hs, config, offer, choice, known)
+        early, refusal = await _accept_early_data(hs, config, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
-    if offers_early_data and early is None and not choice.retried and hs.records is not None:
-        hs.records.skip_early_data(skipped_early_data(config))
     stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
     peer, own = derive_handshake_secrets(hs, stage, transcript.digest())
     hs.install_write(Epoch.HANDSHAKE, own)
-    if early is None:
-        hs.install_read(Epoch.HANDSHAKE, peer)
-    else:
-        hs.install_read(Epoch.EARLY_DATA, early)
+    hs.install_read(Epoch.EARLY_DATA if early else Epoch.HANDSHAKE, early or peer)
 
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
@@ -248,24 +241,25 @@ def _early_secret(
 async def _accept_early_data(
     hs: HandshakeContext,
     config: ServerConfig,
-    offer: Offer,
     choice: Choice,
     known: ResumedClient | None,
 ) -> tuple[TrafficSecret | None, str]:
-    """What the client's 0-RTT data are under, if it sends such and they are taken; or why not."""
+    """What the client's 0-RTT data are under, if they are taken; or why not."""
     if choice.retried:
         return None, _AFTER_RETRY
-    if known is None:
-        return None, "the session was not resumed, and they are under its secret"
-    refusal = await why_not_early_data(hs, config, known, choice.suite, choice.alpn)
-    hs.note_decision(
-        "early_data",
-        ("early data",),
-        ("early data",) if config.max_early_data else (),
-        None if refusal else "early data",
-        refusal or "the replay guard, the ticket's age, suite and protocol",
-    )
+    refusal = "the session was not resumed, and they are under its secret"
+    if known is not None:
+        refusal = await why_not_early_data(hs, config, known, choice.suite, choice.alpn)
+        hs.note_decision(
+            "early_data",
+            ("early data",),
+            ("early data",) if config.max_early_data else (),
+            None if refusal else "early data",
+            refusal or "the replay guard, the ticket's age, suite and protocol",
+        )
     if refusal:
+        if hs.records is not None:
+            hs.records.skip_early_data(skipped_early_data(config))
         return None, refusal
     stage = _early_secret(hs, choice.suite, known)
     return derive_early_secret(hs, stage, hs.transcript.digest()), ""
@@ -363,6 +357,7 @@ async def _identify(
 ) -> _Identity | None:
     """Who this side is to a client that is not known; one that is must be served all the same."""
     if known is None:
+        require_authentication(config)
         # RFC 8446 4.2.3: missing_extension, where the server shows a certificate after all.
         required(offer.hello.extensions, ExtensionType.SIGNATURE_ALGORITHMS)
         return await _choose_identity(hs, config, offer)
