@@ -92,7 +92,7 @@ def test_an_exception_is_a_finding(
     def broken(*_: object) -> object:
         raise KeyError("a defect")
 
-    monkeypatch.setitem(codecs.STRUCTS, message, SimpleNamespace(read=broken))
+    monkeypatch.setitem(codecs.STRUCTS, message, SimpleNamespace(read=broken, fields=(None,)))
     with pytest.raises(AssertionError, match="our own failure"):
         attack(b"\0\0")
 

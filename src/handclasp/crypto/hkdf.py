@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from handclasp.crypto.hmac_key import HASHES, INNER, OUTER, HmacKey, hmac_digest
@@ -21,9 +22,9 @@ def hkdf_expand_label(
 
 
 def hkdf_expand_labels(
-    hash_name: str, secret: bytes, context: bytes, *outputs: tuple[str, int]
+    hash_name: str, secret: bytes, context: bytes, outputs: Iterable[tuple[str, int]]
 ) -> list[Secret]:
-    """HKDF-Expand-Label for each label and length: secrets that have one origin and one context.
+    """HKDF-Expand-Label for each label and length: secrets of one origin and one context.
 
     Each is at most as long as the hash. A handshake derives some forty secrets, mostly several of
     one origin at a time: what the key becomes is computed once for all of them.

@@ -10,6 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
+from handclasp.handshake.negotiation import first_shared
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls12 import server as server12
@@ -85,8 +86,9 @@ def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHel
         if data is not None
         else (version_name(min(hello.legacy_version, TLS12)),)
     )
-    chosen = next((name for name in reversed(config.versions) if name in offered), None)
-    hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
+    chosen = first_shared(offered, tuple(reversed(config.versions)))
+    if hs.trace is not None:
+        hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
         raise disagreement(Fault.NO_SHARED_VERSION, offered, config.versions)
     if chosen != config.versions[-1] and FALLBACK_SCSV in hello.cipher_suites:

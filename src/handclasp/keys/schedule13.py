@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import field
 from functools import lru_cache
+from itertools import repeat
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_expand_labels, hkdf_extract
 from handclasp.crypto.hmac_key import hmac_digest
@@ -54,7 +55,7 @@ class TrafficSecret:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
         suite = self.suite
         key, iv = hkdf_expand_labels(
-            suite.hash_name, self.secret, b"", ("key", suite.key_size), ("iv", IV_SIZE)
+            suite.hash_name, self.secret, b"", (("key", suite.key_size), ("iv", IV_SIZE))
         )
         if self.observer is not None:
             sender, inputs = self.name.partition("_")[0], (self.name,)
@@ -65,7 +66,9 @@ class TrafficSecret:
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
         suite, label = self.suite, "traffic upd"
-        (after,) = hkdf_expand_labels(suite.hash_name, self.secret, b"", (label, suite.hash_size))
+        (after,) = hkdf_expand_labels(
+            suite.hash_name, self.secret, b"", ((label, suite.hash_size),)
+        )
         name = _one_later(self.name)
         if self.observer is not None:
             self.observer(_EXPAND_LABEL, name, (self.name,), label, b"", after)
@@ -74,7 +77,7 @@ class TrafficSecret:
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite, label = self.suite, "finished"
-        (key,) = hkdf_expand_labels(suite.hash_name, self.secret, b"", (label, suite.hash_size))
+        (key,) = hkdf_expand_labels(suite.hash_name, self.secret, b"", ((label, suite.hash_size),))
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.observer is not None:
             self.observer(_EXPAND_LABEL, "finished_key", (self.name,), label, b"", key)
@@ -102,9 +105,8 @@ class _Stage:
     def derive(self, transcript_hash: bytes, *labels: str) -> list[Secret]:
         """Derive-Secret for each label, of messages that are hashed already (section 7.1)."""
         suite = self.suite
-        size = suite.hash_size
-        outputs = [(label, size) for label in labels]
-        secrets = hkdf_expand_labels(suite.hash_name, self.secret, transcript_hash, *outputs)
+        outputs = zip(labels, repeat(suite.hash_size))
+        secrets = hkdf_expand_labels(suite.hash_name, self.secret, transcript_hash, outputs)
         if self.observer is not None:
             inputs = (_STAGES[type(self)],)
             for label, secret in zip(labels, secrets, strict=True):
@@ -262,7 +264,7 @@ class ResumptionSecret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
         (key,) = hkdf_expand_labels(
-            suite.hash_name, self.secret, ticket_nonce, ("resumption", suite.hash_size)
+            suite.hash_name, self.secret, ticket_nonce, (("resumption", suite.hash_size),)
         )
         if self.observer is not None:
             inputs = ("resumption_master_secret",)

@@ -20,7 +20,7 @@ from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import ID_SIZE, TicketKey
 from handclasp.values import value
 from handclasp.wire.reader import Reader
-from handclasp.wire.writer import opaque8, opaque16, opaque24
+from handclasp.wire.writer import opaque24
 
 _VERSION = 4
 _HEADER_SIZE = 1 + ID_SIZE
@@ -76,6 +76,25 @@ class SessionState:
     signature_scheme: str = ""
     client_certificate_type: str = "X509"
 
+    def renewed(self, secret: Secret, created_at: int, lifetime: int, age_add: int) -> SessionState:
+        """The state of one more ticket of the same session."""
+        return SessionState(
+            self.version,
+            self.cipher_suite,
+            secret,
+            self.authenticated_at,
+            created_at,
+            lifetime,
+            age_add,
+            self.max_early_data,
+            self.server_name,
+            self.alpn,
+            self.binding,
+            self.client_chain,
+            self.signature_scheme,
+            self.client_certificate_type,
+        )
+
     @property
     def size(self) -> int:
         """The bytes that it takes in memory, or a little more; most of them are the client's."""
@@ -129,22 +148,33 @@ def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None
 
 
 def _write_state(state: SessionState) -> bytes:
+    # Written out without the writers of vectors: a server makes two tickets for each handshake.
+    server_name, alpn = state.server_name.encode("utf-8"), state.alpn.encode("utf-8")
+    scheme = state.signature_scheme.encode("ascii")
+    client_type = state.client_certificate_type.encode("ascii")
+    chain = b"".join(map(opaque24, state.client_chain))
     return b"".join(
         [
             state.version.to_bytes(2, "big"),
             state.cipher_suite.to_bytes(2, "big"),
-            opaque8(state.secret),
+            len(state.secret).to_bytes(1, "big"),
+            state.secret,
             state.authenticated_at.to_bytes(8, "big"),
             state.created_at.to_bytes(8, "big"),
             state.lifetime.to_bytes(4, "big"),
             state.age_add.to_bytes(4, "big"),
             state.max_early_data.to_bytes(4, "big"),
-            opaque16(state.server_name.encode("utf-8")),
-            opaque8(state.alpn.encode("utf-8")),
+            len(server_name).to_bytes(2, "big"),
+            server_name,
+            len(alpn).to_bytes(1, "big"),
+            alpn,
             state.binding,
-            opaque24(b"".join([opaque24(der) for der in state.client_chain])),
-            opaque8(state.signature_scheme.encode("ascii")),
-            opaque8(state.client_certificate_type.encode("ascii")),
+            len(chain).to_bytes(3, "big"),
+            chain,
+            len(scheme).to_bytes(1, "big"),
+            scheme,
+            len(client_type).to_bytes(1, "big"),
+            client_type,
         ]
     )
 

@@ -24,6 +24,7 @@ from handclasp.wire.messages import (
 )
 from handclasp.wire.messages12 import CODECS12, Message12
 from handclasp.wire.reader import Opener, Reader
+from handclasp.wire.structs import scan
 
 AnyMessage: TypeAlias = Message | Message12
 
@@ -50,7 +51,10 @@ def read_as(kind: type[Any], raw: bytes, opener: Opener | None = None) -> Any:
     """
     struct = STRUCTS.get(kind)
     if struct is not None:
-        return kind(*struct.read(raw, _NAMES[kind], HEADER_SIZE, opener), raw)
+        values: list[Any] = []
+        if opener is None and scan(struct, raw, HEADER_SIZE, len(raw), values) == len(raw):
+            return kind(*values, raw)
+        return kind(*struct.read(raw, _NAMES[kind], HEADER_SIZE, opener or Reader), raw)
     reader = (opener or Reader)(raw, _NAMES[kind], HEADER_SIZE)
     message = _CODECS[kind][1](reader, raw)
     reader.end()

@@ -104,7 +104,9 @@ def _host_name(name: bytes) -> str:
 
 def write_server_name(host_name: str) -> bytes:
     """A ServerNameList of one host_name (RFC 6066 section 3), given as an A-label."""
-    return opaque16(_HOST_NAME.to_bytes(1, "big") + opaque16(host_name.encode("ascii")))
+    name = host_name.encode("ascii")
+    size = len(name)
+    return (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + name
 
 
 def read_empty(data: bytes, name: str, opener: Opener | None = None) -> None:
@@ -183,7 +185,7 @@ def read_key_share_client_hello(
 
 def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
     """KeyShareClientHello (RFC 8446 section 4.2.8)."""
-    return opaque16(b"".join([_write_key_share_entry(entry) for entry in entries]))
+    return opaque16(b"".join(map(write_key_share_server_hello, entries)))
 
 
 def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> KeyShareEntry:
@@ -193,7 +195,8 @@ def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> Ke
 
 def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    return _write_key_share_entry(entry)
+    share = entry.key_exchange
+    return (entry.group << 16 | len(share)).to_bytes(4, "big") + share
 
 
 def read_key_share_hello_retry_request(data: bytes, opener: Opener | None = None) -> int:
@@ -412,10 +415,6 @@ def read_renegotiation_info(data: bytes, opener: Opener | None = None) -> bytes:
 def write_renegotiation_info(renegotiated_connection: bytes = b"") -> bytes:
     """RenegotiationInfo (RFC 5746 section 3.2), by default of a connection's first handshake."""
     return opaque8(renegotiated_connection)
-
-
-def _write_key_share_entry(entry: KeyShareEntry) -> bytes:
-    return entry.group.to_bytes(2, "big") + opaque16(entry.key_exchange)
 
 
 def _read_uint16s(data: bytes, path: str, name: str, opener: Opener | None) -> tuple[int, ...]:

@@ -90,12 +90,15 @@ def read_offer(
     groups: tuple[str, ...] = values.get(ExtensionType.SUPPORTED_GROUPS, ())
     if psks is None or psks.offered is None:
         # RFC 8446 9.2: only a client with a pre-shared key may leave these out.
-        required(extensions, ExtensionType.SUPPORTED_GROUPS)
-        required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
+        if not groups:
+            required(extensions, ExtensionType.SUPPORTED_GROUPS)
+        if ExtensionType.SIGNATURE_ALGORITHMS not in extensions:
+            required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
     # RFC 8446 9.2: supported_groups and key_share come together.
     shares: dict[str, bytes] = {}
     if groups or ExtensionType.KEY_SHARE in extensions:
-        required(extensions, ExtensionType.SUPPORTED_GROUPS)
+        if not groups:
+            required(extensions, ExtensionType.SUPPORTED_GROUPS)
         data = required(extensions, ExtensionType.KEY_SHARE)
         shares = _read_shares(config, groups, ext.read_key_share_client_hello(data))
     if ExtensionType.SERVER_NAME in extensions:
@@ -203,7 +206,8 @@ def choose_offered_group(
         return None
     if not candidates:
         require_authentication(config)
-    required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
+    if not offer.groups:
+        required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
     try:
         group = choose_group(
             offer.groups,

@@ -132,9 +132,10 @@ class PostHandshake13:
         if isinstance(message, NewSessionTicket):
             check_extensions(message.extensions, MessageContext.NST, self._limits.max_extensions)
             check_forms(message.extensions, MessageContext.NST)
-            check_lifetime(message)
             if self._keeper is not None:
                 self._keeper.keep(message)
+            else:
+                check_lifetime(message)
 
     def _count_without_data(self, fault: Fault) -> None:
         self.messages_without_data += 1

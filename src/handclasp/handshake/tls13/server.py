@@ -359,7 +359,8 @@ async def _identify(
     if known is None:
         require_authentication(config)
         # RFC 8446 4.2.3: missing_extension, where the server shows a certificate after all.
-        required(offer.hello.extensions, ExtensionType.SIGNATURE_ALGORITHMS)
+        if not offer.signature_schemes:
+            required(offer.hello.extensions, ExtensionType.SIGNATURE_ALGORITHMS)
         return await _choose_identity(hs, config, offer)
     if config.refuses_names:
         question = _question_of(config, offer, offer.server_certificate_types)
