@@ -110,6 +110,9 @@ OF_OBJECTS = {
     "connection.memo": Cache("none", ONE, "Of a config: the one above."),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
     "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
+    "handshake.client_sessions.what sessions are bound to": Cache(
+        "none", ONE, "Of a config: settings of its own."
+    ),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
     "handshake.tls13.certificate.written certificates": Cache(
         "a chain of this side, and its staple and timestamps",

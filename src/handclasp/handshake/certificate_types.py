@@ -156,8 +156,6 @@ def read_selected_types(
         ProtocolError: a type that was not offered, or one that this side does not take.
     """
     accepted = config.peer_certificate_types
-    if SERVER_TYPE not in extensions and CLIENT_TYPE not in extensions and "X509" in accepted:
-        return "X509", "X509"
     server_type = _selected(extensions, accepted, SERVER_TYPE)
     if server_type not in accepted and not resumes:
         raise ProtocolError(

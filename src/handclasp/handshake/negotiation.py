@@ -148,9 +148,10 @@ def choose_server_credentials(
     if types_first:
         best = min([each.certificate_type for each in able], key=question.certificate_types.index)
         able = [candidate for candidate in able if candidate.certificate_type == best]
-    for candidate in able:
-        if candidate.matches(name):
-            return candidate
+    if len(able) > 1:
+        for candidate in able:
+            if candidate.matches(name):
+                return candidate
     return able[0]
 
 

@@ -196,12 +196,12 @@ def _extensions(
 ) -> dict[int, bytes]:
     groups, versions = static.groups, static.versions
     extensions: dict[int, bytes] = {}
-    entries: list[ext.KeyShareEntry] = []
+    entries: list[bytes] = []
     if grease:
         extensions[grease.extension] = b""
         groups = grease.group.to_bytes(2, "big") + groups
         versions = grease.version.to_bytes(2, "big") + versions
-        entries.append(ext.KeyShareEntry(grease.group, _GREASE_SHARE))
+        entries.append(ext.write_key_share(grease.group, _GREASE_SHARE))
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if server_name is not None and ip_address(server_name) is None:
         extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
@@ -209,9 +209,9 @@ def _extensions(
     extensions.update(static.extensions)
     if static.has_tls13:
         for name, half in shares.items():
-            entries.append(ext.KeyShareEntry(GROUPS[name].code, half.share))
+            entries.append(ext.write_key_share(GROUPS[name].code, half.share))
         extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
-        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
+        extensions[ExtensionType.KEY_SHARE] = opaque16(b"".join(entries))
     if static.record_size_limit is not None:
         extensions[ExtensionType.RECORD_SIZE_LIMIT] = static.record_size_limit
     return extensions

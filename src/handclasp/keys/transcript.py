@@ -20,15 +20,14 @@ class Transcript:
 
     __slots__ = ("_hash", "_kept", "_waiting", "add")
 
-    add: Callable[[bytes], None]
-    """Append one whole message. It is the method of the list in which messages wait, or of the hash
-    itself, as every message of a handshake passes through it."""
+    add: Callable[[bytes], object]
+    """Appends one whole message: the method of whatever takes it at the time."""
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
+        self.add = self._waiting.append
         self._hash: HASH | None = None
         self._kept: list[bytes] | None = None
-        self.add = self._waiting.append
 
     def choose_hash(self, hash_name: str, *, retried: bool = False, keep: bool = False) -> None:
         """The suite is known; from here on `digest` works.
@@ -43,8 +42,8 @@ class Transcript:
             messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
         self._hash = hashlib.new(hash_name, b"".join(messages))
         self._kept = messages if keep else None
-        self.add = self._add_and_keep if keep else self._hash.update
         self._waiting = []
+        self.add = self._add_and_keep if keep else self._hash.update
 
     def fork(self) -> Transcript:
         """A copy as it is now; what is added to one does not enter the other."""
@@ -76,12 +75,12 @@ class Transcript:
             raise RuntimeError("the transcript keeps no messages")
         return b"".join(self._kept)
 
-    def forget_messages(self) -> None:
-        """Nothing is to be signed any more."""
-        self._kept = None
-
     def _add_and_keep(self, raw: bytes) -> None:
         if self._hash is not None:
             self._hash.update(raw)
         if self._kept is not None:
             self._kept.append(raw)
+
+    def forget_messages(self) -> None:
+        """Nothing is to be signed any more."""
+        self._kept = None

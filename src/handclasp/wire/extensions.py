@@ -166,6 +166,8 @@ def write_supported_versions(versions: Iterable[int]) -> bytes:
 
 def read_selected_version(data: bytes, opener: Opener | None = None) -> int:
     """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    if opener is None and len(data) == 2:
+        return data[0] << 8 | data[1]
     return _read_uint16(data, "supported_versions", "selected_version", opener)
 
 
@@ -195,8 +197,12 @@ def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> Ke
 
 def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    share = entry.key_exchange
-    return (entry.group << 16 | len(share)).to_bytes(4, "big") + share
+    return write_key_share(entry.group, entry.key_exchange)
+
+
+def write_key_share(group: int, key_exchange: bytes) -> bytes:
+    """A KeyShareEntry of these (RFC 8446 section 4.2.8)."""
+    return (group << 16 | len(key_exchange)).to_bytes(4, "big") + key_exchange
 
 
 def read_key_share_hello_retry_request(data: bytes, opener: Opener | None = None) -> int:
@@ -425,8 +431,6 @@ def _read_uint16s(data: bytes, path: str, name: str, opener: Opener | None) -> t
 
 
 def _read_uint16(data: bytes, path: str, name: str, opener: Opener | None) -> int:
-    if opener is None and len(data) == 2:
-        return data[0] << 8 | data[1]
     reader = (opener or Reader)(data, path)
     value = reader.uint16(name)
     reader.end()

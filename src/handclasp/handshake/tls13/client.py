@@ -16,7 +16,7 @@ from handclasp.crypto.groups import GROUPS_BY_CODE, BadShare
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.certificate_types import read_selected_types
+from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, read_selected_types
 from handclasp.handshake.client_sessions import (
     ClientSessions,
     maker_of_sessions,
@@ -89,6 +89,7 @@ from handclasp.wire.messages import (
 from handclasp.wire.rules import MessageContext, check_answer, check_extensions
 from handclasp.wire.structs import Extensions
 
+_X509_ONLY = "X509", "X509"
 _MAX_COOKIE = 2**14
 """Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello."""
 
@@ -109,7 +110,9 @@ async def complete_client_handshake(
     elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
 
-    psk = _selected_psk(offer, values, suite)
+    psk: Psk | None = None
+    if ExtensionType.PRE_SHARED_KEY in values:
+        psk = _selected_psk(offer, values[ExtensionType.PRE_SHARED_KEY], suite)
     if hs.trace is not None:
         note_answers(hs, config, offer.psks, suite.name, psk)
     group, stage = _agree(hs, config, offer, values, suite, psk)
@@ -136,7 +139,7 @@ async def complete_client_handshake(
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
-    if client_sessions is not None and psk is None:
+    if client_sessions is not None and client_sessions.session is not None and psk is None:
         client_sessions.refused()
 
     master = stage.master_secret()
@@ -378,11 +381,8 @@ def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, 
     hs.note_decision("group", groups, groups, group, why, refused)
 
 
-def _selected_psk(offer: ClientOffer, values: Mapping[int, Any], suite: CipherSuite) -> Psk | None:
+def _selected_psk(offer: ClientOffer, index: int, suite: CipherSuite) -> Psk:
     """The key that the server chose among those offered (RFC 8446 section 4.2.11)."""
-    index: int | None = values.get(ExtensionType.PRE_SHARED_KEY)
-    if index is None:
-        return None
     if index >= len(offer.psks):
         raise ProtocolError(Fault.UNOFFERED_PSK, f"number {index} of {len(offer.psks)}")
     psk = offer.psks[index]
@@ -441,7 +441,9 @@ def _read_encrypted_extensions(
     early_data = ExtensionType.EARLY_DATA in extensions
     if early_data:
         _check_early_data_accepted(offer, suite, psk, alpn)
-    types = read_selected_types(extensions, config, resumes=psk is not None)
+    types, asked = _X509_ONLY, offer.hello.extensions
+    if SERVER_TYPE in asked or CLIENT_TYPE in asked:
+        types = read_selected_types(extensions, config, resumes=psk is not None)
     return _Agreed(alpn, *types, early_data)
 
 
@@ -471,7 +473,8 @@ async def _receive_server_authentication(
     shown = read_certificate(hs.reading, message, asked)
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
-    check_name_is_known(config, offer.server_name)
+    if offer.server_name is None:
+        check_name_is_known(config, None)
     verified = await verify_server(hs, config, shown, offer.server_name)
     content = signed_content(SERVER_CONTEXT, hs.transcript)
     signed, schemes = await hs.receive(CertificateVerify), config.signature_schemes

@@ -204,7 +204,7 @@ def choose_offered_group(
     may_go_alone = candidates and config.allow_psk_ke and offer.psks is not None
     if may_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
         return None
-    if not candidates:
+    if not candidates and not config.credentials:
         require_authentication(config)
     if not offer.groups:
         required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)

@@ -133,7 +133,7 @@ async def complete_server_handshake(
         offer = await receive_second_offer(hs, config, choice, retry)
         found = await _find_psks(hs, config, offer)
         choice = replace(choice, retried=True)
-    if known is None:
+    if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
     identity = await _identify(hs, config, offer, known)
     early, refusal = None, ""
@@ -440,8 +440,8 @@ def _send_server_hello(
     if known is not None:
         extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:
-        entry = ext.KeyShareEntry(GROUPS[choice.group].code, share)
-        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_server_hello(entry)
+        code = GROUPS[choice.group].code
+        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share(code, share)
     extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
     suite, random = choice.suite.code, config.entropy(32)
     hs.send(ServerHello(TLS12, random, session_id, suite, 0, extensions))
