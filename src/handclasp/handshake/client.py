@@ -41,7 +41,10 @@ async def client_handshake(
     if offer is None:
         offer = client_offer(config, server_name, session, hs)
     hs.client_random = offer.hello.random
-    hs.send(offer.hello)
+    if offer.hello.raw:
+        hs.send_raw(offer.hello.raw)
+    else:
+        hs.send(offer.hello)
     if offer.early_data:
         start_early_data(hs, config, offer)
     server_hello = await hs.receive(ServerHello)

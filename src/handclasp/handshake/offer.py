@@ -201,7 +201,7 @@ def _extensions(
         extensions[grease.extension] = b""
         groups = grease.group.to_bytes(2, "big") + groups
         versions = grease.version.to_bytes(2, "big") + versions
-        entries.append(ext.write_key_share(grease.group, _GREASE_SHARE))
+        entries.append(ext.key_share_entry(grease.group, _GREASE_SHARE))
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if server_name is not None and ip_address(server_name) is None:
         extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
@@ -209,7 +209,7 @@ def _extensions(
     extensions.update(static.extensions)
     if static.has_tls13:
         for name, half in shares.items():
-            entries.append(ext.write_key_share(GROUPS[name].code, half.share))
+            entries.append(ext.key_share_entry(GROUPS[name].code, half.share))
         extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
         extensions[ExtensionType.KEY_SHARE] = opaque16(b"".join(entries))
     if static.record_size_limit is not None:

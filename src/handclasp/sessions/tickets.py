@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from typing import Any
 
 from handclasp.crypto.derived_key_aead import NONCE_SIZE
 from handclasp.crypto.secret import Secret
@@ -19,7 +20,7 @@ from handclasp.errors import ProtocolError
 from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import ID_SIZE, TicketKey
 from handclasp.values import value
-from handclasp.wire.reader import Reader
+from handclasp.wire.structs import Struct, fixed, opaque, uint, vector
 from handclasp.wire.writer import opaque24
 
 _VERSION = 4
@@ -179,41 +180,43 @@ def _write_state(state: SessionState) -> bytes:
     )
 
 
+_STATE = Struct(
+    tuple,
+    uint("version", 2),
+    uint("cipher_suite", 2),
+    opaque("secret", 1, 32),
+    uint("authenticated_at", 8),
+    uint("created_at", 8),
+    uint("lifetime", 4),
+    uint("age_add", 4),
+    uint("max_early_data", 4),
+    opaque("server_name", 2),
+    opaque("alpn", 1),
+    fixed("binding", BINDING_SIZE),
+    vector("client_chain", 3, Struct(bytes, opaque("certificate", 3, 1))),
+    opaque("signature_scheme", 1),
+    opaque("client_certificate_type", 1),
+)
+"""What a ticket holds, in the order of `SessionState`."""
+
+
 def _read_state(plain: bytes) -> SessionState:
-    reader = Reader(plain, "ticket")
-    version, suite = reader.uint16("version"), reader.uint16("cipher_suite")
-    secret = Secret(reader.opaque8("secret", 32))
-    authenticated_at = _read_uint64(reader, "authenticated_at")
-    created_at = _read_uint64(reader, "created_at")
-    lifetime, age_add = reader.uint32("lifetime"), reader.uint32("age_add")
-    max_early_data = reader.uint32("max_early_data")
-    server_name = reader.opaque16("server_name").decode("utf-8")
-    alpn = reader.opaque8("alpn").decode("utf-8")
-    binding = reader.opaque("binding", BINDING_SIZE)
-    vector = reader.vector24("client_chain")
-    chain: list[bytes] = []
-    while vector.more():
-        chain.append(vector.opaque24("certificate", 1))
-    scheme = reader.opaque8("signature_scheme").decode("ascii")
-    client_type = reader.opaque8("client_certificate_type").decode("ascii")
-    reader.end()
+    read: Any = _STATE.read(plain, "ticket")
+    version, suite, secret, authenticated_at, created_at, lifetime, age_add, early = read[:8]
+    server_name, alpn, binding, chain, scheme, client_type = read[8:]
     return SessionState(
         version,
         suite,
-        secret,
+        Secret(secret),
         authenticated_at,
         created_at,
         lifetime,
         age_add,
-        max_early_data,
-        server_name,
-        alpn,
+        early,
+        server_name.decode("utf-8"),
+        alpn.decode("utf-8"),
         binding,
-        tuple(chain),
-        scheme,
-        client_type,
+        chain,
+        scheme.decode("ascii"),
+        client_type.decode("ascii"),
     )
-
-
-def _read_uint64(reader: Reader, name: str) -> int:
-    return reader.uint32(name) << 32 | reader.uint32(name)

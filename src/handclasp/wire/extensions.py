@@ -197,10 +197,10 @@ def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> Ke
 
 def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    return write_key_share(entry.group, entry.key_exchange)
+    return key_share_entry(entry.group, entry.key_exchange)
 
 
-def write_key_share(group: int, key_exchange: bytes) -> bytes:
+def key_share_entry(group: int, key_exchange: bytes) -> bytes:
     """A KeyShareEntry of these (RFC 8446 section 4.2.8)."""
     return (group << 16 | len(key_exchange)).to_bytes(4, "big") + key_exchange
 
@@ -366,12 +366,16 @@ def read_offered_psks(data: bytes, opener: Opener | None = None) -> OfferedPsks:
 
 def write_offered_psks(offered: OfferedPsks) -> bytes:
     """OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
-    identities = [
-        opaque16(each.identity) + each.obfuscated_ticket_age.to_bytes(4, "big")
-        for each in offered.identities
-    ]
-    binders = [opaque8(binder) for binder in offered.binders]
-    return opaque16(b"".join(identities)) + opaque16(b"".join(binders))
+    identities: list[bytes] = []
+    for each in offered.identities:
+        identities.append(len(each.identity).to_bytes(2, "big") + each.identity)
+        identities.append(each.obfuscated_ticket_age.to_bytes(4, "big"))
+    return opaque16(b"".join(identities)) + binder_entries(offered.binders)
+
+
+def binder_entries(binders: Iterable[bytes]) -> bytes:
+    """`PskBinderEntry binders<33..2^16-1>`, which ends a hello (RFC 8446 section 4.2.11)."""
+    return opaque16(b"".join(map(opaque8, binders)))
 
 
 def read_selected_identity(data: bytes, opener: Opener | None = None) -> int:

@@ -263,6 +263,8 @@ def _scan_vector(data: bytes, at: int, end: int, field: Field, values: list[Any]
 
 
 def _read_number(reader: Reader, field: Field) -> int:
+    if field.size == 8:
+        return reader.uint32(field.name) << 32 | reader.uint32(field.name)
     return (reader.uint8, reader.uint16, reader.uint24, reader.uint32)[field.size - 1](field.name)
 
 

@@ -441,7 +441,7 @@ def _send_server_hello(
         extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:
         code = GROUPS[choice.group].code
-        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share(code, share)
+        extensions[ExtensionType.KEY_SHARE] = ext.key_share_entry(code, share)
     extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
     suite, random = choice.suite.code, config.entropy(32)
     hs.send(ServerHello(TLS12, random, session_id, suite, 0, extensions))
