@@ -1,7 +1,8 @@
-"""`python -m bench`: all of `handclasp bench`, and what judging chains and tracing cost.
+"""`python -m bench`: `handclasp bench` with all stacks, and what judging chains and tracing cost.
 
-What is here is for who works on this library: it needs the tests' own authorities. Arguments are
-those of `handclasp bench`; with `chains` or `tracing`, only these are measured.
+What is here is for who works on this library: it needs the tests' own authorities, and the stacks
+that are compared besides `ssl` (`bench.stacks`), as far as they are installed. Arguments are those
+of `handclasp bench`; with `chains` or `tracing`, only these are measured.
 """
 
 from __future__ import annotations
@@ -9,20 +10,31 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import click
 
 from bench import chains, tracing
 from bench.measure import compare
-from handclasp.cli.bench import command
+from bench.stacks import installed_stacks
+from handclasp.cli.bench import bench_options, run
 from handclasp.cli.benchmarks.measure import measure
 
 ROUNDS, ROW_SECONDS, TRACING_ROUNDS = 1000, 5.0, 60
+
+
+@click.command("bench")
+@bench_options
+def compared(**options: Any) -> None:
+    """Measure this library beside `ssl` and all other stacks that are installed."""
+    run(list(installed_stacks()), **options)
 
 
 def main() -> None:
     """Measure and print it."""
     arguments = sys.argv[1:]
     if arguments not in (["chains"], ["tracing"]):
-        command.main(arguments, standalone_mode=False)
+        compared.main(arguments, standalone_mode=False)
     if "--json" in arguments:
         return
     if arguments != ["tracing"]:

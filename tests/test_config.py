@@ -122,8 +122,8 @@ def test_the_clock_has_a_time_zone(build: Build) -> None:
         ({"groups": []}, "groups must not be empty"),
         ({"signature_schemes": ["rsa_pkcs1_sha1"]}, "signature_schemes: 'rsa_pkcs1_sha1'"),
         ({"signature_schemes": []}, "signature_schemes must not be empty"),
-        ({"groups": ["X25519", "X25519"]}, "groups names something twice"),
-        ({"alpn": ["h2", "h2"]}, "alpn names something twice"),
+        ({"groups": ["X25519", "X25519"]}, "groups contains a duplicate"),
+        ({"alpn": ["h2", "h2"]}, "alpn contains a duplicate"),
         ({"alpn": "h2"}, "alpn must be a list of names, not one string"),
         ({"groups": "X25519"}, "groups must be a list of names, not one string"),
         ({"alpn": [""]}, "1 to 255 bytes"),
@@ -186,7 +186,7 @@ def test_shares_follow_the_groups(groups: list[str], shares: tuple[str, ...]) ->
     [
         ({"key_shares": []}, "key_shares must not be empty"),
         ({"key_shares": "X25519"}, "must be a list"),
-        ({"key_shares": ["X25519", "X25519"]}, "twice"),
+        ({"key_shares": ["X25519", "X25519"]}, "duplicate"),
         ({"groups": ["X25519"], "key_shares": ["X448"]}, "key_shares: 'X448' is not one of X25519"),
         (
             {"groups": ["X25519", "X448"], "key_shares": ["X448", "X25519"]},
@@ -343,7 +343,7 @@ def test_objects_of_another_kind_raise_on_a_server(settings: dict[str, Any], wor
         ({"trust": "ca.pem"}, r"TrustStore\.from_pem\('ca\.pem'\)"),
         (
             {"credentials": credentials, "choose_credentials": lambda _: credentials},
-            "would not look at credentials",
+            "credentials would have no effect",
         ),
     ],
 )
@@ -411,7 +411,7 @@ class TestVerification:
             lambda: ClientConfig(verify=lambda question: None, **ignored),
             lambda: server_config(**ignored),
         ):
-            with pytest.raises(ConfigurationError, match=f"so {name} would not be looked at"):
+            with pytest.raises(ConfigurationError, match=f"so {name} would have no effect"):
                 config()
 
     def test_raw_public_keys_are_kept_as_der(self) -> None:
@@ -441,7 +441,7 @@ class TestVerification:
     def test_tlsa_records_are_about_servers(self) -> None:
         policy = CertificatePolicy(tlsa=[TlsaRecord(3, 1, 1, bytes(32))])
         ClientConfig(policy=policy)
-        with pytest.raises(ConfigurationError, match="about servers, not clients"):
+        with pytest.raises(ConfigurationError, match="apply to servers, not clients"):
             server_config(client_auth="required", trust=pki.trust, policy=policy)
 
     def test_authorities_can_be_told_only_where_they_are_chosen(self) -> None:
@@ -462,7 +462,9 @@ class TestCompression:
     def test_unknown_and_uninstalled_algorithms(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigurationError, match="'gzip' is not one of brotli, zstd, zlib"):
             ClientConfig(certificate_compression=["gzip"])
-        monkeypatch.setattr("handclasp.config.available_algorithms", lambda: ("zlib",))
+        monkeypatch.setattr(
+            "handclasp._config.certificates.available_algorithms", lambda: ("zlib",)
+        )
         with pytest.raises(ConfigurationError, match="'brotli' needs a package"):
             ClientConfig(certificate_compression=["brotli"])
 
@@ -518,7 +520,7 @@ def test_settings_of_tls12_leave_tls12(build: Build, settings: dict[str, Any]) -
 
 @roles
 def test_what_no_version_can_use_raises(build: Build) -> None:
-    with pytest.raises(ConfigurationError, match="No version"):
+    with pytest.raises(ConfigurationError, match="No TLS version"):
         build(cipher_suites=["TLS_AES_128_GCM_SHA256"], signature_schemes=["rsa_pkcs1_sha256"])
     with pytest.raises(ConfigurationError, match="X25519MLKEM768"):
         build(versions=["TLSv1.2"], groups=["X25519", "X25519MLKEM768"])
@@ -608,7 +610,7 @@ FITTING = {
 
 
 def test_a_clock_that_gives_no_time() -> None:
-    with pytest.raises(ConfigurationError, match="clock must give a datetime"):
+    with pytest.raises(ConfigurationError, match="clock must return a datetime"):
         server_config(clock=lambda: 0)
 
 

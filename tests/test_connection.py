@@ -33,7 +33,7 @@ from handclasp import (
 )
 from handclasp.certificates.verify import vouch_for
 from handclasp.keys.transcript import Transcript
-from handclasp.record.layer import RecordLayer
+from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import AlertSeen, Failed
 
 
@@ -228,8 +228,8 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
     assert isinstance(pair.client.error, PeerAlertError)
 
     other = Pair(pair.client.connection.config, pair.server.connection.config).run()
-    monkeypatch.setattr(RecordLayer, "next_record", broken)
-    other.client.receive(b"x")
+    monkeypatch.setattr(Protection13, "open_record", broken)
+    other.client.receive(b"\x17\x03\x03\0\1x")
     assert other.client.error is not None
     assert other.client.error.fault == "INTERNAL_ERROR"
     assert isinstance(other.client.error.__cause__, ZeroDivisionError)

@@ -22,8 +22,8 @@ from handclasp import (
 )
 from handclasp.crypto.groups import DEFAULT_KEY_SHARES, GROUPS
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.story.recorder import Recorder
 from handclasp.trace.events import MessageSeen
-from handclasp.trace.recorder import Recorder
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import read_as
 from handclasp.wire.iana import GREASE_VALUES

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from handclasp.faults import _BY_ROLE, _SILENT, _VERDICTS, Blame, Entry, Fault
+from handclasp.faults import Blame, Entry, Fault, Role
 from handclasp.wire.iana import AlertDescription
+
+ROLES: tuple[Role, ...] = ("client", "server")
 
 members = pytest.mark.parametrize("fault", Fault)
 
@@ -101,13 +103,19 @@ def test_every_fault_is_somebodys(fault: Fault) -> None:
         assert fault.value.fix_local or fault is Fault.CERTIFICATE_REFUSED
     if fault.name.startswith("NO_SHARED_"):
         assert fault.blame is Blame.UNCLEAR
-    for verdict in (fault.verdict(), fault.verdict("client"), fault.verdict("server")):
+    verdicts = [fault.verdict(nothing_came=silent) for silent in (False, True)]
+    for role in ROLES:
+        verdicts += [fault.verdict(role, nothing_came=silent) for silent in (False, True)]
+    for verdict in verdicts:
         # Who is told that it is unclear is told between whom.
         assert verdict.blame is not Blame.UNCLEAR or verdict.condition
         assert not verdict.condition.endswith(".")
         assert not verdict.condition[:1].isupper()
 
 
-def test_the_tables_of_blame_name_faults_that_are() -> None:
-    named = {*_VERDICTS, *(name for name, _ in [*_BY_ROLE, *_SILENT])}
-    assert named <= {fault.name for fault in Fault}
+@pytest.mark.parametrize("role", ROLES)
+@members
+def test_advice_by_role_is_made_of_sentences_too(fault: Fault, role: Role) -> None:
+    text = fault.fix_of(role)
+    assert not text or text.startswith(("On the other end: ", "On this end: "))
+    assert not text or text.endswith(".")

@@ -14,8 +14,9 @@ from handclasp.certificates.credentials import Credentials, Signer
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.connection import Connection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -50,7 +51,9 @@ from handclasp.handshake.questions import (
     VerifyPeer,
 )
 from handclasp.info import ConnectionInfo
+from handclasp.lifecycle import State
 from handclasp.limits import Limits
+from handclasp.server import ServerConnection
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.store import SessionStore
@@ -58,7 +61,7 @@ from handclasp.sessions.ticket_keys import TicketKeys
 
 if TYPE_CHECKING:
     from handclasp import aio
-    from handclasp.trace.recorder import Recorder
+    from handclasp.story.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
 
@@ -80,8 +83,10 @@ __all__ = [
     "Session",
     "TicketKeys",
     "PreSharedKey",
+    "Connection",
     "ClientConnection",
     "ServerConnection",
+    "State",
     "ConnectionInfo",
     "Event",
     "HandshakeCompleted",
@@ -120,5 +125,5 @@ def __getattr__(name: str) -> Any:
     if name == "aio":
         return import_module("handclasp.aio")
     if name == "Recorder":
-        return import_module("handclasp.trace.recorder").Recorder
+        return import_module("handclasp.story.recorder").Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

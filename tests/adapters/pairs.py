@@ -11,7 +11,7 @@ from typing import Any
 
 from handclasp.adapters.sockets import TLSSocket, wrap_client, wrap_server
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ServerConnection
+from handclasp.server import ServerConnection
 
 MEGABYTE = 1024 * 1024
 

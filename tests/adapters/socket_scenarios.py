@@ -7,8 +7,10 @@ scenario that stands behind each of its rows.
 from __future__ import annotations
 
 import array
+import copy
 import errno
 import io
+import pickle
 import random
 import select
 import selectors
@@ -206,6 +208,19 @@ def sendfile_from_memory(a: End, b: End) -> object:
     file = io.BytesIO(b"0123456789" * 1000)
     sent = [a.sendfile(file, offset=3), file.tell()]
     return [sent, exactly(b, 9997)[:3]]
+
+
+class OnlyRead:
+    """A file without a position."""
+
+    def __init__(self, data: bytes) -> None:
+        self.read = io.BytesIO(data).read
+
+
+@scenario("socket")
+def sendfile_of_a_reader(a: End, b: End) -> object:
+    file: Any = OnlyRead(b"0123456789")
+    return [a.sendfile(file), a.sendfile(file), exactly(b, 10)]
 
 
 @scenario("socket")
@@ -725,6 +740,12 @@ def inheritable(a: End, b: End) -> object:
     seen.append(a.get_inheritable())
     a.set_inheritable(False)
     return [*seen, a.get_inheritable()]
+
+
+@scenario("socket")
+def copying(a: End, b: End) -> object:
+    ways: list[Callable[[End], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
+    return [first_raised(lambda way=way: way(a)) for way in ways]
 
 
 @scenario("ssl")

@@ -14,7 +14,7 @@ from typing import Any
 
 from handclasp import aio
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ServerConnection
+from handclasp.server import ServerConnection
 
 if sys.platform != "win32":
     import resource

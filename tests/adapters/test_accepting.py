@@ -22,8 +22,8 @@ from tests.pki import Pki
 
 from handclasp import aio
 from handclasp.adapters import accepting, room
+from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
 from handclasp.errors import ConfigurationError, HandshakeTimeoutError
 
 if sys.platform != "win32":

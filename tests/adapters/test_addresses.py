@@ -12,6 +12,7 @@ import pytest
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig
 from handclasp.adapters.addresses import note_addresses
+from handclasp.story.facts import facts_of
 from handclasp.trace.events import (
     Began,
     DecisionTaken,
@@ -23,7 +24,6 @@ from handclasp.trace.events import (
     TransportSeen,
     WorkDone,
 )
-from handclasp.trace.facts import facts_of
 
 
 def ends_of(trace: Recorder) -> tuple[tuple[str, int], tuple[str, int]]:

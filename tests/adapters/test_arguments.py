@@ -251,7 +251,7 @@ def test_a_socket_that_is_still_connecting_is_taken(
         sock.connect_ex(listener.getsockname())  # refused, which only a later call tells
         with (
             wrap_client(sock, client_config, server_name="localhost", handshake=False) as tls,
-            pytest.raises(OSError),
+            pytest.raises(ConnectionRefusedError),
         ):
             tls.settimeout(5)
             tls.do_handshake()

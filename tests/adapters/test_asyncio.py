@@ -32,8 +32,8 @@ from tests.pki import Leaf, Pki, key_of_type
 
 from handclasp import aio
 from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,

@@ -16,8 +16,8 @@ from tests.adapters.streams import HandServer, close, open_local, plain_serving,
 from tests.adapters.test_asyncio_endings import by_hand
 
 from handclasp import aio, wrap_client
+from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
 from handclasp.errors import PeerAlertError, ProtocolError
 from handclasp.faults import Fault
 

@@ -22,8 +22,10 @@ from tests.adapters.streams import (
     serving,
 )
 
+from handclasp import aio
 from handclasp.adapters.progress import has_failed
 from handclasp.config import ClientConfig, ServerConfig
+from handclasp.errors import TruncationError
 
 MEGABYTE = 1024 * 1024
 BLOCK = b"." * (8 * MEGABYTE)
@@ -59,6 +61,48 @@ class Acting(asyncio.Protocol):
         self.calls.append("lost")
         self.lost.set_result(exc)
         self._stream.connection_lost(exc)  # `StreamWriter.wait_closed` waits for it.
+
+
+# Failing at the start
+
+
+class FailingAtTheStart(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        raise ZeroDivisionError
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set_result(exc)
+
+
+def test_a_client_hears_that_its_protocol_failed_to_start(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    told: list[Any] = []
+    protocols: list[FailingAtTheStart] = []
+
+    def make() -> FailingAtTheStart:
+        protocols.append(FailingAtTheStart())
+        return protocols[0]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        async with serving(take_all, server_config) as port:
+            with pytest.raises(ZeroDivisionError):
+                await aio.create_connection(
+                    make, "127.0.0.1", port, config=client_config, server_name="localhost"
+                )
+            assert isinstance(await protocols[0].lost, ZeroDivisionError)
+
+    async def take_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with pytest.raises(TruncationError):
+            await reader.read()
+
+    run(main())
+    assert [type(error) for error in told] == [ZeroDivisionError]
 
 
 # Acting when told to pause

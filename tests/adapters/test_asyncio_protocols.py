@@ -19,8 +19,8 @@ from tests.adapters.streams import (
 )
 
 from handclasp import aio
+from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection
 
 MEGABYTE = 1024 * 1024
 

@@ -31,18 +31,19 @@ from tests.pki import Leaf, Pki, key_of_type
 from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import ServerConnection
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
 )
 from handclasp.events import DataReceived, KeysUpdated
 from handclasp.handshake.questions import DEFER
+from handclasp.server import ServerConnection
 
 
 @pytest.fixture
@@ -591,6 +592,34 @@ def test_unwrap_takes_nothing_of_what_follows_close_notify(
         right.sendall(bytes(connection.data_to_send()) + b"PLAIN")
         with unwrapping.result() as plain:
             assert plain.recv(100) == b"PLAIN"
+
+
+class Counting(socket.socket):
+    """Counts how often it is read from."""
+
+    reads = 0
+
+    def recv_into(self, *args: Any) -> int:
+        self.reads += 1
+        return super().recv_into(*args)
+
+
+def test_unwrap_reads_records_and_not_bytes(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    with plain_pair() as (left, right), Counting(fileno=left.detach()) as sock:
+        sock.settimeout(20)
+        accepted = Aside(wrap_server, right, server_config)
+        client = wrap_client(sock, client_config, server_name="localhost")
+        with accepted.result() as server:
+            data = os.urandom(16384)
+            server.sendall(data)
+            sock.reads = 0
+            with pytest.raises(StateError, match="unread"):
+                client.unwrap()
+            assert sock.reads < 20  # They wait for a part of the record here and there.
+            assert read_exactly(client, len(data)) == data
+            client.close()
 
 
 def test_unwrap_does_not_lose_unread_data(pair: tuple[TLSSocket, TLSSocket]) -> None:

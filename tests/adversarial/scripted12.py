@@ -166,7 +166,7 @@ class ScriptedPeer12(ScriptedPeer):
         body = bytes(self._in[HEADER_SIZE:end])
         del self._in[:end]
         if self._read is not None:
-            return self._read.open_record(header, body, MAX_PLAINTEXT)
+            return self._read.open_record(header + body, 0, end)
         if header[0] == ContentType.CHANGE_CIPHER_SPEC and self.keys is not None:
             keys = self.keys.client if self.role == "server" else self.keys.server
             self._read = Protection12(keys, self.suite12)  # type: ignore[assignment]

@@ -48,11 +48,11 @@ from handclasp import (
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import Address, Piece, Stream
-from handclasp.trace.diagnosis import diagnose
-from handclasp.trace.diff import differences
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.diff import differences
+from handclasp.story.fingerprints import fingerprints_of
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import DecisionTaken, Refused
-from handclasp.trace.fingerprints import fingerprints_of
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, write_message
 from handclasp.wire.iana import (

@@ -54,7 +54,7 @@ def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
     records.install_write(Epoch.APPLICATION, keys_of(suite))
     assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
     records.install_read(Epoch.APPLICATION, keys_of(suite))
-    records._read.sequence = suite.record_limit  # type: ignore[union-attr]
+    records.read_key.sequence = suite.record_limit  # type: ignore[union-attr]
     assert records.read_key_exhausted
 
 
@@ -75,8 +75,8 @@ def large(pki: Pki) -> tuple[ClientConfig, ServerConfig]:
 
 def used_up(pair: Pair, left: int) -> None:
     """As if the client had sent so many records that `left` remain, and the server taken them."""
-    sealing: Any = pair.client.connection._records._write
-    opening: Any = pair.server.connection._records._read
+    sealing: Any = pair.client.connection._records.write_key
+    opening: Any = pair.server.connection._records.read_key
     sealing.sequence = opening.sequence = sealing.suite.record_limit - left
 
 
@@ -122,7 +122,7 @@ def is_exhausted(pair: Pair, received: bytes) -> None:
     assert pair.server.data == received
     assert isinstance(pair.server.error, PeerAlertError)
     assert pair.server.error.alert == "internal_error"
-    write = connection._records._write
+    write = connection._records.write_key
     assert write.sequence <= write.suite.record_limit
 
 
@@ -166,9 +166,9 @@ def test_the_other_side_may_go_on(pki: Pki) -> None:
     pair = tls12(pki, AES12)
     used_up(pair, 0)
     records = pair.client.connection._records
-    records._write_end = records._write_exhausted_at = 2**40  # A peer that does not count.
+    records._write_end = records.write_exhausted_at = 2**40  # A peer that does not count.
     for number in range(3):
-        records._seal(ContentType.APPLICATION_DATA, b"%d" % number)
+        records.out.append(records.writer.seal(ContentType.APPLICATION_DATA, b"%d" % number))
     pair.run()
     assert pair.server.data == b"012"
     assert pair.server.connection.established
@@ -180,7 +180,7 @@ def test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out(pki: Pki) -> None:
     used_up(pair, 3)
     ask_again_and_again(pair, 2)
     assert pair.established
-    write: Any = pair.client.connection._records._write
+    write: Any = pair.client.connection._records.write_key
     assert write.sequence == write.suite.record_limit - 1
     # The last record is for the alert that tells why.
     ask_again_and_again(pair, 1)
@@ -274,7 +274,7 @@ def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig])
     """They are no data, but the key is changed for them all the same."""
     pair = Pair(*large).run()
     server: Any = pair.server.connection
-    write, reads = server._records._write, pair.client.connection._records._read
+    write, reads = server._records.write_key, pair.client.connection._records.read_key
     write.sequence = reads.sequence = write.suite.record_limit - RESERVED_RECORDS - 2
     for _ in range(5):
         assert server.send_tickets(1) == 1
@@ -333,7 +333,7 @@ def test_a_ticket_that_no_key_bears_is_not_sent(pki: Pki, most: int, fit: int) -
     """A client that takes 64 bytes in a record cannot break a connection by it, either."""
     pair = with_tickets(pki, Limits(max_records_per_key=64), record_size_limit=64, alpn=["x" * 200])
     server: Any = pair.server.connection
-    server._records._limits = Limits(max_records_per_key=most)
+    server._records._most_records = most
     server.update_keys(request_peer=False)
     for _ in range(3):
         assert server.send_tickets(1) == fit
@@ -366,6 +366,8 @@ def test_refused_early_data_are_so_many_guesses_and_no_more() -> None:
     records = layer(protected=True)
     for allowed in (2**16, 2**24, 2**33):
         records.skip_early_data(allowed)
-        before = records._early_data_budget
+        budget = records.layer._early_data
+        assert budget is not None
+        before = budget.left
         pull(records, b"\x17\3\3\0\x20" + bytes(32))
-        assert allowed // (before - records._early_data_budget) <= 2**20
+        assert allowed // (before - budget.left) <= 2**20

@@ -39,7 +39,7 @@ def test_a_key_that_has_opened_all_it_can(meet: Meet) -> None:
     """After 2^64 - 1 records there is no nonce any more: KeyUpdates come long before."""
     encounter = meet()
     records = encounter.connection._records
-    records._read.sequence = 2**64 - 1
+    records.read_key.sequence = 2**64 - 1
     encounter.peer._write.sequence = 2**64 - 1
     with pytest.raises(ProtocolError):  # The peer's own protection would not seal it, either.
         encounter.peer.send_data(b"one too many")

@@ -102,7 +102,7 @@ def test_a_session_is_no_way_to_a_name(pki: Pki, version: str, way: Refusing, by
     refuses = ServerConfig(ticket_keys=keys, **way(pki))
     if by_id:
         # The memory is one config's own, so it is lent here to the other.
-        object.__setattr__(refuses, "session_cache12", serves.session_cache12)
+        refuses.derived.session_cache12 = serves.derived.session_cache12
     client = client_of(pki, version)
     refused(met(client, refuses))
     assert met(client, serves).established

@@ -231,14 +231,14 @@ class FromAFile(TicketKeys):
 def test_keys_from_elsewhere_need_a_guard_that_is_as_wide(
     pki: Pki, source: Any, guard: ReplayFilter | None
 ) -> None:
-    with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+    with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
         server_of(pki, ticket_keys=source, replay_guard=guard)
 
 
 def test_a_copy_that_gets_keys_from_elsewhere_does_not_keep_the_guard(pki: Pki) -> None:
     """Nobody chose it: it came along with the keys of before."""
     first = server_of(pki)
-    with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+    with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
         replace(first, ticket_keys=Source())
     fresh = TicketKeys()
     again = replace(first, ticket_keys=fresh)
@@ -253,7 +253,7 @@ def test_keys_of_a_fleet(pki: Pki) -> None:
     redis = pytest.importorskip("handclasp.redis")
     with redis.RedisTicketKeys("redis://127.0.0.1:1/0") as keys:
         for guard in (None, ReplayFilter(), server_of(pki).replay_guard):
-            with pytest.raises(ConfigurationError, match="replay_guard that all of them ask"):
+            with pytest.raises(ConfigurationError, match="replay_guard that all of them use"):
                 server_of(pki, ticket_keys=keys, replay_guard=guard)
 
 

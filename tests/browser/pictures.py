@@ -17,13 +17,13 @@ from pathlib import Path
 from tests.browser.driven import Driven, driven_chromium
 from tests.browser.driven_firefox import Firefox, driven_firefox
 from tests.children import child
-from tests.trace.conftest import converse
-from tests.trace.page.test_document import failing
+from tests.recorded import converse
+from tests.story.page.test_document import failing
 
 from handclasp import ClientConfig, ServerConfig
 from handclasp.certificates import describe_certificate, explain
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.trace.facts import facts_of
+from handclasp.story.facts import facts_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "page"
 SIZES = ((390, 844), (820, 1180), (1280, 960))

@@ -10,11 +10,11 @@ from tests.browser.conftest import Demo
 from tests.browser.driven_firefox import Firefox, driven_firefox
 from tests.browser.test_page import LINES
 from tests.pki import Pki
-from tests.trace.conftest import converse
-from tests.trace.page.test_document import EVIL, hostile_events
+from tests.recorded import converse
+from tests.story.page.test_document import EVIL, hostile_events
 
 from handclasp import ClientConfig, ServerConfig
-from handclasp.trace.page import page_of
+from handclasp.story.page import page_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(90)]
 

@@ -13,7 +13,7 @@ from tests.browser.driven import Driven, WebDriverException, driven_chromium
 import handclasp
 from handclasp import ClientConfig
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.trace.fingerprints import ja4_of
+from handclasp.story.fingerprints import ja4_of
 from handclasp.wire.messages import ClientHello, read_message
 
 pytestmark = [pytest.mark.browser, pytest.mark.fast, pytest.mark.timeout(90)]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.browser.driven import WEB, Driven, driven_chromium
 from tests.pki import Pki
+from tests.recorded import converse, shuttle
 from tests.required import lacking, need_tool
-from tests.trace.conftest import converse, shuttle
-from tests.trace.page.test_document import EVIL, hostile_events
+from tests.story.page.test_document import EVIL, hostile_events
 
 from handclasp import (
     ClientConfig,
@@ -23,8 +23,8 @@ from handclasp import (
     TLSError,
 )
 from handclasp.certificates import describe_certificate, explain
-from handclasp.trace.facts import facts_of
-from handclasp.trace.page import page_of
+from handclasp.story.facts import facts_of
+from handclasp.story.page import page_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.fast, pytest.mark.timeout(90)]
 

@@ -20,9 +20,9 @@ from tests.required import need_tool
 
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.cli.tshark import conversations, stream_of
+from handclasp.capture.tshark import conversations, stream_of
+from handclasp.story.fields import Field, fields_of
 from handclasp.trace.events import HandshakeResult, MessageSeen
-from handclasp.trace.fields import Field, fields_of
 
 pytestmark = [pytest.mark.capture, pytest.mark.timeout(180)]
 

@@ -12,10 +12,10 @@ from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.cli.outcome import failure_of
 from handclasp.cli.report import diagnosis_lines, failure_lines
-from handclasp.trace.diagnosis import Diagnosis, diagnose
+from handclasp.story.diagnosis import Diagnosis, diagnose
+from handclasp.story.facts import observed_in
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import Began, BytesRefused
-from handclasp.trace.facts import observed_in
-from handclasp.trace.narrate import narrate
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"
 SMTP = b"220 mail.example ESMTP\r\n"

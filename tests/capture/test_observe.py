@@ -28,7 +28,7 @@ from handclasp import (
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
 from handclasp.trace.events import (
     AlertSeen,
     HandshakeResult,
@@ -313,6 +313,20 @@ def test_a_server_that_goes_away(how: str, pki: Pki) -> None:
     assert diagnosis.fault == f"{word}_DURING_HANDSHAKE"
 
 
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_a_server_that_goes_away_before_the_client_says_anything(how: str, pki: Pki) -> None:
+    heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    heard._say(0, bytes(heard.client.data_to_send()))
+    ending = StreamEnd(heard.pieces[0].at_ns - 5_000_000, 1, how)
+    observation = observe(Stream(0, ENDS, tuple(heard.pieces), (ending,)), KeyLog())
+    assert observation.began_at_ns == ending.at_ns
+    story = Recorder()
+    story.events = list(observation.events)
+    assert Recorder.from_json(story.to_json()).events == story.events
+    hello = next(event for event in story.events if isinstance(event, MessageSeen))
+    assert hello.at_ns == heard.pieces[-1].at_ns - ending.at_ns
+
+
 def test_a_server_that_answers_in_http(pki: Pki) -> None:
     heard = make_captured(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
     heard._say(0, bytes(heard.client.data_to_send()))
@@ -334,6 +348,27 @@ def test_what_comes_before_tls(pki: Pki) -> None:
     observation = observe(Stream(0, ENDS, (*preamble, *heard.pieces)), heard.keylog)
     assert in_order(observation.events, "received") == in_order(heard.notes.events, "received")
     assert "STARTTLS" in observation.missing[0]
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3, 4, 5])
+def test_a_first_record_behind_other_words_comes_in_segments(segments: int, pki: Pki) -> None:
+    """The server's last words before TLS come with its ServerHello, which is all there is."""
+    heard = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    at = heard.pieces[0].at_ns
+    first = next(piece for piece in heard.pieces if piece.sender == 1)
+    hello = first.data[: 5 + int.from_bytes(first.data[3:5], "big")]
+    pieces = [piece for piece in heard.pieces if piece.at_ns < first.at_ns]
+    said = b"220 Ready\r\n" + hello
+    size = -(-len(said) // segments)
+    pieces += [
+        Piece(first.at_ns + start, 1, said[start : start + size])
+        for start in range(0, len(said), size)
+    ]
+    stream = Stream(0, ENDS, (Piece(at - 20, 0, b"STARTTLS\r\n"), *pieces))
+    observation = observe(stream, heard.keylog)
+    messages = [event for event in observation.events if isinstance(event, MessageSeen)]
+    assert [event.raw[0] for event in messages] == [1, 2]
+    assert "11 of the server came before TLS" in observation.missing[0]
 
 
 @pytest.mark.parametrize(

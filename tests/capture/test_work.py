@@ -20,10 +20,10 @@ from handclasp.capture.secrets import KeyLog
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.cli.tshark import found_in, stream_in
-from handclasp.trace.diagnosis import diagnose
+from handclasp.capture.tshark import found_in, stream_in
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import HandshakeResult
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ContentType

@@ -44,7 +44,7 @@ from handclasp.certificates.verify import (
     verify_server_chain,
     vouch_for,
 )
-from handclasp.trace.narrate import narrate
+from handclasp.story.narrate import narrate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 

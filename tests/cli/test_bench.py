@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-from handclasp import ConnectionInfo
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli.benchmarks import handshakes, machine, plot, records, report
 from handclasp.cli.benchmarks.floors import SIDES, floor_of
 from handclasp.cli.benchmarks.handshakes import OneSide
-from handclasp.cli.benchmarks.installed import installed_stacks
 from handclasp.cli.benchmarks.measure import (
     FEW_ROUNDS,
     MIN_ROUNDS,
@@ -29,16 +27,12 @@ from handclasp.cli.benchmarks.measure import (
 )
 from handclasp.cli.benchmarks.plot import every_bar, summary, to_svg
 from handclasp.cli.benchmarks.stacks import (
-    Factory,
     Handclasp,
     Setup,
-    Stack,
-    connect_ends,
-    handshake,
     identity,
+    own_and_ssl,
 )
 
-STACKS = tuple(installed_stacks())
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -107,54 +101,8 @@ def test_one_side_counts_its_own_calls_only(setup: Setup) -> None:
     assert OneSide(Handclasp().factory(setup), "server").seconds(clock) == 4
 
 
-@pytest.mark.parametrize("stack", STACKS, ids=lambda stack: stack.name)
-def test_what_a_stack_says_it_can_do(stack: Stack, setup: Setup) -> None:
-    for version, suite in (
-        ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
-        ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
-    ):
-        for group in ("X25519", "secp256r1", "X25519MLKEM768"):
-            for resumes in (False, True):
-                asked = Setup(setup.identity, version, group, suite, resumes)
-                if version == "TLSv1.2" and group == "X25519MLKEM768":
-                    continue
-                if stack.fits(asked):
-                    _agrees(stack.factory(asked), asked)
-                    if version == "TLSv1.3" or not resumes:
-                        # Older tickets come without a session ID from tlslite-ng: not taken here.
-                        _agrees_with_this_library(stack, asked)
-
-
-def _agrees(factory: Factory, asked: Setup) -> None:
-    handshake(factory)
-    assert handshake(factory)[0].is_resumed in (asked.resumes, None)
-
-
-def _agrees_with_this_library(stack: Stack, asked: Setup) -> None:
-    """It offers just that, and resumes if asked to: a server that takes nothing else can tell."""
-    clients, servers = stack.factory(asked), Handclasp().factory(asked)
-    infos: list[ConnectionInfo] = []
-    for _ in range(2):
-        server = servers.server()
-        connect_ends(clients.client(), server)
-        assert server.connection.info is not None
-        infos.append(server.connection.info)
-    first, second = infos
-    assert (first.version, first.group, first.hello_retry) == (asked.version, asked.group, False)
-    assert second.resumed == asked.resumes
-
-
-@pytest.mark.parametrize("stack", STACKS, ids=lambda stack: stack.name)
-def test_records_of_each_stack(stack: Stack, setup: Setup) -> None:
-    client, server = stack.factory(setup).client(), Handclasp().factory(setup).server()
-    connect_ends(client, server)
-    size = 100_000
-    assert server.read(bytes(client.write(bytes(size))), size) == size
-    assert client.read(bytes(server.write(bytes(size))), size) == size
-
-
 def test_the_table_and_the_picture() -> None:
-    stacks = STACKS
+    stacks = own_and_ssl()
     rows = [measured(2.0, 3.0), measured(40.0, 20.0), measured(1.0, 117.0), measured(9.0, 1.0)]
     text = report.to_markdown(rows, stacks)
     assert "| a <row> | 2.0 µs | 3.0 µs | 1.50 | 1.50 |" in text
@@ -166,9 +114,10 @@ def test_the_table_and_the_picture() -> None:
     assert {"1.50", "0.50", "117 →", "← 0.11"} <= set(texts)
 
 
-def test_a_ratio_to_pyopenssl_beside_that_to_ssl() -> None:
+def test_a_ratio_to_another_stack_beside_that_to_ssl() -> None:
     median = {"handclasp": 200.0, "ssl": 300.0, "pyOpenSSL": 150.0}
-    row = Measured("handshakes", "a row", median, median, {"ssl": 1.6, "pyOpenSSL": 1.1})
+    targets, compared = {"ssl": 1.6, "pyOpenSSL": 1.1}, ("ssl", "pyOpenSSL")
+    row = Measured("handshakes", "a row", median, median, targets, compared=compared)
     told = row.to_json()
     assert told["ratios"] == {"ssl": 1.5, "pyOpenSSL": 0.75}
     assert told["targets"] == {"ssl": 1.6, "pyOpenSSL": 1.1}
@@ -203,6 +152,7 @@ def test_a_quick_run(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert told["about"]["versions"]["ssl"].startswith("OpenSSL")
+    assert set(told["about"]["versions"]) == {"handclasp", "ssl"}
     names = [row["name"] for row in told["rows"]]
     assert "v1.3 full, ecdsa-p256, X25519" in names
     assert "v1.2 resumed, X25519" in names

@@ -327,30 +327,33 @@ def test_key_transport_that_is_allowed_is_the_last_choice(
     [
         (
             ("--suite", KEY_TRANSPORT_SUITE),
-            f"{KEY_TRANSPORT_SUITE} has no forward secrecy. To use it all the same, add "
+            f"{KEY_TRANSPORT_SUITE} has no forward secrecy. To use it anyway, add "
             "--allow-rsa-key-transport.",
         ),
         (
             ("--tls13", "--allow-rsa-key-transport"),
-            "--allow-rsa-key-transport is about TLS 1.2: leave out --tls13, and let a --suite be "
+            "--allow-rsa-key-transport applies to TLS 1.2: leave out --tls13, and let a --suite be "
             "one of TLS 1.2.",
         ),
         (
             ("--suite", "TLS_AES_128_GCM_SHA256", "--allow-rsa-key-transport"),
-            "--allow-rsa-key-transport is about TLS 1.2: leave out --tls13, and let a --suite be "
+            "--allow-rsa-key-transport applies to TLS 1.2: leave out --tls13, and let a --suite be "
             "one of TLS 1.2.",
         ),
         (
             ("--tls12", "--suite", "TLS_AES_128_GCM_SHA256"),
-            "--tls12 does not go with the rest: --suite has nothing for it. Leave one of them out.",
+            "--tls12 does not go with the rest: --suite contains nothing for it. Leave one of "
+            "them out.",
         ),
         (
             ("--tls13", "--suite", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-            "--tls13 does not go with the rest: --suite has nothing for it. Leave one of them out.",
+            "--tls13 does not go with the rest: --suite contains nothing for it. Leave one of "
+            "them out.",
         ),
         (
             ("--tls12", "--group", "X25519MLKEM768"),
-            "--tls12 does not go with the rest: --group has nothing for it. Leave one of them out.",
+            "--tls12 does not go with the rest: --group contains nothing for it. Leave one of "
+            "them out.",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.errors import ProtocolError
 from handclasp.handshake.certificate_types import read_selected_types
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
 from handclasp.wire.iana import AlertDescription
 
 KEY = key_of_type("ecdsa-p256")
@@ -57,7 +57,7 @@ def test_a_client_that_expects_a_raw_key_of_a_server_with_a_certificate(
 ) -> None:
     client = ClientConfig(raw_public_keys=[public_key()], versions=[version])
     theirs, ours, heard = failures(client, ServerConfig(credentials=pki.server()))
-    assert "The server has no raw public key to show" in theirs.explanation
+    assert "The server has no raw public key" in theirs.explanation
     assert "extended key usage" not in str(theirs)
     assert (theirs.blame, ours.blame) == ("local", "peer")
     assert "On this end: Trust the server's certificate instead (--ca FILE)." in worded(
@@ -80,7 +80,7 @@ def test_a_client_that_expects_a_certificate_of_a_server_with_a_raw_key(
 ) -> None:
     client = ClientConfig(trust=pki.trust, versions=[version])
     theirs, ours, heard = failures(client, ServerConfig(credentials=raw()))
-    assert "raw public key alone" in theirs.explanation
+    assert "only a raw public key" in theirs.explanation
     assert "Expect the server's raw public key" in worded(theirs.fix, "connect")
     assert "(--raw-public-key FILE)" in worded(theirs.fix, "connect")
     assert "Give this server a certificate as well (--cert FILE --key FILE)" in worded(
@@ -95,7 +95,7 @@ def test_a_client_that_can_show_what_a_server_does_not_take(pki: Pki) -> None:
         credentials=pki.server(), client_auth=ClientAuth.REQUIRED, trust=pki.trust
     )
     theirs, ours, _ = failures(client, server)
-    assert "something else than a raw public key" in theirs.explanation
+    assert "offers to authenticate with a raw public key" in theirs.explanation
     assert "--cert FILE --key FILE" in worded(theirs.fix, "connect")
     assert "Show a certificate of an authority that this server trusts" in ours.fix
 
@@ -128,4 +128,4 @@ def test_what_was_shown_is_still_told_as_that() -> None:
     assert "extended key usage" in causes[0].sentence
     situation = Situation("client", "handshake", certificate="withheld")
     (cause,) = likely_causes(AlertDescription.UNSUPPORTED_CERTIFICATE, situation)
-    assert "has shown none" in cause.sentence
+    assert "has sent none" in cause.sentence

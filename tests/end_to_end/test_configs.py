@@ -13,7 +13,7 @@ from handclasp import ClientAuth, ClientConfig, ConfigurationError, Limits, Serv
 
 BOTH = [
     ({"alpn": "h2"}, "list of names"),
-    ({"alpn": ["h2", "h2"]}, "twice"),
+    ({"alpn": ["h2", "h2"]}, "duplicate"),
     ({"alpn": [""]}, "1 to 255"),
     ({"alpn": ["x" * 256]}, "1 to 255"),
     ({"alpn": ["h²"]}, "ASCII"),
@@ -25,7 +25,7 @@ BOTH = [
     ({"groups": ["ffdhe2048"]}, "X25519"),
     ({"groups": "X25519"}, "list of names"),
     ({"signature_schemes": ["rsa_pkcs1_sha1"]}, "ed25519"),
-    ({"signature_schemes": ["ed25519", "ed25519"]}, "twice"),
+    ({"signature_schemes": ["ed25519", "ed25519"]}, "duplicate"),
     ({"record_padding": -1}, "record_padding"),
     ({"record_padding": 2**14 + 1}, "record_padding"),
     ({"record_size_limit": 63}, "64 to 16385"),

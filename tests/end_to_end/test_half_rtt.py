@@ -223,14 +223,14 @@ def test_not_more_than_the_key_is_good_for(client: ClientConfig, server: ServerC
 
 @pytest.mark.parametrize("auth", [ClientAuth.OPTIONAL, ClientAuth.REQUIRED])
 def test_not_where_clients_are_asked_who_they_are(pki: Pki, auth: ClientAuth) -> None:
-    with pytest.raises(ConfigurationError, match="before the client has shown who it is"):
+    with pytest.raises(ConfigurationError, match="before the client is authenticated"):
         ServerConfig(
             credentials=pki.server(), client_auth=auth, trust=pki.trust, half_rtt_data=True
         )
 
 
 def test_not_without_tls13(pki: Pki) -> None:
-    with pytest.raises(ConfigurationError, match=r"half_rtt_data is of TLS 1\.3"):
+    with pytest.raises(ConfigurationError, match=r"half_rtt_data requires TLS 1\.3"):
         ServerConfig(credentials=pki.server(), versions=["TLSv1.2"], half_rtt_data=True)
     with pytest.raises(ConfigurationError, match="True or False"):
         ServerConfig(credentials=pki.server(), half_rtt_data="yes")  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from handclasp import (
     VerifyPeer,
 )
 from handclasp.certificates.verify import vouch_for
-from handclasp.trace.narrate import narrate
+from handclasp.story.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ExtensionType
 
@@ -331,15 +331,15 @@ class TestConfigs:
             ({"server_certificate_types": "X509"}, "must be a list of names"),
             ({"server_certificate_types": []}, "must not be empty"),
             ({"server_certificate_types": ["OpenPGP"]}, "is not one of X509, RawPublicKey"),
-            ({"server_certificate_types": [X509, X509]}, "names something twice"),
-            ({"server_certificate_types": [RAW]}, "nothing says which keys to accept"),
+            ({"server_certificate_types": [X509, X509]}, "contains a duplicate"),
+            ({"server_certificate_types": [RAW]}, "no keys to accept are given"),
             (
                 {"server_certificate_types": [X509], "raw_public_keys": [SERVER_KEY]},
-                "so raw_public_keys would not be looked at",
+                "so raw_public_keys would have no effect",
             ),
             (
                 {"client_certificate_types": [X509], "credentials": OWN},
-                "leaves out RawPublicKey, of which there are credentials",
+                "leaves out RawPublicKey, but credentials of that type are given",
             ),
         ],
     )
@@ -350,12 +350,15 @@ class TestConfigs:
     @pytest.mark.parametrize(
         ("settings", "words"),
         [
-            ({"server_certificate_types": [X509]}, "of which there are credentials"),
-            ({"server_certificate_types": [RAW, X509]}, "of which there are no credentials"),
-            ({"client_certificate_types": [X509]}, "would not be looked at"),
+            ({"server_certificate_types": [X509]}, "but credentials of that type are given"),
+            (
+                {"server_certificate_types": [RAW, X509]},
+                "but no credentials of that type are given",
+            ),
+            ({"client_certificate_types": [X509]}, "would have no effect"),
             (
                 {"client_certificate_types": [RAW], "client_auth": "required"},
-                "nothing says which keys",
+                "no keys to accept are given",
             ),
             (
                 {

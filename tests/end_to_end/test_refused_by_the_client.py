@@ -14,9 +14,9 @@ from handclasp import (
     ServerConfig,
     TLSError,
 )
-from handclasp.alerts import OwnChain, Situation, likely_causes, summed_up
+from handclasp.alerts import OwnChain, Situation, likely_causes, summarize
 from handclasp.capture.observe import observe
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
 from handclasp.wire.iana import AlertDescription
 
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
@@ -104,7 +104,7 @@ def test_no_cause_is_told_twice(alert: str, name: str | None, is_for_name: bool 
         is_for_name=is_for_name,
     )
     causes = likely_causes(AlertDescription[alert], situation)
-    cause = summed_up(causes).sentence
+    cause = summarize(causes).sentence
     faults = [each.fault for each in causes]
     assert len(set(faults)) == len(faults)
     if name is not None:

@@ -64,7 +64,7 @@ def test_a_state_that_takes_too_much_is_noticed(monkeypatch: pytest.MonkeyPatch)
 
     async def lenient(self: HandshakeContext, *expected: type) -> object:
         while True:
-            raw = await context.Receive(expected)
+            raw = await context.next_message()
             for kind in expected:
                 if raw[0] == context.MESSAGE_TYPES[kind]:
                     self.transcript.add(raw)

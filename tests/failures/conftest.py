@@ -19,7 +19,7 @@ from tests.required import need_tool
 
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
-from handclasp.trace.diagnosis import Diagnosis, diagnose
+from handclasp.story.diagnosis import Diagnosis, diagnose
 
 SECONDS = 20.0
 

@@ -372,7 +372,7 @@ def _scan(bench: Bench, port: int) -> None:
 
 
 FAILURE = "PEER_HANDSHAKE_FAILURE"
-NOT_SAID = "the alert does not say in what"
+NOT_SAID = "the alert does not say in which respect"
 DO_NOT_FIT = "the settings of the two ends do not fit together"
 NOTHING_MISSING = "since nothing usual is missing in the hello"
 ONE_OF = "so it is one of these"
@@ -386,7 +386,7 @@ CONNECT = [
         "`ssl_ecdh_curve prime256v1` and a client with X25519 alone",
         FAILURE,
         "unclear",
-        "Most likely: the server takes none of the groups that were offered: X25519.",
+        "Most likely: the server accepts none of the groups that were offered: X25519.",
         DO_NOT_FIT,
         "On this end: Offer secp256r1 as well",
         "The hello has every usual suite and scheme, and of the usual groups only one.",
@@ -400,7 +400,7 @@ CONNECT = [
         "the same in TLS 1.2",
         FAILURE,
         "unclear",
-        "Most likely: the server takes none of the groups that were offered: X25519.",
+        "Most likely: the server accepts none of the groups that were offered: X25519.",
         DO_NOT_FIT,
         "On this end: Offer secp256r1 as well",
         "In TLS 1.2 the alert is the same, and so is what the hello lacks.",
@@ -413,7 +413,7 @@ CONNECT = [
         "`-groups P-521` and a client with X25519 and P-256",
         FAILURE,
         "server",
-        "Most likely: the server takes none of the groups that were offered: X25519, secp256r1.",
+        "Most likely: the server accepts none of the groups that were offered: X25519, secp256r1.",
         NOTHING_MISSING,
         "On the other end: Allow one of the groups that the client offers.",
         "The client has the groups that RFC 8446 section 9.1 names, so it is the server that is "
@@ -468,7 +468,7 @@ CONNECT = [
         "a chain to an Ed25519 authority",
         FAILURE,
         "server",
-        "the authority above that",
+        "the authority of that certificate",
         NOTHING_MISSING,
         SEE_THE_LOG,
         "OpenSSL goes by signature_algorithms_cert and gives up; that Ed25519 is not in it is told "
@@ -495,12 +495,12 @@ CONNECT = [
         "`-nocert -psk`: only pre-shared keys",
         FAILURE,
         "server",
-        "a pre-shared key that it wants",
+        "a pre-shared key that it requires",
         "unless it is for special clients only",
         SEE_THE_LOG,
         "A server for clients with keys answers others with the same alert.",
         openssl("-nocert", "-psk", "0102030405060708090a0b0c0d0e0f10"),
-        cause_also=("The server takes only clients with a pre-shared key",),
+        cause_also=("The server accepts only clients with a pre-shared key",),
     ),
     Live(
         "a server with old suites alone",
@@ -513,7 +513,7 @@ CONNECT = [
         SEE_THE_LOG,
         "A client offers no CBC suites for good reason, so the server has to change.",
         openssl("-tls1_2", "-cipher", "AES128-SHA", key_type="rsa-2048"),
-        cause_also=("old servers know others only",),
+        cause_also=("old servers support only others",),
     ),
     Live(
         "expired",
@@ -691,7 +691,7 @@ CONNECT = [
         "unclear",
         "The connection was reset (TCP RST) before the handshake was complete.",
         "the server, or something on the way such as a firewall, and neither said why",
-        "firewalls that dislike a connection reset it, too",
+        "no firewall resets the connection",
         "A reset does not tell who sent it.",
         talking(_reset),
     ),
@@ -702,7 +702,7 @@ CONNECT = [
         "PEER_PROTOCOL_VERSION",
         "server",
         "The server speaks neither TLS 1.2 nor TLS 1.3",
-        "which speaks only what is not safe",
+        "which supports only insecure versions",
         "On the other end: Update the server",
         "Both versions that are safe were offered.",
         openssl("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"),
@@ -714,8 +714,8 @@ CONNECT = [
         "`-Verify`, and a client without a certificate",
         "PEER_CERTIFICATE_REQUIRED",
         "client",
-        "The server requires a client certificate, and this side has shown none.",
-        "unless the server is meant to take clients without a certificate",
+        "The server requires a client certificate, and this side has sent none.",
+        "unless the server is meant to accept clients without a certificate",
         "(--cert FILE --key FILE)",
         "The alert says so, and the client knows that it showed nothing.",
         openssl("-Verify", "1", "-verify_return_error", "-CAfile", "CA"),
@@ -727,7 +727,7 @@ CONNECT = [
         "the certificate of an authority that the server does not know",
         "PEER_UNKNOWN_CA",
         "unclear",
-        "The server finds no way from the certificate that was shown, CN=alice",
+        "The server finds no path from the certificate that was sent, CN=alice",
         "the client, if an intermediate certificate is missing; the server, if it is meant to "
         "trust the issuer",
         "If CN=test root is a root, trust the authority.",
@@ -824,7 +824,7 @@ SERVE = [
         "without `--cacert`",
         "PEER_UNKNOWN_CA",
         "unclear",
-        "The client finds no way from the certificate that was shown, localhost, to an authority",
+        "The client finds no path from the certificate that was sent, localhost, to an authority",
         "the server, if an intermediate certificate is missing; the client, if it is meant to "
         "trust the issuer",
         "If CN=test root is a root, trust the authority.",
@@ -849,7 +849,7 @@ SERVE = [
         "another authority in its trust store",
         "PEER_BAD_CERTIFICATE",
         "unclear",
-        "so perhaps it does not trust the authority, or looks for another name than it asked for",
+        "so perhaps it does not trust the authority, or expects another name than it asked for",
         "the client, if it is meant to trust the authority of that certificate; else the server",
         "Trust the authority that issued the server's certificate",
         "Go says bad_certificate of all that it refuses.",
@@ -861,7 +861,7 @@ SERVE = [
         "`-verify_hostname else.test`",
         "PEER_BAD_CERTIFICATE",
         "unclear",
-        "so perhaps it does not trust the authority, or looks for another name than it asked for",
+        "so perhaps it does not trust the authority, or expects another name than it asked for",
         "the client, if it is meant to trust the authority of that certificate; else the server",
         "Trust the authority that issued the server's certificate",
         "The alert is the same as Go's, so the same is told.",
@@ -887,7 +887,7 @@ SERVE = [
         "NO_SHARED_VERSION",
         "client",
         "offered: TLSv1.1; accepted here: TLSv1.2, TLSv1.3",
-        "which speaks only what is not safe",
+        "which supports only insecure versions",
         "On the other end: Enable TLS 1.2 or TLS 1.3.",
         "What it offers is not safe, and not spoken here.",
         visit=s_client("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"),
@@ -913,7 +913,7 @@ SERVE = [
         "NO_SHARED_GROUP",
         "client",
         "offered: secp521r1",
-        "which offers nothing of what is usual, unless it is meant to",
+        "which offers none of the usual algorithms, unless that is intended",
         "On the other end: Offer one of the groups that this end takes: X25519MLKEM768, X25519",
         "`serve` has no option for groups, so only the client is told what to change.",
         visit=curl("--cacert", "CA", "--curves", "P-521"),
@@ -926,7 +926,7 @@ SERVE = [
         "CLOSED_DURING_HANDSHAKE",
         "client",
         "it had said nothing at all",
-        "which left without a word, as port scans and health checks do",
+        "which closed without a word, as port scans and health checks do",
         "On the other end: See the client's log",
         "Nothing speaks against this server.",
         visit=_scan,
@@ -951,8 +951,7 @@ one of them: the cause, the blame and the advice below are parts of what is prin
   where nobody knows which program it was.
 
 A server that never answers is told in the same way (`tests/failures/test_stories.py`), with the
-blame "the server, unless something on the way swallows what is sent, or another service is on that
-port".
+blame "the server, unless something on the way drops the data, or another service is on that port".
 """
 
 

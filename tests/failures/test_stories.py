@@ -457,7 +457,7 @@ OURS_REFUSED = [
         "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "unclear",
         "certificate is not yet valid", Leaf(**NOT_YET_VALID),
         # The alert is that of a wrong name, so this can only be among what else may be.
-        cause=("this alert does not tell why", "asked for localhost, and the certificate is for"),
+        cause=("this alert does not say why", "asked for localhost, and the certificate is for"),
         likely="CERTIFICATE_UNTRUSTED", others=("CERTIFICATE_NOT_YET_VALID",),
     ),
     Refused(
@@ -483,7 +483,7 @@ OURS_REFUSED = [
     Refused(
         "for another purpose", "PEER_UNSUPPORTED_CERTIFICATE", "local",
         "unsuitable certificate purpose", Leaf(purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
-        cause=("does not name a server",), fix=("On this end: Show a certificate whose extended",),
+        cause=("does not allow a server",), fix=("On this end: Use a certificate whose extended",),
         likely="CERTIFICATE_WRONG_PURPOSE", others=("UNSUPPORTED_CERTIFICATE",),
     ),
 ]  # fmt: skip
@@ -521,7 +521,7 @@ def test_a_client_that_has_one_alert_for_every_certificate(
         assert shown is not None
         story = server_story(_served(shown), gnutls_client(ca, said), talks=True)
         assert story.error.alert == "bad_certificate"
-        assert "this alert does not tell why" in story.diagnosis.cause
+        assert "this alert does not say why" in story.diagnosis.cause
         possible = {cause.fault for cause in story.error.causes}
         assert {case.likely, *case.others} <= possible
         assert "The certificate is NOT trusted" in said[0]
@@ -588,7 +588,7 @@ def test_client_certificates_that_our_server_refuses(
 SHOWN_TO_OPENSSL = [
     Refused(
         "nothing", "CLIENT_CERTIFICATE_MISSING", "local", "certificate_required", None,
-        cause=("this side has shown none",), fix=("On this end: Give this side a certificate",),
+        cause=("this side has sent none",), fix=("On this end: Give this side a certificate",),
     ),
     Refused(
         "another authority's", "CERTIFICATE_UNTRUSTED", "unclear", "unknown_ca",
@@ -612,7 +612,7 @@ SHOWN_TO_OPENSSL = [
     ),
     Refused(
         "a server's", "CERTIFICATE_WRONG_PURPOSE", "local", "unsupported_certificate",
-        cause=("does not name a client",), fix=("On this end: Show a certificate whose",),
+        cause=("does not allow a client",), fix=("On this end: Show a certificate whose",),
     ),
 ]  # fmt: skip
 
@@ -675,8 +675,8 @@ def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socke
     ("talk", "fault", "blame", "cause", "fix", "shown"),
     [
         (reading_and(HTTP), "PLAINTEXT_HTTP", "local", "plain HTTP", "Check the port", "HTTP/1.1"),
-        (reading_and(SSH), "NOT_TLS", "local", "not TLS at all", "Check that host", "SSH-2.0"),
-        (reading_and(REDIS), "NOT_TLS", "local", "not TLS at all", "Speak TLS on this", "-ERR"),
+        (reading_and(SSH), "NOT_TLS", "local", "are not TLS", "Check that host", "SSH-2.0"),
+        (reading_and(REDIS), "NOT_TLS", "local", "are not TLS", "Speak TLS on this", "-ERR"),
         (
             reading_and(b""), "CLOSED_DURING_HANDSHAKE", "peer", "said nothing at all",
             "belong to a TLS service", "the end of the transport (FIN)",
@@ -687,7 +687,7 @@ def reading_and(answer: bytes, *, reset: bool = False) -> Callable[[socket.socke
         ),
         (
             reading_and(b"", reset=True), "RESET_DURING_HANDSHAKE", "unclear", "reset (TCP RST)",
-            "firewalls", "a TCP reset",
+            "firewall", "a TCP reset",
         ),
         (
             reading_and(SSLV3_ALERT), "PEER_HANDSHAKE_FAILURE", "peer", "cipher suites",
@@ -718,7 +718,7 @@ def test_our_client_and_nginx_without_tls(pki: Pki, tmp_path: Path) -> None:
         story = client_story(port, ClientConfig(trust=pki.trust))
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("PLAINTEXT_HTTP", "local")
     words(story.diagnosis.cause, ("plain HTTP",))
-    words(story.diagnosis.fix, ("Switch TLS on", "On this end: Check the port"))
+    words(story.diagnosis.fix, ("Enable TLS on", "On this end: Check the port"))
     words(story.shown, ("first bytes that were received",))
 
 

@@ -24,12 +24,12 @@ from handclasp import Recorder
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.trace.diagnosis import diagnose
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import Began, MessageSeen, TraceEvent, WireSeen
-from handclasp.trace.narrate import narrate
 from handclasp.trace.pcapng import SECRETS_BLOCK, TLS_SECRETS, keylog_lines
 
-_ENDS = (Address("10.0.0.1", 50000), Address("10.0.0.2", 443))
+ENDS = (Address("10.0.0.1", 50000), Address("10.0.0.2", 443))
 _ROLES = ("client", "server")
 _MOST_EDITS = 8
 _MAX_STEPS = 12
@@ -82,8 +82,8 @@ def capture(data: bytes) -> None:
         if not choices.more():
             break
         _edit(choices, pieces, endings)
-    stream = Stream(0, _ENDS, tuple(pieces), tuple(endings))
-    told = _told(stream, keylog, size=1 + flags // 4)
+    stream = Stream(0, ENDS, tuple(pieces), tuple(endings))
+    told = story_of(stream, keylog, size=1 + flags // 4)
     if told is None or keylog is not heard.keylog:
         return
     for role, epoch, raw in _messages(told.events):
@@ -165,7 +165,7 @@ def overheard(data: bytes) -> None:
     holds = conversation.error is None
     conversation.end()
     heard = _heard(trace)
-    told = _told(Stream(0, _ENDS, heard.pieces), heard.keylog, size=1 + choices.byte())
+    told = story_of(Stream(0, ENDS, heard.pieces), heard.keylog, size=1 + choices.byte())
     seen = Counter(_messages(told.events)) if told is not None else Counter()
     if holds and not heard.noted <= seen:
         raise AssertionError("the end saw a message that the observer did not")
@@ -219,7 +219,7 @@ def _numbers(order: str, *numbers: int) -> bytes:
 # Inside
 
 
-def _told(stream: Stream, keylog: bytes, size: int) -> Observation | None:
+def story_of(stream: Stream, keylog: bytes, size: int) -> Observation | None:
     """The story, which must be the same when each piece comes in parts of so many bytes."""
     secrets = KeyLog()
     secrets.add(keylog)
@@ -234,9 +234,9 @@ def _told(stream: Stream, keylog: bytes, size: int) -> Observation | None:
     if Recorder.from_json(story.to_json()).events != story.events:
         raise AssertionError("a story that is not stored as it is")
     cut = [
-        replace(piece, data=piece.data[start : start + size])
+        replace(piece, data=piece.data[start : start + size], missing=0 if start else piece.missing)
         for piece in stream.pieces
-        for start in range(0, len(piece.data), size)
+        for start in range(0, len(piece.data) or 1, size)
     ]
     again = observe(replace(stream, pieces=tuple(cut)), secrets)
     if _messages(again.events) != _messages(told.events):

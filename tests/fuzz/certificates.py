@@ -47,7 +47,7 @@ def chain(data: bytes) -> None:
     timestamps = choices.drop_expander() or None
     trust = _trust()
     policy = _STRICT if flags & 8 else CertificatePolicy()
-    accepted = _accepts(
+    accepted = accepts(
         lambda: verify_server_chain(
             certificates,
             trust,
@@ -77,9 +77,9 @@ def chain(data: bytes) -> None:
             raise AssertionError("the explanation has another verdict than the decision")
         if accepted is bool(explanation.broken):
             raise AssertionError("the explanation's reasons are not those of its verdict")
-    _accepts(lambda: verify_client_chain(certificates, trust, material.NOW, ocsp_response=staple))
-    _accepts(lambda: accept_unverified(certificates))
-    _accepts(lambda: verify_raw_public_key(certificates[0], [certificates[0]]))
+    accepts(lambda: verify_client_chain(certificates, trust, material.NOW, ocsp_response=staple))
+    accepts(lambda: accept_unverified(certificates))
+    accepts(lambda: verify_raw_public_key(certificates[0], [certificates[0]]))
 
 
 def chain_seeds() -> Iterable[bytes]:
@@ -101,7 +101,7 @@ def staple(data: bytes) -> None:
     """A stapled OCSP response."""
     path = _path()
     describe_staple(data)
-    _accepts(lambda: check_staple(data, path, material.NOW))
+    accepts(lambda: check_staple(data, path, material.NOW))
 
 
 def staple_seeds() -> Iterable[bytes]:
@@ -186,7 +186,7 @@ def file_seeds() -> Iterable[bytes]:
 # Inside
 
 
-def _accepts(judge: Callable[[], object]) -> bool:
+def accepts(judge: Callable[[], object]) -> bool:
     try:
         judge()
     except CertificateError:

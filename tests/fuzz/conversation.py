@@ -31,7 +31,9 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
+from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.defaults import Answerers
 from handclasp.keys.epoch import Epoch
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
@@ -66,17 +68,17 @@ class Wire:
 
     def sealed(self, content_type: int, content: bytes) -> None:
         """A record of any type under the keys of the moment; in plaintext where there are none."""
-        if self._records._write is None:
+        if self._records.write_key is None:
             header = bytes([content_type, 3, 3]) + len(content).to_bytes(2, "big")
             self.raw(header + content)
             return
-        self._records._flush_handshake()
-        self._records._seal(content_type, content)
+        self._records.flush()
+        self._records.out.append(self._records.writer.seal(content_type, content))
 
     def raw(self, data: bytes) -> None:
         """Any bytes."""
-        self._records._flush_handshake()
-        self._records._out.append(data)
+        self._records.flush()
+        self._records.out.append(data)
 
     def message(self, raw: bytes) -> None:
         """Handshake bytes, in a record with what is sent before and after."""
@@ -84,7 +86,7 @@ class Wire:
 
     def end_record(self) -> None:
         """What comes next is in another record."""
-        self._records._flush_handshake()
+        self._records.flush()
 
 
 class _Port:
@@ -123,15 +125,13 @@ class _Mutant:
 
     script: Script
     _records: Any
-    _context: Any
 
-    def _open_context(self) -> HandshakeContext:
+    def _new_context(self, answerers: Answerers) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
-        port = _Port(self._records, self.script, wire)
-        context = _MutantDialogue(port, records=port)
+        port: Any = _Port(self._records, self.script, wire)
+        context = _MutantDialogue(port, Answers(answerers), records=port)
         context.script = self.script
         context.wire = wire
-        self._context = context
         return context
 
 
@@ -319,7 +319,9 @@ class _KnownById(ResumedSession):
 
     def __init__(self, session: Session, server: ServerConfig, state: SessionState) -> None:
         super().__init__(session)
-        self._remind = partial(cast(Any, server.session_cache12).put, session.session_id, state)
+        self._remind = partial(
+            cast(Any, server.derived.session_cache12).put, session.session_id, state
+        )
 
     def take(self, key: str) -> Session | None:
         self._remind()

@@ -14,18 +14,18 @@ from typing import Any
 from tests.fuzz import material
 from tests.fuzz.conversation import every_message, recorded
 from tests.fuzz.target import Choices, Target
+from tests.record.records import Records
 
-from handclasp import Fault, Limits, ProtocolError, Recorder, TLSError
+from handclasp import Fault, ProtocolError, Recorder, TLSError
 from handclasp.errors import ConfigurationError
-from handclasp.record.layer import RecordLayer
 from handclasp.sessions import tickets
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.sessions.tickets import open_ticket, seal_ticket
+from handclasp.story.fields import fields_of
+from handclasp.story.narrate import narrate
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.trace.events import TraceFormatError
-from handclasp.trace.fields import fields_of
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, read_as, read_message12, write_message
 from handclasp.wire.compression import DecompressionError, available_algorithms, compress
@@ -136,23 +136,14 @@ def record_seeds() -> Iterable[bytes]:
 
 
 def _read_stream(stream: bytes, sizes: list[int]) -> list[object]:
-    layer = RecordLayer(Limits(), 0, is_client=True)
-    seen: list[object] = []
+    records = Records(cuts=True)
+    seen = records.seen
     at = turn = 0
     try:
         while at < len(stream):
             size = sizes[turn % len(sizes)]
-            layer.feed(stream[at : at + size])
+            records.receive(stream[at : at + size])
             at, turn = at + size, turn + 1
-            while (record := layer.next_record()) is not None:
-                content_type, content = record
-                if content_type != ContentType.HANDSHAKE:
-                    seen.append(record)
-                    continue
-                layer.add_handshake(content)
-                while (raw := layer.next_message()) is not None:
-                    seen.append(raw)
-            layer.retain()
     except ProtocolError as error:
         # What is no TLS is told by its first bytes, of which more or fewer may be there.
         early = (Fault.NOT_TLS, Fault.PLAINTEXT_HTTP, Fault.SSLV2_HELLO)

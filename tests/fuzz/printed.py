@@ -19,8 +19,8 @@ from handclasp import Recorder
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
-from handclasp.cli.tshark import Found, found_in, stream_in
-from handclasp.trace.narrate import narrate
+from handclasp.capture.tshark import Found, found_in, stream_in
+from handclasp.story.narrate import narrate
 
 _ENDS = (Address("192.0.2.1", 49152), Address("2001:db8::1", 443))
 _SECOND = 1_000_000_000

@@ -66,10 +66,10 @@ from handclasp.cli.files import serve_directory
 from handclasp.errors import ConfigurationError
 from handclasp.record.protection13 import Protection13
 from handclasp.sessions.ticket_keys import TicketKeys
-from handclasp.trace.diagnosis import diagnose
-from handclasp.trace.diff import differences
+from handclasp.story.diagnosis import diagnose
+from handclasp.story.diff import differences
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import TraceFormatError
-from handclasp.trace.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ContentType, HandshakeType
 from handclasp.wire.iana import ExtensionType as Ext
@@ -475,12 +475,12 @@ def _after(root: Node) -> Attempt:
 
 def _seal(mutant: Connection, kind: int, content: bytes, padding: int) -> None:
     records = mutant._records
-    write = records._write
+    write = records.write_key
     if isinstance(write, Protection13):
         padding = min(padding, MAX_PLAINTEXT - len(content))
-        records._out.append(write.seal(kind, content, padding))
+        records.out.append(write.seal(kind, content, padding))
     else:
-        records._seal(ContentType(kind) if kind in set(ContentType) else kind, content)  # type: ignore[arg-type]
+        records.out.append(records.writer.seal(kind, content))
 
 
 def _record(kind: int, *content: Node, padding: int = 0) -> Node:

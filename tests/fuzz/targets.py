@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import captures, certificates, connections, parsers, printed
+from tests.fuzz import captures, certificates, connections, foreign, parsers, printed
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -12,6 +12,7 @@ TARGETS: dict[str, Target] = {
         *parsers.targets(),
         *certificates.targets(),
         *captures.targets(),
+        *foreign.targets(),
         *printed.targets(),
     )
 }

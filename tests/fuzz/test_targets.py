@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from tests.fuzz import parsers
+from tests.fuzz import foreign, parsers
 from tests.fuzz.connections import attack_client, attack_server
 from tests.fuzz.conversation import setups
 from tests.fuzz.targets import TARGETS
 
-from handclasp.capture import observe
+from handclasp.capture import observe, tshark
 from handclasp.capture.stream import Address, Piece, Stream
-from handclasp.cli import tshark
-from handclasp.connection import ServerConnection
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13
+from handclasp.server import ServerConnection
 from handclasp.wire import codecs
 from handclasp.wire.messages import ClientHello, ServerHello
 
-pytestmark = pytest.mark.long
+# A certificate of x509-limbo has a serial number that is negative.
+NEGATIVE = "ignore:Parsed a serial number which wasn.t positive"
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings(NEGATIVE)]
 
 _MOST = 250
 """Seeds of a target that are tried here, spread over all of them."""
@@ -166,6 +167,35 @@ def test_a_story_that_depends_on_the_cut_is_a_finding(monkeypatch: pytest.Monkey
     monkeypatch.setattr(observe._Observer, "_records", whole_records_only)
     with pytest.raises(AssertionError, match="cut"):
         TARGETS["capture"].run(b"\0\x14")
+
+
+def test_a_foreign_story_that_depends_on_the_cut_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seed = next(iter(TARGETS["foreign"].seeds()))
+    TARGETS["foreign"].run(seed)
+    real = observe._Observer._records
+
+    def whole_records_only(self: object, side: object) -> None:
+        real(self, side)  # type: ignore[arg-type]
+        side.buffer.clear()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(observe._Observer, "_records", whole_records_only)
+    with pytest.raises(AssertionError, match="cut"):
+        TARGETS["foreign"].run(seed)
+
+
+def test_a_chain_that_is_explained_otherwise_than_decided_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(foreign, "verify_server_chain", verify_nothing)
+    with pytest.raises(AssertionError, match="another verdict"):
+        for seed in TARGETS["limbo"].seeds():
+            TARGETS["limbo"].run(seed)
+
+
+def verify_nothing(*_: object, **__: object) -> None:
+    """Accept every chain."""
 
 
 def test_a_message_in_the_clear_told_as_opened_is_a_finding(

@@ -15,6 +15,7 @@ from tests.record.records import (
     APPLICATION_DATA,
     CHANGE_CIPHER_SPEC,
     HANDSHAKE,
+    Records,
     keys_of,
     layer,
     plain,
@@ -30,7 +31,6 @@ from handclasp.faults import Fault
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
-from handclasp.record.layer import RESERVED_RECORDS, RecordLayer
 from handclasp.record.protection13 import Protection13
 from handclasp.wire.iana import AlertDescription, ContentType
 
@@ -53,7 +53,7 @@ def fault_of(call: Callable[..., object], *arguments: object) -> Fault:
 def test_the_flights_of_rfc_8448_are_read(trace_name: str, sender: str) -> None:
     trace = load(trace_name)
     receiver = layer(is_client=sender == "server")
-    receiver.change_cipher_spec_allowed = True
+    receiver.layer.change_cipher_spec_allowed = True
     epoch = Epoch.PLAINTEXT
     for record in trace.records:
         if record.sender != sender:
@@ -111,7 +111,7 @@ def test_any_split_of_the_stream_gives_the_same_records(data: st.DataObject) -> 
         pulled += pull(records, stream[start:cut])
         start = cut
     assert pulled == [(APPLICATION_DATA, content) for content in contents]
-    assert len(records.retained) == 0
+    assert not records.unread
 
 
 def test_every_byte_boundary() -> None:
@@ -130,50 +130,38 @@ def test_every_byte_boundary() -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_any_kind_of_buffer_is_fed(kind: type) -> None:
-    records = layer(protected=True)
-    data = sealed(b"content\x17")
-    records.feed(kind(data))
-    record = records.next_record()
-    assert record == (APPLICATION_DATA, b"content")
-    assert type(record[1]) is bytes
-    records.retain()
+    assert pull(layer(protected=True), kind(sealed(b"content\x17"))) == [
+        (APPLICATION_DATA, b"content")
+    ]
 
 
-def test_a_fed_buffer_is_free_after_retain() -> None:
+def test_a_fed_buffer_is_free_afterwards() -> None:
     records = layer(protected=True)
     buffer = bytearray(sealed(b"content\x17") + sealed(b"more\x17", 1)[:9])
-    records.feed(buffer)
-    assert records.next_record() == (APPLICATION_DATA, b"content")
-    assert records.next_record() is None
-    records.retain()
-    assert len(records.retained) == 9
+    assert pull(records, buffer) == [(APPLICATION_DATA, b"content")]
+    assert len(records.unread) == 9
     buffer[:] = b"x" * 3  # a resize, which fails while the buffer is borrowed
-    records.feed(sealed(b"more\x17", 1)[9:])
-    assert records.next_record() == (APPLICATION_DATA, b"more")
+    assert pull(records, sealed(b"more\x17", 1)[9:]) == [(APPLICATION_DATA, b"more")]
 
 
-def test_what_is_not_pulled_waits_for_the_next_keys() -> None:
-    records = layer()
-    stream = plain(HANDSHAKE, FINISHED) + sealed(b"under key 7\x17") + sealed(b"later\x17", 0, 8)
-    records.feed(stream)
-    assert records.next_record() == (HANDSHAKE, FINISHED)
-    records.retain()
-    assert len(records.retained) == len(stream) - len(plain(HANDSHAKE, FINISHED))
-    records.install_read(Epoch.HANDSHAKE, keys_of())
-    records.feed(b"")
-    assert records.next_record() == (APPLICATION_DATA, b"under key 7")
-    records.install_read(Epoch.APPLICATION, keys_of(fill=8))
-    assert records.next_record() == (APPLICATION_DATA, b"later")
-    assert records.next_record() is None
-    assert len(records.retained) == 0
+class Rekeyed(Records):
+    """Goes over to the next keys with each whole message, as a handshake does."""
+
+    fill = 6
+
+    def _receive_later_message(self, message: bytes) -> None:
+        super()._receive_later_message(message)
+        self.fill += 1
+        self.layer.install_read(Epoch.HANDSHAKE, keys_of(fill=self.fill))
 
 
-def test_retained_and_fed_bytes_make_one_record() -> None:
-    records = layer(protected=True)
-    stream = b"".join(sealed(b"n%d\x17" % n, n) for n in range(6))
-    records.feed(stream[:50])
-    records.retain()  # nothing pulled: a question was open
-    assert pull(records, stream[50:]) == [(APPLICATION_DATA, b"n%d" % n) for n in range(6)]
+def test_each_record_is_opened_by_the_keys_of_its_turn() -> None:
+    records = Rekeyed(cuts=True)
+    stream = (
+        plain(HANDSHAKE, FINISHED) + sealed(FINISHED + b"\x16") + sealed(FINISHED + b"\x16", 0, 8)
+    )
+    assert pull(records, stream) == [FINISHED] * 3
+    assert not records.unread
 
 
 class CountingBytes(bytearray):
@@ -189,22 +177,17 @@ class CountingBytes(bytearray):
 
 
 def test_one_byte_at_a_time_costs_no_more_than_its_bytes() -> None:
-    copied: list[int] = []
-    sizes = (1000, 4000)
-    for size in sizes:
+    for size in (1000, 4000):
         records = layer(protected=True)
-        partial = CountingBytes()
-        records._partial = partial
         stream = sealed(bytes(size) + b"\x17")
-        pulled: list[tuple[int, bytes]] = []
-        for at in range(len(stream)):
-            pulled += pull(records, stream[at : at + 1])
-        assert pulled == [(APPLICATION_DATA, bytes(size))]
-        assert records._partial is partial
-        copied.append(partial.copied)
-    # The header is looked at again for each byte (five bytes), the body is copied out once.
-    assert copied[1] <= 4.1 * copied[0]
-    assert copied[1] <= 6 * (sizes[1] + 22)
+        pull(records, stream[:5])
+        partial = CountingBytes(records._unread)
+        records._unread = partial
+        for at in range(5, len(stream) - 1):
+            assert pull(records, stream[at : at + 1]) == []
+        assert records._unread is partial
+        assert partial.copied == 0
+        assert pull(records, stream[-1:]) == [(APPLICATION_DATA, bytes(size))]
 
 
 def test_nothing_is_set_aside_for_what_has_not_come() -> None:
@@ -217,7 +200,7 @@ def test_nothing_is_set_aside_for_what_has_not_come() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(records.retained) == 5
+    assert len(records.unread) == 5
     assert peak < MAX
 
 
@@ -226,9 +209,8 @@ def test_memory_is_free_when_all_is_pulled() -> None:
     stream = b"".join(sealed(bytes(MAX) + b"\x17", n) for n in range(8))
     for cut in (0, 40_000, 90_000):
         pull(records, stream[cut : {0: 40_000, 40_000: 90_000}.get(cut, len(stream))])
-    assert len(records.retained) == 0
-    assert len(records._view) == 0
-    assert records._partial.__sizeof__() <= MAX + 1000
+    assert not records.unread
+    assert records._unread.__sizeof__() <= 1000
 
 
 # Faults in the header
@@ -397,10 +379,10 @@ def test_a_change_cipher_spec_out_of_its_time() -> None:
     assert fault_of(pull, settled, CCS) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 
-def test_a_protected_change_cipher_spec_is_left_to_the_connection() -> None:
-    # The layer hands it up; whatever is not a known type ends the connection there.
-    pulled = pull(layer(protected=True), sealed(b"\x01\x14"))
-    assert pulled == [(CHANGE_CIPHER_SPEC, b"\x01")]
+@pytest.mark.parametrize("content_type", [CHANGE_CIPHER_SPEC, 24, 255])
+def test_nothing_else_is_protected(content_type: int) -> None:
+    record = sealed(bytes([1, content_type]))
+    assert fault_of(pull, layer(protected=True), record) is Fault.UNEXPECTED_RECORD_TYPE
 
 
 # Handshake messages and records
@@ -408,29 +390,25 @@ def test_a_protected_change_cipher_spec_is_left_to_the_connection() -> None:
 
 @pytest.mark.parametrize("other", [plain(ALERT, b"\x01\x00"), CCS], ids=["alert", "ccs"])
 def test_nothing_comes_between_the_parts_of_a_message(other: bytes) -> None:
-    records = layer()
-    ((_, fragment),) = pull(records, plain(HANDSHAKE, FINISHED[:5]))
-    records.add_handshake(fragment)
-    assert records.next_message() is None
+    records = layer(cuts=True)
+    assert pull(records, plain(HANDSHAKE, FINISHED[:5])) == []
+    assert records.in_a_message
     assert fault_of(pull, records, other) is Fault.INTERLEAVED_RECORD
 
 
 @pytest.mark.parametrize("inner", [b"data\x17", b"\x17", b"\x01\x00\x15", b"\x01\x14", b"?\xff"])
 def test_nothing_comes_between_the_parts_of_a_protected_message(inner: bytes) -> None:
-    records = layer(protected=True)
-    records.add_handshake(FINISHED[:5])
-    assert fault_of(pull, records, sealed(inner)) is Fault.INTERLEAVED_RECORD
+    records = layer(protected=True, cuts=True)
+    assert pull(records, sealed(FINISHED[:5] + b"\x16")) == []
+    assert fault_of(pull, records, sealed(inner, 1)) is Fault.INTERLEAVED_RECORD
 
 
 def test_messages_are_split_and_joined_over_records() -> None:
-    records = layer(protected=True)
+    records = layer(protected=True, cuts=True)
     stream = FINISHED * 3
     messages: list[bytes] = []
     for sequence, start in enumerate(range(0, len(stream), 5)):
-        for _, fragment in pull(records, sealed(stream[start : start + 5] + b"\x16", sequence)):
-            records.add_handshake(fragment)
-        while (message := records.next_message()) is not None:
-            messages.append(message)
+        messages += pull(records, sealed(stream[start : start + 5] + b"\x16", sequence))
     assert messages == [FINISHED] * 3
 
 
@@ -440,27 +418,13 @@ CRUMBS = [plain(HANDSHAKE, HELLO[at : at + 1]) for at in range(len(HELLO))]
 
 def read_in_parts(stream: bytes, size: int, limits: Limits | None = None) -> list[object]:
     """All messages and other records, and the fault at the end, if there is one."""
-    records = layer(limits=limits)
-    seen: list[object] = []
+    records = layer(limits=limits, cuts=True)
     try:
         for at in range(0, len(stream), size):
-            records.feed(stream[at : at + size])
-            while True:
-                message = records.next_message()
-                if message is not None:
-                    seen.append(message)
-                    continue
-                record = records.next_record()
-                if record is None:
-                    break
-                if record[0] == HANDSHAKE:
-                    records.add_handshake(record[1])
-                else:
-                    seen.append(record)
-            records.retain()
+            records.receive(stream[at : at + size])
     except ProtocolError as error:
-        seen.append(error.fault_member)
-    return seen
+        return [*records.seen, error.fault_member]
+    return records.seen
 
 
 @pytest.mark.parametrize(
@@ -497,46 +461,36 @@ def test_a_message_that_looks_like_records() -> None:
 
 
 def test_no_crumbs_in_the_clear_end_a_protected_message() -> None:
-    records = layer(protected=True)
-    ((_, fragment),) = pull(records, sealed(FINISHED[:5] + b"\x16"))
-    records.add_handshake(fragment)
-    assert records.next_message() is None
-    records.feed(plain(HANDSHAKE, FINISHED[5:]))
-    assert records.next_message() is None
-    assert fault_of(records.next_record) is Fault.UNPROTECTED_RECORD
+    records = layer(protected=True, cuts=True)
+    assert pull(records, sealed(FINISHED[:5] + b"\x16")) == []
+    assert fault_of(pull, records, plain(HANDSHAKE, FINISHED[5:])) is Fault.UNPROTECTED_RECORD
 
 
 def test_crumbs_of_the_next_message_wait_for_their_turn() -> None:
-    records = layer()
-    records.feed(b"".join(CRUMBS * 2))
-    while (message := records.next_message()) is None:
-        record = records.next_record()
-        assert record is not None
-        records.add_handshake(record[1])
-    assert message == HELLO
-    records.install_read(Epoch.HANDSHAKE, keys_of())
-    assert fault_of(records.next_record) is Fault.UNPROTECTED_RECORD
+    records = Rekeyed(cuts=True)
+    assert fault_of(records.receive, b"".join(CRUMBS * 2)) is Fault.UNPROTECTED_RECORD
+    assert records.seen == [HELLO]
 
 
 @pytest.mark.parametrize("extra", [b"\x14", FINISHED])
 def test_no_handshake_bytes_stand_before_a_change_of_keys(extra: bytes) -> None:
-    records = layer()
-    records.add_handshake(FINISHED + extra)
-    assert records.next_message() == FINISHED
-    installed = fault_of(records.install_read, Epoch.HANDSHAKE, keys_of())
-    assert installed is Fault.HANDSHAKE_ACROSS_KEY_CHANGE
+    records = Rekeyed(cuts=True)
+    refused = fault_of(records.receive, plain(HANDSHAKE, FINISHED + extra))
+    assert refused is Fault.HANDSHAKE_ACROSS_KEY_CHANGE
+    assert records.seen == [FINISHED]
 
 
-def test_handshake_sizes_are_limited() -> None:
-    records = layer(limits=Limits(max_other_message_bytes=10, max_handshake_bytes=100))
-    records.add_handshake(b"\x14\0\0\x0b")
-    assert fault_of(records.next_message) is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
-    records = layer(limits=Limits(max_handshake_bytes=100))
-    assert fault_of(records.add_handshake, bytes(101)) is Fault.HANDSHAKE_TOO_LARGE
-    records = layer(limits=Limits(max_handshake_bytes=100))
-    records.establish()
-    records.add_handshake(FINISHED * 20)
-    assert records.next_message() == FINISHED
+@pytest.mark.parametrize(
+    ("extra", "fault"),
+    [(FINISHED, Fault.UNEXPECTED_MESSAGE), (FINISHED[:5], Fault.INTERLEAVED_RECORD)],
+)
+def test_nothing_stands_behind_a_flight(extra: bytes, fault: Fault) -> None:
+    class Answering(Records):
+        def _receive_later_message(self, message: bytes) -> None:
+            self.layer.end_flight()
+
+    Answering(cuts=True).receive(plain(HANDSHAKE, FINISHED))
+    assert fault_of(Answering(cuts=True).receive, plain(HANDSHAKE, FINISHED + extra)) is fault
 
 
 # Records without progress
@@ -569,13 +523,8 @@ def test_progress_starts_the_count_again() -> None:
     records = layer(protected=True, limits=Limits(max_records_without_progress=2))
     records.establish()
     for sequence in range(0, 30, 3):
-        records.feed(
-            sealed(b"\x17", sequence)
-            + sealed(b"\x17", sequence + 1)
-            + sealed(b"a\x17", sequence + 2)
-        )
-        assert records.next_record() == (APPLICATION_DATA, b"a")
-        records.retain()
+        stream = sealed(b"\x17", sequence) + sealed(b"\x17", sequence + 1)
+        assert pull(records, stream + sealed(b"a\x17", sequence + 2)) == [(APPLICATION_DATA, b"a")]
 
 
 # Early data that is not accepted (RFC 8446 section 4.2.10)
@@ -731,7 +680,7 @@ def test_a_lone_record_is_handed_over_without_a_copy() -> None:
 def test_records_keep_to_the_peers_limit(limit: int, size: int) -> None:
     records = layer(protected=True)
     records.limit_write(limit)
-    assert records.fragment_size == min(MAX, limit - 1)
+    assert records.write_limit == min(MAX, limit - 1)
     records.send_application_data(bytes(size))
     records.send(Epoch.PLAINTEXT, FINISHED * 30)
     stream = bytes(records.take())
@@ -841,8 +790,8 @@ def test_the_records_opened_by_a_key() -> None:
 
 def test_no_key_seals_beyond_its_counter() -> None:
     records = layer(protected=True)
-    assert records._write is not None
-    records._write.sequence = 2**64 - 1
+    assert records.write_key is not None
+    records.write_key.sequence = 2**64 - 1
     assert fault_of(records.send_application_data, b"a") is Fault.KEY_EXHAUSTED
     assert fault_of(records.send_application_data, bytes(3 * MAX)) is Fault.KEY_EXHAUSTED
 
@@ -886,171 +835,80 @@ def test_records_in_any_order_raise_protocol_errors_only(
     feed_all(records, b"".join(stream), step)
 
 
-def feed_all(records: RecordLayer, data: bytes, step: int) -> None:
+def feed_all(records: Records, data: bytes, step: int) -> None:
     try:
         for at in range(0, len(data), step):
-            for content_type, content in pull(records, data[at : at + step]):
-                if content_type == HANDSHAKE:
-                    records.add_handshake(content)
-                    while records.next_message() is not None:
-                        pass
+            records.receive(data[at : at + step])
     except ProtocolError:
         return
-    assert len(records.retained) <= len(data)
+    assert len(records.unread) <= len(data)
 
 
 # TLS 1.2
 
 
-def layer12(*, is_client: bool = True) -> RecordLayer:
-    records = RecordLayer(Limits(), 0, is_client=is_client)
-    records.use_tls12()
-    return records
+class Records12(Records):
+    """Of TLS 1.2: sees change_cipher_spec, too."""
+
+    def __init__(self) -> None:
+        super().__init__(cuts=True)
+        self.layer.use_tls12()
+
+    def _receive_change_cipher_spec(self) -> None:
+        self.seen.append(CHANGE_CIPHER_SPEC)
 
 
 def test_a_change_cipher_spec_of_tls12_is_given_out() -> None:
-    records = layer12()
-    records.feed(CCS)
-    assert records.next_record() == (ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+    assert pull(Records12(), CCS) == [CHANGE_CIPHER_SPEC]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x02", b"\x01\x01"])
 def test_a_change_cipher_spec_of_tls12_has_one_form(content: bytes) -> None:
     record = b"\x14\x03\x03" + len(content).to_bytes(2, "big") + content
-    assert fault_of(pull, layer12(), record) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
+    assert fault_of(pull, Records12(), record) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 
 def test_what_was_dropped_before_the_version_was_known() -> None:
     records = layer()
     assert pull(records, CCS) == []
-    with pytest.raises(ProtocolError) as caught:
-        records.use_tls12()
-    assert caught.value.fault_member is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
+    assert fault_of(records.use_tls12) is Fault.UNEXPECTED_CHANGE_CIPHER_SPEC
 
 
 def test_a_change_cipher_spec_inside_a_message() -> None:
-    records = layer12()
-    records.feed(b"\x16\x03\x03\x00\x02\x0b\x00" + CCS)
-    record = records.next_record()
-    assert record is not None
-    records.add_handshake(record[1])
-    with pytest.raises(ProtocolError) as caught:
-        records.next_record()
-    assert caught.value.fault_member is Fault.INTERLEAVED_RECORD
+    stream = b"\x16\x03\x03\x00\x02\x0b\x00" + CCS
+    assert fault_of(pull, Records12(), stream) is Fault.INTERLEAVED_RECORD
 
 
 def test_limits_of_tls12_count_no_type() -> None:
-    records = layer12()
+    records = Records12()
     records.limit_write(100)
-    assert records.fragment_size == 100
+    assert records.write_limit == 100
 
 
-# The fast ways
-
-
-def test_data_goes_as_one_record_if_that_is_all_there_is_to_it() -> None:
-    records = layer(protected=True)
-    assert records.send_one(b"hello")
-    assert records.take() == sealed(b"hello\x17")
-    assert not records.send_one(bytes(MAX + 1))
-    assert not layer().send_one(b"no keys yet")
-    assert not layer(protected=True, padding=64).send_one(b"to be padded")
-    records.send(Epoch.PLAINTEXT, b"a message that must go first")
-    assert not records.send_one(b"hello")
-
-
-def test_a_worn_key_leaves_the_fast_way() -> None:
-    records = layer(protected=True, limits=Limits(max_records_per_key=64))
-    sent = 0
-    while records.send_one(b"x"):
-        sent += 1
-    assert sent == 64 - RESERVED_RECORDS
-    assert records.records_left() == RESERVED_RECORDS
-
-
-def reading_data(limits: Limits | None = None) -> RecordLayer:
-    """A layer whose fast ways in are open, as they are once a feed is done."""
-    records = layer(protected=True, limits=limits)
-    assert pull(records, b"") == []
-    return records
-
-
-def test_one_record_is_opened_by_itself() -> None:
-    records = reading_data()
-    assert records.open_one(sealed(b"hello\x17")) == b"hello"
-    assert records.open_one(sealed(b"\1\0\x15", 1)) is None
-    assert pull(records, sealed(b"\1\0\x15", 1)) == [(ALERT, b"\1\0")]
-
-
-def test_new_keys_for_reading_close_the_fast_ways() -> None:
-    records = reading_data()
-    records.install_read(Epoch.APPLICATION, keys_of())
-    assert records.open_one(sealed(b"hello\x17")) is None
-    records.retain()
-    assert records.open_one(sealed(b"hello\x17")) == b"hello"
-    records.forget_read_keys()
-    assert records.open_one(sealed(b"hello\x17", 1)) is None
-
-
-def test_a_worn_key_for_reading_closes_the_fast_ways() -> None:
-    records = reading_data(Limits(max_records_per_key=8))
-    for number in range(8):
-        assert records.open_one(sealed(b"x\x17", number)) == b"x"
-    into: list[bytes | bytearray | memoryview] = []
-    late = sealed(b"x\x17", 8)
-    assert records.open_one(late) is None
-    assert records.open_data(late, into) == late
-    assert not into
-
-
-def test_opened_ahead_comes_first() -> None:
-    records = reading_data()
-    into: list[bytes | bytearray | memoryview] = []
-    rest = records.open_data(sealed(b"a\x17") + sealed(b"\1\0\x15", 1) + sealed(b"b\x17", 2), into)
-    assert into == [b"a"]
-    assert records.has_more
-    assert pull(records, bytes(rest)) == [(ALERT, b"\1\0"), (APPLICATION_DATA, b"b")]
-    assert not records.has_more
+# Data
 
 
 @pytest.mark.parametrize("size", [3, 2**13, 2**14])
 def test_a_buffer_of_other_items_than_bytes_is_read_as_bytes(size: int) -> None:
     stream = b"".join([sealed(bytes(size) + b"\x17", number) for number in range(8)])
-    records, into = reading_data(), list[bytes | bytearray | memoryview]()
-    end = len(stream) // 4 * 4 - 4
-    rest = records.open_data(memoryview(array("I", stream[:end])), into)
-    assert into == [bytes(size)] * 7
-    assert pull(records, bytes(rest) + stream[end:]) == [(APPLICATION_DATA, bytes(size))]
+    records, end = layer(protected=True), len(stream) // 4 * 4 - 4
+    assert (
+        pull(records, memoryview(array("I", stream[:end]))) == [(APPLICATION_DATA, bytes(size))] * 7
+    )
+    assert pull(records, stream[end:]) == [(APPLICATION_DATA, bytes(size))]
 
 
-@pytest.mark.parametrize("fast", ["open_one", "open_data"])
-def test_data_of_the_fast_ways_is_progress(fast: str) -> None:
-    records = reading_data(Limits(max_records_without_progress=2))
-    records.establish()
-    for sequence in range(0, 30, 3):
-        assert pull(records, sealed(b"\x17", sequence) + sealed(b"\x17", sequence + 1)) == []
-        data = sealed(b"x\x17", sequence + 2)
-        if fast == "open_one":
-            assert records.open_one(data) == b"x"
-        else:
-            assert not records.open_data(data, [])
-
-
-def test_with_something_retained_nothing_overtakes_it() -> None:
-    records = reading_data()
+def test_what_waits_is_not_overtaken() -> None:
+    records = layer(protected=True)
     first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
     assert pull(records, first[:9]) == []
-    into: list[bytes | bytearray | memoryview] = []
-    assert records.open_one(second) is None
-    assert records.open_data(first[9:] + second, into) == first[9:] + second
     assert pull(records, first[9:] + second) == [(APPLICATION_DATA, b"a"), (APPLICATION_DATA, b"b")]
-    assert not into
-    assert records.open_one(sealed(b"c\x17", 2)) == b"c"
+    assert pull(records, sealed(b"c\x17", 2)) == [(APPLICATION_DATA, b"c")]
 
 
-def test_data_do_not_get_into_the_middle_of_a_message() -> None:
-    records = reading_data()
-    records.add_handshake(FINISHED[:5])
-    records.retain()
-    assert records.open_one(sealed(b"a\x17")) is None
-    assert fault_of(pull, records, sealed(b"a\x17")) is Fault.INTERLEAVED_RECORD
+def test_an_exhausted_key_for_reading_is_known() -> None:
+    records = layer(protected=True, limits=Limits(max_records_per_key=8))
+    for number in range(8):
+        assert not records.read_key_exhausted
+        assert pull(records, sealed(b"x\x17", number)) == [(APPLICATION_DATA, b"x")]
+    assert records.read_key_exhausted

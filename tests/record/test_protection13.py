@@ -187,108 +187,96 @@ def test_the_alerts_are_those_of_section_5() -> None:
     assert Fault.BAD_RECORD_MAC.alert == AlertDescription.BAD_RECORD_MAC
 
 
-class TestOpenData:
-    """The fast way: many records of application data in one call."""
+def test_a_record_is_opened_where_it_stands() -> None:
+    reader, record = Protection13(keys_of()), sealed(b"content\x16\0\0")
+    stream = b"before" + record + b"behind"
+    assert reader.open_record(stream, 6, 6 + len(record)) == (22, b"content")
+    assert reader.sequence == 1
+    for inner in (b"a\x17", b"a\x16\0\0", b"\0\0", b"\x15", bytes(200)):
+        record = sealed(inner)
+        try:
+            expected: object = split_inner_plaintext(inner, 100)
+        except ProtocolError as error:
+            expected = error.fault_member
+        opener = Protection13(keys_of())
+        opener.limit = 100
+        try:
+            found: object = opener.open_record(memoryview(record), 0, len(record))
+        except ProtocolError as error:
+            found = error.fault_member
+        assert found == expected
 
-    def opened(self, data: bytes | memoryview) -> tuple[list[bytes], int, object]:
+
+class TestOpenData:
+    """The short way: records of application data, and nothing else."""
+
+    def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> tuple[list[bytes], int]:
+        """What was in the front of `data`, and how much of it was used."""
         into: list[bytes | bytearray | memoryview] = []
-        used, other = Protection13(keys_of()).open_data(data, 2**14 + 1, into)
-        return [bytes(each) for each in into], used, other
+        protection = Protection13(keys_of())
+        protection.limit = limit
+        used = protection.open_data(data, into)
+        assert protection.sequence == len(into)  # Nothing else was used up.
+        return [bytes(each) for each in into], used
 
     @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
-    def test_whole_records_one_after_the_other(self, size: int) -> None:
-        contents = [bytes([number]) * size for number in range(3)]
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_whole_records_one_after_the_other(self, size: int, count: int) -> None:
+        contents = [bytes([number]) * size for number in range(count)]
         data = b"".join(sealed(each + b"\x17", number) for number, each in enumerate(contents))
-        assert self.opened(data) == (contents, len(data), None)
-        assert self.opened(memoryview(data)) == (contents, len(data), None)
+        assert self.opened(data) == (contents, len(data))
+        assert self.opened(memoryview(data)) == (contents, len(data))
+
+    @pytest.mark.parametrize("size", [1, 2**14])
+    def test_one_record_gives_bytes(self, size: int) -> None:
+        into: list[bytes | bytearray | memoryview] = []
+        Protection13(keys_of()).open_data(sealed(bytes(size) + b"\x17"), into)
+        assert into == [bytes(size)]
+        assert type(into[0]) is bytes
+
+    @pytest.mark.parametrize("content", [b"x", b"x\0", b"x\x17"])
+    def test_padding_is_taken_off(self, content: bytes) -> None:
+        record = sealed(content + b"\x17\0\0")
+        assert self.opened(record) == ([content], len(record))
 
     def test_what_is_not_whole_stays_where_it_is(self) -> None:
         first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
         for cut in range(len(second)):
-            assert self.opened(first + second[:cut]) == ([b"a"], len(first), None)
+            assert self.opened(first + second[:cut]) == ([b"a"], len(first))
+            assert self.opened(first[:cut]) == ([], 0)
 
-    @pytest.mark.parametrize("header", ["16 0303 0011", "17 0203 0011", "17 0303 4101"])
+    @pytest.mark.parametrize(
+        "header", ["16 0303 0011", "15 0303 0012", "17 0203 0011", "17 0303 4101"]
+    )
     def test_what_does_not_look_like_data_stays_where_it_is(self, header: str) -> None:
         first = sealed(b"a\x17")
         other = bytes.fromhex(header) + bytes(0x4101)
-        assert self.opened(first + other) == ([b"a"], len(first), None)
+        assert self.opened(first + other) == ([b"a"], len(first))
 
-    @pytest.mark.parametrize("inner", [b"\x17", b"", b"abc\x17", b"abc\0"])
-    def test_what_is_empty_or_too_long_stays_where_it_is(self, inner: bytes) -> None:
-        into: list[bytes | bytearray | memoryview] = []
-        protection = Protection13(keys_of())
-        data = sealed(b"a\x17") + sealed(inner, 1)
-        assert protection.open_data(data, 3, into) == (len(sealed(b"a\x17")), None)
-        assert into == [b"a"]
-        assert protection.sequence == 1
-
-    @pytest.mark.parametrize("inner", [b"\x01\x00\x15", b"x\x17\0\0", b"\x18\0\0\0\0\x16"])
-    def test_what_turns_out_to_be_something_else_is_given(self, inner: bytes) -> None:
-        data = sealed(b"a\x17") + sealed(inner, 1)
-        contents, used, other = self.opened(data + sealed(b"b\x17", 2))
-        assert contents == [b"a"]
-        assert used == len(data)
-        assert other == split_inner_plaintext(inner, 2**14 + 1)
+    @pytest.mark.parametrize(
+        "inner",
+        [b"\x17", b"", b"abc\x17", b"abc\0", b"\x17\0\0", b"\x01\x00\x15", b"x\0\0", b"\0\0\0"],
+    )
+    def test_what_is_empty_or_too_long_or_no_data_stays_where_it_is(self, inner: bytes) -> None:
+        first = sealed(b"a\x17")
+        assert self.opened(first + sealed(inner, 1), limit=3) == ([b"a"], len(first))
+        assert self.opened(sealed(inner), limit=3) == ([], 0)
 
     def test_a_damaged_record_after_good_ones(self) -> None:
         into: list[bytes | bytearray | memoryview] = []
         data = sealed(b"a\x17") + sealed(b"b\x17", 2)  # Under the wrong sequence number.
-        fault = fault_of(Protection13(keys_of()).open_data, data, 2**14 + 1, into)
+        fault = fault_of(Protection13(keys_of()).open_data, data, into)
         assert fault is Fault.BAD_RECORD_MAC
         assert into == [b"a"]
-
-    def test_a_worn_counter_stays_where_it_is(self) -> None:
-        protection = Protection13(keys_of())
-        protection.sequence = 2**64 - 1
-        assert protection.open_data(sealed(b"a\x17"), 100, []) == (0, None)
-
-
-class TestOpenOne:
-    """The fastest way: one record of application data and nothing else."""
-
-    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
-    def test_one_whole_record(self, size: int) -> None:
-        protection, content = Protection13(keys_of()), bytes(size)
-        assert protection.open_one(sealed(content + b"\x17"), 2**14 + 1) == content
-        assert protection.sequence == 1
-
-    @pytest.mark.parametrize(
-        "inner", [b"", b"\x17", b"\1\0\x15", b"\x17\0\0", b"x\0\0", b"\0\0\0", b"abc\x17"]
-    )
-    def test_anything_else_inside_is_for_another_way(self, inner: bytes) -> None:
-        protection = Protection13(keys_of())
-        assert protection.open_one(sealed(inner), 3) is None
-        assert protection.sequence == 0  # Nothing was used up.
-
-    @pytest.mark.parametrize("content", [b"x", b"x\0", b"x\x17"])
-    def test_padding_is_taken_off(self, content: bytes) -> None:
-        protection = Protection13(keys_of())
-        assert protection.open_one(sealed(content + b"\x17\0\0"), 100) == content
-
-    def test_more_or_less_than_one_record(self) -> None:
-        protection, record = Protection13(keys_of()), sealed(b"a\x17")
-        for cut in range(len(record)):
-            assert protection.open_one(record[:cut], 100) is None
-        assert protection.open_one(record + b"\x17", 100) is None
-
-    @pytest.mark.parametrize("start", ["16 0303", "15 0303", "17 0203"])
-    def test_another_header(self, start: str) -> None:
-        record = bytes.fromhex(start) + sealed(b"a\x17")[3:]
-        assert Protection13(keys_of()).open_one(record, 100) is None
-
-    def test_a_worn_counter(self) -> None:
-        protection = Protection13(keys_of())
-        protection.sequence = 2**64 - 1
-        assert protection.open_one(sealed(b"a\x17"), 100) is None
 
     def test_every_byte_is_protected(self) -> None:
         for at in range(len(sealed(b"some content\x17"))):
             record = bytearray(sealed(b"some content\x17"))
             record[at] ^= 1
             with suppress(ProtocolError):
-                assert Protection13(keys_of()).open_one(bytes(record), 100) is None
+                assert self.opened(bytes(record)) == ([], 0)
 
-    def test_a_damaged_record(self) -> None:
-        record = sealed(b"a\x17", 1)  # Under the wrong sequence number.
-        fault = fault_of(Protection13(keys_of()).open_one, record, 100)
-        assert fault is Fault.BAD_RECORD_MAC
+    def test_an_exhausted_counter_stays_where_it_is(self) -> None:
+        protection = Protection13(keys_of())
+        protection.sequence = 2**64 - 1
+        assert protection.open_data(sealed(b"a\x17"), []) == 0

@@ -8,6 +8,7 @@ from tests.record.records import (
     APPLICATION_DATA,
     CHANGE_CIPHER_SPEC,
     HANDSHAKE,
+    Records,
     keys_of,
     plain,
     pull,
@@ -19,17 +20,16 @@ from handclasp.errors import ProtocolError
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.record.layer import RecordLayer
+from handclasp.story.recorder import Recorder
 from handclasp.trace.events import BytesRefused, KeysInstalled, RecordSeen
-from handclasp.trace.recorder import Recorder
 
 SIZES = [1, 2**14, 2**14 + 1, 2 * 2**14, 10 * 2**14 + 5]
 
 
-def traced(recorder: Recorder, *, padding: int = 0, protected: bool = True) -> RecordLayer:
-    made = RecordLayer(Limits(), padding, is_client=True, trace=recorder)
+def traced(recorder: Recorder, *, padding: int = 0, protected: bool = True) -> Records:
+    made = Records(padding=padding, trace=recorder)
     if protected:
-        made.install_read(Epoch.APPLICATION, keys_of())
-        made.install_write(Epoch.APPLICATION, keys_of())
+        made.protect()
     return made
 
 
@@ -144,11 +144,7 @@ def conversation(recorder: Recorder) -> None:
         records.send_application_data(data)
     incoming = [b"one\x16", b"two\x16", b"their data\x17", b"and more\x17"]
     stream = b"".join([sealed(inner, number) for number, inner in enumerate(incoming)])
-    records.feed(stream)
-    while (record := records.next_record()) is not None:
-        if record[0] == HANDSHAKE:
-            records.add_handshake(b"\x14\0\0\0")
-            records.next_message()
+    pull(records, stream)
 
 
 def kept(recorder: Recorder) -> list[bytes]:

@@ -35,8 +35,12 @@ def modules() -> dict[str, Module]:
 
 
 def modules_below(*layers: str) -> list[Module]:
-    """The modules that stand in none of these layers."""
-    return [module for module in modules().values() if module.layer not in layers]
+    """The modules that stand in none of these layers, nor are one of these by their whole name."""
+    return [
+        module
+        for module in modules().values()
+        if module.layer not in layers and module.name not in layers
+    ]
 
 
 def outside_imports(module: Module) -> set[str]:

@@ -31,6 +31,9 @@ OF_MODULES = {
         "none", "4 buffers of one size", "They are overwritten with each read."
     ),
     "adapters.forks.FORKS": Cache("none", "one number", "A count of forks, which no peer makes."),
+    "capture.tshark._not_needed": Cache(
+        "the path of the program", ONE, "The protocols that an installed tshark knows."
+    ),
     "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
     "certificates.path._for_clients": Cache("none", ONE, "A constant, imported late."),
     "certificates.public_suffix._rules": Cache(
@@ -45,7 +48,7 @@ OF_MODULES = {
         "two variables of the environment", "8", "The system's store is one object."
     ),
     "certificates.verify._decide": Cache("none", ONE, "A function that is imported late."),
-    "config._MADE_HERE": Cache(
+    "_config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
     "crypto.hkdf._label_head": Cache(
@@ -85,7 +88,7 @@ OF_MODULES = {
     "redis.keys._ALL": Cache(
         "keys that the application made, held weakly", "as many as there are", "For fork."
     ),
-    "trace.page.rendering._environment": Cache(
+    "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."
     ),
     "wire.compression.available_algorithms": Cache("none", ONE, "What is installed."),
@@ -242,18 +245,11 @@ def test_every_cache_of_a_module_is_in_the_table() -> None:
     assert found == set(OF_MODULES)
 
 
-OF_THE_COMMAND_LINE = {
-    "cli.tshark._not_needed": Cache(
-        "the path of the program", ONE, "The protocols that an installed tshark knows."
-    ),
-}
-
-
-def test_no_cache_of_the_command_line_goes_by_anything_of_a_peer() -> None:
+def test_the_command_line_keeps_nothing() -> None:
     found = {
         name for module in modules().values() if module.layer == "cli" for name in decorated(module)
     }
-    assert found == set(OF_THE_COMMAND_LINE)
+    assert found == set()
 
 
 @pytest.mark.long

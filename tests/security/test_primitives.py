@@ -268,5 +268,5 @@ def test_tags_that_are_short(size: int) -> None:
     keys = TrafficKeys(suite, bytes(16), bytes(4))  # type: ignore[arg-type]
     header = b"\x17\3\3" + size.to_bytes(2, "big")
     with pytest.raises(ProtocolError) as caught:
-        Protection12(keys, suite).open_record(header, bytes(size), 2**14)
+        Protection12(keys, suite).open_record(header + bytes(size), 0, 5 + size)
     assert caught.value.fault_member is Fault.BAD_RECORD_MAC

@@ -415,9 +415,9 @@ def test_a_failed_connection_opens_and_seals_no_more() -> None:
     with pytest.raises(ProtocolError) as caught:
         server.receive_data(b"\x17\3\3\0\x20" + bytes(32))
     assert caught.value.fault_member is Fault.BAD_RECORD_MAC
-    assert server._records._read is None
+    assert server._records.read_key is None
     assert server._post is None
-    assert server._driver is None
+    assert server._handshake is None
     with pytest.raises(ProtocolError):
         server.send_data(b"more")
     assert client.established

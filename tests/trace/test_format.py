@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.end_to_end.test_resumption import World
 from tests.pki import Pki
+from tests.recorded import Recorded, converse
 from tests.rules.source import PACKAGE
-from tests.trace.conftest import Recorded, converse
 
 from handclasp import (
     ClientAuth,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from bench.tracing import BARE, without_hooks
 from tests.pki import Pki
+from tests.recorded import shuttle
 from tests.rules.source import Module, modules_below
-from tests.trace.conftest import shuttle
 
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection
 from handclasp.handshake.context import observer_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.pki import Pki
-from tests.trace.conftest import converse
+from tests.recorded import converse
 
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.trace.keylog import open_keylog

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 import pytest
 from tests.pki import Pki
-from tests.trace.conftest import shuttle
+from tests.recorded import shuttle
 
 from handclasp import (
     ClientConfig,

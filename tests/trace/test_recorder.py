@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.pki import Pki
-from tests.trace.conftest import DATA, Recorded, converse, shuttle
+from tests.recorded import DATA, Recorded, converse, shuttle
 
 from handclasp import (
     ClientConfig,

@@ -295,9 +295,9 @@ def refused() -> Iterator[Case]:
     yield Case("staple-of-a-stranger", make, *STAPLE, ["another root"], ["signed"])
     yield Case("staple-says-unknown", with_staple("unknown"), *STAPLE, ["unknown"], ["stapled"])
     make = leaf(extensions=[MUST_STAPLE])
-    yield Case("must-staple", make, *NO_STAPLE, ["localhost"], ["Switch OCSP stapling on"])
+    yield Case("must-staple", make, *NO_STAPLE, ["localhost"], ["Enable OCSP stapling"])
     make = shown(lambda pki: replace(below(pki), options=["--require-ocsp"]))
-    yield Case("staple-required", make, *NO_STAPLE, ["localhost"], ["Switch OCSP stapling on"])
+    yield Case("staple-required", make, *NO_STAPLE, ["localhost"], ["Enable OCSP stapling"])
     for at, id_ in enumerate(("revoked-by-crl", "issuer-revoked-by-crl")):
         yield Case(id_, lambda pki, path, at=at: _crl(pki, path, at), *REVOKED, ["list"], REPLACE)
     unclear = ("REVOCATION_UNKNOWN", UNKNOWN)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from tests.vectors.rfc8448_traces import Role, Trace, load
 
-import handclasp.connection
+import handclasp.client
 from handclasp import (
     ClientAuth,
     ClientConfig,
@@ -174,7 +174,7 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
         assert client_sessions is None
         return client_handshake(hs, config, None, offer=first)
 
-    monkeypatch.setattr(handclasp.connection, "client_handshake", with_offer_of_trace)
+    monkeypatch.setattr(handclasp.client, "client_handshake", with_offer_of_trace)
     monkeypatch.setattr(client13, "offer_after_retry", second_offer(trace))
     credentials = credentials_of(trace, "client") if "client" in trace.signatures else None
     config = ClientConfig(
@@ -366,12 +366,12 @@ def test_client_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         early_data=True,
     )
     monkeypatch.setattr(
-        handclasp.connection,
+        handclasp.client,
         "client_handshake",
         lambda hs, config, *_: client_handshake(hs, config, None, offer=offer),
     )
     found = ClientSessions(SessionStore(), "key", session)
-    monkeypatch.setattr(handclasp.connection, "find_sessions", lambda *_: found)
+    monkeypatch.setattr(handclasp.client, "find_sessions", lambda *_: found)
     config = ClientConfig(
         verify=take_unverified,
         middlebox_compatibility=False,
@@ -417,7 +417,7 @@ def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         max_early_data=session.max_early_data,
         server_name="server",
         alpn="",
-        binding=config.binding,
+        binding=config.derived.binding,
     )
     opened = {session.ticket: state}
     monkeypatch.setattr(resumption13, "open_ticket", lambda ticket, _: opened[ticket])

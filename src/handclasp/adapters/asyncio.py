@@ -54,10 +54,11 @@ from handclasp.adapters.pump import (
 from handclasp.adapters.spent import plain_transport, spend
 from handclasp.adapters.streamreader import StreamReader, TLSStreamReaderProtocol
 from handclasp.adapters.unix import bind_unix, removal_of
+from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
 from handclasp.faults import Fault
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from handclasp.trace.hooks import Trace

@@ -57,17 +57,19 @@ from handclasp.adapters.progress import (
     shorten_linger,
     unsent_in_kernel,
 )
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     SentAfterClose,
     StateError,
     TLSError,
+    TruncationError,
     WantRead,
     WantWrite,
 )
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
+from handclasp.server import ServerConnection
 
 Connection: TypeAlias = ClientConnection | ServerConnection
 Amount = TypeVar("Amount", int, memoryview)
@@ -157,6 +159,8 @@ class Duplex:
         """`FORKS.count` where a call may go ahead at once."""
         self._forks = FORKS.count
         self._pid = os.getpid()
+        self._ended = threading.Lock()
+        """Taken once, by the call that closes the socket or gives it away; nobody waits for it."""
         self._make_locks()
         sock.setblocking(False)
 
@@ -327,7 +331,7 @@ class Duplex:
             self._reading = True
             try:
                 while not self._plaintext and not self._peer_closed:
-                    self._receive(deadline, size=1)
+                    self._receive(deadline, self.connection.missing_bytes)
             finally:
                 self._note_use()
                 self._reading = False
@@ -337,7 +341,8 @@ class Duplex:
                     'recv() until b"" before ending TLS.'
                 )
             self.check_open()
-            self._note_closed()
+            if not self._note_closed():
+                self.check_open()
         self.sock.settimeout(self.timeout)
         return self.sock
 
@@ -346,7 +351,8 @@ class Duplex:
         if self.closed:
             return -1
         shared = self._is_shared()
-        self._note_closed()
+        if not self._note_closed():
+            return -1
         if not shared:  # Else the other process's copy would block, too.
             self.sock.settimeout(self.timeout)
         return self.sock.detach()
@@ -362,7 +368,8 @@ class Duplex:
         if self.closed:
             return
         shared = self._is_shared()
-        self._note_closed()
+        if not self._note_closed():  # Another thread has closed it, or given it back, just now.
+            return
         patience = self._patience() if notify and not shared else _NO_PATIENCE
         try:
             if notify and not shared:
@@ -507,7 +514,8 @@ class Duplex:
                 self._collect()
                 self._push_all(deadline)
             self._established = True
-        except TLSError:
+        except TLSError as error:
+            self._raise_what_sending_met(error)
             raise
         except BlockingIOError:
             if limit is not None and time.monotonic() >= limit:
@@ -520,6 +528,18 @@ class Duplex:
         finally:
             if self._flush_wanted:
                 self._flush()
+
+    def _raise_what_sending_met(self, error: TLSError) -> None:
+        """Raise why nothing could be sent, where reading has only found the end.
+
+        The system tells once that, say, nobody was there to connect to; after that, a socket is
+        at its end. A peer that has gone is different: it may have said why.
+        """
+        failure = self._write_failure
+        if not isinstance(error, TruncationError) or not isinstance(failure, OSError):
+            return
+        if not isinstance(failure, (BrokenPipeError, ConnectionResetError)):
+            raise failure.with_traceback(None) from error
 
     def _time_out(self) -> NoReturn:
         with self.state_lock:
@@ -835,9 +855,15 @@ class Duplex:
 
     # The end
 
-    def _note_closed(self) -> None:
+    def _note_closed(self) -> bool:
+        """Refuse every call from here on; returns whether this call is the one that ends it all.
+
+        The socket is for that one to close or to give away, and for nobody else to touch: it may
+        block again by then, or be another's.
+        """
         self.closed = True
         self._ready_for = _NOT_READY
+        return self._ended.acquire(blocking=False)
 
     def _say_goodbye(self, patience: _Patience) -> bool:
         """Send close_notify, and what is queued before it, unless a writer is at work.
@@ -909,8 +935,16 @@ class Duplex:
                     # Others would go on waiting on a descriptor that is gone, or is another
                     # file's by then.
                     self.sock.shutdown(socket.SHUT_RDWR)
-            others = [lock for lock in locks if lock not in held]
-            held += [lock for lock in others if lock.acquire(timeout=_LEAVE_SECONDS)]
+            if len(held) < len(locks):
+                # In their order: whoever has the read lock may be waiting for the write lock.
+                while held:
+                    held.pop().release()
+                until = time.monotonic() + _LEAVE_SECONDS
+                held += [
+                    lock
+                    for lock in locks
+                    if lock.acquire(timeout=max(0.0, until - time.monotonic()))
+                ]
         finally:
             self.sock.close()
             for lock in held:

@@ -8,8 +8,8 @@ from handclasp.errors import ConfigurationError
 from handclasp.events import EarlyDataReceived, EarlyDataRejected, Event
 
 if TYPE_CHECKING:
+    from handclasp.client import ClientConnection
     from handclasp.config import ClientConfig
-    from handclasp.connection import ClientConnection
 
 
 class EarlyData:

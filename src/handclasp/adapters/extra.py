@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from handclasp.adapters.peercert import peer_certificate
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from handclasp.config import ClientConfig, ServerConfig

@@ -29,7 +29,7 @@ from handclasp.adapters.progress import (
     queued_bytes,
     unsent_bytes,
 )
-from handclasp.connection import ClientConnection, ServerConnection
+from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     PeerAlertError,
@@ -43,6 +43,7 @@ from handclasp.events import (
     QuestionAsked,
 )
 from handclasp.faults import Fault
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from socket import socket
@@ -617,7 +618,14 @@ class Pump(asyncio.BufferedProtocol):
             self._fail(error)
             return
         self.use(application)
-        application.connection_made(self.transport)
+        try:
+            application.connection_made(self.transport)
+        except Exception as error:
+            # The plain transport tells the loop, and ends the connection; a client hears of it.
+            if self._clients is None and not self._decided.done():
+                self._decided.set_exception(error)
+                self._decided.exception()  # Nobody may be waiting any more.
+            raise
         self._tell_pause()
         self._decide()
 

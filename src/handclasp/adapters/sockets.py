@@ -25,9 +25,10 @@ from handclasp.adapters.duplex import WRITE_SIZE, Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
+from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.connection import ClientConnection, ServerConnection, check_server_name
 from handclasp.errors import ConfigurationError, StateError
+from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -202,6 +203,10 @@ class TLSSocket:
             state = f"{info.version} {info.cipher_suite}"
         return f"<TLSSocket fd={self.fileno()} {state}>"
 
+    def __getstate__(self) -> NoReturn:
+        """Raise `TypeError`, as sockets do: neither `copy` nor `pickle` can make a second one."""
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
     def __enter__(self) -> TLSSocket:
         return self
 
@@ -358,7 +363,8 @@ class TLSSocket:
         _check_sendfile(file, count)
         if self.timeout == 0:
             raise ValueError("non-blocking sockets are not supported")
-        if offset or file.seekable():
+        can_seek = _can_seek(file)
+        if offset or can_seek:
             file.seek(offset)
         sent = 0
         try:
@@ -370,7 +376,7 @@ class TLSSocket:
                 sent += len(data)
             return sent
         finally:
-            if sent and hasattr(file, "seek"):
+            if sent and can_seek:
                 file.seek(offset + sent)
 
     def update_keys(self, request_peer: bool = True) -> None:
@@ -411,7 +417,7 @@ class TLSSocket:
         """End TLS on both sides and return a plain socket, which goes on living.
 
         Sends close_notify and waits for the peer's. Nothing behind the peer's close_notify is
-        consumed: it is waited for byte by byte, and what follows it stays in the plain socket.
+        consumed: it is waited for record by record, and what follows stays in the plain socket.
         Only where an earlier `recv` met the close_notify may plaintext have come with it:
         `connection.unread_after_close` holds that.
 
@@ -709,6 +715,13 @@ def _writable_octets(buffer: WriteableBuffer) -> memoryview:
     if view.readonly or not view.c_contiguous:
         raise TypeError(f"recv_into() needs a read-write bytes-like object, not {buffer!r:.60}")
     return view.cast("B") if view.nbytes else memoryview(bytearray())
+
+
+def _can_seek(file: IO[bytes]) -> bool:
+    """Whether a file has a position; some have nothing but a `read` method."""
+    if hasattr(file, "seekable"):
+        return file.seekable()
+    return hasattr(file, "seek")
 
 
 def _check_sendfile(file: IO[bytes], count: int | None) -> None:

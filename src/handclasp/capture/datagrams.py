@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from handclasp.capture.stream import Address
@@ -29,6 +29,22 @@ def exchanges_in(datagrams: Iterable[tuple[Address, Address, bytes]]) -> list[Ex
         if not exchange.kind or (_is_vague(exchange.kind) and kind and not _is_vague(kind)):
             exchange.kind = kind
     return list(found.values())
+
+
+def without_tcp(exchanges: Sequence[Exchange]) -> str:
+    """Say that a capture has no TCP connection, and what it has instead."""
+    told = "There is no TCP connection in this capture."
+    if exchanges and not any(exchange.kind for exchange in exchanges):
+        return f"{told} It holds UDP datagrams, which are neither DTLS nor QUIC as far as is seen."
+    return told + not_read(exchanges)
+
+
+def not_read(exchanges: Sequence[Exchange]) -> str:
+    """Say which protocols it holds besides that are not read here; empty where it holds none."""
+    kinds = list(dict.fromkeys(exchange.kind for exchange in exchanges if exchange.kind))
+    if not kinds:
+        return ""
+    return f" It holds {', and '.join(kinds)} (over UDP), which is not read here."
 
 
 def _is_vague(kind: str) -> bool:

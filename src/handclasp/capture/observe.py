@@ -23,6 +23,7 @@ from handclasp.capture.preamble import (
     what_instead,
 )
 from handclasp.capture.protection import Draft13, ShortTag12, ShortTag13
+from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
@@ -36,8 +37,13 @@ from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.record.reassembly import HandshakeReassembly
-from handclasp.trace.diagnosis import situation_of
+from handclasp.story.diagnosis import situation_of
+from handclasp.story.facts import (
+    certificates_of,
+    read_recorded,
+    server_share_of,
+    version_of,
+)
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -52,12 +58,6 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
     TransportSeen,
-)
-from handclasp.trace.facts import (
-    certificates_of,
-    read_recorded,
-    server_share_of,
-    version_of,
 )
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
@@ -174,7 +174,9 @@ class _Observer:
         self._client = client
         self._sides = {role: _Side(role, HandshakeReassembly(_LIMITS)) for role in (CLIENT, SERVER)}
         self._sides[CLIENT].skip = start
-        self._began = stream.pieces[0].at_ns
+        # An end may close before anything is said: a server that is full, for one.
+        parts: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+        self._began = min([each.at_ns for each in parts])
         self._at = 0
         self._events: list[tuple[str, TraceEvent]] = []
         self._missing: list[str] = []
@@ -320,9 +322,9 @@ class _Observer:
         if not side.spoke and side.role == SERVER and late:
             # Its last words before TLS may come later than the client's first ones of it.
             found = None if side.is_searched else _FIRST_RECORD.search(buffer)
-            side.is_searched = found is not None or len(buffer) >= _LOOKED_AT
-            if not side.is_searched:
+            if not side.is_searched and found is None and len(buffer) < _LOOKED_AT:
                 return
+            side.is_searched = True
             if found is not None and found.start():
                 self._skip(side, bytes(buffer[: found.start()]))
                 del buffer[: found.start()]
@@ -517,7 +519,7 @@ class _Observer:
         """What is inside; None of early data under a key that is not known, or not taken."""
         protection = side.protection
         if isinstance(protection, Protection12):
-            return protection.open_record(header, body, MAX_PLAINTEXT)
+            return protection.open_record(header + body, 0, len(header) + len(body))
         if protection is None:
             return None
         sequence = protection.sequence

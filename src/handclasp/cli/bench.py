@@ -1,4 +1,4 @@
-"""`handclasp bench`: how fast this library is here, beside `ssl` and what else is installed."""
+"""`handclasp bench`: how fast this library is here, beside `ssl`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,25 +21,50 @@ ROUNDS, QUICK_ROUNDS = 200, 30
 ROW_SECONDS, QUICK_ROW_SECONDS = 3.0, 0.5
 
 
+Options = Callable[[Callable[..., None]], Callable[..., None]]
+
+_OPTIONS: tuple[Options, ...] = (
+    click.option("--quick", is_flag=True, help="Fewer rows and rounds: seconds."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    click.option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
+    click.option("--plot", metavar="FILE", help="Write a picture (SVG) of all ratios, too."),
+    click.option("--summary-plot", metavar="FILE", help="Write a small picture of a few, too."),
+)
+
+
+def bench_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that `run` takes."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Fewer rows and rounds: seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--markdown", metavar="FILE", help="Write the tables as Markdown, too.")
-@click.option("--plot", metavar="FILE", help="Write a picture (SVG) of all ratios, too.")
-@click.option("--summary-plot", metavar="FILE", help="Write a small picture of a few, too.")
-def command(
-    quick: bool, as_json: bool, markdown: str | None, plot: str | None, summary_plot: str | None
-) -> None:
-    """Measure handshakes, records, sockets, memory and servers.
+@bench_options
+def command(**options: Any) -> None:
+    """Measure handshakes, records, sockets, memory and servers, beside `ssl`.
 
     Each stack in turn, in one run, so that only ratios are worth comparing between machines: above
     1, this library is faster than `ssl`. The floor is what the bare cryptography takes.
     """
+    from handclasp.cli.benchmarks.stacks import own_and_ssl
+
+    run(own_and_ssl(), **options)
+
+
+def run(
+    stacks: list[Stack],
+    *,
+    quick: bool,
+    as_json: bool,
+    markdown: str | None,
+    plot: str | None,
+    summary_plot: str | None,
+) -> None:
+    """Measure these stacks and print what came out; `ssl` has to be among them."""
     from handclasp.cli.benchmarks import report
-    from handclasp.cli.benchmarks.installed import installed_stacks
     from handclasp.cli.benchmarks.plot import every_bar, summary, to_svg
 
-    stacks = list(installed_stacks())
     with tempfile.TemporaryDirectory() as directory:
         measured = list(_measured(stacks, Path(directory), quick=quick, silent=as_json))
     if markdown:
@@ -59,17 +84,18 @@ def _measured(
 ) -> Iterator[Measured]:
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.cli.benchmarks import handshakes, machine
-    from handclasp.cli.benchmarks.measure import measure
+    from handclasp.cli.benchmarks.measure import COMPARED, measure
     from handclasp.cli.benchmarks.stacks import identity
 
     authority = LocalAuthority.open_or_create(directory)
     identities = {each: identity(authority, each, directory) for each in handshakes.KEY_TYPES}
     rounds = QUICK_ROUNDS if quick else ROUNDS
     seconds = QUICK_ROW_SECONDS if quick else ROW_SECONDS
+    compared = (*COMPARED, *(stack.name for stack in stacks if stack.target is not None))
     with _Progress(silent=silent) as progress:
         for row in _rows(stacks, identities, quick=quick):
             progress(row.name)
-            yield measure(row, rounds, seconds)
+            yield measure(row, rounds, seconds, compared)
         if not quick:
             ecdsa = identities["ecdsa-p256"]
             progress("memory of idle connections")

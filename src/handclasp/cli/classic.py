@@ -20,7 +20,7 @@ from handclasp.cli.terminal import columns
 if TYPE_CHECKING:
     from handclasp import ClientConfig, ConnectionInfo, Credentials, ServerConfig
     from handclasp.certificates.authority import LocalAuthority
-    from handclasp.trace.facts import Facts
+    from handclasp.story.facts import Facts
 
 SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
 """TLS 1.2, and RSA key transport, which is as old as SSL."""
@@ -124,8 +124,8 @@ def converse(
 ) -> Conversation:
     """A conversation between two connections in memory, recorded, and then attacked."""
     from handclasp import ClientConfig, Recorder, ServerConfig
-    from handclasp.trace.facts import facts_of
-    from handclasp.trace.narrate import narrate
+    from handclasp.story.facts import facts_of
+    from handclasp.story.narrate import narrate
 
     trace = Recorder()
     # Nothing to come back with: the story is about one conversation.

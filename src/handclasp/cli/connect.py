@@ -240,7 +240,7 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
 def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
     explanation: Explanation | None = None
     if path.suffix.lower() == PAGE_ENDING:
-        from handclasp.trace.facts import facts_of
+        from handclasp.story.facts import facts_of
 
         explanation = _explanation(attempt, facts_of(recorder.events).info)
     title = f"A handshake with {attempt.host}"
@@ -403,7 +403,7 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
 
 
 def _asked_for_certificate(recorder: Recorder | None) -> bool:
-    from handclasp.trace.facts import certificate_was_requested
+    from handclasp.story.facts import certificate_was_requested
 
     return recorder is not None and certificate_was_requested(recorder.events)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from handclasp import ConnectionInfo, Recorder
     from handclasp.cli.server import Visit
-    from handclasp.trace.fingerprints import Ja3, Ja4
+    from handclasp.story.fingerprints import Ja3, Ja4
 
 MOST_REMEMBERED = 200
 _MOST_PATHS = 8
@@ -52,14 +52,14 @@ class Connection:
     @cached_property
     def fingerprints(self) -> tuple[Ja3, Ja4] | None:
         """Of the first ClientHello; None if there was none to be read."""
-        from handclasp.trace.fingerprints import fingerprints_of
+        from handclasp.story.fingerprints import fingerprints_of
 
         return fingerprints_of(self.recorder.events)
 
     @cached_property
     def took(self) -> str:
         """Time and bytes of the handshake, which is over by the time that anybody asks."""
-        from handclasp.trace.facts import facts_of
+        from handclasp.story.facts import facts_of
 
         facts = facts_of(self.recorder.events)
         if facts.handshake_ns is None:
@@ -192,7 +192,7 @@ def _outcome(connection: Connection) -> str:
         return f"failed: {getattr(connection.error, 'alert', None) or 'no TLS'}"
     if kind == "full":
         return "full handshake"
-    from handclasp.trace.facts import facts_of
+    from handclasp.story.facts import facts_of
 
     came_with = facts_of(list(connection.recorder.events)).earlier_key
     return "came back with a session id" if came_with == "session id" else "came back with a ticket"
@@ -202,7 +202,7 @@ def _detail(connection: Connection) -> str:
     info = connection.info
     if info is None:
         return str(connection.error)
-    from handclasp.trace.facts import key_exchange_of_info, secret_in_words
+    from handclasp.story.facts import key_exchange_of_info, secret_in_words
 
     secret = secret_in_words(key_exchange_of_info(info), info)
     return f"{info.version}, {info.cipher_suite}, {secret}"

@@ -218,8 +218,8 @@ class _Demo:
     def _handshake(self, port: int) -> Handshake:
         import handclasp
         from handclasp.cli.story import Handshake
-        from handclasp.trace.facts import facts_of
-        from handclasp.trace.narrate import narrate
+        from handclasp.story.facts import facts_of
+        from handclasp.story.narrate import narrate
 
         recorder = handclasp.Recorder(record_secrets=True)
         self.recorders.append(recorder)
@@ -249,7 +249,7 @@ class _Demo:
     def explanation(self) -> Explanation | None:
         """The client's decision on the server's certificate."""
         from handclasp.certificates import explain
-        from handclasp.trace.facts import facts_of
+        from handclasp.story.facts import facts_of
 
         info = facts_of(self.recorders[-1].events).info
         if info is None:

@@ -14,7 +14,7 @@ from handclasp.cli.inputs import read_trace
 from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
-    from handclasp.trace.diff import Difference
+    from handclasp.story.diff import Difference
 
 _TITLES = {
     "cause": "What can be why one of them failed",
@@ -34,7 +34,7 @@ def command(first: str, second: str, as_json: bool) -> None:
     and the like, which are new in every handshake, are no difference. The exit status is 0 whether
     they differ or not.
     """
-    from handclasp.trace.diff import differences
+    from handclasp.story.diff import differences
 
     found = differences(read_trace(first), read_trace(second))
     if as_json:

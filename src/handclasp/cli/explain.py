@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,23 +23,7 @@ if TYPE_CHECKING:
     from handclasp.capture.datagrams import Exchange
     from handclasp.capture.secrets import KeyLog
     from handclasp.capture.stream import Stream
-    from handclasp.cli.tshark import Found
-
-_CAPTURE_STARTS = (
-    b"\x0a\x0d\x0d\x0a",
-    b"\xa1\xb2\xc3\xd4",
-    b"\xd4\xc3\xb2\xa1",
-    b"\xa1\xb2\x3c\x4d",
-    b"\x4d\x3c\xb2\xa1",
-    b"\xa1\xb2\xcd\x34",
-    b"\x34\xcd\xb2\xa1",
-    b"\x28\xb5\x2f\xfd",
-    b"\x04\x22\x4d\x18",
-)
-"""pcapng, the six kinds of pcap, and what zstd and lz4 have packed: tshark unpacks it."""
-_GZIP = b"\x1f\x8b"
-_MOST_UNPACKED = 1 << 28
-"""Bytes of a packed file in which secrets are looked for."""
+    from handclasp.capture.tshark import Found
 
 
 @dataclass(slots=True)
@@ -83,8 +67,10 @@ def command(
     """
     if html is not None and not html.lower().endswith(PAGE_ENDING):
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
-    data = _unpacked(read_file(file))
-    if data.startswith(_CAPTURE_STARTS):
+    from handclasp.capture.formats import is_capture, unpacked
+
+    data = unpacked(read_file(file))
+    if is_capture(data):
         told = _from_capture(Path(file), data, keylog, stream, lists=lists, as_json=as_json)
         if told is None:
             return
@@ -121,7 +107,7 @@ def _from_capture(
     """What is to be told; None where only the list was wanted."""
     from handclasp import Recorder
     from handclasp.capture.observe import observe
-    from handclasp.cli.tshark import conversations, stream_of
+    from handclasp.capture.tshark import conversations, stream_of
 
     try:
         secrets, broken = _secrets(data, keylog)
@@ -135,24 +121,10 @@ def _from_capture(
         observation = observe(stream_of(path, chosen), secrets)
     except CaptureError as error:
         raise WrongArguments(f"{path}: {error}") from None
-    recorder = Recorder()
-    recorder.events = list(observation.events)
-    recorder.began_at_ns = observation.began_at_ns
+    recorder = Recorder.from_events(observation.events, observation.began_at_ns)
     first, second = chosen.ends
     title = observation.server_name or f"{first} and {second}"
     return _Told(recorder, title)
-
-
-def _unpacked(data: bytes) -> bytes:
-    """The beginning of what gzip has packed, and all else as it is."""
-    if not data.startswith(_GZIP):
-        return data
-    import zlib
-
-    try:
-        return zlib.decompressobj(wbits=31).decompress(data, _MOST_UNPACKED)
-    except zlib.error:
-        return data
 
 
 def _secrets(data: bytes, keylog: str | None) -> tuple[KeyLog, CaptureError | None]:
@@ -183,9 +155,12 @@ def _is_empty(keylog: bytes) -> bool:
 
 def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
     """The conversation that was asked for, or the first one that is TLS, a whole one if any is."""
+    from handclasp.capture.choice import first_of_tls
+    from handclasp.capture.datagrams import not_read, without_tcp
+    from handclasp.capture.tshark import streams_of
 
     if not found:
-        raise CaptureError(_without_tcp(_exchanges(path)))
+        raise CaptureError(without_tcp(_exchanges(path)))
     if stream is not None:
         chosen = [conversation for conversation in found if conversation.number == stream]
         if not chosen:
@@ -195,25 +170,12 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
         return chosen[0]
     if len(found) == 1:
         return found[0]
-    unreadable: list[CaptureError] = []
-    with_gaps: Found | None = None
-    without_hello: Found | None = None
-    for conversation, stream_or_error in _streams(path, found):
-        if isinstance(stream_or_error, CaptureError):
-            unreadable.append(stream_or_error)
-        elif stream_or_error.starts_of_hello() is not None:
-            if not stream_or_error.missing:
-                return _one_of(conversation, found)
-            with_gaps = with_gaps or conversation
-        elif stream_or_error.answers() is not None:
-            without_hello = without_hello or conversation
-    with_gaps = with_gaps or without_hello
-    if with_gaps is not None:
-        return _one_of(with_gaps, found)
-    told = f"None of its {len(found)} TCP connections begins with a ClientHello."
-    if unreadable:
-        told += f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
-    raise CaptureError(told + _not_read(_exchanges(path)))
+    streams = streams_of(path, found)
+    try:
+        number = first_of_tls({each.number: streams[each.number] for each in found})
+    except CaptureError as error:
+        raise CaptureError(f"{error}{not_read(_exchanges(path))}") from None
+    return _one_of(next(each for each in found if each.number == number), found)
 
 
 def _one_of(chosen: Found, found: Sequence[Found]) -> Found:
@@ -230,43 +192,24 @@ def _one_of(chosen: Found, found: Sequence[Found]) -> Found:
 
 def _exchanges(path: Path) -> list[Exchange]:
     from handclasp.capture.datagrams import exchanges_in
-    from handclasp.cli.tshark import datagrams_of
+    from handclasp.capture.tshark import datagrams_of
 
     return exchanges_in(datagrams_of(path))
 
 
-def _without_tcp(exchanges: Sequence[Exchange]) -> str:
-    told = "There is no TCP connection in this capture."
-    if exchanges and not any(exchange.kind for exchange in exchanges):
-        return f"{told} It holds UDP datagrams, which are neither DTLS nor QUIC as far as is seen."
-    return told + _not_read(exchanges)
-
-
-def _not_read(exchanges: Sequence[Exchange]) -> str:
-    """What there is besides that would be of interest."""
-    kinds = list(dict.fromkeys(exchange.kind for exchange in exchanges if exchange.kind))
-    if not kinds:
-        return ""
-    return f" It holds {', and '.join(kinds)} (over UDP), which is not read here."
-
-
-def _streams(path: Path, found: Sequence[Found]) -> Iterator[tuple[Found, Stream | CaptureError]]:
-    """Each conversation with what was said in it, or why that cannot be told."""
-    from handclasp.cli.tshark import streams_of
+def _list(path: Path, found: Sequence[Found], secrets: KeyLog, *, as_json: bool) -> None:
+    from handclasp.capture.datagrams import without_tcp
+    from handclasp.capture.tshark import streams_of
 
     streams = streams_of(path, found)
-    yield from ((conversation, streams[conversation.number]) for conversation in found)
-
-
-def _list(path: Path, found: Sequence[Found], secrets: KeyLog, *, as_json: bool) -> None:
-    rows = [_row(each, stream, secrets) for each, stream in _streams(path, found)]
+    rows = [_row(each, streams[each.number], secrets) for each in found]
     if not any(row["tls"] for row in rows):
         rows += [_row_of_datagrams(each) for each in _exchanges(path)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
     if not rows:
-        raise CaptureError(_without_tcp(()))
+        raise CaptureError(without_tcp(()))
     for row in rows:
         _print_row(row)
     trouble = next((each.trouble for each in found if each.trouble), "")
@@ -289,9 +232,9 @@ def _print_row(row: Mapping[str, Any]) -> None:
 def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) -> dict[str, Any]:
     """What the list says of one connection; `notes` are what is missing in it, and hints."""
     from handclasp.capture.observe import observe
+    from handclasp.story.facts import observed_in
+    from handclasp.story.fingerprints import all_fingerprints_of
     from handclasp.trace.events import Failed
-    from handclasp.trace.facts import observed_in
-    from handclasp.trace.fingerprints import all_fingerprints_of
 
     row: dict[str, Any] = {
         "stream": found.number,
@@ -349,8 +292,8 @@ def print_wrapped(text: str, margin: str, margin_below: str | None = None) -> No
 def _tell(told: _Told, verbose: int) -> None:
     from handclasp.advice import for_reader
     from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
-    from handclasp.trace.diagnosis import diagnose
-    from handclasp.trace.facts import observed_in, role_of
+    from handclasp.story.diagnosis import diagnose
+    from handclasp.story.facts import observed_in, role_of
 
     events = told.recorder.events
     click.echo(story_text(events, verbose).removesuffix("\n") + "\n")

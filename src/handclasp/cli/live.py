@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from handclasp import ConnectionInfo, TLSSocket
     from handclasp.certificates import Explanation
     from handclasp.certificates.authority import LocalAuthority
-    from handclasp.trace.facts import Facts
+    from handclasp.story.facts import Facts
 
 COOKIE = "__Host-browser"
 """A cookie of this name goes to this very host alone, and over TLS alone (RFC 6265bis)."""
@@ -171,15 +171,15 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
 
 def policy() -> str:
     """The policy of the demo's pages."""
-    from handclasp.trace.page import Renderer
+    from handclasp.story.page import Renderer
 
     return Renderer("handclasp.cli").policy(**_ASSETS)
 
 
 def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
     """The page of one of a browser's connections; `tls` if it is the one that it travels over."""
-    from handclasp.trace.facts import facts_of
-    from handclasp.trace.page import Renderer, contents_of
+    from handclasp.story.facts import facts_of
+    from handclasp.story.page import Renderer, contents_of
 
     earlier = site.connections.before(connection)
     # Its own thread may note more meanwhile.

@@ -31,8 +31,8 @@ def story_text(events: Sequence[Any], detail: int) -> str:
     What others said may hold anything, and a terminal obeys some of it: none of that is in it. How
     a failure came about is left to whoever tells what to change.
     """
+    from handclasp.story.narrate import narrate
     from handclasp.trace.events import BytesRefused, MessageSeen
-    from handclasp.trace.narrate import narrate
 
     if not any(isinstance(event, MessageSeen | BytesRefused) for event in events):
         return ""

@@ -22,7 +22,7 @@ from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
-    from handclasp.trace.diagnosis import Evidence
+    from handclasp.story.diagnosis import Evidence
     from handclasp.trace.events import TraceEvent
 
 FAILED = 1
@@ -111,7 +111,7 @@ def failure_of(
     """
     role: Literal["client", "server"] = "client" if command == "connect" else "server"
     if isinstance(error, TLSError):
-        from handclasp.trace.diagnosis import diagnose
+        from handclasp.story.diagnosis import diagnose
 
         diagnosis = diagnose(events)
         return Failure(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from handclasp import ConnectionInfo, TrustStore
     from handclasp.alerts import Cause
     from handclasp.cli.outcome import Failure
-    from handclasp.trace.diagnosis import Diagnosis, Evidence
+    from handclasp.story.diagnosis import Diagnosis, Evidence
 
 MOST_OF_A_MESSAGE = 1000
 """Characters of what happened: room for a few names out of certificates, each cut by itself."""
@@ -242,7 +242,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
 def _group(info: ConnectionInfo) -> str:
     if info.group is not None:
         return info.group + (" (after a second hello)" if info.hello_retry else "")
-    from handclasp.trace.facts import key_exchange_of_info
+    from handclasp.story.facts import key_exchange_of_info
 
     match key_exchange_of_info(info):
         case "transport":
@@ -256,7 +256,7 @@ def _group(info: ConnectionInfo) -> str:
 
 
 def _signature(info: ConnectionInfo) -> str:
-    from handclasp.trace.facts import key_exchange_of_info
+    from handclasp.story.facts import key_exchange_of_info
 
     if info.signature_scheme is None:
         if key_exchange_of_info(info) == "transport":

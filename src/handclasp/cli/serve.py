@@ -407,7 +407,7 @@ def _line(visit: Visit) -> str:
 
 
 def _exchange(info: ConnectionInfo) -> str:
-    from handclasp.trace.facts import key_exchange_of_info
+    from handclasp.story.facts import key_exchange_of_info
 
     if key_exchange_of_info(info) == "transport":
         return "RSA key transport"

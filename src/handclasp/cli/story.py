@@ -21,7 +21,7 @@ from handclasp.cli.identity import (
 
 if TYPE_CHECKING:
     from handclasp import ClientConfig, ConnectionInfo, Credentials, TrustStore
-    from handclasp.trace.facts import Facts
+    from handclasp.story.facts import Facts
 
 EXPORTER_LABEL = "EXPERIMENTAL handclasp demo"
 MEGABYTE = 1_000_000
@@ -215,7 +215,7 @@ def _secret(handshake: Handshake) -> Step:
 
 
 def _group(info: ConnectionInfo) -> str:
-    from handclasp.trace.facts import key_exchange_of_info, secret_in_words
+    from handclasp.story.facts import key_exchange_of_info, secret_in_words
 
     told = secret_in_words(key_exchange_of_info(info), info)
     if "MLKEM" in told:

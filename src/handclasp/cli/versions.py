@@ -51,7 +51,7 @@ def version_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def versions_checked() -> Generator[None]:
-    """What does not go with the versions, told in the words of the command line."""
+    """Raise errors about versions in terms of the options of the command line."""
     try:
         yield
     except ConfigurationError as error:
@@ -70,11 +70,9 @@ def _in_options(message: str) -> str:
         option = "--tls12" if named.endswith("TLSv1.2") else "--tls13"
         obstacle = obstacle.replace("cipher_suites", "--suite").replace("groups", "--group")
         return f"{option} does not go with the rest: {obstacle} Leave one of them out."
-    if message.startswith("allow_rsa_key_transport is about"):
+    if message.startswith("allow_rsa_key_transport applies to"):
         return (
-            "--allow-rsa-key-transport is about TLS 1.2: leave out --tls13, and let a --suite be "
+            "--allow-rsa-key-transport applies to TLS 1.2: leave out --tls13, and let a --suite be "
             "one of TLS 1.2."
         )
-    return message.replace(
-        "say allow_rsa_key_transport=True as well", "add --allow-rsa-key-transport"
-    )
+    return message.replace("also set allow_rsa_key_transport=True", "add --allow-rsa-key-transport")

@@ -277,7 +277,9 @@ def _key(
     if config.credentials:
         chains = tuple([each.chain for each in config.credential_list])
     fingerprint = trust.fingerprint if trust is not None else None
-    settings: tuple[object, ...] = config.once("what sessions are bound to", _settings)
+    settings: tuple[object, ...] = config.derived.once(
+        "what sessions are bound to", _settings, config
+    )
     return _name_of(server_name, port, fingerprint, chains, settings, callbacks)
 
 

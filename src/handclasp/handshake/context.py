@@ -1,22 +1,24 @@
 """The few verbs of a handshake: receive, send, install, ask, tell.
 
-A handshake is an `async def` that no event loop runs. It suspends in two places only: where it
-waits for a message and where it asks the outside. What it yields there is a `Receive` or a
-`Question`, and the driver resumes it with the raw message or the answer. In TLS 1.2 it also waits
-for the peer's change_cipher_spec, which is no message (RFC 5246 section 7.1).
+A handshake is an `async def` that no event loop runs: `loop` does. It suspends where it waits for
+a message, where a question is not answered at once, and where TLS 1.2 waits for the peer's
+change_cipher_spec, which is no message (RFC 5246 section 7.1). What it yields there is None, the
+`Question`, or `CHANGE_CIPHER_SPEC`; it is resumed with the raw message, the answer, or None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from types import coroutine
+from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from handclasp.alerts import ClientAuthStatus
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
+from handclasp.handshake.answers import Answers
 from handclasp.handshake.port import DirectionSecret, Port, RecordPort
-from handclasp.handshake.questions import Question
+from handclasp.handshake.questions import DEFER, Question
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.observer import KeyScheduleObserver
@@ -46,35 +48,24 @@ _EMPTY_CERTIFICATE = 8
 """Bytes of the message without a certificate in it: at most a header, no context and no list."""
 
 
-class Receive:
-    """What a handshake waits for: one of these messages, and nothing else."""
-
-    __slots__ = ("expected",)
-
-    def __init__(self, expected: tuple[type[AnyMessage], ...]) -> None:
-        self.expected = expected
-
-    def __await__(self) -> Generator[Receive, bytes, bytes]:
-        return (yield self)
+CHANGE_CIPHER_SPEC: Final = object()
+"""What a handshake of TLS 1.2 yields where it waits for that record, and for nothing else."""
 
 
-class ReceiveChangeCipherSpec:
-    """What a handshake of TLS 1.2 waits for before the peer's Finished, and nothing else."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[ReceiveChangeCipherSpec, None, None]:
-        yield self
+@coroutine
+def next_message() -> Generator[None, bytes, bytes]:
+    """Wait for the next handshake message, whatever it is."""
+    return (yield)
 
 
-class _Ask:
-    __slots__ = ("_question",)
+@coroutine
+def _change_cipher_spec() -> Generator[object, None, None]:
+    yield CHANGE_CIPHER_SPEC
 
-    def __init__(self, question: Question[Any]) -> None:
-        self._question = question
 
-    def __await__(self) -> Generator[Question[Any], Any, Any]:
-        return (yield self._question)
+@coroutine
+def _later(question: Question[Any]) -> Generator[Question[Any], Any, Any]:
+    return (yield question)
 
 
 class HandshakeContext:
@@ -83,6 +74,7 @@ class HandshakeContext:
     Attributes:
         port: carries the messages.
         records: the same port where it is made of records over TCP; None elsewhere.
+        answers: gives the answers to questions.
         tells_secrets: whether anybody is to be told the secrets by `note_secret`.
         trust: what a client verifies its server by, where it does so itself.
         half_rtt: set by a server that may send data already: what will have been agreed upon.
@@ -92,6 +84,7 @@ class HandshakeContext:
         "_keylog",
         "_receive_epoch",
         "_send_epoch",
+        "answers",
         "certificate",
         "client_random",
         "half_rtt",
@@ -111,6 +104,7 @@ class HandshakeContext:
     def __init__(
         self,
         port: Port,
+        answers: Answers,
         *,
         records: RecordPort | None = None,
         keylog: Callable[[str], None] | None = None,
@@ -119,12 +113,13 @@ class HandshakeContext:
     ) -> None:
         self.reading = Reading(new_memo() if memo is None else memo)
         self.port = port
+        self.answers = answers
         self.records = records
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
         self.trust: TrustStore | None = None
-        self.observer = observer_of(trace)
+        self.observer = observer_of(trace) if trace is not None else None
         self.certificate: ClientAuthStatus = "unasked"
         self.half_rtt: ConnectionInfo | None = None
         self.server_name: str | None = None
@@ -135,17 +130,18 @@ class HandshakeContext:
         self._send_epoch = self._receive_epoch = Epoch.PLAINTEXT
 
     @overload
-    async def receive(self, expected: type[M], /) -> M: ...
+    def receive(self, expected: type[M], /) -> Awaitable[M]: ...
     @overload
-    async def receive(self, expected: type[M], alternative: type[N], /) -> M | N: ...
+    def receive(self, expected: type[M], alternative: type[N], /) -> Awaitable[M | N]: ...
     @overload
-    async def receive(
+    def receive(
         self, expected: type[M], alternative: type[N], another: type[P], /
-    ) -> M | N | P: ...
+    ) -> Awaitable[M | N | P]: ...
 
-    async def receive(self, *expected: type[Any]) -> Any:
+    @coroutine
+    def receive(self, *expected: type[Any]) -> Generator[None, bytes, Any]:
         """The next message, which must be one of `expected`; it enters the transcript."""
-        raw = await Receive(expected)
+        raw = yield
         if self.trace is not None:
             self.trace.message("received", self._receive_epoch.value, raw[0], raw)
         for kind in expected:
@@ -171,7 +167,7 @@ class HandshakeContext:
 
     async def receive_change_cipher_spec(self) -> None:
         """Wait for the record that says: what comes next is under the new keys."""
-        await ReceiveChangeCipherSpec()
+        await _change_cipher_spec()
 
     def send(self, message: AnyMessage) -> None:
         """Queue a message; it enters the transcript."""
@@ -188,7 +184,11 @@ class HandshakeContext:
 
     async def ask(self, question: Question[Answer]) -> Answer:
         """The outside's answer, whenever it comes."""
-        return cast(Answer, await _Ask(question))
+        answer = self.answers.now(question)
+        if answer is DEFER:
+            question.answered_later = True
+            answer = await _later(question)
+        return cast(Answer, answer)
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
         """What the peer sends from here on is under keys from `secret`."""

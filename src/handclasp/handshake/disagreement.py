@@ -29,7 +29,7 @@ _MOST_SHOWN = 24
 _MOST_ADVISED = 3
 _SAFE_VERSIONS = ("TLSv1.2", "TLSv1.3")
 
-ONLY_UNSAFE = Verdict(Blame.PEER, "which speaks only what is not safe")
+ONLY_UNSAFE = Verdict(Blame.PEER, "which supports only insecure versions")
 
 _KINDS: dict[Fault, tuple[tuple[str, ...], Collection[str], str, str]] = {
     Fault.NO_SHARED_VERSION: (_SAFE_VERSIONS, _SAFE_VERSIONS, VERSIONS, "versions"),
@@ -106,9 +106,13 @@ def _verdict(
     if fault is Fault.NO_SHARED_VERSION and not is_usual:
         return ONLY_UNSAFE
     if usual and not is_usual and takes_usual:
-        return Verdict(Blame.PEER, "which offers nothing of what is usual, unless it is meant to")
+        return Verdict(
+            Blame.PEER, "which offers none of the usual algorithms, unless that is intended"
+        )
     if is_usual and usual and not takes_usual:
-        return Verdict(Blame.LOCAL, "which takes nothing of what is usual, unless it is meant to")
+        return Verdict(
+            Blame.LOCAL, "which accepts none of the usual algorithms, unless that is intended"
+        )
     return None
 
 

@@ -70,7 +70,7 @@ def client_offer(
         session: one to resume, if there is one; it was judged to be fit for that.
         hs: tells its trace what the keys cost, and how the binders come about.
     """
-    static: _Static = config.once("client hello", _static)
+    static: _Static = config.derived.once("client hello", _static, config)
     entropy = config.entropy
     random = entropy(32)
     session_id = _session_id(config, session)

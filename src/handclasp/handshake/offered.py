@@ -56,7 +56,7 @@ def offered_protocols(data: bytes, spoken: Collection[bytes] = ()) -> tuple[byte
 
 def protocols_reader(config: SharedConfig) -> Callable[[bytes], tuple[bytes, ...]]:
     """Return `offered_protocols` for the protocols of a config, the same one each time."""
-    return config.once("offered protocols", _protocols_reader)
+    return config.derived.once("offered protocols", _protocols_reader, config)
 
 
 def offered_authorities(

@@ -13,8 +13,8 @@ from handclasp.certificates.verify import VerifiedPeer, verify_evidence
 from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.driver import callback_failed
 from handclasp.handshake.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
 from handclasp.values import value
 

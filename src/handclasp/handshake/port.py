@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+from handclasp.crypto.suites import Buffer
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.traffic import TrafficKeys
@@ -19,7 +20,14 @@ DirectionSecret: TypeAlias = TrafficSecret | TrafficKeys
 
 
 class Port(Protocol):
-    """What every transport does for a handshake."""
+    """What every transport does for a handshake.
+
+    Attributes:
+        unparsed: what has come of handshake messages behind the one in hand; kept up by whoever
+            cuts the messages out, and true while there is anything.
+    """
+
+    unparsed: Buffer
 
     def send(self, epoch: Epoch, message: bytes) -> None:
         """Queue one whole handshake message under the keys of `epoch`."""

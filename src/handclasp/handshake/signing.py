@@ -9,8 +9,8 @@ from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto import signatures
 from handclasp.errors import ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.driver import callback_failed
 from handclasp.handshake.questions import Sign
 
 

@@ -1,18 +1,18 @@
-"""The record layer: bytes of the transport on one side, typed contents on the other.
+"""The port over TCP: which keys protect the records of each direction, and what is queued.
 
-Inbound, the connection feeds what arrived and pulls one record at a time, so that each record is
-opened with the keys that stand when it is its turn: a handshake message may change them, or a
-question may halt everything. What is not pulled is kept. Outbound, handshake messages of one
-epoch gather and leave in as few records as they fit in (RFC 8446 section 5.1).
+The connection walks over the records that come, and opens each by the object that stands in
+`reader` when it is its turn: a handshake message may change it, or a question may halt everything.
+What this side sends is sealed by the object in `writer`. Handshake messages of one epoch gather and
+leave in as few records as they fit in (RFC 8446 section 5.1).
 
-TLS 1.2 differs in what the keys protect: each record's type stays in its header, alerts and all,
-and change_cipher_spec is a step of the handshake that the connection is given, where in TLS 1.3
-it means nothing and is dropped.
+TLS 1.2 has another protection behind the same two methods, and differs in little else: there each
+record's type stays in its header, alerts and all, and change_cipher_spec is a step of the
+handshake, where in TLS 1.3 it means nothing.
 """
 
 from __future__ import annotations
 
-import struct
+import sys
 from collections.abc import Callable
 
 from handclasp.crypto.suites import Buffer, CipherSuite12
@@ -22,68 +22,85 @@ from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
-from handclasp.record.protection12 import Protection12
-from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.record.reassembly import HandshakeReassembly
-from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import ContentType
-from handclasp.wire.records import (
-    HEADER_SIZE,
-    MAX_CIPHERTEXT,
-    MAX_PLAINTEXT,
-    what_else_it_is,
-    write_plaintext,
+from handclasp.record.dressed import (
+    EarlyDataBudget,
+    PaddedWriter,
+    RecordReader,
+    RecordWriter,
+    SkippingReader,
+    TracedReader,
+    TracedWriter,
 )
+from handclasp.record.plaintext import PLAINTEXT, PlaintextWriter
+from handclasp.record.protection12 import Protection12
+from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
+from handclasp.trace.hooks import Trace
+from handclasp.wire.framing import is_whole
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
 
-_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
-_HEADER = struct.Struct(">BBxH")
-"""Type and major version of a record, and the length of its body."""
 
-_LONGEST_RECORD = HEADER_SIZE + MAX_CIPHERTEXT
+_CHANGE_CIPHER_SPEC_RECORD = write_plaintext(_CHANGE_CIPHER_SPEC, b"\x01")
+
 RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
 
 _SEAL_ONE_BY_ONE = 2
 """Up to this many records, sealing each by itself is faster than preparing a buffer."""
 
+Protection = Protection13 | Protection12
+
 
 class RecordLayer:
-    """Both directions of one connection's records."""
+    """Both directions of one connection's records.
+
+    Attributes:
+        reader, writer: what opens the next record of the peer, and what seals this side's.
+        read_key, write_key: the keys at work in them, where there are any.
+        read_epoch, write_epoch: whose keys they are.
+        read_exhausted_at, write_exhausted_at: how many records of a key should be enough.
+        write_limit: bytes of content that fit into one record to this peer.
+        out: the records that are queued.
+        messages: the handshake messages that are queued behind them.
+        unparsed: what has come of handshake messages behind the one in hand.
+        nothing_came: whether not even the header of one record was seen.
+        records_without_progress: how many in a row moved nothing forward.
+        change_cipher_spec_allowed: whether the peer may send the record that means nothing.
+        change_cipher_spec_dropped: whether it has.
+        is_tls12: whether the version is known to be TLS 1.2.
+        is_established: whether the handshake is complete.
+    """
 
     __slots__ = (
-        "_ahead",
-        "_at",
-        "_data_read",
-        "_data_write",
-        "_dropped_change_cipher_spec",
-        "_early_data_budget",
-        "_early_data_charge",
-        "_established",
-        "_first_record",
-        "_first_write",
-        "_handshake_out",
-        "_idle_records",
+        "_early_data",
         "_limits",
-        "_out",
+        "_most_records",
         "_padding",
-        "_partial",
-        "_read",
-        "_read_epoch",
-        "_read_exhausted_at",
         "_read_limit",
-        "_reassembly",
         "_trace",
-        "_view",
-        "_write",
         "_write_end",
-        "_write_epoch",
-        "_write_exhausted_at",
-        "_write_limit",
         "change_cipher_spec_allowed",
+        "change_cipher_spec_dropped",
+        "is_established",
         "is_tls12",
+        "messages",
+        "nothing_came",
+        "out",
+        "read_epoch",
+        "read_exhausted_at",
+        "read_key",
+        "reader",
+        "records_without_progress",
+        "unparsed",
+        "write_epoch",
+        "write_exhausted_at",
+        "write_key",
+        "write_limit",
+        "writer",
     )
 
     def __init__(
@@ -95,149 +112,59 @@ class RecordLayer:
         trace: Trace | None = None,
     ) -> None:
         self._limits = limits
+        own = limits.max_records_per_key
+        # How many records one key may protect by the config: its cipher may bear less.
+        self._most_records = sys.maxsize if own is None else own
         self._padding = padding
         self._trace = trace
-        self._read: Protection13 | Protection12 | None = None
-        self._write: Protection13 | Protection12 | None = None
-        # The same keys, where the fast ways may be taken: `open_one` and `open_data`, `send_one`.
-        self._data_read: Protection13 | None = None
-        self._data_write: Protection13 | Protection12 | None = None
-        self._read_exhausted_at = self._write_exhausted_at = self._write_end = 0
-        self._read_epoch = self._write_epoch = Epoch.PLAINTEXT
-        self._read_limit = MAX_PLAINTEXT + 1
-        self._write_limit = MAX_PLAINTEXT
-        self._reassembly = HandshakeReassembly(limits)
-        self._ahead: tuple[int, bytes] | None = None
-        self._partial = bytearray()
-        self._view: Buffer = b""
-        self._at = 0
-        self._out: list[Buffer] = []
-        self._handshake_out: list[bytes] = []
-        self._first_record = True
-        self._first_write = is_client
-        self._idle_records = 0
-        self._early_data_budget = 0
-        self._early_data_charge = HEADER_SIZE
-        self._dropped_change_cipher_spec = False
+        self.read_key: Protection | None = None
+        self.write_key: Protection | None = None
+        self.read_epoch = self.write_epoch = Epoch.PLAINTEXT
+        self.read_exhausted_at = self.write_exhausted_at = self._write_end = 0
+        self._read_limit = MAX_INNER_PLAINTEXT
+        self.write_limit = MAX_PLAINTEXT
+        self._early_data: EarlyDataBudget | None = None
+        self.out: list[Buffer] = []
+        self.messages: list[bytes] = []
+        self.unparsed: Buffer = b""
+        self.records_without_progress = 0
+        self.nothing_came = True
         self.change_cipher_spec_allowed = is_client
-        self.is_tls12 = False
-        self._established = False
+        self.change_cipher_spec_dropped = False
+        self.is_tls12 = self.is_established = False
+        self.reader: RecordReader = PLAINTEXT
+        self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)
+        if trace is not None:
+            self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
+            self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
 
     def use_tls12(self) -> None:
         """The version is TLS 1.2. Raises `ProtocolError`."""
         # TLS 1.3 allows them before the version is known; no TLS 1.2 peer sends one there.
-        if self._dropped_change_cipher_spec:
+        if self.change_cipher_spec_dropped:
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
         self.is_tls12 = True
         self._read_limit = MAX_PLAINTEXT
 
     # Inbound
 
-    def open_one(self, data: Buffer) -> bytes | None:
-        """The fastest way in, for an established connection: one whole record of application data.
-
-        None where `data` is anything else, or something stands before it; `open_data` tells then.
-        Raises `ProtocolError`.
-        """
-        read = self._data_read
-        if read is None or read.sequence >= self._read_exhausted_at or len(data) > _LONGEST_RECORD:
-            return None
-        record = data if isinstance(data, bytes) else bytes(data)
-        content = read.open_one(record, self._read_limit)
-        if content is not None:
-            self._idle_records = 0
-        return content
-
-    def open_data(self, data: Buffer, into: list[Buffer]) -> Buffer:
-        """The fast way for an established connection: only application data, whole records.
-
-        Appends their contents to `into`, and gives what is left of `data`: that is for `feed` and
-        `next_record`, which take anything. Raises `ProtocolError`.
-        """
-        read = self._data_read
-        if read is None or read.sequence >= self._read_exhausted_at:
-            return data
-        view = memoryview(data).cast("B")
-        used, self._ahead = read.open_data(view, self._read_limit, into)
-        if into:
-            self._idle_records = 0
-        return view[used:]
-
-    @property
-    def has_more(self) -> bool:
-        """Whether `open_data` came upon something that `next_record` will give."""
-        return self._ahead is not None
-
-    def feed(self, data: Buffer) -> None:
-        """Take what arrived. It is borrowed until `retain`."""
-        self._view = memoryview(data).cast("B")
-        self._at = 0
-
-    def retain(self) -> None:
-        """Keep what was not pulled, and let go of the fed buffer."""
-        if self._at < len(self._view):
-            self._partial += self._view[self._at :]
-        self._view = b""
-        self._at = 0
-        # Nothing may overtake what waits, and a trace is told of each record.
-        is_clear = not (self._partial or self._reassembly or self._trace is not None)
-        self._data_read = self._read if is_clear and isinstance(self._read, Protection13) else None
-
-    @property
-    def retained(self) -> bytearray:
-        """What waits for more bytes, or for an answer, or stands behind the end."""
-        return self._partial
-
-    def next_record(self) -> tuple[int, bytes] | None:
-        """Content type and content of the next record, opened; None where more must arrive.
-
-        Harmless records (empty application data, change_cipher_spec in its time) are dropped
-        here. Raises `ProtocolError`.
-        """
-        while True:
-            opened, self._ahead = self._ahead, None
-            if opened is None:
-                record = self._next_raw()
-                if record is None:
-                    return None
-                opened = self._open(*record)
-                if opened is None:
-                    continue
-            content_type, content = opened
-            if content_type == _HANDSHAKE or not self._reassembly:
-                if content:
-                    if content_type != _ALERT:  # Warnings move nothing forward.
-                        self._idle_records = 0
-                    return opened
-                self._refuse_empty(content_type)
-                continue
-            raise ProtocolError(Fault.INTERLEAVED_RECORD, _type_name(content_type))
-
-    def add_handshake(self, fragment: bytes) -> None:
-        """A handshake record came: its content joins the message in the making."""
-        self._reassembly.add(fragment)
-
-    def next_message(self) -> bytes | None:
-        """The next whole handshake message, or None."""
-        reassembly = self._reassembly
-        if not reassembly:
-            return None
-        message = reassembly.next_message()
-        if message is None and self._gather():
-            message = reassembly.next_message()
-        return message
-
     def install_read(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
-        """The peer's next record is under keys from `secret`.
+        """Open the peer's next record with keys from `secret`.
 
         RFC 8446 section 5.1: "Handshake messages MUST NOT span key changes."
         """
-        if self._reassembly:
+        if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self._read = _protection(secret)
-        self._data_read = None  # until `retain` knows that nothing waits
-        self._read_exhausted_at = self._limit_of(self._read)
-        self._read_epoch = epoch
+        self.read_key = self.reader = read = (
+            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+        )
+        self.read_epoch = epoch
+        self.read_exhausted_at = min(self._most_records, read.suite.record_limit)
+        read.limit = self._read_limit
+        if epoch is Epoch.HANDSHAKE and isinstance(read, Protection13):
+            read.takes_plain_alert = True
+        if self._early_data is not None or self._trace is not None:
+            self._choose_reader()
         if self._trace is not None:
             self._trace.keys_installed("received", epoch.value, secret.suite.name)
 
@@ -246,145 +173,133 @@ class RecordLayer:
 
         Where keys change, `install_read` sees to that. Raises `ProtocolError`.
         """
-        if self._reassembly:
-            is_whole = self._reassembly.next_message() is not None
-            fault = Fault.UNEXPECTED_MESSAGE if is_whole else Fault.INTERLEAVED_RECORD
+        if self.unparsed:
+            fault = (
+                Fault.UNEXPECTED_MESSAGE if is_whole(self.unparsed) else Fault.INTERLEAVED_RECORD
+            )
             raise ProtocolError(fault, "a message before its turn")
 
     def limit_read(self, record_size_limit: int) -> None:
         """The peer agreed to (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
         self._read_limit = min(self._read_limit, record_size_limit)
+        if self.read_key is not None:
+            self.read_key.limit = self._read_limit
 
     def skip_early_data(self, budget: int) -> None:
-        """Drop early data that this side does not accept (RFC 8446 section 4.2.10).
-
-        Up to `budget` bytes of records that cannot be opened are passed over, but no more than
-        2^20 records: each is a guess at the tag under the handshake key, and AES-CCM bears 2^23.5
-        of them (RFC 9147 section 4.5.3).
-        """
-        self._early_data_budget = budget
-        self._early_data_charge = max(HEADER_SIZE, budget >> 20)
+        """Pass over up to `budget` bytes of early data that this side does not accept."""
+        self._early_data = EarlyDataBudget(budget) if budget else None
+        self._choose_reader()
 
     def establish(self) -> None:
         """The handshake is complete: only protected records from here on."""
-        self._established = True
+        self.is_established = True
         self.change_cipher_spec_allowed = False
-        self._early_data_budget = 0
-        self._reassembly.lift_total_limit()
+        if self._early_data is not None:
+            self.skip_early_data(0)
 
     def forget_read_keys(self) -> None:
         """Nothing more will be opened."""
-        self._read = self._data_read = None
-        self._partial.clear()
+        self.read_key = None
+        self.reader = PLAINTEXT
 
-    def note_idle_record(self, what: str) -> None:
+    def note_record_without_progress(self, what: str) -> None:
         """Count a record that moves nothing forward. Raises `ProtocolError` after too many."""
-        self._idle_records += 1
-        if self._idle_records > self._limits.max_records_without_progress:
+        self.records_without_progress += 1
+        if self.records_without_progress > self._limits.max_records_without_progress:
             raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, what)
-
-    @property
-    def nothing_came(self) -> bool:
-        """Whether not even the header of one record was seen."""
-        return self._first_record
 
     @property
     def records_opened(self) -> int:
         """How many records the current read key has opened."""
-        return self._read.sequence if self._read is not None else 0
+        return self.read_key.sequence if self.read_key is not None else 0
 
     @property
     def read_key_exhausted(self) -> bool:
         """Whether the peer's key has protected as many records as it should (section 5.5)."""
-        return self._read is not None and self._read.sequence >= self._read_exhausted_at
+        return self.read_key is not None and self.read_key.sequence >= self.read_exhausted_at
+
+    def _choose_reader(self) -> None:
+        """The key at work, with what this connection has use for around it."""
+        key = self.read_key
+        reader: RecordReader = key if key is not None else PLAINTEXT
+        budget = self._early_data
+        if budget is not None and budget.left and not isinstance(key, Protection12):
+            reader = SkippingReader(key, budget)
+        if self._trace is not None:
+            reader = TracedReader(reader, self._trace, self.read_epoch, is_tls12=self.is_tls12)
+        self.reader = reader
 
     # Outbound
 
     def send(self, epoch: Epoch, message: bytes) -> None:
         """Queue a whole handshake message, under the key of `epoch`, which is the current one."""
-        del epoch
-        self._handshake_out.append(message)
+        self.messages.append(message)
 
     def send_change_cipher_spec(self) -> None:
-        """Queue the record that means nothing (RFC 8446 section D.4)."""
-        self._flush_handshake()
-        record = write_plaintext(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
-        self._queue(record)
+        """Queue the record that means nothing in TLS 1.3 (RFC 8446 section D.4)."""
+        if self.messages:
+            self.flush()
+        record = _CHANGE_CIPHER_SPEC_RECORD
+        self.out.append(record)
         if self._trace is not None:
-            size = len(record)
-            self._trace.record(
-                "sent", Epoch.PLAINTEXT.value, _CHANGE_CIPHER_SPEC, size, 1, 0, record
-            )
+            epoch, size = Epoch.PLAINTEXT.value, len(record)
+            self._trace.record("sent", epoch, _CHANGE_CIPHER_SPEC, size, 1, 0, record)
 
     def send_alert(self, alert: bytes) -> None:
         """Queue an alert of two bytes. Raises `ProtocolError` where the key can seal no more."""
-        self._flush_handshake()
-        self._check_key_lasts(len(alert))
-        self._seal(ContentType.ALERT, alert)
-
-    def send_one(self, data: bytes) -> bool:
-        """The fast way: queue application data as one record, if that is all there is to it."""
-        write = self._data_write
-        if (
-            write is None
-            or len(data) > self._write_limit
-            or write.sequence >= self._write_exhausted_at
-            or self._handshake_out
-        ):
-            return False
-        self._out.append(write.seal(_APPLICATION_DATA, data))
-        return True
+        self.flush()
+        self._seal_fragments(_ALERT, alert)
 
     def send_application_data(self, data: Buffer) -> None:
         """Queue application data, in records as large as the peer takes."""
-        if self._handshake_out:
-            self._flush_handshake()
-        self._seal_fragments(ContentType.APPLICATION_DATA, data)
+        self.flush()
+        self._seal_fragments(_APPLICATION_DATA, data)
 
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Protect what is sent from here on with keys from `secret`, but not what is queued."""
-        write = _protection(secret)
-        self._flush_handshake()
-        self._write = write
-        self._data_write = None if self._padding or self._trace is not None else write
-        self._write_end = self._limit_of(write)
-        self._write_exhausted_at = self._write_end - RESERVED_RECORDS
-        self._write_epoch = epoch
+        write = (
+            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+        )
+        if self.messages:
+            self.flush()
+        self.write_key = self.writer = write
+        write.limit = self.write_limit
+        self.write_epoch = epoch
+        self._write_end = min(self._most_records, write.suite.record_limit)
+        self.write_exhausted_at = self._write_end - RESERVED_RECORDS
+        if self._padding and isinstance(write, Protection13):
+            self.writer = PaddedWriter(write, self._padding)
         if self._trace is not None:
+            self.writer = TracedWriter(self.writer, self._trace, epoch)
             self._trace.keys_installed("sent", epoch.value, secret.suite.name)
 
     def revert_to_plaintext(self) -> None:
         """The early data were refused, and a second ClientHello follows (section 4.2.10)."""
-        self._flush_handshake()
-        self._write = self._data_write = None
-        self._write_epoch = Epoch.PLAINTEXT
-
-    @property
-    def read_epoch(self) -> Epoch:
-        """The epoch of what the peer sends now."""
-        return self._read_epoch
-
-    @property
-    def write_epoch(self) -> Epoch:
-        """The epoch of what this side sends now."""
-        return self._write_epoch
+        self.flush()
+        self.write_key = None
+        self.write_epoch = Epoch.PLAINTEXT
+        self.writer = PlaintextWriter()
+        if self._trace is not None:
+            self.writer = TracedWriter(self.writer, self._trace, Epoch.PLAINTEXT)
 
     def limit_write(self, record_size_limit: int) -> None:
         """The peer takes (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
         # In TLS 1.3 the limit counts the content type, which content sizes do not.
         content = record_size_limit if self.is_tls12 else record_size_limit - 1
-        self._write_limit = min(MAX_PLAINTEXT, content)
+        self.write_limit = min(MAX_PLAINTEXT, content)
+        if self.write_key is not None:
+            self.write_key.limit = self.write_limit
 
     def records_left(self) -> int:
         """How many records the current write key may still seal (RFC 8446 section 5.5).
 
         Those that the queued handshake messages will take are used up already.
         """
-        write = self._write
+        write = self.write_key
         if write is None:
             return 0
-        queued = -(-sum(map(len, self._handshake_out)) // self._write_limit)
-        return self._limit_of(write) - write.sequence - queued
+        queued = -(-sum(map(len, self.messages)) // self.write_limit)
+        return self._write_end - write.sequence - queued
 
     @property
     def room(self) -> int:
@@ -392,299 +307,54 @@ class RecordLayer:
 
         The last `RESERVED_RECORDS` are kept back, so it may be negative.
         """
-        return (self.records_left() - RESERVED_RECORDS) * self._write_limit
+        return (self.records_left() - RESERVED_RECORDS) * self.write_limit
 
     @property
     def room_of_a_key(self) -> int:
         """What `room` is when a key like the current one is new."""
-        write = self._write
-        most = self._limit_of(write) if write is not None else 0
-        return (most - RESERVED_RECORDS) * self._write_limit
-
-    @property
-    def fragment_size(self) -> int:
-        """Bytes of content that fit into one record to this peer."""
-        return self._write_limit
-
-    @property
-    def has_output(self) -> bool:
-        """Whether anything is queued."""
-        return bool(self._out or self._handshake_out)
+        most = self._write_end if self.write_key is not None else 0
+        return (most - RESERVED_RECORDS) * self.write_limit
 
     def take(self) -> Buffer:
         """All that is queued, and empty the queue."""
-        if self._handshake_out:
-            self._flush_handshake()
-        out = self._out
+        if self.messages:
+            self.flush()
+        out = self.out
         if len(out) == 1:
             return out.pop()
-        self._out = []
+        self.out = []
         return b"".join(out)
 
-    def _limit_of(self, protection: Protection13 | Protection12) -> int:
-        """How many records one key may protect: what the AEAD bears, or less by the config."""
-        limit, own = protection.suite.record_limit, self._limits.max_records_per_key
-        return limit if own is None else min(own, limit)
+    def flush(self) -> None:
+        """Put the queued handshake messages into records. Raises `ProtocolError`."""
+        if self.messages:
+            messages = b"".join(self.messages)
+            self.messages.clear()
+            self._seal_fragments(_HANDSHAKE, messages)
 
-    # Inbound, inside
+    # Inside
 
-    def _next_raw(self) -> tuple[bytes, Buffer] | None:
-        if self._partial:
-            return self._next_retained()
-        view, at = self._view, self._at
-        body = at + HEADER_SIZE
-        if len(view) < body:
-            return None
-        header = bytes(view[at:body])
-        after = body + self._checked_length(header)
-        if len(view) < after:
-            return None
-        self._at = after
-        return header, view[body:after]
-
-    def _gather(self) -> bool:
-        """Add to a message in the making what whole records in the clear hold of it, if anything.
-
-        Each counts as if `next_record` had given it. It could: but a peer may send a record for
-        each byte of a hello, and then a record must cost next to nothing.
-        """
-        missing = self._reassembly.missing
-        if not missing or self._partial or self._read is not None or self._trace is not None:
-            return False
-        view, at, found = self._view, self._at, bytearray()
-        end = len(view)
-        while missing > 0 and at + HEADER_SIZE < end:
-            kind, major, size = _HEADER.unpack_from(view, at)
-            after = at + HEADER_SIZE + size
-            if kind != _HANDSHAKE or major != 3 or not 0 < size <= MAX_PLAINTEXT or after > end:
-                break
-            found += view[at + HEADER_SIZE : after]
-            missing -= size
-            at = after
-        if not found:
-            return False
-        self._at = at
-        self._idle_records = 0
-        self._reassembly.add(found)
-        return True
-
-    def _next_retained(self) -> tuple[bytes, Buffer] | None:
-        # Only what the first record lacks is copied over; the rest stays where it was fed.
-        partial = self._partial
-        if not self._top_up(HEADER_SIZE):
-            return None
-        header = bytes(partial[:HEADER_SIZE])
-        size = HEADER_SIZE + self._checked_length(header)
-        if not self._top_up(size):
-            return None
-        body = bytes(partial[HEADER_SIZE:size])
-        del partial[:size]
-        return header, body
-
-    def _top_up(self, size: int) -> bool:
-        missing = size - len(self._partial)
-        if missing > 0:
-            found = self._view[self._at : self._at + missing]
-            self._partial += found
-            self._at += len(found)
-        return len(self._partial) >= size
-
-    def _checked_length(self, header: bytes) -> int:
-        content_type, major = header[0], header[1]
-        if not 20 <= content_type <= 23 or major != 3:
-            if self._first_record:
-                start = self._start(header)
-                if self._trace is not None:
-                    self._trace.bytes_refused(start[:64])
-                raise ProtocolError(*what_else_it_is(start))
-            raise ProtocolError(
-                Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{header[2]}"
-            )
-        self._first_record = False
-        length = header[3] << 8 | header[4]
-        protected = self._read is not None or content_type == _APPLICATION_DATA
-        limit = MAX_CIPHERTEXT if protected else MAX_PLAINTEXT
-        if length > limit:
-            raise ProtocolError(Fault.RECORD_OVERFLOW, f"{length} bytes, {limit} are allowed")
-        return length
-
-    def _start(self, header: bytes) -> bytes:
-        start = bytes(self._partial) + bytes(self._view[self._at : self._at + 64])
-        return start if len(start) >= HEADER_SIZE else header
-
-    def _open(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
-        """The opened record, or None where it is one to drop."""
-        if self._trace is not None:
-            return self._open_and_tell(self._trace, header, body)
-        return self._open_now(header, body)
-
-    def _open_and_tell(self, trace: Trace, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
-        protected = self._read is not None and (header[0] == _APPLICATION_DATA or self.is_tls12)
-        epoch = (self._read_epoch if protected else Epoch.PLAINTEXT).value
-        opened: tuple[int, bytes] | None = None
-        began = trace.now()
-        try:
-            opened = self._open_now(header, body)
-            return opened
-        finally:
-            took = trace.now() - began if protected else 0
-            wire = header + bytes(body)
-            if opened is None:
-                size = None if protected else len(body)
-                trace.record("received", epoch, header[0], len(wire), size, took, wire)
-            else:
-                kind, content = opened
-                shown = _shown(trace, kind, content)
-                trace.record("received", epoch, kind, len(wire), len(content), took, wire, shown)
-
-    def _open_now(self, header: bytes, body: Buffer) -> tuple[int, bytes] | None:
-        content_type = header[0]
-        if self._read is None or (content_type != _APPLICATION_DATA and not self.is_tls12):
-            return self._open_plaintext(content_type, body)
-        if self._early_data_budget and isinstance(self._read, Protection13):
-            return self._open_or_skip(self._read, header, body)
-        return self._read.open_record(header, body, self._read_limit)
-
-    def _open_plaintext(self, content_type: int, body: Buffer) -> tuple[int, bytes] | None:
-        if content_type == _CHANGE_CIPHER_SPEC:
-            if self.is_tls12 and bytes(body) == b"\x01":
-                return content_type, b"\x01"
-            self._pass_over_change_cipher_spec(body)
-            return None
-        if content_type == _APPLICATION_DATA:
-            if not self._early_data_budget:
-                raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
-            if self._reassembly:
-                raise ProtocolError(Fault.INTERLEAVED_RECORD, "application_data")
-            self._spend_early_data(len(body))
-            return None
-        # A peer that could not use the first flight has no keys and says so in plaintext.
-        if self._read is not None and not (
-            content_type == _ALERT
-            and self._read_epoch is Epoch.HANDSHAKE
-            and self._read.sequence == 0
-        ):
-            raise ProtocolError(Fault.UNPROTECTED_RECORD, _type_name(content_type))
-        return content_type, bytes(body)
-
-    def _pass_over_change_cipher_spec(self, body: Buffer) -> None:
-        if self.is_tls12 or not self.change_cipher_spec_allowed or bytes(body) != b"\x01":
-            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
-        if self._reassembly:
-            raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")
-        self._dropped_change_cipher_spec = True
-        self.note_idle_record("change_cipher_spec")
-
-    def _open_or_skip(
-        self, read: Protection13, header: bytes, body: Buffer
-    ) -> tuple[int, bytes] | None:
-        sequence = read.sequence
-        try:
-            inner = read.open(header, body)
-        except ProtocolError:
-            # Early data was under another key: the sequence number has not moved for the peer.
-            read.sequence = sequence
-            self._spend_early_data(len(body))
-            return None
-        self._early_data_budget = 0
-        return split_inner_plaintext(inner, self._read_limit)
-
-    def _spend_early_data(self, size: int) -> None:
-        # An empty record costs work, too.
-        self._early_data_budget -= max(size, self._early_data_charge)
-        if self._early_data_budget <= 0:
-            raise ProtocolError(Fault.BAD_RECORD_MAC, "more early data than is passed over")
-
-    def _refuse_empty(self, content_type: int) -> None:
-        # RFC 8446 5.1: zero-length fragments are for application data only.
-        if content_type != _APPLICATION_DATA:
-            raise ProtocolError(Fault.EMPTY_RECORD, _type_name(content_type))
-        if not self._established and self._read_epoch is not Epoch.EARLY_DATA:
-            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY, "empty")
-        self.note_idle_record("empty application data")
-
-    # Outbound, inside
-
-    def _flush_handshake(self) -> None:
-        if self._handshake_out:
-            messages = b"".join(self._handshake_out)
-            self._handshake_out.clear()
-            self._seal_fragments(ContentType.HANDSHAKE, messages)
-
-    def _check_key_lasts(self, size: int) -> None:
-        """Whether the key may seal so many bytes more. Raises `ProtocolError` (section 5.5)."""
-        write = self._write
-        if write is not None and size > (self._write_end - write.sequence) * self._write_limit:
-            raise ProtocolError(Fault.KEY_EXHAUSTED)
-
-    def _seal_fragments(self, content_type: ContentType, data: Buffer) -> None:
-        self._check_key_lasts(len(data))
-        size = self._write_limit if self._write is not None else MAX_PLAINTEXT
+    def _seal_fragments(self, content_type: int, data: Buffer) -> None:
+        write, size = self.write_key, MAX_PLAINTEXT
+        if write is not None:
+            size = self.write_limit
+            if len(data) > (self._write_end - write.sequence) * size:
+                # RFC 8446 5.5: no key protects more than its cipher bears.
+                raise ProtocolError(Fault.KEY_EXHAUSTED)
         if len(data) <= size:
-            self._seal(content_type, bytes(data))
+            self.out.append(self.writer.seal(content_type, bytes(data)))
             return
-        one_by_one = self._padding or self._trace is not None
-        if self._write is None or one_by_one or len(data) <= size * _SEAL_ONE_BY_ONE:
-            view = memoryview(data)
+        view = memoryview(data)
+        if write is None or self.writer is not write or len(data) <= size * _SEAL_ONE_BY_ONE:
             for start in range(0, len(data), size):
-                self._seal(content_type, bytes(view[start : start + size]))
+                fragment = bytes(view[start : start + size])
+                self.out.append(self.writer.seal(content_type, fragment))
             return
-        self._queue(self._write.seal_many(content_type, memoryview(data), size))
-
-    def _seal(self, content_type: ContentType, fragment: bytes) -> None:
-        if self._trace is not None:
-            self._seal_and_tell(self._trace, content_type, fragment)
-        else:
-            self._queue(self._seal_now(content_type, fragment))
-
-    def _seal_and_tell(self, trace: Trace, content_type: ContentType, fragment: bytes) -> None:
-        began = trace.now()
-        record = self._seal_now(content_type, fragment)
-        took = trace.now() - began if self._write is not None else 0
-        self._queue(record)
-        epoch = (self._write_epoch if self._write is not None else Epoch.PLAINTEXT).value
-        shown = _shown(trace, content_type, fragment)
-        size = len(record)
-        trace.record("sent", epoch, content_type, size, len(fragment), took, record, shown)
-
-    def _seal_now(self, content_type: ContentType, fragment: bytes) -> bytes:
-        if self._write is None:
-            return write_plaintext(content_type, fragment, first_hello=self._first_write)
-        return self._write.seal(content_type, fragment, self._padding_for(len(fragment)))
-
-    def _padding_for(self, size: int) -> int:
-        policy = self._padding
-        if not policy:
-            return 0
-        if isinstance(policy, int):
-            wanted = -size % policy
-        else:
-            try:
-                wanted = int(policy(size))
-            except Exception as error:
-                self._padding = 0  # the alert goes out without it
-                raise ProtocolError(Fault.CALLBACK_FAILED, "record_padding") from error
-        return max(0, min(wanted, self._write_limit - size))
-
-    def _queue(self, record: Buffer) -> None:
-        self._first_write = False
-        self._out.append(record)
+        self.out.append(write.seal_many(content_type, view, size))
 
 
-def _protection(secret: TrafficSecret | TrafficKeys) -> Protection13 | Protection12:
+def _protection(secret: TrafficSecret | TrafficKeys) -> Protection:
     if isinstance(secret, TrafficSecret):
         return Protection13(secret.keys())
     suite = secret.suite
     return Protection12(secret, suite) if isinstance(suite, CipherSuite12) else Protection13(secret)
-
-
-def _shown(trace: Trace, content_type: int, content: bytes) -> bytes:
-    """What of a record's content a trace is given: nothing of what is the application's own."""
-    return content if content_type != _APPLICATION_DATA or trace.record_secrets else b""
-
-
-def _type_name(content_type: int) -> str:
-    try:
-        return ContentType(content_type).name.lower()
-    except ValueError:
-        return f"content type {content_type}"

@@ -13,21 +13,24 @@ from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT
 
 _SEQUENCE_END = 2**64 - 1
 _EXPLICIT_SIZE = 8
 
 
 class Protection12:
-    """One key at work, in one direction; a tag has `tag_size` bytes."""
+    """One key at work, in one direction; a tag has `tag_size` bytes, a content at most `limit`."""
 
     tag_size = TAG_SIZE
+    longest = MAX_CIPHERTEXT
 
-    __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "sequence", "suite")
+    __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "limit", "sequence", "suite")
 
     def __init__(self, keys: TrafficKeys, suite: CipherSuite12) -> None:
         self.suite = suite
         self.sequence = 0
+        self.limit = MAX_PLAINTEXT
         self._aead = suite.aead(keys.key)
         self._explicit = suite.fixed_iv_size < IV_SIZE
         self._fixed = bytes(keys.iv) if self._explicit else b""
@@ -57,29 +60,27 @@ class Protection12:
             ]
         )
 
-    def open_record(self, header: bytes, body: Buffer, limit: int) -> tuple[int, bytes]:
-        """Content type and content of one record, at most `limit` bytes of it.
+    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
+        """Content type and content of the record that `buffer` has from `at` to `after`.
 
         Raises `ProtocolError`: bad_record_mac, every cause alike, or record_overflow.
         """
+        body = at + HEADER_SIZE
         explicit = _EXPLICIT_SIZE if self._explicit else 0
-        size = len(body) - explicit - self.tag_size
+        size = after - body - explicit - self.tag_size
         if size < 0:
-            raise ProtocolError(Fault.BAD_RECORD_MAC, f"{len(body)} bytes")
+            raise ProtocolError(Fault.BAD_RECORD_MAC, f"{after - body} bytes")
         sequence = self._next()
         # RFC 5246 6.2.3.3: seq_num + TLSCompressed.type + version + length.
-        associated = sequence + header[:3] + size.to_bytes(2, "big")
+        associated = sequence + buffer[at : at + 3] + size.to_bytes(2, "big")
+        nonce = self._fixed + buffer[body : body + explicit] if explicit else self._nonce(sequence)
         try:
-            if explicit:
-                nonce = self._fixed + bytes(body[:explicit])
-                content = self._aead.decrypt(nonce, body[explicit:], associated)
-            else:
-                content = self._aead.decrypt(self._nonce(sequence), body, associated)
+            content = self._aead.decrypt(nonce, buffer[body + explicit : after], associated)
         except InvalidTag:
             raise ProtocolError(Fault.BAD_RECORD_MAC) from None
-        if len(content) > limit:
+        if len(content) > self.limit:
             raise ProtocolError(Fault.RECORD_OVERFLOW, f"{len(content)} bytes of content")
-        return header[0], content
+        return buffer[at], content
 
     def _next(self) -> bytes:
         sequence = self.sequence

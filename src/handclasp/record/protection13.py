@@ -15,13 +15,16 @@ from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
+from handclasp.record.framing import type_name
 from handclasp.wire.iana import ContentType
-from handclasp.wire.records import HEADER_SIZE
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_ALERT = int(ContentType.ALERT)
+_CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 _CONTENT_TYPES = [bytes([kind]) for kind in range(256)]
 _OUTER_HEADER = b"\x17\x03\x03"
-_read_header = Struct(">HxH").unpack
+_read_header = Struct(">HxH").unpack_from
 """Content type with the major version, and the length."""
 
 _DATA_START = _APPLICATION_DATA << 8 | 3
@@ -29,17 +32,29 @@ _SHORT = 2**13
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
 
+MAX_INNER_PLAINTEXT = MAX_PLAINTEXT + 1
+"""Bytes of content, content type and padding in one record (RFC 8446 section 5.4)."""
+
 
 class Protection13:
-    """One key at work, in one direction; no record has less than `shortest` bytes (5.2)."""
+    """One key at work, in one direction; no record has less than `shortest` bytes (5.2).
+
+    Attributes:
+        sequence: how many records it has sealed or opened.
+        limit: the most bytes of inner plaintext that it opens, or of content that it seals.
+        takes_plain_alert: whether the peer's first record may be an alert in the clear.
+    """
 
     shortest = _OVERHEAD
+    longest = MAX_CIPHERTEXT
 
-    __slots__ = ("_aead", "_iv", "sequence", "suite")
+    __slots__ = ("_aead", "_iv", "limit", "sequence", "suite", "takes_plain_alert")
 
     def __init__(self, keys: TrafficKeys) -> None:
         self.suite = keys.suite
         self.sequence = 0
+        self.limit = MAX_INNER_PLAINTEXT
+        self.takes_plain_alert = False
         self._aead = keys.suite.aead(keys.key)
         self._iv = int.from_bytes(keys.iv, "big")
 
@@ -74,85 +89,69 @@ class Protection13:
         except InvalidTag:
             raise ProtocolError(Fault.BAD_RECORD_MAC) from None
 
-    def open_record(self, header: bytes, ciphertext: Buffer, limit: int) -> tuple[int, bytes]:
-        """Content type and content of one record, of at most `limit` bytes of inner plaintext.
+    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
+        """Content type and content of the record that `buffer` has from `at` to `after`.
 
         Raises `ProtocolError` as `open` and `split_inner_plaintext` do.
         """
-        return split_inner_plaintext(self.open(header, ciphertext), limit)
+        body = at + HEADER_SIZE
+        if buffer[at] != _APPLICATION_DATA:
+            return self._open_unprotected(buffer[at], bytes(buffer[body:after]))
+        inner = self.open(buffer[at:body], buffer[body:after])
+        if not inner[-1] or len(inner) > self.limit:
+            return split_inner_plaintext(inner, self.limit)
+        return inner[-1], inner[:-1]
 
-    def open_one(self, data: bytes, limit: int) -> bytes | None:
-        """The content of `data`, if it is one whole record of application data, and not empty.
+    def open_data(self, buffer: Buffer, into: list[Buffer]) -> int:
+        """Open the records of application data at the front of `buffer`, as long as they are whole.
 
-        None where it is anything else, which is then for `open_data` to open: nothing has been
-        counted. Raises `ProtocolError` (bad_record_mac).
-        """
-        size = len(data) - HEADER_SIZE
-        sequence = self.sequence
-        if not _OVERHEAD < size <= limit + TAG_SIZE or sequence >= _SEQUENCE_END:
-            return None
-        header = data[:HEADER_SIZE]
-        start, announced = _read_header(header)
-        if announced != size or start != _DATA_START:
-            return None
-        # Little is faster to copy than to view.
-        body = data[HEADER_SIZE:] if size <= _SHORT else memoryview(data)[HEADER_SIZE:]
-        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
-        try:
-            inner = self._aead.decrypt(nonce, body, header)
-        except InvalidTag:
-            raise ProtocolError(Fault.BAD_RECORD_MAC) from None
-        if inner[-1] != _APPLICATION_DATA:
-            inner = inner.rstrip(b"\0")  # padding
-            if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
-                return None
-        self.sequence = sequence + 1
-        return inner[:-1]
+        Appends their contents to `into`, and gives how many bytes were used. What else may come is
+        for `open_record`: a record that is not whole, empty, longer than `limit` allows or of
+        another type is left where it is.
 
-    def open_data(
-        self, data: Buffer, limit: int, into: list[Buffer]
-    ) -> tuple[int, tuple[int, bytes] | None]:
-        """Open the records of application data at the front of `data`, as long as they are whole.
-
-        Their contents are appended to `into`. What else may come is for the caller to look at: a
-        record that is not whole, empty, longer than `limit` allows or of another type is left
-        where it is, and the content of one that turned out to hold something else is given, with
-        its type. Nothing is called for each record but the cipher.
-
-        Returns:
-            How many bytes of `data` were used, and the last record's type and content, or None.
+        This is `open_record` once more, without any call but the cipher's: with that one alone, a
+        read of 100 bytes took 1.3 times as long, and one of 256 KB 1.1 times.
 
         Raises:
-            ProtocolError: as `open_record`.
+            ProtocolError: bad_record_mac.
         """
-        view: Buffer = memoryview(data) if len(data) > _SHORT else bytes(data)
-        at, end = 0, len(view)
-        iv, aead, longest = self._iv, self._aead, limit + TAG_SIZE
+        at, end, longest = 0, len(buffer), self.limit + TAG_SIZE
+        # Little is faster to copy than to view.
+        view = memoryview(buffer) if end > _SHORT else buffer
         while end - at > HEADER_SIZE:
+            start, size = _read_header(buffer, at)
             body = at + HEADER_SIZE
-            header = view[at:body]
-            start, size = _read_header(header)
             after = body + size
-            sequence = self.sequence
-            if (
-                start != _DATA_START
-                or after > end
-                or not _OVERHEAD < size <= longest
-                or sequence >= _SEQUENCE_END
-            ):
+            if start != _DATA_START or after > end or not _OVERHEAD < size <= longest:
                 break
-            self.sequence = sequence + 1
-            nonce = (iv ^ sequence).to_bytes(IV_SIZE, "big")
+            sequence = self.sequence
+            if sequence >= _SEQUENCE_END:
+                break
+            nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
             try:
-                inner = aead.decrypt(nonce, view[body:after], header)
+                inner = self._aead.decrypt(nonce, view[body:after], buffer[at:body])
             except InvalidTag:
                 raise ProtocolError(Fault.BAD_RECORD_MAC) from None
             if inner[-1] != _APPLICATION_DATA:
-                return after, split_inner_plaintext(inner, limit)
-            # What is long is not copied before it is joined with others.
-            into.append(inner[:-1] if size <= _SHORT else memoryview(inner)[:-1])
+                inner = inner.rstrip(b"\0")  # padding
+                if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
+                    break
+            self.sequence = sequence + 1
+            if size > _SHORT and after - at < end:
+                # What is long is not copied before it is joined with others.
+                into.append(memoryview(inner)[:-1])
+            else:
+                into.append(inner[:-1])
             at = after
-        return at, None
+        return at
+
+    def _open_unprotected(self, content_type: int, content: bytes) -> tuple[int, bytes]:
+        """What a peer may still send in the clear: change_cipher_spec, and one kind of alert."""
+        # A peer that could not use the first flight has no keys and says so in plaintext.
+        may_be_alert = self.takes_plain_alert and self.sequence == 0
+        if content_type == _CHANGE_CIPHER_SPEC or (content_type == _ALERT and may_be_alert):
+            return content_type, content
+        raise ProtocolError(Fault.UNPROTECTED_RECORD, type_name(content_type))
 
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytearray:
         """`content` as records of `fragment_size` bytes each, written in place into one buffer."""

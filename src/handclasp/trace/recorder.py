@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Self, cast
 
 from handclasp.errors import ConfigurationError, TLSError, check_switch
 from handclasp.info import ConnectionInfo
@@ -40,9 +40,6 @@ from handclasp.trace.events import (
 )
 from handclasp.wire.iana import ContentType
 
-if TYPE_CHECKING:
-    from handclasp.trace.page import Describe
-
 FORMAT = "handclasp-trace/1"
 """Names the JSON form; a change that old readers would misread takes another number."""
 
@@ -52,37 +49,11 @@ _MOST_OFFERS = 256
 _HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_DATA
 
 
-class Recorder:
-    """Records one connection: give it as `trace=` to whatever opens one.
+class EventRecorder:
+    """Records the events of one connection.
 
-    Handshake messages are kept whole. Of records their sizes are kept, and what sealing and opening
-    them cost. Of the first protected record of each direction that holds handshake messages both
-    forms are kept, as it was on the wire and what was inside, to look at one beside the other; of
-    one that could not be opened, what was on the wire.
-    Application data are not kept, in neither form, unless secrets are: then those of the first
-    record of each direction.
-
-    Args:
-        record_secrets: also keep the connection's secrets, and that first record of application
-            data. Whoever has such a trace can read and forge the conversation.
-        record_wire: also keep the bytes of the transport as they were, application data and all,
-            so that `to_pcapng` can make a capture of them.
-        clock: nanoseconds from anywhere that never goes back.
-        wall_clock: nanoseconds since 1970 (UTC), asked once.
-        limit: the most events to keep; what comes later is counted in `dropped`, so that a long
-            conversation does not grow without end.
-        wire_limit: the most bytes of the transport to keep; from the piece on that does not fit
-            in, none is kept and each counts as dropped.
-
-    Raises:
-        ConfigurationError: a switch that is neither True nor False, a clock that cannot be called
-            or does not give a whole number, or a limit that is none or negative.
-
-    Attributes:
-        events: what was noted, in order.
-        dropped: how many events came after `limit`.
-        began_at_ns: when the recorder was made, in nanoseconds since 1970 (UTC); events count
-            from there.
+    `handclasp.Recorder`, which applications use, is one of these and can also show what it holds:
+    it documents what is kept, the arguments and the attributes.
     """
 
     def __init__(
@@ -114,12 +85,33 @@ class Recorder:
         """Directions and content types of which a protected record was kept whole."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Recorder:
+    def from_events(
+        cls, events: Iterable[TraceEvent], began_at_ns: int = 0, dropped: int = 0
+    ) -> Self:
+        """The recorder that would hold these events, had it noted them itself.
+
+        Args:
+            events: in order; their times count from `began_at_ns`.
+            began_at_ns: in nanoseconds since 1970 (UTC).
+            dropped: how many events more there were.
+        """
+        recorder = cls(wall_clock=lambda: began_at_ns)
+        recorder.events = list(events)
+        recorder.dropped = dropped
+        recorder.record_secrets = any(
+            isinstance(event, SecretDerived) or (isinstance(event, KeyStep) and bool(event.value))
+            for event in recorder.events
+        )
+        recorder.record_wire = any(isinstance(event, WireSeen) for event in recorder.events)
+        return recorder
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read back what `save` stored. Raises `TraceFormatError`, or `OSError` for the file."""
         return cls.from_json(Path(path).read_bytes())
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Recorder:
+    def from_json(cls, text: str | bytes) -> Self:
         """The recorder that `to_json` describes. Raises `TraceFormatError`."""
         try:
             given = json.loads(text)
@@ -131,43 +123,25 @@ class Recorder:
         events, dropped = trace.get("events"), trace.get("dropped")
         if not isinstance(events, list) or type(dropped) is not int:
             raise TraceFormatError("This trace lacks its events, or how many were dropped.")
-        recorder = cls()
         try:
-            recorder.began_at_ns = read_number(trace.get("began_at_ns", 0))
-            recorder.dropped = read_number(dropped)
+            began_at_ns = read_number(trace.get("began_at_ns", 0))
+            missing = read_number(dropped)
         except (TypeError, ValueError):
             raise TraceFormatError("This trace has a wrong began_at_ns or dropped.") from None
-        recorder.events = [event_from_json(event) for event in cast("list[object]", events)]
-        recorder.record_secrets = any(
-            isinstance(event, SecretDerived) or (isinstance(event, KeyStep) and bool(event.value))
-            for event in recorder.events
-        )
-        recorder.record_wire = any(isinstance(e, WireSeen) for e in recorder.events)
-        return recorder
+        read = [event_from_json(event) for event in cast("list[object]", events)]
+        return cls.from_events(read, began_at_ns, missing)
 
-    def to_json(self, *, fields: bool = False) -> str:
-        """All of it as one JSON object, bytes in hexadecimal; docs/trace-format.md describes it.
+    def to_json(self) -> str:
+        """All of it as one JSON object, bytes in hexadecimal; docs/trace-format.md describes it."""
+        return self._as_json([event_to_json(event) for event in self.events])
 
-        Args:
-            fields: beside each message, also the tree of its fields, each with its bytes, its
-                value in words and its section of an RFC. Reading back does not need it.
-        """
-        written = [event_to_json(event) for event in self.events]
-        if fields:
-            # Whoever only records need not wait for it to be imported.
-            from handclasp.trace.facts import facts_of
-            from handclasp.trace.fields import fields_of
-
-            key_exchange = facts_of(self.events).key_exchange
-            for event, values in zip(self.events, written, strict=True):
-                if isinstance(event, MessageSeen):
-                    values["fields"] = fields_of(event.raw, event.epoch, key_exchange).to_json()
+    def _as_json(self, events: list[dict[str, Any]]) -> str:
         return json.dumps(
             {
                 "format": FORMAT,
                 "dropped": self.dropped,
                 "began_at_ns": self.began_at_ns,
-                "events": written,
+                "events": events,
             },
             indent=1,
         )
@@ -175,52 +149,6 @@ class Recorder:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` into a file that only its owner may read. Raises `OSError`."""
         write_private(path, (self.to_json() + "\n").encode())
-
-    def to_html(
-        self,
-        title: str,
-        describe: Describe | None = None,
-        *,
-        explanation: Mapping[str, Any] | None = None,
-        earlier: Recorder | None = None,
-    ) -> str:
-        """All of it as one HTML page to look at, which needs no network and no other file.
-
-        Args:
-            title: what to call it, such as the host's name.
-            describe: what to say of a certificate, given as DER:
-                `handclasp.certificates.describe_certificate`, or a function of that form; without
-                it only their sizes are told.
-            explanation: every rule of the decision on the peer's certificates, in the form that
-                `handclasp.certificates.Explanation.to_json` gives.
-            earlier: another connection between the same two, to lay the secrets side by side.
-
-        Raises:
-            ConfigurationError: jinja2 is not installed; it comes with `handclasp[tools]`.
-        """
-        # Whoever only records need not wait for it to be imported, nor have jinja2.
-        from handclasp.trace.page import page_of
-
-        before = earlier.events if earlier is not None else None
-        return page_of(self.events, title, describe, explanation=explanation, earlier=before)
-
-    def save_html(
-        self,
-        path: str | os.PathLike[str],
-        title: str,
-        describe: Describe | None = None,
-        *,
-        explanation: Mapping[str, Any] | None = None,
-        earlier: Recorder | None = None,
-    ) -> None:
-        """Write `to_html`, with these arguments, into a file that only its owner may read.
-
-        Raises:
-            ConfigurationError: as `to_html` does.
-            OSError: the file cannot be written.
-        """
-        page = self.to_html(title, describe, explanation=explanation, earlier=earlier)
-        write_private(path, page.encode())
 
     def save_pcapng(self, path: str | os.PathLike[str]) -> None:
         """Write `to_pcapng` into a file that only its owner may read.
@@ -247,24 +175,10 @@ class Recorder:
                 "There are no bytes of the transport to make a capture of: use "
                 "Recorder(record_wire=True, record_secrets=True)."
             )
+        # Whoever only records need not wait for it to be imported.
         from handclasp.trace.pcapng import capture_of
 
         return capture_of(self.events, self.began_at_ns)
-
-    def redacted(self, *, names: bool = False, addresses: bool = False) -> Recorder:
-        """Another recorder, with what may be passed on.
-
-        The values of all secrets are gone, and all application data; with `names` also server
-        names, certificates and what they could be guessed from, and with `addresses` the IP
-        addresses. `handclasp.trace.redact` says exactly what.
-        """
-        from handclasp.trace.redact import redacted
-
-        other = Recorder(wall_clock=lambda: self.began_at_ns)
-        other.events = redacted(self.events, names=names, addresses=addresses)
-        other.dropped = self.dropped
-        other.record_wire = any(isinstance(event, WireSeen) for event in other.events)
-        return other
 
     # The hook's methods, as `hooks.Trace` defines them.
 
@@ -420,7 +334,7 @@ class Recorder:
             self.dropped += 1
 
     def __repr__(self) -> str:
-        return f"Recorder({len(self.events)} events)"
+        return f"{type(self).__name__}({len(self.events)} events)"
 
 
 def _time_of(name: str, clock: Callable[[], int]) -> int:

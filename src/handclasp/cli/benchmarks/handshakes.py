@@ -29,8 +29,6 @@ GROUPS = ("X25519", "secp256r1", "X25519MLKEM768")
 _FULL_TARGETS = {"ecdsa-p256": 1.6, "rsa-2048": 1.35, "ed25519": 1.6}
 _HYBRID_TARGET = 1.15
 _RESUMED_TARGET = 2.0
-_PYOPENSSL_TARGET = 1.1
-"""Of TLS 1.3 and of what is resumed, as there is one for `ssl`."""
 
 T = TypeVar("T")
 
@@ -79,20 +77,24 @@ def _full(stacks: Sequence[Stack], setup: Setup) -> Row:
         # `ssl` has no such group here: it is compared with its own X25519, as targets say.
         library = [stack for stack in stacks if stack.name == "ssl"]
         factories |= _factories(library, Setup(setup.identity))
-    targets = {}
+    targets: dict[str, float] = {}
     if setup.version == "TLSv1.3":
         target = _FULL_TARGETS[setup.identity.key_type]
         if setup.group == "X25519MLKEM768":
             target = min(target, _HYBRID_TARGET)
-        targets = {"ssl": target, "pyOpenSSL": _PYOPENSSL_TARGET}
+        targets = {"ssl": target, **_targets_of(stacks)}
     name = f"{setup.version[3:]} full, {setup.identity.key_type}, {setup.group}"
     return _row(name, factories, floor_of(setup), targets)
 
 
 def _resumed(stacks: Sequence[Stack], setup: Setup) -> Row:
-    targets = {"ssl": _RESUMED_TARGET, "pyOpenSSL": _PYOPENSSL_TARGET}
+    targets = {"ssl": _RESUMED_TARGET, **_targets_of(stacks)}
     name = f"{setup.version[3:]} resumed, {setup.group}"
     return _row(name, _factories(stacks, setup), floor_of(setup), targets)
+
+
+def _targets_of(stacks: Sequence[Stack]) -> dict[str, float]:
+    return {stack.name: stack.target for stack in stacks if stack.target is not None}
 
 
 def _row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ SLOW = 3
 IN_A_ROW = 5
 """Measurements of a stack one after the other, in each round."""
 
-COMPARED = ("ssl", "pyOpenSSL")
-"""The stacks with which this library is compared, the first of them in every row."""
+COMPARED = ("ssl",)
+"""The stacks with which this library is compared, unless others are named."""
 
 Clock = Callable[[], float]
 Prepare = Callable[[], Any]
@@ -58,9 +58,9 @@ class Row:
 
     Attributes:
         section, name: where it stands, and what is done.
-        actions: by the stack's name; "handclasp" is compared with those of `COMPARED`.
+        actions: by the stack's name; "handclasp" is what is compared with others.
         floor: the bare primitive calls that nothing can do without, if there is such a thing.
-        targets: how many times as fast as one of `COMPARED` this should be, where that was set.
+        targets: how many times as fast as another stack this should be, where that was set.
         in_this_thread: whether all work is done here, so that its processor time can be taken:
             other load on the machine then counts for nothing.
         in_a_row: how often a stack has its turn before the next one: in use, the processor's caches
@@ -78,7 +78,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out for a row, in microseconds by stack; "floor" is among them."""
+    """What came out for a row, in microseconds by stack; "floor" is among them.
+
+    Attributes:
+        compared: the stacks that this library is compared with.
+    """
 
     section: str
     name: str
@@ -88,6 +92,7 @@ class Measured:
     unit: str = "us"
     more_is_better: bool = False
     rounds: int = 0
+    compared: Sequence[str] = COMPARED
 
     @property
     def ratio(self) -> float | None:
@@ -111,7 +116,7 @@ class Measured:
             "best": {name: round(value, 3) for name, value in self.best.items()},
             "ratios": {
                 stack: round(ratio, 3)
-                for stack in COMPARED
+                for stack in self.compared
                 if (ratio := self.ratio_to(stack)) is not None
             },
             "targets": dict(self.targets),
@@ -119,13 +124,14 @@ class Measured:
         }
 
 
-def measure(row: Row, rounds: int, seconds: float) -> Measured:
+def measure(row: Row, rounds: int, seconds: float, compared: Sequence[str] = COMPARED) -> Measured:
     """Every stack a few times each round, the next one first each time.
 
     Args:
         rounds: how many rounds there are to be.
         seconds: for the whole row; what is slow gets fewer rounds, `MIN_ROUNDS` at least. A stack
             that is slow beside the others comes after them: it would take their caches away.
+        compared: the stacks that this library is compared with.
     """
     actions = dict(row.actions)
     if row.floor is not None:
@@ -133,7 +139,7 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
     clock = time.thread_time if row.in_this_thread else time.perf_counter
     # What is imported and cached once is no part of it.
     first = {name: min(each.seconds(clock) for _ in range(3)) for name, each in actions.items()}
-    limit = SLOW * max(took for name, took in first.items() if name in ("handclasp", *COMPARED))
+    limit = SLOW * max(took for name, took in first.items() if name in ("handclasp", *compared))
     order = [name for name in actions if first[name] <= limit]
     slow = [name for name in actions if name not in order]
     times: dict[str, list[float]] = {name: [] for name in actions}
@@ -154,4 +160,5 @@ def measure(row: Row, rounds: int, seconds: float) -> Measured:
         {name: min(values) for name, values in times.items()},
         row.targets,
         rounds=done * row.in_a_row,
+        compared=compared,
     )

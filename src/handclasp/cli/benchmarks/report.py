@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from handclasp.cli.benchmarks.measure import COMPARED, Measured
+from handclasp.cli.benchmarks.measure import Measured
 from handclasp.cli.benchmarks.stacks import Stack
 
 TITLES = {
@@ -89,7 +89,7 @@ def _table(section: str, rows: Sequence[Measured], stacks: Sequence[Stack]) -> T
     columns = [("", [row.name for row in rows])]
     columns += [(name, [shown(row, name) for row in rows]) for name in names]
     ratios: list[int] = []
-    for other in COMPARED:
+    for other in dict.fromkeys(other for row in rows for other in row.compared):
         if other in names:
             ratios.append(len(columns))
             columns.append((f"x {other}", [_number(row.ratio_to(other)) for row in rows]))

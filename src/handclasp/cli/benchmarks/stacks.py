@@ -1,13 +1,13 @@
 """The libraries that are compared, each behind the same few calls, in memory.
 
 A `Stack` makes the two ends of a connection out of a `Setup`; an `End` takes and gives bytes. What
-cannot be set (`ssl` has no way to choose the suites of TLS 1.3, `rtls` none for groups) makes
-`fits` say no, so that no row compares different things.
+cannot be set (`ssl` has no way to choose the suites of TLS 1.3) makes `fits` say no, so that no row
+compares different things.
 """
 
 from __future__ import annotations
 
-import importlib
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,11 @@ NAME = "localhost"
 SUITE13 = "TLS_AES_256_GCM_SHA384"
 """What OpenSSL takes by itself, and so what all take."""
 
-_OPENSSL_NAMES = {
+OPENSSL_NAMES = {
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
 }
-_OPENSSL_CURVES = {"secp256r1": "prime256v1"}
+OPENSSL_CURVES = {"secp256r1": "prime256v1"}
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,29 @@ class Factory(Protocol):
 
 
 class Stack(Protocol):
-    """A library. `note` says what it leaves out of the work that the others do."""
+    """A library.
+
+    Attributes:
+        note: what it leaves out of the work that the others do.
+        target: how many times as fast this library should be in a handshake of TLS 1.3 and in one
+            that is resumed; None where there is no such target, or another for each kind of key.
+    """
 
     name: str
     version: str
     note: str
+    target: float | None
 
     def fits(self, setup: Setup) -> bool:
         """Whether this stack can agree on just that."""
         ...
 
     def factory(self, setup: Setup) -> Factory: ...
+
+
+def own_and_ssl() -> list[Stack]:
+    """This library, and the one that every Python has."""
+    return [Handclasp(), StandardLibrary("ssl", ssl, ssl.OPENSSL_VERSION)]
 
 
 def handshake(factory: Factory) -> tuple[End, End]:
@@ -145,6 +157,7 @@ class Handclasp:
     name: str = "handclasp"
     version: str = __version__
     note: str = ""
+    target: float | None = None
 
     def fits(self, setup: Setup) -> bool:
         return True
@@ -235,7 +248,8 @@ class OwnEnd:
 class StandardLibrary:
     """`ssl`, and what has its surface."""
 
-    note = ""
+    note: str = ""
+    target: float | None = None
 
     def __init__(self, name: str, module: Any, version: str) -> None:
         self.name = name
@@ -245,9 +259,7 @@ class StandardLibrary:
     def fits(self, setup: Setup) -> bool:
         if setup.version == "TLSv1.3" and setup.suite != SUITE13:
             return False
-        if self.name != "ssl" and (setup.resumes or setup.group != "X25519"):
-            return False
-        return setup.group == "X25519" or setup.group in _OPENSSL_CURVES
+        return setup.group == "X25519" or setup.group in OPENSSL_CURVES
 
     def factory(self, setup: Setup) -> LibraryFactory:
         return LibraryFactory(self._module, setup)
@@ -266,9 +278,9 @@ class LibraryFactory:
             version = getattr(module.TLSVersion, setup.version.replace(".", "_"))
             context.minimum_version = context.maximum_version = version
             if setup.version == "TLSv1.2":
-                context.set_ciphers(_OPENSSL_NAMES[setup.suite])
-            if setup.group in _OPENSSL_CURVES:
-                context.set_ecdh_curve(_OPENSSL_CURVES[setup.group])
+                context.set_ciphers(OPENSSL_NAMES[setup.suite])
+            if setup.group in OPENSSL_CURVES:
+                context.set_ecdh_curve(OPENSSL_CURVES[setup.group])
 
     def client(self) -> LibraryEnd:
         return LibraryEnd(self._module, self._client, self._keep if self._resumes else None, self)
@@ -324,7 +336,7 @@ class LibraryEnd:
 
     def write(self, data: bytes) -> Any:
         written = self.object.write(data)
-        while written < len(data):  # rtls takes a part at a time.
+        while written < len(data):  # Some take a part at a time.
             written += self.object.write(data[written:])
         return self.outgoing.read()
 
@@ -334,109 +346,3 @@ class LibraryEnd:
         while received < size:
             received += len(self.object.read(262_144))
         return received
-
-
-class PyOpenSsl:
-    """pyOpenSSL, on the OpenSSL that cryptography brings."""
-
-    note = "does not check the server's name"
-
-    def __init__(self, name: str, module: Any, version: str) -> None:
-        self.name = name
-        self.version = version
-        self._module = module
-
-    def fits(self, setup: Setup) -> bool:
-        # By itself it takes the hybrid group, and can be told of elliptic curves only.
-        return setup.group == "secp256r1" or (
-            setup.group == "X25519MLKEM768" and setup.version == "TLSv1.3"
-        )
-
-    def factory(self, setup: Setup) -> PyOpenSslFactory:
-        return PyOpenSslFactory(self._module, setup)
-
-
-class PyOpenSslFactory:
-    def __init__(self, module: Any, setup: Setup) -> None:
-        self._module = module
-        self._resumes = setup.resumes
-        self._last: Any = None
-        self._client = module.Context(module.TLS_CLIENT_METHOD)
-        self._client.get_cert_store().add_cert(_certificate(setup.identity.ca_pem))
-        self._client.set_verify(module.VERIFY_PEER)
-        self._server = module.Context(module.TLS_SERVER_METHOD)
-        self._server.use_certificate_chain_file(str(setup.identity.chain_path))
-        self._server.use_privatekey_file(str(setup.identity.key_path))
-        number = module.TLS1_3_VERSION if setup.version == "TLSv1.3" else module.TLS1_2_VERSION
-        for context in (self._client, self._server):
-            context.set_min_proto_version(number)
-            context.set_max_proto_version(number)
-            if setup.version == "TLSv1.3":
-                context.set_tls13_ciphersuites(setup.suite.encode())
-            else:
-                context.set_cipher_list(_OPENSSL_NAMES[setup.suite].encode())
-            if setup.group == "secp256r1":
-                from cryptography.hazmat.primitives.asymmetric import ec
-
-                context.set_tmp_ecdh(ec.SECP256R1())
-
-    def client(self) -> PyOpenSslEnd:
-        connection = self._module.Connection(self._client, None)
-        connection.set_tlsext_host_name(NAME.encode())
-        connection.set_connect_state()
-        if self._last is not None:
-            # OpenSSL never resumes what ended without a word, as all connections here do.
-            self._last.set_shutdown(self._module.SENT_SHUTDOWN | self._module.RECEIVED_SHUTDOWN)
-            connection.set_session(self._last.get_session())
-        if self._resumes:
-            self._last = connection
-        return PyOpenSslEnd(self._module, connection, reads_tickets=True)
-
-    def server(self) -> PyOpenSslEnd:
-        connection = self._module.Connection(self._server, None)
-        connection.set_accept_state()
-        return PyOpenSslEnd(self._module, connection, reads_tickets=False)
-
-
-class PyOpenSslEnd:
-    def __init__(self, module: Any, connection: Any, *, reads_tickets: bool) -> None:
-        self._wants_read = module.WantReadError
-        self._reads_tickets = reads_tickets
-        self.connection = connection
-        self.is_complete = False
-        self.is_resumed = None
-
-    def exchange(self, data: bytes) -> bytes:
-        if data:
-            self.connection.bio_write(data)
-        if not self.is_complete:
-            with suppress(self._wants_read):
-                self.connection.do_handshake()
-                self.is_complete = True
-        elif self._reads_tickets:
-            with suppress(self._wants_read):
-                self.connection.recv(1)
-        return self._take()
-
-    def write(self, data: bytes) -> Any:
-        self.connection.sendall(data)
-        return self._take()
-
-    def read(self, sealed: bytes, size: int) -> int:
-        self.connection.bio_write(sealed)
-        received = 0
-        while received < size:
-            received += len(self.connection.recv(262_144))
-        return received
-
-    def _take(self) -> bytes:
-        try:
-            out: bytes = self.connection.bio_read(262_144 * 2)
-        except self._wants_read:
-            return b""
-        return out
-
-
-def _certificate(pem: bytes) -> Any:
-    crypto = importlib.import_module("OpenSSL.crypto")
-    return crypto.load_certificate(crypto.FILETYPE_PEM, pem)

@@ -69,7 +69,7 @@ async def find_session(
         else:
             known = ResumedSession(state, suite, client)
     # Without a memory, an id tells nothing: clients of TLS 1.3 send one for middleboxes' sake.
-    by_id = config.session_cache12 is not None and hello.legacy_session_id
+    by_id = config.derived.session_cache12 is not None and hello.legacy_session_id
     named = bool(hello.extensions.get(ExtensionType.SESSION_TICKET) or by_id)
     note_session12(hs, named, refusal)
     return known
@@ -101,7 +101,7 @@ def choose_gift(config: ServerConfig, hello: ClientHello, *, extended: bool) -> 
     if ExtensionType.SESSION_TICKET in hello.extensions:
         return SessionGrant(ticket=bool(_keys(config)))
     return SessionGrant(
-        session_id=config.entropy(_ID_SIZE) if config.session_cache12 is not None else b""
+        session_id=config.entropy(_ID_SIZE) if config.derived.session_cache12 is not None else b""
     )
 
 
@@ -129,7 +129,7 @@ def grant_session(
         max_early_data=0,
         server_name=info.server_name or "",
         alpn=info.alpn or "",
-        binding=config.binding,
+        binding=config.derived.binding,
         client_chain=info.peer_chain_der,
         signature_scheme=info.signature_scheme or "",
         client_certificate_type=info.peer_certificate_type,
@@ -138,10 +138,13 @@ def grant_session(
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
         ticket = seal_ticket(state, _keys(config), config.entropy) or b""
         hs.send(NewSessionTicket12(state.lifetime, ticket))
-    elif config.session_cache12 is not None and sum(map(len, state.client_chain)) <= MAX_TICKET:
+    elif (
+        config.derived.session_cache12 is not None
+        and sum(map(len, state.client_chain)) <= MAX_TICKET
+    ):
         # What a client pads its certificates with is not kept for it.
-        config.session_cache12.put(grant.session_id, state)
-        return partial(config.session_cache12.discard, grant.session_id)
+        config.derived.session_cache12.put(grant.session_id, state)
+        return partial(config.derived.session_cache12.discard, grant.session_id)
     return None
 
 
@@ -152,9 +155,9 @@ def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:
     if ticket:
         # RFC 5077 3.4: a client may send no id, and see by the next message that it is resumed.
         return open_ticket(ticket, _keys(config))
-    if config.session_cache12 is None or not hello.legacy_session_id:
+    if config.derived.session_cache12 is None or not hello.legacy_session_id:
         return None
-    return config.session_cache12.get(hello.legacy_session_id)
+    return config.derived.session_cache12.get(hello.legacy_session_id)
 
 
 def _keys(config: ServerConfig) -> tuple[TicketKey, ...]:

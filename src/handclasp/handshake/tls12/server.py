@@ -513,7 +513,7 @@ async def _resume(
     )
     await confirm_peer(hs, config, client, peer_is_server=False, server_name=None)
     # RFC 5929 3.1: the first Finished of the latest handshake, which here is the server's.
-    memory = config.session_cache12
+    memory = config.derived.session_cache12
     forget = partial(memory.discard, session_id) if memory is not None else None
     return HandshakeResult12(info, peer_finished, Exporter12(master_secret), own_finished, forget)
 

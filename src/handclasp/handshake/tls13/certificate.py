@@ -156,7 +156,7 @@ def send_certificate(
     along: dict[int, bytes] = {}
     if credentials.staple is not None or credentials.sct_list is not None:
         along = _leaf_extensions(config, credentials, asked, asked_in)
-    kept: Kept[Any, bytes] = config.once("written certificates", _nothing_written)
+    kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
     key = credentials.chain, *along.items()
     raw = kept.get(key)
     if raw is None:

@@ -84,7 +84,7 @@ def read_offer(
     if hello.legacy_compression_methods != b"\0":
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers compression")
     extensions = hello.extensions
-    forms: Mapping[int, Form] = config.once("client hello forms", _forms)
+    forms: Mapping[int, Form] = config.derived.once("client hello forms", _forms, config)
     values = hs.reading.read_forms(forms, extensions)
     psks = read_psks(hello, values.get(ExtensionType.PSK_KEY_EXCHANGE_MODES), before)
     groups: tuple[str, ...] = values.get(ExtensionType.SUPPORTED_GROUPS, ())
@@ -166,7 +166,7 @@ def choose(
 ) -> Choice:
     """Suite, group and application protocol, in this order. Raises `ProtocolError`."""
     suites = hs.reading.read(offered_suites, uint16s(offer.hello.cipher_suites))
-    own: Sequence[str] = config.once("suites of TLS 1.3", _suites)
+    own: Sequence[str] = config.derived.once("suites of TLS 1.3", _suites, config)
     if candidates:
         own = _suites_by_psk_hash(own, candidates)
     first = config.prefer_client_order

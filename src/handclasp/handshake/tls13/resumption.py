@@ -213,7 +213,11 @@ async def why_not_early_data(
     confirms = client is not None and config.confirm_peer is not None
     if confirms and not config.confirm_early_data:
         return "confirm_peer has to confirm the client first (confirm_early_data is off)"
-    token, created_at, memory = known.replay_token, state.created_at / 1000, config.replay_memory
+    token, created_at, memory = (
+        known.replay_token,
+        state.created_at / 1000,
+        config.derived.replay_memory,
+    )
     is_first = await hs.ask(CheckReplay(token, created_at))
     if is_first and memory is not None:
         is_first = memory.confirms(config.replay_guard, token, created_at)
@@ -275,7 +279,7 @@ def refusal_of(state: SessionState, config: ServerConfig, server_name: str | Non
     """Why a session of this server may not be resumed here and now, if so."""
     if not state.is_current(milliseconds(config.clock())):
         return "too old"
-    if state.binding != config.binding:
+    if state.binding != config.derived.binding:
         return "made under other settings"
     if state.server_name != (server_name or ""):
         return "made for another name"

@@ -290,7 +290,7 @@ def _issuer(
         max_early_data=config.max_early_data,
         server_name=info.server_name or "",
         alpn=info.alpn or "",
-        binding=config.binding,
+        binding=config.derived.binding,
         client_chain=info.peer_chain_der,
         signature_scheme=info.signature_scheme or "",
         client_certificate_type=info.peer_certificate_type,
@@ -504,8 +504,8 @@ def _encrypted_extensions(
 
 def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
     """What a CertificateRequest asks for; the same in each one of a config."""
-    made: dict[int, bytes] = config.once(
-        f"certificate request {client_type}", lambda config: _asking(config, client_type)
+    made: dict[int, bytes] = config.derived.once(
+        f"certificate request {client_type}", lambda config: _asking(config, client_type), config
     )
     return made
 

@@ -1,0 +1,12 @@
+"""rustls through rtls, which has the surface of `ssl`."""
+
+from __future__ import annotations
+
+from handclasp.cli.benchmarks.stacks import Setup, StandardLibrary
+
+
+class Rtls(StandardLibrary):
+    """rtls. Neither its groups nor its sessions can be set."""
+
+    def fits(self, setup: Setup) -> bool:
+        return super().fits(setup) and setup.group == "X25519" and not setup.resumes

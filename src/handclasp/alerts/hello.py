@@ -1,0 +1,288 @@
+"""Alerts about a ClientHello: its versions, suites, groups, schemes, names and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from handclasp.advice import (
+    ALPN,
+    CIPHER_SUITES,
+    GROUPS,
+    PSKS,
+    SERVER_NAME,
+    SIGNATURE_SCHEMES,
+    VERSIONS,
+)
+from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, listed_names, make_cause
+from handclasp.alerts.situation import Situation, spelled_version
+from handclasp.faults import Blame, Fault, Verdict
+
+# RFC 8446 section 9.1 demands the first of the suites, secp256r1 and the schemes of every
+# implementation of TLS 1.3, and recommends X25519: nearly every server supports these.
+USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
+
+USUAL_SUITES12 = (
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+)
+
+USUAL_GROUPS = ("X25519", "secp256r1")
+
+USUAL_SCHEMES = ("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256")
+
+# Most clients offer these as well, so a hello without them was configured that way.
+_COMMON_SUITES = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+
+_COMMON_GROUPS = ("secp384r1", "secp521r1")
+
+_COMMON_SCHEMES = ("ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha512")
+
+_UNUSUALLY_LITTLE = Verdict(
+    Blame.LOCAL, "which offers none of the usual algorithms, unless that is intended"
+)
+
+
+class _Lack(NamedTuple):
+    """How few of the usual values of one kind a ClientHello offers.
+
+    Attributes:
+        degree: 2 for none of the values that nearly every server supports, 1 for some, 0 for all.
+        rarer: whether a value that many clients offer besides is missing.
+    """
+
+    degree: int
+    rarer: bool
+    cause: Cause
+
+
+def hello_causes(situation: Situation) -> Iterator[Cause]:
+    """Yield the causes for which a server may refuse a ClientHello, the greatest lack first."""
+    lacks = sorted(_lacks(situation), key=lambda lack: (-lack.degree, not lack.rarer))
+    for lack in lacks:
+        yield replace(lack.cause, stands_out=lack.degree > 0 or lack.rarer)
+
+
+def _lacks(situation: Situation) -> Iterator[_Lack]:
+    if situation.server_name is None:
+        yield _Lack(1, False, replace(_no_name(situation), topic="the name of the server"))
+    suites, groups, schemes = (
+        _lack_of_suites(situation),
+        _lack_of_groups(situation),
+        _lack_of_schemes(situation),
+    )
+    # Every TLS 1.3 server supports the first suite, so a hello for TLS 1.3 alone fails otherwise.
+    only13 = "TLSv1.2" not in situation.versions
+    yield from (groups, schemes, suites) if only13 else (suites, groups, schemes)
+    if situation.certificate_schemes:
+        cause = _unaccepted_authority(situation)
+        yield _Lack(0, False, replace(cause, topic="the authority of that certificate"))
+    if "TLSv1.3" in situation.versions:
+        yield _Lack(0, False, replace(psk_required(), topic="a pre-shared key that it requires"))
+
+
+_MOST_LISTED = (4, 8, 8)
+"""How many offered names a sentence lists, by the degree of the lack."""
+
+
+def _none_of(kind: str, offered: Sequence[str], degree: int) -> str:
+    names = listed_names(offered, _MOST_LISTED[degree])
+    return f"The server accepts none of the {kind} that were offered: {names}."
+
+
+def _degree(offered: Iterable[str], usual: Sequence[str]) -> int:
+    missing = len(_missing(offered, usual))
+    return 2 if missing == len(usual) else 1 if missing else 0
+
+
+def _missing(offered: Iterable[str], usual: Sequence[str]) -> list[str]:
+    known = frozenset(offered)
+    return [name for name in usual if name not in known]
+
+
+def _verdict_of(degree: int) -> Verdict:
+    return (UNUSUAL_SERVER, SETTINGS_DIFFER, _UNUSUALLY_LITTLE)[degree]
+
+
+def _offer_more(missing: Sequence[str], setting: str) -> str:
+    return f"Offer {' and '.join(missing)} as well ({setting})." if missing else ""
+
+
+def _lack_of_suites(situation: Situation) -> _Lack:
+    suites, missing = situation.cipher_suites, list[str]()
+    degree13 = degree12 = 0
+    if "TLSv1.3" in situation.versions:
+        degree13 = _degree(suites, USUAL_SUITES13)
+        missing += _missing(suites, USUAL_SUITES13)
+    if "TLSv1.2" in situation.versions:
+        degree12 = _degree(suites, USUAL_SUITES12)
+        missing += _missing(suites, USUAL_SUITES12)
+        if "TLSv1.3" in situation.versions:
+            degree12 = min(degree12, 1)  # Only older servers depend on these.
+    degree = max(degree13, degree12)
+    sentence = _none_of("cipher suites", suites, degree)
+    sentence += _remark_on_suites(situation, degree)
+    fix_local = _offer_more(missing, CIPHER_SUITES)
+    fix_peer = "Allow one of the suites that the client offers, and add a certificate that fits it."
+    cause = make_cause(
+        Fault.NO_SHARED_CIPHER_SUITE, sentence, fix_local, fix_peer, _verdict_of(degree)
+    )
+    common = (
+        _COMMON_SUITES if situation.versions == ("TLSv1.3",) else (*_COMMON_SUITES, *USUAL_SUITES12)
+    )
+    rarer = bool(_missing(suites, common)) if "TLSv1.3" in situation.versions else False
+    return _Lack(degree, rarer, replace(cause, topic="the cipher suites"))
+
+
+def _remark_on_suites(situation: Situation, degree: int) -> str:
+    """Return a further remark on the suites of this ClientHello, or an empty string."""
+    of12 = [name for name in situation.cipher_suites if "_WITH_" in name]
+    if not of12 or "TLSv1.2" not in situation.versions:
+        return ""
+    kinds = {"RSA": any("_RSA_" in name for name in of12)}
+    kinds["ECDSA"] = any("_ECDSA_" in name for name in of12)
+    if sum(kinds.values()) == 1:
+        kind = next(name for name, is_there in kinds.items() if is_there)
+        other = "ECDSA" if kind == "RSA" else "RSA"
+        return (
+            f" Those of TLS 1.2 need an {kind} certificate: with an {other} certificate, "
+            "a server of TLS 1.2 can use none of them."
+        )
+    if degree == 0 and all(_is_modern(name) for name in of12):
+        return (
+            " All of them have forward secrecy and authenticated encryption, and old servers "
+            "support only others."
+        )
+    return ""
+
+
+def _is_modern(suite: str) -> bool:
+    return suite.startswith(("TLS_ECDHE_", "TLS_DHE_")) and (
+        "_GCM_" in suite or "_CCM" in suite or "_POLY1305_" in suite
+    )
+
+
+def _lack_of_groups(situation: Situation) -> _Lack:
+    groups = situation.groups
+    degree = _degree(groups, USUAL_GROUPS)
+    cause = make_cause(
+        Fault.NO_SHARED_GROUP,
+        _none_of("groups", groups, degree),
+        _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
+        "Allow one of the groups that the client offers.",
+        _verdict_of(degree),
+    )
+    rarer = bool(_missing(groups, _COMMON_GROUPS))
+    return _Lack(degree, rarer, replace(cause, topic="the groups"))
+
+
+def _lack_of_schemes(situation: Situation) -> _Lack:
+    schemes = situation.signature_schemes
+    degree = _degree(schemes, USUAL_SCHEMES)
+    cause = make_cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "The server has no certificate that signs in a scheme that was offered: "
+        f"{listed_names(schemes, _MOST_LISTED[degree])}.",
+        _offer_more(_missing(schemes, USUAL_SCHEMES), SIGNATURE_SCHEMES),
+        "Add a certificate whose key signs in one of the schemes that the client offers.",
+        _verdict_of(degree),
+    )
+    rarer = bool(_missing(schemes, _COMMON_SCHEMES))
+    return _Lack(degree, rarer, replace(cause, topic="the server's certificate and its key"))
+
+
+def _unaccepted_authority(situation: Situation) -> Cause:
+    ed25519 = "ed25519" not in situation.certificate_schemes
+    example = ", such as Ed25519" if ed25519 else ""
+    return make_cause(
+        Fault.NO_SHARED_SIGNATURE_SCHEME,
+        "An authority of the server's certificate signs in a scheme that was not offered for "
+        f"certificates (signature_algorithms_cert){example}.",
+        "",
+        "Get a certificate from an authority with an RSA or ECDSA key.",
+        UNUSUAL_SERVER,
+    )
+
+
+def psk_required() -> Cause:
+    return make_cause(
+        Fault.UNKNOWN_PSK_IDENTITY,
+        "The server accepts only clients with a pre-shared key that it knows, as a server without "
+        "a certificate does.",
+        f"Offer the identity and the key that the server knows ({PSKS}).",
+        "Give the server a certificate, or this client's pre-shared key.",
+        Fault.UNKNOWN_PSK_IDENTITY.verdict(),
+    )
+
+
+def unknown_psk_causes(situation: Situation) -> Iterator[Cause]:
+    del situation
+    yield psk_required()
+
+
+def protocol_version_causes(situation: Situation) -> Iterator[Cause]:
+    offered = [spelled_version(version) for version in situation.versions]
+    if situation.role == "server":
+        chosen = f", {spelled_version(situation.version)}" if situation.version else ""
+        yield make_cause(
+            Fault.NO_SHARED_VERSION,
+            f"The client does not accept the version that this server chose{chosen}.",
+            f"Enable the version that the client wants, if it is TLS 1.2 or newer ({VERSIONS}).",
+            "Enable TLS 1.3, or at least TLS 1.2.",
+        )
+    elif len(offered) == 1:
+        (alone,) = offered
+        other = "TLS 1.2" if alone == "TLS 1.3" else "TLS 1.3"
+        older = "" if alone == "TLS 1.3" else f": it supports only {other}, or something older"
+        yield make_cause(
+            Fault.NO_SHARED_VERSION,
+            f"The server does not speak {alone}, which alone was offered{older}.",
+            f"Offer {other} as well ({VERSIONS}).",
+            f"Enable {alone}.",
+        )
+    else:
+        names = " nor ".join(offered) or "any version that was offered"
+        yield make_cause(
+            Fault.NO_SHARED_VERSION,
+            f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and "
+            "TLS 1.1 are not secure, and this library does not support them.",
+            "",
+            "Update the server: enable TLS 1.3, or at least TLS 1.2.",
+            Verdict(Blame.PEER, "which supports only insecure versions"),
+        )
+
+
+def _no_name(situation: Situation) -> Cause:
+    if situation.server_name is None:
+        return make_cause(
+            Fault.UNRECOGNIZED_NAME,
+            "This side sent no server name (SNI), and the server needs one to choose its "
+            "certificate.",
+            f"Connect by a DNS name, or give one ({SERVER_NAME}).",
+            "Serve a default certificate.",
+            Verdict(
+                Blame.LOCAL, "which names no server, unless that server is meant to have a default"
+            ),
+        )
+    return make_cause(
+        Fault.UNRECOGNIZED_NAME,
+        f"The server does not serve the name that was asked for: {situation.server_name}.",
+        f"Ask for a name that the server serves ({SERVER_NAME}).",
+        "Add a certificate for this name, or serve a default one.",
+        Verdict(Blame.LOCAL, "unless the server is meant to serve that name"),
+    )
+
+
+def unrecognized_name_causes(situation: Situation) -> Iterator[Cause]:
+    yield _no_name(situation)
+
+
+def no_application_protocol_causes(situation: Situation) -> Iterator[Cause]:
+    yield make_cause(
+        Fault.NO_SHARED_APPLICATION_PROTOCOL,
+        "The server speaks none of the application protocols that were offered: "
+        f"{listed_names(situation.alpn)}.",
+        f"Offer one of the protocols that the server speaks, or none ({ALPN}).",
+        "Add one of the offered protocols to the server's list.",
+    )

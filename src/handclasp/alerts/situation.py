@@ -1,0 +1,102 @@
+"""The state in which an alert arrived: how far the handshake was, and the data that was sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from handclasp.values import value
+from handclasp.wire.iana import AlertDescription as Alert
+
+Stage = Literal["hello", "handshake", "established"]
+"""Before the first answer; in the middle of the handshake; after it."""
+
+ClientAuthStatus = Literal["shown", "withheld", "unasked"]
+"""This side sent a certificate; was asked for one and sent none; was not asked for one."""
+
+
+@value(frozen=True, slots=True)
+class OwnChain:
+    """A summary of the chain that this side sent; all fields are empty if it is unknown.
+
+    Attributes:
+        size: the number of certificates.
+        leaf, last: the subjects of the first certificate and of the last.
+        issuer: the issuer of the last.
+        names, dates: the names in the first certificate, and its validity, in words.
+        is_self_signed: whether the first certificate is the only one, and its own issuer.
+    """
+
+    size: int = 0
+    leaf: str = ""
+    last: str = ""
+    issuer: str = ""
+    names: str = ""
+    dates: str = ""
+    is_self_signed: bool = False
+
+
+@value(frozen=True, slots=True)
+class Situation:
+    """The facts that one side knew when the other ended the handshake with an alert.
+
+    Attributes:
+        role: the role of this side, "client" or "server".
+        stage: how far the handshake had come.
+        version: the negotiated version, such as "TLSv1.2"; None before that.
+        versions, cipher_suites, groups, signature_schemes, alpn: the values that this side offered
+            or allows.
+        certificate_schemes: the schemes that the hello offers for signatures in certificates, if
+            it lists them separately.
+        server_name: the name that the client asked for; None if it sent no name.
+        certificate: whether this side sent a certificate.
+        chain: the chain that this side sent, if the alert is about certificates.
+        declined_renegotiation: whether the other end asked for a renegotiation after the handshake
+            and this side declined it (TLS 1.2).
+        external_key: whether the keys come from an external pre-shared key; before the first
+            answer, whether this side offered one.
+        server_certificate_types, client_certificate_types: the types that the hello offers to
+            accept and to send ("X509", "RawPublicKey"); empty if they are unknown.
+        is_for_name: whether the server sent a certificate for the name that it was asked for; None
+            if that is unknown.
+        is_stapled: whether this side sent an OCSP response with its certificate; None if that is
+            unknown.
+    """
+
+    role: str
+    stage: Stage
+    version: str | None = None
+    versions: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    signature_schemes: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
+    server_name: str | None = None
+    certificate: ClientAuthStatus = "unasked"
+    certificate_schemes: tuple[str, ...] = ()
+    chain: OwnChain = OwnChain()
+    declined_renegotiation: bool = False
+    external_key: bool = False
+    server_certificate_types: tuple[str, ...] = ()
+    client_certificate_types: tuple[str, ...] = ()
+    is_for_name: bool | None = None
+    is_stapled: bool | None = None
+
+
+ABOUT_CERTIFICATES = frozenset(
+    (
+        Alert.HANDSHAKE_FAILURE,
+        Alert.BAD_CERTIFICATE,
+        Alert.UNKNOWN_CA,
+        Alert.CERTIFICATE_UNKNOWN,
+        Alert.CERTIFICATE_EXPIRED,
+    )
+)
+"""The alerts whose causes depend on `Situation.chain`."""
+
+
+def other_end(situation: Situation) -> str:
+    return "server" if situation.role == "client" else "client"
+
+
+def spelled_version(version: str) -> str:
+    return version.replace("TLSv", "TLS ")

@@ -1,0 +1,37 @@
+"""Which of the conversations in a capture is the one to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from handclasp.capture.stream import CaptureError, Stream
+
+
+def first_of_tls(streams: Mapping[int, Stream | CaptureError]) -> int:
+    """The number of the first conversation with a ClientHello from which no byte is missing.
+
+    If there is none, that of the first with a ClientHello; if there is none either, that of the
+    first with a ServerHello. Raises `CaptureError` where none of them is TLS.
+
+    Args:
+        streams: in the order of their first packets, or why they cannot be read.
+    """
+    unreadable: list[CaptureError] = []
+    with_gaps: int | None = None
+    without_hello: int | None = None
+    for number, stream in streams.items():
+        if isinstance(stream, CaptureError):
+            unreadable.append(stream)
+        elif stream.starts_of_hello() is not None:
+            if not stream.missing:
+                return number
+            with_gaps = number if with_gaps is None else with_gaps
+        elif stream.answers() is not None:
+            without_hello = number if without_hello is None else without_hello
+    second_best = without_hello if with_gaps is None else with_gaps
+    if second_best is not None:
+        return second_best
+    told = f"None of its {len(streams)} TCP connections begins with a ClientHello."
+    if unreadable:
+        told += f" {len(unreadable)} cannot be read, the first of them because: {unreadable[0]}"
+    raise CaptureError(told)

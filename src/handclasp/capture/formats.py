@@ -1,0 +1,36 @@
+"""What a file of packets begins with, packed or not."""
+
+from __future__ import annotations
+
+import zlib
+
+_STARTS = (
+    b"\x0a\x0d\x0d\x0a",
+    b"\xa1\xb2\xc3\xd4",
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\xcd\x34",
+    b"\x34\xcd\xb2\xa1",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+)
+"""pcapng, the six kinds of pcap, and what zstd and lz4 have packed: tshark unpacks it."""
+_GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 1 << 28
+"""Bytes of a packed file in which secrets are looked for."""
+
+
+def is_capture(data: bytes) -> bool:
+    """Whether a file that begins so is a capture, of one of the kinds that tshark reads."""
+    return data.startswith(_STARTS)
+
+
+def unpacked(data: bytes) -> bytes:
+    """The beginning of what gzip has packed, and all else as it is."""
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, _MOST_UNPACKED)
+    except zlib.error:
+        return data

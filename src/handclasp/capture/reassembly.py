@@ -1,0 +1,71 @@
+"""Handshake messages out of records: split and coalesced at any byte (RFC 8446 section 5.1)."""
+
+from __future__ import annotations
+
+import sys
+
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.limits import Limits
+from handclasp.wire.framing import check_message_size, message_size
+from handclasp.wire.messages import HEADER_SIZE
+
+
+class HandshakeReassembly:
+    """Collects fragments and gives whole messages.
+
+    The work is linear however small the fragments are, and nothing is set aside before its bytes
+    have come: a message that announces too much is refused by its header.
+    """
+
+    __slots__ = ("_buffer", "_checked", "_limits", "_remaining")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._remaining = limits.max_handshake_bytes
+        self._checked = False
+
+    def __bool__(self) -> bool:
+        """Whether bytes wait that no message has used yet."""
+        return bool(self._buffer)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that the message in the making lacks; 0 while its size is not known."""
+        if not self._checked:
+            return 0
+        return message_size(self._buffer) - len(self._buffer)
+
+    def add(self, fragment: Buffer) -> None:
+        """Append the content of handshake records. Raises `ProtocolError`."""
+        self._remaining -= len(fragment)
+        if self._remaining < 0:
+            raise ProtocolError(
+                Fault.HANDSHAKE_TOO_LARGE, f"over {self._limits.max_handshake_bytes} bytes"
+            )
+        self._buffer += fragment
+
+    def next_message(self) -> bytes | None:
+        """The next whole message with its header, or None. Raises `ProtocolError`."""
+        buffer = self._buffer
+        if len(buffer) < HEADER_SIZE:
+            return None
+        size = message_size(buffer)
+        if not self._checked:
+            check_message_size(self._limits, buffer[0], size)
+            self._checked = True
+        if len(buffer) < size:
+            return None
+        self._checked = False
+        if len(buffer) == size:
+            self._buffer = bytearray()
+            return bytes(buffer)
+        message = bytes(buffer[:size])
+        del buffer[:size]
+        return message
+
+    def lift_total_limit(self) -> None:
+        """The handshake is complete: a long life may hold any number of small messages."""
+        self._remaining = sys.maxsize

@@ -1,0 +1,155 @@
+"""The client's side of a connection."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from handclasp.certificates.names import ip_address, normal_name
+from handclasp.certificates.trust import TrustStore
+from handclasp.config import ClientConfig
+from handclasp.connection import Connection
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSError
+from handclasp.handshake.client import client_handshake
+from handclasp.handshake.client_sessions import find_sessions
+from handclasp.handshake.defaults import ClientAnswers
+from handclasp.handshake.result import HandshakeResult
+from handclasp.keys.epoch import Epoch
+from handclasp.trace.hooks import Trace
+
+
+class ClientConnection(Connection[ClientConfig]):
+    """The client's side of one TLS connection, without any I/O.
+
+    The ClientHello is ready in `data_to_send` from the start.
+
+    Args:
+        config: how to connect; the default is safe.
+        server_name: the DNS name or IP address that the server must prove to be.
+        port: where the server listens; sessions with it are kept apart from those of others.
+        trace: a `Recorder` to note everything.
+
+    Raises:
+        ConfigurationError: there is no server name to verify, and verification is not off.
+    """
+
+    __slots__ = ("_early_limit", "_server_name", "_sessions")
+
+    def __init__(
+        self,
+        config: ClientConfig | None = None,
+        *,
+        server_name: str | None = None,
+        port: int | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        config = config if config is not None else ClientConfig()
+        if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"A client needs a ClientConfig, not {config!r}.")
+        name = check_server_name(config, server_name)
+        super().__init__(config, is_client=True, trace=trace)
+        if port is not None and type(port) is not int:
+            raise ConfigurationError(f"port must be a whole number, not {port!r}.")
+        self._server_name = name
+        if trace is not None:
+            trace.began("client", name)
+        trust = config.trust
+        verifies = config.verify_peer and config.verify is None and config.accepts_certificates
+        if trust is None and verifies and server_name is not None:
+            trust = TrustStore.system()
+        answers = ClientAnswers(config, trust)
+        choose = config.choose_credentials or answers.choose_credentials
+        sessions = find_sessions(config, name, port, trust, answers.verify, choose)
+        self._sessions = sessions
+        context = self._new_context(answers.by_question())
+        context.trust = trust
+        self._begin(client_handshake(context, config, name, sessions), context)
+        self._early_limit = 0
+        if self._records.write_epoch is Epoch.EARLY_DATA and sessions is not None:
+            self._early_limit = sessions.session.max_early_data if sessions.session else 0
+
+    def _established(self, result: HandshakeResult) -> None:
+        self._sessions = None
+        super()._established(result)
+
+    def _end(self, error: TLSError) -> TLSError:
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            # RFC 5246 7.2.2: what ended in a failure must not be resumed. A session of TLS 1.2
+            # would otherwise be offered again and again to a server that cannot bear it.
+            with suppress(ProtocolError):
+                sessions.refused()
+        return super()._end(error)
+
+    @property
+    def early_data_limit(self) -> int:
+        """Bytes that `send_early_data` still takes: 0 without a session for them, and later."""
+        records = self._records
+        if records.write_epoch is not Epoch.EARLY_DATA or self._failure is not None:
+            return 0
+        # The key of early data cannot be updated (RFC 9846 section 5.5).
+        room = records.room
+        return max(0, min(self._early_limit - self._early_size, room))
+
+    def send_early_data(self, data: Buffer) -> None:
+        """Queue data before the handshake is complete (0-RTT). Follow it by `data_to_send`.
+
+        They are not forward secret, and whoever records them can send them to the server again,
+        so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
+        them back; `info.early_data` tells as well.
+
+        Raises:
+            StateError: the hello did not offer early data, or the server has answered it already.
+            ConfigurationError: more than `early_data_limit`.
+            TLSError: the connection has failed.
+        """
+        self._raise_failure()
+        size = memoryview(data).nbytes
+        if size > self.early_data_limit:
+            in_time = self._records.write_epoch is Epoch.EARLY_DATA
+            raise (ConfigurationError if in_time else StateError)(
+                f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "
+                "wait for the handshake, and use send_data."
+            )
+        if not size:
+            return
+        self._early_size += size
+        self._early_data.append(bytes(data))
+        with self._ending_on_failure():
+            self._records.send_application_data(memoryview(data).cast("B"))
+
+    def _asked_for(self) -> str | None:
+        name = self._server_name
+        return None if name is None or ip_address(name) is not None else name
+
+
+def check_server_name(config: ClientConfig, server_name: str | None) -> str | None:
+    """Return the normal spelling of a server's name; None where it may be missing, and is.
+
+    Raises:
+        ConfigurationError: it is no name, or the config needs one and there is none.
+    """
+    if server_name is not None:
+        if not isinstance(server_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"server_name must be a str, not {server_name!r:.80}.")
+        return normal_name(server_name)
+    if _needs_a_name(config):
+        raise ConfigurationError(
+            "A client must know whose certificate to expect: pass "
+            'server_name="example.com". (Only to connect without knowing with whom: '
+            "ClientConfig(verify_peer=False).)"
+        )
+    return None
+
+
+def _needs_a_name(config: ClientConfig) -> bool:
+    """Whether certificates are verified here, and not by a callback, by keys alone, or never.
+
+    With pre-shared keys there may be no name; then there must be no certificate either.
+    """
+    return (
+        not config.psks
+        and config.verify_peer
+        and config.verify is None
+        and config.accepts_certificates
+    )

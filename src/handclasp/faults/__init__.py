@@ -1,0 +1,28 @@
+"""The catalogue of faults: every distinct way in which a TLS connection fails.
+
+Start in `catalogue`: each member of `Fault` has its alert, its RFC section, one sentence, the
+advice for either end, and the end to blame. `entry` has the types of these entries.
+"""
+
+from handclasp.faults.catalogue import Fault, fault_named
+from handclasp.faults.entry import (
+    CLOCK_CONDITION,
+    Blame,
+    Entry,
+    ForRole,
+    Role,
+    Verdict,
+    advice,
+)
+
+__all__ = [
+    "CLOCK_CONDITION",
+    "Blame",
+    "Entry",
+    "Fault",
+    "ForRole",
+    "Role",
+    "Verdict",
+    "advice",
+    "fault_named",
+]

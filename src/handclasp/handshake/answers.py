@@ -1,0 +1,169 @@
+"""Answers to the questions of a handshake: from the config's callbacks, or from its values.
+
+A question that has an answer at once is asked and answered without leaving the handshake. Only one
+that is answered later, by an awaitable or by `DEFER`, comes out of the connection.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.verify import VerifiedPeer
+from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
+from handclasp.faults import Fault
+from handclasp.handshake.questions import (
+    DEFER,
+    Answerer,
+    CheckReplay,
+    ChooseCredentials,
+    ConfirmPeer,
+    Decrypt,
+    FindPsk,
+    Question,
+    ReverifyPeer,
+    Sign,
+    VerifyPeer,
+)
+from handclasp.sessions.psk import PreSharedKey
+from handclasp.trace.hooks import Trace
+
+Answerers = Mapping[type[Question[Any]], Answerer]
+
+_ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
+    ChooseCredentials: (Credentials, type(None)),
+    Sign: (bytes,),
+    Decrypt: (object,),  # A wrong type is as good as a wrong secret, and must not show either.
+    FindPsk: (PreSharedKey, type(None)),
+    CheckReplay: (bool,),
+    ReverifyPeer: (VerifiedPeer, type(None)),
+    VerifyPeer: (VerifiedPeer,),
+    ConfirmPeer: (bool,),
+}
+
+
+_CALLBACKS: Mapping[type[Question[Any]], str] = {
+    ChooseCredentials: "choose_credentials",
+    Sign: "the signer",
+    Decrypt: "the signer's decrypt",
+    FindPsk: "find_psk",
+    CheckReplay: "replay_guard",
+    ReverifyPeer: "the verification",
+    VerifyPeer: "the verification",
+    ConfirmPeer: "confirm_peer",
+}
+"""What the application calls the one that answers."""
+
+_NAMES: Mapping[type, str] = {bool: "True or False", type(None): "None", bytes: "bytes"}
+
+
+class Answers:
+    """Who answers each type of question of one connection, and what may be answered."""
+
+    __slots__ = ("_answerers", "_trace")
+
+    def __init__(self, answerers: Answerers, trace: Trace | None = None) -> None:
+        self._answerers = answerers
+        self._trace = trace
+
+    def now(self, question: Question[Any]) -> object:
+        """What the config answers, or DEFER where the answer comes later."""
+        trace = self._trace
+        if trace is not None:
+            trace.question_asked(type(question).__name__)
+        try:
+            answerer = self._answerers[type(question)]
+            value = answerer(question) if trace is None else _timed(trace, answerer, question)
+        except TLSError:
+            raise
+        except Exception as error:
+            raise callback_failed(question, error) from error
+        # The common case, and a cheap test.
+        if trace is None and type(value) in _ANSWER_TYPES[type(question)]:
+            return value
+        if inspect.isawaitable(value):
+            question.pending = value
+            return DEFER
+        return DEFER if value is DEFER else self.checked(question, value)
+
+    def checked(self, question: Question[Any], value: object) -> object:
+        """The answer, if it is of the right type: anything else fails, as an exception would."""
+        wanted = _ANSWER_TYPES[type(question)]
+        if not isinstance(value, wanted):
+            name, given = _CALLBACKS[type(question)], type(value).__name__
+            if value is None or isinstance(value, bool):
+                given = str(value)
+            names = " or ".join(_NAMES.get(kind) or f"a {kind.__name__}" for kind in wanted)
+            raise ProtocolError(
+                Fault.CALLBACK_FAILED,
+                f"{type(question).__name__} was answered with {given}, not {names}",
+                sentence=f"The answer of {name} was {given}; it must be {names}.",
+                fix=f"On this end: Let {name} give {names}.",
+            )
+        if self._trace is not None:
+            self._trace.question_answered(type(question).__name__)
+        return value
+
+
+def _timed(trace: Trace, answerer: Answerer, question: Question[Any]) -> object:
+    """What the answerer gives; the trace is told how long work with public keys took."""
+    work = _work_of(question)
+    if work is None:
+        return answerer(question)
+    began = trace.now()
+    value: object = DEFER
+    try:
+        value = answerer(question)
+        return value
+    except TLSError:
+        value = None
+        raise
+    finally:
+        # What is promised is not done yet, and waiting for it is no work.
+        if value is not DEFER and not inspect.isawaitable(value):
+            trace.work(*work, trace.now() - began)
+
+
+def _work_of(question: Question[Any]) -> tuple[str, str] | None:
+    """The operation with public keys that a question stands for, and its algorithm."""
+    match question:
+        case Sign():
+            return "sign", question.scheme
+        case Decrypt():
+            return "decrypt", "RSA"
+        case VerifyPeer(certificate_type="X509") | ReverifyPeer(certificate_type="X509"):
+            count = len(question.chain)
+            return "verify_chain", f"{count} certificate{'' if count == 1 else 's'}"
+        case _:
+            return None
+
+
+def _first_words(fault: Fault) -> str:
+    return fault.sentence.removesuffix(".")
+
+
+def callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
+    """The error that ends a handshake whose question was answered by an exception."""
+    if isinstance(error, ProtocolError):
+        return error
+    failure: ProtocolError
+    name, kind = _CALLBACKS[type(question)], type(error).__name__
+    if isinstance(question, VerifyPeer | ConfirmPeer) and not isinstance(error, ConfigurationError):
+        failure = CertificateError(
+            Fault.CERTIFICATE_REFUSED,
+            kind,
+            sentence=f"{_first_words(Fault.CERTIFICATE_REFUSED)}: {name} failed with {kind}.",
+            fix=f"On this end: If the peer is to be let in, let {name} accept it; its own "
+            "exception, which is chained to this one, says why it did not.",
+        )
+    else:
+        failure = ProtocolError(
+            Fault.CALLBACK_FAILED,
+            f"{type(question).__name__}: {kind}",
+            sentence=f"{_first_words(Fault.CALLBACK_FAILED)}: {name} failed with {kind}.",
+            fix=f"On this end: Mend {name}; its own exception is chained to this one.",
+        )
+    failure.__cause__ = error
+    return failure

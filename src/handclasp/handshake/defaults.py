@@ -1,0 +1,195 @@
+"""The answers of a config that has no callback: what each role does by its own values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import (
+    VerifiedPeer,
+    accept_unverified,
+    verify_client_chain,
+    verify_raw_public_key,
+    verify_server_chain,
+)
+from handclasp.config import ClientConfig, ServerConfig, SharedConfig
+from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
+from handclasp.handshake.questions import (
+    Answerer,
+    CheckReplay,
+    ChooseCredentials,
+    ConfirmPeer,
+    Decrypt,
+    FindPsk,
+    Question,
+    ReverifyPeer,
+    Sign,
+    VerifyPeer,
+)
+from handclasp.handshake.trace_notes import note_credentials
+from handclasp.trace.hooks import Trace
+
+Answerers = dict[type[Question[Any]], Answerer]
+
+
+class ClientAnswers:
+    """What a client answers: from its config, and the trust store that it verifies with."""
+
+    __slots__ = ("_config", "_trust")
+
+    def __init__(self, config: ClientConfig, trust: TrustStore | None) -> None:
+        self._config = config
+        self._trust = trust
+
+    def by_question(self) -> Answerers:
+        """Who answers which question: a callback where there is one."""
+        config = self._config
+        answerers: Answerers = {
+            ChooseCredentials: config.choose_credentials or self.choose_credentials,
+            Sign: _sign,
+            Decrypt: _decrypt,
+            VerifyPeer: config.verify or self.verify,
+        }
+        if config.confirm_peer is not None:
+            answerers[ConfirmPeer] = config.confirm_peer
+        return answerers
+
+    def choose_credentials(self, question: ChooseCredentials) -> object:
+        """The first of the config's credentials that fits."""
+        config = self._config
+        return choose_client_credentials(question, config.credential_list, config.signature_schemes)
+
+    def verify(self, question: VerifyPeer) -> object:
+        """Verify a server. Raises `CertificateError`."""
+        config = self._config
+        if not config.verify_peer:
+            return accept_unverified(question.chain, question.certificate_type)
+        if question.certificate_type == "RawPublicKey":
+            return _verify_raw_public_key(question, config)
+        trust, name = self._trust, question.server_name
+        if trust is None or name is None:
+            raise ConfigurationError("Verification needs a trust store and a server name.")
+        return verify_server_chain(
+            question.chain,
+            trust,
+            name,
+            config.clock(),
+            policy=config.policy,
+            ocsp_response=question.ocsp_response,
+            sct_list=question.sct_list,
+        )
+
+
+class ServerAnswers:
+    """What a server answers, from its config."""
+
+    __slots__ = ("_config", "_trace")
+
+    def __init__(self, config: ServerConfig, trace: Trace | None) -> None:
+        self._config = config
+        self._trace = trace
+
+    def by_question(self) -> Answerers:
+        """Who answers which question: a callback where there is one."""
+        config = self._config
+        answerers: Answerers = {
+            ChooseCredentials: config.choose_credentials or self.choose_credentials,
+            Sign: _sign,
+            Decrypt: _decrypt,
+            VerifyPeer: config.verify or self.verify,
+            ReverifyPeer: self.reverify,
+            CheckReplay: self.check_replay,
+        }
+        if config.confirm_peer is not None:
+            answerers[ConfirmPeer] = config.confirm_peer
+        if config.find_psk is not None:
+            answerers[FindPsk] = config.find_psk
+        return answerers
+
+    def choose_credentials(self, question: ChooseCredentials) -> object:
+        """The first of the config's credentials that fits. Raises `ProtocolError`."""
+        config = self._config
+        try:
+            return choose_server_credentials(
+                question,
+                config.credential_list,
+                config.signature_schemes,
+                strict_server_name=config.strict_server_name,
+                types_first=config.orders_certificate_types,
+            )
+        except ProtocolError:
+            note_credentials(self._trace, config, question, None)
+            raise
+
+    def verify(self, question: VerifyPeer) -> object:
+        """Verify a client. Raises `CertificateError`."""
+        config = self._config
+        if question.certificate_type == "RawPublicKey":
+            return _verify_raw_public_key(question, config)
+        if config.trust is None:
+            raise ConfigurationError("Client certificates need a trust store.")
+        return verify_client_chain(
+            question.chain,
+            config.trust,
+            config.clock(),
+            policy=config.policy,
+            ocsp_response=question.ocsp_response,
+        )
+
+    def reverify(self, question: ReverifyPeer) -> object:
+        """Verify a client once more; None where it is not trusted any more."""
+        verify: Any = self._config.verify or self.verify
+        asked = VerifyPeer(question.chain, False, None, question.certificate_type)
+        return _answer_or(None, lambda: verify(asked), VerifiedPeer)
+
+    def check_replay(self, question: CheckReplay) -> object:
+        """Whether the replay guard has not seen this flight; False where there is none."""
+        guard = self._config.replay_guard
+        if guard is None:
+            return False
+        return _answer_or(
+            False, lambda: guard.is_first(question.token, question.ticket_created_at), bool
+        )
+
+
+def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:
+    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so."""
+    try:
+        answer = call()
+    except Exception:
+        return otherwise
+    if inspect.isawaitable(answer):
+        return _awaited_or(otherwise, answer, kind)
+    return answer if isinstance(answer, kind) else otherwise
+
+
+async def _awaited_or(otherwise: object, pending: Awaitable[Any], kind: type) -> object:
+    try:
+        answer = await pending
+    except Exception:
+        return otherwise
+    return answer if isinstance(answer, kind) else otherwise
+
+
+def _sign(question: Sign) -> object:
+    return question.credentials.signer.sign(question.scheme, question.content)
+
+
+def _decrypt(question: Decrypt) -> object:
+    """What went wrong must not be seen from outside: it is as good as a wrong secret."""
+    try:
+        return cast(Any, question.credentials.signer).decrypt(question.ciphertext)
+    except Exception:
+        return b""
+
+
+def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> VerifiedPeer:
+    return verify_raw_public_key(
+        question.chain[0],
+        config.raw_public_keys,
+        policy=config.policy,
+        purpose="server" if question.peer_is_server else "client",
+    )

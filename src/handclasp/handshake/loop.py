@@ -1,0 +1,195 @@
+"""The half of the loop that knows of no records: handshake bytes in, a coroutine resumed.
+
+A handshake is a coroutine that no event loop runs. It suspends in three places: where it waits for
+a message, where its question is not answered at once, and, in TLS 1.2, where it waits for the
+peer's change_cipher_spec, which is no message. `_receive_handshake` cuts the messages out of what
+arrives, by offset, and resumes the coroutine with each. Where the bytes come from is all the same:
+records over TCP, CRYPTO frames of QUIC.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ProtocolError, StateError, TLSError
+from handclasp.faults import Fault
+from handclasp.handshake.answers import callback_failed
+from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
+from handclasp.handshake.port import Port
+from handclasp.handshake.questions import Question
+from handclasp.handshake.result import HandshakeResult
+from handclasp.info import ConnectionInfo
+from handclasp.limits import Limits
+from handclasp.wire.framing import check_message_size, smallest_limit
+from handclasp.wire.iana import handshake_type_name
+from handclasp.wire.messages import HEADER_SIZE
+
+Handshake = Coroutine[Any, Any, HandshakeResult]
+
+
+class HandshakeLoop:
+    """Runs one handshake, and then takes the messages of its connection.
+
+    A subclass says what becomes of a complete handshake, of a question and of a later message.
+    """
+
+    __slots__ = (
+        "_context",
+        "_half_rtt",
+        "_handshake",
+        "_limits",
+        "_message_size",
+        "_port",
+        "_question",
+        "_remaining",
+        "_smallest_limit",
+        "_unparsed",
+        "_waits_for_change_cipher_spec",
+    )
+
+    def __init__(self, port: Port, limits: Limits) -> None:
+        self._port = port
+        self._limits = limits
+        self._smallest_limit = smallest_limit(limits)
+        self._remaining = limits.max_handshake_bytes
+        self._context: HandshakeContext | None = None
+        self._half_rtt = False
+        self._handshake: Handshake | None = None
+        self._question: Question[Any] | None = None
+        self._waits_for_change_cipher_spec = False
+        # The beginning of a message that is not whole; and its size, once its header is there.
+        self._unparsed = bytearray()
+        self._message_size = 0
+
+    def _established(self, result: HandshakeResult) -> None:
+        """Take what a complete handshake leaves behind."""
+        raise NotImplementedError
+
+    def _receive_later_message(self, message: bytes) -> None:
+        """Take a message after the handshake. Raises `ProtocolError`."""
+        raise NotImplementedError
+
+    def _asked(self, question: Question[Any]) -> None:
+        """Take a question that is open now: `_answer` or `_refuse` closes it."""
+
+    def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
+        """Take what will have been agreed upon: a server may send to this client already."""
+
+    def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
+        """Run a handshake, which speaks through `context`, up to its first wait."""
+        self._handshake, self._context = handshake, context
+        self._resume(None)
+
+    def _receive_handshake(self, content: Buffer) -> None:
+        """Take handshake bytes: the content of a record, or of a frame. Raises `ProtocolError`.
+
+        The work is linear however small the parts of a message are, and nothing is set aside
+        before its bytes have come: a message that announces too much is refused by its header.
+        Where a question is asked, what is left waits for the answer.
+        """
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            limit = self._limits.max_handshake_bytes
+            raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, f"over {limit} bytes")
+        if self._unparsed:
+            self._unparsed += content
+            if len(self._unparsed) < self._message_size:
+                return
+            content, self._unparsed = self._unparsed, bytearray()
+        stream = bytes(content)
+        port, at, end = self._port, 0, len(stream)
+        self._message_size = 0
+        while end - at >= HEADER_SIZE and self._question is None:
+            size = HEADER_SIZE + int.from_bytes(stream[at + 1 : at + HEADER_SIZE], "big")
+            if size > self._smallest_limit:
+                check_message_size(self._limits, stream[at], size)
+            if size > end - at:
+                self._message_size = size
+                break
+            message = stream[at : at + size]
+            at += size
+            # A change of keys is refused while anything stands behind the message.
+            port.unparsed = memoryview(stream)[at:] if at < end else b""
+            if self._handshake is None:
+                self._receive_later_message(message)
+            elif self._waits_for_change_cipher_spec:
+                name = handshake_type_name(message[0])
+                raise ProtocolError(
+                    Fault.UNEXPECTED_MESSAGE, f"{name} where change_cipher_spec belongs"
+                )
+            else:
+                self._resume(message)
+        if at < end:
+            self._unparsed = bytearray(stream[at:])
+        port.unparsed = self._unparsed
+
+    @property
+    def _missing(self) -> int:
+        """Bytes that the message in the making lacks; 0 while its size is not known."""
+        return max(0, self._message_size - len(self._unparsed))
+
+    def _receive_change_cipher_spec(self) -> None:
+        """Resume with the peer's change_cipher_spec, if it is its turn. Raises `ProtocolError`."""
+        if not self._waits_for_change_cipher_spec:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        self._waits_for_change_cipher_spec = False
+        self._resume(None)
+
+    def _resume(self, value: object) -> None:
+        """Let the handshake go on with a message or an answer, up to where it waits again."""
+        handshake = self._handshake
+        if handshake is None:
+            return
+        try:
+            waits_for = handshake.send(value)
+        except StopIteration as done:
+            self._handshake = None
+            self._remaining = sys.maxsize  # A long life may hold any number of small messages.
+            self._established(done.value)
+            return
+        except TLSError:
+            raise
+        except Exception as error:
+            # Nothing a peer sends may surface as anything but a protocol error.
+            raise ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__) from error
+        if waits_for is CHANGE_CIPHER_SPEC:
+            self._waits_for_change_cipher_spec = True
+        elif waits_for is not None:
+            self._question = waits_for
+            self._asked(waits_for)
+            return
+        if self._context is not None and self._context.half_rtt is not None:
+            info, self._context.half_rtt = self._context.half_rtt, None
+            self._half_rtt = True
+            self._may_send_half_rtt(info)
+
+    def _answer(self, question: Question[Any], value: object) -> None:
+        """Resume with the answer to the open question, and with what came meanwhile."""
+        self._close_question(question)
+        if self._context is not None:
+            self._resume(self._context.answers.checked(question, value))
+        if self._unparsed:
+            self._receive_handshake(b"")
+
+    def _refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
+        """The open question's answer failed: the error that ends the handshake."""
+        self._close_question(question)
+        return callback_failed(question, error)
+
+    def _close_question(self, question: Question[Any]) -> None:
+        if question is not self._question:
+            raise StateError("This question is not open on this connection.")
+        self._question = None
+
+    def _drop_handshake(self) -> None:
+        """Give the handshake up, if there is one."""
+        handshake, self._handshake, self._context = self._handshake, None, None
+        question, self._question = self._question, None
+        if question is not None and inspect.iscoroutine(question.pending):
+            question.pending.close()
+        if handshake is not None:
+            handshake.close()

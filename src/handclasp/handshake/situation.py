@@ -1,0 +1,73 @@
+"""How far a connection had come when its peer gave up: what a guess at the reason starts from."""
+
+from __future__ import annotations
+
+from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.certificates.describe import chain_in_words, covers_name
+from handclasp.config import SharedConfig
+from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
+from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.post import PostHandshake
+from handclasp.handshake.tls12.post import PostHandshake12
+from handclasp.info import ConnectionInfo
+
+_CERTIFICATE_SCHEMES = tuple(code.name for code in CERTIFICATE_SIGNATURE_SCHEMES)
+
+
+def situation_of(
+    alert: int,
+    config: SharedConfig,
+    *,
+    is_client: bool,
+    version: str | None,
+    context: HandshakeContext | None,
+    info: ConnectionInfo | None,
+    post: PostHandshake | None,
+    certificate: ClientAuthStatus,
+    server_name: str | None,
+) -> Situation:
+    """What is known to whoever has to guess why the peer sent `alert`.
+
+    Args:
+        alert: its number.
+        config: of this side.
+        is_client: which side this is.
+        version: the version, as far as it is agreed upon.
+        context: of the handshake, as long as it goes on.
+        info: what was agreed upon, when it is complete.
+        post: what takes messages since then.
+        certificate: whether this side has shown one.
+        server_name: the name in the hello.
+    """
+    stage: Stage = "established" if info is not None else "handshake"
+    if version is None and is_client:
+        stage = "hello"
+    # Before there is an answer, a key is only offered: a server has no part in that.
+    external_key = bool(stage == "hello" and config.psks)
+    if info is not None:
+        external_key = info.psk_identity is not None
+    chain: tuple[bytes, ...] = ()
+    if alert in ABOUT_CERTIFICATES and context is not None:
+        chain = context.shown_chain
+    elif alert in ABOUT_CERTIFICATES and info is not None and certificate == "shown":
+        chain = info.local_chain_der
+    return Situation(
+        role="client" if is_client else "server",
+        stage=stage,
+        version=version,
+        versions=tuple(config.versions),
+        cipher_suites=tuple(config.cipher_suites),
+        groups=tuple(config.groups),
+        signature_schemes=tuple(config.signature_schemes),
+        alpn=tuple(config.alpn),
+        server_name=server_name,
+        certificate=context.certificate if context is not None else certificate,
+        certificate_schemes=_CERTIFICATE_SCHEMES if is_client else (),
+        chain=OwnChain(*chain_in_words(chain)),
+        declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
+        external_key=external_key,
+        is_for_name=covers_name(chain, server_name) if not is_client else None,
+        is_stapled=context.is_stapled if context is not None else None,
+        server_certificate_types=config.peer_certificate_types if is_client else (),
+        client_certificate_types=config.own_certificate_types if is_client else (),
+    )

@@ -1,0 +1,290 @@
+"""How a connection lives and ends: established, closed by either side, or failed.
+
+Here is the only place that sends alerts, and the only one where a failure ends a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from typing import Generic, TypeVar
+
+from handclasp.alerts import ClientAuthStatus, Situation
+from handclasp.config import SharedConfig
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import (
+    PeerAlertError,
+    ProtocolError,
+    StateError,
+    TLSError,
+    TruncationError,
+)
+from handclasp.events import EarlyDataRejected, HandshakeCompleted, KeysUpdated, PeerClosed
+from handclasp.faults import Fault, Role
+from handclasp.handshake.exporting import Exporter
+from handclasp.handshake.post import PostHandshake, Reaction
+from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
+from handclasp.handshake.situation import situation_of
+from handclasp.handshake.tls12.post import PostHandshake12
+from handclasp.handshake.tls13.post import PostHandshake13
+from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
+from handclasp.record.layer import RecordLayer
+from handclasp.record_loop import RecordLoop
+from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import AlertDescription, AlertLevel, alert_name
+
+Config = TypeVar("Config", bound=SharedConfig, covariant=True)
+
+
+class State(Enum):
+    """Where a connection is in its life.
+
+    `Connection.closed` and `Connection.peer_closed` tell which side a half-closed one can still
+    hear: this side sends on while it is not `closed`, and the peer while it is not `peer_closed`.
+    """
+
+    HANDSHAKING = "handshaking"
+    ESTABLISHED = "established"
+    HALF_CLOSED = "half-closed"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class Lifecycle(RecordLoop, Generic[Config]):
+    """What becomes of one connection. `Connection` adds the verbs."""
+
+    __slots__ = (
+        "_cancellations",
+        "_certificate",
+        "_closed",
+        "_config",
+        "_early_data",
+        "_exporter",
+        "_failure",
+        "_forget",
+        "_info",
+        "_is_client",
+        "_state",
+        "_tls_unique",
+        "_update_requested",
+    )
+
+    def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
+        limits, padding = config.limits, config.record_padding
+        records = RecordLayer(limits, padding, is_client=is_client, trace=trace)
+        super().__init__(records, limits, trace)
+        self._config = config
+        self._is_client = is_client
+        self._state = State.HANDSHAKING
+        self._certificate: ClientAuthStatus = "unasked"
+        self._exporter: Exporter | None = None
+        self._tls_unique: bytes | None = None
+        self._info: ConnectionInfo | None = None
+        self._failure: TLSError | None = None
+        self._forget: Forget | None = None
+        self._closed = self._update_requested = False
+        self._cancellations = 0
+        self._early_data: list[bytes] = []
+
+    # The handshake is complete
+
+    def _established(self, result: HandshakeResult) -> None:
+        self._exporter = result.exporter
+        self._info = info = result.info
+        self._state = State.ESTABLISHED
+        context, self._context = self._context, None
+        if context is not None:
+            self._certificate = context.certificate
+            context.reading.accepted()
+        self._records.establish()
+        limits, is_client, trace = self._config.limits, self._is_client, self._trace
+        if isinstance(result, HandshakeResult12):
+            self._tls_unique = result.tls_unique
+            self._forget = result.forget
+            decline, left = self._decline_renegotiation, self._records.records_left
+            self._post = PostHandshake12(limits, decline, left, is_client=is_client, trace=trace)
+        else:
+            self._post = PostHandshake13(
+                self._records, result, limits, is_client=is_client, trace=trace
+            )
+        self._events.append(HandshakeCompleted(info))
+        if info.early_data == "rejected" and self._early_data:
+            self._events.append(EarlyDataRejected(b"".join(self._early_data)))
+        self._early_data = []
+        self._post.send_tickets()
+        if self._trace is not None:
+            self._trace.settled(info)
+
+    def _receive_later_message(self, message: bytes) -> None:
+        if self._post is None:
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
+        if self._post.receive(message) is Reaction.KEYS_UPDATED:
+            self._update_requested = False
+            self._events.append(KeysUpdated())
+
+    def _decline_renegotiation(self) -> None:
+        self._send_alert(AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)
+
+    # Alerts
+
+    def _receive_alert(self, content: Buffer) -> None:
+        if len(content) != 2:
+            raise ProtocolError(Fault.DECODE_ERROR, f"an alert of {len(content)} bytes")
+        level, description = content
+        if self._trace is not None:
+            self._trace.alert("received", level, description)
+        if description == AlertDescription.CLOSE_NOTIFY:
+            if self._info is None:
+                raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
+            self._close_half(peer=True)
+            self._events.append(PeerClosed())
+        elif description == AlertDescription.USER_CANCELED:
+            # RFC 8446 6.1: not an error by itself; close_notify follows.
+            self._cancellations += 1
+            if self._cancellations > self._config.limits.max_records_without_progress:
+                raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
+        elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
+            self._records.note_record_without_progress(f"warning {alert_name(description)}")
+        else:
+            # RFC 8446 6: all others are errors, whatever level the peer gives them.
+            raise PeerAlertError(description, self._situation(description))
+
+    def _tolerates_warnings(self, description: int) -> bool:
+        """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
+
+        Before the version is known there is one that servers of TLS 1.2 send: that they do not
+        know the name, and take their first certificate (RFC 6066 section 3).
+        """
+        if self._records.is_tls12:
+            return True
+        is_first = self._is_client and self._info is None and not self._records.records_opened
+        return (
+            is_first
+            and "TLSv1.2" in self._config.versions
+            and description == AlertDescription.UNRECOGNIZED_NAME
+        )
+
+    def _situation(self, alert: int) -> Situation:
+        """How far it has come, for whoever has to guess why the peer gave up with an alert."""
+        version = self._info.version if self._info is not None else None
+        if version is None and self._records.is_tls12:
+            version = "TLSv1.2"
+        elif version is None and self._records.read_epoch is not Epoch.PLAINTEXT:
+            version = "TLSv1.3"
+        return situation_of(
+            alert,
+            self._config,
+            is_client=self._is_client,
+            version=version,
+            context=self._context,
+            info=self._info,
+            post=self._post,
+            certificate=self._certificate,
+            server_name=self._asked_for(),
+        )
+
+    def _asked_for(self) -> str | None:
+        """The name in the hello, as long as the handshake goes on; a client knows it afterwards."""
+        if self._info is not None:
+            return self._info.server_name
+        return self._context.server_name if self._context is not None else None
+
+    def _how_far(self) -> str:
+        """What had arrived when nothing more came."""
+        waiting = len(self._unread)
+        if waiting:
+            return f"in the middle of a record, of which {waiting} bytes had come"
+        return "it had said nothing at all" if self._records.nothing_came else ""
+
+    # The end
+
+    def _close_half(self, *, peer: bool) -> None:
+        """One side sends nothing more."""
+        if peer:
+            self._peer_closed = True
+        else:
+            self._closed = True
+        both = self._closed and self._peer_closed
+        self._state = State.CLOSED if both else State.HALF_CLOSED
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            # Raised again and again, the same exception would gather tracebacks.
+            raise self._failure.with_traceback(None)
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, TLSError):
+            self._end(error)
+            return
+        # Nothing a peer sends may surface as anything but a TLSError.
+        failure = ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__)
+        failure.__cause__ = error
+        self._end(failure)
+        if not isinstance(error, Exception):
+            # An interrupt between two records: one may be lost, so the connection is over.
+            raise error
+
+    @contextmanager
+    def _ending_on_failure(self) -> Generator[None]:
+        """What goes wrong on the way out, such as in a padding policy, ends the connection."""
+        try:
+            yield
+        except ProtocolError as error:
+            self._end(error)
+            raise
+
+    def _end(self, error: TLSError) -> TLSError:
+        """The one place where a connection fails: the alert goes out, and keys are dropped."""
+        self._failure = error
+        self._state = State.FAILED
+        self._post = self._data_key = None
+        self._drop_handshake()
+        if isinstance(error, ProtocolError):
+            role: Role = "client" if self._is_client else "server"
+            error.found_by(role, nothing_came=self._records.nothing_came)
+        self._records.forget_read_keys()
+        self._unread.clear()
+        self._forget_session(error)
+        # The connection is over now, whatever a trace does below.
+        if isinstance(error, ProtocolError) and error.fault_member.sends_alert:
+            self._send_alert(AlertLevel.FATAL, error.fault_member.alert)
+        if self._trace is not None:
+            self._trace.failed(error)
+        return error
+
+    def _forget_session(self, error: TLSError) -> None:
+        """RFC 5246 7.2.2: of a failed connection, both sides forget what would resume it.
+
+        That it ended without close_notify is none of these failures (section 7.2.1).
+        """
+        forget, self._forget = self._forget, None
+        if forget is not None and not isinstance(error, TruncationError):
+            with suppress(ProtocolError):
+                forget()
+
+    def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
+        if self._trace is not None:
+            self._trace.alert("sent", level, description)
+        alert = bytes([level, description])
+        try:
+            self._records.send_alert(alert)
+        except ProtocolError:
+            # The padding policy failed, and there is no padding any more: once more without.
+            # Where the key can seal nothing more, the peer sees the end of the transport.
+            with suppress(ProtocolError):
+                self._records.send_alert(alert)
+
+    def _ready_to_send(self, what: str) -> PostHandshake:
+        self._raise_failure()
+        if self._post is None:
+            raise StateError(f"The handshake is not complete: cannot {what} yet.")
+        if self._closed:
+            raise StateError(f"This side has closed: cannot {what} any more.")
+        return self._post
+
+    def _require_handshake(self) -> None:
+        self._raise_failure()
+        if self._handshake is None:
+            raise StateError("No question is open on this connection.")

@@ -1,0 +1,78 @@
+"""What a header of a record tells before its body has come (RFC 8446 section 5.1).
+
+Every record passes one comparison in the connection's loop; what fails it comes here.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.trace.hooks import Trace
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
+
+_HANDSHAKE = int(ContentType.HANDSHAKE)
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_read_header = struct.Struct(">BBxH").unpack_from
+"""Type and major version of a record, and the length of its body."""
+
+SHOWN_OF_A_START = 64
+"""Bytes that are shown to people of what is not TLS."""
+
+
+def check_header(
+    start: Buffer, *, protected: bool, nothing_came: bool, trace: Trace | None
+) -> None:
+    """Raise `ProtocolError` where a record must not start like this.
+
+    Args:
+        start: the header, and what has come behind it of the first `SHOWN_OF_A_START` bytes.
+        protected: whether the peer has keys, so that any record may be as long as a protected one.
+        nothing_came: whether it is the first record, which may be another protocol's first bytes.
+        trace: is shown the bytes that are not TLS.
+    """
+    content_type, major, length = _read_header(start)
+    if not 20 <= content_type <= 23 or major != 3:
+        if nothing_came:
+            shown = bytes(start)
+            if trace is not None:
+                trace.bytes_refused(shown)
+            raise ProtocolError(*what_else_it_is(shown))
+        raise ProtocolError(
+            Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{start[2]}"
+        )
+    limit = MAX_CIPHERTEXT if protected or content_type == _APPLICATION_DATA else MAX_PLAINTEXT
+    if length > limit:
+        raise ProtocolError(Fault.RECORD_OVERFLOW, f"{length} bytes, {limit} are allowed")
+
+
+def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, int]:
+    """The contents of whole handshake records in the clear, for a message that lacks `missing`.
+
+    A peer may send a record for each byte of a hello, so a record must cost next to nothing. What
+    is anything but such a record, or stands behind the message's end, is left where it is.
+
+    Returns:
+        The contents, and where in `buffer` they end.
+    """
+    found, end = bytearray(), len(buffer)
+    while missing > 0 and at + HEADER_SIZE < end:
+        kind, major, size = _read_header(buffer, at)
+        after = at + HEADER_SIZE + size
+        if kind != _HANDSHAKE or major != 3 or not 0 < size <= MAX_PLAINTEXT or after > end:
+            break
+        found += buffer[at + HEADER_SIZE : after]
+        missing -= size
+        at = after
+    return found, at
+
+
+def type_name(content_type: int) -> str:
+    """The name of a content type, for people."""
+    try:
+        return ContentType(content_type).name.lower()
+    except ValueError:
+        return f"content type {content_type}"

@@ -1,0 +1,50 @@
+"""Records before there are keys, in the form of those that have some (RFC 8446 section 5.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT, write_plaintext
+
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+
+
+class PlaintextReader:
+    """Takes records as they are; application data are never in the clear."""
+
+    longest = MAX_PLAINTEXT
+
+    __slots__ = ()
+
+    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
+        """Content type and content of the record that `buffer` has from `at` to `after`."""
+        content_type = buffer[at]
+        if content_type == _APPLICATION_DATA:
+            raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
+        return content_type, bytes(buffer[at + HEADER_SIZE : after])
+
+
+PLAINTEXT: Final = PlaintextReader()
+"""The only one there is: it holds nothing."""
+
+
+class PlaintextWriter:
+    """Writes records as they are.
+
+    Args:
+        first_hello: the next record is a client's first, which has an older version in its header.
+    """
+
+    __slots__ = ("_first_hello",)
+
+    def __init__(self, *, first_hello: bool = False) -> None:
+        self._first_hello = first_hello
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """One whole record."""
+        first, self._first_hello = self._first_hello, False
+        return write_plaintext(content_type, content, first_hello=first)

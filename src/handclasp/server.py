@@ -1,0 +1,81 @@
+"""The server's side of a connection."""
+
+from __future__ import annotations
+
+from handclasp.config import ServerConfig
+from handclasp.connection import Connection
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ConfigurationError, StateError
+from handclasp.handshake.defaults import ServerAnswers
+from handclasp.trace.hooks import Trace
+
+
+class ServerConnection(Connection[ServerConfig]):
+    """The server's side of one TLS connection, without any I/O.
+
+    The first one imports what servers alone need, so that a process which gives up its file system
+    (chroot) should make one before it does, and let its trust store `prepare`, if it has one.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
+        if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
+        from handclasp.handshake.server import server_handshake  # Clients need none of it.
+
+        super().__init__(config, is_client=False, trace=trace)
+        self._max_early_data = config.max_early_data
+        if trace is not None:
+            trace.began("server", None)
+        context = self._new_context(ServerAnswers(config, trace).by_question())
+        self._begin(server_handshake(context, config), context)
+
+    def send_tickets(self, count: int = 1) -> int:
+        """Queue more tickets for the client to come back with (TLS 1.3); gives how many.
+
+        None where the client cannot use them, or the config has `tickets=0`.
+
+        Raises:
+            StateError: the handshake is not complete, or this side has closed.
+        """
+        post = self._ready_to_send("send tickets")
+        with self._ending_on_failure():
+            return post.send_tickets(count)
+
+    @property
+    def half_rtt_limit(self) -> int:
+        """Bytes that `send_half_rtt_data` still takes: 0 before `HalfRttReady`, and later."""
+        if not self._half_rtt or self._handshake is None:
+            return 0
+        # Keys are not updated before the handshake is complete.
+        return max(0, self._records.room)
+
+    def send_half_rtt_data(self, data: Buffer) -> None:
+        """Queue data before the client's Finished (0.5-RTT). Follow it by `data_to_send`.
+
+        They go to whoever sent the hello, of whom nothing is proved yet: it may be a recorded one,
+        sent again (RFC 8446 section 4.4.4). Only the client that made the hello can read them; but
+        with a pre-shared key without a key exchange, they are not forward secret.
+
+        Raises:
+            StateError: the config does not allow it, or it is not the time: before the event
+                `HalfRttReady`, and after `HandshakeCompleted`, when there is `send_data`.
+            ConfigurationError: more than `half_rtt_limit`.
+            TLSError: the connection has failed.
+        """
+        self._raise_failure()
+        limit, size = self.half_rtt_limit, memoryview(data).nbytes
+        if not self._half_rtt or self._handshake is None:
+            raise StateError(
+                "Half-RTT data go out between HalfRttReady and HandshakeCompleted, and with "
+                "ServerConfig(half_rtt_data=True): otherwise use send_data."
+            )
+        if size > limit:
+            raise ConfigurationError(
+                f"Half-RTT data of {size} bytes, where the key is good for {limit}: wait for the "
+                "handshake, and use send_data."
+            )
+        if size:
+            with self._ending_on_failure():
+                self._records.send_application_data(memoryview(data).cast("B"))

@@ -1,0 +1,127 @@
+"""What stands on the page: first what came of it, then all that was said, then the seven steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handclasp.story.facts import Facts, facts_of, observed_in, secret_in_words
+from handclasp.story.narrate import silent_in_words
+from handclasp.story.page import steps
+from handclasp.story.page.conversation import anchors_of, flights_of, left_out_of
+from handclasp.story.page.costs import costs_of
+from handclasp.story.page.failure import failure_of
+from handclasp.story.page.first_record import first_records_of
+from handclasp.story.page.keys import schedule_of
+from handclasp.story.page.rendering import Renderer
+from handclasp.story.page.said import said_of
+from handclasp.story.page.steps import Describe, Rows
+from handclasp.story.page.timeline import timeline_of
+from handclasp.trace.events import Began, TraceEvent
+
+
+def page_of(
+    events: Sequence[TraceEvent],
+    title: str,
+    describe: Describe | None = None,
+    *,
+    explanation: Mapping[str, Any] | None = None,
+    earlier: Sequence[TraceEvent] | None = None,
+) -> str:
+    """The page.
+
+    Args:
+        events: what a recorder noted.
+        title: what to call it, such as the host's name.
+        describe: what to say of a certificate, given as DER; without it only sizes are told. See
+            `handclasp.certificates.describe_certificate`.
+        explanation: every rule of the decision on the peer's certificates, in the form that
+            `handclasp.certificates.Explanation.to_json` gives; without it only the outcome is told.
+        earlier: what was noted of another connection between the same two, to compare with.
+
+    Raises:
+        ConfigurationError: jinja2 is not installed.
+    """
+    contents = contents_of(events, title, describe, explanation=explanation, earlier=earlier)
+    return Renderer().render("page.html", contents)
+
+
+def contents_of(
+    events: Sequence[TraceEvent],
+    title: str,
+    describe: Describe | None = None,
+    *,
+    explanation: Mapping[str, Any] | None = None,
+    earlier: Sequence[TraceEvent] | None = None,
+) -> dict[str, object]:
+    """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
+    facts, observed = facts_of(events), observed_in(events)
+    return {
+        "title": title,
+        "role": facts.role,
+        # A capture shows what was on the wire, and not what either side thought.
+        "was_there": observed is None and any(isinstance(event, Began) for event in events),
+        "observed": observed,
+        "failure": failure_of(events, anchors_of(events, facts)),
+        "agreed": _agreement(events, facts),
+        "flights": flights_of(events, facts),
+        "left_out": left_out_of(events, facts),
+        "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
+        "suites_offered": facts.cipher_suites,
+        "chains": steps.chains_of(events, facts, describe),
+        "facts": facts,
+        "said": said_of(facts),
+        "identity_choices": steps.choices_of(events, steps.IDENTITY_CHOICES),
+        "trust": steps.trust_of(events, facts, describe),
+        "explanation": steps.explanation_of(explanation) if explanation is not None else None,
+        "halves": steps.halves_of(facts),
+        "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
+        "schedule": schedule_of(events, facts.version, facts.key_exchange),
+        "digests": steps.digests_of(events, facts),
+        "keys": steps.keys_of(events),
+        "traffic": steps.traffic_of(events),
+        "timeline": timeline_of(events),
+        "costs": costs_of(events),
+        "first_records": first_records_of(events, facts.role, facts.version),
+        "one_time": steps.one_time_of(events, earlier, facts),
+        "compared": earlier is not None,
+        "coming_back": steps.coming_back_of(events, facts),
+    }
+
+
+def _signature(facts: Facts) -> str:
+    """The scheme, and in which handshake the server signed, if it did."""
+    info = facts.info
+    if info is None or info.signature_scheme is None:
+        return "none"
+    # What a client came back with, the server signed for when it was made.
+    return info.signature_scheme + (" (in the earlier handshake)" if info.resumed else "")
+
+
+def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
+    """What the two agreed upon; empty where they did not."""
+    info = facts.info
+    if info is None:
+        return ()
+    trips = {1: "one round trip", 2: "two round trips"}.get(
+        facts.round_trips, f"{facts.round_trips} round trips"
+    )
+    took = f"{facts.handshake_ns / 1e6:.1f} ms, {trips}" if facts.handshake_ns is not None else ""
+    rows = (
+        ("version", info.version),
+        ("cipher suite", info.cipher_suite),
+        ("key exchange", secret_in_words(facts.key_exchange, info)),
+        ("signature", _signature(facts)),
+        ("protocol inside", info.alpn or "none agreed upon"),
+        ("asked for", info.server_name or "no name"),
+        ("resumed", "yes: the server knew the client again" if info.resumed else "no"),
+        ("hellos", "two: the first did not suit the server" if info.hello_retry else "one"),
+        ("early data", info.early_data if info.early_data != "none" else ""),
+        ("took", took),
+        (
+            "on the wire",
+            f"{facts.handshake_sent:,} bytes sent, {facts.handshake_received:,} received",
+        ),
+        ("not drawn of it", silent_in_words(events, facts)),
+    )
+    return tuple(row for row in rows if row[1])

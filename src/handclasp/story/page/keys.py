@@ -1,0 +1,250 @@
+"""How the keys come from one another: a picture, and every step with what went in and came out.
+
+The stages of the picture are those of the RFCs; what was derived in the recorded connection is
+drawn filled in, with the first bytes of its value where the trace has them. `schedule.svg` among
+the templates draws it, in its own units, narrow enough for a telephone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from handclasp.story.facts import KeyExchange
+from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
+
+
+class Branch(NamedTuple):
+    """A secret that a stage gives: its label in the RFC and in a key log, and what it is for."""
+
+    label: str
+    logged: str
+    purpose: str
+
+
+class Stage(NamedTuple):
+    """A stage: what goes in, its name for people and in the RFC, and how it comes about."""
+
+    ingredient: str
+    name: str
+    output: str
+    operation: str
+    branches: tuple[Branch, ...]
+
+
+STAGES13 = (
+    Stage(
+        "a pre-shared key, or zeros",
+        "Early Secret",
+        "early_secret",
+        "HKDF-Extract",
+        (
+            Branch("c e traffic", "CLIENT_EARLY_TRAFFIC_SECRET", "the client's early data"),
+            Branch("e exp master", "EARLY_EXPORTER_SECRET", "keys for applications, early"),
+        ),
+    ),
+    Stage(
+        "the secret of the key exchange",
+        "Handshake Secret",
+        "handshake_secret",
+        "HKDF-Extract",
+        (
+            Branch("c hs traffic", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "the client's handshake"),
+            Branch("s hs traffic", "SERVER_HANDSHAKE_TRAFFIC_SECRET", "the server's handshake"),
+        ),
+    ),
+    Stage(
+        "zeros",
+        "Master Secret",
+        "master_secret",
+        "HKDF-Extract",
+        (
+            Branch("c ap traffic", "CLIENT_TRAFFIC_SECRET_0", "what the client says"),
+            Branch("s ap traffic", "SERVER_TRAFFIC_SECRET_0", "what the server says"),
+            Branch("exp master", "EXPORTER_SECRET", "keys for applications"),
+            Branch("res master", "RESUMPTION_SECRET", "tickets to come back with"),
+        ),
+    ),
+)
+"""RFC 8446 section 7.1."""
+
+STAGES12 = (
+    Stage("the key exchange", "Premaster Secret", "pre_master_secret", "both halves", ()),
+    Stage(
+        "both hellos, or all that was said",
+        "Master Secret",
+        "master_secret",
+        "PRF",
+        (
+            Branch("key expansion", "", "the keys of both directions"),
+            Branch("client finished", "", "the client's Finished"),
+            Branch("server finished", "", "the server's Finished"),
+        ),
+    ),
+)
+"""RFC 5246 section 8.1, RFC 7627 section 4."""
+
+
+def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
+    """The stages, with what went into them by this key exchange; where it is not known, by any."""
+    if version == "TLSv1.3":
+        if key_exchange != "psk":
+            return STAGES13
+        early, handshake, master = STAGES13
+        return early, handshake._replace(ingredient="zeros: there was no key exchange"), master
+    premaster, master = STAGES12
+    if key_exchange == "psk":
+        key = "the pre-shared key"
+        return premaster._replace(ingredient=key, operation="zeros, and that key"), master
+    if key_exchange == "psk transport":
+        made = "made by the client, and the key"
+        return premaster._replace(ingredient="random bytes, a key", operation=made), master
+    if key_exchange == "session":
+        return (master._replace(ingredient="an earlier session", operation="kept from there"),)
+    if key_exchange == "transport":
+        made = "made by the client alone"
+        return premaster._replace(ingredient="random bytes", operation=made), master
+    return STAGES12
+
+
+_OTHER_SECRETS = {"CLIENT_RANDOM": "master_secret"}
+_BEGINNING = 9
+"""Bytes of a value that find room in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as the list has it.
+
+    Attributes:
+        key: names the step within the page.
+        name: what comes out.
+        how: the operation with all that goes in, as the RFC would write it.
+        context: the transcript hash or nonce, in hexadecimal; empty where there is none.
+        hex: the value; empty where it was not recorded.
+        size: of the value, in bytes.
+    """
+
+    key: str
+    name: str
+    how: str
+    context: str
+    hex: str
+    size: int
+
+    @property
+    def beginning(self) -> str:
+        """The first bytes of the value, for the picture."""
+        if len(self.hex) <= 2 * _BEGINNING:
+            return self.hex
+        return f"{self.hex[: 2 * _BEGINNING]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedBranch:
+    """Where a secret stands in the picture; `step` is None where it was not derived."""
+
+    y: int
+    label: str
+    purpose: str
+    step: Step | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedStage:
+    """Where a stage stands; `to` is where the line to the next one ends, if there is one."""
+
+    y: int
+    ingredient: str
+    name: str
+    operation: str
+    step: Step | None
+    branches: tuple[PlacedBranch, ...]
+    to: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The picture, and every step that was noted."""
+
+    height: int
+    stages: tuple[PlacedStage, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def title(self) -> str:
+        """In words, for whoever does not see it."""
+        return f"The key schedule: {', then '.join(stage.name for stage in self.stages)}"
+
+    @property
+    def has_values(self) -> bool:
+        """Whether any secret was recorded."""
+        return any(step.hex for step in self.steps)
+
+
+def schedule_of(
+    events: Sequence[TraceEvent], version: str | None, key_exchange: KeyExchange | None = None
+) -> Schedule | None:
+    """The key schedule of that version, after that key exchange; None without a version."""
+    if version is None:
+        return None
+    stages = _stages(version, key_exchange)
+    noted = [event for event in events if isinstance(event, KeyStep)]
+    if noted:
+        steps = [_step(number, event) for number, event in enumerate(noted, 1)]
+        found = {name: step for event, step in zip(noted, steps, strict=True)
+                 for name in (event.output, event.label)}  # fmt: skip
+    else:
+        steps, found = _logged(events, stages)
+    placed, height = _placed(stages, found)
+    return Schedule(height, placed, tuple(steps))
+
+
+def _step(number: int, event: KeyStep) -> Step:
+    inputs = ", ".join(event.inputs)
+    label = f', "{event.label}"' if event.label else ""
+    context = ", context" if event.context else ""
+    return Step(
+        key=f"key-{number}",
+        name=event.output,
+        how=f"{event.operation}({inputs}{label}{context})",
+        context=event.context.hex(),
+        hex=event.value.hex(),
+        size=event.size,
+    )
+
+
+def _logged(
+    events: Sequence[TraceEvent], stages: Sequence[Stage]
+) -> tuple[list[Step], dict[str, Step]]:
+    """What a key log has, of a trace in which the steps themselves were not noted."""
+    labels = {branch.logged: branch.label for stage in stages for branch in stage.branches}
+    steps: list[Step] = []
+    found: dict[str, Step] = {}
+    for event in events:
+        if isinstance(event, SecretDerived):
+            name = labels.get(event.label) or _OTHER_SECRETS.get(event.label, event.label)
+            key = f"key-{len(steps) + 1}"
+            steps.append(Step(key, name, event.label, "", event.value.hex(), len(event.value)))
+            found[name] = steps[-1]
+    return steps, found
+
+
+def _placed(stages: Sequence[Stage], found: dict[str, Step]) -> tuple[tuple[PlacedStage, ...], int]:
+    placed: list[PlacedStage] = []
+    y = 4
+    for number, stage in enumerate(stages, 1):
+        y += 38
+        height = max(54, 48 * len(stage.branches))
+        branches = tuple(
+            PlacedBranch(y + 48 * index, branch.label, branch.purpose, found.get(branch.label))
+            for index, branch in enumerate(stage.branches)
+        )
+        to = y + height + 56 if number < len(stages) else None
+        step = found.get(stage.output)
+        placed.append(
+            PlacedStage(y, stage.ingredient, stage.name, stage.operation, step, branches, to)
+        )
+        y += height + 18
+    return tuple(placed), y

@@ -1,0 +1,442 @@
+"""The seven steps of a handshake, each with what the recorded one had to do with it.
+
+Everything here is plain values: the templates `steps.html` and `step_*.html` say how they stand on
+the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from handclasp.advice import worded
+from handclasp.story.diagnosis import situation_of
+from handclasp.story.facts import Facts, certificates_of, message_of, observed_in, sender_of
+from handclasp.trace.events import (
+    Began,
+    DecisionTaken,
+    Failed,
+    KeysInstalled,
+    MessageSeen,
+    RecordSeen,
+    SecretDerived,
+    TraceEvent,
+)
+from handclasp.wire import messages, messages12
+from handclasp.wire.iana import ContentType
+from handclasp.wire.iana import HandshakeType as Type
+from handclasp.wire.raw_keys import is_raw_public_key
+
+Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]
+"""What to say of a certificate, as `certificates.describe_certificate` does; None: nothing."""
+
+Rows: TypeAlias = tuple[tuple[str, str], ...]
+"""Labels, and what they label."""
+
+
+# 1: hello
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing that was offered. `mark` is "yes" (chosen), "may" (acceptable) or "no"."""
+
+    name: str
+    mark: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision: what was chosen, by what rule, and what became of each offer."""
+
+    title: str
+    chosen: str
+    why: str
+    offers: tuple[Offer, ...]
+
+
+_CHOICES = {
+    "version": "Version",
+    "cipher_suite": "Cipher suite",
+    "alpn": "Protocol inside (ALPN)",
+    "group": "Group of the key exchange",
+    "signature_scheme": "Signature scheme",
+    "credentials": "Certificate to show",
+    "resumption": "Coming back",
+    "early_data": "Early data",
+}
+
+HELLO_CHOICES = ("version", "cipher_suite", "alpn", "resumption", "early_data")
+IDENTITY_CHOICES = ("credentials", "signature_scheme")
+SECRET_CHOICES = ("group",)
+
+_WHY = {
+    "yes": "offered, and chosen",
+    "may": "offered, and acceptable, but another one came first",
+    "no": "offered, but not acceptable to the one who chose",
+}
+
+
+def choices_of(events: Sequence[TraceEvent], wanted: Sequence[str]) -> tuple[Choice, ...]:
+    """The decisions on these matters, in the order in which they were taken."""
+    return tuple(
+        _choice(event)
+        for event in events
+        if isinstance(event, DecisionTaken)
+        and event.what in wanted
+        and (event.offered or event.chosen)
+    )
+
+
+def _choice(decision: DecisionTaken) -> Choice:
+    reasons = {each.name: each.why for each in decision.refused}
+    acceptable = frozenset(decision.acceptable)
+    offers: list[Offer] = []
+    for name in decision.offered:
+        mark = _mark(name, decision.chosen, acceptable)
+        offers.append(Offer(name, mark, reasons.get(name) or _WHY[mark]))
+    title = _CHOICES.get(decision.what, decision.what)
+    if decision.what == "early_data":  # There is one offer, and a yes or a no.
+        chosen = "not accepted" if decision.chosen is None else "accepted"
+        return Choice(title, chosen, decision.why, ())
+    return Choice(title, decision.chosen or "none", decision.why, tuple(offers))
+
+
+def _mark(offer: str, chosen: str | None, acceptable: frozenset[str]) -> str:
+    if offer == chosen:
+        return "yes"
+    return "may" if offer in acceptable else "no"
+
+
+# 2: certificate, public key and identity
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate in words; without a description only its size is known."""
+
+    name: str
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The certificates that one side showed, or the bare key that stands in their place."""
+
+    sender: str
+    certificates: tuple[Certificate, ...]
+    is_raw_key: bool = False
+
+
+_IN_WORDS = (
+    ("subject", "for"),
+    ("names", "names"),
+    ("issuer", "issued by"),
+    ("not_before", "valid from"),
+    ("not_after", "valid until"),
+    ("key_type", "public key"),
+    ("key_size", "bits of the key"),
+    ("signature_algorithm", "signed in"),
+    ("is_authority", "may issue others"),
+    ("key_usage", "the key may do"),
+    ("extended_key_usage", "good for"),
+    ("serial", "serial number"),
+    ("fingerprint_sha256", "fingerprint"),
+)
+
+
+def chains_of(
+    events: Sequence[TraceEvent], facts: Facts, describe: Describe | None
+) -> tuple[Chain, ...]:
+    """What each side showed of itself."""
+    return tuple(
+        Chain(
+            sender_of(event, facts.role),
+            tuple(_certificate(number, der, describe) for number, der in enumerate(chain, 1)),
+            is_raw_public_key(chain[0]),
+        )
+        for event in events
+        if isinstance(event, MessageSeen) and (chain := certificates_of(message_of(event)))
+    )
+
+
+def _certificate(number: int, der: bytes, describe: Describe | None) -> Certificate:
+    size = ("size", f"{len(der):,} bytes of DER")
+    if is_raw_public_key(der):
+        return Certificate("A raw public key, without a certificate (RFC 7250)", (size,))
+    described = describe(der) if describe is not None else None
+    if described is None:
+        return Certificate(f"Certificate {number}", (size,))
+    rows = [
+        (label, _in_words(described[key]))
+        for key, label in _IN_WORDS
+        if described.get(key) not in (None, [], "")
+    ]
+    name = _in_words(described.get("subject")) or f"Certificate {number}"
+    return Certificate(name, (*rows, size))
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case _:
+            return str(value)
+
+
+# 3: the decision to trust
+
+
+def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | None) -> Rows:
+    """What this side made of the other's certificates."""
+    rows: list[tuple[str, str]] = []
+    other = "client" if facts.role == "server" else "server"
+    info = facts.info
+    # A capture does not show what either side made of it.
+    was_there = observed_in(events) is None and any(isinstance(event, Began) for event in events)
+    if was_there and info is not None and (info.peer_chain_der or info.peer_verified):
+        verdict = "checked, and trusted" if info.peer_verified else "not checked"
+        is_key = info.peer_certificate_type != "X509"
+        when = ", of the earlier handshake" if info.resumed else ""
+        rows.append((f"the {other}'s {'key' if is_key else 'certificate'}{when}", verdict))
+        rows += [
+            ("path" if number == 0 else "issued by", _subject(der, describe))
+            for number, der in enumerate(info.verified_chain_der)
+        ]
+    if facts.verify_ns is not None:
+        rows.append(("judging took", f"{facts.verify_ns / 1e6:.2f} ms"))
+    failed = next((event for event in events if isinstance(event, Failed)), None)
+    is_verdict = failed is not None and (
+        failed.origin == "local" or situation_of(events).certificate == "shown"
+    )
+    if (
+        failed is not None
+        and is_verdict
+        and "CERTIFICATE" in failed.fault
+        and failed.fault not in _NO_VERDICT
+    ):
+        whose = "verdict" if failed.origin == "local" else f"the {other}'s verdict"
+        rows.append((whose, f"not trusted: {failed.message}"))
+    return tuple(rows)
+
+
+_NO_VERDICT = ("NO_SHARED_CERTIFICATE_TYPE", "BAD_CERTIFICATE_REQUEST_CONTEXT")
+"""Faults that have certificates in their names, and are not about what one holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The rules that were looked at of one certificate, or of one and its issuer."""
+
+    about: str
+    rules: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way up that was tried."""
+
+    certificates: tuple[str, ...]
+    reaches_anchor: bool
+    judged: tuple[Judged, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An `Explanation`, from its JSON form."""
+
+    accepted: bool
+    reasons: tuple[str, ...]
+    fix: str
+    leaf: tuple[Judged, ...]
+    paths: tuple[Path, ...]
+    policy: tuple[Judged, ...]
+
+
+def explanation_of(given: Mapping[str, Any]) -> Judgement:
+    """What `Explanation.to_json` gave, sorted by what it is about."""
+    return Judgement(
+        accepted=given["accepted"],
+        reasons=tuple(given["reasons"]),
+        fix=worded(given["fix"], "reader"),
+        leaf=_judged(given["leaf"]),
+        paths=tuple(
+            Path(tuple(path["certificates"]), path["reaches_anchor"], _judged(path["rules"]))
+            for path in given["paths"]
+        ),
+        policy=_judged(given["policy"]),
+    )
+
+
+def _judged(rules: Sequence[Mapping[str, Any]]) -> tuple[Judged, ...]:
+    return tuple(
+        Judged(about, tuple(some)) for about, some in groupby(rules, key=itemgetter("about"))
+    )
+
+
+def _subject(der: bytes, describe: Describe | None) -> str:
+    if is_raw_public_key(der):
+        return f"a public key of {len(der):,} bytes"
+    described = describe(der) if describe is not None else None
+    subject = described.get("subject") if described is not None else None
+    return str(subject) if subject else f"a certificate of {len(der):,} bytes"
+
+
+# 4: one secret, agreed upon in public
+
+
+def halves_of(facts: Facts) -> Rows:
+    """What travelled of the secret, and which way."""
+    rows = [("client to server", f"{share}, in public") for share in facts.client_shares]
+    if facts.server_share is not None:
+        rows.append(("server to client", f"{facts.server_share}, in public"))
+    if facts.encrypted_secret_size is not None:
+        rows.append(("client to server", f"{facts.encrypted_secret_size:,} bytes, encrypted"))
+    if not rows:
+        return ()
+    if facts.encrypted_secret_size is not None:
+        rows.append(("the secret itself", "travelled encrypted"))
+    elif facts.server_share is not None:
+        rows.append(("the secret itself", "never travels"))
+    return tuple(rows)
+
+
+# 5: both sides hold it
+
+
+def digests_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
+    """The verify_data of each Finished."""
+    return tuple(
+        (f"the {sender_of(event, facts.role)}'s", message.verify_data.hex())
+        for event in events
+        if isinstance(event, MessageSeen)
+        and event.message_type == Type.FINISHED
+        and isinstance(message := message_of(event), messages.Finished)
+    )
+
+
+# 6: over to symmetric cryptography
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """From here on, records of one direction are protected by the keys of an epoch."""
+
+    direction: str
+    epoch: str
+    cipher_suite: str
+    at_ns: int
+
+
+def keys_of(events: Sequence[TraceEvent]) -> tuple[Keys, ...]:
+    """The keys in the order in which they came into use."""
+    began = events[0].at_ns if events else 0
+    return tuple(
+        Keys(event.direction, event.epoch, event.cipher_suite, event.at_ns - began)
+        for event in events
+        if isinstance(event, KeysInstalled)
+    )
+
+
+def traffic_of(events: Sequence[TraceEvent]) -> str:
+    """What this trace saw of application data, as a sentence; empty if it saw none."""
+    sealed = [
+        event
+        for event in events
+        if isinstance(event, RecordSeen)
+        and event.epoch == "application"
+        and event.content_type == ContentType.APPLICATION_DATA
+    ]
+    if not sealed:
+        return ""
+    count, size = len(sealed), sum(event.size for event in sealed)
+    plural = "record" if count == 1 else "records"
+    return f"This trace saw {count:,} {plural} of application data, {size:,} bytes on the wire."
+
+
+# 7: used once
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """A value of this connection beside that of the last one, in hexadecimal and shortened."""
+
+    label: str
+    now: str
+    before: str | None
+    differs: bool
+
+
+def one_time_of(
+    events: Sequence[TraceEvent],
+    earlier: Sequence[TraceEvent] | None,
+    facts: Facts | None = None,
+) -> tuple[OneTime, ...]:
+    """What is made anew for each connection, beside the same of an earlier one."""
+    before = dict(_fresh(earlier)) if earlier is not None else {}
+    # The master secret of a session that TLS 1.2 resumes is the same again.
+    resumed12 = facts is not None and facts.key_exchange == "session"
+    kept = "CLIENT_RANDOM" if resumed12 else ""
+    return tuple(
+        OneTime(
+            label,
+            shortened(value),
+            shortened(before[label]) if label in before else None,
+            before.get(label) != value,
+        )
+        for label, value in dict(_fresh(events)).items()
+        if label != kept
+    )
+
+
+def _fresh(events: Sequence[TraceEvent]) -> Iterator[tuple[str, bytes]]:
+    for event in events:
+        message = message_of(event) if isinstance(event, MessageSeen) else None
+        match message:
+            case messages.ClientHello():
+                yield "the client's random", message.random
+            case messages.ServerHello() if not message.is_hello_retry_request:
+                yield "the server's random", message.random
+            case messages12.ServerKeyExchange():
+                yield "the server's public half", message.point
+            case _:
+                pass
+        if isinstance(event, SecretDerived):
+            yield event.label, event.value
+
+
+def shortened(value: bytes, most: int = 24) -> str:
+    """In hexadecimal, without what is beyond so many bytes."""
+    return value[:most].hex() + ("…" if len(value) > most else "")
+
+
+_CAME_WITH = {
+    "ticket": "a ticket",
+    "session id": "the name of its session",
+    "external key": "a key from elsewhere",
+    "key": "a key from before",
+}
+
+
+def coming_back_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
+    """Tickets, fresh keys, and whether the client came back with a ticket."""
+    rows: list[tuple[str, str]] = []
+    seen = [event.message_type for event in events if isinstance(event, MessageSeen)]
+    tickets, updates = seen.count(Type.NEW_SESSION_TICKET), seen.count(Type.KEY_UPDATE)
+    if tickets:
+        plural = "ticket" if tickets == 1 else "tickets"
+        rows.append(("to come back with", f"{tickets} {plural}: new keys from old trust"))
+    if updates:
+        rows.append(("fresh keys on the way", f"{updates} times"))
+    if facts.earlier_key is not None:
+        came = f"the client came back with {_CAME_WITH[facts.earlier_key]}, and still got new keys"
+        rows.append(("this time", came))
+    return tuple(rows)

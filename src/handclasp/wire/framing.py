@@ -1,0 +1,55 @@
+"""The four bytes in front of each handshake message (RFC 8446 section 4)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.wire.messages import HEADER_SIZE
+
+_HELLOS = (int(HandshakeType.CLIENT_HELLO), int(HandshakeType.SERVER_HELLO))
+_CERTIFICATE = int(HandshakeType.CERTIFICATE)
+
+
+class MessageLimits(Protocol):
+    """The most bytes of a message's body, by what the message is."""
+
+    @property
+    def max_hello_bytes(self) -> int: ...
+    @property
+    def max_certificate_bytes(self) -> int: ...
+    @property
+    def max_other_message_bytes(self) -> int: ...
+
+
+def message_size(stream: bytes | bytearray | memoryview, at: int = 0) -> int:
+    """Bytes of the message that starts there, as its header announces them, header and all."""
+    return HEADER_SIZE + (stream[at + 1] << 16 | stream[at + 2] << 8 | stream[at + 3])
+
+
+def is_whole(stream: bytes | bytearray | memoryview) -> bool:
+    """Whether `stream` holds at least one whole message."""
+    return len(stream) >= HEADER_SIZE and len(stream) >= message_size(stream)
+
+
+def smallest_limit(limits: MessageLimits) -> int:
+    """Bytes of a message, header and all, that no kind of message may not have."""
+    most = (limits.max_hello_bytes, limits.max_certificate_bytes, limits.max_other_message_bytes)
+    return HEADER_SIZE + min(most)
+
+
+def check_message_size(limits: MessageLimits, message_type: int, size: int) -> None:
+    """Raise `ProtocolError` where a message announces more than its kind may have."""
+    if message_type in _HELLOS:
+        limit = limits.max_hello_bytes
+    elif message_type == _CERTIFICATE:
+        limit = limits.max_certificate_bytes
+    else:
+        limit = limits.max_other_message_bytes
+    if size > limit + HEADER_SIZE:
+        raise ProtocolError(
+            Fault.HANDSHAKE_MESSAGE_TOO_LARGE,
+            f"{handshake_type_name(message_type)} of {size} bytes, {limit} are accepted",
+        )

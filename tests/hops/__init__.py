@@ -1,0 +1,1 @@
+"""How much Python a handshake runs: frames, bytecodes, and the way of a ClientHello."""

@@ -1,0 +1,32 @@
+"""The bars: what a handshake may run, and how long a ClientHello's way may be."""
+
+from __future__ import annotations
+
+import pytest
+from tests.hops.counts import Meeting, bytecodes, frames
+from tests.hops.way import hops_of_a_client_hello, turns_back
+
+BARS = {
+    "full": (1_200, 31_000),
+    "resumed": (1_200, 31_500),
+    "hybrid": (1_230, 31_000),
+    "TLS 1.2 full": (1_130, 25_800),
+    "TLS 1.2 resumed": (860, 21_500),
+}
+"""Frames and bytecodes of both ends: lower them when they get fewer."""
+
+
+@pytest.mark.parametrize("scenario", BARS)
+def test_a_handshake_runs_so_much_python(scenario: str) -> None:
+    meeting = Meeting(scenario)
+    assert (frames(meeting) <= BARS[scenario][0], bytecodes(meeting) <= BARS[scenario][1]) == (
+        True,
+        True,
+    )
+
+
+def test_the_way_of_a_client_hello_is_short() -> None:
+    hops = hops_of_a_client_hello()
+    assert len(hops) <= 12
+    assert len({hop.file for hop in hops}) <= 5
+    assert turns_back(hops) == 0

@@ -1,0 +1,67 @@
+"""The key schedule: the picture has what was noted, and says what was not needed."""
+
+from __future__ import annotations
+
+import pytest
+from tests.recorded import Recorded
+
+from handclasp.story.facts import facts_of
+from handclasp.story.page.keys import schedule_of
+from handclasp.trace.events import (
+    KeyStep,
+)
+
+
+@pytest.mark.parametrize("kind", ["with_secrets", "classic"])
+def test_the_picture_has_the_values_that_were_noted(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    recorded: Recorded = request.getfixturevalue(kind)
+    events = recorded.client.events
+    schedule = schedule_of(events, facts_of(events).version)
+    assert schedule is not None
+    steps = [event for event in events if isinstance(event, KeyStep)]
+    assert [step.hex for step in schedule.steps] == [step.value.hex() for step in steps]
+    for stage in schedule.stages:
+        assert stage.step is not None
+        values = [step.value.hex() for step in steps if step.output == stage.step.name]
+        assert stage.step.hex in values
+        for branch in stage.branches:
+            if branch.step is not None:
+                (value,) = [step.value.hex() for step in steps if step.label == branch.label]
+                assert branch.step.hex == value
+    assert schedule.has_values
+    assert len({step.key for step in schedule.steps}) == len(steps)
+
+
+def test_what_was_not_needed_is_drawn_as_such(with_secrets: Recorded) -> None:
+    schedule = schedule_of(with_secrets.client.events, "TLSv1.3")
+    assert schedule is not None
+    early, handshake, _ = schedule.stages
+    assert [branch.step for branch in early.branches] == [None, None]
+    assert None not in [branch.step for branch in handshake.branches]
+
+
+def test_without_secrets_the_steps_are_there_and_the_values_are_not(plain: Recorded) -> None:
+    schedule = schedule_of(plain.client.events, "TLSv1.3")
+    assert schedule is not None
+    assert schedule.steps
+    assert not schedule.has_values
+    assert {step.hex for step in schedule.steps} == {""}
+
+
+def test_a_key_log_fills_the_picture_where_no_steps_were_noted(with_secrets: Recorded) -> None:
+    events = [e for e in with_secrets.client.events if not isinstance(e, KeyStep)]
+    schedule = schedule_of(events, "TLSv1.3")
+    full = schedule_of(with_secrets.client.events, "TLSv1.3")
+    assert schedule is not None
+    assert full is not None
+    for stage, same in zip(schedule.stages[1:], full.stages[1:], strict=True):
+        for branch, other in zip(stage.branches[:2], same.branches[:2], strict=True):
+            assert branch.step is not None
+            assert other.step is not None
+            assert branch.step.hex == other.step.hex
+
+
+def test_no_version_no_picture() -> None:
+    assert schedule_of([], None) is None
