@@ -1216,7 +1216,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
-                "handshake.offer._static",
+                "handshake.offer._static_extensions",
                 "bool(config.policy.ct_logs)",
             ),
             without(
@@ -2283,7 +2283,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_identities.py::test_a_key_that_was_changed_under_the_same_name",
-                "handshake.client_sessions._key",
+                "handshake.client_sessions._settings",
                 "psk.fingerprint",
                 "psk.identity",
             ),
@@ -2363,16 +2363,16 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "handshake/test_client_sessions.py::test_in_a_forked_child_it_is_another",
                 "handshake.client_sessions._key",
-                "(this_process(), *callbacks) if callbacks else ()",
-                "tuple(callbacks)",
+                "callbacks = (this_process(), *numbers)",
+                "callbacks = tuple(numbers)",
             ),
             Proof(
                 "adversarial/test_identities.py::test_siblings_with_callbacks_of_their_own",
                 (
                     Edit(
                         "handshake.client_sessions._key",
-                        "(this_process(), *callbacks) if callbacks else ()",
-                        "tuple(callbacks)",
+                        "callbacks = (this_process(), *numbers)",
+                        "callbacks = tuple(numbers)",
                     ),
                     Edit(
                         "handshake.client_sessions._why_unfit",
