@@ -110,9 +110,7 @@ async def complete_client_handshake(
     elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
 
-    psk: Psk | None = None
-    if ExtensionType.PRE_SHARED_KEY in values:
-        psk = _selected_psk(offer, values[ExtensionType.PRE_SHARED_KEY], suite)
+    psk = _selected_psk(offer, values.get(ExtensionType.PRE_SHARED_KEY), suite)
     if hs.trace is not None:
         note_answers(hs, config, offer.psks, suite.name, psk)
     group, stage = _agree(hs, config, offer, values, suite, psk)
@@ -381,8 +379,10 @@ def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, 
     hs.note_decision("group", groups, groups, group, why, refused)
 
 
-def _selected_psk(offer: ClientOffer, index: int, suite: CipherSuite) -> Psk:
+def _selected_psk(offer: ClientOffer, index: int | None, suite: CipherSuite) -> Psk | None:
     """The key that the server chose among those offered (RFC 8446 section 4.2.11)."""
+    if index is None:
+        return None
     if index >= len(offer.psks):
         raise ProtocolError(Fault.UNOFFERED_PSK, f"number {index} of {len(offer.psks)}")
     psk = offer.psks[index]
