@@ -1,9 +1,9 @@
-"""How advice names a setting: in the words of the library, or of the command that is run.
+"""The names of settings in advice: in terms of the library, or of the command that is run.
 
 The catalogue and all that adds to it name a setting of this library in parentheses, by one of the
-constants below. A command puts its own option there. A sentence whose setting has no option is
-left out of what that command says, as nobody could follow it; and whoever reads a recorded
-handshake is told no setting at all, since nobody knows what program ran there.
+constants below. A command puts its own option there. If a setting has no option, the command leaves
+out the sentence, as nobody could follow it; and the reader of a recorded handshake gets no setting
+at all, since the program is unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 FrontEnd = Literal["connect", "serve", "check", "reader"]
-"""The commands `connect`, `serve` and `cert check`, and whatever tells a recorded handshake."""
+"""The commands `connect`, `serve` and `cert check`, and the readers of recorded handshakes."""
 
 TRUST = "trust=TrustStore.from_pem(FILE)"
 CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
@@ -73,7 +73,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
 }
 
 SETTINGS = tuple(_OPTIONS)
-"""What advice may stand in parentheses for."""
+"""The settings that advice may name in parentheses."""
 
 _WHO: Mapping[str, Mapping[str, str]] = {
     "client": {"local": "the client", "peer": "the server"},
@@ -83,13 +83,15 @@ _NOBODY = {"network": "the network", "unclear": "unclear"}
 
 
 def named_blame(blame: str, role: str) -> str:
-    """The same in a word, for programs: "client", "server", "network" or "unclear"."""
+    """Return the end to blame in a word, for programs: "client", "server", "network" or
+    "unclear".
+    """
     other = "server" if role == "client" else "client"
     return {"local": role, "peer": other}.get(blame, blame)
 
 
 def at_fault(blame: str, condition: str, role: str) -> str:
-    """Whose fault it is in words: the server, the client, the network, or unclear.
+    """Return the end to blame in words: the server, the client, the network, or unclear.
 
     Args:
         blame, condition: as in `TLSError`.
@@ -103,7 +105,7 @@ def at_fault(blame: str, condition: str, role: str) -> str:
 
 
 def with_ends_named(text: str, role: str) -> str:
-    """ "The client" and "the server" for "this end" and "the other end"."""
+    """Return the text with "the client" and "the server" for "this end" and "the other end"."""
     other = "server" if role == "client" else "client"
     for end, who in (("this end", role), ("the other end", other)):
         text = text.replace(end, f"the {who}")
@@ -115,18 +117,18 @@ _SENTENCE = re.compile(r"(?<=[.:]) (?=[A-Z])")
 
 
 def worded(text: str, front_end: FrontEnd) -> str:
-    """Advice in the terms of one front end; empty where nothing of it is left."""
+    """Return advice in the terms of one front end; empty if no sentence applies to it."""
     parts = [_part(part, front_end) for part in _END.split(text)]
     return " ".join(filter(None, parts))
 
 
 def without_settings(text: str) -> str:
-    """The same for the other end, whose program is anybody's."""
+    """Return advice for the other end, whose program is unknown: without any setting."""
     return worded(text, "reader")
 
 
 def for_reader(text: str, role: str) -> str:
-    """What an end recorded, told to somebody else: `role` is that end's.
+    """Return a text recorded by one end, `role`, in terms for a third reader.
 
     "this end" is the client (or the server) then, and "this machine" is that one's.
     """

@@ -94,9 +94,9 @@ class ClientConnection(Connection[ClientConfig]):
     def send_early_data(self, data: Buffer) -> None:
         """Queue data before the handshake is complete (0-RTT). Follow it by `data_to_send`.
 
-        They are not forward secret, and whoever records them can send them to the server again,
-        so send only what may be done twice. If the server takes none, `EarlyDataRejected` gives
-        them back; `info.early_data` tells as well.
+        They are not forward secret, and an attacker who records them can send them to the server
+        again, so send only what may be done twice. If the server takes none, `EarlyDataRejected`
+        gives them back; `info.early_data` tells as well.
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.
@@ -143,7 +143,7 @@ def check_server_name(config: ClientConfig, server_name: str | None) -> str | No
 
 
 def _needs_a_name(config: ClientConfig) -> bool:
-    """Whether certificates are verified here, and not by a callback, by keys alone, or never.
+    """Say if certificates are verified here, and not by a callback, by keys alone, or never.
 
     With pre-shared keys there may be no name; then there must be no certificate either.
     """

@@ -276,8 +276,8 @@ class ServerConfig(SharedConfig):
         psks: external pre-shared keys that clients may use. With any, `credentials` may be left
             out; the server then accepts nobody without one. A client that uses one is not asked
             for a certificate, whatever the value of client_auth.
-        max_early_data: bytes of 0-RTT data to accept, 0 for none. The application is told which
-            data these are, and may act upon them only if a repetition does no harm.
+        max_early_data: bytes of 0-RTT data to accept, 0 for none. The application gets them marked
+            as early data, and may act upon them only if a repetition does no harm.
         confirm_early_data: ask `confirm_peer` about a client with 0-RTT data before these are
             accepted, at a time when they may still be a replay (`ConfirmPeer.replayable`), and
             again after the client's Finished. If the first answer is False, only the early data are

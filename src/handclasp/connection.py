@@ -57,7 +57,7 @@ class Connection(Lifecycle[Config]):
         self._wire = trace.wire if trace is not None and trace.record_wire else None
 
     def _new_context(self, answerers: Answerers) -> HandshakeContext:
-        """What the handshake of this connection speaks through."""
+        """Make the context that the handshake of this connection speaks through."""
         config, records = self._config, self._records
         keylog = config.keylog
         return HandshakeContext(
@@ -88,12 +88,12 @@ class Connection(Lifecycle[Config]):
 
     @property
     def state(self) -> State:
-        """Where this connection is in its life."""
+        """The stage of this connection's life."""
         return self._state
 
     @property
     def info(self) -> ConnectionInfo | None:
-        """What the handshake agreed upon; None until it is complete."""
+        """The facts that the handshake agreed upon; None until it is complete."""
         return self._info
 
     @property
@@ -103,7 +103,7 @@ class Connection(Lifecycle[Config]):
 
     @property
     def failure(self) -> TLSError | None:
-        """Why the connection ended, if it failed."""
+        """The error that ended the connection, if it failed."""
         return self._failure
 
     @property
@@ -118,7 +118,7 @@ class Connection(Lifecycle[Config]):
 
     @property
     def unread_after_close(self) -> bytes:
-        """What came in one read with the peer's close_notify, behind it.
+        """The bytes that came in one read with the peer's close_notify, behind it.
 
         Not TLS any more: the start of what an application that goes back to plaintext would read
         from the transport next. Empty before the peer has closed.
@@ -127,7 +127,7 @@ class Connection(Lifecycle[Config]):
 
     @property
     def question(self) -> Question[Any] | None:
-        """What the handshake waits for from the application, if anything."""
+        """The question that the handshake asks the application, if one is open."""
         return self._question
 
     # The transport's side
@@ -162,7 +162,7 @@ class Connection(Lifecycle[Config]):
         return self._receive_anything(data[used:])
 
     def receive_eof(self, *, reset: bool = False) -> list[Event]:
-        """The transport has ended.
+        """Note that the transport has ended.
 
         Args:
             reset: it was torn down (TCP RST) and not closed.
@@ -185,10 +185,10 @@ class Connection(Lifecycle[Config]):
 
     @property
     def missing_bytes(self) -> int:
-        """How many bytes the record that is under way lacks at least.
+        """The bytes that the record under way lacks at least.
 
-        Whoever reads no more than that at once never reads past a record, and so takes nothing of
-        what follows the peer's close_notify.
+        A caller that reads no more than that at once never reads past a record, and so takes
+        nothing of what follows the peer's close_notify.
         """
         return max(1, self._needed - len(self._unread))
 
@@ -289,7 +289,7 @@ class Connection(Lifecycle[Config]):
         return self._take_events()
 
     def refuse(self, question: Question[Any], error: BaseException) -> list[Event]:
-        """The open question's answer failed with `error`: so does the handshake."""
+        """Fail the handshake: the open question's answer failed with `error`."""
         self._raise_failure()
         if isinstance(question, Decrypt):
             # Only at its end, so that nobody learns what was wrong with a ciphertext.
@@ -387,7 +387,7 @@ class Connection(Lifecycle[Config]):
         return DataReceived(data)
 
     def _ask_for_new_keys(self) -> None:
-        """The peer has used its key for long: ask it to change (RFC 8446 section 5.5)."""
+        """Ask the peer to change a key that it has used for long (RFC 8446 section 5.5)."""
         post = self._post
         if self._records.is_tls12 or post is None or self._closed:
             return

@@ -1,4 +1,4 @@
-"""What a connection tells the application: the answers of `receive_data`."""
+"""The events that `receive_data` returns to the application."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeCompleted:
-    """The peer is who it says it is, and data may flow both ways."""
+    """The handshake is complete: the peer is authenticated, and data may flow both ways."""
 
     info: ConnectionInfo
 
 
 @dataclass(frozen=True, slots=True, repr=False, init=False)
 class DataReceived:
-    """Decrypted application data; at most one of these comes out of one `receive_data` call."""
+    """Decrypted application data; one call of `receive_data` returns at most one of these."""
 
     data: bytes
 
@@ -40,8 +40,8 @@ _set_data: Callable[[DataReceived, bytes], None] = vars(DataReceived)["data"].__
 class EarlyDataReceived:
     """A client's 0-RTT data, before the handshake is complete (RFC 8446 section 2.3).
 
-    They are not forward secret, and whether they come for the first time rests on the server's
-    replay guard alone: only what may safely be done twice should be done upon them.
+    They are not forward secret, and only the server's replay guard protects against a replay: act
+    upon them only if a repetition does no harm.
     """
 
     data: bytes
@@ -52,7 +52,7 @@ class EarlyDataReceived:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EarlyDataRejected:
-    """The server took none of the 0-RTT data, which are given back: send them again, or do not."""
+    """The server rejected the 0-RTT data, which are returned here and may be sent again."""
 
     data: bytes
 
@@ -64,8 +64,8 @@ class EarlyDataRejected:
 class HalfRttReady:
     """A server may send before the handshake is complete: `ServerConnection.send_half_rtt_data`.
 
-    Nothing shows yet that the client is there, or that its hello comes for the first time. `info`
-    is what will have been agreed upon if it is.
+    The client is not authenticated yet, and its hello may be a replay. `info` holds the parameters
+    that apply if it is not.
     """
 
     info: ConnectionInfo
@@ -75,7 +75,7 @@ class HalfRttReady:
 class PeerClosed:
     """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
 
-    This side may go on sending until it closes, too.
+    This side may keep sending until it closes as well.
     """
 
 
@@ -83,7 +83,7 @@ class PeerClosed:
 class QuestionAsked:
     """The handshake waits for `connection.answer(question, value)`.
 
-    Where `question.pending` is an awaitable, awaiting it gives the value.
+    If `question.pending` is an awaitable, awaiting it returns the value.
     """
 
     question: Question[object]
@@ -91,7 +91,7 @@ class QuestionAsked:
 
 @dataclass(frozen=True, slots=True)
 class KeysUpdated:
-    """The peer sends under new keys from here on (RFC 8446 section 4.6.3)."""
+    """The peer has switched to new sending keys (RFC 8446 section 4.6.3)."""
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""What is known of an established connection."""
+"""The facts about an established connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class _WithCertificates:
-    """Chains as they were parsed: no value of their own, and gone with the connection's facts."""
+    """A cache of parsed chains, which takes no part in comparison."""
 
     __slots__ = ("_parsed",)
 
@@ -31,34 +31,34 @@ class _WithCertificates:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo(_WithCertificates):
-    """What the handshake agreed upon. Names are the IANA strings.
+    """The parameters that the handshake negotiated. Names are the IANA strings.
 
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
-        group: the group of the key exchange, such as "X25519MLKEM768"; None where there was
-            none: a session of TLS 1.2 was resumed, the client made the secret (RSA key transport),
-            or a pre-shared key went alone.
-        signature_scheme: the scheme in which the server signed, if need be in the connection that
-            is resumed; None where it did not (RSA key transport, pre-shared keys).
-        alpn: the application protocol agreed upon (RFC 7301), or None.
+        group: the group of the key exchange, such as "X25519MLKEM768"; None if there was none: a
+            session of TLS 1.2 was resumed, the client chose the secret (RSA key transport), or a
+            pre-shared key was used alone.
+        signature_scheme: the scheme of the server's signature, in a resumed connection that of the
+            original one; None if it did not sign (RSA key transport, pre-shared keys).
+        alpn: the negotiated application protocol (RFC 7301), or None.
         server_name: the name in the hello (RFC 6066), or None.
-        resumed: whether an earlier session was resumed. The peer's certificates are then those
-            that it showed the first time, and they were judged again.
+        resumed: whether an earlier session was resumed. The peer's certificates are then those of
+            the original connection, and were verified again.
         early_data: "none", "accepted" or "rejected".
-        early_data_refusal: why they were rejected, in words, as far as this side knows; the
-            server knows more. Empty where they were not.
+        early_data_refusal: why they were rejected, in words, as far as this side knows; the server
+            knows more. Empty if they were not.
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
-        peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first
-            is proven to be the peer's; what else came along may have nothing to do with it.
+        peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first is
+            proven to be the peer's; the others may be unrelated.
         peer_verified: whether the peer's chain was verified (False without a chain or check).
         local_chain_der: the certificates that this side sent, leaf first, as DER.
         client_signature_scheme: the scheme in which the client signed, or None.
-        verified_chain_der: the path that was verified, from the peer's certificate to the trust
-            anchor, as DER; empty where none was. This is what to authorise by.
-        peer_certificate_type, local_certificate_type: "X509", or "RawPublicKey" where the one
-            entry of the chain is a SubjectPublicKeyInfo (RFC 7250). "X509" where it is empty.
-        certificate_compression: how the peer's certificates came compressed (RFC 8879): "zlib",
+        verified_chain_der: the verified path, from the peer's certificate to the trust anchor, as
+            DER; empty if none was verified. Base authorization on this one.
+        peer_certificate_type, local_certificate_type: "X509", or "RawPublicKey" if the one entry of
+            the chain is a SubjectPublicKeyInfo (RFC 7250). "X509" if it is empty.
+        certificate_compression: the compression of the peer's certificates (RFC 8879): "zlib",
             "brotli", "zstd", or None.
         psk_identity: the name of the external pre-shared key that was used, or None.
         ocsp_response: the DER of the OCSP response that the peer stapled, or None.
@@ -89,7 +89,7 @@ class ConnectionInfo(_WithCertificates):
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
-        """What the peer sent, leaf first, parsed when asked for; see `verified_chain`.
+        """The certificates that the peer sent, leaf first, parsed on demand; see `verified_chain`.
 
         Empty for a raw public key.
         """

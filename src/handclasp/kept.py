@@ -1,8 +1,8 @@
-"""What is kept of others' bytes: bounded in bytes, by its owner, and only once it was accepted.
+"""A cache of the peers' bytes: bounded in bytes, owned by an object, and only of accepted data.
 
-Whoever connects chooses these bytes. A cache of the module would hold them for the life of the
-process, and one that is bounded in entries alone holds as much as the largest entries take. So
-each `Kept` belongs to a config, a trust store or a connection, and goes with it.
+The peers choose these bytes. A cache of the module would hold them for the life of the process, and
+one that is bounded in entries alone holds as much as the largest entries take. So each `Kept`
+belongs to a config, a trust store or a connection, and goes with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Kept(Generic[Key, Value]):
     __slots__ = ("_lock", "_most", "_size", "_sizes", "_values", "get")
 
     get: Callable[[Key], Value | None]
-    """What is kept under a key, or None."""
+    """The value under a key, or None."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -42,8 +42,8 @@ class Kept(Generic[Key, Value]):
         return len(self._values)
 
     def keep(self, key: Key, value: Value, size: int) -> None:
-        """Keep a value that takes `size` bytes with its key; one of more than there is room for
-        is passed over, and one that is here already stays.
+        """Keep a value that takes `size` bytes with its key; one that is larger than the whole
+        bound is not kept, and one that is here already stays.
         """
         with self._lock:
             if size > self._most or key in self._sizes:

@@ -1,4 +1,4 @@
-"""How a connection lives and ends: established, closed by either side, or failed.
+"""The life of a connection: established, closed by either side, or failed.
 
 Here is the only place that sends alerts, and the only one where a failure ends a connection.
 """
@@ -39,7 +39,7 @@ Config = TypeVar("Config", bound=SharedConfig, covariant=True)
 
 
 class State(Enum):
-    """Where a connection is in its life.
+    """The stage of a connection's life.
 
     `Connection.closed` and `Connection.peer_closed` tell which side a half-closed one can still
     hear: this side sends on while it is not `closed`, and the peer while it is not `peer_closed`.
@@ -53,7 +53,7 @@ class State(Enum):
 
 
 class Lifecycle(RecordLoop, Generic[Config]):
-    """What becomes of one connection. `Connection` adds the verbs."""
+    """The life of one connection. `Connection` adds the verbs."""
 
     __slots__ = (
         "_cancellations",
@@ -152,7 +152,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             raise PeerAlertError(description, self._situation(description))
 
     def _tolerates_warnings(self, description: int) -> bool:
-        """RFC 5246 7.2.2: after a warning "generally the connection can continue normally".
+        """Say if a connection goes on after this warning (RFC 5246 section 7.2.2).
 
         Before the version is known there is one that servers of TLS 1.2 send: that they do not
         know the name, and take their first certificate (RFC 6066 section 3).
@@ -167,7 +167,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         )
 
     def _situation(self, alert: int) -> Situation:
-        """How far it has come, for whoever has to guess why the peer gave up with an alert."""
+        """Return what is known to explain an alert by which the peer gave up."""
         version = self._info.version if self._info is not None else None
         if version is None and self._records.is_tls12:
             version = "TLSv1.2"
@@ -186,13 +186,13 @@ class Lifecycle(RecordLoop, Generic[Config]):
         )
 
     def _asked_for(self) -> str | None:
-        """The name in the hello, as long as the handshake goes on; a client knows it afterwards."""
+        """Return the server name: the hello's in a handshake, and then the one agreed upon."""
         if self._info is not None:
             return self._info.server_name
         return self._context.server_name if self._context is not None else None
 
     def _how_far(self) -> str:
-        """What had arrived when nothing more came."""
+        """Describe what had arrived when nothing more came."""
         waiting = len(self._unread)
         if waiting:
             return f"in the middle of a record, of which {waiting} bytes had come"
@@ -201,7 +201,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
     # The end
 
     def _close_half(self, *, peer: bool) -> None:
-        """One side sends nothing more."""
+        """Note that one side sends nothing more."""
         if peer:
             self._peer_closed = True
         else:
@@ -228,7 +228,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
 
     @contextmanager
     def _ending_on_failure(self) -> Generator[None]:
-        """What goes wrong on the way out, such as in a padding policy, ends the connection."""
+        """End the connection where sending fails, for example in a padding policy."""
         try:
             yield
         except ProtocolError as error:
@@ -236,7 +236,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             raise
 
     def _end(self, error: TLSError) -> TLSError:
-        """The one place where a connection fails: the alert goes out, and keys are dropped."""
+        """Fail the connection, here and nowhere else: send the alert, and drop the keys."""
         self._failure = error
         self._state = State.FAILED
         self._post = self._data_key = None
@@ -255,7 +255,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         return error
 
     def _forget_session(self, error: TLSError) -> None:
-        """RFC 5246 7.2.2: of a failed connection, both sides forget what would resume it.
+        """Forget what would resume a failed connection, as both sides do (RFC 5246 section 7.2.2).
 
         That it ended without close_notify is none of these failures (section 7.2.1).
         """

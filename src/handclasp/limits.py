@@ -1,4 +1,4 @@
-"""How much a peer may cost before this side gives up."""
+"""The bounds of what a peer may cost before this side ends the connection."""
 
 from __future__ import annotations
 

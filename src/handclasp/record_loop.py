@@ -70,7 +70,7 @@ class RecordLoop(HandshakeLoop):
         # server takes.
         self._early_size = self._max_early_data = 0
         # The beginning of a record that is not whole, or all that waits for an answer; and how
-        # many bytes of it there must be before it is looked at again.
+        # many bytes of it there must be before it is read again.
         self._unread = bytearray()
         self._needed = HEADER_SIZE
 
@@ -157,7 +157,7 @@ class RecordLoop(HandshakeLoop):
         return data[at:]
 
     def _keep_for_later(self, data: Buffer) -> None:
-        """A question is open. While the application thinks, the peer may not fill the memory."""
+        """Keep what comes while a question is open, but not so much as to fill the memory."""
         if len(self._unread) > self._limits.max_handshake_bytes:
             raise ProtocolError(Fault.HANDSHAKE_TOO_LARGE, "while a question was open")
         self._unread += data
@@ -199,7 +199,7 @@ class RecordLoop(HandshakeLoop):
         records.note_record_without_progress("empty application data")
 
     def _receive_change_cipher_spec_record(self, content: Buffer) -> None:
-        """A step of TLS 1.2; in TLS 1.3 it means nothing, and has its time all the same."""
+        """Take a step of TLS 1.2; in TLS 1.3 it means nothing, and is allowed at its time only."""
         records = self._records
         if records.is_tls12 and records.read_key is not None and not content:
             raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
@@ -216,7 +216,7 @@ class RecordLoop(HandshakeLoop):
         records.note_record_without_progress("change_cipher_spec")
 
     def _receive_early_data(self, content: bytes) -> None:
-        """Data before the handshake is complete; only a server that agreed to them gets any."""
+        """Take data before the handshake is complete, as a server that agreed to them does."""
         if self._records.read_epoch is not Epoch.EARLY_DATA:
             raise ProtocolError(Fault.APPLICATION_DATA_TOO_EARLY)
         self._early_size += len(content)

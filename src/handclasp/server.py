@@ -32,9 +32,9 @@ class ServerConnection(Connection[ServerConfig]):
         self._begin(server_handshake(context, config), context)
 
     def send_tickets(self, count: int = 1) -> int:
-        """Queue more tickets for the client to come back with (TLS 1.3); gives how many.
+        """Queue more tickets for the client to resume with (TLS 1.3); return how many.
 
-        None where the client cannot use them, or the config has `tickets=0`.
+        It is 0 where the client cannot use them, or the config has `tickets=0`.
 
         Raises:
             StateError: the handshake is not complete, or this side has closed.
@@ -54,7 +54,7 @@ class ServerConnection(Connection[ServerConfig]):
     def send_half_rtt_data(self, data: Buffer) -> None:
         """Queue data before the client's Finished (0.5-RTT). Follow it by `data_to_send`.
 
-        They go to whoever sent the hello, of whom nothing is proved yet: it may be a recorded one,
+        They go to the sender of the hello, of whom nothing is proved yet: it may be a recorded one,
         sent again (RFC 8446 section 4.4.4). Only the client that made the hello can read them; but
         with a pre-shared key without a key exchange, they are not forward secret.
 
@@ -73,7 +73,7 @@ class ServerConnection(Connection[ServerConfig]):
             )
         if size > limit:
             raise ConfigurationError(
-                f"Half-RTT data of {size} bytes, where the key is good for {limit}: wait for the "
+                f"Half-RTT data of {size} bytes, where the key takes {limit}: wait for the "
                 "handshake, and use send_data."
             )
         if size:

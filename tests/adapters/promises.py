@@ -770,7 +770,7 @@ async def tells_a_protocol(stack: Stack) -> Any:
     "eof_received() -> True",
     **differs(
         "more",
-        "the connection stays open for writing, as plain ones do; asyncio closes TLS all the same",
+        "the connection stays open for writing, as plain ones do; asyncio closes TLS anyway",
         ["made", b"hello", "eof", None],
         ["made", b"hello", "eof"],
     ),
@@ -863,6 +863,33 @@ async def is_a_server(stack: Stack) -> Any:
     server.close()
     await server.wait_closed()
     return before, same_loop, tuple(server.sockets), server.is_serving()
+
+
+@row(
+    SERVER,
+    "close() while a client is in its handshake",
+    **differs(
+        "different",
+        "the handshake is ended, so that `wait_closed()` waits for no client that says nothing; a "
+        "client whose last message is on its way sees a reset. asyncio lets it go on",
+        "goes on",
+        "is ended",
+    ),
+)
+async def closes_during_a_handshake(stack: Stack) -> Any:
+    server = await stack.serve(serve_echo, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    await asyncio.sleep(0.05)
+    server.close()
+    try:
+        await asyncio.wait_for(reader.read(1), 0.2)
+    except TimeoutError:
+        return "goes on"
+    except ConnectionError:
+        pass
+    finally:
+        await leave(writer)
+    return "is ended"
 
 
 @row(SERVER, "async with server")

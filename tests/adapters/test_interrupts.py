@@ -6,21 +6,25 @@ Never one that hangs, that has lost bytes without saying so, or that trips over 
 from __future__ import annotations
 
 import dis
+import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import pytest
 
 from handclasp import ClientConfig, DataReceived, ServerConfig, ServerConnection, TLSSocket
+from handclasp.adapters import sockets
 from handclasp.adapters.sockets import wrap_client
 from handclasp.errors import TLSError
 
+ADAPTERS = os.path.dirname(sockets.__file__)
 INBOUND = b"".join(b"%05d" % number for number in range(200))
 OUTBOUND = b"outbound " * 30
 
@@ -62,9 +66,21 @@ class Injector:
         return self._step
 
 
+NEVER_INTERRUPTED = {dis.opmap["RETURN_VALUE"], dis.opmap["NOP"]}
+
+
 def returns(frame: FrameType) -> bool:
-    """Whether this is the return itself, where CPython lets no signal handler run."""
-    return frame.f_code.co_code[frame.f_lasti] == dis.opmap["RETURN_VALUE"]
+    """Whether this is the return itself, or a mere `try`: CPython lets no signal handler run."""
+    return frame.f_code.co_code[frame.f_lasti] in NEVER_INTERRUPTED
+
+
+class AdapterInjector(Injector):
+    """Leaves alone whatever is not in the adapters: it is told of there as they see it."""
+
+    def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if os.path.dirname(frame.f_code.co_filename) != ADAPTERS:
+            return None
+        return super()._enter(frame, event, argument)
 
 
 class Peer:
@@ -78,9 +94,13 @@ class Peer:
         ours.settimeout(10)
 
     def serve_handshake(self) -> None:
-        while not self.connection.established:
-            self.connection.receive_data(self.sock.recv(65536))
+        while not self.connection.established and (data := self.sock.recv(65536)):
+            self.connection.receive_data(data)
             self.sock.sendall(self.connection.data_to_send())
+
+    def serve_what_there_is_of_it(self) -> None:
+        with suppress(OSError):
+            self.serve_handshake()
 
     def send(self, data: bytes) -> None:
         self.connection.send_data(data)
@@ -226,6 +246,67 @@ def test_between_instructions(
         with connected(client_config, server_config) as (tls, peer):
             done = attempt(tls, peer, call, Injector(at, instructions=True))
             tls.close()
+
+
+def test_a_handshake_at_every_line(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """Another thread completes it then, or hears that it cannot: it never waits in vain."""
+    at, done = 0, False
+    while not done:
+        at += 1
+        peer = Peer(server_config)
+        serving = threading.Thread(target=peer.serve_what_there_is_of_it)
+        tls = wrap_client(peer.ours, client_config, server_name="localhost", handshake=False)
+        with peer.sock, tls:
+            serving.start()
+            done = AdapterInjector(at).run(tls.do_handshake)
+            outcomes = [in_another_thread(call) for call in (tls.do_handshake, tls.update_keys)]
+            for each in outcomes:
+                assert not isinstance(each, TimeoutError), at
+                assert each is None or isinstance(each, OSError), (at, each)
+            in_another_thread(tls.close)
+            serving.join(10)
+    assert at > 100
+
+
+def keep(call: Callable[[], Any], kept: list[Any]) -> None:
+    kept.append(call())
+
+
+ENDS: dict[str, Callable[[TLSSocket], Any]] = {
+    "close": lambda tls: tls.close(),
+    "unwrap": lambda tls: tls.unwrap(),
+    "shutdown": lambda tls: tls.shutdown(socket.SHUT_RDWR),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_an_end_at_every_line(
+    client_config: ClientConfig, server_config: ServerConfig, end: Callable[[TLSSocket], Any]
+) -> None:
+    """Nothing is left open, nor a lock that others wait for."""
+    given_back: list[Any] = []
+    at, done = 0, False
+    while not done:
+        at += 1
+        with connected(client_config, server_config) as (tls, peer):
+            peer.connection.close()
+            peer.sock.sendall(peer.connection.data_to_send())
+            descriptor = tls.fileno()
+            done = AdapterInjector(at).run(partial(keep, partial(end, tls), given_back))
+            read = in_another_thread(lambda: tls.recv(1))
+            assert read == b"" or isinstance(read, OSError), (at, read)
+            sent = in_another_thread(lambda: tls.sendall(OUTBOUND))
+            assert sent is None or isinstance(sent, OSError), (at, sent)
+            assert not any(isinstance(each, TimeoutError) for each in (read, sent)), at
+            in_another_thread(tls.close)
+            if not done:
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    os.fstat(descriptor)
+    if given_back[-1] is not None:
+        given_back[-1].close()
+    assert at > 30
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")

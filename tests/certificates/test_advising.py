@@ -99,7 +99,7 @@ class Case:
 ANCHOR = "CN=Root is one of the authorities that are trusted here"
 OWN = "whose own authority it is"
 PRIVATE = "unless its authority is a private one"
-JUDGE = 'judge it by the rules for those (policy=CertificatePolicy(profile="private"))'
+JUDGE = 'verify it by the rules for those (policy=CertificatePolicy(profile="private"))'
 
 CASES = [
     Case(

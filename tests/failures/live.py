@@ -655,7 +655,7 @@ CONNECT = [
         "server",
         "it has no extended key usage",
         "unless its authority is a private one with its own rules",
-        "judge it by the rules for those (--profile private)",
+        "verify it by the rules for those (--profile private)",
         "The rules of the web ask for it, those for private authorities do not.",
         openssl(leaf=Leaf(purpose=None)),
     ),

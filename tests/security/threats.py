@@ -2487,7 +2487,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adapters/test_socket_forks.py::test_the_parent_closes_and_the_child_goes_on",
-                "adapters.duplex.Duplex.release",
+                "adapters.duplex.Duplex._end_and_close",
                 "notify and not shared",
                 "notify",
             ),

@@ -22,7 +22,7 @@ DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
 
 
 class ClientAuth(Enum):
-    """Whether a server requests a certificate from its clients (RFC 8446 section 4.3.2)."""
+    """The request of a server for its clients' certificates (RFC 8446 section 4.3.2)."""
 
     NONE = "none"
     OPTIONAL = "optional"

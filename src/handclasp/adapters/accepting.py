@@ -13,11 +13,11 @@ where a connection costs this process nothing.
 
 Where there are no descriptors left, whatever they went to, the line is shortened in the same way,
 and then a connection that makes room is closed for each that comes. One descriptor is kept in
-reserve for that: who comes has to be taken before its address is known.
+reserve for that: a connection has to be accepted before its address is known.
 
 Complete connections do not count, since what they may cost is the application's affair.
 
-asyncio's own servers take whatever comes and cannot be told to wait, so none of them is used here.
+asyncio's own servers accept every connection and cannot be paused, so none of them is used here.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if sys.platform != "win32":
     import resource
 
 _WAIT_SECONDS = 0.005
-"""How often to look whether a connection in the room has become old enough to leave it."""
+"""The interval at which to check whether a connection in the room is old enough to leave it."""
 
 _SHORTEST_LINE = 16
 _LINE_PER_PLACE = 8
-"""How many may wait for each place that there is, if the system allows for so many descriptors."""
+"""The number of waiting connections for each slot, if the system allows so many descriptors."""
 
 _PART_OF_DESCRIPTORS = 4
 """No more than a quarter of the descriptors is for those who have a place or wait for one."""
@@ -51,16 +51,16 @@ _DESCRIPTORS = 2048
 """On Windows, which has no limit of its own."""
 
 _ACCEPTED_AT_ONCE = 100
-"""How many are taken before those who are there already get their turn."""
+"""The number of connections to accept before the accepted ones get their turn."""
 
 _DISPLACED_AT_ONCE = 8
-"""The same of those who begin in the place of others, which costs more."""
+"""The same for connections that replace others, which costs more."""
 
 _RETRY_SECONDS = 1.0
-"""How long to wait where the system is short of something, as in asyncio."""
+"""Seconds to wait if the system is short of a resource, as in asyncio."""
 
 _REGAIN_SECONDS = 0.1
-"""How long to wait at most until the next attempt to get the descriptor of the reserve back."""
+"""The longest wait until the next attempt to regain the reserved descriptor."""
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE)}
 
@@ -72,7 +72,7 @@ class Acceptor:
     loop of Windows) knows no such thing, and is asked for one connection after the other.
 
     Args:
-        listeners: bound sockets, which belong to the acceptor from here on.
+        listeners: bound sockets, which the acceptor then owns.
         backlog: how many connections the kernel queues for each of them.
         max_handshakes: how many may be in their handshake at once.
         make_pump: makes the protocol of a connection.
@@ -203,7 +203,7 @@ class Acceptor:
                 self._loop.remove_reader(listener)
 
     def _accept_some(self, listener: socket) -> None:
-        """A part of those who wait: connections that are there already get their turn, too."""
+        """Accept some of the waiting connections, so that accepted ones get their turn too."""
         for _ in range(max(1, min(self._backlog, _ACCEPTED_AT_ONCE))):
             if self._line.is_full or self._is_reserve_taken:
                 self._look_away()
@@ -254,7 +254,7 @@ class Acceptor:
         return True
 
     def _take_last(self, sock: socket, address: Any) -> bool:
-        """Decide about a connection that got the descriptor of the reserve.
+        """Decide about a connection that got the reserved descriptor.
 
         Returns whether it stays: as in a full line, those of a share that has wasted places do not.
         """
@@ -297,7 +297,7 @@ class Acceptor:
             self._expel(guest)
 
     def _is_short(self) -> bool:
-        """Whether there was no descriptor left in the last second."""
+        """Return whether the process ran out of descriptors within the last second."""
         if self._short_at is None:
             return False
         if self._loop.time() < self._short_at + _RETRY_SECONDS:
@@ -358,9 +358,8 @@ class Acceptor:
                 self._watch()
 
     def _displace(self) -> int:
-        """Let the first of each share begin in the place of another connection, where one may.
-
-        Returns how many have begun, which are only some at once.
+        """Let the first of each share replace another connection, if one may. Return how many have
+        begun, which are only some at once.
         """
         begun, own_only = 0, False
         for share in sorted(self._line.shares, key=self._room.held):
@@ -397,7 +396,7 @@ class Acceptor:
         task.add_done_callback(partial(self._end, pump, sock))
 
     async def _shake_hands(self, pump: Pump, sock: socket) -> None:
-        """Keeps the room until the handshake is over, one way or the other."""
+        """Keep the slot until the handshake has completed or failed."""
         try:
             await self._loop.connect_accepted_socket(lambda: pump, sock)
             await pump.wait_decided()

@@ -1,4 +1,4 @@
-"""Who talks with whom, for a trace."""
+"""The addresses of the two ends, for a trace."""
 
 from __future__ import annotations
 

@@ -65,12 +65,12 @@ def check_limit(limit: int) -> None:
 
 
 def close_seconds(timeout: float | None) -> float | None:
-    """Return `close_timeout` in seconds; None is without end."""
+    """Return `close_timeout` in seconds; None for no timeout."""
     return seconds_or_none("close_timeout", timeout)
 
 
 def seconds_or_none(name: str, value: float | None) -> float | None:
-    """Return a time in seconds; None, which infinity is as well, is without end."""
+    """Return a time in seconds; None and infinity mean no timeout."""
     if value is None or value == math.inf:
         return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]

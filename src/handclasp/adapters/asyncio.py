@@ -1,14 +1,14 @@
-"""TLS for asyncio, with the StreamReader and StreamWriter that everybody knows.
+"""TLS for asyncio, with its StreamReader and StreamWriter.
 
-How it works. A `Pump` is the protocol of the plain transport: what arrives goes into the
-connection, what the connection wants to send goes into the plain transport, and events go up. The
-application's protocol (asyncio's own `StreamReaderProtocol`) sits on a `TLSTransport` and hears
-nothing until the handshake is complete. Nothing is buffered in between: pausing the reading pauses
-the plain transport, and when the plain transport's buffer is full the application's protocol is
-told, so back-pressure runs through in both directions.
+How it works. A `Pump` is the protocol of the plain transport: it passes received data to the
+connection, the connection's output to the plain transport, and events to the application. The
+application's protocol (asyncio's own `StreamReaderProtocol`) is connected to a `TLSTransport` after
+the handshake is complete. Nothing is buffered in between: pausing the reading pauses the plain
+transport, and a full buffer of the plain transport pauses the application's protocol, so
+backpressure works in both directions.
 
-This file holds what is called; the transport and the pump are in `pump`, and how a server takes
-its connections is in `accepting`.
+This file has the public functions; the transport and the pump are in `pump`, and a server's loop of
+accepting connections in `accepting`.
 """
 
 from __future__ import annotations
@@ -93,8 +93,9 @@ DEFAULT_MAX_HANDSHAKES = 512
 """More than a core completes in a second, so that honest clients seldom come to be that many."""
 
 DEFAULT_BACKLOG = 1024
-"""asyncio's 100 fill up while the loop does something else, and whoever meets a full queue tries
-again a second later."""
+"""asyncio's 100 fill up while the loop is busy, and a client that meets a full queue tries again a
+second later.
+"""
 
 DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
@@ -118,32 +119,33 @@ async def open_connection(
     early_data: bytes | None = None,
     **kwds: Any,
 ) -> StreamPair:
-    """Connect to a TLS server; returns once the handshake is complete.
+    """Connect to a TLS server; return after the handshake is complete.
 
-    `writer.write_eof()` sends close_notify and leaves reading open; `writer.close()` sends what is
-    left and close_notify, then waits for the peer to close. `writer.get_extra_info` knows
-    "handclasp" (the `ConnectionInfo`), "connection", "early_data_rejected" and what `ssl` gives
-    besides what asyncio does; see `TLSTransport.get_extra_info`. When the peer ends the transport
-    without close_notify, reading gives what has arrived and then raises `TruncationError`. A
+    `writer.write_eof()` sends close_notify and leaves reading open; `writer.close()` sends the
+    remaining data and close_notify, then waits for the peer to close. `writer.get_extra_info`
+    supports "handclasp" (the `ConnectionInfo`), "connection", "early_data_rejected" and the names
+    of `ssl` and of asyncio; see `TLSTransport.get_extra_info`. If the peer ends the transport
+    without close_notify, reading returns the data that arrived and then raises `TruncationError`. A
     cancelled call leaves nothing open.
 
     Args:
-        host, port: where to connect, unless a connected `sock` is given.
-        config: how to speak; None takes the safe defaults. Its callbacks may be coroutines.
+        host, port: the address of the server, unless a connected `sock` is given.
+        config: the settings; None uses the safe defaults. Its callbacks may be coroutines.
         server_name: the name that the certificate must cover, if it is not `host`.
-        limit: bytes that the reader holds before the peer has to wait.
-        sock: a connected stream socket; it belongs to the connection from here on.
-        trace: notes what happens; see `Recorder`.
-        close_timeout: seconds without progress after which closing is given up, so that
-            `writer.wait_closed()` raises `TimeoutError`: while data leaves, for which there may
-            be as much time as it takes, and then until the peer closes. None: without end.
-        early_data: what to send before the handshake is complete, as for `wrap_client`;
-            "early_data_rejected" is what of it has not been delivered.
+        limit: bytes that the reader buffers before the peer has to wait.
+        sock: a connected stream socket, which the connection then owns.
+        trace: records the events of the connection; see `Recorder`.
+        close_timeout: seconds without progress after which closing is aborted and
+            `writer.wait_closed()` raises `TimeoutError`: while data are sent, which may take any
+            time as long as there is progress, and then until the peer closes. None disables the
+            timeout.
+        early_data: the data to send before the handshake is complete, as for `wrap_client`;
+            "early_data_rejected" is the part that was not delivered.
         kwds: for `loop.create_connection`, such as `happy_eyeballs_delay` or `local_addr`.
 
     Raises:
-        OSError: no connection.
-        TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
+        OSError: the server could not be reached.
+        TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
         ConfigurationError: a setting that cannot be honoured.
     """
     streams = _Streams(limit, asyncio.get_running_loop())
@@ -168,8 +170,8 @@ async def open_unix_connection(
     """Connect to a TLS server at a UNIX socket; everything else is as in `open_connection`.
 
     Args:
-        path: where it listens, unless a connected `sock` is given.
-        server_name: the name that the certificate must cover: a path is none.
+        path: the path of the socket, unless a connected `sock` is given.
+        server_name: the name that the certificate must cover: a path is not a name.
     """
     refuse_arguments(unknown)
     streams = _Streams(limit, asyncio.get_running_loop())
@@ -195,8 +197,8 @@ async def create_connection(
 ) -> tuple[TLSTransport, ProtocolT]:
     """Connect as `loop.create_connection` does, with a protocol instead of streams.
 
-    The factory is called, and then the protocol's `connection_made`, when the handshake is
-    complete; everything else is as in `open_connection`.
+    When the handshake is complete, the factory is called, and then the protocol's
+    `connection_made`; everything else is as in `open_connection`.
     """
     where = _where_to_connect(host, port, sock)
     client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
@@ -242,24 +244,24 @@ async def start_server(
 ) -> TLSServer:
     """Serve TLS; `client_connected_cb(reader, writer)` runs after each complete handshake.
 
-    A handshake that fails never reaches the callback, and ends its own connection only. Of early
-    data, `writer.get_extra_info("early_data")` tells, and the reader does not give them again.
+    The callback is not called after a failed handshake, which ends only its own connection. Early
+    data are in `writer.get_extra_info("early_data")`, and the reader does not return them again.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
-        host, port: where to listen, unless a bound `sock` is given.
-        config: how to speak; a server must have one. Its callbacks may be coroutines: a signing
-            key may be far away.
-        limit: bytes that a reader holds before its client has to wait.
-        sock, backlog: a bound stream socket; how many connections the kernel queues.
-        trace: called for each connection; gives the `Recorder` that notes what happens there.
-        on_handshake_error: called with the exception and the transport, whose "peername" tells
-            who it was. By default failures are logged only in asyncio's debug mode.
+        host, port: the address to listen on, unless a bound `sock` is given.
+        config: the settings, which a server must have. Its callbacks may be coroutines: a signing
+            key may be remote.
+        limit: bytes that a reader buffers before its client has to wait.
+        sock, backlog: a bound stream socket; the length of the accept queue.
+        trace: a function that is called for each connection, and returns its `Recorder`.
+        on_handshake_error: a function that is called with the exception and the transport, whose
+            "peername" is the address of the client. By default, failures are logged only in
+            asyncio's debug mode.
         close_timeout: as for `open_connection`.
-        max_handshakes: how many may be in their handshake at once. Where more clients connect,
-            those that hold a place without using it make room: see docs/asyncio.md.
-        hello_timeout: seconds in which a client must have sent its hello. None: as long as the
-            handshake may take.
+        max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
+            ones are closed to free a slot: see docs/asyncio.md.
+        hello_timeout: seconds within which a client must send its hello; None: no such limit.
         start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
         kwds: for `loop.create_server`, such as `reuse_port`.
 
@@ -297,8 +299,7 @@ async def start_unix_server(
     """Serve TLS at a UNIX socket.
 
     Args:
-        path: where to listen, unless a bound `sock` is given. A socket that is there already is
-            replaced.
+        path: the path to listen on, unless a bound `sock` is given. An existing socket is replaced.
         kwds: as for `create_unix_server`.
     """
     check_limit(limit)
@@ -325,7 +326,7 @@ async def create_server(
 ) -> TLSServer:
     """Serve as `loop.create_server` does, with a protocol for each connection.
 
-    The factory is called, and then the protocol's `connection_made`, when a handshake is complete;
+    When a handshake is complete, the factory is called, and then the protocol's `connection_made`;
     everything else is as in `start_server`.
     """
     refuse_ssl_arguments(kwds)
@@ -389,29 +390,29 @@ async def start_tls(
     go_ahead: bytes | None = None,
     received: bytes = b"",
 ) -> StreamPair:
-    """Speak TLS on a plain connection from here on; returns a new pair, the old one is spent.
+    """Upgrade a plain connection to TLS; return a new pair, which replaces the old one.
 
-    Reading from the old reader and writing to the old writer raises `StateError` from then on, and
-    closing that does nothing to the connection.
+    After that, reading from the old reader and writing to the old writer raises `StateError`, and
+    closing the old writer does not affect the connection.
 
     The role is that of the config: a `ClientConfig` (or None) makes this side the TLS client, a
     `ServerConfig` the server.
 
-    Whoever is on the way may send plaintext just before TLS begins, so that it seems to have come
-    through TLS (the STARTTLS injection, RFC 3207 section 6). Hence nothing that is unread in
-    `reader` is ever given to the application. A server has nothing to say before the client's
-    hello, so to a client anything unread ends the connection. To a server it is how the hello of a
-    client begins that was quick to go ahead; where it is anything else, it ends the connection,
-    too. With `go_ahead` nothing may be unread, be it in `reader` or in the kernel: what had arrived
-    on this machine when it was written is refused.
+    An attacker on the network may send plaintext just before TLS begins, so that it seems to have
+    come through TLS (the STARTTLS injection, RFC 3207 section 6). Hence the application never gets
+    unread data of `reader`. A server sends nothing before the client's hello, so for a client
+    unread data end the connection. For a server they may be the beginning of the hello of a fast
+    client; anything else ends the connection as well. With `go_ahead` there may be no unread data
+    in `reader` or in the kernel: data that had arrived on this machine when it was written are
+    refused.
 
     Args:
         reader, writer: the plain pair, with nobody reading.
-        config: how to speak, and in which role.
+        config: the settings, whose type determines the role.
         server_name, port: for the client: as for `wrap_client`.
         limit, trace, close_timeout: as for `open_connection`.
-        go_ahead: for a server: what to write before TLS begins, such as b"220 Go ahead\\r\\n".
-        received: for a server: what was read already of the client's hello, such as what came in
+        go_ahead: for a server: the bytes to write before TLS begins, such as b"220 Go ahead\\r\\n".
+        received: for a server: the part of the client's hello that was already read, for example in
             one segment with a PROXY line.
 
     Raises:
@@ -493,7 +494,7 @@ async def _flush(writer: asyncio.StreamWriter, plain: asyncio.Transport) -> None
 
 
 class _Client:
-    """What is known of a connection to be made."""
+    """The parameters of a connection to be made."""
 
     def __init__(
         self,
@@ -567,7 +568,7 @@ async def _connect_protocol(
 
 
 class _Serving:
-    """What the connections of a server have in common; checked at the call."""
+    """The parameters that the connections of a server share; checked at the call."""
 
     def __init__(
         self,
@@ -595,7 +596,7 @@ class _Serving:
         start: bool,
         cleanup: Callable[[], None] | None = None,
     ) -> TLSServer:
-        """A server on these sockets, which are its own from here on."""
+        """Start a server on these sockets, which it owns from then on."""
         loop = asyncio.get_running_loop()
         clients = ConnectionRegistry(self._on_handshake_error, loop)
 
@@ -619,7 +620,7 @@ class _Serving:
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
-    """Sockets as asyncio's own servers bind them, without such a server."""
+    """Return sockets bound as asyncio's own servers bind them, without such a server."""
     server = await loop.create_server(asyncio.Protocol, start_serving=False, **where)
     try:
         return [each.dup() for each in server.sockets]
@@ -685,7 +686,7 @@ class ServerStateError(RuntimeError, StateError):
 
 
 class TLSServer(asyncio.AbstractServer):
-    """What `asyncio.Server` is, for TLS: closing it also ends the handshakes in progress."""
+    """The counterpart of `asyncio.Server` for TLS; closing it also ends handshakes in progress."""
 
     def __init__(
         self,
@@ -718,21 +719,21 @@ class TLSServer(asyncio.AbstractServer):
 
     @property
     def handshakes_in_progress(self) -> int:
-        """How many connections have not completed their handshake yet."""
+        """The number of connections whose handshake is not complete."""
         return len(self._clients.in_handshake)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that the server runs on."""
+        """Return the loop that the server runs on."""
         return self._loop
 
     def is_serving(self) -> bool:
-        """Whether the server accepts connections."""
+        """Return whether the server accepts connections."""
         return self._acceptor.active
 
     async def start_serving(self) -> None:
-        """Begin to accept connections, where `start_serving=False` was given.
+        """Begin to accept connections, after `start_serving=False`.
 
-        Raises `RuntimeError` where the server is closed.
+        Raises `RuntimeError` if the server is closed.
         """
         self._check_open()
         self._acceptor.start()
@@ -740,7 +741,7 @@ class TLSServer(asyncio.AbstractServer):
     async def serve_forever(self) -> None:
         """Accept connections until cancelled or closed, which both end in `CancelledError`.
 
-        Raises `RuntimeError` where it is running already, or the server is closed.
+        Raises `RuntimeError` if it is running already, or the server is closed.
         """
         if self._forever is not None:
             raise ServerStateError(f"server {self!r} is already being awaited on serve_forever()")
@@ -836,7 +837,9 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
 
 
 def _port_number(port: int | str | None, plain: asyncio.BaseTransport) -> int | None:
-    """The port by which sessions are kept: the one that was given, be it by its service's name."""
+    """Return the port under which sessions are stored: the given one, or that of the
+    service name.
+    """
     if port is None or isinstance(port, int):
         return port
     if port.isascii() and port.isdecimal():

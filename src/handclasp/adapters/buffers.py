@@ -1,4 +1,4 @@
-"""What a `TLSSocket` reads into and out of."""
+"""The buffers that a `TLSSocket` reads into and out of."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Plaintext:
         self._at = self.size = 0
 
     def take(self, size: int) -> bytes:
-        """Up to `size` bytes, of one chunk."""
+        """Return up to `size` bytes, of one chunk."""
         if not size or not self.size:
             return b""
         first, at = self._chunks[0], self._at
@@ -49,7 +49,7 @@ class Plaintext:
         return piece
 
     def take_into(self, target: memoryview) -> int:
-        """As many bytes of one chunk as fit into `target`."""
+        """Copy as many bytes of one chunk as fit into `target`, and return their number."""
         if not len(target) or not self.size:
             return 0
         with memoryview(self._chunks[0])[self._at : self._at + len(target)] as piece:

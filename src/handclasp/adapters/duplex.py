@@ -80,19 +80,20 @@ WRITE_SIZE = 128 * 1024
 """Plaintext bytes sealed at once: what `seal_all` needs beyond the caller's own data."""
 
 CLOSE_SECONDS = 30.0
-"""How long `release` waits for the peer to take something, where the socket has no timeout."""
+"""Seconds that `release` waits for the peer to take data, if the socket has no timeout."""
 
 _MAX_DRAINED = 16 * 1024 * 1024
 """Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
 _TURN_SECONDS = 0.1
-"""How long an end of the connection waits for a call that may be about to leave the write lock."""
+"""Seconds that an end of the connection waits for a call that may be about to leave the write lock.
+"""
 
 _FIRST_LOOK_SECONDS = 0.001
 """When to look first whether the peer has read on, where a close waits for it; then ever later."""
 
 _LEAVE_SECONDS = 1.0
-"""How long a close waits for other threads to leave the socket, after it has woken them."""
+"""Seconds that a close waits for other threads to leave the socket, after it has woken them."""
 
 _NOT_READY = -1
 
@@ -119,13 +120,13 @@ _NO_PATIENCE = _Patience(0)
 
 
 class Duplex:
-    """What is under a `TLSSocket`. Several readers or several writers take turns.
+    """The lower half of a `TLSSocket`. Several readers or several writers take turns.
 
     Attributes:
         connection: calls that change its state are made under `state_lock`.
         early: the 0-RTT data of this connection.
         sock: the plain socket, which does not block.
-        timeout: seconds for each operation; None: without end; 0: never wait.
+        timeout: seconds for each operation; None for no timeout, 0 for non-blocking.
         closed: whether the socket has been closed, or given back.
     """
 
@@ -159,8 +160,8 @@ class Duplex:
         """`FORKS.count` where a call may go ahead at once."""
         self._forks = FORKS.count
         self._pid = os.getpid()
-        self._ended = threading.Lock()
-        """Taken once, by the call that closes the socket or gives it away; nobody waits for it."""
+        self._ends: list[object] = []
+        """Each call that closes the socket or gives it away adds one; the first one does so."""
         self._make_locks()
         sock.setblocking(False)
 
@@ -312,6 +313,9 @@ class Duplex:
             self._claim()
         try:
             self._say_goodbye(_NO_PATIENCE)
+        except BaseException:
+            self._release_what_is_left()
+            raise
         finally:
             self._shut = True
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -325,33 +329,46 @@ class Duplex:
             # The peer is gone; if it has said before that it had finished, nothing is missing.
             if not self._peer_closed:
                 raise
-        with _Turn(self, self._read_lock, deadline, WantRead):
+        end = object()
+        entered = False
+        try:
+            if not self._read_lock.acquire(False):
+                acquire(self._read_lock, deadline, WantRead)
+            self.check_open()
             if self._reading:
                 raise _called_inside_itself()
-            self._reading = True
-            try:
-                while not self._plaintext and not self._peer_closed:
-                    self._receive(deadline, self.connection.missing_bytes)
-            finally:
-                self._note_use()
-                self._reading = False
-            if self._plaintext:
-                raise StateError(
-                    f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
-                    'recv() until b"" before ending TLS.'
-                )
-            self.check_open()
-            if not self._note_closed():
+            entered = self._reading = True
+            self._wait_for_end(deadline)
+            if not self._note_closed(end):
                 self.check_open()
-        self.sock.settimeout(self.timeout)
-        return self.sock
+            self.sock.settimeout(self.timeout)
+            self._note_use()
+            self._reading = False
+            self._read_lock.release()
+            return self.sock
+        except BaseException:
+            self._leave_reading(entered)
+            if self._ends[:1] == [end]:  # The caller will never see the socket.
+                self.sock.close()
+            raise
+
+    def _wait_for_end(self, deadline: float | None) -> None:
+        """Wait for the peer's close_notify, and read nothing of what follows it."""
+        while not self._plaintext and not self._peer_closed:
+            self._receive(deadline, self.connection.missing_bytes)
+        if self._plaintext:
+            raise StateError(
+                f"unwrap() with {len(self._plaintext)} bytes unread, or more: "
+                'recv() until b"" before ending TLS.'
+            )
+        self.check_open()
 
     def detach(self) -> int:
         """Give the file descriptor away, without a word to the peer; -1 where it is closed."""
         if self.closed:
             return -1
         shared = self._is_shared()
-        if not self._note_closed():
+        if not self._note_closed(object()):
             return -1
         if not shared:  # Else the other process's copy would block, too.
             self.sock.settimeout(self.timeout)
@@ -367,9 +384,20 @@ class Duplex:
         """
         if self.closed:
             return
+        end = object()
+        try:
+            if self._note_closed(end):
+                self._end_and_close(notify=notify)
+        except BaseException:
+            self._release_what_is_left()
+            raise
+        finally:
+            # Whatever an interrupt has left out: nobody can ask for it again.
+            if self._ends[:1] == [end]:
+                self.sock.close()
+
+    def _end_and_close(self, *, notify: bool) -> None:
         shared = self._is_shared()
-        if not self._note_closed():  # Another thread has closed it, or given it back, just now.
-            return
         patience = self._patience() if notify and not shared else _NO_PATIENCE
         try:
             if notify and not shared:
@@ -385,7 +413,7 @@ class Duplex:
                 self._close_socket()
 
     def check_open(self) -> None:
-        """Raises `OSError` once the socket is closed."""
+        """Raise `OSError` if the socket is closed."""
         if self.closed:
             raise OSError(errno.EBADF, "The TLS socket is closed.")
 
@@ -395,7 +423,7 @@ class Duplex:
         return None if self.timeout is None else deadline_after(self.timeout)
 
     def _get_ready(self, deadline: float | None) -> None:
-        """Whatever a call needs before it may go ahead, apart from its turn."""
+        """Check everything that a call needs before it may go ahead, apart from its turn."""
         self.check_open()
         if self._forks != FORKS.count:
             self._claim()
@@ -406,7 +434,7 @@ class Duplex:
             self._ready_for = _NOT_READY
 
     def _is_shared(self) -> bool:
-        """Whether another process may be the one that goes on: see "Forks" above."""
+        """Return whether another process may be the one that continues: see "Forks" above."""
         if self._forks == FORKS.count:
             return False
         # A call that began before the fork goes on in the process that made it.
@@ -414,7 +442,7 @@ class Duplex:
         return not (in_use and os.getpid() == self._pid)
 
     def _claim(self) -> None:
-        """There was a fork, and this process is the one that goes on talking."""
+        """Mark this process as the one that continues after a fork."""
         self._forks = FORKS.count
         if os.getpid() == self._pid:
             return
@@ -427,7 +455,7 @@ class Duplex:
             self._fail_writing(error)
 
     def _note_use(self) -> None:
-        """A call ends: if there was a fork meanwhile, the process that made it goes on talking."""
+        """Mark this process as the one that continues, if it forked during the call."""
         if self._forks != FORKS.count and os.getpid() == self._pid:
             self._forks = FORKS.count
 
@@ -482,21 +510,42 @@ class Duplex:
     def _complete_handshake(self, deadline: float | None) -> None:
         entered = False
         try:
-            with _Turn(self, self._handshake_lock, deadline, WantRead):
-                if self._handshaking:
-                    raise _called_inside_itself()
-                entered = self._handshaking = True
-                if not self._established:
-                    with _Turn(self, self._read_lock, deadline, WantRead):
-                        self._handshake(deadline)
-                self._note_use()
-                self._handshaking = False
-        except BaseException:
+            if not self._handshake_lock.acquire(False):
+                acquire(self._handshake_lock, deadline, WantRead)
+            self.check_open()
+            if self._handshaking:
+                raise _called_inside_itself()
+            entered = self._handshaking = True
+            if not self._established:
+                with _Turn(self, self._read_lock, deadline, WantRead):
+                    self._handshake(deadline)
             self._note_use()
-            if entered:
-                self._handshaking = False
-                _release_all(self.state_lock)
+            self._handshaking = False
+            self._handshake_lock.release()
+        except BaseException:
+            self._leave_handshake(entered)
             raise
+
+    def _release_what_is_left(self) -> None:
+        """Release the locks of an interrupted end, and not those of a call around it."""
+        _release_all(self.state_lock)
+        in_use = {self._read_lock: self._reading or self._handshaking}
+        in_use[self._write_lock] = self._writing
+        for lock, by_a_call in in_use.items():
+            if lock.acquire(blocking=False):  # Else it is another thread's.
+                lock.release() if by_a_call else _release_all(lock)
+
+    def _leave_handshake(self, entered: bool) -> None:
+        self._note_use()
+        if entered:
+            for lock in (self._write_lock, self._read_lock, self.state_lock):
+                _release_all(lock)
+            if self._handshake_lock.acquire(blocking=False):
+                self._handshaking = False
+                _release_all(self._handshake_lock)
+        else:
+            with suppress(RuntimeError):  # Its turn had not come.
+                self._handshake_lock.release()
 
     def _handshake(self, deadline: float | None) -> None:
         limit = self._handshake_deadline
@@ -507,12 +556,12 @@ class Duplex:
         )
         try:
             self._flush()
+            self._check_sent()
             while self.connection.info is None:
                 self._receive(deadline)
                 self._check_progress()
             with _Turn(self, self._write_lock, deadline, WantWrite):
-                self._collect()
-                self._push_all(deadline)
+                self._send_last_flight(deadline)
             self._established = True
         except TLSError as error:
             self._raise_what_sending_met(error)
@@ -528,6 +577,21 @@ class Duplex:
         finally:
             if self._flush_wanted:
                 self._flush()
+
+    def _send_last_flight(self, deadline: float | None) -> None:
+        try:
+            self._collect()
+            self._push_all(deadline)
+        except OSError:
+            raise
+        except BaseException as error:  # An interrupt: bytes may be lost.
+            self._fail_writing(error)
+            raise
+
+    def _check_sent(self) -> None:
+        """Raise where an interrupt has lost a flight, to which no answer will ever come."""
+        if self._write_failure is not None and not isinstance(self._write_failure, OSError):
+            self._check_writable()
 
     def _raise_what_sending_met(self, error: TLSError) -> None:
         """Raise why nothing could be sent, where reading has only found the end.
@@ -614,7 +678,7 @@ class Duplex:
             self.early.note(event)
 
     def _refuse_question(self, event: QuestionAsked) -> NoReturn:
-        """A blocking socket has nobody who could answer later."""
+        """Refuse a question that nobody answers directly: a blocking socket cannot wait for it."""
         question = event.question
         if inspect.iscoroutine(question.pending):
             question.pending.close()
@@ -630,7 +694,7 @@ class Duplex:
         raise error
 
     def _note_read_error(self, error: BaseException) -> None:
-        """Reading has failed while bytes were on their way: nothing is read any more."""
+        """Note that reading failed while bytes were on their way: nothing more is read."""
         if self._read_failure is not None or self.closed:
             return
         if isinstance(error, ConnectionResetError) and self.connection.info is None:
@@ -651,7 +715,9 @@ class Duplex:
             raise error from reset
 
     def _fail_reading(self) -> None:
-        """An interrupt may have taken bytes along: the stream must not go on without them."""
+        """Fail all further reading: an interrupt may have lost bytes, and the stream must not have
+        gaps.
+        """
         self._plaintext.clear()
         with self.state_lock:
             self._read_failure = self.connection.abort(Fault.INTERNAL_ERROR)
@@ -679,7 +745,8 @@ class Duplex:
         self._sealed = 0
 
     def _resume(self, octets: bytes | memoryview, deadline: float | None) -> int:
-        """How many bytes of `octets` an earlier call with the same ones has sealed, all sent now.
+        """Return how many bytes of `octets` an interrupted call has already sealed, after sending
+        them.
 
         0 but for a call that is made again after `WantWrite`.
         """
@@ -734,8 +801,8 @@ class Duplex:
     def _flush(self) -> None:
         """Send what is queued as far as that needs no waiting. Never raises, never blocks.
 
-        A caller that wants a flush says so first and tries for the lock then; whoever releases the
-        lock looks afterwards whether somebody said so. Hence no wish is lost between the two.
+        A caller that wants a flush says so first and tries for the lock then; a thread that
+        releases the lock checks afterwards for such requests. Hence no request is lost in between.
         """
         self._flush_wanted = True
         try:
@@ -820,7 +887,7 @@ class Duplex:
         return True
 
     def _patience(self) -> _Patience:
-        """How long a close waits for the peer."""
+        """Return how long a close waits for the peer, in seconds."""
         seconds = CLOSE_SECONDS if self.timeout is None else self.timeout
         linger = linger_seconds(self.sock)
         if linger == 0:
@@ -830,7 +897,9 @@ class Duplex:
         return _Patience(linger, time.monotonic() + linger)
 
     def _left(self) -> int:
-        """Bytes that the peer has not taken, here and in the kernel (as far as that tells)."""
+        """Return how many bytes the peer has not taken, here and in the kernel (as far as it
+        tells).
+        """
         return _size(self._unsent) + queued_bytes(self.sock)
 
     def _fail_writing(self, error: BaseException) -> None:
@@ -840,7 +909,7 @@ class Duplex:
         self._sealed = 0
 
     def _raise_what_the_peer_said(self, error: OSError) -> NoReturn:
-        """The peer is gone: if it sent an alert before, that tells more than `error` does."""
+        """Raise the alert that the peer sent before it left, if any: it says more than `error`."""
         if self._read_lock.acquire(blocking=False):
             try:
                 while not self._reading and not self._plaintext and not self._peer_closed:
@@ -855,15 +924,16 @@ class Duplex:
 
     # The end
 
-    def _note_closed(self) -> bool:
-        """Refuse every call from here on; returns whether this call is the one that ends it all.
+    def _note_closed(self, end: object) -> bool:
+        """Refuse every further call; return whether `end` is the first to end the connection.
 
-        The socket is for that one to close or to give away, and for nobody else to touch: it may
-        block again by then, or be another's.
+        Only that call may close or detach the socket, and no other call may use it: it may block
+        again by then, or be another's.
         """
+        self._ends.append(end)
         self.closed = True
         self._ready_for = _NOT_READY
-        return self._ended.acquire(blocking=False)
+        return self._ends[0] is end
 
     def _say_goodbye(self, patience: _Patience) -> bool:
         """Send close_notify, and what is queued before it, unless a writer is at work.
@@ -936,7 +1006,7 @@ class Duplex:
                     # file's by then.
                     self.sock.shutdown(socket.SHUT_RDWR)
             if len(held) < len(locks):
-                # In their order: whoever has the read lock may be waiting for the write lock.
+                # In their order: the holder of the read lock may be waiting for the write lock.
                 while held:
                     held.pop().release()
                 until = time.monotonic() + _LEAVE_SECONDS

@@ -39,7 +39,7 @@ class EarlyData:
 
     @property
     def received(self) -> bytes:
-        """What the client sent early, as far as it has come."""
+        """The early data that the client has sent so far."""
         if len(self._received) > 1:
             self._received = [b"".join(self._received)]
         return self._received[0] if self._received else b""

@@ -1,4 +1,4 @@
-"""What asyncio's TLS transports tell through `get_extra_info`, told of a connection of ours.
+"""The values that asyncio's TLS transports have in `get_extra_info`, for ours.
 
 Libraries look at these names to learn whether a connection is TLS at all, what was negotiated, and
 who the peer is. There is no `ssl.SSLObject` here, so "ssl_object" is a view that has the methods of
@@ -24,7 +24,7 @@ Cipher: TypeAlias = tuple[str, str, int]
 
 
 class SSLObjectView:
-    """What `ssl.SSLObject` tells of a connection, in its words.
+    """A view of a connection with the methods of `ssl.SSLObject`.
 
     Attributes:
         context: the config. It is no `ssl.SSLContext`.

@@ -1,4 +1,4 @@
-"""How often this process has forked, or was forked, since it loaded this module.
+"""A count of the forks of this process, as parent or child, since it loaded this module.
 
 A socket that is older than a fork belongs to two processes. Each may close its copy without harm to
 the other's, but only one of them can go on talking: both copies have the same keys and count their

@@ -88,7 +88,7 @@ def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:
 
 
 def _attribute(attribute: x509.NameAttribute[Any]) -> str:
-    """OpenSSL's long name."""
+    """Return OpenSSL's long name of an attribute."""
     return _LONG_NAMES.get(attribute.oid.dotted_string, attribute.oid.dotted_string)
 
 
@@ -111,7 +111,7 @@ def _general_name(name: x509.GeneralName) -> tuple[str, Any]:
 
 
 def _address(text: str) -> str:
-    """OpenSSL writes IPv6 addresses without abbreviation: 2001:DB8:0:0:0:0:0:1."""
+    """Return an address as OpenSSL spells it, without abbreviation: 2001:DB8:0:0:0:0:0:1."""
     from ipaddress import IPv6Address
 
     if ":" not in text:
@@ -126,7 +126,7 @@ def _hexadecimal(number: int) -> str:
 
 
 def _time(moment: datetime) -> str:
-    """In English, whatever the locale."""
+    """Return a time in English, in any locale."""
     month = "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * moment.month - 3 : 3 * moment.month]
     return f"{month} {moment.day:2} {moment:%H:%M:%S %Y} GMT"
 

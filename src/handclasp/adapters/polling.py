@@ -52,7 +52,7 @@ class HasFileno(Protocol):
     """A socket, or what stands for one."""
 
     def fileno(self) -> int:
-        """Its descriptor; -1 where it is closed."""
+        """Return the descriptor; -1 if it is closed."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What the kernel knows: of what was written, of what the peer has sent, and of the socket."""
+"""The kernel's view: of written data, of the peer's data, and of the socket."""
 
 from __future__ import annotations
 

@@ -57,11 +57,12 @@ HandshakeErrorCallback: TypeAlias = Callable[[Exception, "TLSTransport"], object
 _READ_SIZE = 128 * 1024
 _WRITE_SIZE = 256 * 1024
 _ALERT_SECONDS = 1.0
-"""How long the alert of a failed connection may take to leave."""
+"""Seconds that the alert of a failed connection may take to be sent."""
 _FAILED_SECONDS = 5.0
-"""How long a server waits for a client whose handshake has failed to read why, and to close."""
+"""Seconds that a server waits for a client whose handshake has failed to read the alert and close.
+"""
 _LOOKS = 8
-"""How often a closing connection is looked at within its timeout; at least once a second."""
+"""The number of checks of a closing connection within its timeout; at least one each second."""
 _FIRST_LOOK_SECONDS = 0.005
 """When to look first whether everything is out, where only that is awaited; then ever later."""
 _LAST_LOOK_SECONDS = 0.25
@@ -129,18 +130,18 @@ class TLSTransport(_FlowControlMixin):
         return pump.plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Give what arrives to another protocol from here on."""
+        """Pass received data to another protocol."""
         self._pump.use(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol that gets what arrives."""
+        """Return the protocol that receives the data."""
         application = self._pump.application
         if application is None:
             raise ConfigurationError("There is no protocol before the handshake is complete.")
         return application
 
     def is_reading(self) -> bool:
-        """Whether the protocol gets data when some arrives."""
+        """Return whether the protocol gets data as they arrive."""
         return not self.is_closing() and not self._pump.paused_by_application
 
     def pause_reading(self) -> None:
@@ -152,15 +153,15 @@ class TLSTransport(_FlowControlMixin):
         self._pump.resume_reading()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """How many encrypted bytes may wait before writing is paused, and resumed."""
+        """Set how many encrypted bytes may wait before writing is paused and resumed."""
         self._pump.plain.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
-        """Encrypted bytes that wait."""
+        """Return the number of encrypted bytes that wait to be sent."""
         return self._pump.plain.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The low and the high mark."""
+        """Return the low and the high water mark."""
         return self._pump.plain.get_write_buffer_limits()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -172,7 +173,7 @@ class TLSTransport(_FlowControlMixin):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """True: TLS 1.3 closes each direction by itself (RFC 8446 section 6.1)."""
+        """Return True: TLS 1.3 closes each direction on its own (RFC 8446 section 6.1)."""
         return True
 
     def write_eof(self) -> None:
@@ -180,7 +181,7 @@ class TLSTransport(_FlowControlMixin):
         self._pump.write_eof()
 
     def is_closing(self) -> bool:
-        """Whether the transport is closed or about to be."""
+        """Return whether the transport is closed or closing."""
         return self._pump.is_closing()
 
     def close(self) -> None:
@@ -197,15 +198,15 @@ class TLSTransport(_FlowControlMixin):
         self._pump.abort()
 
     def update_keys(self, request_peer: bool = True) -> None:
-        """Send under new keys from here on (RFC 8446 section 4.6.3)."""
+        """Switch to new sending keys (RFC 8446 section 4.6.3)."""
         self._pump.update_keys(request_peer)
 
 
 class Pump(asyncio.BufferedProtocol):
     """Between the plain transport and the application's protocol; one for each connection.
 
-    Its life: made, connected, established, closing, lost. `_error` is what ended it, if anything
-    went wrong; it is told to whoever waits when the plain transport is lost.
+    Its life: made, connected, established, closing, lost. `_error` is the exception that ended it,
+    if any; waiting callers get it when the plain transport is lost.
     """
 
     __slots__ = (
@@ -329,12 +330,12 @@ class Pump(asyncio.BufferedProtocol):
             raise self._error
 
     def is_idle(self) -> bool:
-        """Whether the peer has not sent a whole hello so far, or has failed; see `Room`."""
+        """Return whether the peer has not yet sent a whole hello, or has failed; see `Room`."""
         idle = self._closing or not self._said_hello()
         return idle and self._connected and not self._has_input()
 
     def seconds_waited_for(self) -> float:
-        """For how long the next step of the handshake has been the peer's; see `Room`."""
+        """Return for how long this side has waited for the peer's next step; see `Room`."""
         if not self._connected or self._answered_at is None or self._answers or self._has_input():
             return 0.0
         return self._loop.time() - self._answered_at
@@ -365,7 +366,7 @@ class Pump(asyncio.BufferedProtocol):
             self.plain.abort()
 
     def _is_forked(self) -> bool:
-        """Whether the loop, the keys and the connection are those of the parent process.
+        """Return whether the loop, the keys and the connection belong to the parent process.
 
         A copy of it that is closed, or collected, must not say goodbye in the parent's name, nor
         take the socket out of the selector that both share.
@@ -442,7 +443,7 @@ class Pump(asyncio.BufferedProtocol):
             self._drive(self.connection.receive_data, data)
 
     def eof_received(self) -> bool:
-        """True keeps the plain transport open for writing."""
+        """Return True, which keeps the plain transport open for writing."""
         if self._closing:
             if self.application is None:
                 return False
@@ -474,7 +475,9 @@ class Pump(asyncio.BufferedProtocol):
     def use(self, application: asyncio.BaseProtocol) -> None:
         """Take this as the application's protocol, of either kind."""
         if isinstance(self.application, _SendfileProtocol):
-            self.pause_told = False  # `loop.sendfile` was told, and who follows it was not.
+            self.pause_told = (
+                False  # `loop.sendfile` got the error, and the following callers did not.
+            )
         self.application = application
         self._aim()
 
@@ -517,8 +520,9 @@ class Pump(asyncio.BufferedProtocol):
             self._tell_pause()
 
     def close(self) -> None:
-        """Linger: the peer may still be sending, and the kernel answers bytes that nobody reads
-        with a reset, which may overtake what was written last."""
+        """Close, and linger: the peer may still be sending, and the kernel answers unread bytes
+        with a reset, which may overtake the data that was written last.
+        """
         if self.is_closing():
             return
         self._closing = True
@@ -606,7 +610,7 @@ class Pump(asyncio.BufferedProtocol):
             self._ask(event.question)
 
     def _settle(self) -> None:
-        """The handshake is complete: the application may know."""
+        """Report the complete handshake to the application."""
         self._stop_timer()
         if self._closing:
             return
@@ -630,7 +634,7 @@ class Pump(asyncio.BufferedProtocol):
         self._decide()
 
     def _tell_pause(self) -> None:
-        """Once: the application may have filled the transport while it was being told of it.
+        """Pause the application's writing, once: it may have filled the transport meanwhile.
 
         It may write, close or do anything else, so nothing of a step may be left to do. After
         `close` it hears of the loss only.
@@ -668,7 +672,7 @@ class Pump(asyncio.BufferedProtocol):
     # Inside: where data goes
 
     def _aim(self) -> None:
-        """Choose who takes data from here on."""
+        """Choose the protocol that receives data."""
         if self._closing or self.application is None:
             self._give = _drop
         elif self.paused_by_application or self._held:
@@ -708,7 +712,7 @@ class Pump(asyncio.BufferedProtocol):
             self._taker(application)(data)
 
     def _release(self) -> None:
-        """The application has resumed: tell it what was held, unless it pauses again."""
+        """Deliver the data that was held while reading was paused, until it is paused again."""
         try:
             while self._held and not self.paused_by_application and not self._closing:
                 self._tell_held()
@@ -719,13 +723,15 @@ class Pump(asyncio.BufferedProtocol):
         self.update_reading()
 
     def _deliver_held(self) -> None:
-        """The connection is lost: what has come before goes first, paused or not."""
+        """Deliver the data that arrived before the connection was lost, even if reading is
+        paused.
+        """
         closing, self._closing = self._closing, False
         try:
             while self._held:
                 self.paused_by_application = False
                 self._tell_held()
-        except Exception as error:  # `connection_lost` is called all the same.
+        except Exception as error:  # `connection_lost` is called anyway.
             self._tell_of_failure(error)
         finally:
             self._closing = closing
@@ -761,7 +767,7 @@ class Pump(asyncio.BufferedProtocol):
             self._drive(self.connection.refuse, question, error)
             return
         # The awaitable itself becomes the task, so that a task cancelled before its first step
-        # still counts as awaited. It is the task's from here on: nobody else may close it.
+        # still counts as awaited. It belongs to the task now: nobody else may close it.
         answer = asyncio.ensure_future(question.pending, loop=self._loop)
         question.pending = answer
         self._answers.add(answer)
@@ -842,11 +848,13 @@ class Pump(asyncio.BufferedProtocol):
             self._watch_progress()
 
     def _is_out(self, unsent: int) -> bool:
-        """Whether the peer has everything; the end counts as a byte, and may be on its way."""
+        """Return whether the peer has everything; close_notify counts as data, and may be on its
+        way.
+        """
         return unsent <= self._plain_eof
 
     def _has_lost_data(self) -> bool:
-        """Whether a lost connection had something to send, as far as that is known."""
+        """Return whether a lost connection had data to send, as far as that is known."""
         if self._writing_paused:
             return True
         return self._closing and not self._is_out(queued_bytes(self.plain.get_extra_info("socket")))
@@ -924,12 +932,12 @@ class Pump(asyncio.BufferedProtocol):
         return timeout is not None and self._loop.time() >= self._began + timeout
 
     def _has_input(self) -> bool:
-        """Whether the kernel has something of the peer's, or its end, that was not read yet."""
+        """Return whether the kernel holds data from the peer, or its end, that is unread."""
         sock = self.accepted
         return sock is not None and sock.fileno() >= 0 and is_readable(sock)
 
     def _decide(self) -> None:
-        """The handshake is over, one way or the other."""
+        """Note that the handshake has completed or failed."""
         if not self._decided.done():
             self._decided.set_result(None)
 
@@ -946,7 +954,7 @@ class Pump(asyncio.BufferedProtocol):
         sock = self.plain.get_extra_info("socket")
         if sock is None or self.plain.get_extra_info("sslcontext") is not None:
             return
-        self.paused_by_application = True  # Held until the loss is told, which must not fail.
+        self.paused_by_application = True  # Held until the loss is reported, which must not fail.
         self._aim()
         with suppress(OSError, ValueError), borrowed(sock) as same:
             while self._error is None and not self.connection.peer_closed:
@@ -957,7 +965,7 @@ class Pump(asyncio.BufferedProtocol):
                     self._drive(self.connection.receive_data, data)
 
     def _explain_loss(self, exc: Exception | None) -> Exception:
-        """What it means that the transport has ended here."""
+        """Return the error that describes the loss of the transport at this point."""
         if not self._aborted:
             try:
                 self.connection.receive_eof(reset=isinstance(exc, ConnectionResetError))
@@ -1063,4 +1071,4 @@ def _reader_of(application: Any) -> Any:
 
 
 def _drop(data: bytes) -> None:
-    """Nobody wants it: there is no application yet, or it has closed."""
+    """Discard data: there is no application yet, or it has closed."""

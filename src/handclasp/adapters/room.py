@@ -9,10 +9,11 @@ that finds no room may take the place of another one:
 - there, first of the oldest that has not sent a whole hello in `SILENT_SECONDS`, or whose handshake
   has failed already; then of the oldest that has not sent what comes next for `SLOW_SECONDS`.
 
-Whoever has sent something that this process has not read yet, or waits for an answer of this side,
+A connection that has sent something that this process has not read yet, or waits for an answer of
+    this side,
 keeps its place: a server that is too slow for its clients turns none of them away.
 
-IPv6 addresses count by their /64 networks: whoever has one address of it usually has all.
+IPv6 addresses count by their /64 networks: a client with one of its addresses usually has all.
 
 Connections for which there is no place yet wait in a `Line`, which keeps them by share as well, so
 that nobody waits behind somebody else's crowd.
@@ -37,24 +38,26 @@ SLOW_SECONDS = 1.0
 """Several round trips around the world."""
 
 _NEAREST = 32
-"""How many of those who wait are asked whether they have said something."""
+"""The number of waiting connections that are checked for data."""
 
 _LOCAL = ""
 """The share of all UNIX sockets."""
 
 _MAX_STALLING = 4096
-"""How many shares are remembered for wasting places; the one that did so first is forgotten."""
+"""The number of shares that are remembered for wasting slots; the oldest one is forgotten first."""
 
 
 class Guest(Protocol):
     """A connection in its handshake."""
 
     def is_idle(self) -> bool:
-        """Whether it has sent no whole hello, or has failed; and there is nothing to be read."""
+        """Return whether it has sent no whole hello, or has failed, and no data wait to be read."""
         ...
 
     def seconds_waited_for(self) -> float:
-        """For how long the next step has been the peer's; 0 where it is not."""
+        """Return for how long this side has waited for the peer's next step; 0 if it does
+        not wait.
+        """
         ...
 
 
@@ -146,7 +149,7 @@ class Room:
         return next(idle, None) or next(slow, None)
 
     def _older_than(self, shares: list[dict[Guest, float]], seconds: float) -> Iterator[Guest]:
-        """Of each share the oldest first, which is the order in which they came."""
+        """Yield the oldest first within each share, in the order of their arrival."""
         latest = self._clock() - seconds
         for guests in shares:
             for guest, since in guests.items():
@@ -159,8 +162,8 @@ class Line:
     """Connections that wait for a place, share by share.
 
     Of a share that has wasted places the newest goes first, and of the newest one that has said
-    something: whoever says nothing waits behind those who come later. Of other shares it is the
-    one that has waited for the longest time.
+    something: a silent connection waits behind later ones. Of other shares it is the one that has
+    waited for the longest time.
 
     Args:
         size: how many may wait. Connections of shares that have fewer than others in the line may

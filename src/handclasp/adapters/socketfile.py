@@ -77,7 +77,9 @@ class SocketFile(io.RawIOBase):
         return self._tls.fileno()
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        """None where a socket that does not block has nothing yet, as `io.RawIOBase` says."""
+        """Read into a buffer; return None if a non-blocking socket has no data, as `io.RawIOBase`
+        does.
+        """
         if not self.readable():
             raise io.UnsupportedOperation("The file is not open for reading.")
         if self._timed_out:
@@ -92,7 +94,7 @@ class SocketFile(io.RawIOBase):
             return None
 
     def write(self, data: ReadableBuffer, /) -> int | None:
-        """None where a socket that does not block takes no more, as `io.RawIOBase` says.
+        """Write; return None if a non-blocking socket takes no more, as `io.RawIOBase` does.
 
         Then what is written next must go on with the same bytes, be they fewer or more.
         """
@@ -121,7 +123,7 @@ class SocketFile(io.RawIOBase):
         return written if written or not octets else None
 
     def _count_begun(self, octets: memoryview) -> int:
-        """How many bytes of `octets` were sealed before; they have left now."""
+        """Return how many bytes of `octets` had already been sealed, and have left now."""
         begun = self._begun
         size = min(len(begun), len(octets))
         if bytes(octets[:size]) != begun[:size]:

@@ -1,6 +1,6 @@
 """TLS over a socket: `connect`, `wrap_client`, `wrap_server` and the `TLSSocket`.
 
-The socket of the standard library is the model of its methods; `duplex` is what moves the bytes.
+Its methods are those of the standard library's sockets; `duplex` moves the bytes.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ def connect(
 ) -> TLSSocket:
     """Connect to a TLS server and complete the handshake.
 
-    The addresses of `host` are tried one after the other. When the handshake fails, the socket is
-    closed before the exception leaves.
+    The addresses of `host` are tried one after the other. If the handshake fails, the socket is
+    closed before the exception is raised.
 
     Args:
         host: a name or an IP address.
         port: the TCP port.
-        config: how to speak; None takes the safe defaults.
+        config: the settings; None uses the safe defaults.
         server_name: the name that the certificate must cover, if it is not `host`.
         timeout: seconds for connecting to one address, then for the handshake (which
-            `config.handshake_timeout` bounds, too), and then for each operation of the socket.
-            None takes the default of the `socket` module, which is to wait without end.
+            `config.handshake_timeout` also bounds), and then for each operation of the socket. None
+            uses the default of the `socket` module, which is no timeout.
         trace: notes what happens; see `Recorder`.
         early_data: see `wrap_client`.
 
     Raises:
         OSError: no address could be reached.
-        TLSError: the handshake failed; the subclass says who found out.
+        TLSError: the handshake failed; the subclass tells which side found the fault.
         ConfigurationError: a setting that cannot be honoured.
     """
     # A mistake made here raises before the server hears of it.
@@ -106,32 +106,32 @@ def wrap_client(
 ) -> TLSSocket:
     """Speak TLS as the client over a connected stream socket.
 
-    From here on the connection belongs to the `TLSSocket`, until `unwrap()` gives a plain socket
-    back. As with `ssl`, `sock` is detached: nothing can be sent on it in the clear, and closing it
-    does nothing. (Instances of a subclass of `socket.socket` may have ways of their own, so they
-    are used as they are, and `unwrap()` returns the same one. Do not use them meanwhile.)
+    The `TLSSocket` then owns the connection, until `unwrap()` returns a plain socket. As with
+    `ssl`, `sock` is detached: nothing can be sent on it in the clear, and closing it does nothing.
+    (Instances of a subclass of `socket.socket` may override methods, so they are used directly, and
+    `unwrap()` returns the same object. Do not use them meanwhile.)
 
-    Where something is wrong with the arguments, `ConfigurationError` is raised and the socket is
-    left as it was. Once bytes may have been exchanged the socket is of no use to anybody: when the
-    handshake fails it is closed, after the alert was sent as far as that is possible.
+    If an argument is invalid, `ConfigurationError` is raised and the socket is unchanged. If the
+    handshake fails, the alert is sent as far as possible, and the socket is closed: after bytes
+    were exchanged, nobody can use it any more.
 
     Args:
-        sock: connected, of type SOCK_STREAM, with the timeout that the `TLSSocket` is to have. One
-            that does not block needs `handshake=False`.
+        sock: connected, of type SOCK_STREAM, with the timeout for the `TLSSocket`. A non-blocking
+            one requires `handshake=False`.
         config: how to speak; None takes the safe defaults.
         server_name: the name or IP address that the server's certificate must cover.
-        port: where the server listens: with `config.sessions`, the sessions of each port are
-            kept apart.
+        port: the port of the server: with `config.sessions`, the sessions of each port are
+            separate.
         trace: notes what happens; see `Recorder`.
         handshake: False leaves the handshake to `do_handshake()` or the first `recv` or `send`,
             in whichever thread.
         early_data: bytes to send before the handshake is complete (0-RTT), as far as a session
-            of a `config` with `early_data=True` allows. Whoever records them can send them to the
-            server again, so they must be fit to be done twice. None are ever sent a second time
-            here: `TLSSocket.early_data_rejected` tells what has not been delivered.
+            of a `config` with `early_data=True` allows. An attacker who records them can send them
+            to the server again, so a repetition must do no harm. This library never sends them a
+            second time: `TLSSocket.early_data_rejected` holds the bytes that were not delivered.
 
     Raises:
-        TLSError: the handshake failed; `HandshakeTimeoutError` where it took too long.
+        TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
         ConfigurationError: see above.
     """
     config = client_config(config)
@@ -152,10 +152,10 @@ def wrap_server(
 ) -> TLSSocket:
     """Speak TLS as the server over an accepted stream socket.
 
-    A server that accepts in a loop passes `handshake=False`, so that a client that says nothing
-    keeps nobody else waiting, and completes the handshake where it serves the client, in a thread
-    or a process. It catches `OSError` there, for one failed handshake must not end it; the socket
-    is closed by then. Everything else is as in `wrap_client`.
+    A server that accepts in a loop passes `handshake=False`, so that a silent client does not delay
+    the others, and completes the handshake where it serves the client, in a thread or a process. It
+    catches `OSError` there, as one failed handshake must not end the server; the socket is then
+    already closed. Everything else is as in `wrap_client`.
     """
     config = server_config(config)
     _check_socket(sock, handshake)
@@ -173,7 +173,8 @@ class TLSSocket:
     docs/sockets.md compares every method with those of `socket` and `ssl`.
 
     A `with` block ends with `close()`. If it ends with an exception, no close_notify is sent: the
-    peer then sees that the data was cut off, and does not take half of a message for the whole.
+    peer then sees that the data was truncated, and does not mistake a part of a message for the
+    whole.
 
     Attributes:
         connection: the sans-IO connection inside. Calls that change its state go through the
@@ -223,7 +224,7 @@ class TLSSocket:
 
     @property
     def info(self) -> ConnectionInfo:
-        """What the handshake agreed upon.
+        """The negotiated parameters of the connection.
 
         Raises:
             StateError: the handshake is not complete (after `handshake=False` only).
@@ -235,21 +236,21 @@ class TLSSocket:
 
     @property
     def early_data(self) -> bytes:
-        """For a server: what the client sent before the handshake was complete (0-RTT).
+        """For a server: the data that the client sent before the handshake was complete (0-RTT).
 
-        `recv` does not give it again. It is not forward secret, and somebody who recorded it may
-        have sent it to another server as well: act upon it only where that does no harm. Complete
-        once the handshake is; b"" where there is none, as always for a client.
+        `recv` does not return it again. It is not forward secret, and an attacker who recorded it
+        may have sent it to another server as well: act upon it only if that does no harm. It is
+        complete when the handshake is; b"" if there is none, and always for a client.
         """
         return self._duplex.early.received
 
     @property
     def early_data_rejected(self) -> bytes:
-        """For a client: what of its `early_data` has not been delivered.
+        """For a client: the part of its `early_data` that was not delivered.
 
-        All of it where there was no session that allows early data, or where the server refused
-        it (`info.early_data` tells); else what was more than the session allows. Nothing of it is
-        sent again unless you send it. It is known once the handshake is complete.
+        All of it if no session allowed early data, or if the server refused it (see
+        `info.early_data`); otherwise the bytes beyond the limit of the session. The application
+        must send it again itself. It is known when the handshake is complete.
         """
         return self._duplex.early.undelivered
 
@@ -262,7 +263,7 @@ class TLSSocket:
         Raises:
             HandshakeTimeoutError: it took too long.
             TLSError: it failed. The alert was sent as far as that was possible.
-            WantRead, WantWrite: the socket does not block, and the handshake waits for the peer.
+            WantRead, WantWrite: the socket is non-blocking, and the handshake waits for the peer.
         """
         self._duplex.handshake()
 
@@ -274,8 +275,8 @@ class TLSSocket:
         Raises:
             TruncationError: the transport ended without close_notify.
             TLSError: the connection failed.
-            TimeoutError: nothing came within the timeout. Reading may go on later.
-            WantRead, WantWrite: the socket does not block, and nothing has come yet.
+            TimeoutError: nothing arrived within the timeout. Reading can continue later.
+            WantRead, WantWrite: the socket is non-blocking, and nothing has arrived yet.
         """
         if flags or type(size) is not int or size < 0:
             size = _checked_size("recv", size, flags)
@@ -283,7 +284,7 @@ class TLSSocket:
         return duplex.read(duplex.take_bytes, size)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = 0, flags: int = 0) -> int:
-        """Read up to `nbytes` bytes (0 or None: as many as fit) into `buffer`; returns how many.
+        """Read up to `nbytes` bytes (0 or None: as many as fit) into `buffer`; return their number.
 
         Raises as `recv` does.
         """
@@ -301,20 +302,20 @@ class TLSSocket:
             raise
 
     def pending(self) -> int:
-        """Bytes that `recv` gives without reading from the transport.
+        """Return how many bytes `recv` can return without reading from the transport.
 
-        A selector does not know of them: ask here before waiting for one.
+        A selector does not see them: call this before waiting with one.
         """
         return self._duplex.pending
 
     # Writing
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Send the first bytes of `data`, up to 128 KiB; returns how many.
+        """Send the first bytes of `data`, up to 128 KiB; return their number.
 
-        Raises as `sendall` does. With a socket that does not block, what is returned has left to
-        the operating system. After `WantWrite`, call again with the same data, or more that begins
-        with it: it is sealed, and cannot be dropped.
+        Raises as `sendall` does. With a non-blocking socket, the returned bytes have been passed to
+        the operating system. After `WantWrite`, call again with the same data, or with more that
+        begins with it: it is already encrypted, and cannot be dropped.
         """
         _refuse_flags("send", flags)
         duplex = self._duplex
@@ -326,17 +327,17 @@ class TLSSocket:
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send all of `data`.
 
-        The plaintext is sealed 128 KiB at a time, so memory stays bounded whatever its size.
+        The plaintext is encrypted 128 KiB at a time, so memory stays bounded for any size.
 
         Raises:
-            TimeoutError: the peer did not read in time. A record may have left in part, so
-                nothing more can be sent on this connection; it can be read from and closed.
-            WantWrite: the socket does not block, and the transport is full. A part may have left;
-                call again with the same data, which goes on where this call has stopped.
+            TimeoutError: the peer did not read in time. A part of a record may have been sent, so
+                nothing more can be sent on this connection; reading and closing still work.
+            WantWrite: the socket is non-blocking, and the transport is full. A part may have been
+                sent; call again with the same data to continue.
             OSError: the socket has been closed, perhaps by another thread just now.
             StateError: this side has closed its half already (that is a `BrokenPipeError`, too),
                 or the call after `WantWrite` has other data.
-            PeerAlertError: the peer gave up, and said why before its end of the transport closed.
+            PeerAlertError: the peer ended the connection with an alert.
             TLSError: the connection has failed.
         """
         if flags:
@@ -351,12 +352,12 @@ class TLSSocket:
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         """Send `file` from `offset` on, `count` bytes at most (None: to its end).
 
-        Returns how many bytes were sent; the file's position is behind them then, also where an
-        exception ends it. The file is opened in binary mode.
+        Return the number of bytes sent; the file's position is then behind them, also after an
+        exception. The file must be open in binary mode.
 
         Raises:
-            ValueError: the file is in text mode, `count` is not positive, or the socket does not
-                block.
+            ValueError: the file is in text mode, `count` is not positive, or the socket is
+                non-blocking.
             TypeError: `count` is not a whole number.
             OSError: as `sendall` does.
         """
@@ -380,10 +381,10 @@ class TLSSocket:
                 file.seek(offset + sent)
 
     def update_keys(self, request_peer: bool = True) -> None:
-        """Send under new keys from here on (RFC 8446 section 4.6.3).
+        """Switch to new sending keys (RFC 8446 section 4.6.3).
 
         `request_peer` asks the peer to do the same. Raises as `sendall` does, but never
-        `WantWrite`: what the transport does not take at once leaves with the next call.
+        `WantWrite`: a message that the transport does not take at once is sent with the next call.
         """
         self._duplex.send_by(
             lambda connection: connection.update_keys(request_peer=request_peer), later=True
@@ -395,8 +396,9 @@ class TLSSocket:
         """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 8446 section 6.1).
 
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
-        down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: what
-        the operating system does not take at once is lost. SHUT_RD alone means nothing in TLS.
+        down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: data
+        that the operating system does not take at once are lost. SHUT_RD alone means nothing in
+        TLS.
 
         Raises as `sendall` does, and ConfigurationError for SHUT_RD.
         """
@@ -414,16 +416,16 @@ class TLSSocket:
         self.shutdown(socket.SHUT_WR)
 
     def unwrap(self) -> socket.socket:
-        """End TLS on both sides and return a plain socket, which goes on living.
+        """End TLS on both sides and return a plain socket, which stays open.
 
         Sends close_notify and waits for the peer's. Nothing behind the peer's close_notify is
-        consumed: it is waited for record by record, and what follows stays in the plain socket.
-        Only where an earlier `recv` met the close_notify may plaintext have come with it:
+        consumed: it is read record by record, and the following data stay in the plain socket. Only
+        if an earlier `recv` read the close_notify, plaintext may have come with it:
         `connection.unread_after_close` holds that.
 
         Raises:
-            StateError: there is data that was never read, or that comes before the peer's
-                close_notify. It is not lost: `recv` until b"", then call `unwrap()` again.
+            StateError: there is unread data, or data before the peer's close_notify. It is not
+                lost: call `recv` until b"", then `unwrap()` again.
             TruncationError: the peer ended the transport without close_notify, unless the
                 config allows that.
             TLSError, TimeoutError: as for `recv`.
@@ -433,30 +435,31 @@ class TLSSocket:
     def close(self) -> None:
         """Send close_notify and close the socket.
 
-        Where the operating system cannot send everything at once, this waits for as long as the
-        peer goes on reading. Once the peer has read nothing for the timeout of the socket (30 s
-        without one), it gives up. A socket that does not block gives up at once and without an
-        error, as with `ssl`: the peer then sees a truncated stream. The peer does not have to
-        answer; `unwrap()` waits for that. While a file from `makefile` is open, closing waits for
-        it, as with sockets. The seconds of SO_LINGER, where the program has set it, bound the whole
-        in place of the timeout; with 0 there is no waiting, and the peer gets a reset.
+        If the operating system cannot send everything at once, this waits for as long as the peer
+        keeps reading, and stops when the peer has read nothing for the timeout of the socket (30 s
+        without one). A non-blocking socket does not wait, and raises no error, as with `ssl`: the
+        peer then sees a truncated stream. The peer does not have to answer; `unwrap()` waits for
+        that. While a file from `makefile` is open, closing waits for it, as with sockets. If the
+        program has set SO_LINGER, its seconds bound the whole wait instead of the timeout; 0 means
+        no wait, and the peer gets a reset.
 
         After a fork, a process that has not used the socket since closes its own copy only, and
         sends nothing: the other process may be using the connection.
 
         Raises:
-            TimeoutError: not even the operating system took the last bytes, such as the
-                close_notify, as the peer did not read. The socket is closed all the same. Never
-                of a socket that does not block.
+            TimeoutError: the operating system could not take the last bytes, such as the
+                close_notify, because the peer did not read. The socket is closed anyway. A
+                non-blocking socket never raises it.
         """
         self._close_wanted = True
         if not self._files:
             self._duplex.release(notify=True)
 
     def detach(self) -> int:
-        """Return the file descriptor, and be closed without closing that. -1 if closed already.
+        """Return the file descriptor, which stays open; the socket is closed. -1 if it is closed
+        already.
 
-        The peer is told nothing, and what was not read is lost.
+        Nothing is sent to the peer, and unread data are lost.
         """
         self._close_wanted = True
         return self._duplex.detach()
@@ -493,7 +496,7 @@ class TLSSocket:
         errors: str | None = None,
         newline: str | None = None,
     ) -> IO[str] | IO[bytes]:
-        """A file over this socket, as `socket.makefile` gives: modes of "r", "w" and "b".
+        """Return a file over this socket, as `socket.makefile` does: modes of "r", "w" and "b".
 
         The file is text unless the mode has a "b". Closing it leaves the socket open.
         """
@@ -529,8 +532,9 @@ class TLSSocket:
         return io.TextIOWrapper(cast(IO[bytes], buffered), encoding, errors, newline)
 
     def fileno(self) -> int:
-        """The file descriptor, or -1 once closed. Ready to read does not mean that `recv` returns
-        at once, nor not ready that it waits: see `pending`."""
+        """Return the file descriptor, or -1 once closed. A readable descriptor does not mean that
+        `recv` returns at once, and an unreadable one does not mean that it waits: see `pending`.
+        """
         return -1 if self._duplex.closed else self._sock.fileno()
 
     @property
@@ -550,11 +554,11 @@ class TLSSocket:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds for each operation; None: without end; 0: never wait."""
+        """Seconds for each operation; None for no timeout, 0 for non-blocking."""
         return self._duplex.timeout
 
     def settimeout(self, timeout: float | None) -> None:
-        """Set the seconds for each operation. None waits without end.
+        """Set the timeout of each operation in seconds; None for no timeout.
 
         0 makes the socket non-blocking: a call that would have to wait raises `WantRead` or
         `WantWrite`. The seconds include waiting for other threads that use the socket.
@@ -566,19 +570,21 @@ class TLSSocket:
         self._duplex.timeout = timeout
 
     def gettimeout(self) -> float | None:
-        """The seconds for each operation; None: without end; 0: never wait."""
+        """Return the timeout of each operation in seconds; None for no timeout, 0 for
+        non-blocking.
+        """
         return self._duplex.timeout
 
     def setblocking(self, flag: bool) -> None:
-        """True is `settimeout(None)`, False is `settimeout(0)`."""
+        """Set the timeout to None (True) or to 0 (False)."""
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
-        """False where the timeout is 0."""
+        """Return False if the timeout is 0."""
         return self._duplex.timeout != 0
 
     def get_inheritable(self) -> bool:
-        """Whether child processes inherit the file descriptor."""
+        """Return whether child processes inherit the file descriptor."""
         return os.get_inheritable(self._open_descriptor())
 
     def set_inheritable(self, inheritable: bool) -> None:
@@ -590,17 +596,17 @@ class TLSSocket:
         raise NotImplementedError("A TLSSocket cannot be duplicated.")
 
     def getpeername(self) -> object:
-        """The address of the peer."""
+        """Return the address of the peer."""
         self._duplex.check_open()
         return self._sock.getpeername()
 
     def getsockname(self) -> object:
-        """The address of this side."""
+        """Return the address of this side."""
         self._duplex.check_open()
         return self._sock.getsockname()
 
     def getsockopt(self, level: int, option: int, buflen: int | None = None) -> int | bytes:
-        """An option of the plain socket."""
+        """Return an option of the plain socket."""
         self._duplex.check_open()
         if buflen is None:
             return self._sock.getsockopt(level, option)
@@ -621,14 +627,16 @@ class TLSSocket:
             self._sock.setsockopt(level, option, None, optlen)
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
-        """`length` bytes that only the two ends of this connection know (RFC 8446 section 7.5)."""
+        """Return `length` bytes that only the two ends of this connection know (RFC 8446 section
+        7.5).
+        """
         with self._duplex.state_lock:
             return self.connection.export_keying_material(label, context, length)
 
     def channel_binding(
         self, kind: Literal["tls-exporter", "tls-server-end-point"] = "tls-exporter"
     ) -> bytes:
-        """Bytes that bind an authentication to this connection (RFC 9266, RFC 5929)."""
+        """Return bytes that bind an authentication to this connection (RFC 9266, RFC 5929)."""
         with self._duplex.state_lock:
             return self.connection.channel_binding(kind)
 
@@ -702,7 +710,7 @@ def _checked_size(what: str, size: int, flags: int) -> int:
 
 
 def _octets(data: ReadableBuffer) -> memoryview:
-    """A view of the bytes of `data`. Raises `TypeError` and `BufferError` as sockets do."""
+    """Return a view of the bytes of `data`. Raise `TypeError` and `BufferError` as sockets do."""
     view = memoryview(data)
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
@@ -710,7 +718,7 @@ def _octets(data: ReadableBuffer) -> memoryview:
 
 
 def _writable_octets(buffer: WriteableBuffer) -> memoryview:
-    """A view to write to, of the bytes of `buffer`. Raises `TypeError` as sockets do."""
+    """Return a writable view of the bytes of `buffer`. Raise `TypeError` as sockets do."""
     view = memoryview(buffer)
     if view.readonly or not view.c_contiguous:
         raise TypeError(f"recv_into() needs a read-write bytes-like object, not {buffer!r:.60}")
@@ -718,7 +726,7 @@ def _writable_octets(buffer: WriteableBuffer) -> memoryview:
 
 
 def _can_seek(file: IO[bytes]) -> bool:
-    """Whether a file has a position; some have nothing but a `read` method."""
+    """Return whether a file has a position; some have only a `read` method."""
     if hasattr(file, "seekable"):
         return file.seekable()
     return hasattr(file, "seek")

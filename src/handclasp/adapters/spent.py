@@ -1,4 +1,4 @@
-"""What is left of a plain pair of streams once `start_tls` has put TLS on its transport.
+"""The old pair of plain streams, after `start_tls` has upgraded their transport.
 
 asyncio's own `StreamWriter.start_tls` changes the writer that it is called on. Here there is a new
 pair, and a program that goes on with the old writer would send in the clear, in the middle of TLS
@@ -64,7 +64,7 @@ class SpentTransport(asyncio.Transport):
         raise spent()
 
     def can_write_eof(self) -> bool:
-        """False: the end of the transport is for TLS to write."""
+        """Return False: TLS itself ends the transport."""
         return False
 
     def write_eof(self) -> NoReturn:
@@ -80,7 +80,7 @@ class SpentTransport(asyncio.Transport):
         raise spent()
 
     def is_reading(self) -> bool:
-        """False: nothing is read for the old pair."""
+        """Return False: nothing is read for the old pair."""
         return False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> NoReturn:
@@ -88,11 +88,11 @@ class SpentTransport(asyncio.Transport):
         raise spent()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait below TLS."""
+        """Return the number of bytes that wait below TLS."""
         return self._plain.get_write_buffer_size()
 
     def is_closing(self) -> bool:
-        """Whether the connection is closed, or about to be."""
+        """Return whether the connection is closed, or about to be."""
         return self._plain.is_closing()
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class SpentTransport(asyncio.Transport):
 
 
 class _SpentProtocol:
-    """What the old writer asks of its protocol, which hears of the end of the connection."""
+    """The protocol of the old writer, which is notified of the end of the connection."""
 
     def __init__(self, protocol: Any, transport: SpentTransport) -> None:
         self._protocol = protocol
@@ -115,13 +115,15 @@ class _SpentProtocol:
         return getattr(self._protocol, name)
 
     async def _drain_helper(self) -> None:
-        """Called by `drain`, after it has asked the reader whether there is an error."""
+        """Wait until writing may go on; `drain` calls this after it has asked the reader for an
+        error.
+        """
         if not self._transport.is_closing():
             raise spent()
         await self._protocol._drain_helper()
 
     def _get_close_waiter(self, stream: asyncio.StreamWriter) -> asyncio.Future[None]:
-        """Awaited by `wait_closed`: a pair that was closed does not wait for the new one."""
+        """Return the future for `wait_closed`: a closed pair does not wait for the new one."""
         if self._transport.closed and not self._transport.is_closing():
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.set_result(None)
@@ -131,7 +133,7 @@ class _SpentProtocol:
 
 
 def spent() -> StateError:
-    """Return what whoever uses the old pair gets."""
+    """Return the error for a use of the old pair."""
     return StateError(
         "start_tls returned a new pair: use that. The old reader and writer are below TLS, where "
         "data would leave in the clear."

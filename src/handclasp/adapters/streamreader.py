@@ -34,8 +34,8 @@ class LostStreamReader(StreamReader):
     """A StreamReader whose connection is lost: what has arrived comes first, then the error.
 
     asyncio's own raises at once, so that it depends on timing whether the last data can be read.
-    What was authenticated is as good as before the loss. A reader becomes one of this class when
-    its connection is lost, so that until then nothing stands between asyncio's code and its data.
+    Authenticated data stay valid after the loss. A reader becomes one of this class when its
+    connection is lost, so that until then nothing stands between asyncio's code and its data.
     """
 
     _failure: Exception
@@ -45,7 +45,7 @@ class LostStreamReader(StreamReader):
         return self._failure
 
     def _wait_for_data(self, func_name: str) -> NoReturn:
-        """Every read of asyncio's calls this where the buffer does not satisfy it."""
+        """Wait for data; every read of asyncio's calls this if the buffer does not satisfy it."""
         raise self._failure.with_traceback(None)
 
 

@@ -46,7 +46,7 @@ def removal_of(sock: socket.socket) -> Callable[[], None]:
 
 
 def _is_abstract(place: str | bytes) -> bool:
-    """Linux has names that are no files; they begin with a zero byte."""
+    """Return whether a name is no file: on Linux, such names begin with a zero byte."""
     return place[:1] in ("\0", b"\0")
 
 

@@ -45,7 +45,7 @@ _UNUSUALLY_LITTLE = Verdict(
 
 
 class _Lack(NamedTuple):
-    """How few of the usual values of one kind a ClientHello offers.
+    """A measure of the usual values of one kind that a ClientHello lacks.
 
     Attributes:
         degree: 2 for none of the values that nearly every server supports, 1 for some, 0 for all.
@@ -83,7 +83,7 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
 
 
 _MOST_LISTED = (4, 8, 8)
-"""How many offered names a sentence lists, by the degree of the lack."""
+"""The number of offered names that a sentence lists, by the degree of the lack."""
 
 
 def _none_of(kind: str, offered: Sequence[str], degree: int) -> str:

@@ -1,7 +1,7 @@
-"""What to change about a chain that is refused, whose fault it is, and where that shows.
+"""Advice about a refused chain: the change to make, the end to blame, and the place of the defect.
 
 The rules say what is broken. Here stands what that means for the two ends: which certificate is to
-be replaced, sent or left out, and by whom; and whether this end can judge it by other rules. What
+be replaced, sent or left out, and by whom; and whether this end can verify it by other rules. What
 is advised has to be possible, and must not be done already.
 """
 
@@ -22,7 +22,7 @@ from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
 
 
 class Advised(NamedTuple):
-    """What a refusal says besides its reason.
+    """The parts of a refusal besides its reason.
 
     Attributes:
         verdict: whose fault it is.
@@ -46,7 +46,7 @@ _CHECK_CLOCK = "Check the clock of this machine"
 
 
 def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes]) -> Advised:
-    """What to say of the first of the rules that are broken.
+    """Return the sentence and the advice for the first of the broken rules.
 
     Args:
         broken: the rules, those first that help most; there is at least one.
@@ -105,11 +105,11 @@ _FIELDS: Mapping[str, str] = {
     "version": "version",
     "wildcard": "subjectAltName",
 }
-"""Where a rule looks; a certificate that lacks the field shows that in its extensions."""
+"""The field that a rule reads; the extensions, if a certificate lacks the field."""
 
 
 def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
-    """A clock by which even an authority that this end trusts is out of its dates."""
+    """Return the advice if, by this clock, even a trusted authority is out of its dates."""
     first = broken[0]
     if first.rule != "dates" or first.is_issuer:
         return None
@@ -129,7 +129,7 @@ def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
 
 
 def _of_own_anchor(finding: Finding) -> _Fix | None:
-    """What is wrong with an authority that this end trusts, no server can mend."""
+    """Return the advice for a defect of a trusted authority, which no server can repair."""
     anchor = finding.of
     if anchor is None or not anchor.is_anchor or not finding.is_issuer:
         return None
@@ -229,7 +229,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
 
 
 _MOST_NAMES = 8
-"""Names of a certificate that are looked at for one to connect by: it may have thousands."""
+"""The number of a certificate's names to search for one to connect by: it may have thousands."""
 
 
 def _names(finding: Finding, context: Context) -> _Fix | None:
@@ -355,7 +355,7 @@ _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
 
 
 def _issuer_url(certificate: Seen) -> str:
-    """Where the issuer's certificate can be fetched (RFC 5280 section 4.2.2.1), if it says so."""
+    """Return the URL of the issuer's certificate (RFC 5280 section 4.2.2.1), if one is given."""
     for each in certificate.extension(x509.AuthorityInformationAccess) or ():
         name = each.access_location
         if each.access_method.dotted_string == _CA_ISSUERS and isinstance(

@@ -29,7 +29,7 @@ _CERTIFICATE_NAME = re.compile(r".+\.(pem|crt|cer|der)|[0-9a-f]{8}\.[0-9]+", re.
 
 
 def every_certificate(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
-    """The certificates in PEM text, or the one in DER; repeated ones once.
+    """Return the certificates in PEM text, or the one in DER, without duplicates.
 
     Raises:
         ConfigurationError: there is none, or one cannot be read.
@@ -44,9 +44,10 @@ def every_certificate(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
 
 
 def certificates_at(path: Path) -> tuple[x509.Certificate, ...]:
-    """Those in a file, or in the files of a directory: *.pem, *.crt, *.cer, *.der, HASH.NUMBER.
+    """Return the certificates in a file or in a directory's *.pem, *.crt, *.cer, *.der,
+    HASH.NUMBER.
 
-    In a directory, files that hold no certificate (but a key, say) are passed over.
+    In a directory, files without a certificate (such as keys) are skipped.
 
     Raises:
         ConfigurationError: something is missing or unreadable, or there is no certificate.
@@ -72,7 +73,9 @@ def certificates_at(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def readable_certificates(contents: Iterable[bytes], source: str) -> tuple[x509.Certificate, ...]:
-    """What of a system's store can be read. Raises `ConfigurationError` where that is nothing."""
+    """Return the readable certificates of a system's store; raise `ConfigurationError`
+    without any.
+    """
     ders = dict.fromkeys(der for data in contents for der in _ders_in(data))
     found: list[x509.Certificate] = []
     for der in ders:
@@ -101,7 +104,7 @@ def _parsed(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
 
 
 def _ders_in(data: bytes) -> list[bytes]:
-    """Each certificate by itself, so that one broken entry leaves the others alone."""
+    """Yield each certificate on its own, so that a broken entry does not affect the others."""
     if data.startswith(_SEQUENCE):
         return [data]
     return [_decoded(part.partition(_END)[0]) for part in data.split(_BEGIN)[1:]]
@@ -112,4 +115,4 @@ def _decoded(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except binascii.Error:
-        return b""  # It will be told as a certificate that cannot be read.
+        return b""  # It is reported as a certificate that cannot be read.

@@ -1,11 +1,12 @@
 """A certificate authority of one's own, for development and tests on this machine.
 
-Its key lies in a directory that only its owner can read, and must never leave the machine: whoever
-holds it can impersonate servers to those who trust the authority. So a new authority is good for
-hosts' names and addresses alone that mean nothing on the internet (`LOCAL_NAMES`, `LOCAL_NETWORKS`)
+Its key lies in a directory that only its owner can read, and must never leave the machine: anybody
+who holds it can impersonate servers to those who trust the authority. So a new authority can only
+certify names and addresses of hosts that have no meaning on the internet (`LOCAL_NAMES`,
+`LOCAL_NETWORKS`)
 unless others are asked for: it says so itself, in name constraints (RFC 5280 section 4.2.1.10).
-This library, Chromium, Firefox and GnuTLS hold it to that, so that a stolen key is of no use there
-against a bank.
+This library, Chromium, Firefox and GnuTLS hold it to that, so that a stolen key cannot be used
+there against a bank.
 
 OpenSSL, and with it curl and Python's `ssl`, does so with one exception. A certificate that has no
 DNS name in subjectAltName, but a common name with a wildcard ("*.bank.com"), OpenSSL takes for the
@@ -14,7 +15,7 @@ trusts the authority is not safe from a thief of the key. This bounds the damage
 new authority is valid for two years.
 
 The key file holds the certificate too, so that an authority appears at once and whole, even if
-two processes create it at the same time; the certificate file is a copy of it to give away.
+two processes create it at the same time; the certificate file is a copy of it for distribution.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ LOCAL_NETWORKS = (
 """Networks that are this machine, a private one, or for documentation (RFC 6890)."""
 
 EVERY_NAME = "*"
-"""Among the names that an authority is to be good for: no constraints at all."""
+"""In the names of a new authority: no constraints at all."""
 
 _AUTHORITY_DAYS = 730
 """OpenSSL does not hold a thief of the key to all of the constraints: see above."""
@@ -101,12 +102,12 @@ class IssuedCertificate:
         object.__setattr__(self, "key_pem", Secret(self.key_pem))
 
     def credentials(self) -> Credentials:
-        """The same, ready for a config."""
+        """Return the certificate and its key as credentials for a config."""
         return Credentials.from_pem(self.chain_pem, self.key_pem)
 
 
 class LocalAuthority:
-    """An authority whose key is at hand. Get one from `open_or_create`."""
+    """An authority with its key. Get one from `open_or_create`."""
 
     __slots__ = ("_certificate", "_key", "certificate_pem")
 
@@ -122,20 +123,21 @@ class LocalAuthority:
     def open_or_create(
         cls, directory: str | os.PathLike[str] | None = None, *, names: Sequence[str] = ()
     ) -> LocalAuthority:
-        """The authority kept in `directory` (`default_directory()` if None), made if need be.
+        """Return the authority in `directory` (`default_directory()` if None), created if
+        necessary.
 
         The directory is made for its owner only, and so is the key file. Two processes that
         create at once end up with the same authority.
 
         Args:
-            names: what it is to be good for besides `LOCAL_NAMES` and `LOCAL_NETWORKS`: domains,
-                with all that is below them, and networks or addresses; `EVERY_NAME` for no
+            names: the names that it may certify besides `LOCAL_NAMES` and `LOCAL_NETWORKS`:
+                domains, with all that is below them, and networks or addresses; `EVERY_NAME` for no
                 constraints at all. One that is there already stays as it is.
 
         Raises:
-            ConfigurationError: the directory holds half an authority or a broken one, one that is
-                not good for `names`, others can read its key or rename a directory on the way to
-                it, or it cannot be written to; or `names` holds something else.
+            ConfigurationError: the directory holds half an authority or a broken one, one that may
+                not certify `names`, others can read its key or rename a directory on the way to it,
+                or it cannot be written to; or `names` holds something else.
         """
         wanted = _name_constraints(names)
         what = "the directory of a local authority"
@@ -150,13 +152,13 @@ class LocalAuthority:
                 f"The authority in {place / KEY_FILE} is there already, and may not issue for all "
                 f"of these names; it is limited to: {authority._limits}. Name another directory "
                 "(HANDCLASP_HOME=DIR), or delete it to make a new one, which every program has to "
-                "be told to trust again."
+                "trust again."
             )
         return authority
 
     @property
     def constraints(self) -> str:
-        """The names that it is good for, for people; empty if that is every name."""
+        """The names that it may certify, for people; empty for every name."""
         from handclasp.certificates.name_constraints import listed
 
         found = self._constraints
@@ -195,7 +197,7 @@ class LocalAuthority:
         days: int = MAX_DAYS,
         key_type: str = "ecdsa-p256",
     ) -> IssuedCertificate:
-        """A new certificate with a new key.
+        """Issue a new certificate with a new key.
 
         Args:
             names: for a server, DNS names (`*.` in front is a wildcard; U-labels are converted)
@@ -205,7 +207,7 @@ class LocalAuthority:
             key_type: one of `KEY_TYPES`.
 
         Raises:
-            ConfigurationError: no name or a bad one, one that this authority is not good for, too
+            ConfigurationError: no name or a bad one, one that this authority may not certify, too
                 many days, an unknown key type.
         """
         from cryptography.hazmat.primitives.serialization import Encoding
@@ -222,12 +224,14 @@ class LocalAuthority:
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
     def credentials(self, names: Sequence[str], *, key_type: str = "ecdsa-p256") -> Credentials:
-        """A new certificate for a server, ready for a config. Raises as `issue` does."""
+        """Return a new server certificate as credentials for a config; raise as `issue` does."""
         return self.issue(names, key_type=key_type).credentials()
 
     @property
     def _constraints(self) -> x509.NameConstraints | None:
-        """What it is good for; None for every name, as with those that older versions made."""
+        """The names that it may certify; None for every name, as in authorities of older
+        versions.
+        """
         from cryptography import x509
 
         try:
@@ -236,7 +240,7 @@ class LocalAuthority:
             return None
 
     def _covers(self, wanted: x509.NameConstraints | None) -> bool:
-        """Whether it is good for all that an authority with other constraints would be."""
+        """Return whether it may certify all names that an authority with other constraints may."""
         here = self._constraints
         if here is None or wanted is None:
             return here is None
@@ -245,7 +249,7 @@ class LocalAuthority:
     def _permitted(
         self, alternatives: list[x509.GeneralName], purpose: Purpose
     ) -> list[x509.GeneralName]:
-        """The names that it may certify; raises for the others.
+        """Return the names that it may certify; raise for others.
 
         What a client is called ("alice") may look like a host's name without a domain, and then
         is its common name alone.
@@ -271,7 +275,7 @@ class LocalAuthority:
 
 
 def default_directory() -> Path:
-    """Where the local authority of this user lives; nothing is made there yet."""
+    """Return the directory of this user's local authority, without creating it."""
     given = os.environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification has relative paths ignored.
     if os.path.isabs(given):
@@ -311,7 +315,7 @@ def _open(place: Path) -> LocalAuthority:
 
 
 def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:
-    """The certificate, with what of it is used at once, and its notAfter."""
+    """Return the certificate, with the parts that are used at once, and its notAfter."""
     from cryptography import x509
 
     certificate = x509.load_pem_x509_certificate(data)
@@ -320,7 +324,7 @@ def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:
 
 
 def _after(error: UntrustedFileError, key_file: Path) -> str:
-    """What to do about a key that others could have read or put there."""
+    """Return the advice about a key that others could have read or placed there."""
     command = error.command(key_file)
     if not command:
         return "Delete it to make a new authority."
@@ -357,7 +361,7 @@ def _keep_copy(path: Path, data: bytes) -> None:
 
 
 def _name_constraints(more: Sequence[str]) -> x509.NameConstraints | None:
-    """What a new authority is to be good for; None for every name. Raises `ConfigurationError`."""
+    """Return the names for a new authority; None for every name. Raise `ConfigurationError`."""
     from cryptography import x509
 
     if isinstance(more, str):
@@ -442,7 +446,7 @@ _MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 A.1
 
 
 def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x509.GeneralName]]:
-    """The common name, if the first name is short enough for one, and the subjectAltName."""
+    """Return the common name, if the first name is short enough for one, and the subjectAltName."""
     from cryptography import x509
 
     alternatives: dict[x509.GeneralName, None] = {}
@@ -473,7 +477,7 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
 
 
 def _check_name(name: str, normal: str) -> None:
-    """Raises `ConfigurationError` for a name that no certificate can be verified for."""
+    """Raise `ConfigurationError` for a name for which no certificate can be verified."""
     if name.startswith("*.") and ip_address(normal) is not None:
         raise ConfigurationError(f"{name!r}: an IP address has no wildcard.")
     problem = host_problem(normal)

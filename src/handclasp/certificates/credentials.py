@@ -1,8 +1,8 @@
-"""What this side shows of itself: a certificate chain, and a signer that holds the key.
+"""The credentials of this side: a certificate chain, and a signer that holds the key.
 
-Loading is strict, since a mistake here otherwise shows up as somebody else's failed handshake: the
-key must belong to the certificate, and the chain must be one chain. Dates are not looked at: what
-is expired may yet be wanted in a test, and `handclasp cert check` tells.
+Loading is strict, since a mistake would otherwise appear as a failed handshake at the other end:
+the key must belong to the certificate, and the chain must be one chain. Dates are not checked: a
+test may need an expired certificate, and `handclasp cert check` checks them.
 """
 
 from __future__ import annotations
@@ -35,37 +35,38 @@ Source = str | os.PathLike[str] | bytes
 
 
 class Signer(Protocol):
-    """Whatever can sign for a certificate: a key in memory, an HSM or TPM, a service elsewhere.
+    """A signer for a certificate: a key in memory, an HSM or TPM, or a remote service.
 
     Attributes:
-        schemes: the IANA names of the schemes it signs in, best first, e.g.
+        schemes: the IANA names of its signature schemes, best first, such as
             "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, and for older
             TLS 1.2 peers in rsa_pkcs1, or, where its certificate declares it as id-RSASSA-PSS, in
             the rsa_pss_pss schemes.
 
     For RSA key transport, a server's signer also needs `decrypt(ciphertext: bytes) -> bytes`, or
-    an awaitable of it: RSAES-PKCS1-v1_5 (RFC 8017 section 7.2.2). What it raises, and whatever
-    else it gives, is as good as a wrong secret: the peer must not learn which.
+    an awaitable of it: RSAES-PKCS1-v1_5 (RFC 8017 section 7.2.2). An exception and any other result
+    count as a wrong secret: the peer must not learn which.
     """
 
     @property
     def schemes(self) -> Sequence[str]: ...
 
     def sign(self, scheme: str, data: bytes) -> bytes | Awaitable[bytes]:
-        """The signature in `scheme` over `data`, which it hashes itself, or an awaitable of one.
+        """Return the signature in `scheme` over `data`, which it hashes itself, or an awaitable of
+        one.
 
         In the wire form of TLS (RFC 8446 section 4.2.3): ECDSA as DER, and PSS with a salt as
-        long as the hash. With an awaitable the handshake goes on when it is done; a connection
-        that cannot await refuses it. An exception ends the handshake.
+        long as the hash. If it returns an awaitable, the handshake continues when that is done; a
+        connection that cannot await refuses it. An exception ends the handshake.
         """
         ...
 
 
 class StapleSource(Protocol):
-    """Where the OCSP response to staple to a certificate comes from."""
+    """The source of the OCSP response to staple to a certificate."""
 
     def current(self, now: datetime) -> bytes | None:
-        """The response as DER if there is one that is valid at `now`."""
+        """Return the response as DER if there is one that is valid at `now`."""
         ...
 
 
@@ -77,7 +78,7 @@ class LocalSigner:
         spki_is_pss: whether the certificate declares its RSA key as id-RSASSA-PSS.
 
     Raises:
-        ConfigurationError: no signature scheme of TLS takes a key of this kind or size.
+        ConfigurationError: TLS has no signature scheme for a key of this type or size.
     """
 
     __slots__ = ("_private_key", "schemes")
@@ -98,7 +99,7 @@ class LocalSigner:
         return signatures.sign(scheme, self._private_key, data)
 
     def decrypt(self, ciphertext: bytes) -> bytes:
-        """RSAES-PKCS1-v1_5, for RSA key transport. Raises what cryptography raises."""
+        """Decrypt with RSAES-PKCS1-v1_5, for RSA key transport; raise what cryptography raises."""
         from cryptography.hazmat.primitives.asymmetric import padding
 
         decrypted: bytes = self._private_key.decrypt(ciphertext, padding.PKCS1v15())
@@ -112,19 +113,19 @@ class LocalSigner:
 class Credentials:
     """A certificate chain, or a raw public key, and the signer for its key.
 
-    Shared freely; never prints a key.
+    It can be shared freely, and never prints a key.
 
     Attributes:
         chain: the certificates as DER, leaf first; of a raw public key, its
             SubjectPublicKeyInfo alone (RFC 7250 section 3).
         signer: signs with the leaf's key.
         names: the DNS names and IP addresses of the leaf, in normal form.
-        schemes: the signature schemes that both the leaf and the signer can do, best first.
+        schemes: the signature schemes that both the leaf and the signer support, best first.
         subject: the leaf's subject, for people.
         issuers: the DER names of all issuers in the chain, to compare with a peer's
             certificate_authorities (RFC 8446 section 4.2.4).
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
-        staple: where the OCSP response to send with the leaf comes from; see `with_staple`.
+        staple: the source of the OCSP response to send with the leaf; see `with_staple`.
         sct_list: the SignedCertificateTimestampList to send with it; see `with_timestamps`.
     """
 
@@ -161,16 +162,16 @@ class Credentials:
         key_path: str | os.PathLike[str],
         password: str | bytes | None = None,
     ) -> Credentials:
-        """From a file of PEM certificates, leaf first, and a file with the private key.
+        """Load a file of PEM certificates, leaf first, and a file with the private key.
 
         Both may be the same file. The key is PKCS #8, PKCS #1 or SEC 1, and may be encrypted; it
-        and a single certificate may be DER as well. Certificates in the wrong order are put right
-        where there is only one right order. Where every user of the machine can read the key file,
-        or others can change it, that is a warning of the logger "handclasp".
+        and a single certificate may be DER as well. Certificates in the wrong order are reordered
+        if there is only one right order. If every user of the machine can read the key file, or
+        others can change it, the logger "handclasp" gets a warning.
 
         Raises:
-            ConfigurationError: a file is missing or unreadable, or does not hold what it should,
-                or the two do not belong together.
+            ConfigurationError: a file is missing or unreadable, or has the wrong content, or the
+                two do not belong together.
         """
         chain_file = f"the certificate file {loading.path_text(chain_path, 'the certificate file')}"
         key_file = f"the key file {loading.path_text(key_path, 'the key file')}"
@@ -196,19 +197,19 @@ class Credentials:
         on_error: Callable[[ConfigurationError], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> ReloadingCredentials:
-        """The same as `load`, and again whenever the files change; a config takes either.
+        """Load as `load` does, and again whenever the files change; a config takes either.
 
-        The modes of the files are looked at each time, too; see `load`.
+        The modes of the files are also checked each time; see `load`.
 
         Args:
             key_path, password: as for `load`; or give a signer.
-            signer: as for `from_signer`, for a key that is not in a file: the chain alone is read
-                again. A new chain for another key is refused, for the signer has the one of before.
-            staple: as for `with_staple`, applied anew to what is loaded.
+            signer: as for `from_signer`, for a key that is not in a file: only the chain is read
+                again. A new chain for another key is refused, since the signer has the old one.
+            staple: as for `with_staple`, applied again after each load.
             on_error, clock: see `ReloadingCredentials`.
 
         Raises:
-            ConfigurationError: as `load` and `with_staple` do, for the first time only; or both a
+            ConfigurationError: as for `load` and `with_staple`, at the first load only; or both a
                 key and a signer are given, or neither.
         """
         loading.path_text(chain_path, "the certificate file")
@@ -232,12 +233,12 @@ class Credentials:
     def from_pem(
         cls, chain_bytes: bytes, key_bytes: bytes, password: str | bytes | None = None
     ) -> Credentials:
-        """The same as `load`, from memory."""
+        """Load PEM certificates, leaf first, and the private key from memory."""
         return _from_bytes(chain_bytes, "the certificate data", key_bytes, "the key data", password)
 
     @classmethod
     def from_pkcs12(cls, source: Source, password: str | bytes | None = None) -> Credentials:
-        """From a PKCS #12 file (.p12, .pfx; RFC 7292), or its content as bytes.
+        """Load a PKCS #12 file (.p12, .pfx; RFC 7292), or its content as bytes.
 
         Raises:
             ConfigurationError: the file is missing or unreadable, the password is wrong, or the
@@ -253,10 +254,11 @@ class Credentials:
     def from_signer(
         cls, chain: bytes | Iterable[bytes | x509.Certificate], signer: Signer
     ) -> Credentials:
-        """From a chain (PEM, or DER or parsed certificates, leaf first) and a signer for its key.
+        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a signer for its
+        key.
 
         Raises:
-            ConfigurationError: the chain is no chain, or the signer has no scheme for its key.
+            ConfigurationError: the chain is invalid, or the signer has no scheme for its key.
         """
         what = "the certificate chain"
         certificates = (
@@ -268,14 +270,15 @@ class Credentials:
 
     @classmethod
     def raw_public_key(cls, key: Source, password: str | bytes | None = None) -> Credentials:
-        """A key alone (RFC 7250), from the file of its private key or that file's content.
+        """Load a raw public key (RFC 7250) from the file of its private key, or from that file's
+        content.
 
-        For peers that know the key already: `chain[0]` is what they must know. RSA keys are shown
-        as rsaEncryption; for id-RSASSA-PSS see `raw_public_key_from_signer`.
+        For peers that already know the key, which is `chain[0]`. RSA keys are sent as
+        rsaEncryption; for id-RSASSA-PSS see `raw_public_key_from_signer`.
 
         Raises:
-            ConfigurationError: there is no private key, the password is not right, or TLS
-                cannot sign with it.
+            ConfigurationError: there is no private key, the password is wrong, or TLS cannot sign
+                with it.
         """
         data, what = loading.read_source(key, "key")
         private_key = loading.private_key_in(data, what, password)
@@ -291,24 +294,24 @@ class Credentials:
 
     @classmethod
     def raw_public_key_from_signer(cls, public_key: bytes, signer: Signer) -> Credentials:
-        """A key alone, whose SubjectPublicKeyInfo is given (DER or PEM), and a signer for it.
+        """Combine a raw public key (SubjectPublicKeyInfo, DER or PEM) with a signer for it.
 
         Raises:
-            ConfigurationError: it is no public key, or the signer has no scheme for it.
+            ConfigurationError: it is not a public key, or the signer has no scheme for it.
         """
         return _bare(public_key_info(public_key), signer)
 
     def with_staple(self, staple: Staple) -> Credentials:
-        """The same credentials, sending an OCSP response along (RFC 8446 section 4.4.2.1).
+        """Return the same credentials with an OCSP response to staple (RFC 8446 section 4.4.2.1).
 
         Args:
             staple: the response as DER, or the path of a file with it, which may be replaced while
-                the server runs; a callable that gives it; or an `OcspStaple`. Only clients that
+                the server runs; a callable that returns it; or an `OcspStaple`. Only clients that
                 ask for it get it. One that is outdated is not sent; where it is so already when a
             `ServerConfig` is built, that is a warning of the logger "handclasp".
 
         Raises:
-            ConfigurationError: a response that is here already is none, is about another
+            ConfigurationError: a response that is already available is malformed, is about another
                 certificate, or does not say "good"; or this is a raw public key.
         """
         from handclasp.certificates.staple import OcspStaple
@@ -330,12 +333,12 @@ class Credentials:
         return replace(self, staple=cast(StapleSource, staple))
 
     def with_timestamps(self, timestamps: bytes | Sequence[bytes]) -> Credentials:
-        """The same credentials, sending signed certificate timestamps along (RFC 6962).
+        """Return the same credentials with signed certificate timestamps (RFC 6962).
 
         Args:
-            timestamps: a whole SignedCertificateTimestampList, or each timestamp by itself, of 1
-                to 65533 bytes; at most 65533 bytes together, each counting two more. Their
-                signatures are for the peer to verify.
+            timestamps: a whole SignedCertificateTimestampList, or the single timestamps, of 1 to
+                65533 bytes; at most 65533 bytes together, each counting two more. The peer verifies
+                their signatures.
 
         Raises:
             ConfigurationError: they are not in this form, or this is a raw public key.
@@ -349,7 +352,8 @@ class Credentials:
         return replace(self, sct_list=encoded)
 
     def matches(self, server_name: str | None) -> bool:
-        """Whether the leaf covers a name that a client asks for; False for None or no name at all.
+        """Return whether the leaf covers the name that a client asks for; False for None or no
+        name.
 
         An exact name or a wildcard in the left-most label counts, the common name never; an IP
         address is compared as an address (RFC 9525 section 6).
@@ -371,18 +375,18 @@ class Credentials:
 
 
 Staple = bytes | str | os.PathLike[str] | Callable[[], bytes | None] | StapleSource
-"""What `with_staple` takes."""
+"""The sources that `with_staple` accepts."""
 
 
 def spki_is_pss(certificate: x509.Certificate) -> bool:
-    """Whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
+    """Return whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
     return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
 
 
 def _chain_reader(
     chain_path: str | os.PathLike[str], signer: Signer | None
 ) -> Callable[[], Credentials]:
-    """What reads the chain for a signer's key, which must be the same each time."""
+    """Return a function that reads the chain for a signer's key, which must not change."""
     what = f"the certificate file {os.fspath(chain_path)}"
     key: bytes | None = None
 
@@ -488,7 +492,7 @@ _MAX_LIST_BYTES = 2**16 - 1
 
 
 def _encoded_list(timestamps: Sequence[bytes]) -> bytes:
-    """SignedCertificateTimestampList (RFC 6962 section 3.3); empty where that cannot be."""
+    """Return the SignedCertificateTimestampList (RFC 6962 section 3.3); empty if it is too long."""
     given: object = timestamps
     if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         return b""

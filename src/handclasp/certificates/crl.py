@@ -1,21 +1,21 @@
-"""Certificate revocation lists that the user gives (RFC 5280 sections 5 and 6.3).
+"""Certificate revocation lists of the application (RFC 5280 sections 5 and 6.3).
 
-Which list speaks for a certificate:
+The list that covers a certificate:
 
-- It has the name of the certificate's issuer and is signed, with SHA-256 or better, by the key of
+- It has the name of the certificate's issuer, and is signed, with SHA-256 or better, by the key of
   the next certificate on the path. That certificate's keyUsage, if there is one, must allow it
   (cRLSign) for the list to excuse a certificate, but not to revoke it: which of an authority's
   certificates is on the path is the peer's choice.
-- Its scope holds the certificate. Lists of user or of authority certificates only are fine; a list
-  for one distribution point speaks for the certificates that name that point, and for no others.
-- It is complete: no list of changes (delta CRL), none for some reasons only, and none that speaks
-  for other issuers, too (indirect CRL). One critical extension that is not understood, and be it
-  at another certificate's entry, makes the whole list useless (RFC 5280 section 5.2).
-- Of several, the one with the newest thisUpdate is asked, and only that: a newer list tells more
-  than an older one. The CRL number is not needed for it, but the profile "web" asks for one.
+- Its scope includes the certificate. Lists of user or of authority certificates only are fine; a
+  list for one distribution point covers only the certificates that name that point.
+- It is complete: no list of changes (delta CRL), no list for some reasons only, and no list of
+  several issuers (indirect CRL). One critical extension that is not understood, and be it at
+  another certificate's entry, makes the whole list useless (RFC 5280 section 5.2).
+- Of several, only the one with the newest thisUpdate is used: a newer list replaces an older one.
+  The CRL number is not needed for it, but the profile "web" asks for one.
 
-A revocation found counts for ever, even if the newest list is out of date by now. That a
-certificate is not on it counts only until nextUpdate, which therefore must be there.
+A revocation counts for ever, even if the newest list is out of date. The absence of a certificate
+counts only until nextUpdate, which is therefore required.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WithoutList = Literal["refuse", "accept"]
 
 
 class RevocationLists:
-    """Certificate revocation lists, and what to do where none covers a certificate.
+    """Certificate revocation lists, and the rule for a certificate that no list covers.
 
     Immutable, so build them once and share them: each list is indexed when it is read (half a
     second and 10 MB for 100 000 entries), and its signature is checked once. Two objects are
@@ -93,19 +93,20 @@ class RevocationLists:
         check: Check = "chain",
         without_list: WithoutList = "refuse",
     ) -> RevocationLists:
-        """From files that hold PEM lists, one or several, or one list as DER, or from directories.
+        """Load lists from files (one or several in PEM, or one in DER) or from directories of
+        these.
 
-        In a directory every file is read. Hidden files are passed over there, as are PEM files
-        without a list: directories of authorities hold certificates, too.
+        In a directory every file is read, except hidden files and PEM files without a list:
+        directories of authorities also hold certificates.
 
         Args:
             check: "chain" looks up each certificate on the path below the anchor, "leaf" the
                 first one only.
-            without_list: what to do with a certificate that no current list covers: "refuse" it
-                or "accept" it.
+            without_list: the rule for a certificate that no current list covers: "refuse" or
+                "accept".
 
         Raises:
-            ConfigurationError: something is missing, or holds no list or one that cannot be read.
+            ConfigurationError: a file is missing, or holds no list or an unreadable one.
         """
         named = [Path(path_text(path, "a file of lists")) for path in paths]
         return cls((one for path in named for one in lists_at(path)), check, without_list)
@@ -114,7 +115,7 @@ class RevocationLists:
     def from_bytes(
         cls, *blobs: bytes, check: Check = "chain", without_list: WithoutList = "refuse"
     ) -> RevocationLists:
-        """The same as `from_files`, from the content of such files."""
+        """Load lists as `from_files` does, from the content of such files."""
         lists = (one for blob in blobs for one in lists_in(blob, "the given list"))
         return cls(lists, check, without_list)
 
@@ -123,23 +124,23 @@ class RevocationLists:
     ) -> datetime | None:
         """Look up the certificates of a verified path, leaf first, anchor last.
 
-        The anchor itself is never looked up: it is trusted because the user says so.
+        The anchor itself is never looked up: the application trusts it.
 
         Args:
-            profile: that of the policy; under "web", a list excuses nothing without a cRLNumber
-                that is not critical (RFC 5280 section 5.2.3).
+            profile: the profile of the policy; with "web", a list without a non-critical cRLNumber
+                shows no certificate to be valid (RFC 5280 section 5.2.3).
 
         Returns:
-            Until when the answer holds: the first nextUpdate of the lists that gave it. None if
-            there was nothing to look up, or no list and that is acceptable.
+            The time until which the answer is valid: the first nextUpdate of the lists used. None
+            if there was nothing to look up, or no list and none is required.
 
         Raises:
-            CertificateError: CERTIFICATE_REVOKED, or REVOCATION_UNKNOWN where no current list
-                covers a certificate and that is to be refused.
+            CertificateError: CERTIFICATE_REVOKED, or REVOCATION_UNKNOWN if no current list covers a
+                certificate and `without_list` is "refuse".
             ConfigurationError: `now` has no time zone.
         """
         if now.tzinfo is None:
-            raise ConfigurationError("The time to judge by must have a time zone.")
+            raise ConfigurationError("The time of the verification must have a time zone.")
         pairs = list(pairwise(path))
         asked = pairs if self._chain else pairs[:1]
         ends = [self._look_up(*pair, now, is_verified=True, profile=profile) for pair in asked]
@@ -157,8 +158,8 @@ class RevocationLists:
             path: the leaf, and its issuer where that is known. Where it is not, nothing can check
                 who signed a list. Of such a list only a revocation counts: a peer that leaves its
                 issuer out must gain nothing by it. Nor must one that sends an issuer of its own
-                making, even around a key that fits: from an ECDSA signature another key can be
-                computed that it is good for, too. So a revocation counts whoever signed the list.
+                making, even around a key that fits: another key that fits can be computed from an
+                ECDSA signature. So a revocation counts for any signer of the list.
 
         Returns and raises what `check` does.
         """

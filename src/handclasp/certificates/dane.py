@@ -76,7 +76,7 @@ class TlsaRecord:
 
     @classmethod
     def parse(cls, text: str) -> TlsaRecord:
-        """From the text of zone files and of `dig +short` (RFC 6698 section 2.2): "3 1 1 ab cd".
+        """Parse the text of zone files and of `dig +short` (RFC 6698 section 2.2): "3 1 1 ab cd".
 
         Raises:
             ConfigurationError: it is no such text, or no record that can be used here.
@@ -98,7 +98,7 @@ class TlsaRecord:
 
     @classmethod
     def from_wire(cls, rdata: bytes) -> TlsaRecord:
-        """From the RDATA of a DNS answer: three bytes, then the data (RFC 6698 section 2.1).
+        """Parse the RDATA of a DNS answer: three bytes, then the data (RFC 6698 section 2.1).
 
         Raises:
             ConfigurationError: it is too short, or no record that can be used here.
@@ -114,20 +114,22 @@ class TlsaRecord:
         return cls(rdata[0], rdata[1], rdata[2], rdata[3:])
 
     def matches(self, certificate: x509.Certificate) -> bool:
-        """Whether the data is this certificate's, or its key's; the usage plays no part in it."""
+        """Return whether the data match this certificate or its key; the usage is not
+        considered.
+        """
         if self.selector == _PUBLIC_KEY:
             return self._is_data_of(public_key_info(certificate))
         return self._is_data_of(_der(certificate))
 
     def matches_key(self, spki: bytes) -> bool:
-        """The same for a raw public key: its SubjectPublicKeyInfo as DER (RFC 7671 section 5.1).
+        """Return whether the data match a SubjectPublicKeyInfo in DER (RFC 7671 section 5.1).
 
         A record about a whole certificate matches no raw key.
         """
         return self.selector == _PUBLIC_KEY and self._is_data_of(spki)
 
     def carried_certificate(self) -> x509.Certificate | None:
-        """The certificate that the record holds itself, if it holds one ("2 0 0 ...")."""
+        """Return the certificate in the record itself, if there is one ("2 0 0 ...")."""
         if (self.selector, self.matching_type) != (_WHOLE_CERTIFICATE, _EXACT):
             return None
         return certificate_of(self.data)
@@ -165,19 +167,19 @@ class TlsaRecord:
 
 
 def matching_leaf(records: Sequence[TlsaRecord], leaf: x509.Certificate) -> TlsaRecord | None:
-    """The first record of usage 3 that is about this leaf. It alone decides (RFC 7671 5.1)."""
+    """Return the first record of usage 3 for this leaf, which alone decides (RFC 7671 5.1)."""
     return next((record for record in _strongest(records, DANE_EE) if record.matches(leaf)), None)
 
 
 def matches_key(records: Sequence[TlsaRecord], spki: bytes) -> bool:
-    """Whether a record of usage 3 is about this raw public key (RFC 7671 section 5.1)."""
+    """Return whether a record of usage 3 is about this raw public key (RFC 7671 section 5.1)."""
     return any(record.matches_key(spki) for record in _strongest(records, DANE_EE))
 
 
 def matching_anchors(
     records: Sequence[TlsaRecord], others: Sequence[x509.Certificate]
 ) -> list[x509.Certificate]:
-    """The authorities that records of usage 2 name, as anchors for a path (RFC 7671 5.2).
+    """Return the authorities that records of usage 2 name, as anchors for a path (RFC 7671 5.2).
 
     Args:
         others: what the server sent besides its leaf. An authority that it did not send can only
@@ -193,9 +195,9 @@ def matching_anchors(
 
 
 def _strongest(records: Sequence[TlsaRecord], usage: int) -> list[TlsaRecord]:
-    """The records of one usage; of several digests of one thing, only the strongest counts.
+    """Return the records of one usage; of several digests of one object, only the strongest.
 
-    RFC 7671 section 9: whoever can forge the weaker digest must gain nothing by it.
+    RFC 7671 section 9: an attacker who can forge the weaker digest must gain nothing by it.
     """
     ours = [record for record in records if record.usage == usage]
     best: dict[int, int] = {}

@@ -8,8 +8,8 @@
 
 Where the answer is no, the error says why (`refusal`).
 
-This module and those that it goes by import cryptography.x509 at once, so it is imported itself
-only when the first chain is to be judged.
+This module and those that it goes by import cryptography.x509 at once, so it is imported only when
+the first chain is verified.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class VerificationResult(NamedTuple):
 
     Attributes:
         public_key: the leaf's key; `spki_is_pss` says whether it is declared as id-RSASSA-PSS.
-        path: the certificates that convinced, leaf first, as DER.
+        path: the verified certificates, leaf first, as DER.
         holds: from when to when it holds; None where it must not be kept.
     """
 
@@ -61,7 +61,7 @@ def decide(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    """Judge a server by the normal `name`, or a client (None).
+    """Verify a server by the normal `name`, or a client (None).
 
     Raises:
         CertificateError: no; its fault says why.
@@ -127,11 +127,12 @@ def _check_named_leaf(
     now: datetime,
     policy: CertificatePolicy,
 ) -> None:
-    """What is asked of a leaf that a TLSA record of usage 3 names.
+    """Check a leaf that a TLSA record of usage 3 names.
 
     The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
-    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and what the policy asks of
-    it, is asked all the same. Its issuer tells who may speak of it, and need not be trusted.
+    else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and the requirements of the
+    policy, still apply. Its issuer determines the accepted signers of evidence, and need not be
+    trusted.
     """
     extensions = _readable_extensions(leaf)
     profile.check_key_usage(extensions)
@@ -150,7 +151,7 @@ def _check_named_leaf(
 def _anchors_by_records(
     policy: CertificatePolicy, leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> TrustStore:
-    """The authorities that TLSA records name take the place of the trust store (RFC 7671 5.2)."""
+    """Return the authorities of TLSA records, which replace the trust store (RFC 7671 5.2)."""
     anchors = matching_anchors(policy.tlsa, others)
     if not anchors:
         count = len(policy.tlsa)
@@ -173,7 +174,9 @@ def _anchors_by_records(
 
 
 def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
-    """The verifier passes over extensions that it does not need; the rules after it do not."""
+    """Return the leaf's extensions; the verifier skips those that it does not need, the rules do
+    not.
+    """
     try:
         return profile.extensions_of(leaf)
     except Exception as error:
@@ -184,7 +187,7 @@ def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
 def _check_costs(
     others: Sequence[x509.Certificate], ders: Sequence[bytes], trust: TrustStore
 ) -> None:
-    """An issuer with a key that is slow to verify with is refused, needed or not."""
+    """Refuse an issuer with a key that is slow to verify with, even if it is not needed."""
     for certificate, der in zip(others, ders, strict=True):
         if profile.known_authority(der, trust) is None:
             cost = profile.cost_of(certificate)
@@ -202,7 +205,7 @@ def _check_policy(
     *,
     must_staple: bool,
 ) -> list[datetime]:
-    """What the user's policy adds; gives until when the answers of others hold."""
+    """Check the requirements of the policy; return until when the evidence of others is valid."""
     ends: list[datetime] = []
     if policy.pins:
         _check_pins(path, policy)

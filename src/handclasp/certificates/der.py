@@ -17,7 +17,7 @@ _BOOLEAN = 1
 
 
 def public_key_info(certificate: x509.Certificate) -> bytes:
-    """The SubjectPublicKeyInfo as it stands in the certificate.
+    """Return the SubjectPublicKeyInfo, in the encoding of the certificate.
 
     cryptography would write it anew from the key: an RSASSA-PSS key as rsaEncryption, a compressed
     point as an uncompressed one. Digests over it would then be wrong.
@@ -28,19 +28,19 @@ def public_key_info(certificate: x509.Certificate) -> bytes:
 
 
 def key_info_in(certificate: bytes) -> bytes:
-    """The same of a certificate that is given as DER."""
+    """Return the SubjectPublicKeyInfo of a certificate in DER."""
     at, end = _positions(certificate, _content(certificate, 0)[0])[4:]
     return certificate[at:end]
 
 
 def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
-    """The names of issuer and subject as they stand in a certificate that is given as DER."""
+    """Return the names of issuer and subject in the encoding of a certificate in DER."""
     issuer, validity, subject, key, _ = _positions(certificate, _content(certificate, 0)[0])[1:]
     return certificate[issuer:validity], certificate[subject:key]
 
 
 def extensions_size(certificate: bytes) -> int:
-    """How many bytes the extensions take in a certificate that is given as DER, about.
+    """Return about how many bytes the extensions take in a certificate in DER.
 
     All that follows the subjectPublicKeyInfo is counted: the identifiers of version 2, too.
     """
@@ -49,7 +49,7 @@ def extensions_size(certificate: bytes) -> int:
 
 
 def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
-    """The extnValue of each extension of this kind, whatever the other extensions are.
+    """Return the extnValue of each extension of this kind, whatever the other extensions are.
 
     cryptography gives none of them out where one cannot be read. `oid` is an OBJECT IDENTIFIER with
     its tag and length.
@@ -75,8 +75,8 @@ def extension_values(certificate: x509.Certificate, oid: bytes) -> list[bytes]:
 
 
 def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
-    """Where in the TBSCertificate at `tbs` signature, issuer, validity, subject and
-    subjectPublicKeyInfo start, and where the last of them ends.
+    """Return where signature, issuer, validity, subject and subjectPublicKeyInfo start in the
+    TBSCertificate at `tbs`, and where the last of them ends.
     """
     at, _ = _content(der, tbs)
     if der[at] == _VERSION:
@@ -90,13 +90,13 @@ def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
 
 
 def octet_string(der: bytes) -> bytes:
-    """What an OCTET STRING holds."""
+    """Return the content of an OCTET STRING."""
     start, end = _content(der, 0)
     return der[start:end]
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at `at` starts, and where it ends."""
+    """Return where the content of the element at `at` starts, and where it ends."""
     length, start = der[at + 1], at + 2
     if length >= 0x80:
         # The long form: the low bits count the bytes that hold the length.

@@ -1,4 +1,4 @@
-"""What a certificate says, as plain values: for people, for JSON, and for `handclasp cert show`."""
+"""The content of a certificate as plain values: for people, JSON and `handclasp cert show`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TEXT_LIMIT = 1000
 
 
 def describe(certificate: x509.Certificate) -> dict[str, Any]:
-    """What the certificate says of itself; nothing of it is verified here.
+    """Return the content of a certificate in words; nothing of it is verified here.
 
     Everything is text, a number, a boolean, a list of text, or None where the certificate is
     silent or the field cannot be read. Keys: subject, issuer, names, not_before and not_after
@@ -44,7 +44,7 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
 
 
 def describe_certificate(der: bytes) -> dict[str, Any] | None:
-    """What `describe` gives, of a certificate as DER; None of a bare key or what cannot be read.
+    """Return the description of a certificate in DER; None for a bare key or unreadable data.
 
     This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
     """
@@ -53,18 +53,20 @@ def describe_certificate(der: bytes) -> dict[str, Any] | None:
 
 
 def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
-    """The same for these keys alone; nothing else is read."""
+    """Return the description with these keys only; nothing else is read."""
     return {key: _FIELDS[key](certificate) for key in keys}
 
 
 def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], int]:
-    """The first few of the names that it is for, and how many there are in all."""
+    """Return the first few names of a certificate, and the number of all."""
     names = read_or_none(lambda: names_of(certificate))
     return ([], 0) if names is None else (names.first(most), len(names))
 
 
 def field_in_words(der: bytes, name: str) -> tuple[str, str]:
-    """What stands in a field of a certificate, safe to print, and where the field is defined."""
+    """Return the content of a field of a certificate, safe to print, and the RFC that
+    defines it.
+    """
     keys, section = _DEFINED.get(name, ((), "RFC 5280 section 4.2"))
     certificate = read_or_none(lambda: certificate_of(der))
     found = described(certificate, *keys) if certificate is not None else {}
@@ -80,7 +82,7 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
 
 
 def _extensions_in_words(certificate: x509.Certificate) -> str:
-    """Which there are, and that there is none with names, where so."""
+    """Return the extensions in words, with a remark if none has names."""
     names = read_or_none(lambda: [each.oid._name for each in certificate.extensions])
     if names is None:
         return ""
@@ -120,7 +122,7 @@ _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str, bool]:
-    """Of a chain of this side's, leaf first, what `alerts.OwnChain` holds.
+    """Return a summary of this side's chain, leaf first, for `alerts.OwnChain`.
 
     Nothing where it is empty or cannot be read, as with raw public keys.
     """
@@ -147,7 +149,7 @@ def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str
 
 
 def covers_name(chain: Sequence[bytes], name: str | None) -> bool | None:
-    """Whether the first certificate is for a name; None where that cannot be told."""
+    """Return whether the first certificate is for a name; None if that is unknown."""
     if not chain or not name:
         return None
     try:
@@ -158,7 +160,7 @@ def covers_name(chain: Sequence[bytes], name: str | None) -> bool | None:
 
 
 def spki_pin(public_key: Any) -> str:
-    """SHA-256 over the SubjectPublicKeyInfo, in base64: what browsers and pins go by (RFC 7469)."""
+    """Return the SHA-256 of the SubjectPublicKeyInfo in base64, as pins have it (RFC 7469)."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -166,7 +168,7 @@ def spki_pin(public_key: Any) -> str:
 
 
 def pin_of(certificate: x509.Certificate) -> str:
-    """The same of a certificate's key, over the bytes as they stand there.
+    """Return the pin of a certificate's key, over the bytes of the certificate.
 
     cryptography writes an RSASSA-PSS key anew as rsaEncryption, which has another digest.
     """
@@ -174,17 +176,17 @@ def pin_of(certificate: x509.Certificate) -> str:
 
 
 def pin_of_info(public_key_info: bytes) -> str:
-    """The same of a SubjectPublicKeyInfo that is given as DER."""
+    """Return the pin of a SubjectPublicKeyInfo in DER."""
     return b64encode(hashlib.sha256(public_key_info).digest()).decode("ascii")
 
 
 def tlsa_of(certificate: x509.Certificate) -> str:
-    """The TLSA record that names a certificate's key, as zone files have it (RFC 6698 2.2)."""
+    """Return the TLSA record for a certificate's key, as in zone files (RFC 6698 2.2)."""
     return tlsa_of_info(public_key_info(certificate))
 
 
 def tlsa_of_info(public_key_info: bytes) -> str:
-    """The same of a SubjectPublicKeyInfo that is given as DER."""
+    """Return the TLSA record for a SubjectPublicKeyInfo in DER."""
     return f"3 1 1 {hashlib.sha256(public_key_info).hexdigest()}"
 
 
@@ -199,7 +201,7 @@ def _iso(time: datetime) -> str:
 
 
 def key_type_of(certificate: x509.Certificate) -> str:
-    """The kind of its key in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; else the OID."""
+    """Return the key's type in words: "RSA", "ECDSA secp256r1", "ML-DSA-65"; otherwise its OID."""
     key = read_or_none(certificate.public_key)
     if key is None:
         return certificate.public_key_algorithm_oid.dotted_string
@@ -215,7 +217,7 @@ def key_type_of(certificate: x509.Certificate) -> str:
 
 
 def signature_algorithm_of(certificate: x509.Certificate) -> str:
-    """The algorithm that it was signed in, by the RFC's name or as OID."""
+    """Return the signature algorithm, by the RFC's name or as OID."""
     oid = certificate.signature_algorithm_oid
     known = {
         "1.2.840.113549.1.1.5": "sha1WithRSAEncryption",
@@ -254,7 +256,7 @@ _USAGES = {
 
 
 def key_usage_of(certificate: x509.Certificate) -> list[str] | None:
-    """The uses that keyUsage allows, by the RFC's names; None without the extension."""
+    """Return the uses that keyUsage allows, by the RFC's names; None without the extension."""
     from cryptography import x509
 
     usage = _extension(certificate, x509.KeyUsage)
@@ -275,7 +277,7 @@ _PURPOSES = {
 
 
 def extended_key_usage_of(certificate: x509.Certificate) -> list[str] | None:
-    """The purposes by the RFC's names or as OIDs; None without the extension."""
+    """Return the purposes by the RFC's names or as OIDs; None without the extension."""
     from cryptography import x509
 
     purposes = _extension(certificate, x509.ExtendedKeyUsage)
@@ -373,7 +375,7 @@ _OTHERS: dict[str, Callable[[x509.Certificate], Any]] = {
     "must_staple": _must_staple,
     "timestamps": _timestamps,
 }
-"""What most certificates are silent about."""
+"""Fields that most certificates lack."""
 
 
 _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {

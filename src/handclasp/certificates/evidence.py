@@ -1,4 +1,4 @@
-"""What a peer showed of itself, as it came, and read as certificates."""
+"""The evidence that a peer sent: as it arrived, and parsed as certificates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Evidence(NamedTuple):
 
 
 def chain_of(given: Sequence[bytes | x509.Certificate]) -> tuple[bytes, ...]:
-    """A chain as DER, out of what somebody calls one. Raises `ConfigurationError`."""
+    """Return a chain as DER from any accepted form; raise `ConfigurationError` otherwise."""
     if isinstance(given, bytes | str) or not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(given).__name__
         raise ConfigurationError(f"A chain must be a list of certificates, leaf first, not {kind}.")
@@ -48,7 +48,7 @@ def _encoded_if_one(given: object) -> bytes:
 
 
 def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
-    """The certificates of a chain.
+    """Return the certificates of a chain.
 
     Raises:
         CertificateError: it is empty, or one is not readable DER.
@@ -73,7 +73,7 @@ def parse(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
 
 
 def _read_short_names(certificate: x509.Certificate, der: bytes) -> None:
-    """Raises what cryptography raises.
+    """Read the names of a certificate; raise what cryptography raises.
 
     It makes an object of each part of a name, and a chain may hold ten thousand of them. Long names
     are read before a chain is accepted, and words go without them.
@@ -110,7 +110,7 @@ def _unreadable(number: int, chain: Sequence[bytes]) -> CertificateError:
 
 
 def is_self_issued(certificate: x509.Certificate, der: bytes) -> bool:
-    """Whether issuer and subject are one name (RFC 5280 section 3.2)."""
+    """Return whether issuer and subject are the same name (RFC 5280 section 3.2)."""
     issuer, subject = issuer_and_subject(der)
     if issuer == subject:
         return True
@@ -120,7 +120,7 @@ def is_self_issued(certificate: x509.Certificate, der: bytes) -> bool:
 
 
 def encoded(certificate: x509.Certificate) -> bytes:
-    """The DER of a certificate."""
+    """Return the DER of a certificate."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)

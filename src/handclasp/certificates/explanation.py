@@ -1,9 +1,9 @@
-"""Why a certificate is trusted or not: every path that was tried, and every rule.
+"""The explanation why a certificate is trusted or not: every path that was tried, and every rule.
 
 `explain` asks the decision, and walks the same rules in words, one by one. The verdict is always
 that of the decision: where no rule tells the reason, because the walk ends at its bounds or knows
 less than the verifier, the decision's own words do; where the walk comes to another end on a chain
-that is accepted, it is shown the path that convinced.
+that is accepted, it gets the verified path.
 
 A walk alone runs after a refusal, to find the reason that helps most.
 """
@@ -62,8 +62,9 @@ if TYPE_CHECKING:
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128
 MAX_SIGNED_BYTES = MOST_SIGNED
-"""How far a walk goes: a hostile chain can have endlessly many paths. What is signed is written and
-digested anew for each check."""
+"""The bound of a walk: a hostile chain can have endlessly many paths. What is signed is written and
+digested anew for each check.
+"""
 
 _MOST_USELESS = 2
 """Certificates that are named of those that were sent and lead nowhere."""
@@ -98,12 +99,12 @@ class PathTried:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What `explain` found.
+    """The result of `explain`.
 
     Attributes:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
-        policy: what the policy adds, judged on the best path.
+        policy: the requirements of the policy, checked on the best path.
         advised: where a rule is broken, what to change and whose fault it is.
         accepted: whether the chain is accepted: the verdict of the decision.
         fault: the decision's, where the chain is refused.
@@ -129,7 +130,7 @@ class Explanation:
         return tuple(sorted(found, key=lambda finding: finding.fault is not self.fault))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: accepted, fault, reasons, fix, leaf, paths and policy.
+        """Return plain values: accepted, fault, reasons, fix, leaf, paths and policy.
 
         Each rule has: rule, about, verdict ("held", "broken" or "not applicable"), evidence,
         section, and fault where it is broken.
@@ -167,14 +168,14 @@ def explain(
     sct_list: bytes | None = None,
     by_clock: bool = True,
 ) -> Explanation:
-    """Judge a chain, and walk every rule of the decision on it, whether it is accepted or not.
+    """Verify a chain, and check every rule on it, whether it is accepted or not.
 
     Args:
         chain: the certificates, leaf first, as DER or parsed.
         names: the server's name, or several that must all be covered; None for a client.
         trust: the authorities.
-        time: the time to judge by, with its time zone.
-        policy: what is asked besides; the default is that of the configs.
+        time: the time of the verification, with its time zone. policy: the further requirements;
+        the default is that of the configs.
         ocsp_response, sct_list: what came along with the leaf; a `CertificateError` has all three.
         by_clock: whether `time` is what the clock of this machine shows; otherwise that clock is
             neither doubted nor blamed.
@@ -205,7 +206,7 @@ def explain(
 
 
 def _decision(evidence: Evidence, context: Context) -> VerificationResult | CertificateError:
-    """What the decision says for all names; the first no is final."""
+    """Return the decision for all names; the first refusal is final."""
     # Imported late, as a refusal of the decision comes here for its words.
     from handclasp.certificates.decision import decide
 
@@ -222,7 +223,7 @@ def _decision(evidence: Evidence, context: Context) -> VerificationResult | Cert
 def _with_verdict(
     told: Explanation, decision: VerificationResult | CertificateError | None
 ) -> Explanation:
-    """What a walk found, with the verdict of the decision on it, if there is one yet."""
+    """Return the findings of a walk with the verdict of the decision, if there is one yet."""
     if decision is None:
         return told
     if isinstance(decision, CertificateError):
@@ -248,7 +249,9 @@ def _with_verdict(
 
 
 def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Rules that would refuse what the decision accepts say less than the verifier knows."""
+    """Return the findings without refusals of a chain that the decision accepts: the verifier
+    decides.
+    """
     return tuple(
         [
             replace(each, held=None, evidence=f"{each.evidence}; the decision accepts it")
@@ -265,11 +268,11 @@ def walk(
     evidence: Evidence,
     decision: VerificationResult | CertificateError | None = None,
 ) -> Explanation:
-    """The same on what is parsed already.
+    """Check every rule on certificates that are already parsed.
 
     Args:
         decision: None for the words of a refusal, which has no path: then the policy played no
-            part, and less is looked at. Else the path of a yes is the first.
+            part, and less is checked. Else the path of a yes is the first.
     """
     try:
         told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
@@ -335,7 +338,7 @@ def _walked(
 def _refused(
     certificates: Sequence[x509.Certificate], context: Context, evidence: Evidence
 ) -> Explanation:
-    """What is wrong with a chain that has no path, found with as little reading as will do."""
+    """Return the findings for a chain without a path, with as little reading as possible."""
     walk = _Walk(certificates, evidence.chain, context, is_refused=True)
     told = walk.explanation()
     if told.broken or not walk.lacked:
@@ -377,7 +380,7 @@ class _Walk:
         return any(each.lacked for each in self._seen.values())
 
     def explanation(self, convinced: Sequence[bytes] = ()) -> Explanation:
-        """All but what the policy adds. The path of certificates that convinced is the first."""
+        """Return the explanation without the policy. The path that was accepted comes first."""
         paths = sorted(self.paths(), key=_quality)
         if convinced:
             paths = self._with_first(convinced, paths)
@@ -385,7 +388,7 @@ class _Walk:
         return Explanation(findings, tuple(paths), ())
 
     def paths(self) -> list[PathTried]:
-        """The ways up, of which there is at least one, if only to say that it ends at once."""
+        """Return the paths upward; there is at least one, which may end at once."""
         return list(islice(self._extended((self.leaf,), ()), MAX_PATHS))
 
     def _with_first(self, ders: Sequence[bytes], paths: Sequence[PathTried]) -> list[PathTried]:
@@ -404,7 +407,7 @@ class _Walk:
         return [known[0], *others][:MAX_PATHS]
 
     def _see(self, certificate: x509.Certificate, der: bytes) -> Seen:
-        """The one view of a certificate, however often it comes up."""
+        """Return the only view of a certificate, however often it appears."""
         seen = self._seen.get(der)
         if seen is None:
             seen = self._seen[der] = Seen(certificate, der, self._context.trust)
@@ -454,7 +457,7 @@ class _Walk:
         return sorted(likely, key=lambda issuer: not self._is_signed(certificate, issuer))
 
     def _is_signed(self, certificate: Seen, issuer: Seen) -> bool | None:
-        """None where so many signatures were checked that this one is not.
+        """Return whether a signature holds; None after too many signature checks.
 
         All that is asked of an issuer of the right name is its key, and several may have the same.
         """
@@ -524,7 +527,7 @@ def _unlikeliness(certificate: Seen, issuer: Seen) -> int:
 
 
 def _quality(path: PathTried) -> tuple[int, bool, int, int]:
-    """Paths by what they lack: the first to tell about is the one that came closest.
+    """Return the sort key of a path by its defects: the path that came closest is explained first.
 
     Of several without a fault, it is the first that was found, as with the verifier. That one
     does not know the rules of the profile yet.
@@ -553,7 +556,7 @@ def _policy_of_named_leaf(
     context: Context,
     evidence: Evidence,
 ) -> Iterator[Finding]:
-    """What the policy adds where a TLSA record stands for the path."""
+    """Return the findings of the policy if a TLSA record replaces the path."""
     crls, profile = context.policy.crls, context.policy.profile
     check = partial(crls.check_named_leaf, profile=profile) if crls is not None else None
     path = direct_path(leaf, others, context.trust)
@@ -566,7 +569,7 @@ def _of_others(
     evidence: Evidence,
     crls: Callable[[Sequence[x509.Certificate], datetime], datetime | None] | None,
 ) -> Iterator[Finding]:
-    """What others say of a leaf: its issuer in responses and lists, and logs."""
+    """Yield the findings from others' evidence of a leaf: OCSP responses, CRLs and logs."""
     policy, leaf, now = context.policy, path[0], context.now
     if policy.stapled_ocsp != "ignore":
         yield _staple(path, context, evidence)
@@ -642,7 +645,9 @@ _AFTER_THE_PATH = {"common name": 1, "wildcard": 2, "issuer readable": 3, "ident
 
 
 def _rank(finding: Finding, of_leaf: Collection[int]) -> int:
-    """The leaf's key, dates and names, then the way up, then the rest of the leaf."""
+    """Return the sort key of a finding: the leaf's key, dates and names, the path, the rest of the
+    leaf.
+    """
     if finding.rule in _AFTER_THE_PATH:
         return _REST_OF_LEAF + _AFTER_THE_PATH[finding.rule]
     if id(finding) not in of_leaf:

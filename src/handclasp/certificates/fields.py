@@ -1,4 +1,4 @@
-"""Where the fields of a certificate stand in its DER (RFC 5280 section 4.1), for showing them.
+"""The positions of the fields of a certificate in its DER (RFC 5280 section 4.1), for display.
 
 Whatever bytes are given: what does not have the form of a certificate has no fields.
 """
@@ -30,7 +30,7 @@ EXTENSIONS = {
 
 
 def field_in(certificate: bytes, name: str) -> MessageContext | None:
-    """Where a field or an extension stands in a certificate; None where it has none of that name.
+    """Return the position of a field or an extension in a certificate; None if it has no such one.
 
     Args:
         name: as RFC 5280 has it: "notAfter", "subjectAltName", "extensions"...
@@ -70,14 +70,16 @@ def _extensions(der: bytes, explicit: MessageContext) -> Iterator[tuple[str, Mes
 
 
 def _identifier(oid: str) -> bytes:
-    """The DER of an object identifier, all of whose numbers are below 128 from the third on."""
+    """Return the DER of an object identifier, all of whose numbers are below 128 from the
+    third on.
+    """
     first, second, *others = map(int, oid.split("."))
     body = bytes([40 * first + second, *others])
     return bytes([6, len(body)]) + body
 
 
 def _inside(der: bytes, place: MessageContext) -> list[MessageContext]:
-    """The elements that one is made of."""
+    """Return the elements that an element is made of."""
     start, end = place
     return list(_elements(der, _content(der, start)[0], end))
 

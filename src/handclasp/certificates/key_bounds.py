@@ -1,4 +1,4 @@
-"""Which keys in certificates are accepted: strong enough, and not too slow to verify with."""
+"""The keys that are accepted in certificates: strong enough, and not too slow to verify with."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEAF_KEYS = frozenset(
 
 
 def usable_key(leaf: x509.Certificate, der: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> Any:
-    """The leaf's key, if TLS 1.3 can use it (RFC 8446 section 4.4.2.2) and it is safe to.
+    """Return the leaf's key, if it is safe and TLS 1.3 can use it (RFC 8446 section 4.4.2.2).
 
     Args:
         der: the same leaf as the peer sent it.
@@ -62,7 +62,7 @@ def usable_key(leaf: x509.Certificate, der: bytes, min_rsa_bits: int = MIN_RSA_B
 def leaf_key_problem(
     leaf: x509.Certificate, public_key: Any, min_rsa_bits: int = MIN_RSA_BITS
 ) -> str:
-    """What keeps a leaf's key from being used, or nothing."""
+    """Return the reason why a leaf's key cannot be used, or an empty string."""
     problem = key_problem(public_key, min_rsa_bits)
     if problem or not key_kind(public_key).startswith("secp"):
         return problem
@@ -70,7 +70,7 @@ def leaf_key_problem(
 
 
 def raw_key(spki: bytes, min_rsa_bits: int = MIN_RSA_BITS) -> tuple[Any, bool]:
-    """The same for a bare SubjectPublicKeyInfo, and whether that says id-RSASSA-PSS.
+    """Return the key of a bare SubjectPublicKeyInfo, and whether it declares id-RSASSA-PSS.
 
     Raises:
         CertificateError: it cannot be read, or is of another kind or size.
@@ -98,7 +98,7 @@ _OBJECT_IDENTIFIER = b"\x06"
 
 
 def _names_all_curves(der: bytes) -> bool:
-    """Whether a curve is named wherever a certificate has an EC key: so it is in its own key.
+    """Return whether every EC key in a certificate names its curve.
 
     To take that key out of the certificate and look would take far longer.
     """
@@ -106,10 +106,10 @@ def _names_all_curves(der: bytes) -> bool:
 
 
 def _curve_problem(spki: bytes) -> str:
-    """RFC 5480 section 2.1.1: a curve is named, and nothing else.
+    """Return the problem if an EC key does not name its curve (RFC 5480 section 2.1.1).
 
     Parameters that are spelled out have let forgers bring a curve of their own (CVE-2020-0601).
-    cryptography takes those of a known curve, and these are refused all the same.
+    cryptography takes those of a known curve, and these are refused anyway.
     """
     at = spki.find(_ID_EC_PUBLIC_KEY, 0, 32)
     after = at + len(_ID_EC_PUBLIC_KEY)
@@ -119,7 +119,7 @@ def _curve_problem(spki: bytes) -> str:
 
 
 def key_problem(public_key: Any, min_rsa_bits: int = MIN_RSA_BITS) -> str:
-    """What keeps a key from being used in a leaf, or nothing."""
+    """Return the reason why a key cannot be used in a leaf, or an empty string."""
     kind = key_kind(public_key)
     if kind == "rsa":
         return _rsa_problem(public_key, min_rsa_bits)
@@ -129,7 +129,7 @@ def key_problem(public_key: Any, min_rsa_bits: int = MIN_RSA_BITS) -> str:
 
 
 def cost_problem(public_key: Any) -> str:
-    """What makes an issuer's key too slow to verify with, or nothing."""
+    """Return the reason why an issuer's key is too slow to verify with, or an empty string."""
     return _rsa_problem(public_key, 0) if key_kind(public_key) == "rsa" else ""
 
 

@@ -1,4 +1,4 @@
-"""Private keys in files that others can read or replace: said aloud, and used all the same.
+"""Private keys in files that others can read or replace: logged, and used anyway.
 
 In containers a key is often readable by everybody, since there is nobody else (Kubernetes mounts
 secrets with mode 0644), so that it is no error; elsewhere it is one that nobody notices until it is
@@ -16,7 +16,7 @@ LOGGER = "handclasp"
 
 
 def exposure(path: str | os.PathLike[str]) -> str | None:
-    """Who else can read or change a key file, as the end of a sentence; None if nobody can.
+    """Return who else can read or change a key file, as the end of a sentence; None for nobody.
 
     None as well for what is no regular file, and on Windows, where modes say nothing.
     """

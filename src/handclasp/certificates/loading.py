@@ -1,7 +1,7 @@
 """Certificates and private keys out of the files and bytes that a user gives.
 
-Every mistake is told in one sentence that names the file. No exception of a key's parser is kept
-and no part of a key is repeated, so neither reaches a traceback or a log.
+Every mistake is reported in one sentence that names the file. No exception of a key's parser is
+kept and no part of a key is repeated, so neither reaches a traceback or a log.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _PKCS12_VERSION = b"\x02\x01\x03"
 
 
 def path_text(path: object, what: str) -> str:
-    """The text of a path. Raises `ConfigurationError` where it is none; `what` names it."""
+    """Return the text of a path; raise `ConfigurationError`, with `what`, if it is not one."""
     if isinstance(path, str | os.PathLike):
         return os.fsdecode(cast("str | os.PathLike[str]", path))
     raise ConfigurationError(f"{capital(what)} must be a path, not {type(path).__name__}.")
 
 
 def read_file(path: str | os.PathLike[str], what: str) -> bytes:
-    """The bytes of a file that is called `what` where it cannot be read."""
+    """Return the bytes of a file, which is called `what` in the error if it cannot be read."""
     with path_errors(f"read {what}"):
         try:
             return Path(path).read_bytes()
@@ -59,7 +59,7 @@ def _has_tilde(path: str | os.PathLike[str]) -> bool:
 
 
 def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[bytes, str]:
-    """The bytes of a file, or those given, and what to call them in a message."""
+    """Return the bytes of a file, or the given ones, and their name for a message."""
     if isinstance(source, bytes):
         return source, f"the {what} data"
     named = f"the {what} file {path_text(source, what)}"
@@ -67,7 +67,7 @@ def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[byte
 
 
 def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:
-    """All certificates of PEM text, or the one of DER.
+    """Return all certificates of PEM text, or the one of DER.
 
     Raises:
         ConfigurationError: there is none, or one that cannot be read.
@@ -84,7 +84,7 @@ def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:
 def certificates_from(
     entries: Iterable[bytes | x509.Certificate], what: str, *, may_be_empty: bool = False
 ) -> list[x509.Certificate]:
-    """The same from a list of DER or parsed certificates. Raises `ConfigurationError`."""
+    """Return certificates from a list of DER or parsed ones; raise `ConfigurationError`."""
     from cryptography import x509
 
     if not isinstance(entries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -109,7 +109,7 @@ def certificates_from(
 
 
 def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
-    """The private key in PEM or DER: PKCS #8, PKCS #1 or SEC 1, encrypted or not.
+    """Return the private key in PEM or DER: PKCS #8, PKCS #1 or SEC 1, encrypted or not.
 
     Raises:
         ConfigurationError: there is none, it cannot be read, or the password is not right.
@@ -149,7 +149,7 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
 
 
 def _mldsa_key_in(data: bytes, what: str, password: bytes | None) -> Any:
-    """The key of ML-DSA that cryptography does not read, by its seed; None where it is no such.
+    """Return an ML-DSA key that cryptography cannot read, by its seed; None for another key.
 
     Raises:
         ConfigurationError: there is no seed in it, or another key's.
@@ -187,7 +187,7 @@ def _mldsa_key_in(data: bytes, what: str, password: bytes | None) -> Any:
 def pkcs12_in(
     data: bytes, what: str, password: str | bytes | None
 ) -> tuple[Any, list[x509.Certificate]]:
-    """The private key and the certificates of a PKCS #12 file (RFC 7292), its own one first.
+    """Return the private key and the certificates of a PKCS #12 file (RFC 7292), its own one first.
 
     Raises:
         ConfigurationError: it is none, the password is wrong, or one of the two is missing.
@@ -222,7 +222,7 @@ def pkcs12_in(
 
 
 def in_order(certificates: Sequence[x509.Certificate], what: str) -> list[x509.Certificate]:
-    """Leaf first, each certificate followed by its issuer (RFC 8446 section 4.4.2).
+    """Return the chain leaf first, each certificate before its issuer (RFC 8446 section 4.4.2).
 
     Raises:
         ConfigurationError: they are not one chain, or could be several.
@@ -240,12 +240,12 @@ def in_order(certificates: Sequence[x509.Certificate], what: str) -> list[x509.C
 
 
 def public_key_or_none(certificate: x509.Certificate) -> Any:
-    """The certificate's key; None where it is of a kind that cannot be read."""
+    """Return the certificate's key; None if its type cannot be read."""
     return read_or_none(certificate.public_key)
 
 
 def public_key_info_of(private_key: Any) -> bytes:
-    """The SubjectPublicKeyInfo of a private key, as DER."""
+    """Return the SubjectPublicKeyInfo of a private key, as DER."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     info: bytes = private_key.public_key().public_bytes(
@@ -255,14 +255,14 @@ def public_key_info_of(private_key: Any) -> bytes:
 
 
 def der_of(certificate: x509.Certificate) -> bytes:
-    """The certificate's DER."""
+    """Return the certificate's DER."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)
 
 
 def capital(text: str) -> str:
-    """The text with its first letter in upper case, to begin a sentence."""
+    """Return the text with its first letter in upper case, to begin a sentence."""
     return text[:1].upper() + text[1:]
 
 

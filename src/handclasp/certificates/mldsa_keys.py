@@ -115,7 +115,7 @@ def decrypted(der: bytes, password: bytes) -> bytes | None:
 
 
 def _decryptor(cipher: bytes, key: bytes, nonce: bytes) -> Any:
-    """Raises `ValueError` or `UnreadEncryptionError`."""
+    """Return a decryptor; raise `ValueError` or `UnreadEncryptionError`."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     algorithm: Any = algorithms.AES
@@ -129,7 +129,9 @@ def _decryptor(cipher: bytes, key: bytes, nonce: bytes) -> Any:
 
 
 def _derived_key(derivation: bytes, password: bytes, length: int) -> bytes:
-    """The key out of a password. Raises `ValueError`, `IndexError` or `UnreadEncryptionError`."""
+    """Derive the key from a password; raise `ValueError`, `IndexError` or
+    `UnreadEncryptionError`.
+    """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -169,7 +171,7 @@ def belong_together(public_key: bytes, expanded: bytes) -> bool:
 
 
 def _content(der: bytes, tag: int) -> bytes:
-    """The content of one element and nothing else. Raises `ValueError` or `IndexError`."""
+    """Return the content of a single element; raise `ValueError` or `IndexError`."""
     if der[0] != tag:
         raise ValueError("another tag")
     start, end = _bounds(der, 0)

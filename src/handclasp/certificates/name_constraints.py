@@ -1,4 +1,4 @@
-"""Which names an authority may issue for, for the explanation (RFC 5280 section 4.2.1.10).
+"""The names that an authority may issue for, for the explanation (RFC 5280 section 4.2.1.10).
 
 The decision's own check is the verifier's; this says in words what that finds, and in the same
 order. Of names it compares DNS names, addresses and e-mail addresses. What it cannot compare it
@@ -16,7 +16,7 @@ from handclasp.certificates.names import name_text, shown
 from handclasp.certificates.seen import Seen
 
 _MOST_CHECKS = 2_000
-"""Pairs of a name and a constraint that are looked at in one step: both lists are the peer's."""
+"""The pairs of a name and a constraint that one step compares: both lists are the peer's."""
 
 _MOST_IN_ALL = 8_000
 """The same on all steps of all paths."""
@@ -32,7 +32,7 @@ LEADING_DOT = "begins with a dot, which constraints on DNS names must not"
 
 
 class TooManyError(Exception):
-    """There are more names and constraints than are looked at here."""
+    """There are more names and constraints than are compared here."""
 
 
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -53,12 +53,13 @@ class Comparisons:
         self._found: dict[tuple[Seen, Seen], str | _NotComparableError] = {}
 
     def told(self, issuer: Seen) -> str:
-        """The first few constraints of an issuer, for people; empty where it has none."""
+        """Return the first few constraints of an issuer, for people; empty if it has none."""
         constraints = self._of(issuer)
         return constraints.told if constraints is not None else ""
 
     def violation(self, issuer: Seen, bound: Sequence[Seen]) -> str:
-        """What of the names in the certificates `bound` an authority may not issue, or nothing.
+        """Return the first name in the certificates `bound` that an authority may not certify, if
+        any.
 
         Raises:
             TooManyError: this is not the place to say so; the verifier goes further.
@@ -67,7 +68,7 @@ class Comparisons:
         if constraints is None:
             return ""
         if constraints.has_critical_directory:
-            return "constraints on directory names cannot be judged here, and these are critical"
+            return "constraints on directory names cannot be checked here, and these are critical"
         if sum(map(self._work_for, bound)) * constraints.work > _MOST_CHECKS:
             raise TooManyError
         try:
@@ -88,7 +89,7 @@ class Comparisons:
         return self._work[one]
 
     def _problem_of(self, one: Seen, issuer: Seen, constraints: _Constraints) -> str:
-        """The same for one certificate, which may be on many paths."""
+        """Return the same for one certificate, which may be on many paths."""
         found = self._found.get((one, issuer))
         if found is None:
             self._left -= self._work_for(one) * constraints.work
@@ -107,7 +108,7 @@ class Comparisons:
 
 
 def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
-    """Whether an authority with these constraints may issue for a DNS name or an address."""
+    """Return whether an authority with these constraints may issue for a DNS name or an address."""
     permitted = list(constraints.permitted_subtrees or ())
     try:
         return not _problem(name, permitted, list(constraints.excluded_subtrees or ()))
@@ -116,7 +117,7 @@ def permits(constraints: x509.NameConstraints, name: x509.GeneralName) -> bool:
 
 
 class _Constraints(NamedTuple):
-    """Those of one authority. `work` counts them, and `told` names the first few."""
+    """The constraints of one authority. `work` counts them, and `told` names the first few."""
 
     permitted: Sequence[Any]
     excluded: Sequence[Any]
@@ -138,13 +139,15 @@ def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
 
 
 def _work_of(name: x509.GeneralName) -> int:
-    """How many names of usual length this one is as long as, for comparing takes longer."""
+    """Return the number of names of usual length that this one counts for: comparing takes
+    longer.
+    """
     value: object = name.value
     return 1 + len(value) // _USUAL_LENGTH if isinstance(value, str) else 1
 
 
 def listed(trees: Sequence[x509.GeneralName], most: int = 4) -> str:
-    """The first few constraints, for people."""
+    """Return the first few constraints, for people."""
     text = ", ".join(_text(tree) for tree in trees[:most])
     return f"{text} and {len(trees) - most} more" if len(trees) > most else text
 
@@ -160,7 +163,7 @@ def _problem(name: x509.GeneralName, permitted: Sequence[Any], excluded: Sequenc
 
 
 def _within(name: Any, tree: Any, *, whole: bool) -> bool:
-    """Whether a name lies in a subtree: all that it covers, or (not `whole`) any of it."""
+    """Return whether a name lies in a subtree: all of it, or (not `whole`) any part of it."""
     if isinstance(name, x509.DNSName):
         return _dns_within(name.value.lower(), tree.value.lower(), whole=whole)
     if isinstance(name, x509.IPAddress):
@@ -214,7 +217,7 @@ def _check_host(host: str, text: str) -> None:
 
 
 def _is_host(name: str) -> bool:
-    """Whether it is in the preferred name syntax (RFC 5280 4.2.1.6), which knows no underscore."""
+    """Return whether it is in the preferred name syntax (RFC 5280 4.2.1.6), without underscore."""
     if len(name) > 253:
         return False
     return all(

@@ -36,7 +36,7 @@ _COMMON_NAME = b"\x06\x03\x55\x04\x03"
 
 
 def normal_name(name: str) -> str:
-    """The normal spelling of a DNS name or IP address that a person or a program gave.
+    """Return the normal spelling of a DNS name or IP address from a person or a program.
 
     U-labels ("bücher.example") become A-labels with the `idna` package (RFC 5891).
 
@@ -58,7 +58,7 @@ def normal_name(name: str) -> str:
 
 
 def ip_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that `name` spells, without brackets or zone; None for anything else."""
+    """Return the address that `name` spells, without brackets or zone; None for anything else."""
     # Only what could be an address is tried, as failing is slow and most names are DNS names.
     if ":" not in name and not name[-1:].isdecimal():
         return None
@@ -70,7 +70,7 @@ def ip_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def host_problem(name: str) -> str:
-    """Why a normal name is no host's name, after the name itself; empty where it is one.
+    """Return why a normal name is not a host's name, after the name itself; empty if it is one.
 
     No certificate can be verified for the others (RFC 5280 section 4.2.1.6, "preferred name
     syntax"), and a name that ends in a number is taken for an address (WHATWG URL section 3.5).
@@ -88,7 +88,8 @@ def host_problem(name: str) -> str:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Whether a certificate's normal name, perhaps a wildcard, covers a normal name (RFC 9525 6.3).
+    """Return whether a certificate's normal name, perhaps a wildcard, covers a normal name (RFC
+    9525 6.3).
 
     Only `*` as the whole left-most label is a wildcard, for exactly one label, never for an
     address, and never right above a top-level domain.
@@ -102,7 +103,7 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def claims_host(common_name: str) -> bool:
-    """Whether a common name has the look of a host's name or address, in whatever spelling.
+    """Return whether a common name looks like a host's name or address, in any spelling.
 
     "www.example.com", "192.168.001.001", "2001:db8::1" and "0xC0A80101" do; "My test server" and
     "alice" claim nothing.
@@ -116,7 +117,7 @@ def claims_host(common_name: str) -> bool:
 
 
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The DNS names and IP addresses of subjectAltName, as normal names in their order.
+    """Return the DNS names and IP addresses of subjectAltName, as normal names in their order.
 
     The common name never counts (RFC 9525 section 2). Entries that are no proper name are left
     out, as nothing can match them.
@@ -143,7 +144,7 @@ class Names:
         self._entries = [entry for entry in alternatives if entry.__class__ in kinds]
 
     def __iter__(self) -> Iterator[str]:
-        """The normal names in their order; one that is there twice comes twice."""
+        """Iterate over the normal names in their order, duplicates included."""
         for entry in self._entries:
             if entry.__class__ is self._dns_entries:
                 name = _normal_dns_name(entry.value)
@@ -156,18 +157,18 @@ class Names:
         return next(iter(self), None) is not None
 
     def __len__(self) -> int:
-        """How many different ones there are."""
+        """Return the number of different names."""
         return len(self._dns) + len(self._addresses)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a normal name is one of them, letter by letter."""
+        """Return whether a normal name is one of them, compared letter by letter."""
         address = ip_address(name)
         if address is None:
             return name in self._dns
         return address.packed in self._addresses and str(address) == name
 
     def first(self, most: int) -> list[str]:
-        """The first few different ones."""
+        """Return the first few different names."""
         found: dict[str, None] = {}
         for name in self:
             found[name] = None
@@ -176,12 +177,14 @@ class Names:
         return list(found)
 
     def covering(self, name: str) -> list[str]:
-        """Those that cover a normal name, at most two: itself, and a wildcard (see `covers`)."""
+        """Return the names that cover a normal name, at most two: itself and a wildcard (see
+        `covers`).
+        """
         candidates = (name, f"*.{name.partition('.')[2]}")
         return [pattern for pattern in candidates if pattern in self and covers(pattern, name)]
 
     def ends_in_dot(self, name: str) -> bool:
-        """Whether a normal name stands here with a trailing dot only.
+        """Return whether a normal name is present only with a trailing dot.
 
         No name in a certificate may be written so (RFC 5280 section 4.2.1.6).
         """
@@ -207,14 +210,14 @@ class Names:
 
 
 def _normal_dns_name(value: str) -> str:
-    """The normal spelling of a DNS name, perhaps a wildcard, or nothing where it is none."""
+    """Return the normal spelling of a DNS name, perhaps a wildcard; empty if it is not one."""
     name = value.lower().removesuffix(".")
     proper = _is_dns_name(name.removeprefix("*.")) and ip_address(name) is None
     return name if proper else ""
 
 
 def names_of(certificate: x509.Certificate) -> Names:
-    """What `certificate_names` gives, to look names up and to tell a few.
+    """Return the names of `certificate_names`, in a form for look-ups and for a short list.
 
     Raises:
         ValueError: the extensions cannot be read.
@@ -229,7 +232,7 @@ def names_of(certificate: x509.Certificate) -> Names:
 
 
 def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:
-    """The common names in the subject. Raises what cryptography raises.
+    """Return the common names in the subject; raise what cryptography raises.
 
     `der` holds the subject: where no common name can be in it, the subject is not taken apart.
     """
@@ -242,9 +245,9 @@ def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:
 
 
 def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
-    """The subject, safe to print; the first names where the subject is empty.
+    """Return the subject, safe to print; the first names if the subject is empty.
 
-    `name` is the subject as DER where that is at hand.
+    `name` is the subject as DER, if it is available.
     """
     try:
         size = len(_names_of(certificate)[1] if name is None else name)
@@ -264,12 +267,12 @@ def _names_text(certificate: x509.Certificate) -> str:
 
 
 def unread_names(size: int) -> str:
-    """What a certificate is called that has no subject, and too large extensions to read."""
+    """Return a name for a certificate without subject whose extensions are too large to read."""
     return f"a certificate with {size} bytes of extensions"
 
 
 def issuer_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
-    """The issuer, safe to print. Raises what cryptography raises."""
+    """Return the issuer, safe to print; raise what cryptography raises."""
     size = len(_names_of(certificate)[0] if name is None else name)
     if size > LONGEST_NAME:
         return f"a name of {size} bytes"
@@ -287,7 +290,7 @@ def _encoded(certificate: x509.Certificate) -> bytes:
 
 
 def name_text(name: x509.Name, limit: int = 120) -> str:
-    """A name as RFC 4514 writes it, as `shown` shows it; no more of it is written than is shown."""
+    """Return a name as in RFC 4514, safe to print, and no longer than needed."""
     text, between = "", ""
     for part in reversed(name.rdns):
         for attribute in part:
@@ -300,7 +303,7 @@ def name_text(name: x509.Name, limit: int = 120) -> str:
 
 
 def shown(text: str, limit: int = 120) -> str:
-    """Text out of a certificate, made safe to print: a peer chose it.
+    """Return text from a certificate, which the peer chose, made safe to print.
 
     Control characters would otherwise reach terminals and logs.
     """

@@ -3,10 +3,10 @@
 A server fetches the response and sends it along with its certificate (RFC 6066 section 8), so it
 is the peer who picks the bytes: nothing in them counts before the signature has been checked.
 
-Not looked at, on purpose: a nonce (a stapled response answers nobody's question in particular),
-producedAt (thisUpdate and nextUpdate bound the answer), and whether the responder's own
-certificate was revoked. That last one is what RFC 6960 section 4.2.2.2.1 leaves to
-id-pkix-ocsp-nocheck and short lives: asking for its status would need another response.
+Ignored, on purpose: a nonce (a stapled response answers nobody's question in particular),
+producedAt (thisUpdate and nextUpdate bound the answer), and whether the responder's own certificate
+was revoked. That last one is what RFC 6960 section 4.2.2.2.1 leaves to id-pkix-ocsp-nocheck and
+short lives: asking for its status would need another response.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
         response: the DER of an OCSPResponse, at most 64 KiB.
         path: the verified path, leaf first, anchor last. A self-signed leaf that is an anchor is
             its own issuer.
-        now: the time to judge by, with its time zone.
+        now: the time of the verification, with its time zone.
 
     Returns:
         Until when the answer holds: nextUpdate, or a day after thisUpdate where there is none, or
@@ -68,7 +68,9 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
         ConfigurationError: `now` has no time zone.
     """
     if now.tzinfo is None:
-        raise ConfigurationError("The time to judge by must have a time zone: datetime.now(UTC).")
+        raise ConfigurationError(
+            "The time of the verification must have a time zone: datetime.now(UTC)."
+        )
     try:
         parsed = parse(response)
         return _decide(parsed, answers_of(parsed), path, now)
@@ -80,7 +82,7 @@ def check_staple(response: bytes, path: Sequence[x509.Certificate], now: datetim
 
 
 def demands_staple(leaf: x509.Certificate) -> bool:
-    """Whether a certificate must come with an OCSP response ("must-staple", RFC 7633).
+    """Return whether a certificate requires an OCSP response ("must-staple", RFC 7633).
 
     False as well where its extensions cannot be read: such a certificate is on no path.
     """
@@ -91,7 +93,7 @@ def demands_staple(leaf: x509.Certificate) -> bool:
 
 
 def describe_staple(response: bytes) -> dict[str, Any]:
-    """What an OCSP response says; nothing of it is verified here, and nothing raises.
+    """Return the content of an OCSP response; nothing of it is verified here, and nothing raises.
 
     Keys: "error" (what is wrong with its form, or None), "answers" (a list, empty on error). Each
     answer has: serial (hexadecimal), status ("good", "revoked" or "unknown"), this_update, until
@@ -159,7 +161,7 @@ def _about_others(answers: Sequence[Answer], leaf: x509.Certificate) -> str:
 
 
 def _check_critical_extensions(response: ocsp.OCSPResponse, answers: int) -> None:
-    """No extension may be critical and not understood (RFC 6960 section 4.4).
+    """Refuse a critical extension that is not understood (RFC 6960 section 4.4).
 
     cryptography shows the extensions of an answer only where it is the only one. Of the others it
     is known by their DER that none is critical, which is so in practice.
@@ -179,7 +181,7 @@ def _check_critical_extensions(response: ocsp.OCSPResponse, answers: int) -> Non
 def _check_signer(
     response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime
 ) -> datetime | None:
-    """Until when the signer may speak for the issuer; None where it is the issuer itself."""
+    """Return until when the signer may respond for the issuer; None if it is the issuer itself."""
     weak_key = key_problem(issuer.public_key())
     if weak_key:
         raise bad_response(f"its issuer {subject_of(issuer)} has {weak_key}")
@@ -205,7 +207,9 @@ def _check_signer(
 
 
 def _is_named(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
-    """Whether the response names this certificate as its signer's (RFC 6960 4.2.1, ResponderID)."""
+    """Return whether the response names this certificate as its signer's (RFC 6960 4.2.1,
+    ResponderID).
+    """
     from cryptography import x509
 
     if response.responder_name is not None:
@@ -215,7 +219,7 @@ def _is_named(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
 
 
 def _responder_problem(responder: x509.Certificate, issuer: x509.Certificate, now: datetime) -> str:
-    """What keeps a responder from speaking for the issuer (RFC 6960 4.2.2.2); cheap things first.
+    """Return why a responder may not respond for the issuer (RFC 6960 4.2.2.2); cheap checks first.
 
     The issuer must say in so many words that it is a responder: no other purpose, not even "any",
     makes a certificate one, or every server could vouch for itself.

@@ -1,6 +1,7 @@
-"""What an OCSP response says, taken apart and not verified (RFC 6960 section 4.2.1).
+"""The statements of an OCSP response, parsed and not verified (RFC 6960 section 4.2.1).
 
-Both ends need it: `ocsp` judges what a peer stapled, `staple` looks after what a server staples.
+Both ends need it: `ocsp` verifies the response of a peer, `staple` manages the response that a
+    server staples.
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ MAX_ANSWERS = 64
 """Certificates that one response may be about."""
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far in the future thisUpdate may be: responders sign with the time of their own clock."""
+"""The time that thisUpdate may lie in the future: responders sign with the time of their own clock.
+"""
 
 LIFE_WITHOUT_NEXT_UPDATE = timedelta(days=1)
-"""Without nextUpdate newer information is always at hand (RFC 6960 2.4): it must be a fresh one."""
+"""Without nextUpdate newer information is always available (RFC 6960 2.4): it must be a fresh one.
+"""
 
 REPLACE = "staple a newly fetched one"
 
 
 @value(frozen=True, slots=True)
 class Answer:
-    """What a response says of one certificate. It is as good as the signature on the response.
+    """A response's statement about one certificate. It is only as trustworthy as the signature on
+    the response.
 
     Attributes:
         status: "good", "revoked" or "unknown".
@@ -55,7 +59,7 @@ class Answer:
     _issuer_key_hash: bytes
 
     def is_about(self, leaf: x509.Certificate, issuer: x509.Certificate | None = None) -> bool:
-        """Whether it is about this certificate (RFC 6960 section 4.1.1, CertID).
+        """Return whether it is about this certificate (RFC 6960 section 4.1.1, CertID).
 
         Without the issuer's certificate the hash of its key is not compared.
         """
@@ -70,7 +74,7 @@ class Answer:
         )
 
     def described(self) -> dict[str, Any]:
-        """The answer as plain values, as `describe_staple` states them."""
+        """Return the answer as plain values, as in `describe_staple`."""
         return {
             "serial": f"{self.serial:x}",
             "status": self.status,
@@ -82,7 +86,7 @@ class Answer:
 
 
 def answers_in(response: bytes) -> tuple[Answer, ...]:
-    """What a response says, each answer by itself, with nothing verified.
+    """Return the single answers of a response, with nothing verified.
 
     Raises:
         CertificateError: BAD_OCSP_RESPONSE if it is too long, cannot be read, or has no answers.
@@ -96,7 +100,7 @@ def answers_in(response: bytes) -> tuple[Answer, ...]:
 
 
 def parse(response: bytes) -> ocsp.OCSPResponse:
-    """The response as cryptography reads it; its fields are read later, and may raise anything."""
+    """Parse a response; cryptography reads its fields later, which may raise anything."""
     from cryptography.x509 import ocsp
 
     if len(response) > MAX_RESPONSE_BYTES:
@@ -115,7 +119,7 @@ def parse(response: bytes) -> ocsp.OCSPResponse:
 
 
 def answers_of(response: ocsp.OCSPResponse) -> tuple[Answer, ...]:
-    """All answers of a parsed response, of which there is at least one."""
+    """Return all answers of a parsed response; there is at least one."""
     answers = tuple(_answer(single) for single in islice(response.responses, MAX_ANSWERS + 1))
     if len(answers) > MAX_ANSWERS:
         raise bad_response(f"it is about more than {MAX_ANSWERS} certificates: ask about one")
@@ -141,7 +145,7 @@ def _answer(single: ocsp.OCSPSingleResponse) -> Answer:
 
 
 def bad_response(detail: str) -> CertificateError:
-    """The refusal of a response: `detail` says what is wrong with it, and what to change."""
+    """Return the refusal of a response, with its defect and the advice in `detail`."""
     return CertificateError(Fault.BAD_OCSP_RESPONSE, detail)
 
 

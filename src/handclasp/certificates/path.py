@@ -55,7 +55,7 @@ _MOST_ISSUERS = 16
 """Keys of issuers of one name that are tried on a leaf that needs no path."""
 
 _MOST_CHECKS = 128
-"""Signatures that are looked at before the verifier is asked."""
+"""The number of signatures to check before the verifier is called."""
 
 MOST_SIGNED = 9 * 2**17
 """Bytes that the issuers of one name may be tried on, by us or by the verifier, which writes and
@@ -85,10 +85,10 @@ def build_path(
     policy: CertificatePolicy,
     ders: Sequence[bytes] | None = None,
 ) -> list[x509.Certificate]:
-    """The verifier's own path, leaf first, anchor last.
+    """Return the verifier's own path, leaf first, anchor last.
 
     Args:
-        ders: leaf and others as DER, where that is at hand.
+        ders: leaf and others as DER, if they are available.
         name: the normal name of a server, or None for a client.
 
     Raises:
@@ -119,7 +119,7 @@ def _path_among(
     now: datetime,
     policy: CertificatePolicy,
 ) -> list[x509.Certificate]:
-    """In two tries, see above. Raises what the verifier raises."""
+    """Return the path, in at most two tries, see above; raise what the verifier raises."""
     builder = trust.path_builder(policy.max_intermediates).time(now)
     if not _has_long_name(named):
         strict = builder if name is not None else builder.extension_policies(**_for_clients())
@@ -133,17 +133,17 @@ def _path_among(
 
 
 def _has_long_name(named: Sequence[_Names]) -> bool:
-    """Whether the verifier's error, which spells names out, would be long."""
+    """Return whether the verifier's error, which contains names, would be long."""
     return max([max(len(issuer), len(subject)) for issuer, subject in named]) > LONGEST_NAME
 
 
 def direct_path(
     leaf: x509.Certificate, others: Sequence[x509.Certificate], trust: TrustStore
 ) -> list[x509.Certificate]:
-    """A leaf that needs no path, with its issuer if that is at hand, among anchors or `others`.
+    """Return the path of a leaf that is itself an anchor, with its issuer if it is available.
 
     The issuer need not be trusted: its signature on the leaf says that it is the one that may speak
-    of it. Where the leaf issued itself, or nobody is at hand who did, it stands alone.
+    of it. Where the leaf issued itself, or the issuer is unknown, it stands alone.
     """
     wanted, subject = issuer_and_subject(encoded(leaf))
     if wanted == subject:
@@ -170,7 +170,7 @@ def _cost_of(issuer: x509.Certificate) -> str:
 def _within_bounds(
     chain: Sequence[x509.Certificate], ders: Sequence[bytes], named: Sequence[_Names]
 ) -> tuple[list[x509.Certificate], str]:
-    """All but the leaf; of very many issuers of very long ones, the likeliest.
+    """Return the certificates but the leaf; of very many with very long names, the likeliest.
 
     The text says what was left out, and is empty where nothing was.
     """
@@ -212,7 +212,7 @@ class _Trials:
         self._left = MOST_SIGNED
 
     def likely(self, issuers: Sequence[int], below: Sequence[int]) -> list[int]:
-        """The issuers, without those that signed nothing `below`, those that did first.
+        """Return the issuers without those that signed nothing `below`, those that did first.
 
         Then come those whose keys were not tried, of each key one before the others.
         """
@@ -232,7 +232,7 @@ class _Trials:
         return [*signed, *[index for _, index in sorted(untried, key=itemgetter(0))]]
 
     def _has_signed(self, issuer: int, below: Sequence[int]) -> bool | None:
-        """None where too much would have to be digested to know."""
+        """Return whether an issuer signed; None if finding out takes too much work."""
         for index in below:
             self._left -= len(self._ders[index])
             if self._left < 0:
@@ -243,12 +243,14 @@ class _Trials:
 
 
 def _unlikeliness(own: bytes, wanted: Sequence[bytes]) -> int:
-    """Those that are named by their key's identifier come first, and those without one next."""
+    """Return the sort key of issuers: first those named by key identifier, then those
+    without one.
+    """
     return 0 if own and own in wanted else 1 if not own or b"" in wanted else 2
 
 
 def _own_key_of(certificate: x509.Certificate) -> bytes:
-    """The subjectKeyIdentifier, or nothing where there is none of the usual form."""
+    """Return the subjectKeyIdentifier; empty if there is none of the usual form."""
     for value in extension_values(certificate, _SUBJECT_KEY):
         if value[:1] == _OCTET_STRING:
             return value[2:]
@@ -256,7 +258,7 @@ def _own_key_of(certificate: x509.Certificate) -> bytes:
 
 
 def _issuer_key_of(certificate: x509.Certificate) -> bytes:
-    """The same of the authorityKeyIdentifier."""
+    """Return the authorityKeyIdentifier; empty if there is none of the usual form."""
     for value in extension_values(certificate, _ISSUER_KEY):
         if value[:1] == _SEQUENCE and value[2:3] == _KEY_IDENTIFIER:
             return value[4 : 4 + int.from_bytes(value[3:4])]
@@ -269,7 +271,7 @@ def _may_lead_to_anchor(
     named: Sequence[_Names],
     trust: TrustStore,
 ) -> bool:
-    """Whether the names of issuers lead from the leaf to an anchor."""
+    """Return whether the names of issuers lead from the leaf to an anchor."""
     anchors = trust.by_subject
     (wanted, subject), *others = named
     if subject in anchors and chain[0] in trust.anchors:
@@ -294,7 +296,7 @@ def _is_certified(
     named: Sequence[_Names],
     trust: TrustStore,
 ) -> bool:
-    """Whether signatures lead from an anchor to the leaf, each by a key that one led to before.
+    """Return whether signatures lead from an anchor to the leaf, each by a key that is certified.
 
     So the peer chooses none of the keys, unless an authority gave it one to issue with. Where
     there are too many signatures to look at, the verifier decides, which has a bound of its own.
@@ -332,7 +334,7 @@ def _is_certified(
 
 
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether an issuer's key made the signature, and the names agree."""
+    """Return whether an issuer's key made the signature, and the names agree."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except Exception:
@@ -358,7 +360,7 @@ def _subject(name: str) -> x509.DNSName | x509.IPAddress:
 
 @cache
 def _for_clients() -> dict[str, ExtensionPolicy]:
-    """The verifier's own policy, for leaves without subjectAltName, too."""
+    """Return the verifier's own policy, extended to leaves without subjectAltName."""
     leaf = _named_by_subject(ExtensionPolicy.webpki_defaults_ee())
     return {"ca_policy": ExtensionPolicy.webpki_defaults_ca(), "ee_policy": leaf}
 

@@ -1,4 +1,4 @@
-"""What a certificate must fulfil, besides a path to an authority that is trusted."""
+"""The requirements for a certificate, besides a path to a trusted authority."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ _EXAMPLES = {
     "ct_logs": "CtLog.from_public_key(KEY)",
     "tlsa": 'TlsaRecord.parse("3 1 1 ...")',
 }
-"""How each is given, in messages about one of another kind."""
+"""An example of each, for messages about values of the wrong type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificatePolicy:
-    """How strictly a peer's certificate is judged. The default is what browsers hold servers to.
+    """The requirements for a peer's certificate. The defaults are those of browsers for servers.
 
     Attributes:
         profile: "web" is the profile of the public web (RFC 5280 and the CA/Browser Forum's
-            Baseline Requirements). "private" is for authorities of one's own, which often leave
-            things out: an authority may lack keyUsage, key identifiers and the critical mark on
-            basicConstraints, a leaf may lack authorityKeyIdentifier and extended key usage, and
-            its common name may be anything. Nothing that keeps an attacker out is relaxed.
-        max_intermediates: how many certificates may stand between leaf and anchor, at most.
-        pins: SHA-256 digests of SubjectPublicKeyInfo in base64, as in RFC 7469; one of them must
-            be that of a certificate on the verified path. Empty pins nothing.
-        stapled_ocsp: "check" judges a stapled OCSP response where there is one, and demands one
-            where the certificate says so (RFC 7633); "require" always demands one; "ignore"
-            looks at none.
-        crls: certificate revocation lists to look into, with their own rule on what to do where
-            no current list covers a certificate.
-        ct_logs: the certificate transparency logs whose signatures count (RFC 6962).
-        required_timestamps: signed certificate timestamps of different logs among `ct_logs` that
-            a server's certificate must have.
+            Baseline Requirements). "private" is for private authorities, which often omit fields:
+            an authority may lack keyUsage, key identifiers and the critical mark on
+            basicConstraints, a leaf may lack authorityKeyIdentifier and extended key usage, and its
+            common name may be anything. No rule that stops an attacker is relaxed.
+        max_intermediates: the largest number of certificates between leaf and anchor.
+        pins: SHA-256 digests of SubjectPublicKeyInfo in base64, as in RFC 7469; at least one must
+            match a certificate on the verified path. Empty disables pinning.
+        stapled_ocsp: "check" verifies a stapled OCSP response if there is one, and requires one if
+            the certificate says so (RFC 7633); "require" always requires one; "ignore" ignores
+            them.
+        crls: certificate revocation lists, with their own rule for a certificate that no current
+            list covers.
+        ct_logs: the trusted certificate transparency logs (RFC 6962).
+        required_timestamps: the number of signed certificate timestamps, of different logs among
+            `ct_logs`, that a server's certificate must have.
         tlsa: TLSA records of the server (RFC 6698), from DNSSEC or another place that can be
             trusted: a list of `handclasp.certificates.dane.TlsaRecord`, such as
-            `TlsaRecord.parse("3 1 1 ...")`. If any are given, they take the place of the trust
-            store. One that names the leaf (usage 3) excuses it from `profile` and
-            `max_intermediates`, and from nothing else here; lists and staples then need the leaf's
-            issuer, in the trust store or sent by the server. The authority that one of usage 2
-            names must be in the chain that is sent, unless the record holds it whole.
+            `TlsaRecord.parse("3 1 1 ...")`. If any are given, they replace the trust store. A
+            record that names the leaf (usage 3) exempts it from `profile` and `max_intermediates`
+            only; lists and staples then need the leaf's issuer, in the trust store or sent by the
+            server. The authority that a record of usage 2 names must be in the chain that is sent,
+            unless the record contains the whole certificate.
 
     Raises:
         ConfigurationError: a value that cannot be honoured.
@@ -72,7 +72,7 @@ class CertificatePolicy:
     required_timestamps: int = 1
     tlsa: Sequence[TlsaRecord] = ()
     token: bytes = field(default=b"", init=False, repr=False, compare=False)
-    """What equal policies of this process have in common, and no others.
+    """A value that equal policies of this process share, and no others.
 
     It stands for the policy where something is remembered under it: the policy itself would be kept
     alive there, with lists of megabytes that have long been replaced.
@@ -110,7 +110,7 @@ class CertificatePolicy:
         object.__setattr__(self, "token", self._made_token())
 
     def _made_token(self) -> bytes:
-        """A digest of all that is compared, each object of it by what makes two of them equal."""
+        """Return a digest of all compared fields, each by its own equality."""
         values = (
             self.profile,
             self.max_intermediates,

@@ -38,7 +38,7 @@ _MOST_KEPT = 2**14
 """Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
 
 JUDGE_AS_PRIVATE = (
-    f"If its authority is a private one, judge it by the rules for those ({PRIVATE_PROFILE})."
+    f"If its authority is a private one, verify it by the rules for those ({PRIVATE_PROFILE})."
 )
 PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
 OWN_AUTHORITY = Verdict(Blame.LOCAL, "whose own authority it is")
@@ -54,13 +54,13 @@ Extensions = dict[type[Any], Any]
 
 
 def extensions_of(certificate: x509.Certificate) -> Extensions:
-    """The extensions of a certificate. Raises what cryptography raises."""
+    """Return the extensions of a certificate; raise what cryptography raises."""
     return {entry.value.__class__: entry.value for entry in certificate.extensions}
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What is known of an issuer's certificate without any context.
+    """The facts about an issuer's certificate that need no context.
 
     Attributes:
         der: the certificate itself.
@@ -75,12 +75,12 @@ class Authority:
 
 
 def known_authority(der: bytes, trust: TrustStore) -> Authority | None:
-    """What is known of an issuer that was on a path to an anchor before, if it was."""
+    """Return what was remembered of an issuer that was on a path to an anchor before, if any."""
     return trust.issuers.get(der)
 
 
 def authority(certificate: x509.Certificate, der: bytes, trust: TrustStore) -> Authority:
-    """What is known of an issuer on a path. Raises what cryptography raises."""
+    """Return the facts about an issuer on a path; raise what cryptography raises."""
     return known_authority(der, trust) or examined(certificate, der)
 
 
@@ -92,13 +92,13 @@ def keep_authorities(issuers: Sequence[Authority], trust: TrustStore) -> None:
 
 
 def examined(certificate: x509.Certificate, der: bytes) -> Authority:
-    """An issuer as it is seen for the first time. Raises what cryptography raises."""
+    """Examine an issuer that is seen for the first time; raise what cryptography raises."""
     not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return Authority(der, form_of(certificate, der), not_before, not_after)
 
 
 def cost_of(certificate: x509.Certificate) -> str:
-    """What makes the key of an issuer too slow to verify with, or nothing."""
+    """Return why the key of an issuer is too slow to verify with, or an empty string."""
     try:
         return cost_problem(certificate.public_key())
     except Exception:
@@ -106,7 +106,7 @@ def cost_of(certificate: x509.Certificate) -> str:
 
 
 def form_of(certificate: x509.Certificate, der: bytes, extensions: Extensions | None = None) -> str:
-    """What the web profile holds against an issuer's certificate, or nothing."""
+    """Return why the web profile refuses an issuer's certificate, or an empty string."""
     try:
         extensions = extensions_of(certificate) if extensions is None else extensions
     except Exception:
@@ -134,7 +134,7 @@ def check_issuers(
     trust: TrustStore,
     policy: CertificatePolicy,
 ) -> None:
-    """What the web profile asks of the issuers on `path`, which are all but its first.
+    """Check the issuers on `path`, which are all but its first, by the web profile.
 
     Raises:
         CertificateError: one of them is not as it must be.
@@ -163,7 +163,7 @@ def check_leaf(
     *,
     is_client: bool,
 ) -> None:
-    """What is asked of a leaf's keyUsage and extendedKeyUsage besides what the verifier asks.
+    """Check a leaf's keyUsage and extendedKeyUsage beyond the verifier's checks.
 
     Args:
         extensions: those of the leaf, as `extensions_of` gives them.
@@ -188,12 +188,12 @@ def check_leaf(
 
 
 def no_purpose(role: str) -> str:
-    """What there is to say of a leaf without any extended key usage."""
+    """Return the refusal of a leaf without any extended key usage."""
     return f"it has no extended key usage, so it is not said to be a TLS {role}'s"
 
 
 def check_key_usage(extensions: Extensions) -> None:
-    """What TLS itself asks of a leaf, however it is judged (RFC 8446 section 4.4.2.2).
+    """Check the key usage that TLS itself requires of a leaf (RFC 8446 section 4.4.2.2).
 
     Raises:
         CertificateError: its key must not be used to sign.
@@ -212,7 +212,7 @@ def check_server_names(
     trust: TrustStore,
     policy: CertificatePolicy,
 ) -> None:
-    """What is asked of the names of a leaf that covers the server's `name`.
+    """Check the names of a leaf that covers the server's `name`.
 
     Raises:
         CertificateError: they are not as they must be.
@@ -238,9 +238,9 @@ def check_server_names(
 
 
 def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> None:
-    """BR 7.1.4.3: a common name that names a host is a copy of one in subjectAltName.
+    """Check that a common name with a host is also in subjectAltName (BR 7.1.4.3).
 
-    It is never matched, but programs and people that read it would be told something else.
+    It is never matched, but programs and people that read it would be misled.
     """
     names: Names | None = None
     for text in common_names(leaf, leaf_der):
@@ -264,7 +264,7 @@ def _check_common_name(leaf: x509.Certificate, leaf_der: bytes, name: str) -> No
 
 
 def _wildcard_s_domain(names: Names, name: str) -> str:
-    """The domain of the wildcard without which `name` is not covered, if there is such a one.
+    """Return the domain of the only wildcard that covers `name`, if there is one.
 
     Right above a public suffix it would cover the hosts of many owners (BR 3.2.2.6). Under a vetted
     anchor that holds for the suffixes of registries only: for those of hosting companies, public

@@ -20,7 +20,7 @@ _PRIVATE_SECTION = "// ===BEGIN PRIVATE DOMAINS==="
 
 @lru_cache(maxsize=1024)
 def is_public_suffix(name: str, *, private: bool) -> bool | None:
-    """Whether strangers own the names right below `name`; None where that is not known here.
+    """Return whether strangers own the names directly below `name`; None if that is unknown.
 
     Args:
         name: a normal DNS name: lower case, A-labels, no trailing dot. One label alone is always
@@ -42,7 +42,9 @@ def is_public_suffix(name: str, *, private: bool) -> bool | None:
 
 @cache
 def _rules(*, private: bool) -> frozenset[str] | None:
-    """The rules of the list, of registries alone or of companies, too; None without the package."""
+    """Return the rules of the list, of registries alone or with companies; None without the
+    package.
+    """
     try:
         from publicsuffixlist import PSLFILE
     except ImportError:
@@ -54,7 +56,7 @@ def _rules(*, private: bool) -> frozenset[str] | None:
 
 
 def _u_label(label: str) -> str:
-    """The label as the list spells it."""
+    """Return the label as the list spells it."""
     if not label.startswith("xn--"):
         return label
     try:

@@ -12,7 +12,7 @@ _ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 
 def public_key_info(given: bytes) -> bytes:
-    """The SubjectPublicKeyInfo as DER of what a user gave, DER or PEM.
+    """Return the SubjectPublicKeyInfo in DER of a user's key in DER or PEM.
 
     Raises:
         ConfigurationError: it is no public key.
@@ -29,7 +29,7 @@ def public_key_info(given: bytes) -> bytes:
 
 
 def key_of(info: bytes) -> Any:
-    """The public key object of a SubjectPublicKeyInfo, DER or PEM. Raises `ConfigurationError`."""
+    """Return the public key of a SubjectPublicKeyInfo, DER or PEM; raise `ConfigurationError`."""
     from cryptography.hazmat.primitives import serialization
 
     if not isinstance(info, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -48,7 +48,7 @@ def key_of(info: bytes) -> Any:
 
 
 def declares_pss(key: bytes) -> bool:
-    """Whether a SubjectPublicKeyInfo or an unencrypted PKCS #8 key says id-RSASSA-PSS.
+    """Return whether a SubjectPublicKeyInfo or unencrypted PKCS #8 key declares id-RSASSA-PSS.
 
     DER or PEM. `cryptography` reads such a key as any other of RSA and forgets what it said
     (RFC 4055 section 1.2).
@@ -62,7 +62,7 @@ def _is_pem(data: bytes) -> bool:
 
 
 def der_in(data: bytes) -> bytes:
-    """What is in the first block of PEM, or DER as it is; empty for what cannot be read."""
+    """Return the content of the first PEM block, or DER unchanged; empty if it cannot be read."""
     if not _is_pem(data):
         return data
     body = data.partition(b"-----BEGIN ")[2].partition(b"-----")[2].partition(b"-----END ")[0]

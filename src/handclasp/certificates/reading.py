@@ -28,7 +28,7 @@ _MESSAGES = (
     "Parsed a serial number which wasn't positive|"
     "Invalid ASN.1 \\(UTF-8 characters in a VisibleString\\) in the explicit text"
 )
-"""How all that cryptography warns of in what others wrote begins: the bounds of names (RFC 5280
+"""The beginning of all warnings of cryptography about others' data: the bounds of names (RFC 5280
 appendix A.1), of serial numbers (section 4.1.2.2), and the strings of policies (section 4.2.1.4).
 """
 
@@ -40,7 +40,7 @@ _FILTER: Any = (
     re.compile(_OWN_MODULES),
     0,
 )
-"""What `warnings.filterwarnings` makes of it."""
+"""The entry that `warnings.filterwarnings` makes of it."""
 
 
 def keep_warnings_out() -> None:
@@ -52,7 +52,7 @@ def keep_warnings_out() -> None:
     changes the filters of all threads, and puts old ones back.
 
     The first filter that fits decides, and `simplefilter("error")`, or a test runner, may have put
-    another one in front since. So it is looked at each time, and put in front again; it is never
+    another one in front since. So it is checked each time, and put in front again; it is never
     there twice. What is ignored is not counted in any `__warningregistry__`.
     """
     filters = warnings.filters
@@ -82,7 +82,7 @@ def read_or_none(read: Callable[[], Read]) -> Read | None:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises what cryptography raises."""
+    """Load one certificate in DER; raise what cryptography raises."""
     from cryptography import x509
 
     keep_warnings_out()
@@ -90,12 +90,12 @@ def load_certificate(der: bytes) -> x509.Certificate:
 
 
 def certificate_of(der: bytes) -> x509.Certificate:
-    """One certificate in DER. Raises `ValueError` and nothing else."""
+    """Load one certificate in DER; raise only `ValueError`."""
     return read_or_value_error(lambda: load_certificate(der))
 
 
 def certificates_of(data: bytes) -> list[x509.Certificate]:
-    """All certificates of PEM text, or the one of DER. Raises `ValueError` and nothing else."""
+    """Load all certificates of PEM text, or the one of DER; raise only `ValueError`."""
     from cryptography import x509
 
     if b"-----BEGIN " not in data:

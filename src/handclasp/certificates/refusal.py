@@ -1,7 +1,7 @@
-"""Why a chain was refused: the verifier says no, and this says what to change.
+"""The reason of a refusal: the verifier refuses a chain, and this module finds the advice.
 
 Nothing here decides about trust. It runs only after the verifier refused, and asks the explanation
-which rules are broken. All that is found is told, and the first gives the fault.
+which rules are broken. It reports all that it finds, and the first gives the fault.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def refusal(
     evidence: Evidence,
     error: Exception,
 ) -> CertificateError:
-    """The error for a chain, leaf first, that the verifier refused with `error`."""
+    """Return the error for a chain, leaf first, that the verifier refused with `error`."""
     explanation = walk(certificates, context, evidence)
     broken = explanation.broken
     if isinstance(error, IssuersLeftOutError) and not any(
@@ -64,7 +64,7 @@ _EXTENSION_NAMES = {
 
 
 def _verifier_says(error: Exception) -> CertificateError:
-    """The verifier's own words, without what means nothing outside it."""
+    """Return the verifier's own words, without those that mean nothing outside it."""
     text = str(error).partition(" (encountered processing")[0]
     for noise in ("validation failed: ", "candidates exhausted: ", "invalid extension: "):
         text = text.replace(noise, "")

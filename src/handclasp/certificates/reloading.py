@@ -1,6 +1,6 @@
 """Credentials in files that are replaced while a server runs, as ACME clients do every few weeks.
 
-Running connections keep what they started with; those that start after a change get the new ones.
+Running connections keep their credentials; connections that start after a change get the new ones.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ _State = tuple[tuple[int, ...] | None, ...]
 class ReloadingCredentials:
     """Credentials in files, which are read again when they change; for any number of threads.
 
-    `Credentials.auto_reload` makes one of a chain and a key. The files are looked at when
-    somebody asks for `current`, and no more than once a second. What does not load is never used:
-    while one file is half written, or is new and the other not yet, the old credentials stay.
+    `Credentials.auto_reload` makes one of a chain and a key. The files are checked when `current`
+    is read, at most once a second. Files that do not load are never used: while one file is half
+    written, or is new and the other not yet, the old credentials stay.
 
     Args:
-        files: what to look at.
-        load: loads them, raising `ConfigurationError` for what is wrong.
-        on_error: is told, once for each new error, why the old credentials had to stay.
+        files: the paths to check.
+        load: a function that loads them, and raises `ConfigurationError` for invalid content.
+        on_error: a function that is called once for each new error, with the reason why the old
+            credentials stay.
         clock: seconds that never go backwards.
 
     Attributes:
-        last_error: why the last change was not taken over; None if all is well.
+        last_error: why the last change was not loaded; None if there is no error.
 
     Raises:
         ConfigurationError: they cannot be loaded now.
@@ -76,7 +77,7 @@ class ReloadingCredentials:
     @property
     def current(self) -> Credentials:
         """The newest credentials that loaded."""
-        # Whoever comes while another thread looks takes what is there instead of waiting.
+        # A caller that comes while another thread checks takes the current ones instead of waiting.
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._look()

@@ -26,11 +26,12 @@ class _Entry(NamedTuple, Generic[Proof]):
 
 
 class RememberedChains(Generic[Proof]):
-    """What verified under one trust store, and from when to when it holds. Safe for threads.
+    """The chains that were verified under one trust store, with the times of their validity. Safe
+    for threads.
 
     The key must hold everything that the verdict rests upon besides the trust store and the time:
-    the exact bytes of the chain, the name and the purpose. The time is looked at again each time.
-    It lives as long as the entry, so what may be large, or be replaced, has a token in it.
+    the exact bytes of the chain, the name and the purpose. The time is checked again each time. It
+    lives as long as the entry, so what may be large, or be replaced, has a token in it.
     """
 
     __slots__ = ("_capacity", "_entries", "_lock", "_size")
@@ -45,7 +46,7 @@ class RememberedChains(Generic[Proof]):
         return len(self._entries)
 
     def recall(self, key: Hashable, now: datetime) -> Proof | None:
-        """The proof kept under `key` if all certificates of its path are valid at `now`."""
+        """Return the proof kept under `key` if all certificates of its path are valid at `now`."""
         # Without the lock, which would cost more than the rest: each step is one of the
         # dictionary's own, and what is gone meanwhile has been found all the same.
         entry = self._entries.get(key)

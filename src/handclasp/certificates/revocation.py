@@ -1,7 +1,8 @@
-"""Whether a certificate was taken back by its issuer: the two places that tell.
+"""Revocation: whether the issuer has revoked a certificate, by two kinds of evidence.
 
-`ocsp` judges what a peer staples to its certificate (RFC 6960), `crl` looks into lists that the
-user gives (RFC 5280 section 5). Neither fetches anything: the protocol does no input or output.
+`ocsp` verifies the response that a peer staples to its certificate (RFC 6960), `crl` looks up lists
+of the application (RFC 5280 section 5). Neither fetches anything: the protocol does no input or
+output.
 """
 
 from __future__ import annotations

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far in the future thisUpdate may be: authorities sign with the time of their own clock."""
+"""The time that thisUpdate may lie in the future: authorities sign with the time of their own
+clock.
+"""
 
 Profile = Literal["web", "private"]
 """As in `CertificatePolicy`, which is built of these lists."""
 
-_MAX_JUDGED = 16
+_MAX_TRIED = 16
 """Issuers' keys whose signature on a list is remembered; a peer may know more of them."""
 
 _CRITICAL = b"\x01\x01\xff\x04"
@@ -42,7 +44,7 @@ _Value = TypeVar("_Value", bound="x509.ExtensionType")
 
 
 class Answer(NamedTuple):
-    """What a list says of a certificate.
+    """A list's statement about a certificate.
 
     Attributes:
         problem: why it says nothing, or nothing.
@@ -55,16 +57,16 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RevocationList:
-    """A list with what must be known of it each time.
+    """A list with the facts that each look-up needs.
 
     Attributes:
         serials: the serial numbers on it, as cryptography would read it from its start each time.
-        flaw: why it speaks for no certificate at all, or nothing.
-        form: what the web profile holds against it, or nothing: it then excuses no certificate.
-        point: its issuingDistributionPoint, which says for which certificates it speaks.
-        judged: which issuers' keys were tried on its signature (by their SHA-256), and what was
-            wrong.
-            Threads may write here at once: at worst one signature is checked twice.
+        flaw: why it covers no certificate at all, or an empty string.
+        form: why the web profile does not accept it as proof of validity, or an empty string.
+        point: its issuingDistributionPoint, which limits the certificates that it covers.
+        tried: the issuers' keys that were tried on its signature (by their SHA-256), with the
+            defect or an empty string. Threads may write here at once: at worst one signature is
+            checked twice.
     """
 
     crl: x509.CertificateRevocationList
@@ -76,7 +78,7 @@ class RevocationList:
     flaw: str
     form: str
     point: x509.IssuingDistributionPoint | None
-    judged: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    tried: dict[bytes, str] = field(default_factory=dict[bytes, str])
 
     def answer(
         self,
@@ -87,7 +89,7 @@ class RevocationList:
         is_verified: bool,
         profile: Profile = "private",
     ) -> Answer:
-        """Return what the list says of a certificate; cheap things are looked at first.
+        """Return what the list says of a certificate; cheap checks come first.
 
         What the peer says of its issuer can keep a list from excusing a certificate, and never from
         revoking it. So a revocation counts although the issuer's keyUsage has no cRLSign: an
@@ -95,9 +97,9 @@ class RevocationList:
         is known by itself the peer may write what it likes.
 
         Args:
-            issuer: the certificate of the issuer, if there is one at hand.
+            issuer: the certificate of the issuer, if there is one.
             is_verified: whether the issuer's key is known to be the one that issued the
-                certificate. Where it is not, a revocation counts whoever signed the list.
+                certificate. If it is not, a revocation counts for any signer of the list.
             profile: that of the policy.
         """
         if self.flaw:
@@ -119,7 +121,7 @@ class RevocationList:
         return Answer(problem) if problem else Answer("", revocation)
 
     def _revocation_of(self, certificate: x509.Certificate) -> str:
-        """When and why the certificate was revoked, if the list says so; otherwise nothing."""
+        """Return when and why the certificate was revoked; empty if it was not."""
         from cryptography import x509
 
         serial = certificate.serial_number
@@ -141,16 +143,16 @@ class RevocationList:
     def _signature_problem(self, issuer: x509.Certificate) -> str:
         # By the key alone: a peer can make as many certificates around it as it likes.
         digest = hashlib.sha256(public_key_info(issuer)).digest()
-        known = self.judged.get(digest)
+        known = self.tried.get(digest)
         if known is None:
             known = _signature_problem(self.crl, issuer)
-            if len(self.judged) < _MAX_JUDGED:
-                self.judged[digest] = known
+            if len(self.tried) < _MAX_TRIED:
+                self.tried[digest] = known
         return known
 
 
 def lists_at(path: Path) -> Iterator[RevocationList]:
-    """The lists in a file, or in all files of a directory.
+    """Yield the lists in a file, or in all files of a directory.
 
     Raises:
         ConfigurationError: there is none in the file, or one that cannot be read.
@@ -179,7 +181,7 @@ def _read(path: Path) -> bytes:
 
 
 def lists_in(data: bytes, source: str) -> Iterator[RevocationList]:
-    """The lists in the content of a file: PEM, one or several, or one as DER.
+    """Yield the lists in the content of a file: PEM, one or several, or one as DER.
 
     Raises:
         ConfigurationError: there is none, or one that cannot be read.
@@ -255,7 +257,7 @@ def _flaw_of(crl: x509.CertificateRevocationList) -> str:
 
 
 def _form_of(crl: x509.CertificateRevocationList) -> str:
-    """RFC 5280 section 5.2.3: authorities MUST include cRLNumber, and not mark it as critical."""
+    """Check for cRLNumber, which must be present and not critical (RFC 5280 section 5.2.3)."""
     from cryptography import x509
 
     numbers = [each for each in crl.extensions if isinstance(each.value, x509.CRLNumber)]
@@ -267,7 +269,7 @@ def _form_of(crl: x509.CertificateRevocationList) -> str:
 
 
 def _has_critical_entry(crl: x509.CertificateRevocationList) -> bool:
-    """Whether some entry has a critical extension, such as that of indirect CRLs.
+    """Return whether an entry has a critical extension, such as that of indirect CRLs.
 
     Only reason codes and dates are understood.
     """
@@ -288,7 +290,7 @@ def _point_of(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPo
 
 
 def _in_scope(point: x509.IssuingDistributionPoint, certificate: x509.Certificate) -> bool:
-    """Whether a list for `point` speaks for the certificate (RFC 5280 section 6.3.3 (b) (2))."""
+    """Return whether a list for `point` covers the certificate (RFC 5280 section 6.3.3 (b) (2))."""
     from cryptography import x509
 
     constraints = _extension(_extensions_of(certificate), x509.BasicConstraints)
@@ -307,7 +309,7 @@ def _in_scope(point: x509.IssuingDistributionPoint, certificate: x509.Certificat
 
 
 def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
-    """The names by which the certificate knows complete lists of its issuer."""
+    """Return the names by which the certificate refers to complete lists of its issuer."""
     from cryptography import x509
 
     names: set[x509.GeneralName] = {x509.DirectoryName(certificate.issuer)}
@@ -362,5 +364,5 @@ def _extension(extensions: x509.Extensions, kind: type[_Value]) -> _Value | None
 
 
 def minute(time: datetime) -> str:
-    """A time for people."""
+    """Return a time for people, to the minute."""
     return f"{time:%Y-%m-%d %H:%M} UTC"

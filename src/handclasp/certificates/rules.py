@@ -46,7 +46,7 @@ class Finding:
         rule: its name, for people and programs: "dates", "names", "signature"...
         about: whose certificate.
         held: True, False, or None where it does not apply.
-        evidence: the values that it looked at.
+        evidence: the values that it checked.
         section: where it stands.
         fault: what it leads to if it is broken.
         of: the certificate, if there is one to point at.
@@ -71,7 +71,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rules go by: whom to trust, for which names (none: a client), when, how strictly.
+    """The input of the rules: the anchors, the names (none: a client), the time and the strictness.
 
     Of one walk only: `of_issuers`, `of_signatures` and `comparisons` are what was found out on it.
     """
@@ -86,10 +86,10 @@ class Context:
     )
     comparisons: Comparisons = field(default_factory=Comparisons)
     by_clock: bool = True
-    """Whether `now` is what this machine's clock shows, and not a time that somebody asked for."""
+    """True if `now` is from this machine's clock, and not a time that somebody asked for."""
 
     def afresh(self, trust: TrustStore) -> Context:
-        """The same for another walk, perhaps with other anchors."""
+        """Return a context for another walk, perhaps with other anchors."""
         return Context(trust, self.names, self.now, self.policy, by_clock=self.by_clock)
 
     @property
@@ -103,7 +103,7 @@ class Context:
 
 
 def leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
-    """What is asked of a leaf whatever its path."""
+    """Return the findings of the rules for a leaf that hold on every path."""
     yield leaf_key(leaf)
     yield dates(leaf, context)
     readable = _readable(leaf)
@@ -129,7 +129,7 @@ def step_findings(
     *,
     signed: bool | None,
 ) -> Iterator[Finding]:
-    """What is asked of an issuer: `below` are the certificates under it, the leaf first.
+    """Return the findings for an issuer: `below` are the certificates under it, the leaf first.
 
     `signed` is whether it signed the last of them; None says that nobody has looked.
     """
@@ -158,7 +158,9 @@ def _of_signature(certificate: Seen, issuer: Seen, *, signed: bool | None) -> It
 
 
 class OfIssuer(NamedTuple):
-    """What is asked of an issuer whatever stands below it, around what depends on that."""
+    """The rules for an issuer that do not depend on the certificates below it, around those that
+    do.
+    """
 
     is_readable: bool
     before: tuple[Finding, ...]
@@ -192,9 +194,9 @@ def _of_issuer(issuer: Seen, context: Context) -> OfIssuer:
 
 
 def _of_authority(finding: Finding) -> Finding:
-    """The same, said of an authority: which one it is must be told, as a chain has several."""
+    """Return a finding with the name of its authority, as a chain has several."""
     if finding.held is not False:
-        return finding  # Only what is broken is told, and there may be thousands that hold.
+        return finding  # Only broken rules are reported, and there may be thousands that hold.
     evidence = finding.evidence
     if finding.about not in evidence:
         evidence = f"of the authority {finding.about}: {evidence}"
@@ -202,7 +204,7 @@ def _of_authority(finding: Finding) -> Finding:
 
 
 def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Finding]:
-    """What is asked of wildcards, which depends on who vouches for them."""
+    """Return the findings for wildcards, which depend on the authority."""
     if not context.web or not _readable(leaf).held:
         return
     private = not anchor.is_vetted
@@ -218,7 +220,7 @@ def wildcard_findings(leaf: Seen, anchor: Seen, context: Context) -> Iterator[Fi
 
 
 def dates(certificate: Seen, context: Context) -> Finding:
-    """Whether a certificate is valid at the time."""
+    """Return the finding whether a certificate is valid at the time."""
     begin = certificate.certificate.not_valid_before_utc
     end, subject = certificate.certificate.not_valid_after_utc, certificate.about
     section = "RFC 5280 4.1.2.5"
@@ -246,7 +248,7 @@ def _finding(
     *,
     is_excused_in_private: bool = False,
 ) -> Finding:
-    """Held if there is no problem."""
+    """Return a finding, which holds if there is no problem."""
     return Finding(
         rule,
         certificate.about,
@@ -275,7 +277,7 @@ def _readable(certificate: Seen) -> Finding:
 
 
 def leaf_key(leaf: Seen) -> Finding:
-    """Whether TLS 1.3 can use its key, and it is strong enough."""
+    """Return the finding whether TLS 1.3 can use the leaf's key, and it is strong enough."""
     if leaf.key is None:
         problem, evidence = f"the key of {leaf.about} cannot be read", ""
     else:
@@ -286,7 +288,7 @@ def leaf_key(leaf: Seen) -> Finding:
 
 
 def slow_key_findings(others: Sequence[Seen]) -> Iterator[Finding]:
-    """Keys that would be slow to verify with are refused wherever they stand in the chain."""
+    """Return findings for slow keys, which are refused anywhere in the chain."""
     for other in others:
         # Nothing can be verified with a key that cannot be read; the path may do without it.
         problem = cost_problem(other.key) if other.key is not None else ""
@@ -327,7 +329,7 @@ def _names(leaf: Seen, name: str) -> Finding:
 
 
 def _no_host(leaf: Seen, name: str) -> str:
-    """Why a certificate without any host's name is for none."""
+    """Return why a certificate without any host's name covers none."""
     if any(isinstance(each, x509.DNSName) and each.value == name for each in leaf.alternatives):
         return f"it has {shown(name)} as a DNS name, and only an address counts for an address"
     if leaf.extension(x509.SubjectAlternativeName) is not None:
@@ -356,7 +358,7 @@ _NEVER_CRITICAL = frozenset(("1.3.6.1.5.5.7.1.1", "2.5.29.35", "2.5.29.37"))
 
 
 def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding]:
-    """Version, serial number, issuer and extensions, of leaves and authorities alike."""
+    """Check version, serial number, issuer and extensions, of leaves and authorities alike."""
     extensions = certificate.all_extensions or ()
     version = certificate.certificate.version
     problem = "" if version is x509.Version.v3 else f"it is of version {version.name}, not 3"
@@ -382,7 +384,9 @@ def _form(certificate: Seen, never_critical: frozenset[str]) -> Iterator[Finding
 
 
 def named_leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
-    """What is asked of a leaf that a TLSA record names, which excuses path, dates and names."""
+    """Return the findings for a leaf that a TLSA record names: path, dates and names do not
+    count.
+    """
     yield leaf_key(leaf)
     readable = _readable(leaf)
     yield readable
@@ -471,7 +475,9 @@ def _names_form(leaf: Seen) -> Finding:
 
 
 def _criticality_problem(leaf: Seen) -> str:
-    """RFC 5280 4.2.1.6: subjectAltName is critical exactly if there is no subject."""
+    """Return the problem if subjectAltName is not critical exactly without a subject (RFC 5280
+    4.2.1.6).
+    """
     extension = leaf.entry(x509.SubjectAlternativeName)
     if extension is None or extension.critical is (leaf.subject_name == NO_NAME):
         return ""
@@ -511,13 +517,14 @@ def _weak_hash(certificate: x509.Certificate) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return ""  # It is told by `signature_problem`, which does not know it, either.
+        return ""  # `signature_problem` reports it, which does not know it, either.
     weak = isinstance(algorithm, MD5 | SHA1 | SHA224)
     return f"signed with {algorithm.name.upper()}" if algorithm and weak else ""
 
 
 def _is_spelled_oddly(issuer: Seen) -> bool:
-    """Whether its key is not in the one form that the verifier takes (RFC 8017 A.1, RFC 5480 2).
+    """Return whether a key is not in the only form that the verifier accepts (RFC 8017 A.1, RFC
+    5480 2).
 
     An RSA key for PSS alone is not, and neither is a curve that is spelled out.
     """
@@ -527,7 +534,9 @@ def _is_spelled_oddly(issuer: Seen) -> bool:
 
 
 def _salt_problem(certificate: x509.Certificate) -> str:
-    """RFC 8446 4.2.3: the salt of RSASSA-PSS is as long as the digest."""
+    """Return the problem if the salt of RSASSA-PSS is not as long as the digest (RFC 8446
+    4.2.3).
+    """
     parameters = certificate.signature_algorithm_parameters
     digest = certificate.signature_hash_algorithm
     if not isinstance(parameters, padding.PSS) or digest is None:
@@ -567,7 +576,7 @@ def _signature(
 
 
 def _is_other_key(certificate: Seen, issuer: Seen) -> bool:
-    """Whether the identifiers say that an issuer of the right name has another key."""
+    """Return whether the identifiers show that an issuer of the right name has another key."""
     wanted = certificate.extension(x509.AuthorityKeyIdentifier)
     own = issuer.extension(x509.SubjectKeyIdentifier)
     if wanted is None or wanted.key_identifier is None or own is None:
@@ -650,7 +659,7 @@ def _name_constraints(issuer: Seen, below: Sequence[Seen], context: Context) -> 
     try:
         found = context.comparisons.violation(issuer, [below[0], *above])
     except TooManyError:
-        evidence = "there are too many to look at here; the decision looked at them all"
+        evidence = "there are too many to look at here; the decision checked them all"
         return _excused(_finding("name constraints", issuer, "", evidence, section))
     problem = f"{issuer.about} may not issue for these names: {found}" if found else ""
     return _finding("name constraints", issuer, problem, told, section)
@@ -667,7 +676,7 @@ def _identifiers(issuer: Seen, context: Context) -> Finding:
 
 
 def _purposes_of(certificate: Seen, most: int = 8) -> str:
-    """The first few purposes, for people."""
+    """Return the first few purposes, for people."""
     found = extended_key_usage_of(certificate.certificate) or []
     more = [f"and {len(found) - most} more"] if len(found) > most else []
     return ", ".join([*found[:most], *more])

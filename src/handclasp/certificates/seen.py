@@ -105,11 +105,11 @@ class Seen:
         return {each.value.__class__: each for each in self.all_extensions or ()}
 
     def entry(self, kind: type[Any]) -> x509.Extension[Any] | None:
-        """An extension of this class, if it is there and can be read."""
+        """Return the extension of this class, if it is present and can be read."""
         return self._by_kind.get(kind)
 
     def extension(self, kind: type[Any]) -> Any:
-        """The value of such an extension, or None."""
+        """Return the value of such an extension, or None."""
         found = self._by_kind.get(kind)
         return None if found is None else found.value
 

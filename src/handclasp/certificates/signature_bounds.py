@@ -1,4 +1,4 @@
-"""Which signatures of authorities count on OCSP responses, revocation lists and responders.
+"""The signatures that count on OCSP responses, revocation lists and responders' certificates.
 
 The bounds are those of paths: no hash weaker than SHA-256, and no algorithm without a name here.
 """
@@ -35,7 +35,7 @@ _STRONG_HASHES = frozenset(("sha256", "sha384", "sha512"))
 def signature_problem(
     signed: x509.Certificate | x509.CertificateRevocationList | ocsp.OCSPResponse,
 ) -> str:
-    """What keeps the signature from counting, whoever made it, or nothing."""
+    """Return why a signature of any signer does not count, or an empty string."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
     oid = signed.signature_algorithm_oid.dotted_string
@@ -54,7 +54,7 @@ def signature_problem(
 
 
 def signed_by(response: ocsp.OCSPResponse, public_key: object) -> bool:
-    """Whether the holder of a key signed an OCSP response (RFC 6960 section 4.2.1).
+    """Return whether the holder of a key signed an OCSP response (RFC 6960 section 4.2.1).
 
     cryptography does not show the parameters of RSASSA-PSS here, so that it cannot be checked.
     """

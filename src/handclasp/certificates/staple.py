@@ -1,7 +1,7 @@
-"""The server's side of stapling: where the OCSP response comes from, and when to look again.
+"""The server's side of stapling: the sources of OCSP responses, and their renewal.
 
-Handshakes ask `current(now)`. It gives what is valid at that time or nothing, as an outdated
-response is worse than none: clients refuse it. The time that it is asked with is its only clock.
+Handshakes call `current(now)`, which returns a response that is valid at that time or nothing:
+clients refuse an outdated response. `now` is its only clock.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 FILE_INTERVAL = timedelta(seconds=1)
-"""How long a file is taken as it was, so that handshakes do not all look at it."""
+"""The time for which a file is not checked again, so that not every handshake reads it."""
 
 RETRY_INTERVAL = timedelta(minutes=1)
-"""How long a callback is left alone after it was asked."""
+"""The time for which a callback is not called again."""
 
 
 class OcspStaple:
-    """An OCSP response to staple to one certificate, renewed as it comes. Safe for threads.
+    """An OCSP response to staple to one certificate, which is renewed. Safe for threads.
 
-    It implements `credentials.StapleSource`. The signature is not checked, that is the clients'
-    part; but a response that does not say "good" is never stapled. If a new one says "revoked",
-    nothing is stapled from then on: the old answer is no longer true.
+    It implements `credentials.StapleSource`. Clients check the signature, this class does not; but
+    it never staples a response that does not say "good". After a new one that says "revoked",
+    nothing is stapled: the old answer is no longer true.
 
     Attributes:
-        last_error: why the newest response or the newest attempt was no good; None if it was. The
-            response before it goes on being stapled for as long as it is valid.
+        last_error: the error of the newest response or attempt; None if there was none. The
+            previous response is stapled for as long as it is valid.
     """
 
     __slots__ = ("_held", "_leaf", "_lock", "_look_again", "_looked", "_origin", "last_error")
@@ -61,10 +61,11 @@ class OcspStaple:
 
     @classmethod
     def from_bytes(cls, der: bytes) -> OcspStaple:
-        """From one response, for as long as it lasts.
+        """Use one response, for as long as it is valid.
 
         Raises:
-            ConfigurationError: it is no OCSP response, or does not say that a certificate is good.
+            ConfigurationError: it is not an OCSP response, or does not say that a certificate is
+                good.
         """
         staple = cls(_Fixed())
         staple._take(der)
@@ -72,10 +73,10 @@ class OcspStaple:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> OcspStaple:
-        """From a file with the DER of a response, which is read again when it changes.
+        """Load a response in DER from a file, which is read again when it changes.
 
-        It is looked at once a second at most, and should be replaced in one step (written beside
-        and renamed). What cannot be used leaves the last good response in place: see `last_error`.
+        It is checked once a second at most, and should be replaced in one step (written beside and
+        renamed). An unusable file leaves the last good response in place: see `last_error`.
 
         Raises:
             ConfigurationError: the file is missing or unreadable now, or holds what `from_bytes`
@@ -93,23 +94,23 @@ class OcspStaple:
 
     @classmethod
     def from_callback(cls, fetch: Callable[[], bytes | None]) -> OcspStaple:
-        """From a function that gives the DER of a response, or None if it has none to give.
+        """Call a function that returns a response in DER, or None if it has none.
 
-        It is called by the first handshake, when the response at hand has lived half of its life,
-        and not more often than once a minute. The handshake that calls waits for it, and so do
-        others that have nothing to staple yet; so let a task of your own fetch what this function
-        gives. What it raises goes into `last_error` and breaks no handshake: the response at hand
-        is stapled while it is valid, and after that none.
+        It is called in the first handshake, again when half of the response's life has passed, and
+        not more often than once a minute. That handshake waits for it, as do others without a
+        response yet; so fetch the response in a task of your own. An exception is stored in
+        `last_error` and breaks no handshake: the current response is stapled while it is valid, and
+        after that none.
         """
         return cls(_Callback(fetch))
 
     def for_certificate(self, leaf: x509.Certificate) -> OcspStaple:
-        """The same source, bound to a certificate: a response about another one is never stapled.
+        """Return the source bound to a certificate: a response about another one is never stapled.
 
         The copy has a `last_error` of its own.
 
         Raises:
-            ConfigurationError: the response at hand is about another certificate.
+            ConfigurationError: the current response is about another certificate.
         """
         bound = OcspStaple(copy(self._origin), leaf)
         with self._lock:
@@ -119,7 +120,9 @@ class OcspStaple:
         return bound
 
     def current(self, now: datetime) -> bytes | None:
-        """The response as DER if there is one that is valid at `now`, which has a time zone."""
+        """Return the response as DER if there is one that is valid at `now`, which has a
+        time zone.
+        """
         # One asks. The others wait for it only if they have nothing to staple meanwhile.
         if self._is_due(now) and self._lock.acquire(blocking=self._valid(now) is None):
             try:
@@ -132,8 +135,8 @@ class OcspStaple:
     def check(self, now: datetime) -> None:
         """Log a warning, to "handclasp", about a response that is outdated at `now`.
 
-        It is not sent, so that clients which demand one give up, and nothing else would say why.
-        The server can do without it, and it may be renewed; so this is no error.
+        An outdated response is not sent, so clients that require one fail, and nothing else
+        explains that. The server works without it, and it may be renewed; so this is not an error.
         """
         if self._is_due(now):
             self.current(now)
@@ -168,7 +171,7 @@ class OcspStaple:
             if der is not None:
                 self._take(der)
         except Exception as error:
-            self.last_error = error  # Whatever it is, the response at hand is still good.
+            self.last_error = error  # Whatever it is, the current response is still valid.
         self._look_again = self._origin.look_again(now, self._held)
         self._looked = now
 
@@ -193,7 +196,7 @@ class _Held:
 
 
 class _Origin(Protocol):
-    """Where responses come from."""
+    """The source of responses."""
 
     @property
     def place(self) -> str:
@@ -201,11 +204,11 @@ class _Origin(Protocol):
         ...
 
     def look(self) -> bytes | None:
-        """A response if there is a new one. May raise anything."""
+        """Return a response if there is a new one; may raise anything."""
         ...
 
     def look_again(self, now: datetime, held: _Held | None) -> datetime:
-        """When to look the next time, after a look at `now`."""
+        """Return when to look the next time, after a look at `now`."""
         ...
 
 
@@ -279,7 +282,7 @@ class _Callback:
 
 
 def _read(der: bytes, leaf: x509.Certificate | None) -> tuple[_Held, bool]:
-    """What a response says of the certificate, and whether that is "revoked".
+    """Return the response's answer about the certificate, and whether that is "revoked".
 
     Raises:
         ConfigurationError: it says nothing of it that could be stapled.

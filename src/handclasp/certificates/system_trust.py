@@ -31,7 +31,7 @@ SYSTEM_FILES = (
     "/etc/openssl/certs/ca-certificates.crt",  # NetBSD
     "/opt/homebrew/etc/ca-certificates/cert.pem",
 )
-"""Where systems keep their bundle of authorities, most common first."""
+"""The paths of the systems' bundles of authorities, most common first."""
 
 SYSTEM_DIRECTORIES = (
     "/etc/ssl/certs",
@@ -40,7 +40,7 @@ SYSTEM_DIRECTORIES = (
     "/system/etc/security/cacerts",  # Android
     "/etc/openssl/certs",  # NetBSD
 )
-"""Where systems keep one file for each authority, for those that have no bundle."""
+"""The directories of systems with one file for each authority, for those without a bundle."""
 
 _HASH_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """Only files named after the hash of a subject are anchors to OpenSSL: others lie there too."""
@@ -51,7 +51,7 @@ Load = Callable[[], tuple["x509.Certificate", ...]]
 
 
 def system_anchors(cert_file: str | None, cert_dir: str | None) -> tuple[str, Load]:
-    """Where the anchors are, for people, and a function that parses them.
+    """Return where the anchors are, for people, and a function that parses them.
 
     Args:
         cert_file, cert_dir: SSL_CERT_FILE and SSL_CERT_DIR, which go first if they are set.
@@ -112,7 +112,7 @@ def _hash_named(directory: Path) -> list[Path]:
 
 
 def _contents(files: Iterable[Path]) -> Iterable[bytes]:
-    """What of them can be read: nobody here can mend a system's store."""
+    """Return the readable certificates: nobody here can repair a system's store."""
     for file in files:
         with suppress(OSError):
             yield file.read_bytes()

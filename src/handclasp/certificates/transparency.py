@@ -1,11 +1,11 @@
 """Signed certificate timestamps: proof that a certificate was shown to the public (RFC 6962).
 
 A log signs a timestamp for each certificate that it promises to publish. The timestamps reach a
-client inside the certificate, in a TLS extension, or inside a stapled OCSP response. They prove
-something only to who knows the logs' public keys, so a user who wants them checked brings those.
+client inside the certificate, in a TLS extension, or inside a stapled OCSP response. They are
+verified with the logs' public keys, which the application has to provide.
 
 RFC 9162 describes another version, with other signatures and extensions, which no log of the web
-has taken up. Its timestamps are passed over, as RFC 6962 section 3.3 wants it.
+uses. Its timestamps are ignored, as RFC 6962 section 3.3 requires.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Source = Literal["certificate", "tls", "ocsp"]
 
 MAX_TIMESTAMPS = 32
-"""As many are looked at, over all sources; what comes after them is passed over.
+"""The number of timestamps to verify, over all sources; further ones are ignored.
 
 Certificates of the web have two to five. Each costs a signature to verify, and the peer picks how
 many there are.
@@ -49,7 +49,7 @@ or never did."""
 
 @dataclass(frozen=True, slots=True)
 class CtLog:
-    """A certificate transparency log, known by its public key.
+    """A certificate transparency log, identified by its public key.
 
     Attributes:
         public_key: the SubjectPublicKeyInfo as DER: ECDSA on P-256, or RSA of 2048 to 4096 bits
@@ -83,7 +83,7 @@ class CtLog:
 
     @classmethod
     def from_public_key(cls, public_key: bytes, name: str = "") -> CtLog:
-        """From a SubjectPublicKeyInfo, PEM or DER.
+        """Load a log from its SubjectPublicKeyInfo, PEM or DER.
 
         Raises:
             ConfigurationError: the key is none, or not of a kind that logs have.
@@ -92,12 +92,12 @@ class CtLog:
 
     @classmethod
     def from_log_list(cls, document: bytes) -> tuple[CtLog, ...]:
-        """The logs that count, from a log list in version 3 of the JSON format of browsers.
+        """Load the accepted logs from a log list in version 3 of the browsers' JSON format.
 
         Logs that are pending, retired or rejected, or made for tests, are left out.
 
         Raises:
-            ConfigurationError: the list cannot be read, or no log in it counts.
+            ConfigurationError: the list cannot be read, or contains no accepted log.
         """
         try:
             listed = [_log_of(entry) for entry in _accepting_logs(json.loads(document))]
@@ -121,7 +121,7 @@ class CtLog:
         return tuple(dict.fromkeys(log for log, _ in listed))
 
     def signed(self, timestamp: Timestamp, entry: bytes) -> bool:
-        """Whether the timestamp is this log's, for an entry that `_entry` made."""
+        """Return whether the timestamp is from this log, for an entry from `_entry`."""
         from cryptography.hazmat.primitives.asymmetric import ec, padding
         from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -147,15 +147,15 @@ class Timestamp:
     """A SignedCertificateTimestamp (RFC 6962 section 3.2), as it was read.
 
     Attributes:
-        log_id: which log is said to have signed it: SHA-256 of the log's public key, 32 bytes.
+        log_id: the log that claims to have signed it: SHA-256 of its public key, 32 bytes.
         time: when, in UTC.
-        source: where it was found: in the "certificate", in "tls" (an extension beside the
-            certificate), or in "ocsp" (a stapled response).
+        source: its place: in the "certificate", in "tls" (an extension beside the certificate), or
+            in "ocsp" (a stapled response).
         version: of the structure; 0 is RFC 6962's v1, the only one that is read.
         hash_algorithm, signature_algorithm: names in lower case ("sha256", "ecdsa"), or the
             number where it has no name (RFC 5246 section 7.4.1.4.1).
-        extensions: CtExtensions, which nobody has defined any of.
-        signature: by the log, over `signed_bytes`.
+        extensions: CtExtensions, of which none is defined.
+        signature: the log's signature over `signed_bytes`.
     """
 
     log_id: bytes
@@ -168,7 +168,9 @@ class Timestamp:
     signature: bytes = field(repr=False)
 
     def signed_bytes(self, entry: bytes) -> bytes:
-        """What the log signs for an entry: entry_type and signed_entry (RFC 6962 section 3.2)."""
+        """Return the bytes that the log signs: entry_type and signed_entry (RFC 6962
+        section 3.2).
+        """
         milliseconds = (self.time - _EPOCH) // timedelta(milliseconds=1)
         return b"".join(
             (
@@ -184,18 +186,18 @@ class Timestamp:
 def timestamps_of(
     leaf: x509.Certificate, sct_list: bytes | None = None, ocsp_response: bytes | None = None
 ) -> tuple[Timestamp, ...]:
-    """The timestamps that came with a certificate; nothing of them is verified here.
+    """Return the timestamps of a certificate; nothing of them is verified here.
 
-    Those of another version and those that cannot be read are left out (RFC 6962 section 3.3). An
-    OCSP response that cannot be read has none: whether it may be so is asked elsewhere.
+    Timestamps of another version and unreadable ones are left out (RFC 6962 section 3.3). An
+    unreadable OCSP response has none: other checks decide whether it is acceptable.
 
     Args:
         sct_list: the SignedCertificateTimestampList of the TLS extension.
         ocsp_response: the stapled response, as DER.
 
     Raises:
-        CertificateError: the certificate's extensions cannot be read, or one of the lists is not
-            made as RFC 6962 section 3.3 says.
+        CertificateError: the certificate's extensions cannot be read, or one of the lists violates
+            RFC 6962 section 3.3.
     """
     lists: list[tuple[Source, bytes | None]] = [
         ("certificate", _embedded_list(leaf)),
@@ -222,7 +224,7 @@ def valid_timestamps(
     logs: Sequence[CtLog],
     now: datetime,
 ) -> tuple[Timestamp, ...]:
-    """Of the timestamps that came with a leaf, those that prove something; one per log.
+    """Return the valid timestamps of a leaf, one per log.
 
     Each is signed by one of `logs`, for this certificate, and not in the future (RFC 6962
     section 5.2).
@@ -230,7 +232,7 @@ def valid_timestamps(
     Args:
         path: as it was verified, leaf first. The issuer counts for the timestamps in the leaf.
         sct_list, ocsp_response: as for `timestamps_of`.
-        now: the time to judge by, with its time zone.
+        now: the time of the verification, with its time zone.
 
     Raises:
         CertificateError: as for `timestamps_of`.
@@ -302,12 +304,12 @@ def _stapled_list(ocsp_response: bytes | None) -> bytes | None:
         extensions = ocsp.load_der_ocsp_response(ocsp_response).single_extensions
         extension = extensions.get_extension_for_class(x509.SignedCertificateTimestamps)
     except Exception:
-        return None  # Whatever else is wrong with a response is judged where responses are.
+        return None  # Other defects of a response are reported where responses are verified.
     return der.octet_string(extension.value.public_bytes())
 
 
 def _serialized(encoded: bytes, most: int) -> list[bytes]:
-    """The entries of a SignedCertificateTimestampList, at most so many, each opaque as yet."""
+    """Return the entries of a SignedCertificateTimestampList, unparsed and limited in number."""
     whole = Reader(encoded, "SignedCertificateTimestampList")
     entries = whole.vector16("sct_list", 1)
     whole.end()
@@ -318,7 +320,7 @@ def _serialized(encoded: bytes, most: int) -> list[bytes]:
 
 
 def _timestamp(serialized: bytes, source: Source) -> Timestamp | None:
-    """One SerializedSCT; None for another version, and for what is none."""
+    """Parse one SerializedSCT; return None for another version and for other data."""
     reader = Reader(serialized, "SignedCertificateTimestamp")
     try:
         version = reader.uint8("sct_version")
@@ -340,7 +342,7 @@ def _timestamp(serialized: bytes, source: Source) -> Timestamp | None:
 
 
 def _entry(path: Sequence[x509.Certificate], source: Source) -> bytes:
-    """LogEntryType and signed_entry: the certificate, or what it was before it had timestamps.
+    """Return LogEntryType and signed_entry: the certificate, or its state before the timestamps.
 
     Within the certificate itself stand timestamps for the precertificate (RFC 6962 section 3.2).
     """

@@ -1,4 +1,4 @@
-"""The authorities that a side trusts. Built once, shared by everything, parsed at first use."""
+"""The authorities that a side trusts: built once, shared, and parsed at first use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrustStore:
     """An immutable set of trust anchors, safe for any number of threads.
 
     Two stores are equal only if they are the same object; compare `fingerprint` for the content.
-    Verified chains are remembered per store, so keep one rather than build it anew.
+    Verified chains are remembered per store, so reuse a store instead of building it again.
     """
 
     __slots__ = (
@@ -64,17 +64,17 @@ class TrustStore:
 
     @classmethod
     def system(cls) -> TrustStore:
-        """The authorities that this machine trusts; the same object each time.
+        """Return the authorities that this machine trusts; the same object each time.
 
-        The environment variables SSL_CERT_FILE and SSL_CERT_DIR go first, as with OpenSSL; then
-        come the bundle or the directory of the operating system, and the `certifi` package if it
-        is installed. In directories only files that are named as OpenSSL's rehash names them
-        count. Entries that cannot be read are passed over. On macOS and Windows this is not all
-        that the system's own verifier knows: see `system_trust`.
+        The environment variables SSL_CERT_FILE and SSL_CERT_DIR take precedence, as with OpenSSL;
+        then the bundle or the directory of the operating system, and the `certifi` package if it is
+        installed. In directories, only files with names as made by OpenSSL's rehash are read.
+        Unreadable entries are skipped. On macOS and Windows, the system's own verifier knows more:
+        see `system_trust`.
 
         Raises:
-            ConfigurationError: there is none of these (here), or none holds a certificate (at the
-                first use).
+            ConfigurationError: none of these exists (raised here), or none holds a certificate (at
+                the first use).
         """
         return _system(
             os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
@@ -82,9 +82,10 @@ class TrustStore:
 
     @classmethod
     def from_pem(cls, path_or_bytes: str | os.PathLike[str] | bytes) -> TrustStore:
-        """From a file of PEM certificates, or from its content as bytes; one in DER will do.
+        """Load a file of PEM certificates, or its content as bytes; one certificate in DER also
+        works.
 
-        Repeated certificates count once; one that cannot be read is an error.
+        Duplicates count once; an unreadable certificate is an error.
 
         Raises:
             ConfigurationError: the file is missing or unreadable, or holds no certificate or a
@@ -97,7 +98,7 @@ class TrustStore:
 
     @classmethod
     def from_der(cls, *certificates: bytes) -> TrustStore:
-        """From certificates in DER, each by itself. Raises `ConfigurationError` as `from_pem`."""
+        """Load certificates in DER, one each; raise `ConfigurationError` as `from_pem` does."""
         for der in certificates:
             if not isinstance(der, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(
@@ -107,13 +108,13 @@ class TrustStore:
 
     @classmethod
     def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
-        """From files of PEM certificates or one in DER, and from directories of such files.
+        """Load files of PEM certificates or one in DER, and directories of such files.
 
-        In a directory, the files named *.pem, *.crt, *.cer or *.der, or as OpenSSL's rehash
-        names them, count, if they hold a certificate; one that cannot be read is an error.
+        In a directory, files named *.pem, *.crt, *.cer or *.der, or as made by OpenSSL's rehash,
+        are read if they hold a certificate; an unreadable one is an error.
 
         Raises:
-            ConfigurationError: as `from_pem`, also for a directory without a certificate.
+            ConfigurationError: as for `from_pem`, and for a directory without a certificate.
         """
         if not paths:
             raise ConfigurationError("A trust store needs at least one file or directory.")
@@ -122,14 +123,16 @@ class TrustStore:
 
     @classmethod
     def from_certificates(cls, certificates: Iterable[x509.Certificate]) -> TrustStore:
-        """From parsed certificates. Raises `ConfigurationError` where there are none."""
+        """Use parsed certificates; raise `ConfigurationError` if there are none."""
         anchors = tuple(certificates_from(certificates, "the trust store", may_be_empty=True))
         if not anchors:
             raise ConfigurationError("A trust store needs at least one certificate.")
         return cls._of("the given certificates", anchors)
 
     def with_added(self, more: TrustStore | str | os.PathLike[str] | bytes) -> TrustStore:
-        """A new store with the anchors of this one and of another (or of `from_pem(more)`)."""
+        """Return a new store with the anchors of this one and of another (or of
+        `from_pem(more)`).
+        """
         other = more if isinstance(more, TrustStore) else TrustStore.from_pem(more)
         return TrustStore(
             f"{self.source} and {other.source}",
@@ -138,7 +141,7 @@ class TrustStore:
 
     @property
     def source(self) -> str:
-        """Where the anchors come from, for people."""
+        """The origin of the anchors, for people."""
         return self._source
 
     @property
@@ -148,7 +151,7 @@ class TrustStore:
 
     @property
     def issuers(self) -> Kept[bytes, Any]:
-        """What is known of issuers on paths that led to an anchor here, by their DER."""
+        """Facts about issuers on paths that led to an anchor of this store, by their DER."""
         return self._issuers
 
     @property
@@ -169,10 +172,10 @@ class TrustStore:
 
     @property
     def vetted(self) -> frozenset[x509.Certificate]:
-        """Those anchors that a root program answers for: the system's, or certifi's.
+        """The anchors that a root program has approved: the system's, or certifi's.
 
-        Somebody has audited them and knows the odd forms of old ones. Anchors that were added by
-        name are not among them, unless the system has them too.
+        They are audited, including the unusual forms of old ones. Anchors that the application
+        added are not among them, unless the system has them too.
         """
         return self._all_and_vetted()[1]
 
@@ -186,9 +189,9 @@ class TrustStore:
         return self._store
 
     def prepare(self) -> TrustStore:
-        """Parse the anchors and load what judges chains now, and not in the first handshake.
+        """Parse the anchors and import the verifier now instead of in the first handshake.
 
-        For whoever measures, or cannot wait; gives the store itself.
+        For measurements and latency-sensitive programs. Return the store itself.
         """
         from importlib import import_module
 
@@ -198,7 +201,7 @@ class TrustStore:
         return self
 
     def path_builder(self, max_intermediates: int) -> PolicyBuilder:
-        """What cryptography's verifiers are built with, but for the time and the subject."""
+        """Return the builder of cryptography's verifiers, without the time and the subject."""
         builder = self._builders.get(max_intermediates)
         if builder is None:
             from cryptography.x509.verification import PolicyBuilder
@@ -216,7 +219,9 @@ class TrustStore:
         return self._fingerprint
 
     def subjects(self) -> tuple[bytes, ...]:
-        """The DER names of the anchors, for certificate_authorities (RFC 8446 section 4.2.4)."""
+        """Return the DER names of the anchors, for certificate_authorities (RFC 8446 section
+        4.2.4).
+        """
         names: set[bytes] = set()
         for anchor in self.anchors:
             subject: x509.Name | None = read_or_none(partial(getattr, anchor, "subject"))
@@ -254,7 +259,7 @@ def _system(cert_file: str | None, cert_dir: str | None) -> TrustStore:
 
 
 def _nothing() -> tuple[_Anchors, _Anchors]:
-    """In the place of what has been loaded."""
+    """Return nothing: the placeholder after the anchors were loaded."""
     return frozenset(), frozenset()
 
 

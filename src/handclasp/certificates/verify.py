@@ -1,7 +1,7 @@
-"""Verify a peer: is this who it claims to be? `decision` decides, and here is the proof of it.
+"""Verify a peer's identity: `decision` decides, and this module makes the proof of it.
 
-The answer is a `VerifiedPeer`. Only this module can make one, and the handshake cannot go on
-without it: a forgotten verification does not type-check, and fails if it is tried.
+The proof is a `VerifiedPeer`. Only this module can make one, and the handshake cannot go on without
+it: a missing verification does not type-check, and fails at run time.
 """
 
 from __future__ import annotations
@@ -47,22 +47,21 @@ _BIT_STRING = 3
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPeer:
-    """Proof that a peer was judged. Made only by the functions of this module.
+    """Proof that a peer was verified. Made only by the functions of this module.
 
     Attributes:
         chain: the certificates that the peer sent, leaf first, as DER; for a raw public key its
             SubjectPublicKeyInfo alone.
         public_key: the leaf's key, an object of cryptography.
         spki_is_pss: whether the leaf declares its RSA key as id-RSASSA-PSS.
-        verified: False where the application chose not to verify.
-        path: what convinced, as DER: the certificates from the leaf to the anchor, or the one
-            raw key. Unlike `chain`, it holds nothing that merely came along. Empty where a
-            callback vouched for the peer, or nobody did.
+        verified: False if the application chose not to verify.
+        path: the verified path as DER: the certificates from the leaf to the anchor, or the one raw
+            key. Unlike `chain`, it contains no unrelated certificates. Empty if a callback vouched
+            for the peer, or nobody did.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
-        may_sign: False where the leaf's keyUsage keeps its key from signing a handshake, which is
-            asked of every leaf (RFC 8446 section 4.4.2.2), also of one that nobody verified.
-        purpose, name: the side that it was judged as, and the normal name that it was judged
-            for; None where the judge did not say.
+        may_sign: False if the leaf's keyUsage does not allow its key to sign a handshake, which
+            every leaf must (RFC 8446 section 4.4.2.2), even without verification.
+        purpose, name: the role and the normal name that were verified; None if they are unknown.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -84,7 +83,7 @@ class VerifiedPeer:
             )
 
     def is_for(self, peer_is_server: bool, server_name: str | None, certificate_type: str) -> bool:
-        """Whether this is a verdict about such a peer, and not about another role or name."""
+        """Return whether this verdict is about a peer of this role and name."""
         role: Purpose = "server" if peer_is_server else "client"
         return (
             self.purpose in (None, role)
@@ -108,14 +107,14 @@ def verify_server_chain(
     Args:
         chain: DER certificates as the server sent them, leaf first.
         server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address.
-        now: the time to judge by, with its time zone.
-        policy: what is asked besides a path to an anchor in `trust`.
+        now: the time of the verification, with its time zone.
+        policy: the requirements besides a path to an anchor in `trust`.
         ocsp_response: the DER of the OCSP response that was stapled to the leaf, if any.
         sct_list: the SignedCertificateTimestampList that came with the leaf, if any.
 
     Raises:
-        CertificateError: the chain does not convince; its fault says why.
-        ConfigurationError: the name is none, or `now` has no time zone.
+        CertificateError: the chain is refused, for the reason in its fault.
+        ConfigurationError: the name is invalid, or `now` has no time zone.
     """
     evidence = _evidence(chain, ocsp_response, sct_list)
     check_what_to_judge_by(trust, now, policy)
@@ -130,10 +129,10 @@ def verify_client_chain(
     policy: CertificatePolicy = _DEFAULT_POLICY,
     ocsp_response: bytes | None = None,
 ) -> VerifiedPeer:
-    """Verify a client's certificates. Who the client is, is for the application to read in them.
+    """Verify a client's certificates. The application reads the client's identity from them.
 
     Raises:
-        CertificateError: the chain does not convince; its fault says why.
+        CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: `now` has no time zone.
     """
     check_what_to_judge_by(trust, now, policy)
@@ -147,12 +146,12 @@ def verify_raw_public_key(
     purpose: Purpose | None = None,
     policy: CertificatePolicy = _DEFAULT_POLICY,
 ) -> VerifiedPeer:
-    """Take a peer by its key alone, if that is one of those `expected` (RFC 7250).
+    """Accept a peer by its raw public key, if it is one of the `expected` ones (RFC 7250).
 
     Args:
-        public_key_info: SubjectPublicKeyInfo as DER; `expected` holds such, too.
-        policy: its pins and TLSA records are about keys, and must agree. All else of it is about
-            certificates, which have issuers, dates and serial numbers: a raw key has none.
+        public_key_info: SubjectPublicKeyInfo as DER, like the `expected` ones.
+        policy: its pins and TLSA records apply to keys, and must match. All other requirements
+            apply to certificates only: a raw key has no issuer, dates and serial number.
 
     Raises:
         CertificateError: it is another key, or one that cannot be used.
@@ -180,7 +179,7 @@ def verify_raw_public_key(
 
 
 def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
-    """Take the leaf's key as it is: the peer may be anybody (`verified` is False).
+    """Accept the leaf's key without verification: the peer may be anybody (`verified` is False).
 
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
@@ -189,7 +188,7 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
 
 
 def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
-    """For a `verify` callback that judged the chain by rules of its own, such as a pinned key.
+    """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
 
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
@@ -272,7 +271,7 @@ def _decide() -> Callable[..., VerificationResult]:
 def _taken(
     chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
 ) -> VerifiedPeer:
-    """Without a look at anything but the key."""
+    """Accept a chain with no check but that of the key."""
     may_sign = True
     if certificate_type == "RawPublicKey":
         public_key, is_pss = raw_key(chain[0], min_rsa_bits)
@@ -293,7 +292,7 @@ def _taken(
 
 
 def _may_sign(leaf: x509.Certificate) -> bool:
-    """Whether the leaf's keyUsage, if there is one, allows digital signatures.
+    """Return whether the leaf's keyUsage, if there is one, allows digital signatures.
 
     Another extension that cannot be read does not excuse from it.
     """
@@ -309,5 +308,7 @@ def _may_sign(leaf: x509.Certificate) -> bool:
 
 
 def _says_signatures(key_usage: bytes) -> bool:
-    """Whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3): what is none allows nothing."""
+    """Return whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3); malformed ones allow
+    nothing.
+    """
     return len(key_usage) >= 4 and key_usage[0] == _BIT_STRING and bool(key_usage[3] & 0x80)

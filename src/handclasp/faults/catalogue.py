@@ -927,7 +927,7 @@ class Fault(Enum):
 
     @property
     def sentence(self) -> str:
-        """What happened, in one sentence for people."""
+        """The description of the fault, in one sentence for people."""
         return self.value.sentence
 
     @property

@@ -1,8 +1,8 @@
-"""What a handshake cannot decide by itself: typed questions to the world outside.
+"""The questions of a handshake: decisions that the application, a key or a store must make.
 
-Where the config holds a synchronous answer, the driver gives it at once. Where the answer is an
-awaitable or `DEFER`, the question comes out of the connection as an event, the handshake waits,
-and the application answers when it can.
+If the config gives an answer directly, `answers` uses it at once. If the answer is an awaitable or
+`DEFER`, the connection returns the question as an event, the handshake waits, and the application
+answers later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Defer:
 
 
 DEFER: Final = _Defer()
-"""Returned by a callback that will answer later, through `connection.answer`."""
+"""The return value of a callback that answers later, through `connection.answer`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,8 +32,8 @@ class Question(Generic[Answer]):
     """The base of all questions.
 
     Attributes:
-        pending: the awaitable that will give the answer, if any.
-        answered_later: whether the answer was not given at once, but by an awaitable or `DEFER`.
+        pending: the awaitable of the answer, if any.
+        answered_later: whether the answer was given by an awaitable or `DEFER`, not directly.
     """
 
     pending: Awaitable[Any] | None = field(default=None, init=False, repr=False)
@@ -42,26 +42,28 @@ class Question(Generic[Answer]):
 
 @dataclass(eq=False, slots=True)
 class ChooseCredentials(Question[Credentials | None]):
-    """Which certificate should this side show?
+    """Choose the certificate of this side.
 
-    A client with `sessions` asks it once more before it offers one in which the server had asked:
-    as the server did then, and before this connection begins. Only an answer at once counts there,
-    and the session is offered if it is the same as it was.
+    A client with `sessions` also asks it before it offers a session in which the server had
+    requested a certificate, with the values of that request, and before this connection begins.
+    That answer must be given directly, and the session is offered if it is the same as before.
 
-    A server asks it about clients that resume a session or have a pre-shared key as well, when they
-    have shown that they hold it (TLS 1.3) or named it (TLS 1.2). They are shown no certificate, but
-    None refuses them as it refuses others. Where such a client names no signature schemes, those
-    of the config stand there.
+    A server also asks it about clients that resume a session or use a pre-shared key, after they
+    have proved that they hold it (TLS 1.3) or named it (TLS 1.2). They get no certificate, but None
+    refuses them like others. If such a client offers no signature schemes, those of the config are
+    used.
 
     Attributes:
-        server_name: the name that the client asks for, or None (always None on a client).
-        signature_schemes: what the peer accepts in the version agreed upon, in its order.
+        server_name: the name that the client requests, or None (always None on a client).
+        signature_schemes: the schemes that the peer accepts in the negotiated version, in its
+            order.
         alpn: the protocols that the client offers (empty on a client): those of the config, and
             the first 64 others.
-        authorities: the DER names of the issuers that the peer would like, if it said so: those
-            of the config's credentials, and the first 1,024 others.
-        certificate_types: what the peer takes, best first: "X509", "RawPublicKey" (RFC 7250).
-        key_transport: whether an RSA key that can decrypt will do, whatever it can sign
+        authorities: the DER names of the issuers that the peer prefers, if it named any: those of
+            the config's credentials, and the first 1,024 others.
+        certificate_types: the types that the peer accepts, best first: "X509", "RawPublicKey" (RFC
+            7250).
+        key_transport: whether an RSA key that can decrypt is sufficient, even if it cannot sign
             (TLS 1.2 with RSA key transport only).
     """
 
@@ -86,7 +88,7 @@ class Sign(Question[bytes]):
 class Decrypt(Question[object]):
     """Decrypt the secret of RSA key transport with the key of `credentials` (RFC 5246 7.4.7.1).
 
-    A failure is answered by anything that is no secret, such as b"" or None.
+    After a failure, the answer is any value that is not a secret, such as b"" or None.
     """
 
     credentials: Credentials
@@ -95,9 +97,9 @@ class Decrypt(Question[object]):
 
 @dataclass(eq=False, slots=True)
 class FindPsk(Question[PreSharedKey | None]):
-    """Which external pre-shared key has this identity (RFC 8446 section 4.2.11)? None: no one.
+    """Find the external pre-shared key of this identity (RFC 8446 section 4.2.11), or None.
 
-    Nothing is proved when it is asked: anybody can name an identity, or send a recorded hello.
+    The client has proved nothing yet: anybody can name an identity, or send a recorded hello.
     """
 
     identity: bytes
@@ -105,13 +107,13 @@ class FindPsk(Question[PreSharedKey | None]):
 
 @dataclass(eq=False, slots=True)
 class CheckReplay(Question[bool]):
-    """Does this first flight with 0-RTT data come for the first time (RFC 8446 section 8)?
+    """Check whether this first flight with 0-RTT data is new (RFC 8446 section 8).
 
-    Asked when the binder shows that somebody with the ticket's secret made the flight at some time.
+    It is asked after the binder has proved that somebody with the ticket's secret made the flight.
 
     Attributes:
-        token: 32 bytes that stand for the flight.
-        ticket_created_at: when its ticket was made, in seconds since 1970.
+        token: 32 bytes that identify the flight.
+        ticket_created_at: when its ticket was issued, in seconds since 1970.
     """
 
     token: bytes
@@ -120,20 +122,20 @@ class CheckReplay(Question[bool]):
 
 @dataclass(eq=False, slots=True)
 class VerifyPeer(Question[VerifiedPeer]):
-    """Are these certificates to be trusted?
+    """Verify the certificates of the peer.
 
-    Asked before the peer has proved that it holds their key: what is known then is what they say,
-    not who is there. On a server it is asked once more when a client comes back, whose first flight
-    may be a recording.
+    It is asked before the peer has proved that it holds their key, so the answer is about the
+    certificates, not about the peer. A server also asks it about a client that resumes, whose first
+    flight may be a replay.
 
     Attributes:
-        chain: what the peer sent, leaf first, as DER; never empty. A raw public key is one entry,
-            its SubjectPublicKeyInfo.
-        peer_is_server: which side is judged.
+        chain: the certificates that the peer sent, leaf first, as DER; never empty. A raw public
+            key is one entry, its SubjectPublicKeyInfo.
+        peer_is_server: whether the peer is the server.
         server_name: the name that the client connects to; None on a server.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
-        ocsp_response: the DER of an OCSP response that came stapled to the leaf, or None.
-        sct_list: the SignedCertificateTimestampList that came with the leaf, or None (RFC 6962).
+        ocsp_response: the DER of the OCSP response that was stapled to the leaf, or None.
+        sct_list: the SignedCertificateTimestampList of the leaf, or None (RFC 6962).
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -146,10 +148,10 @@ class VerifyPeer(Question[VerifiedPeer]):
 
 @dataclass(eq=False, slots=True)
 class ReverifyPeer(Question[VerifiedPeer | None]):
-    """Is this client, trusted when its session was made, still to be trusted? None: not any more.
+    """Verify again the client of a session that is to be resumed. None: it is not trusted any more.
 
-    Answered like `VerifyPeer`, by the config; a refusal means a full handshake, not a failure.
-    Asked before the client's Finished, since it decides how the handshake goes on.
+    The config answers it like `VerifyPeer`; a refusal leads to a full handshake, not to a failure.
+    It is asked before the client's Finished, since the course of the handshake depends on it.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -158,21 +160,20 @@ class ReverifyPeer(Question[VerifiedPeer | None]):
 
 @dataclass(eq=False, slots=True)
 class ConfirmPeer(Question[bool]):
-    """This peer was verified: does the application take it? It can refuse, and add nothing.
+    """Confirm a peer that was verified. The application can only refuse it.
 
-    Asked when the peer has proved that it is there, which is after its Finished; but in a full
-    handshake of TLS 1.2 about a server that signed, where its Finished comes last, before the
-    client shows anything of itself.
+    It is asked after the peer has proved its identity, which is after its Finished. In a full
+    handshake of TLS 1.2, where the server's Finished comes last, it is asked about a server that
+    signed before the client sends its own certificate.
 
     Attributes:
-        peer: the verdict so far.
-        peer_is_server: which side was judged.
+        peer: the result of the verification.
+        peer_is_server: whether the peer is the server.
         server_name: the name that the client connects to; None on a server.
-        replayable: the exception, on a server with `confirm_early_data`: the client wants to send
-            0-RTT data, and nothing shows yet that it is there. What is known: somebody with the
-            secret of its ticket made this first flight within seconds of now, and no server with
-            this replay guard has taken it before. What is not known: whether this is the client or
-            somebody who recorded it. False refuses the data; the question comes again after
+        replayable: True on a server with `confirm_early_data`, before 0-RTT data are accepted.
+            Somebody with the secret of the ticket has then made this first flight within the last
+            seconds, and no server with this replay guard has accepted it before; but an attacker
+            may have recorded and sent it. False refuses the data; the question is asked again after
             Finished.
     """
 
@@ -183,4 +184,4 @@ class ConfirmPeer(Question[bool]):
 
 
 Answerer = Callable[[Any], Any]
-"""Answers one type of question: at once, by an awaitable, or with DEFER."""
+"""A function that answers one type of question: directly, by an awaitable, or with DEFER."""

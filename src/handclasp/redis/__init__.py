@@ -1,4 +1,4 @@
-"""What the servers of a fleet share in Redis: ticket keys, and the memory of early data.
+"""State that the servers of a fleet share in Redis: ticket keys, and the memory of early data.
 
     keys = RedisTicketKeys("redis://10.0.0.5/0", wrapping_key=wrapping_key)
     ServerConfig(credentials=[...], ticket_keys=keys)

@@ -8,7 +8,7 @@ from handclasp.errors import ConfigurationError
 
 
 def open_client(client_or_url: Any, timeout: float) -> Any:
-    """A client for threads.
+    """Return a Redis client for threads.
 
     Args:
         client_or_url: a client, which is given back as it is, or where Redis is:
@@ -29,7 +29,9 @@ def open_client(client_or_url: Any, timeout: float) -> Any:
 
 
 def open_asyncio_client(client_or_url: Any, timeout: float) -> Any:
-    """The same for asyncio: a client of `redis.asyncio`, or a URL. Raises `ConfigurationError`."""
+    """Return an asyncio client, from a client of `redis.asyncio` or a URL; raise
+    `ConfigurationError`.
+    """
     package = _package()
     if isinstance(client_or_url, str):
         # Of a connection that Redis has closed it hears when it uses it, so it tries twice.
@@ -41,14 +43,16 @@ def open_asyncio_client(client_or_url: Any, timeout: float) -> Any:
 
 
 def check_prefix(prefix: str) -> str:
-    """What stands before all names in Redis. Raises `ConfigurationError`."""
+    """Return the prefix of all names in Redis; raise `ConfigurationError` if it is invalid."""
     if not isinstance(prefix, str) or not prefix:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("prefix must be a text that names this fleet.")
     return prefix
 
 
 def check_seconds(**durations: float) -> None:
-    """Raises `ConfigurationError` for what is not a positive number; NaN is none."""
+    """Raise `ConfigurationError` for a value that is not a positive number; NaN is refused
+    as well.
+    """
     for name, value in durations.items():
         is_number = isinstance(value, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not is_number or not 0 < value < float("inf"):
@@ -56,7 +60,7 @@ def check_seconds(**durations: float) -> None:
 
 
 def text_of(value: Any) -> str | None:
-    """A name or value from Redis, of which some clients make texts; None if it is no ASCII."""
+    """Return a name or value from Redis as text, as some clients do; None if it is not ASCII."""
     if isinstance(value, str):
         return value if value.isascii() else None
     if not isinstance(value, bytes) or not value.isascii():

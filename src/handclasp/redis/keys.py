@@ -1,7 +1,7 @@
-"""Ticket keys for a fleet: any of its servers resumes what any other has begun.
+"""Ticket keys for a fleet: each of its servers can resume the sessions of all others.
 
-The keys are in one hash in Redis. A daemon thread looks at it now and then; handshakes take what
-it found the last time. docs/decisions/0015 says why it does what it does when Redis is away.
+The keys are in one hash in Redis. A daemon thread reads it periodically; handshakes use its latest
+result. docs/decisions/0015 explains the behaviour while Redis is unavailable.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LEAST_POLLS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a server makes of what it found in Redis.
+    """The changes that a server makes after a read of Redis.
 
     Attributes:
         keys: all that it knows then.
@@ -67,30 +67,31 @@ class _Plan:
 class RedisTicketKeys:
     """Ticket keys that the servers of a fleet share through Redis: the `ticket_keys` of a config.
 
-    `keys` never waits for Redis. Where Redis is away when the server starts, there are no keys, so
-    no tickets are issued and every handshake is a full one, until it is back. Where it goes away
-    later, the server goes on with the keys that it knows, for as long as they are meant to seal
-    and to open.
+    `keys` never waits for Redis. If Redis is unavailable when the server starts, there are no keys,
+    so no tickets are issued and every handshake is a full one, until it is available. If it becomes
+    unavailable later, the server continues with the known keys, for as long as they may seal and
+    open.
 
-    The daemon thread starts at once, and once more in a process that was forked.
+    The daemon thread starts at once, and again in a forked process.
 
     Args:
-        client_or_url: where Redis is, such as "rediss://user:password@10.0.0.5:6380/0", or a client
-            of redis-py, whose own time-outs and retries then count, and which `close` leaves open.
-        prefix: what stands before all names in Redis: the same on all servers of a fleet, and
-            another one for each fleet.
+        client_or_url: the URL of Redis, such as "rediss://user:password@10.0.0.5:6380/0", or a
+            client of redis-py, whose own timeouts and retries then apply, and which `close` leaves
+            open.
+        prefix: the prefix of all names in Redis: the same on all servers of a fleet, and different
+            for each fleet.
         rotation: seconds for which a key seals.
         lifetime: seconds for which it opens after that; at least the config's `ticket_lifetime`.
-        poll: seconds between two looks at Redis, the same on all servers; at most a quarter of
+        poll: seconds between two reads of Redis, the same on all servers; at most a quarter of
             `rotation`.
-        wrapping_key: 32 random bytes, the same on all servers, under which keys are sealed while
-            they are in Redis. Without it, whoever reads Redis can open tickets, and whoever writes
-            to it can make some.
-        on_error: is told, from the daemon thread and once for each outage, what went wrong.
+        wrapping_key: 32 random bytes, the same on all servers, which encrypt the keys in Redis.
+            Without it, anybody who can read Redis can open tickets, and anybody who can write to it
+            can forge them.
+        on_error: a function that the daemon thread calls with the error, once for each outage.
         clock: seconds since 1970.
 
     Raises:
-        ConfigurationError: redis-py is missing, or an argument is not as it must be.
+        ConfigurationError: redis-py is missing, or an argument is invalid.
     """
 
     def __init__(
@@ -132,9 +133,9 @@ class RedisTicketKeys:
         _ALL.add(self)
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first.
+        """Return all keys that open tickets now, the one that seals first.
 
-        Where none may seal now, the sequence is false, and no ticket of TLS 1.3 is issued.
+        If no key may seal now, the sequence is false, and no ticket of TLS 1.3 is issued.
         """
         if self._thread is None:
             with suppress(RuntimeError):  # No more threads: the known keys still do their work.
@@ -142,11 +143,11 @@ class RedisTicketKeys:
         return self._current().keys
 
     def ready(self, timeout: float = 5.0) -> bool:
-        """Wait for the end of the first look at Redis, at most `timeout` seconds.
+        """Wait for the end of the first read of Redis, at most `timeout` seconds.
 
-        Gives whether there is a key to seal tickets with. No server needs to ask, but one that
-        does so before it listens knows its clients from the first one on. On an event loop, ask in
-        a thread.
+        Return whether there is a key to seal tickets with. No server needs to call it, but a server
+        that does so before it listens can resume sessions from the first client on. On an event
+        loop, call it in a thread.
         """
         self._looked.wait(timeout)
         return self._current().sealing is not None
@@ -158,7 +159,7 @@ class RedisTicketKeys:
 
     @property
     def status(self) -> str:
-        """How things stand, in one line for a log or an operator."""
+        """The state of the keys in one line, for a log or an operator."""
         if self._is_closed:
             return f"Closed, with {self._counted()}."
         return self._report.text(self._counted(), self._prospects()) + self._early_data()
@@ -207,7 +208,7 @@ class RedisTicketKeys:
     def begin_anew(self) -> None:
         """Forget the thread and the connections of the process that this one was forked from.
 
-        Called in the child by itself. The next `keys` starts a thread.
+        It is called in the child automatically. The next `keys` starts a thread.
         """
         if not self._is_closed:
             self._prepare_thread()
@@ -247,7 +248,9 @@ class RedisTicketKeys:
         return plan.unreadable
 
     def _begin_of_memory(self) -> float | None:
-        """Since when Redis remembers first flights, if a `RedisReplayFilter` has asked it to."""
+        """Return since when Redis remembers first flights, if a `RedisReplayFilter` has asked it
+        to.
+        """
         try:
             left: Any = self._client.pttl(f"{self._prefix}:flights")
             return begin_of_memory(left, self._clock())
@@ -255,7 +258,7 @@ class RedisTicketKeys:
             return None  # The keys do without.
 
     def _write(self, pipeline: Any) -> _Plan:
-        """One transaction on the watched hash, from what is in it at its beginning."""
+        """Write one transaction on the watched hash, planned from its content."""
         plan = self._plan(pipeline.hgetall(self._name), may_make=True)
         if plan.missing or plan.over:
             pipeline.multi()
@@ -269,7 +272,9 @@ class RedisTicketKeys:
         return plan
 
     def _plan(self, entries: Any, *, may_make: bool) -> _Plan:
-        """What to do about these entries; `may_make`: a new key, too, where it is time for one."""
+        """Return the changes to make to these entries; `may_make` allows a new key if one
+        is due.
+        """
         now = self._now()
         texts = {text_of(name): text_of(value) for name, value in entries.items()}
         found: dict[str, SharedKey] = {}
@@ -311,7 +316,7 @@ class RedisTicketKeys:
         return view
 
     def _early_data(self) -> str:
-        """Why early data are refused, where that is for want of a memory that is long enough."""
+        """Return why early data are refused, if the memory of first flights is not long enough."""
         since = self._remembers_since
         until = since + REMEMBERED if since is not None else 0.0
         if since is None or self._report.outage is not None or self._clock() >= until:
@@ -326,7 +331,7 @@ class RedisTicketKeys:
         return f"{count or 'no'} key{'' if count == 1 else 's'}"
 
     def _prospects(self) -> str:
-        """What comes of it if nothing changes."""
+        """Return the consequences if nothing changes."""
         view, now = self._current(), self._now()
         if not len(view.keys):
             return "no tickets are issued, and every handshake is a full one"
@@ -339,7 +344,7 @@ class RedisTicketKeys:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """How the looks at Redis went.
+    """The results of the reads of Redis.
 
     Attributes:
         looked: whether there was one at all.
@@ -382,7 +387,7 @@ class _Report:
 
 
 def _moment(seconds: float) -> str:
-    """A time since 1970 for people, in UTC."""
+    """Return a time since 1970 for people, in UTC."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Against early data that comes twice, to whichever server of a fleet: a memory in Redis."""
+"""Protection against replays of early data to a fleet of servers: a memory in Redis."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ REMEMBERED = _REMEMBERED / 1000
 
 
 def begin_of_memory(left: Any, now: float) -> float | None:
-    """Since when first flights are remembered, by what is left of the life of the memory's entry.
+    """Return since when first flights are remembered, from the remaining life of the memory's
+    entry.
 
-    None where there is no memory: it begins with the next flight.
+    None if there is no memory: it begins with the next flight.
     """
     if not isinstance(left, int) or not 0 < left <= _FOREVER:
         return None
@@ -73,7 +74,9 @@ class _Names:
 
     @staticmethod
     def clocks_differ(answers: Any) -> bool:
-        """Whether Redis's clock and this server's are too far apart, by a mark just set."""
+        """Return whether Redis's clock and this server's differ too much, by a mark that was just
+        set.
+        """
         _, _, was_set, left = answers
         return bool(was_set) and not _REMEMBERED - _DIFFER < left < _REMEMBERED + _DIFFER
 
@@ -88,18 +91,18 @@ class _Names:
 class RedisReplayFilter:
     """A `replay_guard` for servers on threads that share ticket keys.
 
-    Each first flight with early data costs one exchange with Redis. Whatever goes wrong with it,
-    the early data are refused and the handshake goes on. They are refused as well for 30 seconds
-    after Redis has begun to remember, since a replay of what came before would not be noticed. It
-    begins anew when its clock and that of a server which asks differ by ten seconds or more, since
-    what is remembered ends by Redis's. Redis must be 6.2 or newer.
+    Each first flight with early data costs one exchange with Redis. If that fails, the early data
+    are refused and the handshake continues. They are also refused for 30 seconds after Redis has
+    begun to remember, since a replay of earlier flights would not be noticed. The memory begins
+    anew when the clocks of Redis and of a server differ by ten seconds or more, since its entries
+    expire by the clock of Redis. Redis must be 6.2 or newer.
 
     Args:
         client_or_url: where Redis is, or a client of redis-py, whose own time-outs and retries
             then count, and which `close` leaves open.
         prefix: what stands before all names in Redis: the same on all servers of a fleet.
         timeout: seconds for each step of the exchange; with a URL.
-        clock: seconds since 1970: the time by which the config judges tickets.
+        clock: seconds since 1970: the clock of the config.
 
     Raises:
         ConfigurationError: redis-py is missing, or an argument is not as it must be.
@@ -119,9 +122,9 @@ class RedisReplayFilter:
         self._owned = isinstance(client_or_url, str)
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight comes for the first time; False if that is not known.
+        """Return whether this first flight is new; False if that is unknown.
 
-        `ticket_created_at` is not looked at: Redis knows by itself since when it remembers.
+        `ticket_created_at` is not used: Redis itself knows since when it remembers.
         """
         try:
             with self._client.pipeline(transaction=True) as pipeline:
@@ -152,15 +155,15 @@ class RedisReplayFilter:
 
 
 class AsyncRedisReplayFilter:
-    """The same for servers on an event loop, which goes on with other things meanwhile.
+    """A `replay_guard` for servers on an event loop, which is not blocked meanwhile.
 
-    A filter belongs to the loop in which it is first used. Servers on threads cannot wait for it:
-    they take `RedisReplayFilter`.
+    A filter belongs to the loop in which it is first used. Servers on threads use
+    `RedisReplayFilter` instead.
 
     Args:
         client_or_url: where Redis is, or a client of `redis.asyncio`, which `aclose` leaves open.
         prefix: as for `RedisReplayFilter`; filters of both kinds may share one memory.
-        timeout: seconds for the whole exchange, with whatever client.
+        timeout: seconds for the whole exchange, with any client.
         clock: as for `RedisReplayFilter`.
 
     Raises:
@@ -182,7 +185,7 @@ class AsyncRedisReplayFilter:
         self._timeout = timeout
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight comes for the first time; False if that is not known."""
+        """Return whether this first flight is new; False if that is unknown."""
         try:
             async with asyncio.timeout(self._timeout):
                 async with self._client.pipeline(transaction=True) as pipeline:

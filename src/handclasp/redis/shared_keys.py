@@ -74,13 +74,13 @@ class Wrapping:
         self._aead: Any = AESGCM(key)
 
     def seal(self, key: bytes, associated: bytes) -> bytes:
-        """The key under a fresh nonce, which stands in front."""
+        """Return the key, encrypted under a fresh nonce, which stands in front."""
         nonce = os.urandom(_NONCE_SIZE)
         sealed: bytes = self._aead.encrypt(nonce, key, associated)
         return nonce + sealed
 
     def open(self, sealed: bytes, associated: bytes) -> bytes | None:
-        """The key; None where another wrapping key was used, or something was changed."""
+        """Return the key; None if another wrapping key was used, or the data were changed."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -91,7 +91,9 @@ class Wrapping:
 
 
 def make_key(seals_from: int, rotation: int, lifetime: int) -> SharedKey:
-    """A random key that seals for `rotation` and opens for `lifetime` more (milliseconds)."""
+    """Return a random key that seals for `rotation` and opens for `lifetime` more
+    (milliseconds).
+    """
     seals_until = seals_from + rotation
     opens_until = seals_until + lifetime
     fresh = new_key(seals_from / 1000, opens_until / 1000)
@@ -99,7 +101,7 @@ def make_key(seals_from: int, rotation: int, lifetime: int) -> SharedKey:
 
 
 def write_entry(shared: SharedKey, wrapping: Wrapping | None) -> str:
-    """The value for Redis; its name is `shared.name`."""
+    """Return the value for Redis; its name is `shared.name`."""
     times = (shared.seals_from, shared.seals_until, shared.opens_until)
     form = _PLAIN if wrapping is None else _WRAPPED
     head = bytes([form]) + b"".join([time.to_bytes(_TIME_SIZE, "big") for time in times])
@@ -108,10 +110,10 @@ def write_entry(shared: SharedKey, wrapping: Wrapping | None) -> str:
 
 
 def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -> SharedKey | None:
-    """The key in an entry; None for one that is broken, or not wrapped as this fleet's are.
+    """Return the key in an entry; None if it is broken, or not wrapped with this fleet's key.
 
-    With a wrapping key, what is not wrapped does not count: whoever can write to Redis must not be
-    able to choose the keys.
+    With a wrapping key, keys that are not wrapped are ignored: anybody who can write to Redis must
+    not be able to choose the keys.
     """
     key_id, data = _unhex(name), _unhex(value)
     form = _PLAIN if wrapping is None else _WRAPPED
@@ -130,7 +132,7 @@ def read_entry(name: str | None, value: str | None, wrapping: Wrapping | None) -
 
 
 def is_over(value: str | None, now: int) -> bool:
-    """Whether an entry, wrapped by whomever, is of no use any more to anybody."""
+    """Return whether an entry is obsolete, also one that is wrapped with another key."""
     data = _unhex(value)
     if len(data) <= _HEAD_SIZE or data[0] not in (_PLAIN, _WRAPPED):
         return False
@@ -138,7 +140,7 @@ def is_over(value: str | None, now: int) -> bool:
 
 
 def next_gap(keys: Iterable[SharedKey], at: int) -> int:
-    """The first moment, from this one on, at which no key seals."""
+    """Return the first moment, from this one on, at which no key seals."""
     keys = list(keys)
     while ends := [key.seals_until for key in keys if key.seals_at(at)]:
         at = max(ends)
@@ -146,7 +148,7 @@ def next_gap(keys: Iterable[SharedKey], at: int) -> int:
 
 
 def next_start(keys: Iterable[SharedKey], now: int, *, soon: int, ahead: int) -> int | None:
-    """When a further key should begin to seal; None where that can be decided later.
+    """Return when a further key should begin to seal; None where that can be decided later.
 
     No server can be sure to hear of a new key before `soon`, so it fills the first gap after that,
     if it comes before `ahead`. Where nobody seals anyway it begins at once: a server that has not
@@ -186,7 +188,7 @@ class View:
 
 
 def view_at(known: tuple[SharedKey, ...], now: int) -> View:
-    """What a server does now with the keys that it knows.
+    """Return the use that a server makes of the known keys at this time.
 
     Keys whose time to seal has not come yet open already: the clock of another server may be fast.
     """

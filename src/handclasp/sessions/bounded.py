@@ -1,4 +1,4 @@
-"""What is kept by name, within bounds: so many names, so many entries under one, so many bytes.
+"""Entries by name, within bounds: of names, of entries of one name, and of bytes.
 
 What a peer sends decides how large an entry is, so a count alone bounds nothing. No entry may take
 more than a sixteenth of all bytes, and no name more than an eighth: one server alone cannot push
@@ -20,11 +20,11 @@ LEAST_BYTES = 2**18
 """With fewer, an ordinary chain of certificates would be too large for its share."""
 
 _MOST_PER_NAME = 8
-"""Servers give away two sessions or so at a time."""
+"""Servers usually issue two sessions at a time."""
 
 
 def check_bounds(capacity: object, max_bytes: object) -> None:
-    """Raises `ConfigurationError` for bounds that cannot be kept."""
+    """Raise `ConfigurationError` for bounds that cannot be kept."""
     if type(capacity) is not int or capacity < 1:
         raise ConfigurationError("The capacity of a session store is a whole number from 1 on.")
     if type(max_bytes) is not int or max_bytes < LEAST_BYTES:
@@ -68,7 +68,7 @@ class BoundedEntries(Generic[Name, Entry]):
             self.size -= sum(map(self._size_of, gone))
 
     def newest(self, name: Name) -> Entry | None:
-        """The newest entry of this name."""
+        """Return the newest entry of this name."""
         entries = self.held.get(name)
         if not entries:
             return None

@@ -1,9 +1,10 @@
 """Secrets of numbered periods: any later one can be derived, and what is forgotten cannot.
 
-A ticket key must be forgotten when its time is over, or whoever reads the process's memory opens
-what was recorded under it. Processes that were forked from one another are to have the same keys
-in every period, though they share nothing after the fork. So the periods are the leaves of a binary
-tree, and the secret of each node is derived from that of the node above it (Goldreich, Goldwasser,
+A ticket key must be forgotten after its period, or anybody who reads the process's memory can
+decrypt what was recorded under it. Processes that were forked from one another are to have the same
+keys in every period, though they share nothing after the fork. So the periods are the leaves of a
+binary tree, and the secret of each node is derived from that of the node above it (Goldreich,
+Goldwasser,
 Micali: How to Construct Random Functions). A process holds only the tops of the subtrees with the
 periods from some first one on: at most one for each level, and a period far away costs no more
 steps than there are levels.

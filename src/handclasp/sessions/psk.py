@@ -1,4 +1,4 @@
-"""Keys that both ends got by other means, and how they are imported into TLS 1.3 (RFC 9258)."""
+"""External pre-shared keys, and their import into TLS 1.3 (RFC 9258)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ LEAST_KEY = 16
 
 @dataclass(frozen=True, slots=True)
 class PreSharedKey:
-    """An external pre-shared key (RFC 8446 section 4.2.11). Never prints the key.
+    """An external pre-shared key (RFC 8446 section 4.2.11). It never prints the key.
 
-    It must be random, and hold at least 128 bits of entropy: with a password in its place, whoever
-    listens to one handshake can try all passwords (RFC 9257 section 4.2). The same plain key must
-    not be used by two ends that both are clients and servers, for then each could be shown its own
-    messages (RFC 9257 section 4.1): `imported` with the names of both prevents that.
+    It must be random, and hold at least 128 bits of entropy: with a password in its place, anybody
+    who observes one handshake can try all passwords (RFC 9257 section 4.2). Two ends that are both
+    clients and servers must not use the same plain key, since an attacker could then reflect the
+    messages of one to itself (RFC 9257 section 4.1): `imported` with the names of both prevents
+    that.
 
     Attributes:
         identity: its name, 1 to 65535 bytes, which goes over the wire in the clear.
         key: at least 16 bytes.
-        hash_name: "sha256" or "sha384": the suites that it goes with.
-        is_imported: whether it came out of `imported`.
+        hash_name: "sha256" or "sha384": the hash of the suites that it can be used with.
+        is_imported: whether `imported` returned it.
 
     Raises:
         ConfigurationError: an identity or a key of another length, or another hash; or
@@ -75,12 +76,12 @@ class PreSharedKey:
         context: bytes = b"",
         hash_name: str = "sha256",
     ) -> tuple[PreSharedKey, ...]:
-        """The keys that RFC 9258 derives from one, for the suites of each hash.
+        """Return the keys that RFC 9258 derives from one key, for the suites of each hash.
 
         Args:
-            client, server: names of the two ends. With them, a key that A as a client shares with
-                B as a server is another one than the reverse. They become the context.
-            context: what else both ends must agree upon; not together with names.
+            client, server: names of the two ends. With them, the key of A as a client and B as a
+                server differs from the reverse. They become the context.
+            context: another value that both ends must agree upon; not together with names.
             hash_name: the hash that the key is bound to.
 
         Raises:
@@ -111,7 +112,7 @@ class PreSharedKey:
 
 
 def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
-    """A config's list of keys, frozen. Raises `ConfigurationError`."""
+    """Return a config's list of keys as a tuple; raise `ConfigurationError` if it is invalid."""
     if isinstance(keys, PreSharedKey) or not isinstance(keys, Sequence):
         raise ConfigurationError("psks must be a list of PreSharedKey.")
     frozen: tuple[object, ...] = tuple(keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

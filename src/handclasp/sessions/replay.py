@@ -1,4 +1,4 @@
-"""Against early data that comes twice: a memory of first flights (RFC 8446 section 8.2)."""
+"""Protection against replays of early data: a memory of first flights (RFC 8446 section 8.2)."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ _MOST_SPANS = 8
 
 
 class ReplayGuard(Protocol):
-    """Remembers first flights: `ReplayFilter`, or that of a fleet (`handclasp.redis`)."""
+    """A memory of first flights: `ReplayFilter`, or the filter of a fleet (`handclasp.redis`)."""
 
     def is_first(self, token: bytes, ticket_created_at: float) -> Any:
-        """Whether these 32 bytes, which stand for one first flight, come for the first time.
+        """Return whether these 32 bytes, which identify a first flight, are seen for the first
+        time.
 
-        The answer True, or an awaitable of it, accepts the early data. Whatever else it gives or
-        raises refuses them, and the handshake goes on without. `ticket_created_at` is in seconds
-        since 1970.
+        True, or an awaitable of it, accepts the early data. Any other result and any exception
+        refuse them, and the handshake continues without. `ticket_created_at` is in seconds since
+        1970.
         """
         ...
 
 
 class ReplayFilter:
-    """First flights seen by this process. Safe for threads.
+    """A memory of the first flights that this process has seen. Safe for threads.
 
-    Older ones than twice `FRESHNESS` need not be remembered, since they are not fresh; they are for
-    thrice as long, should the clock be set. Where it is set back to a time of flights that were
-    forgotten, early data are refused until it has passed that by as much. A ticket that is older
-    than this filter may have been used before: its early data are refused. In a process that was
-    forked, all are: what its parent and its siblings take is not known there (`handclasp.redis` has
-    a filter for all of them).
+    Flights older than twice `FRESHNESS` need not be remembered, since they are not fresh; they are
+    kept for three times as long, in case the clock is set. If it is set back to a time of forgotten
+    flights, early data are refused until it has passed that time by as much. A ticket that is older
+    than this filter may have been used before: its early data are refused. A forked process refuses
+    all early data, since it does not know the flights of its parent and its siblings
+    (`handclasp.redis` has a filter for all of them).
 
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.
@@ -73,7 +74,7 @@ class ReplayFilter:
         return self._started_at == 0.0
 
     def is_first(self, token: bytes, ticket_created_at: float) -> bool:
-        """Whether this first flight was not seen before; False as well if that is not known."""
+        """Return whether this first flight is new; False as well if that is unknown."""
         now = self._clock()
         if ticket_created_at < self._started_at or this_process() != self._process:
             return False
@@ -114,11 +115,10 @@ class ReplayFilter:
             self._guards_differ = True
 
     def confirms(self, guard: ReplayGuard | None, token: bytes, ticket_created_at: float) -> bool:
-        """Whether a flight that another guard has just called a first one is one here as well.
+        """Return whether a flight that another guard has just called new is new here as well.
 
-        In a forked process this filter does not know. There the guard's word counts, unless it is
-        a filter of one process, too, or some config has another guard, which this one knows nothing
-        of.
+        In a forked process this filter does not know. The guard's answer then counts, unless it is
+        also a filter of one process, or a config has another guard.
         """
         if this_process() != self._process:
             is_alone = guard is self._guard and not self._guards_differ

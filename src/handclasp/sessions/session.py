@@ -1,4 +1,4 @@
-"""What a client keeps of a connection to come back with: a secret, and what it may be used for."""
+"""A session as a client stores it: the secret, and the connection that it is bound to."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _PER_OBJECT = 64
 
 
 def milliseconds(time: datetime) -> int:
-    """Since 1970, as sessions and tickets count."""
+    """Return the time in milliseconds since 1970, the unit of sessions and tickets."""
     return int(time.timestamp() * 1000)
 
 
 class RequestedCertificate:
-    """What a server asked for when it asked this side for a certificate; see `ChooseCredentials`.
+    """A server's request for a certificate of this side; see `ChooseCredentials`.
 
     The names of authorities are kept as the one string that they are on the wire: as objects of
     their own, short ones would take twenty times as many bytes as the server had to send.
@@ -67,7 +67,7 @@ class RequestedCertificate:
         return _read_authorities(self._authorities)
 
     def to_json(self) -> dict[str, object]:
-        """All of it, for a store."""
+        """Return all fields as JSON values, for a store."""
         return {
             "signature_schemes": list(self.signature_schemes),
             "authorities": _to_json(self._authorities),
@@ -76,7 +76,7 @@ class RequestedCertificate:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> RequestedCertificate:
-        """Raises `KeyError`, `TypeError` or `ValueError`."""
+        """Return the value that `to_json` wrote; raise `KeyError`, `TypeError` or `ValueError`."""
         try:
             authorities = _read_authorities(_bytes(given["authorities"]))
         except ProtocolError as error:
@@ -112,31 +112,32 @@ def _read_authorities(data: bytes) -> tuple[bytes, ...]:
 
 @value(frozen=True, slots=True, repr=False)
 class Session:
-    """A session that a server offered to resume. Never prints its secret.
+    """A session that can be resumed. It never prints its secret.
 
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
-        cipher_suite: that of the connection; a TLS 1.3 session can be resumed with another of the
-            same hash.
+        cipher_suite: the suite of the connection; a TLS 1.3 session can be resumed with another
+            suite of the same hash.
         secret: the pre-shared key (TLS 1.3) or the master secret (TLS 1.2).
-        ticket: what to show to the server; empty for a session of TLS 1.2 that goes by its id.
-        session_id: the server's name for the session in its memory (TLS 1.2 without tickets).
-        authenticated_at: when the server last proved who it is, in a full handshake, in
+        ticket: the ticket for the server; empty for a session of TLS 1.2 with a session ID.
+        session_id: the server's ID of the session (TLS 1.2 without tickets).
+        authenticated_at: when the server was last authenticated, in a full handshake, in
             milliseconds since 1970.
-        received_at: when the ticket came, likewise.
-        lifetime: seconds for which the server said to keep it, at most seven days.
-        age_add: what is added to the ticket's age, so that listeners cannot link connections.
-        max_early_data: bytes that the server takes before the handshake is complete (0-RTT).
-        server_name, alpn: what the connection was for.
-        peer_chain, certificate_type, ocsp_response, sct_list: what the server showed, for it is
-            judged again when the session is used.
-        local_chain: the certificates that this side showed.
-        signature_scheme: the scheme in which the server signed.
-        requested: what the server asked for when it asked for a certificate; None where it did not.
-            It is asked again when the session is used, so that a session of one client is not
-            resumed for another.
-        psk_fingerprint: the `PreSharedKey.fingerprint` of the external key by which the server
-            proved itself; empty where it showed a certificate.
+        received_at: when the ticket arrived, in milliseconds since 1970.
+        lifetime: seconds for which the server allows resumption, at most seven days.
+        age_add: the number that is added to the ticket's age, so that observers cannot link
+            connections.
+        max_early_data: bytes that the server accepts before the handshake is complete (0-RTT).
+        server_name, alpn: the name and the protocol of the connection.
+        peer_chain, certificate_type, ocsp_response, sct_list: the server's certificate and its
+            evidence, which are verified again when the session is used.
+        local_chain: the certificates that this side sent.
+        signature_scheme: the scheme of the server's signature.
+        requested: the server's request for a certificate; None if there was none. The choice is
+            repeated when the session is used, so that a session of one client is not resumed for
+            another.
+        psk_fingerprint: the `PreSharedKey.fingerprint` of the external key that authenticated the
+            server; empty if it sent a certificate.
     """
 
     version: str
@@ -178,7 +179,7 @@ class Session:
 
     @property
     def local_certificate_type(self) -> str:
-        """What `local_chain` holds: "X509" or "RawPublicKey"; "X509" where it is empty."""
+        """The type of `local_chain`: "X509" or "RawPublicKey"; "X509" if it is empty."""
         if not self.local_chain or self.requested is None:
             return "X509"
         return self.requested.certificate_types[0]
@@ -190,25 +191,29 @@ class Session:
         return fits and bool(self.ticket or (self.version == "TLSv1.2" and self.session_id))
 
     def is_current(self, now: int) -> bool:
-        """Whether it may still be used, `now` being in milliseconds since 1970."""
+        """Return whether the session may still be used at `now`, in milliseconds since 1970."""
         age, since_proof = now - self.received_at, now - self.authenticated_at
         lifetime = min(self.lifetime, MAX_LIFETIME)
         # RFC 8446 4.6.1: new tickets must not make one proof of identity last for ever.
         return 0 <= age < 1000 * lifetime and since_proof < 1000 * MAX_LIFETIME
 
     def age_at(self, now: int) -> int:
-        """obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
+        """Return the obfuscated_ticket_age (RFC 8446 section 4.2.11.1)."""
         return (now - self.received_at + self.age_add) % 2**32
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, the secret included, for a store that keeps it safe."""
+        """Return all fields as JSON values, including the secret, for a store that keeps it
+        safe.
+        """
         return {"format": _FORMAT} | {
             each.name: _to_json(getattr(self, each.name)) for each in fields(self)
         }
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Session:
-        """The session of which `to_json` made this. Raises `ConfigurationError`."""
+        """Return the session that `to_json` wrote; raise `ConfigurationError` if it is not
+        valid.
+        """
         try:
             if given["format"] != _FORMAT:
                 raise ValueError("another format")
@@ -222,7 +227,7 @@ class Session:
 
 
 def _checked(session: Session) -> Session:
-    """The same session, if it can be used at all. Raises `ValueError`."""
+    """Return the same session if it is usable at all; raise `ValueError` otherwise."""
     if session.certificate_type not in ("X509", "RawPublicKey"):
         raise ValueError("another certificate_type")
     suite = CIPHER_SUITES.get(session.cipher_suite) if session.version == "TLSv1.3" else None
@@ -233,7 +238,7 @@ def _checked(session: Session) -> Session:
 
 
 def session_to_text(session: Session) -> str:
-    """One line of JSON."""
+    """Return a session as one line of JSON."""
     return json.dumps(session.to_json(), separators=(",", ":"))
 
 
@@ -254,7 +259,7 @@ def _to_json(value: object) -> object:
 
 
 def _from_json(value: Any, name: str) -> Any:
-    """A field's value, if it is of the field's kind. Raises `TypeError` or `ValueError`."""
+    """Return a field's value; raise `TypeError` or `ValueError` if it has the wrong type."""
     if value is None and name in _OPTIONAL:
         return None
     if name == "requested":

@@ -35,7 +35,7 @@ class SessionCache12:
             memory.states.put(session_id, state)
 
     def get(self, session_id: bytes) -> SessionState | None:
-        """The session of this id."""
+        """Return the session of this id."""
         memory = self._memory_here()
         with memory.lock:
             return memory.states.newest(session_id)

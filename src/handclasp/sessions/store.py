@@ -1,7 +1,7 @@
-"""Where a client keeps its sessions: in memory, in a file, or wherever the user likes.
+"""The stores of a client's sessions: in memory, in a file, or of the application's own.
 
 A key stands for everything that a session is bound to: host, port, trust, credentials, protocols,
-and how the peer is verified. What another config agreed upon is never found.
+and how the peer is verified. The sessions of another config are never found.
 """
 
 from __future__ import annotations
@@ -36,35 +36,37 @@ DEFAULT_FILE_BYTES = 2**20
 
 
 class SessionCache(Protocol):
-    """What a config needs of a store. Called from any thread; an exception fails the connection."""
+    """The methods that a config needs of a store. They are called from any thread; an exception
+    fails the connection.
+    """
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
         ...
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key, if there is one.
+        """Return the newest session under this key, if there is one.
 
-        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be given twice, nor
-        to two processes after a fork. One of TLS 1.2 stays until `discard`.
+        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be returned twice,
+        nor in two processes after a fork. One of TLS 1.2 stays until `discard`.
         """
         ...
 
     def discard(self, key: str, session: Session) -> None:
-        """The server did not resume this session, so it is of no use any more."""
+        """Remove a session that the server did not resume."""
         ...
 
 
 class SessionStore:
     """A bounded store in memory; the key used least recently goes first. Safe for threads.
 
-    In a forked child it is empty: a session that parent and child used would tell a listener that
-    they are one (RFC 8446 section C.4), and one client's would become another's.
+    In a forked child it is empty: if parent and child used the same session, an observer could link
+    them (RFC 8446 section C.4), and the session of one client would become that of another.
 
     Args:
-        capacity: how many keys (servers, mostly) to keep sessions for.
-        max_bytes: how many bytes the sessions may take, from 262144 on. A session that takes more
-            than a sixteenth of it, certificates and all, is not kept, and no key gets more than
+        capacity: the largest number of keys (usually servers) with sessions.
+        max_bytes: the bytes that the sessions may take, from 262144 on. A session that takes more
+            than a sixteenth of it, including certificates, is not stored, and no key gets more than
             an eighth.
 
     Raises:
@@ -83,14 +85,14 @@ class SessionStore:
         capacity: int = _DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_FILE_BYTES,
     ) -> FileSessionStore:
-        """A store that outlives the process, in a file that its owner alone can read.
+        """Return a store in a file that only its owner can read, which outlives the process.
 
-        The file is made with mode 0600 when the first session is kept. It must be a regular file
-        of this user's own, mode 0600, without symbolic or hard links to it, in a directory where
-        nobody else can replace it, and is looked at each time: what it holds is believed. If that
-        changes later, it counts as empty and is left alone, with one warning of the logger
-        "handclasp". One that is missing, broken or of an older version counts as empty, too.
-        Several processes may use one file. See `FileSessionStore`.
+        The file is created with mode 0600 when the first session is stored. It must be a regular
+        file of this user's own, mode 0600, without symbolic or hard links to it, in a directory
+        where nobody else can replace it, and is checked at each use, since its content is trusted.
+        If that changes later, the store behaves as empty and leaves the file alone, with one
+        warning of the logger "handclasp". A file that is missing, broken or of an older version
+        also counts as empty. Several processes may use one file. See `FileSessionStore`.
 
         Args:
             path: the file, in a directory that exists. `~` is not expanded.
@@ -110,7 +112,7 @@ class SessionStore:
             memory.sessions.put(key, session)
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key; one of TLS 1.3 is given once."""
+        """Return the newest session under this key; a session of TLS 1.3 is returned once."""
         memory = self._memory_here()
         with memory.lock:
             session = memory.sessions.newest(key)
@@ -119,7 +121,7 @@ class SessionStore:
             return session
 
     def discard(self, key: str, session: Session) -> None:
-        """Forget a session that was of no use."""
+        """Forget a session that the server did not resume."""
         memory = self._memory_here()
         with memory.lock:
             memory.sessions.remove(key, session)
@@ -160,18 +162,18 @@ class _Memory:
 
 
 class FileSessionStore:
-    """Sessions in a file that its owner alone can read, replaced as a whole each time.
+    """A store in a file that only its owner can read, replaced as a whole at each change.
 
-    Several processes may use one file: no session of TLS 1.3 is given to two of them.
+    Several processes may use one file: no two of them get the same session of TLS 1.3.
 
-    The file holds secrets: whoever reads it can resume the sessions; and whoever writes it decides
-    which server this client takes for which. So it must be this user's own, in a directory where
-    nobody else can replace it, each time that it is read. One that is missing or gets broken counts
-    as empty, and so does one of an older version. Where it cannot be written, sessions are lost,
-    and the connection goes on.
+    The file holds secrets: anybody who can read it can resume the sessions, and anybody who can
+    write it can make this client accept another server. So it must be this user's own, in a
+    directory where nobody else can replace it, each time that it is read. A file that is missing,
+    broken or of an older version counts as empty. If it cannot be written, sessions are lost, and
+    the connection continues.
 
-    A line is a session: a name that stands for the key, a tab, and JSON. So what is kept for other
-    keys need not be understood to find one's own.
+    A line is a session: the name of the key, a tab, and JSON. So the sessions of other keys need
+    not be parsed.
 
     Args:
         path: the file; it is made when the first session is kept.
@@ -213,7 +215,9 @@ class FileSessionStore:
             raise ConfigurationError(f"Cannot use the session file {self._path}: {why}")
 
     def _why_not_ours(self) -> str | None:
-        """One look at it, by opening it: others may move it away and put it back meanwhile."""
+        """Return the reason not to trust the file, by opening it once: others may move it
+        meanwhile.
+        """
         try:
             data = read_trusted(self._path)
         except FileNotFoundError:
@@ -239,7 +243,7 @@ class FileSessionStore:
             self._change(lambda lines: lines.put(name, line))
 
     def take(self, key: str) -> Session | None:
-        """The newest session under this key; one of TLS 1.3 is given once."""
+        """Return the newest session under this key; a session of TLS 1.3 is returned once."""
         name = _name_of(key)
         with self._lock:
             session = _newest_in(self._data(), name)
@@ -251,7 +255,7 @@ class FileSessionStore:
             return taken[0] if is_out else None
 
     def discard(self, key: str, session: Session) -> None:
-        """Forget a session that was of no use."""
+        """Forget a session that the server did not resume."""
         name = _name_of(key)
         line = _line_of(name, session)
         with self._lock:
@@ -259,7 +263,7 @@ class FileSessionStore:
                 self._change(lambda lines: lines.remove(name, line))
 
     def _data(self) -> bytes:
-        """What the file holds now; nothing where it is missing, or is not our own."""
+        """Return the content of the file; nothing if it is missing or belongs to somebody else."""
         try:
             return read_trusted(self._path)
         except UntrustedFileError as error:
@@ -283,7 +287,7 @@ class FileSessionStore:
                 )
 
     def _change(self, change: Callable[[_Lines], object]) -> bool:
-        """Change what the file holds; gives whether that was written.
+        """Change the content of the file, and return whether it was written.
 
         The file is moved away first, so that no other process can take the same sessions out of it.
         Those that another one keeps meanwhile may get lost; none is ever there twice. What is not
@@ -330,7 +334,7 @@ class FileSessionStore:
         return True
 
     def _lines_in(self, data: bytes) -> _Lines:
-        """The lines of a file, none of them copied."""
+        """Yield the lines of a file without copying them."""
         lines: _Lines = BoundedEntries(len, self._capacity, self._max_bytes)
         if not data.startswith(_HEADER):
             return lines
@@ -366,7 +370,7 @@ _Lines = BoundedEntries[bytes, _Line]
 
 
 def _name_of(key: str) -> bytes:
-    """As long for every key, and without anything that would have to be escaped."""
+    """Return the name of a key, of equal length for every key and without escapes."""
     return hashlib.sha256(key.encode("utf-8")).hexdigest().encode("ascii")
 
 
@@ -375,7 +379,7 @@ def _line_of(name: bytes, session: Session) -> bytes:
 
 
 def _session_in(line: _Line) -> Session | None:
-    """The session in a line, if it is one."""
+    """Return the session in a line, or None if it holds none."""
     try:
         return Session.from_json(json.loads(bytes(line[_NAME_SIZE + 1 :])))
     except (ValueError, RecursionError, ConfigurationError):
@@ -383,7 +387,7 @@ def _session_in(line: _Line) -> Session | None:
 
 
 def _newest_in(data: bytes, name: bytes) -> Session | None:
-    """The newest session of this name, of whatever else the file holds."""
+    """Return the newest session of this name among the lines of the file."""
     end = len(data)
     while (start := data.rfind(b"\n" + name + b"\t", 0, end)) >= 0:
         stop = data.find(b"\n", start + 1)
@@ -395,7 +399,9 @@ def _newest_in(data: bytes, name: bytes) -> Session | None:
 
 
 def _taken_from(lines: _Lines, name: bytes) -> Session | None:
-    """The newest session of this name, no longer held; what is broken goes as well."""
+    """Return the newest session of this name after removing it; broken lines are removed as
+    well.
+    """
     while (line := lines.newest(name)) is not None:
         lines.remove(name, line)
         session = _session_in(line)

@@ -1,8 +1,8 @@
-"""The keys that a server seals its tickets with: random, changed on a schedule, shared by a fleet.
+"""The keys that protect a server's tickets: random, rotated on a schedule, shared by a fleet.
 
-Whoever gets a ticket key can read what was recorded under the tickets of its time, as far as no
-key exchange came on top, and can pretend to be the server to clients that resume. So keys do not
-live long, and old ones open tickets, but seal none.
+Anybody who obtains a ticket key can decrypt recorded connections under the tickets of its time,
+unless they had a key exchange as well, and can impersonate the server to clients that resume. So
+keys are short-lived, and old ones open tickets, but seal none.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ KEYS_PER_ROTATION = 1000
 
 @dataclass(frozen=True, slots=True)
 class TicketKey:
-    """One key, and when it is used. Never prints the key. Times are in seconds since 1970.
+    """One key, and the times of its use, in seconds since 1970. It never prints the key.
 
     Attributes:
         key_id: 8 bytes that stand in front of each of its tickets.
         key: 32 random bytes, from which each ticket has a key of its own.
-        seals_from: from when on it seals tickets, if no newer one does.
-        opens_until: until when it opens them.
+        seals_from: the time from which it seals tickets, if no newer one does.
+        opens_until: the time until which it opens them.
 
     Raises:
         ConfigurationError: an id or a key of another length, or a key of zeros.
@@ -76,12 +76,12 @@ class TicketKeys:
     """Ticket keys of one process and its children: random, and changed on a schedule.
 
     Any number of configs can share them, and so can any number of threads. Processes that are
-    forked after they were made agree upon every key, those of later periods included, and so
-    resume each other's clients: each period's key is derived from a secret that is drawn here. It
-    cannot be derived any more once its time is over.
+    forked after they were created derive the same keys, for later periods as well, and so resume
+    each other's sessions: each period's key is derived from a secret that is drawn here. After its
+    period it cannot be derived again.
 
-    The memory of first flights with 0-RTT data belongs to the keys, so that what one of these
-    configs has taken, no other one takes again.
+    The memory of first flights with 0-RTT data belongs to the keys, so that no two configs with
+    these keys accept the same flight.
 
     Attributes:
         replay_filter: that memory, and the default `replay_guard` of each config with these keys.
@@ -91,7 +91,7 @@ class TicketKeys:
         rotation: seconds for which a key seals, at least 0.001. It opens for `lifetime` seconds
             more.
         lifetime: the longest life of a ticket, in seconds, at most a thousand times `rotation`.
-        clock: seconds since 1970. Where it is set back by more than `lifetime`, there are new keys,
+        clock: seconds since 1970. If it is set back by more than `lifetime`, new keys are derived,
             the same in all processes that notice it.
 
     Raises:
@@ -129,7 +129,7 @@ class TicketKeys:
         self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first."""
+        """Return all keys that open tickets now, the one that seals first."""
         now = self._clock()
         period = self._period
         if period.since <= now < period.until:
@@ -140,7 +140,9 @@ class TicketKeys:
             return self._period.keys
 
     def _period_at(self, now: float) -> _Period:
-        """What holds now, with the keys of the periods before whose tickets are still good."""
+        """Return the current period, with the keys of earlier periods whose tickets are still
+        valid.
+        """
         number = math.floor((now - self._began) / self._rotation)
         oldest = number - math.ceil(self._lifetime / self._rotation)
         tree, next_secret = self._period.tree, self._period.next_secret
@@ -197,16 +199,17 @@ class _Period:
 
 
 class TicketKeySource(Protocol):
-    """Where the keys come from: `TicketKeys`, or those of a fleet (`handclasp.redis`)."""
+    """The source of ticket keys: `TicketKeys`, or the keys of a fleet (`handclasp.redis`)."""
 
     def keys(self) -> Sequence[TicketKey]:
-        """All keys that open tickets now, the one that seals first; empty to issue none.
+        """Return all keys that open tickets now, the one that seals first; none to issue no
+        tickets.
 
-        Called for each ticket, from any thread: it must not wait for anything.
+        It is called for each ticket, from any thread, and must not block.
         """
         ...
 
 
 def new_key(seals_from: float, opens_until: float) -> TicketKey:
-    """A random key."""
+    """Return a new random key."""
     return TicketKey(os.urandom(ID_SIZE), os.urandom(KEY_SIZE), seals_from, opens_until)

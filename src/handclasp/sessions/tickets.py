@@ -43,7 +43,7 @@ MAX_TICKET = 2**14
 
 @value(frozen=True, slots=True)
 class SessionState:
-    """What a server must know again.
+    """The state of a session that a server needs to resume it.
 
     Attributes:
         version: 0x0303 or 0x0304.
@@ -57,7 +57,7 @@ class SessionState:
         max_early_data: bytes.
         server_name, alpn: what the connection was for; empty where there was none.
         binding: 32 bytes that name the config under which it was made; see `bindings`.
-        client_chain: the client's certificates, which are judged again.
+        client_chain: the client's certificates, which are verified again.
         signature_scheme: the server's, or empty.
         client_certificate_type: what client_chain holds: "X509" or "RawPublicKey" (RFC 7250).
     """
@@ -103,19 +103,19 @@ class SessionState:
         return _OVERHEAD + len(self.server_name) + _PER_OBJECT * len(chain) + sum(map(len, chain))
 
     def is_current(self, now: int) -> bool:
-        """Whether it may still be resumed, `now` being in milliseconds since 1970."""
+        """Return whether the session may still be resumed at `now`, in milliseconds since 1970."""
         age = now - self.created_at
         return -_CLOCKS_DIFFER <= age < 1000 * self.lifetime and self.seconds_left(now) > 0
 
     def seconds_left(self, now: int) -> int:
-        """For how long tickets may go on being renewed (RFC 8446 section 4.6.1, the last words)."""
+        """Return for how long tickets may be renewed (RFC 8446 section 4.6.1, last paragraph)."""
         return MAX_LIFETIME - (now - self.authenticated_at) // 1000
 
 
 def seal_ticket(
     state: SessionState, keys: Sequence[TicketKey], entropy: Callable[[int], bytes]
 ) -> bytes | None:
-    """The ticket for a client; None without a key, or where it would be too long."""
+    """Return the ticket for a client; None without a key, or if it would be too long."""
     if not keys:
         return None
     key = keys[0]
@@ -129,7 +129,7 @@ def seal_ticket(
 
 
 def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None:
-    """The state in a ticket of ours; None for anything else, whatever it is."""
+    """Return the state in a ticket of this server; None for any other data."""
     if not _HEADER_SIZE + NONCE_SIZE + _TAG_SIZE < len(ticket) <= MAX_TICKET:
         return None
     if ticket[0] != _VERSION:
