@@ -48,7 +48,7 @@ class RememberedChains(Generic[Proof]):
     def recall(self, key: Hashable, now: datetime) -> Proof | None:
         """Return the proof kept under `key` if all certificates of its path are valid at `now`."""
         # Without the lock, which would cost more than the rest: each step is one of the
-        # dictionary's own, and what is gone meanwhile has been found all the same.
+        # dictionary's own, and an entry that is removed in between was valid when it was found.
         entry = self._entries.get(key)
         if entry is None or not entry.not_before <= now <= entry.not_after:
             return None

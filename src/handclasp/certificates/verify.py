@@ -213,13 +213,13 @@ def verify_evidence(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    """Verify a server, or a client where there is no name: what both do for a handshake.
+    """Verify a server, or a client where there is no name.
 
     Args:
         name: a normal name.
 
     Raises:
-        CertificateError: the chain does not convince; its fault says why.
+        CertificateError: the chain is refused; its fault says why.
         ConfigurationError: `now` has no time zone.
     """
     if now.tzinfo is None:

@@ -78,7 +78,7 @@ class SessionState:
     client_certificate_type: str = "X509"
 
     def renewed(self, secret: Secret, created_at: int, lifetime: int, age_add: int) -> SessionState:
-        """The state of one more ticket of the same session."""
+        """Return the state of one more ticket of the same session."""
         return SessionState(
             self.version,
             self.cipher_suite,
@@ -197,7 +197,7 @@ _STATE = Struct(
     opaque("signature_scheme", 1),
     opaque("client_certificate_type", 1),
 )
-"""What a ticket holds, in the order of `SessionState`."""
+"""The content of a ticket, in the order of `SessionState`."""
 
 
 def _read_state(plain: bytes) -> SessionState:
