@@ -126,7 +126,7 @@ class VerifyPeer(Question[VerifiedPeer]):
 
     It is asked before the peer has proved that it holds their key, so the answer is about the
     certificates, not about the peer. A server also asks it about a client that resumes, whose first
-    flight may be a replay.
+    flight may be a recording.
 
     Attributes:
         chain: the certificates that the peer sent, leaf first, as DER; never empty. A raw public
