@@ -62,6 +62,7 @@ class ClientConnection(Connection[ClientConfig]):
         sessions = find_sessions(config, name, port, trust, answers.verify, choose)
         self._sessions = sessions
         context = self._new_context(answers.by_question())
+        context.trust = trust
         self._begin(client_handshake(context, config, name, sessions), context)
         self._early_limit = 0
         if self._records.write_epoch is Epoch.EARLY_DATA and sessions is not None:

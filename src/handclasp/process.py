@@ -62,10 +62,13 @@ class ProcessLock:
         self._lock.release()
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        # As `_lock`, without the calls.
+        lock = self._locks.get(_this.name) if _this.pid == os.getpid() else None
+        (self._lock if lock is None else lock).acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        lock = self._locks.get(_this.name) if _this.pid == os.getpid() else None
+        (self._lock if lock is None else lock).release()
 
     @property
     def _lock(self) -> Lock:

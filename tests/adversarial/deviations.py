@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from handclasp.wire.messages import Message, write_extensions, write_message
+from handclasp.wire.messages import Message, write_message
+from handclasp.wire.structs import write_extensions
 
 Change = Callable[[Any], Any]
 

@@ -198,16 +198,13 @@ class ScriptedPeer:
     def derive_handshake_secrets(self, shared_secret: bytes) -> None:
         self.handshake_secret = EarlySecret.without_psk(self.suite).handshake_secret(shared_secret)
         digest = self.transcript.digest()
-        self.client_secret = self.handshake_secret.client_handshake_traffic_secret(digest)
-        self.server_secret = self.handshake_secret.server_handshake_traffic_secret(digest)
+        self.client_secret, self.server_secret = self.handshake_secret.traffic_secrets(digest)
 
     def application_secrets(self) -> tuple[TrafficSecret, TrafficSecret]:
         """The client's and the server's, right after the server's Finished."""
         master, digest = self.handshake_secret.master_secret(), self.transcript.digest()
-        return (
-            master.client_application_traffic_secret(digest),
-            master.server_application_traffic_secret(digest),
-        )
+        client, server, _ = master.traffic_secrets(digest)
+        return client, server
 
     def read_with(self, secret: TrafficSecret) -> None:
         self._read = Protection13(secret.keys())

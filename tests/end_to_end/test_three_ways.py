@@ -202,7 +202,7 @@ class World:
             client.update(choose_credentials=self.hooks.answer("client", shown))
             server.update(self._decides("server", confirms), client_auth="required")
         if path == "early data":
-            client.update(early_data=True, early_data_before_callbacks=True)
+            client.update(allow_early_data=True, early_data_before_callbacks=True)
             server.update(max_early_data=1000, confirm_early_data=confirms)
             server.update(replay_guard=Guard(self.hooks))
         if "retry" in path:

@@ -44,7 +44,7 @@ def chain(data: bytes) -> None:
     name = _NAMES[choices.byte() % len(_NAMES)]
     certificates = [choices.take(choices.number()) for _ in range(1 + flags % 3)]
     staple = choices.take(choices.number()) or None
-    timestamps = choices.drop_expander() or None
+    timestamps = choices.rest() or None
     trust = _trust()
     policy = _STRICT if flags & 8 else CertificatePolicy()
     accepted = accepts(

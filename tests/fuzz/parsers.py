@@ -116,7 +116,7 @@ def records(data: bytes) -> None:
     """A stream of plaintext records means the same, however the transport cuts it."""
     choices = Choices(data)
     sizes = [choices.byte() or 1 for _ in range(4)]
-    stream = choices.drop_expander()
+    stream = choices.rest()
     whole = _read_stream(stream, [len(stream) or 1])
     if _read_stream(stream, sizes) != whole:
         raise AssertionError("it depends on how the stream was cut")
@@ -160,7 +160,7 @@ def compression(data: bytes) -> None:
     names = available_algorithms()
     name, length = names[choices.byte() % len(names)], choices.number()
     try:
-        content = decompress_certificate(name, choices.drop_expander(), length)
+        content = decompress_certificate(name, choices.rest(), length)
     except DecompressionError:
         return
     if len(content) != length:

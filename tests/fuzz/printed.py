@@ -33,7 +33,7 @@ def printed(data: bytes) -> None:
     if kind == 2:
         _comes_out_as_it_went_in(_made_up(choices))
         return
-    text = choices.drop_expander().decode("utf-8", "replace")
+    text = choices.rest().decode("utf-8", "replace")
     try:
         if kind == 0:
             _check_packets(text, found_in(text))

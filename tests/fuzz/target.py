@@ -46,5 +46,5 @@ class Choices:
         self._at += len(taken)
         return taken
 
-    def drop_expander(self) -> bytes:
+    def rest(self) -> bytes:
         return self.take(len(self._data))

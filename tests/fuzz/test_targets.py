@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from tests.fuzz import foreign, parsers
@@ -93,8 +94,7 @@ def test_an_exception_is_a_finding(
     def broken(*_: object) -> object:
         raise KeyError("a defect")
 
-    kind, _, write = codecs._CODECS[message]
-    monkeypatch.setitem(codecs._CODECS, message, (kind, broken, write))
+    monkeypatch.setitem(codecs.STRUCTS, message, SimpleNamespace(read=broken, fields=(None,)))
     with pytest.raises(AssertionError, match="our own failure"):
         attack(b"\0\0")
 

@@ -53,18 +53,19 @@ def test_the_traffic_secrets_and_keys_of_rfc_8448(trace_name: str) -> None:
     handshake, master = stages(trace)
     hello_hash = trace.derivations["client_handshake_traffic_secret"].context
     finished_hash = trace.derivations["client_application_traffic_secret_0"].context
+    first, second = handshake.traffic_secrets(hello_hash)
+    third, fourth, exporter = master.traffic_secrets(finished_hash)
     secrets: dict[tuple[Literal["client", "server"], Literal["handshake", "application"]], Any] = {
-        ("client", "handshake"): handshake.client_handshake_traffic_secret(hello_hash),
-        ("server", "handshake"): handshake.server_handshake_traffic_secret(hello_hash),
-        ("client", "application"): master.client_application_traffic_secret(finished_hash),
-        ("server", "application"): master.server_application_traffic_secret(finished_hash),
+        ("client", "handshake"): first,
+        ("server", "handshake"): second,
+        ("client", "application"): third,
+        ("server", "application"): fourth,
     }
     for direction, secret in secrets.items():
         expected = trace.traffic_keys[direction]
         keys = secret.keys()
         assert (secret.secret, keys.key, keys.iv) == (expected.secret, expected.key, expected.iv)
         assert keys.suite is AES_128
-    exporter = master.exporter_secret(finished_hash)
     assert exporter.secret == trace.secrets["exporter_master_secret"]
 
 
@@ -113,11 +114,13 @@ def test_the_whole_schedule_by_other_means(
     second = EarlySecret.without_psk(suite).handshake_secret(shared)
     third = second.master_secret()
     assert (second.secret, third.secret) == (handshake, master)
+    of_handshake = second.traffic_secrets(transcript_hash)
+    client, server, exporter = third.traffic_secrets(transcript_hash)
     pairs = [
-        (second.client_handshake_traffic_secret(transcript_hash), handshake, "c hs traffic"),
-        (second.server_handshake_traffic_secret(transcript_hash), handshake, "s hs traffic"),
-        (third.client_application_traffic_secret(transcript_hash), master, "c ap traffic"),
-        (third.server_application_traffic_secret(transcript_hash), master, "s ap traffic"),
+        (of_handshake[0], handshake, "c hs traffic"),
+        (of_handshake[1], handshake, "s hs traffic"),
+        (client, master, "c ap traffic"),
+        (server, master, "s ap traffic"),
     ]
     for traffic, stage, label in pairs:
         secret = derive(stage, label, transcript_hash)
@@ -127,7 +130,6 @@ def test_the_whole_schedule_by_other_means(
         finished_key = derive(secret, "finished", b"")
         mac = hmac.new(finished_key, transcript_hash, name).digest()
         assert traffic.verify_data(transcript_hash) == mac
-    exporter = third.exporter_secret(transcript_hash)
     assert exporter.secret == derive(master, "exp master", transcript_hash)
 
 
@@ -199,25 +201,18 @@ def test_the_stages_of_two_hashes_do_not_mix() -> None:
 def test_no_stage_shows_its_secret(trace_name: str) -> None:
     trace = load(trace_name)
     handshake, master = stages(trace)
-    traffic = handshake.client_handshake_traffic_secret(bytes(32))
+    traffic, _ = handshake.traffic_secrets(bytes(32))
+    *_, exporter = master.traffic_secrets(bytes(32))
     for value in (
         early_secret(trace),
         handshake,
         master,
         traffic,
         traffic.keys(),
-        master.exporter_secret(bytes(32)),
+        exporter,
     ):
         shown = repr(value)
         secrets = {trace.secrets["handshake_secret"], traffic.secret, traffic.keys().key}
         for secret in secrets:
             assert bytes(secret).hex() not in shown
             assert repr(bytes(secret))[2:-1] not in shown
-
-
-def test_a_secret_at_rest_gives_the_same_keys() -> None:
-    secret = TrafficSecret(AES_128, Secret(bytes(range(32))))
-    keys, proof, later = secret.keys(), secret.verify_data(b"h"), secret.next()
-    secret.drop_expander()
-    assert (secret.keys(), secret.verify_data(b"h")) == (keys, proof)
-    assert secret.next().secret == later.secret

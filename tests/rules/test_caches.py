@@ -113,6 +113,9 @@ OF_OBJECTS = {
     "connection.memo": Cache("none", ONE, "Of a config: the one above."),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
     "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
+    "handshake.client_sessions.what sessions are bound to": Cache(
+        "none", ONE, "Of a config: settings of its own."
+    ),
     "handshake.offer.client hello": Cache("none", ONE, "Of a config: the client's own."),
     "handshake.tls13.certificate.written certificates": Cache(
         "a chain of this side, and its staple and timestamps",
@@ -121,6 +124,12 @@ OF_OBJECTS = {
     ),
     "handshake.offered.offered protocols": Cache(
         "none", ONE, "Of a config: a function that knows the config's own protocols."
+    ),
+    "handshake.tls13.client_hello.client hello forms": Cache(
+        "none", ONE, "Of a config: the functions that read extensions."
+    ),
+    "handshake.tls13.client_hello.suites of TLS 1.3": Cache(
+        "none", ONE, "Of a config: names of its own."
     ),
     "handshake.tls13.server.certificate request": Cache(
         "the kind of certificate", "2", "Of a config: the server's own."

@@ -115,6 +115,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "sessions",
         "crypto",
         "wire.reader",
+        "wire.structs",
         "wire.writer",
         "errors",
         "faults",

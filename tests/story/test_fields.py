@@ -21,8 +21,9 @@ from handclasp.trace.events import MessageSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import write_message
 from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.messages import Message, read_extensions
+from handclasp.wire.messages import Message
 from handclasp.wire.reader import Reader
+from handclasp.wire.structs import read_extensions
 
 EPOCHS = ("plaintext", "early", "handshake", "application")
 

@@ -42,7 +42,7 @@ from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto.groups import GROUPS, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.client import send_offer
+from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.tls13 import client as client13
@@ -172,7 +172,7 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
     ) -> Any:
         assert server_name == first.server_name
         assert client_sessions is None
-        return send_offer(hs, config, first)
+        return client_handshake(hs, config, None, offer=first)
 
     monkeypatch.setattr(handclasp.client, "client_handshake", with_offer_of_trace)
     monkeypatch.setattr(client13, "offer_after_retry", second_offer(trace))
@@ -368,7 +368,7 @@ def test_client_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         handclasp.client,
         "client_handshake",
-        lambda hs, config, *_: send_offer(hs, config, offer),
+        lambda hs, config, *_: client_handshake(hs, config, None, offer=offer),
     )
     found = ClientSessions(SessionStore(), "key", session)
     monkeypatch.setattr(handclasp.client, "find_sessions", lambda *_: found)

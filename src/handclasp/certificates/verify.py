@@ -120,7 +120,8 @@ def verify_server_chain(
         ConfigurationError: the name is invalid, or `now` has no time zone.
     """
     evidence = _evidence(chain, ocsp_response, sct_list)
-    return _verify(evidence, trust, normal_name(server_name), now, policy)
+    check_what_to_judge_by(trust, now, policy)
+    return verify_evidence(evidence, trust, normal_name(server_name), now, policy)
 
 
 def verify_client_chain(
@@ -137,7 +138,8 @@ def verify_client_chain(
         CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: `now` has no time zone.
     """
-    return _verify(_evidence(chain, ocsp_response), trust, None, now, policy)
+    check_what_to_judge_by(trust, now, policy)
+    return verify_evidence(_evidence(chain, ocsp_response), trust, None, now, policy)
 
 
 def verify_raw_public_key(
@@ -207,14 +209,24 @@ def _evidence(
     return Evidence(chain_of(chain), ocsp_response, sct_list)
 
 
-def _verify(
+def verify_evidence(
     evidence: Evidence,
     trust: TrustStore,
     name: str | None,
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    check_what_to_judge_by(trust, now, policy)
+    """Verify a server, or a client where there is no name.
+
+    Args:
+        name: a normal name.
+
+    Raises:
+        CertificateError: the chain is refused; its fault says why.
+        ConfigurationError: `now` has no time zone.
+    """
+    if now.tzinfo is None:
+        check_what_to_judge_by(trust, now, policy)
     key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
-from handclasp.crypto.hmac_key import HmacKey, hmac_digest
+from handclasp.crypto.hmac_key import HASHES, INNER, OUTER, HmacKey, hmac_digest
 from handclasp.crypto.secret import Secret
 
 
@@ -20,6 +21,26 @@ def hkdf_expand_label(
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
+def hkdf_expand_labels(
+    hash_name: str, secret: bytes, context: bytes, outputs: Iterable[tuple[str, int]]
+) -> list[Secret]:
+    """HKDF-Expand-Label for each label and length: secrets of one origin and one context.
+
+    Each is at most as long as the hash. A handshake derives some forty secrets, mostly several of
+    one origin at a time: what the key becomes is computed once for all of them.
+    """
+    make, block_size = HASHES[hash_name]
+    block = secret.ljust(block_size, b"\0")
+    inner, outer = make(block.translate(INNER)), make(block.translate(OUTER))
+    size, expanded = len(context), list[Secret]()
+    for label, length in outputs:
+        first, second = inner.copy(), outer.copy()
+        first.update(_label_head(label, length, size) + context + b"\x01")
+        second.update(first.digest())
+        expanded.append(Secret(second.digest()[:length]))
+    return expanded
+
+
 class ExpandKey(HmacKey):
     """A secret from which several others are derived."""
 
@@ -27,7 +48,6 @@ class ExpandKey(HmacKey):
 
     def expand_label(self, label: str, context: bytes, length: int) -> Secret:
         """HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
-        # As `digest`, without the call: a handshake comes here about thirty times.
         info = _label_head(label, length, len(context)) + context
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(info + b"\x01")

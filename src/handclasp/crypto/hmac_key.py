@@ -33,14 +33,15 @@ def _own(name: str, *modules: str) -> Make:
     return made
 
 
-_HASHES: Final[dict[str, tuple[Make, int]]] = {
+HASHES: Final[dict[str, tuple[Make, int]]] = {
     "sha256": (_own("sha256", "_sha2", "_sha256"), 64),
     "sha384": (_own("sha384", "_sha2", "_sha512"), 128),
 }
 """Each hash of a cipher suite, and the bytes of its block."""
 
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+INNER = bytes(byte ^ 0x36 for byte in range(256))
+OUTER = bytes(byte ^ 0x5C for byte in range(256))
+"""The key's two masks, as tables for `bytes.translate`."""
 
 
 class HmacKey:
@@ -49,12 +50,12 @@ class HmacKey:
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, hash_name: str, key: bytes) -> None:
-        make, block_size = _HASHES[hash_name]
+        make, block_size = HASHES[hash_name]
         if len(key) > block_size:
             key = make(key).digest()
         block = key.ljust(block_size, b"\0")
-        self._inner = make(block.translate(_INNER))
-        self._outer = make(block.translate(_OUTER))
+        self._inner = make(block.translate(INNER))
+        self._outer = make(block.translate(OUTER))
 
     def digest(self, data: bytes) -> bytes:
         """HMAC(key, data), of the hash's size."""
@@ -66,9 +67,9 @@ class HmacKey:
 
 def hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
     """HMAC(key, data) with a key that is used once."""
-    make, block_size = _HASHES[hash_name]
+    make, block_size = HASHES[hash_name]
     if len(key) > block_size:
         key = make(key).digest()
     block = key.ljust(block_size, b"\0")
-    inner = make(block.translate(_INNER) + data).digest()
-    return make(block.translate(_OUTER) + inner).digest()
+    inner = make(block.translate(INNER) + data).digest()
+    return make(block.translate(OUTER) + inner).digest()

@@ -41,6 +41,16 @@ def read_offered_types(extensions: Mapping[int, bytes], kind: ExtensionType) -> 
     return tuple([certificate_type_name(code) for code in types])
 
 
+def offered_server_types(data: bytes) -> tuple[str, ...]:
+    """Out of server_certificate_type."""
+    return read_offered_types({SERVER_TYPE: data}, SERVER_TYPE)
+
+
+def offered_client_types(data: bytes) -> tuple[str, ...]:
+    """Out of client_certificate_type."""
+    return read_offered_types({CLIENT_TYPE: data}, CLIENT_TYPE)
+
+
 def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple[str, ...]:
     """The types that this server may show to a client that takes those `offered`, best first.
 

@@ -28,23 +28,23 @@ async def client_handshake(
     config: ClientConfig,
     server_name: str | None,
     client_sessions: ClientSessions | None = None,
+    offer: ClientOffer | None = None,
 ) -> HandshakeResult:
-    """Offer, see which version the server takes, and go on in that version."""
+    """Offer, see which version the server takes, and go on in that version.
+
+    Args:
+        offer: one that was made before; by default it is made here.
+    """
     session = client_sessions.session if client_sessions is not None else None
-    note_sessions(hs, client_sessions)
-    offer = client_offer(config, server_name, session, hs)
-    return await send_offer(hs, config, offer, client_sessions)
-
-
-async def send_offer(
-    hs: HandshakeContext,
-    config: ClientConfig,
-    offer: ClientOffer,
-    client_sessions: ClientSessions | None = None,
-) -> HandshakeResult:
-    """The handshake that starts with this offer's ClientHello."""
+    if hs.trace is not None:
+        note_sessions(hs, client_sessions)
+    if offer is None:
+        offer = client_offer(config, server_name, session, hs)
     hs.client_random = offer.hello.random
-    hs.send(offer.hello)
+    if offer.hello.raw:
+        hs.send_raw(offer.hello.raw)
+    else:
+        hs.send(offer.hello)
     if offer.early_data:
         start_early_data(hs, config, offer)
     server_hello = await hs.receive(ServerHello)
@@ -88,7 +88,8 @@ def _check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHell
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     version = hello.legacy_version if selected is None else ext.read_selected_version(selected)
     name = version_name(version)
-    note_version(hs, config, name)
+    if hs.trace is not None:
+        note_version(hs, config, name)
     if selected is not None:
         # RFC 8446 4.2.1: the extension is for TLS 1.3 and what comes after it.
         if version != TLS13 or name not in config.versions:

@@ -277,24 +277,31 @@ def _key(
 
     A session's own word is not taken for what it was authenticated with: see `_why_unfit`.
     """
-    callbacks = [
-        _number_of(callback)
-        for callback in (config.verify, config.confirm_peer, config.choose_credentials)
-        if callback is not None
-    ]
-    return _name_of(
-        server_name,
-        port,
+    callbacks: tuple[object, ...] = ()
+    if config.verify or config.confirm_peer or config.choose_credentials:
+        given = config.verify, config.confirm_peer, config.choose_credentials
+        numbers = [_number_of(each) for each in given if each is not None]
+        callbacks = this_process(), *numbers
+    chains: tuple[tuple[bytes, ...], ...] = ()
+    if config.credentials:
+        chains = tuple([each.chain for each in config.credential_list])
+    fingerprint = trust.fingerprint if trust is not None else None
+    settings: tuple[object, ...] = config.derived.once(
+        "what sessions are bound to", _settings, config
+    )
+    return _name_of(server_name, port, fingerprint, chains, settings, callbacks)
+
+
+def _settings(config: ClientConfig) -> tuple[object, ...]:
+    """What never changes of it."""
+    return (
         config.verify_peer,
-        trust.fingerprint if trust is not None else None,
         config.alpn,
-        tuple([each.chain for each in config.credential_list]),
         config.raw_public_keys,
         config.peer_certificate_types,
         config.own_certificate_types,
         tuple([psk.fingerprint for psk in config.psks]),
         config.require_extended_master_secret,
-        (this_process(), *callbacks) if callbacks else (),
     )
 
 

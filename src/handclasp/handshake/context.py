@@ -13,6 +13,7 @@ from types import coroutine
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from handclasp.alerts import ClientAuthStatus
+from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
@@ -74,6 +75,8 @@ class HandshakeContext:
         port: carries the messages.
         records: the same port where it is made of records over TCP; None elsewhere.
         answers: gives the answers to questions.
+        tells_secrets: whether anybody is to be told the secrets by `note_secret`.
+        trust: what a client verifies its server by, where it does so itself.
         half_rtt: set by a server that may send data already: what will have been agreed upon.
     """
 
@@ -92,8 +95,10 @@ class HandshakeContext:
         "records",
         "server_name",
         "shown_chain",
+        "tells_secrets",
         "trace",
         "transcript",
+        "trust",
     )
 
     def __init__(
@@ -113,6 +118,7 @@ class HandshakeContext:
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
+        self.trust: TrustStore | None = None
         self.observer = observer_of(trace) if trace is not None else None
         self.certificate: ClientAuthStatus = "unasked"
         self.half_rtt: ConnectionInfo | None = None
@@ -120,6 +126,7 @@ class HandshakeContext:
         self.is_stapled = False
         self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
+        self.tells_secrets = keylog is not None or trace is not None
         self._send_epoch = self._receive_epoch = Epoch.PLAINTEXT
 
     @overload

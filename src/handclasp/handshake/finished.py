@@ -13,14 +13,18 @@ from handclasp.wire.messages import Finished
 
 @value(frozen=True, slots=True)
 class CheckedFinished:
-    """Proof that both sides saw the same handshake. Only `receive_expected_finished` makes it."""
+    """Proof that both sides saw the same handshake. Only `check_finished` makes it."""
 
     verify_data: bytes
 
 
 async def receive_expected_finished(hs: HandshakeContext, expected: bytes) -> CheckedFinished:
     """The peer's Finished, which must hold the `expected` verify_data."""
-    message = await hs.receive(Finished)
+    return check_finished(await hs.receive(Finished), expected)
+
+
+def check_finished(message: Finished, expected: bytes) -> CheckedFinished:
+    """Proof that this Finished holds the `expected` verify_data. Raises `ProtocolError`."""
     if len(message.verify_data) != len(expected):
         # RFC 8446 6.2: decode_error where "the length of the message was incorrect", and only what
         # does not verify is decrypt_error; RFC 5246 7.2.2 says the same.

@@ -35,7 +35,10 @@ def first_shared(
     """The first name that both lists hold, in the order of `acceptable` or of `offered`."""
     if prefer_offered:
         offered, acceptable = acceptable, offered
-    return next((name for name in acceptable if name in offered), None)
+    for name in acceptable:
+        if name in offered:
+            return name
+    return None
 
 
 def choose_cipher_suite(
@@ -145,7 +148,11 @@ def choose_server_credentials(
     if types_first:
         best = min([each.certificate_type for each in able], key=question.certificate_types.index)
         able = [candidate for candidate in able if candidate.certificate_type == best]
-    return next((candidate for candidate in able if candidate.matches(name)), able[0])
+    if len(able) > 1:
+        for candidate in able:
+            if candidate.matches(name):
+                return candidate
+    return able[0]
 
 
 def _able(
@@ -154,16 +161,14 @@ def _able(
     acceptable_schemes: Sequence[str],
 ) -> list[Credentials]:
     """The credentials that the peer can use, those of authorities that it knows first."""
-    offered = frozenset(question.signature_schemes)
-    able = [
-        candidate
-        for candidate in candidates
-        if candidate.certificate_type in question.certificate_types
-        and (
-            any(scheme in offered and scheme in acceptable_schemes for scheme in candidate.schemes)
-            or (question.key_transport and candidate.can_decrypt)
-        )
-    ]
+    shared = frozenset(question.signature_schemes).intersection(acceptable_schemes)
+    able: list[Credentials] = []
+    for candidate in candidates:
+        signs = not shared.isdisjoint(candidate.schemes)
+        if candidate.certificate_type in question.certificate_types and (
+            signs or (question.key_transport and candidate.can_decrypt)
+        ):
+            able.append(candidate)
     known = frozenset(question.authorities)
     if known:
         able.sort(key=lambda candidate: known.isdisjoint(candidate.issuers))

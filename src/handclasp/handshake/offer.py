@@ -17,7 +17,6 @@ from handclasp.handshake.certificate_types import offering_extensions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.tls13.certificate import asking_extensions
 from handclasp.handshake.tls13.psk import Psk, psk_of_external, psk_of_session, with_psks
-from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import Session, milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
@@ -71,53 +70,51 @@ def client_offer(
         session: one to resume, if there is one; it was judged to be fit for that.
         hs: tells its trace what the keys cost, and how the binders come about.
     """
+    static: _Static = config.derived.once("client hello", _static, config)
     entropy = config.entropy
     random = entropy(32)
-    # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
-    in_disguise = config.middlebox_compatibility and "TLSv1.3" in config.versions
-    # With a ticket of TLS 1.2, its echo tells that the session is resumed (RFC 5077 3.4).
-    is_old = session is not None and session.version == "TLSv1.2"
-    session_id = entropy(32) if in_disguise or is_old else b""
-    if is_old and session is not None and session.session_id:
-        session_id = session.session_id
+    session_id = _session_id(config, session)
     grease = _Grease.draw(entropy(4)) if config.grease else None
-    shares = {name: _share(name, entropy, hs) for name in config.key_shares or ()}
-    static: _Static = config.derived.once("client hello", _static, config)
-    suites = static.suites
-    extensions = _extensions(config, server_name, shares, grease)
-    if "TLSv1.2" in config.versions and config.sessions is not None:
+    shares: dict[str, PrivateShare] = {}
+    for name in config.key_shares or ():
+        shares[name] = _share(name, entropy, hs)
+    extensions = _extensions(static, server_name, shares, grease)
+    if static.takes_tickets12:
+        is_old = session is not None and session.version == "TLSv1.2"
         extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
-    psks = _psks(config, session)
-    early_data = _may_send_early_data(config, session)
+    psks: tuple[Psk, ...] = ()
+    if session is not None or config.psks:
+        psks = _psks(config, session)
+    early_data = config.allow_early_data and _may_send_early_data(config, session)
     if early_data:
         extensions[ExtensionType.EARLY_DATA] = b""
-    if "TLSv1.3" in config.versions and (psks or config.sessions is not None):
-        modes = [ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE]
-        data = ext.write_psk_key_exchange_modes(bytes(modes))
-        extensions[ExtensionType.PSK_KEY_EXCHANGE_MODES] = data
-    hello = ClientHello(
-        legacy_version=TLS12,
-        random=random,
-        legacy_session_id=session_id,
-        cipher_suites=(grease.suite, *suites) if grease else suites,
-        legacy_compression_methods=_NULL_COMPRESSION,
-        extensions=extensions,
-    )
-    return ClientOffer(
-        hello=with_psks(hello, psks, Transcript(), hs.observer if hs else None),
-        shares=shares,
-        server_name=server_name,
-        session=session,
-        psks=psks,
-        early_data=early_data,
-    )
+    if static.psk_modes is not None and (psks or config.sessions is not None):
+        extensions[ExtensionType.PSK_KEY_EXCHANGE_MODES] = static.psk_modes
+    suites = (grease.suite, *static.suites) if grease else static.suites
+    hello = ClientHello(TLS12, random, session_id, suites, _NULL_COMPRESSION, extensions)
+    if psks:
+        hello = with_psks(hello, psks, None, hs.observer if hs else None)
+    return ClientOffer(hello, shares, server_name, session, psks, early_data)
+
+
+def _session_id(config: ClientConfig, session: Session | None) -> bytes:
+    # With a ticket of TLS 1.2, its echo tells that the session is resumed (RFC 5077 3.4).
+    is_old = session is not None and session.version == "TLSv1.2"
+    # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
+    in_disguise = config.middlebox_compatibility and "TLSv1.3" in config.versions
+    session_id = config.entropy(32) if in_disguise or is_old else b""
+    if is_old and session is not None and session.session_id:
+        return session.session_id
+    return session_id
 
 
 def _share(
     group: str, entropy: Callable[[int], bytes], hs: HandshakeContext | None
 ) -> PrivateShare:
     generate = GROUPS[group].exchange.generate
-    return hs.work("key_generation", group, generate, entropy) if hs else generate(entropy)
+    if hs is None or hs.trace is None:
+        return generate(entropy)
+    return hs.work("key_generation", group, generate, entropy)
 
 
 def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
@@ -136,8 +133,7 @@ def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
     RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
     """
     return (
-        config.allow_early_data
-        and session is not None
+        session is not None
         and session.version == "TLSv1.3"
         and session.max_early_data > 0
         and session.cipher_suite in config.cipher_suites
@@ -186,39 +182,38 @@ class _Grease:
 
     @classmethod
     def draw(cls, entropy: bytes) -> _Grease:
-        return cls(*[0x0A0A + 0x1010 * (byte & 15) for byte in entropy])
+        return cls(*map(_RESERVED.__getitem__, entropy))
+
+
+_RESERVED = [0x0A0A + 0x1010 * (byte & 15) for byte in range(256)]
 
 
 def _extensions(
-    config: ClientConfig,
+    static: _Static,
     server_name: str | None,
     shares: Mapping[str, PrivateShare],
     grease: _Grease | None,
 ) -> dict[int, bytes]:
-    static: _Static = config.derived.once("client hello", _static, config)
     groups, versions = static.groups, static.versions
     extensions: dict[int, bytes] = {}
+    entries: list[bytes] = []
     if grease:
         extensions[grease.extension] = b""
         groups = grease.group.to_bytes(2, "big") + groups
         versions = grease.version.to_bytes(2, "big") + versions
+        entries.append(ext.key_share_entry(grease.group, _GREASE_SHARE))
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if server_name is not None and ip_address(server_name) is None:
         extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
     extensions[ExtensionType.SUPPORTED_GROUPS] = opaque16(groups)
     extensions.update(static.extensions)
-    if "TLSv1.3" in config.versions:
-        entries = [
-            ext.KeyShareEntry(GROUPS[name].code, half.share) for name, half in shares.items()
-        ]
-        if grease:
-            entries.insert(0, ext.KeyShareEntry(grease.group, _GREASE_SHARE))
+    if static.has_tls13:
+        for name, half in shares.items():
+            entries.append(ext.key_share_entry(GROUPS[name].code, half.share))
         extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
-        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello(entries)
-    if (limit := config.record_size_limit) is not None:
-        if "TLSv1.3" not in config.versions:
-            limit = min(limit, MAX_PLAINTEXT)  # RFC 8449 4: not more than the version allows.
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(limit)
+        extensions[ExtensionType.KEY_SHARE] = opaque16(b"".join(entries))
+    if static.record_size_limit is not None:
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = static.record_size_limit
     return extensions
 
 
@@ -230,16 +225,41 @@ class _Static:
         suites: their codes.
         groups, versions: what stands in the lists, without GREASE and the length.
         extensions: those that never differ.
+        has_tls13: whether TLS 1.3 is offered.
+        takes_tickets12: whether tickets of TLS 1.2 are wanted.
+        psk_modes, record_size_limit: those extensions, where they are sent.
     """
 
     suites: tuple[int, ...]
     groups: bytes
     versions: bytes
     extensions: Mapping[int, bytes]
+    has_tls13: bool
+    takes_tickets12: bool
+    psk_modes: bytes | None
+    record_size_limit: bytes | None
 
 
 def _static(config: ClientConfig) -> _Static:
+    has_tls13 = "TLSv1.3" in config.versions
     suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
+    modes = bytes([ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE])
+    limit = config.record_size_limit
+    if limit is not None and not has_tls13:
+        limit = min(limit, MAX_PLAINTEXT)  # RFC 8449 4: not more than the version allows.
+    return _Static(
+        suites=(*suites, FALLBACK_SCSV) if config.fallback else suites,
+        groups=uint16s([GROUPS[name].code for name in config.groups]),
+        versions=uint16s([VERSIONS_BY_NAME[name] for name in reversed(config.versions)]),
+        extensions=_static_extensions(config),
+        has_tls13=has_tls13,
+        takes_tickets12="TLSv1.2" in config.versions and config.sessions is not None,
+        psk_modes=ext.write_psk_key_exchange_modes(modes) if has_tls13 else None,
+        record_size_limit=ext.write_record_size_limit(limit) if limit is not None else None,
+    )
+
+
+def _static_extensions(config: ClientConfig) -> dict[int, bytes]:
     wants_status = config.verify_peer and config.policy.stapled_ocsp != "ignore"
     extensions = dict(
         asking_extensions(
@@ -259,12 +279,7 @@ def _static(config: ClientConfig) -> _Static:
     extensions.update(
         offering_extensions(config.peer_certificate_types, config.own_certificate_types)
     )
-    return _Static(
-        suites=(*suites, FALLBACK_SCSV) if config.fallback else suites,
-        groups=uint16s([GROUPS[name].code for name in config.groups]),
-        versions=uint16s([VERSIONS_BY_NAME[name] for name in reversed(config.versions)]),
-        extensions=extensions,
-    )
+    return extensions
 
 
 _EXTENSIONS_OF_TLS12: Mapping[int, bytes] = {

@@ -23,8 +23,8 @@ from handclasp.wire.iana import (
     signature_scheme_names,
     version_names,
 )
-from handclasp.wire.messages import Extensions
 from handclasp.wire.reader import Uint16s
+from handclasp.wire.structs import Extensions
 
 MOST_PROTOCOLS = 64
 """Protocols that are kept of a hello, besides those that this side speaks."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import field
 from typing import cast
 
-from handclasp.certificates.verify import VerifiedPeer
+from handclasp.certificates.evidence import Evidence
+from handclasp.certificates.verify import VerifiedPeer, verify_evidence
 from handclasp.config import ClientConfig, SharedConfig
-from handclasp.errors import CertificateError, ProtocolError
+from handclasp.errors import CertificateError, ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
 from handclasp.values import value
@@ -84,6 +86,32 @@ async def verify_peer(
     )
     peer: VerifiedPeer = await hs.ask(question)
     return _checked(peer, shown, peer_is_server, server_name)
+
+
+async def verify_server(
+    hs: HandshakeContext, config: ClientConfig, shown: PeerCertificate, server_name: str | None
+) -> VerifiedPeer:
+    """Return the decision on a server: at once, where it is this library's own.
+
+    `server_name` is a normal name. Raises `ProtocolError`.
+    """
+    trust = hs.trust
+    if (
+        config.verify is not None
+        or not config.verify_peer
+        or trust is None
+        or server_name is None
+        or shown.certificate_type != "X509"
+        or hs.trace is not None  # A trace is told what is asked, and how long it took.
+    ):
+        return await verify_peer(hs, shown, peer_is_server=True, server_name=server_name)
+    try:
+        evidence = Evidence(shown.chain, shown.ocsp_response, shown.sct_list)
+        return verify_evidence(evidence, trust, server_name, config.clock(), config.policy)
+    except TLSError:
+        raise
+    except Exception as error:
+        raise callback_failed(VerifyPeer(shown.chain, True, server_name), error) from error
 
 
 async def verify_client_again(

@@ -10,6 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
+from handclasp.handshake.negotiation import first_shared
 from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls12 import server as server12
@@ -46,21 +47,17 @@ async def _read_hello(
     hs.client_random = hello.random
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     version = _choose_version(hs, config, hello)
-    forms, read = _FORMS[version], hs.reading.read
-    for kind, data in hello.extensions.items():
-        if kind in forms:
-            read(forms[kind], data)
     if version == TLS13:
         return server13.complete_server_handshake(hs, config, hello)
+    hs.reading.read_forms(_FORMS12, hello.extensions)
     return server12.complete_server_handshake(hs, config, hello)
 
 
-def _forms_but(*kinds: ExtensionType) -> Mapping[int, Form]:
-    return {kind: form for kind, form in FORMS[MessageContext.CH].items() if kind not in kinds}
-
-
-_FORMS: Mapping[int, Mapping[int, Form]] = {
-    TLS12: _forms_but(
+_FORMS12: Mapping[int, Form] = {
+    kind: form
+    for kind, form in FORMS[MessageContext.CH].items()
+    if kind
+    not in (
         ExtensionType.SUPPORTED_VERSIONS,
         ExtensionType.RENEGOTIATION_INFO,
         ExtensionType.EXTENDED_MASTER_SECRET,
@@ -69,22 +66,11 @@ _FORMS: Mapping[int, Mapping[int, Form]] = {
         ExtensionType.SIGNATURE_ALGORITHMS,
         ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
         ExtensionType.SERVER_NAME,
-    ),
-    TLS13: _forms_but(
-        ExtensionType.SUPPORTED_VERSIONS,
-        ExtensionType.SUPPORTED_GROUPS,
-        ExtensionType.SIGNATURE_ALGORITHMS,
-        ExtensionType.KEY_SHARE,
-        ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
-        ExtensionType.SERVER_NAME,
-        ExtensionType.SERVER_CERTIFICATE_TYPE,
-        ExtensionType.CLIENT_CERTIFICATE_TYPE,
-        ExtensionType.PSK_KEY_EXCHANGE_MODES,
-        ExtensionType.PRE_SHARED_KEY,
-    ),
+    )
 }
-"""By version, the extensions that are read here for their errors alone, before anything is answered
-(RFC 8446 section 6.2). Left out are those that `_read_offer` of the version reads in any case."""
+"""The extensions that are read here for their errors alone before TLS 1.2 answers (RFC 8446 6.2).
+
+Left out are those that its `_read_offer` reads in any case. TLS 1.3 reads all of them at once."""
 
 
 def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
@@ -100,8 +86,9 @@ def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHel
         if data is not None
         else (version_name(min(hello.legacy_version, TLS12)),)
     )
-    chosen = next((name for name in reversed(config.versions) if name in offered), None)
-    hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
+    chosen = first_shared(offered, tuple(reversed(config.versions)))
+    if hs.trace is not None:
+        hs.note_decision("version", offered, config.versions, chosen, "the newest that both speak")
     if chosen is None:
         raise disagreement(Fault.NO_SHARED_VERSION, offered, config.versions)
     if chosen != config.versions[-1] and FALLBACK_SCSV in hello.cipher_suites:

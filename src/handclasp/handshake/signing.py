@@ -7,8 +7,9 @@ from typing import Any
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto import signatures
-from handclasp.errors import ProtocolError
+from handclasp.errors import ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import Sign
 
@@ -17,8 +18,11 @@ async def sign(
     hs: HandshakeContext, credentials: Credentials, scheme: str, content: bytes
 ) -> bytes:
     """The signature over `content`; raises `ProtocolError` where the signer gives a wrong one."""
+    signer = credentials.signer
+    if type(signer) is LocalSigner and hs.trace is None:
+        return _sign_here(credentials, scheme, content)
     signature = await hs.ask(Sign(credentials, scheme, content))
-    if not isinstance(credentials.signer, LocalSigner):
+    if not isinstance(signer, LocalSigner):
         # A faulty signature of a remote key can give the key away: it never leaves this side.
         own = accept_unverified(credentials.chain, credentials.certificate_type)
         if not verify(hs, scheme, own.public_key, signature, content):
@@ -26,10 +30,24 @@ async def sign(
     return signature
 
 
+def _sign_here(credentials: Credentials, scheme: str, content: bytes) -> bytes:
+    try:
+        signature: object = credentials.signer.sign(scheme, content)
+        if isinstance(signature, bytes):
+            return signature
+        raise TypeError(f"a signature is bytes, not {type(signature).__name__}")
+    except TLSError:
+        raise
+    except Exception as error:
+        raise callback_failed(Sign(credentials, scheme, content), error) from error
+
+
 def verify(
     hs: HandshakeContext, scheme: str, public_key: Any, signature: bytes, content: bytes
 ) -> bool:
     """Whether `signature` is one over `content` in `scheme` by the key's owner."""
+    if hs.trace is None:
+        return signatures.verify(scheme, public_key, signature, content)
     return hs.work(
         "verify_signature", scheme, signatures.verify, scheme, public_key, signature, content
     )

@@ -5,7 +5,7 @@ It says again, in words, why what was decided came out as it did, where there is
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
@@ -160,24 +160,31 @@ def note_suite12(
     hs.note_decision("cipher_suite", offered, fitting, chosen, order, reasons)
 
 
-def note_suite_taken(
-    hs: HandshakeContext, config: SharedConfig, taken: str, psks: Sequence[Psk]
+def note_answers(
+    hs: HandshakeContext,
+    config: SharedConfig,
+    psks: Sequence[Psk],
+    taken: str,
+    chosen: Psk | None,
 ) -> None:
-    """Which suite a client of TLS 1.3 finds taken.
+    """Which suite a client of TLS 1.3 finds taken, and which of its pre-shared keys, if any.
 
-    Args:
-        psks: the one that was taken, too, if any: it goes with the suites of its hash alone.
+    A key that was taken goes with the suites of its hash alone.
     """
-    if hs.trace is None:
-        return
     offered = config.cipher_suites
-    hashes = {psk.hash_name for psk in psks}
     reasons = [
         (name, "its hash is not that of the pre-shared key")
         for name in offered
-        if hashes and name in CIPHER_SUITES and CIPHER_SUITES[name].hash_name not in hashes
+        if chosen is not None
+        and name in CIPHER_SUITES
+        and CIPHER_SUITES[name].hash_name != chosen.hash_name
     ]
     hs.note_decision("cipher_suite", offered, offered, taken, "the server chose", reasons)
+    if psks:
+        names = [f"key {number}" for number in range(1, len(psks) + 1)]
+        name = next((n for n, psk in zip(names, psks, strict=True) if psk is chosen), None)
+        why = "the server took it" if name is not None else "the server took none"
+        hs.note_decision("resumption", names, names, name, why)
 
 
 def note_credentials(
@@ -232,7 +239,7 @@ async def check_name_is_served(
 def note_resumption(
     hs: HandshakeContext,
     offered: int,
-    refused: dict[int, str],
+    refused: Mapping[int, str],
     chosen: Psk | None,
     index: int | None,
 ) -> None:
@@ -271,16 +278,6 @@ def note_session12(hs: HandshakeContext, named: bool, refusal: str | None) -> No
     else:
         why = "a full handshake"
         hs.note_decision("resumption", offered, (), None, why, [("session", refusal)])
-
-
-def note_answer(hs: HandshakeContext, psks: Sequence[Psk], chosen: Psk | None) -> None:
-    """Which of its pre-shared keys a client of TLS 1.3 finds taken."""
-    if hs.trace is None or not psks:
-        return
-    names = [f"key {number}" for number in range(1, len(psks) + 1)]
-    name = next((n for n, psk in zip(names, psks, strict=True) if psk is chosen), None)
-    why = "the server took it" if name is not None else "the server took none"
-    hs.note_decision("resumption", names, names, name, why)
 
 
 def note_resumed(hs: HandshakeContext, offered: Session | None, resumed: Session | None) -> None:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import field
 from functools import lru_cache
+from itertools import repeat
 
-from handclasp.crypto.hkdf import ExpandKey, hkdf_expand_label, hkdf_extract
+from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_expand_labels, hkdf_extract
 from handclasp.crypto.hmac_key import hmac_digest
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
@@ -33,7 +34,7 @@ _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-
 class TrafficSecret:
     """The secret of one direction and epoch, from which its keys come; `name` is the RFC's."""
 
-    __slots__ = ("_source", "name", "observer", "secret", "suite")
+    __slots__ = ("name", "observer", "secret", "suite")
 
     def __init__(
         self,
@@ -46,26 +47,16 @@ class TrafficSecret:
         self.secret = secret
         self.name = name
         self.observer = observer
-        self._source: ExpandKey | None = None
 
     def __repr__(self) -> str:
         return f"TrafficSecret({self.suite.name}, {self.secret!r}, {self.name!r})"
 
-    def drop_expander(self) -> None:
-        """Let go of what was made to expand it: it is a tenth of a connection that waits."""
-        self._source = None
-
-    def _expand_label(self, label: str, length: int) -> Secret:
-        source = self._source
-        if source is None:
-            source = self._source = ExpandKey(self.suite.hash_name, self.secret)
-        return source.expand_label(label, b"", length)
-
     def keys(self) -> TrafficKeys:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
         suite = self.suite
-        key = self._expand_label("key", suite.key_size)
-        iv = self._expand_label("iv", IV_SIZE)
+        key, iv = hkdf_expand_labels(
+            suite.hash_name, self.secret, b"", (("key", suite.key_size), ("iv", IV_SIZE))
+        )
         if self.observer is not None:
             sender, inputs = self.name.partition("_")[0], (self.name,)
             self.observer(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
@@ -74,20 +65,22 @@ class TrafficSecret:
 
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
-        suite = self.suite
-        after = self._expand_label("traffic upd", suite.hash_size)
+        suite, label = self.suite, "traffic upd"
+        (after,) = hkdf_expand_labels(
+            suite.hash_name, self.secret, b"", ((label, suite.hash_size),)
+        )
         name = _one_later(self.name)
         if self.observer is not None:
-            self.observer(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
+            self.observer(_EXPAND_LABEL, name, (self.name,), label, b"", after)
         return TrafficSecret(suite, after, name, self.observer)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
-        suite = self.suite
-        key = self._expand_label("finished", suite.hash_size)
+        suite, label = self.suite, "finished"
+        (key,) = hkdf_expand_labels(suite.hash_name, self.secret, b"", ((label, suite.hash_size),))
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.observer is not None:
-            self.observer(_EXPAND_LABEL, "finished_key", (self.name,), "finished", b"", key)
+            self.observer(_EXPAND_LABEL, "finished_key", (self.name,), label, b"", key)
             self.observer(
                 "HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data
             )
@@ -95,9 +88,9 @@ class TrafficSecret:
 
 
 class _Stage:
-    """One secret, and what expands it: several others are derived from it."""
+    """One secret of the schedule, from which several others are derived."""
 
-    __slots__ = ("_source", "observer", "secret", "suite")
+    __slots__ = ("observer", "secret", "suite")
 
     def __init__(
         self, suite: CipherSuite, secret: Secret, observer: KeyScheduleObserver | None = None
@@ -105,21 +98,23 @@ class _Stage:
         self.suite = suite
         self.secret = secret
         self.observer = observer
-        self._source = ExpandKey(suite.hash_name, secret)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.suite.name}, {self.secret!r})"
 
-    def derive(self, label: str, transcript_hash: bytes) -> Secret:
-        """Derive-Secret, of messages that are hashed already (RFC 8446 section 7.1)."""
-        secret = self._source.expand_label(label, transcript_hash, self.suite.hash_size)
+    def derive(self, transcript_hash: bytes, *labels: str) -> list[Secret]:
+        """Derive-Secret for each label, of messages that are hashed already (section 7.1)."""
+        suite = self.suite
+        outputs = zip(labels, repeat(suite.hash_size))
+        secrets = hkdf_expand_labels(suite.hash_name, self.secret, transcript_hash, outputs)
         if self.observer is not None:
             inputs = (_STAGES[type(self)],)
-            self.observer(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
-        return secret
+            for label, secret in zip(labels, secrets, strict=True):
+                self.observer(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
+        return secrets
 
     def _traffic_secret(self, label: str, transcript_hash: bytes) -> TrafficSecret:
-        secret = self.derive(label, transcript_hash)
+        (secret,) = self.derive(transcript_hash, label)
         return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
 
 
@@ -166,7 +161,7 @@ class EarlySecret(_Stage):
         salt = (
             _derived_without_psk(suite.name)
             if is_constant
-            else self.derive("derived", _empty_hash(suite.hash_name))
+            else self.derive(_empty_hash(suite.hash_name), "derived")[0]
         )
         secret = hkdf_extract(suite.hash_name, salt, shared_secret)
         if self.observer is not None:
@@ -183,18 +178,21 @@ class HandshakeSecret(_Stage):
 
     __slots__ = ()
 
-    def client_handshake_traffic_secret(self, hello_hash: bytes) -> TrafficSecret:
-        """`hello_hash`: the transcript up to and including the ServerHello."""
-        return self._traffic_secret("c hs traffic", hello_hash)
+    def traffic_secrets(self, hello_hash: bytes) -> tuple[TrafficSecret, TrafficSecret]:
+        """client_ and server_handshake_traffic_secret.
 
-    def server_handshake_traffic_secret(self, hello_hash: bytes) -> TrafficSecret:
-        """`hello_hash`: the transcript up to and including the ServerHello."""
-        return self._traffic_secret("s hs traffic", hello_hash)
+        `hello_hash` is the transcript up to and including the ServerHello.
+        """
+        client, server = self.derive(hello_hash, "c hs traffic", "s hs traffic")
+        return (
+            TrafficSecret(self.suite, client, "client_handshake_traffic_secret", self.observer),
+            TrafficSecret(self.suite, server, "server_handshake_traffic_secret", self.observer),
+        )
 
     def master_secret(self) -> MasterSecret:
         """The third stage."""
         suite = self.suite
-        salt = self.derive("derived", _empty_hash(suite.hash_name))
+        (salt,) = self.derive(_empty_hash(suite.hash_name), "derived")
         secret = hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size))
         if self.observer is not None:
             self.observer(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
@@ -209,19 +207,24 @@ class MasterSecret(_Stage):
 
     __slots__ = ()
 
-    def client_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
-        return self._traffic_secret("c ap traffic", finished_hash)
-
-    def server_application_traffic_secret(self, finished_hash: bytes) -> TrafficSecret:
-        return self._traffic_secret("s ap traffic", finished_hash)
+    def traffic_secrets(
+        self, finished_hash: bytes
+    ) -> tuple[TrafficSecret, TrafficSecret, ExporterSecret]:
+        """client_ and server_application_traffic_secret_0, and exporter_master_secret."""
+        suite = self.suite
+        client, server, exporter = self.derive(
+            finished_hash, "c ap traffic", "s ap traffic", "exp master"
+        )
+        return (
+            TrafficSecret(suite, client, "client_application_traffic_secret_0", self.observer),
+            TrafficSecret(suite, server, "server_application_traffic_secret_0", self.observer),
+            ExporterSecret(suite, exporter),
+        )
 
     def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
         """`client_finished_hash`: the transcript up to and including the client's Finished."""
-        secret = self.derive("res master", client_finished_hash)
+        (secret,) = self.derive(client_finished_hash, "res master")
         return ResumptionSecret(self.suite, secret, self.observer)
-
-    def exporter_secret(self, finished_hash: bytes) -> ExporterSecret:
-        return ExporterSecret(self.suite, self.derive("exp master", finished_hash))
 
 
 @value(frozen=True, slots=True)
@@ -260,8 +263,8 @@ class ResumptionSecret:
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
-        key = hkdf_expand_label(
-            suite.hash_name, self.secret, "resumption", ticket_nonce, suite.hash_size
+        (key,) = hkdf_expand_labels(
+            suite.hash_name, self.secret, ticket_nonce, (("resumption", suite.hash_size),)
         )
         if self.observer is not None:
             inputs = ("resumption_master_secret",)
@@ -310,7 +313,8 @@ def _early_secret_without_psk(suite_name: str) -> EarlySecret:
 @lru_cache(maxsize=8)
 def _derived_without_psk(suite_name: str) -> Secret:
     early = _early_secret_without_psk(suite_name)
-    return early.derive("derived", _empty_hash(early.suite.hash_name))
+    (derived,) = early.derive(_empty_hash(early.suite.hash_name), "derived")
+    return derived
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from typing import Any
 
 from handclasp.crypto.derived_key_aead import NONCE_SIZE
 from handclasp.crypto.secret import Secret
@@ -19,8 +20,8 @@ from handclasp.errors import ProtocolError
 from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import ID_SIZE, TicketKey
 from handclasp.values import value
-from handclasp.wire.reader import Reader
-from handclasp.wire.writer import opaque8, opaque16, opaque24
+from handclasp.wire.structs import Struct, fixed, opaque, uint, vector
+from handclasp.wire.writer import opaque24
 
 _VERSION = 4
 _HEADER_SIZE = 1 + ID_SIZE
@@ -76,6 +77,25 @@ class SessionState:
     signature_scheme: str = ""
     client_certificate_type: str = "X509"
 
+    def renewed(self, secret: Secret, created_at: int, lifetime: int, age_add: int) -> SessionState:
+        """Return the state of one more ticket of the same session."""
+        return SessionState(
+            self.version,
+            self.cipher_suite,
+            secret,
+            self.authenticated_at,
+            created_at,
+            lifetime,
+            age_add,
+            self.max_early_data,
+            self.server_name,
+            self.alpn,
+            self.binding,
+            self.client_chain,
+            self.signature_scheme,
+            self.client_certificate_type,
+        )
+
     @property
     def size(self) -> int:
         """The bytes that it takes in memory, or a little more; most of them are the client's."""
@@ -129,61 +149,74 @@ def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None
 
 
 def _write_state(state: SessionState) -> bytes:
+    # Written out without the writers of vectors: a server makes two tickets for each handshake.
+    server_name, alpn = state.server_name.encode("utf-8"), state.alpn.encode("utf-8")
+    scheme = state.signature_scheme.encode("ascii")
+    client_type = state.client_certificate_type.encode("ascii")
+    chain = b"".join(map(opaque24, state.client_chain))
     return b"".join(
         [
             state.version.to_bytes(2, "big"),
             state.cipher_suite.to_bytes(2, "big"),
-            opaque8(state.secret),
+            len(state.secret).to_bytes(1, "big"),
+            state.secret,
             state.authenticated_at.to_bytes(8, "big"),
             state.created_at.to_bytes(8, "big"),
             state.lifetime.to_bytes(4, "big"),
             state.age_add.to_bytes(4, "big"),
             state.max_early_data.to_bytes(4, "big"),
-            opaque16(state.server_name.encode("utf-8")),
-            opaque8(state.alpn.encode("utf-8")),
+            len(server_name).to_bytes(2, "big"),
+            server_name,
+            len(alpn).to_bytes(1, "big"),
+            alpn,
             state.binding,
-            opaque24(b"".join([opaque24(der) for der in state.client_chain])),
-            opaque8(state.signature_scheme.encode("ascii")),
-            opaque8(state.client_certificate_type.encode("ascii")),
+            len(chain).to_bytes(3, "big"),
+            chain,
+            len(scheme).to_bytes(1, "big"),
+            scheme,
+            len(client_type).to_bytes(1, "big"),
+            client_type,
         ]
     )
 
 
+_STATE = Struct(
+    tuple,
+    uint("version", 2),
+    uint("cipher_suite", 2),
+    opaque("secret", 1, 32),
+    uint("authenticated_at", 8),
+    uint("created_at", 8),
+    uint("lifetime", 4),
+    uint("age_add", 4),
+    uint("max_early_data", 4),
+    opaque("server_name", 2),
+    opaque("alpn", 1),
+    fixed("binding", BINDING_SIZE),
+    vector("client_chain", 3, Struct(bytes, opaque("certificate", 3, 1))),
+    opaque("signature_scheme", 1),
+    opaque("client_certificate_type", 1),
+)
+"""The content of a ticket, in the order of `SessionState`."""
+
+
 def _read_state(plain: bytes) -> SessionState:
-    reader = Reader(plain, "ticket")
-    version, suite = reader.uint16("version"), reader.uint16("cipher_suite")
-    secret = Secret(reader.opaque8("secret", 32))
-    authenticated_at = _read_uint64(reader, "authenticated_at")
-    created_at = _read_uint64(reader, "created_at")
-    lifetime, age_add = reader.uint32("lifetime"), reader.uint32("age_add")
-    max_early_data = reader.uint32("max_early_data")
-    server_name = reader.opaque16("server_name").decode("utf-8")
-    alpn = reader.opaque8("alpn").decode("utf-8")
-    binding = reader.opaque("binding", BINDING_SIZE)
-    vector = reader.vector24("client_chain")
-    chain: list[bytes] = []
-    while vector.more():
-        chain.append(vector.opaque24("certificate", 1))
-    scheme = reader.opaque8("signature_scheme").decode("ascii")
-    client_type = reader.opaque8("client_certificate_type").decode("ascii")
-    reader.end()
+    read: Any = _STATE.read(plain, "ticket")
+    version, suite, secret, authenticated_at, created_at, lifetime, age_add, early = read[:8]
+    server_name, alpn, binding, chain, scheme, client_type = read[8:]
     return SessionState(
         version,
         suite,
-        secret,
+        Secret(secret),
         authenticated_at,
         created_at,
         lifetime,
         age_add,
-        max_early_data,
-        server_name,
-        alpn,
+        early,
+        server_name.decode("utf-8"),
+        alpn.decode("utf-8"),
         binding,
-        tuple(chain),
-        scheme,
-        client_type,
+        chain,
+        scheme.decode("ascii"),
+        client_type.decode("ascii"),
     )
-
-
-def _read_uint64(reader: Reader, name: str) -> int:
-    return reader.uint32(name) << 32 | reader.uint32(name)

@@ -22,7 +22,7 @@ from handclasp.wire.iana import (
     group_name,
     version_name,
 )
-from handclasp.wire.reader import Opener, Reader
+from handclasp.wire.reader import Opener
 
 KeyExchange = Literal["agreement", "transport", "session", "psk", "psk transport"]
 """How the two come to one secret. "agreement": both sides give a public half of it. "transport":
@@ -53,7 +53,7 @@ def message_of(event: MessageSeen) -> AnyMessage | None:
         return None
 
 
-def read_recorded(raw: bytes, epoch: str, opener: Opener = Reader) -> AnyMessage:
+def read_recorded(raw: bytes, epoch: str, opener: Opener | None = None) -> AnyMessage:
     """The value of a message that was recorded in an epoch. Raises `ProtocolError`.
 
     A type number alone does not say which form a message has. But in TLS 1.3 nothing except the

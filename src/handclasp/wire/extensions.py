@@ -14,6 +14,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.values import value
 from handclasp.wire.reader import Opener, Reader
+from handclasp.wire.structs import Struct, opaque, uint, vector
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 _HOST_NAME = 0
@@ -71,9 +72,9 @@ class OfferedPsks:
         return 2 + sum(1 + len(binder) for binder in self.binders)
 
 
-def read_server_name(data: bytes, opener: Opener = Reader) -> str | None:
+def read_server_name(data: bytes, opener: Opener | None = None) -> str | None:
     """The host_name of a ServerNameList (RFC 6066 section 3), in lower case; None without one."""
-    reader = opener(data, "server_name")
+    reader = (opener or Reader)(data, "server_name")
     names = reader.vector16("server_name_list", 1)
     host_name: str | None = None
     while names.more():
@@ -103,15 +104,18 @@ def _host_name(name: bytes) -> str:
 
 def write_server_name(host_name: str) -> bytes:
     """A ServerNameList of one host_name (RFC 6066 section 3), given as an A-label."""
-    return opaque16(_HOST_NAME.to_bytes(1, "big") + opaque16(host_name.encode("ascii")))
+    name = host_name.encode("ascii")
+    size = len(name)
+    return (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + name
 
 
-def read_empty(data: bytes, name: str, opener: Opener = Reader) -> None:
+def read_empty(data: bytes, name: str, opener: Opener | None = None) -> None:
     """An extension that says all by being there, such as the server's server_name."""
-    opener(data, name).end()
+    if data or opener is not None:
+        (opener or Reader)(data, name).end()
 
 
-def read_supported_groups(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+def read_supported_groups(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
     """NamedGroupList (RFC 8446 section 4.2.7), preferred first."""
     return _read_uint16s(data, "supported_groups", "named_group_list", opener)
 
@@ -121,7 +125,7 @@ def write_supported_groups(groups: Iterable[int]) -> bytes:
     return opaque16(uint16s(groups))
 
 
-def read_signature_algorithms(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+def read_signature_algorithms(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
     """SignatureSchemeList (RFC 8446 section 4.2.3), preferred first."""
     return _read_uint16s(data, "signature_algorithms", "supported_signature_algorithms", opener)
 
@@ -131,9 +135,9 @@ def write_signature_algorithms(schemes: Iterable[int]) -> bytes:
     return opaque16(uint16s(schemes))
 
 
-def read_alpn(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
+def read_alpn(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
     """ProtocolNameList (RFC 7301 section 3.1), preferred first; names are opaque bytes."""
-    reader = opener(data, "application_layer_protocol_negotiation")
+    reader = (opener or Reader)(data, "application_layer_protocol_negotiation")
     names = reader.vector16("protocol_name_list", 2)
     protocols: list[bytes] = []
     while names.more():
@@ -147,9 +151,9 @@ def write_alpn(protocols: Iterable[bytes]) -> bytes:
     return opaque16(b"".join([opaque8(protocol) for protocol in protocols]))
 
 
-def read_supported_versions(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+def read_supported_versions(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
     """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1), preferred first."""
-    reader = opener(data, "supported_versions")
+    reader = (opener or Reader)(data, "supported_versions")
     versions = reader.uint16s8("versions")
     reader.end()
     return versions
@@ -160,8 +164,10 @@ def write_supported_versions(versions: Iterable[int]) -> bytes:
     return opaque8(uint16s(versions))
 
 
-def read_selected_version(data: bytes, opener: Opener = Reader) -> int:
+def read_selected_version(data: bytes, opener: Opener | None = None) -> int:
     """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    if opener is None and len(data) == 2:
+        return data[0] << 8 | data[1]
     return _read_uint16(data, "supported_versions", "selected_version", opener)
 
 
@@ -170,36 +176,36 @@ def write_selected_version(version: int) -> bytes:
     return version.to_bytes(2, "big")
 
 
-def read_key_share_client_hello(data: bytes, opener: Opener = Reader) -> tuple[KeyShareEntry, ...]:
+def read_key_share_client_hello(
+    data: bytes, opener: Opener | None = None
+) -> tuple[KeyShareEntry, ...]:
     """KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
-    reader = opener(data, "key_share")
-    shares = reader.vector16("client_shares")
-    entries: list[KeyShareEntry] = []
-    while shares.more():
-        entries.append(_read_key_share_entry(shares))
-    reader.end()
-    return tuple(entries)
+    entries: tuple[KeyShareEntry, ...]
+    (entries,) = _CLIENT_SHARES.read(data, "key_share", 0, opener)
+    return entries
 
 
 def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
     """KeyShareClientHello (RFC 8446 section 4.2.8)."""
-    return opaque16(b"".join([_write_key_share_entry(entry) for entry in entries]))
+    return opaque16(b"".join(map(write_key_share_server_hello, entries)))
 
 
-def read_key_share_server_hello(data: bytes, opener: Opener = Reader) -> KeyShareEntry:
+def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> KeyShareEntry:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    reader = opener(data, "key_share")
-    entry = _read_key_share_entry(reader)
-    reader.end()
-    return entry
+    return KeyShareEntry(*_KEY_SHARE_ENTRY.read(data, "key_share", 0, opener))
 
 
 def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
     """KeyShareServerHello (RFC 8446 section 4.2.8)."""
-    return _write_key_share_entry(entry)
+    return key_share_entry(entry.group, entry.key_exchange)
 
 
-def read_key_share_hello_retry_request(data: bytes, opener: Opener = Reader) -> int:
+def key_share_entry(group: int, key_exchange: bytes) -> bytes:
+    """A KeyShareEntry of these (RFC 8446 section 4.2.8)."""
+    return (group << 16 | len(key_exchange)).to_bytes(4, "big") + key_exchange
+
+
+def read_key_share_hello_retry_request(data: bytes, opener: Opener | None = None) -> int:
     """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8): the selected group."""
     return _read_uint16(data, "key_share", "selected_group", opener)
 
@@ -209,9 +215,9 @@ def write_key_share_hello_retry_request(group: int) -> bytes:
     return group.to_bytes(2, "big")
 
 
-def read_cookie(data: bytes, opener: Opener = Reader) -> bytes:
+def read_cookie(data: bytes, opener: Opener | None = None) -> bytes:
     """Cookie (RFC 8446 section 4.2.2), at least one byte."""
-    reader = opener(data, "cookie")
+    reader = (opener or Reader)(data, "cookie")
     cookie = reader.opaque16("cookie", 1)
     reader.end()
     return cookie
@@ -222,7 +228,7 @@ def write_cookie(cookie: bytes) -> bytes:
     return opaque16(cookie)
 
 
-def read_record_size_limit(data: bytes, opener: Opener = Reader) -> int:
+def read_record_size_limit(data: bytes, opener: Opener | None = None) -> int:
     """RecordSizeLimit in bytes (RFC 8449 section 4), not below 64."""
     limit = _read_uint16(data, "record_size_limit", "record_size_limit", opener)
     if limit < 64:
@@ -235,9 +241,9 @@ def write_record_size_limit(limit: int) -> bytes:
     return limit.to_bytes(2, "big")
 
 
-def read_certificate_authorities(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
+def read_certificate_authorities(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
     """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
-    reader = opener(data, "certificate_authorities")
+    reader = (opener or Reader)(data, "certificate_authorities")
     names = reader.vector16("authorities", 3)
     authorities = tuple(names.opaques16("DistinguishedName", 1))
     reader.end()
@@ -249,9 +255,9 @@ def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:
     return opaque16(b"".join([opaque16(authority) for authority in authorities]))
 
 
-def read_status_request(data: bytes, opener: Opener = Reader) -> bool:
+def read_status_request(data: bytes, opener: Opener | None = None) -> bool:
     """Whether a CertificateStatusRequest asks for an OCSP response (RFC 6066 section 8)."""
-    reader = opener(data, "status_request")
+    reader = (opener or Reader)(data, "status_request")
     if reader.uint8("status_type") != _OCSP:
         return False  # Of an unknown kind, whose form is unknown too.
     reader.opaque16("responder_id_list")
@@ -268,9 +274,9 @@ def write_status_request() -> bytes:
     return _OCSP.to_bytes(1, "big") + opaque16(b"") + opaque16(b"")
 
 
-def read_certificate_status(data: bytes, opener: Opener = Reader) -> bytes:
+def read_certificate_status(data: bytes, opener: Opener | None = None) -> bytes:
     """The OCSP response in a CertificateStatus, as DER (RFC 8446 section 4.4.2.1)."""
-    reader = opener(data, "status_request")
+    reader = (opener or Reader)(data, "status_request")
     status_type = reader.uint8("status_type")
     if status_type != _OCSP:
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"CertificateStatus is of type {status_type}")
@@ -285,13 +291,13 @@ def write_certificate_status(response: bytes) -> bytes:
 
 
 def read_certificate_types(
-    data: bytes, name: str = "certificate_types", opener: Opener = Reader
+    data: bytes, name: str = "certificate_types", opener: Opener | None = None
 ) -> tuple[int, ...]:
     """The certificate types of a ClientHello, preferred first (RFC 7250 section 3).
 
     `name` is the extension's, client_certificate_type or server_certificate_type.
     """
-    reader = opener(data, name)
+    reader = (opener or Reader)(data, name)
     types = reader.opaque8("certificate_types", 1)
     reader.end()
     return tuple(types)
@@ -303,10 +309,10 @@ def write_certificate_types(types: Iterable[int]) -> bytes:
 
 
 def read_selected_certificate_type(
-    data: bytes, name: str = "certificate_type", opener: Opener = Reader
+    data: bytes, name: str = "certificate_type", opener: Opener | None = None
 ) -> int:
     """The one certificate type of EncryptedExtensions (RFC 7250 section 3); `name` as above."""
-    reader = opener(data, name)
+    reader = (opener or Reader)(data, name)
     selected = reader.uint8("certificate_type")
     reader.end()
     return selected
@@ -317,9 +323,9 @@ def write_selected_certificate_type(selected: int) -> bytes:
     return selected.to_bytes(1, "big")
 
 
-def read_compress_certificate(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+def read_compress_certificate(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
     """CertificateCompressionAlgorithms, preferred first (RFC 8879 section 3)."""
-    reader = opener(data, "compress_certificate")
+    reader = (opener or Reader)(data, "compress_certificate")
     algorithms = reader.uint16s8("algorithms")
     reader.end()
     return algorithms
@@ -335,9 +341,9 @@ PSK_DHE_KE = 1
 """PskKeyExchangeMode: the key alone, or with a key exchange that gives forward secrecy."""
 
 
-def read_psk_key_exchange_modes(data: bytes, opener: Opener = Reader) -> bytes:
+def read_psk_key_exchange_modes(data: bytes, opener: Opener | None = None) -> bytes:
     """PskKeyExchangeModes, one byte for each (RFC 8446 section 4.2.9)."""
-    reader = opener(data, "psk_key_exchange_modes")
+    reader = (opener or Reader)(data, "psk_key_exchange_modes")
     modes = reader.opaque8("ke_modes", 1)
     reader.end()
     return modes
@@ -348,37 +354,31 @@ def write_psk_key_exchange_modes(modes: bytes) -> bytes:
     return opaque8(modes)
 
 
-def read_offered_psks(data: bytes, opener: Opener = Reader) -> OfferedPsks:
+def read_offered_psks(data: bytes, opener: Opener | None = None) -> OfferedPsks:
     """OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 section 4.2.11)."""
-    reader = opener(data, "pre_shared_key")
-    vector = reader.vector16("identities", 7)
-    identities: list[PskIdentity] = []
-    while vector.more():
-        identity = vector.opaque16("identity", 1)
-        identities.append(PskIdentity(identity, vector.uint32("obfuscated_ticket_age")))
-    vector = reader.vector16("binders", 33)
-    binders: list[bytes] = []
-    while vector.more():
-        binders.append(vector.opaque8("PskBinderEntry", 32))
-    reader.end()
+    identities, binders = _OFFERED_PSKS.read(data, "pre_shared_key", 0, opener)
     if len(binders) != len(identities):
         raise ProtocolError(
             Fault.ILLEGAL_VALUE, f"{len(binders)} binders for {len(identities)} identities"
         )
-    return OfferedPsks(tuple(identities), tuple(binders))
+    return OfferedPsks(identities, binders)
 
 
 def write_offered_psks(offered: OfferedPsks) -> bytes:
     """OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
-    identities = [
-        opaque16(each.identity) + each.obfuscated_ticket_age.to_bytes(4, "big")
-        for each in offered.identities
-    ]
-    binders = [opaque8(binder) for binder in offered.binders]
-    return opaque16(b"".join(identities)) + opaque16(b"".join(binders))
+    identities: list[bytes] = []
+    for each in offered.identities:
+        identities.append(len(each.identity).to_bytes(2, "big") + each.identity)
+        identities.append(each.obfuscated_ticket_age.to_bytes(4, "big"))
+    return opaque16(b"".join(identities)) + binder_entries(offered.binders)
 
 
-def read_selected_identity(data: bytes, opener: Opener = Reader) -> int:
+def binder_entries(binders: Iterable[bytes]) -> bytes:
+    """`PskBinderEntry binders<33..2^16-1>`, which ends a hello (RFC 8446 section 4.2.11)."""
+    return opaque16(b"".join(map(opaque8, binders)))
+
+
+def read_selected_identity(data: bytes, opener: Opener | None = None) -> int:
     """The pre_shared_key of a ServerHello: which of the identities (RFC 8446 section 4.2.11)."""
     return _read_uint16(data, "pre_shared_key", "selected_identity", opener)
 
@@ -388,9 +388,9 @@ def write_selected_identity(index: int) -> bytes:
     return index.to_bytes(2, "big")
 
 
-def read_max_early_data_size(data: bytes, opener: Opener = Reader) -> int:
+def read_max_early_data_size(data: bytes, opener: Opener | None = None) -> int:
     """The early_data of a NewSessionTicket, in bytes (RFC 8446 section 4.2.10)."""
-    reader = opener(data, "early_data")
+    reader = (opener or Reader)(data, "early_data")
     size = reader.uint32("max_early_data_size")
     reader.end()
     return size
@@ -401,9 +401,9 @@ def write_max_early_data_size(size: int) -> bytes:
     return size.to_bytes(4, "big")
 
 
-def read_ec_point_formats(data: bytes, opener: Opener = Reader) -> bytes:
+def read_ec_point_formats(data: bytes, opener: Opener | None = None) -> bytes:
     """ECPointFormatList, one byte for each format (RFC 8422 section 5.1.2)."""
-    reader = opener(data, "ec_point_formats")
+    reader = (opener or Reader)(data, "ec_point_formats")
     formats = reader.opaque8("ec_point_format_list", 1)
     reader.end()
     return formats
@@ -414,9 +414,9 @@ def write_ec_point_formats(formats: bytes = bytes([UNCOMPRESSED])) -> bytes:
     return opaque8(formats)
 
 
-def read_renegotiation_info(data: bytes, opener: Opener = Reader) -> bytes:
+def read_renegotiation_info(data: bytes, opener: Opener | None = None) -> bytes:
     """RenegotiationInfo (RFC 5746 section 3.2): empty in the first handshake of a connection."""
-    reader = opener(data, "renegotiation_info")
+    reader = (opener or Reader)(data, "renegotiation_info")
     renegotiated_connection = reader.opaque8("renegotiated_connection")
     reader.end()
     return renegotiated_connection
@@ -427,23 +427,34 @@ def write_renegotiation_info(renegotiated_connection: bytes = b"") -> bytes:
     return opaque8(renegotiated_connection)
 
 
-def _read_key_share_entry(reader: Reader) -> KeyShareEntry:
-    return KeyShareEntry(reader.uint16("group"), reader.opaque16("key_exchange", 1))
-
-
-def _write_key_share_entry(entry: KeyShareEntry) -> bytes:
-    return entry.group.to_bytes(2, "big") + opaque16(entry.key_exchange)
-
-
-def _read_uint16s(data: bytes, path: str, name: str, opener: Opener) -> tuple[int, ...]:
-    reader = opener(data, path)
+def _read_uint16s(data: bytes, path: str, name: str, opener: Opener | None) -> tuple[int, ...]:
+    reader = (opener or Reader)(data, path)
     values = reader.uint16s16(name)
     reader.end()
     return values
 
 
-def _read_uint16(data: bytes, path: str, name: str, opener: Opener) -> int:
-    reader = opener(data, path)
+def _read_uint16(data: bytes, path: str, name: str, opener: Opener | None) -> int:
+    reader = (opener or Reader)(data, path)
     value = reader.uint16(name)
     reader.end()
     return value
+
+
+def _binder(entry: bytes) -> bytes:
+    """A PskBinderEntry is no more than its bytes."""
+    return entry
+
+
+_KEY_SHARE_ENTRY = Struct(KeyShareEntry, uint("group", 2), opaque("key_exchange", 2, 1))
+_CLIENT_SHARES = Struct(tuple, vector("client_shares", 2, _KEY_SHARE_ENTRY))
+_OFFERED_PSKS = Struct(
+    OfferedPsks,
+    vector(
+        "identities",
+        2,
+        Struct(PskIdentity, opaque("identity", 2, 1), uint("obfuscated_ticket_age", 4)),
+        7,
+    ),
+    vector("binders", 2, Struct(_binder, opaque("PskBinderEntry", 1, 32)), 33),
+)

@@ -16,9 +16,9 @@ from handclasp.faults import Fault
 from handclasp.wire import extensions as ext
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import extension_name
-from handclasp.wire.messages import Extensions
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.rules import MessageContext
+from handclasp.wire.structs import Extensions
 
 _OCSP = 1
 _ECH_OUTER, _ECH_INNER = 0, 1
@@ -30,8 +30,9 @@ Form = Callable[..., Any]
 def _empty(kind: int) -> Form:
     name = extension_name(kind)
 
-    def read(data: bytes, opener: Opener = Reader) -> None:
+    def read(data: bytes, opener: Opener | None = None) -> bool:
         ext.read_empty(data, name, opener)
+        return True
 
     return read
 
@@ -39,7 +40,7 @@ def _empty(kind: int) -> Form:
 def _types(kind: int) -> Form:
     name = extension_name(kind)
 
-    def read(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+    def read(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
         return ext.read_certificate_types(data, name, opener)
 
     return read
@@ -48,7 +49,7 @@ def _types(kind: int) -> Form:
 def _selected_type(kind: int) -> Form:
     name = extension_name(kind)
 
-    def read(data: bytes, opener: Opener = Reader) -> int:
+    def read(data: bytes, opener: Opener | None = None) -> int:
         return ext.read_selected_certificate_type(data, name, opener)
 
     return read
@@ -57,7 +58,7 @@ def _selected_type(kind: int) -> Form:
 # What follows are the forms of extensions that this side never writes.
 
 
-def _asked_status(data: bytes, opener: Opener = Reader) -> None:
+def _asked_status(data: bytes, opener: Opener | None = None) -> None:
     """The status_request of a CertificateRequest, which is empty (RFC 8446 section 4.4.2.1).
 
     OpenSSL before 1.1.1d put the CertificateStatus of its own certificate there, which is read,
@@ -65,21 +66,21 @@ def _asked_status(data: bytes, opener: Opener = Reader) -> None:
     """
     if not data:
         return
-    reader = opener(data, "status_request")
+    reader = (opener or Reader)(data, "status_request")
     if reader.uint8("status_type") != _OCSP:
         raise reader.fault("status_type", "it is empty in a CertificateRequest")
     reader.opaque24("response", 1)
     reader.end()
 
 
-def _sct_list(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
+def _sct_list(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
     """SignedCertificateTimestampList, each entry as it came (RFC 6962 section 3.3).
 
     struct {
         SerializedSCT sct_list<1..2^16-1>;      /* opaque SerializedSCT<1..2^16-1> */
     } SignedCertificateTimestampList;
     """
-    reader = opener(data, "signed_certificate_timestamp")
+    reader = (opener or Reader)(data, "signed_certificate_timestamp")
     vector = reader.vector16("sct_list", 1)
     entries: list[bytes] = []
     while vector.more():
@@ -88,9 +89,9 @@ def _sct_list(data: bytes, opener: Opener = Reader) -> tuple[bytes, ...]:
     return tuple(entries)
 
 
-def _max_fragment_length(data: bytes, opener: Opener = Reader) -> int:
+def _max_fragment_length(data: bytes, opener: Opener | None = None) -> int:
     """MaxFragmentLength, by its number (RFC 6066 section 4): 1 to 4, or illegal_parameter."""
-    reader = opener(data, "max_fragment_length")
+    reader = (opener or Reader)(data, "max_fragment_length")
     length = reader.uint8("max_fragment_length")
     reader.end()
     if not 1 <= length <= 4:
@@ -98,9 +99,9 @@ def _max_fragment_length(data: bytes, opener: Opener = Reader) -> int:
     return length
 
 
-def _heartbeat(data: bytes, opener: Opener = Reader) -> int:
+def _heartbeat(data: bytes, opener: Opener | None = None) -> int:
     """HeartbeatMode (RFC 6520 section 2): 1 or 2, or illegal_parameter."""
-    reader = opener(data, "heartbeat")
+    reader = (opener or Reader)(data, "heartbeat")
     mode = reader.uint8("mode")
     reader.end()
     if mode not in (1, 2):
@@ -108,18 +109,18 @@ def _heartbeat(data: bytes, opener: Opener = Reader) -> int:
     return mode
 
 
-def _use_srtp(data: bytes, opener: Opener = Reader) -> tuple[int, ...]:
+def _use_srtp(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
     """The SRTPProtectionProfiles of UseSRTPData (RFC 5764 section 4.1.1)."""
-    reader = opener(data, "use_srtp")
+    reader = (opener or Reader)(data, "use_srtp")
     profiles = reader.uint16s16("SRTPProtectionProfiles")
     reader.opaque8("srtp_mki")
     reader.end()
     return profiles
 
 
-def _oid_filters(data: bytes, opener: Opener = Reader) -> tuple[tuple[bytes, bytes], ...]:
+def _oid_filters(data: bytes, opener: Opener | None = None) -> tuple[tuple[bytes, bytes], ...]:
     """OIDFilterExtension of a CertificateRequest (RFC 8446 section 4.2.5)."""
-    reader = opener(data, "oid_filters")
+    reader = (opener or Reader)(data, "oid_filters")
     vector = reader.vector16("filters")
     filters: list[tuple[bytes, bytes]] = []
     while vector.more():
@@ -129,20 +130,20 @@ def _oid_filters(data: bytes, opener: Opener = Reader) -> tuple[tuple[bytes, byt
     return tuple(filters)
 
 
-def _ticket_request(data: bytes, opener: Opener = Reader) -> tuple[int, int]:
+def _ticket_request(data: bytes, opener: Opener | None = None) -> tuple[int, int]:
     """ClientTicketRequest: how many tickets a client wants, new and resumed (RFC 9149 3)."""
-    reader = opener(data, "ticket_request")
+    reader = (opener or Reader)(data, "ticket_request")
     counts = reader.uint8("new_session_count"), reader.uint8("resumption_count")
     reader.end()
     return counts
 
 
-def _encrypted_client_hello(data: bytes, opener: Opener = Reader) -> int:
+def _encrypted_client_hello(data: bytes, opener: Opener | None = None) -> int:
     """ECHClientHello, of which the type is given (RFC 9849 section 5): outer 0, inner 1.
 
     Another type is illegal_parameter (RFC 9849 section 7).
     """
-    reader = opener(data, "encrypted_client_hello")
+    reader = (opener or Reader)(data, "encrypted_client_hello")
     kind = reader.uint8("type")
     if kind == _ECH_OUTER:
         reader.uint16("kdf_id")
@@ -238,14 +239,22 @@ FORMS: Mapping[MessageContext, Mapping[int, Form]] = {
 """By message and extension type. Those that hold any bytes, such as padding, are not in it."""
 
 
-def check_forms(extensions: Extensions, place: MessageContext) -> None:
-    """Read every extension whose form is known, for its errors alone.
+def read_forms(extensions: Extensions, place: MessageContext) -> dict[int, Any]:
+    """Read every extension whose form is known, once: gives their values by extension type.
 
     Raises:
         ProtocolError: one does not follow its definition (decode_error), or holds a value that it
             must not (illegal_parameter).
     """
-    forms = FORMS[place]
+    forms, values = FORMS[place], dict[int, Any]()
     for kind, data in extensions.items():
-        if kind in forms:
-            forms[kind](data)
+        read = forms.get(kind)
+        if read is not None:
+            values[kind] = read(data)
+    return values
+
+
+def check_forms(extensions: Extensions, place: MessageContext) -> None:
+    """`read_forms`, for the errors alone."""
+    if extensions:
+        read_forms(extensions, place)

@@ -8,8 +8,8 @@ bytes, and only where the handshake was completed. What cannot be read raises ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 from handclasp.kept import Kept
 
@@ -49,20 +49,32 @@ class Reading:
 
     def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
         """What the pure function `read` makes of a list."""
-        known = self._known((read, data))
+        known: Value | None = self._known((read, data))
         if known is not None:
-            return cast(Value, known)
+            return known
         made = read(data)
         if len(data) <= _LONGEST:
             size = _BYTES_BESIDES + _BYTES_OF_EACH * len(data)
             self._new.append(((read, data), made, size))
         return made
 
+    def read_forms(
+        self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
+    ) -> dict[int, Any]:
+        """What each extension holds that has a form, by its type."""
+        known, values = self._known, dict[int, Any]()
+        for kind, data in extensions.items():
+            read = forms.get(kind)
+            if read is not None:
+                value = known((read, data))
+                values[kind] = self.read(read, data) if value is None else value
+        return values
+
     def make(self, make: Callable[..., Value], *given: Hashable, size: int) -> Value:
         """What the pure function `make` gives; arguments and value take `size` bytes together."""
-        known = self._known((make, given))
+        known: Value | None = self._known((make, given))
         if known is not None:
-            return cast(Value, known)
+            return known
         made = make(*given)
         self._new.append(((make, given), made, size + _BYTES_BESIDES))
         return made

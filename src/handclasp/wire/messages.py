@@ -13,14 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.values import value
-from handclasp.wire.iana import HandshakeType, extension_name, handshake_type_name
+from handclasp.wire.iana import HandshakeType, handshake_type_name
 from handclasp.wire.reader import Opener, Reader
-from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
+from handclasp.wire.structs import (
+    Extensions,
+    Struct,
+    extensions,
+    fixed,
+    opaque,
+    optional_extensions,
+    rest,
+    uint,
+    uint16s,
+    vector,
+    write_fields,
+)
+from handclasp.wire.writer import opaque24
 
 HEADER_SIZE = 4
 """Bytes of `msg_type` and `length` in front of each handshake message."""
@@ -29,9 +43,6 @@ HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 )
 """SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3)."""
-
-Extensions: TypeAlias = Mapping[int, bytes]
-"""Extension type -> extension_data, in the order of the message."""
 
 
 @value(frozen=True, slots=True)
@@ -243,17 +254,26 @@ Message: TypeAlias = (
 )
 
 
-def read_message(raw: bytes, opener: Opener = Reader) -> Message:
-    """The value of one whole handshake message, header included, read by `opener`'s reader.
+def read_message(raw: bytes, opener: Opener | None = None) -> Message:
+    """The value of one whole handshake message, header included.
+
+    Args:
+        opener: makes the reader, where each field is to be read by one.
 
     Raises `ProtocolError`: decode_error where the message does not follow its definition,
     unexpected_message for a type that TLS 1.3 does not have.
     """
-    read = _READERS.get(raw[0])
-    if read is None:
+    kind = _KINDS.get(raw[0])
+    if kind is None:
         raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
-    reader = opener(raw, handshake_type_name(raw[0]), HEADER_SIZE)
-    message: Message = read(reader, raw)
+    struct = STRUCTS.get(kind)
+    if struct is not None:
+        message: Message = kind(
+            *struct.read(raw, handshake_type_name(raw[0]), HEADER_SIZE, opener), raw
+        )
+        return message
+    reader = (opener or Reader)(raw, handshake_type_name(raw[0]), HEADER_SIZE)
+    message = CODECS13[kind][1](reader, raw)
     reader.end()
     return message
 
@@ -262,33 +282,7 @@ def write_message(message: Message) -> bytes:
     """The bytes of a handshake message, header included."""
     message_type, _, write = CODECS13[type(message)]
     body = write(message)
-    return message_type.to_bytes(1, "big") + len(body).to_bytes(3, "big") + body
-
-
-def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
-    """`Extension extensions<minimum..2^16-1>` (RFC 8446 section 4.2), each type at most once."""
-    vector = reader.vector16("extensions", minimum)
-    extensions: dict[int, bytes] = {}
-    for extension_type, data in vector.pairs("extension_type", "extension_data"):
-        if extension_type in extensions:
-            raise ProtocolError(
-                Fault.DUPLICATE_EXTENSION, f"{extension_name(extension_type)} in {reader.path}"
-            )
-        extensions[extension_type] = data
-    return extensions
-
-
-def write_extensions(extensions: Extensions) -> bytes:
-    """The vector of extensions with its length."""
-    # The type and the length in one number; a length that does not fit shows in that of the vector.
-    return opaque16(
-        b"".join(
-            [
-                (kind << 16 | len(data)).to_bytes(4, "big") + data
-                for kind, data in extensions.items()
-            ]
-        )
-    )
+    return (message_type << 24 | len(body)).to_bytes(4, "big") + body
 
 
 def message_hash(digest: bytes) -> bytes:
@@ -296,166 +290,69 @@ def message_hash(digest: bytes) -> bytes:
     return HandshakeType.MESSAGE_HASH.to_bytes(1, "big") + opaque24(digest)
 
 
-def _read_client_hello(reader: Reader, raw: bytes) -> ClientHello:
-    return ClientHello(
-        legacy_version=reader.uint16("legacy_version"),
-        random=reader.opaque("random", 32),
-        legacy_session_id=reader.opaque8("legacy_session_id", 0, 32),
-        cipher_suites=reader.packed16("cipher_suites"),
-        legacy_compression_methods=reader.opaque8("legacy_compression_methods", 1),
-        # Hellos older than TLS 1.3 may end here (RFC 5246 section 7.4.1.2).
-        extensions=read_extensions(reader) if reader.more() else {},
-        raw=raw,
-    )
+_CLIENT_HELLO = Struct(
+    ClientHello,
+    uint("legacy_version", 2),
+    fixed("random", 32),
+    opaque("legacy_session_id", 1, 0, 32),
+    uint16s("cipher_suites"),
+    opaque("legacy_compression_methods", 1, 1),
+    # Hellos older than TLS 1.3 may end before it (RFC 5246 section 7.4.1.2), and without extensions
+    # no list is written: a client older than TLS 1.2 that sent none must find none in the
+    # ServerHello (RFC 5246 section 7.4.1.4).
+    optional_extensions(),
+)
 
+_SERVER_HELLO = Struct(
+    ServerHello,
+    uint("legacy_version", 2),
+    fixed("random", 32),
+    opaque("legacy_session_id_echo", 1, 0, 32),
+    uint("cipher_suite", 2),
+    uint("legacy_compression_method", 1),
+    optional_extensions(),
+)
 
-def _write_client_hello(hello: ClientHello) -> bytes:
-    return b"".join(
-        [
-            hello.legacy_version.to_bytes(2, "big"),
-            hello.random,
-            opaque8(hello.legacy_session_id),
-            opaque16(uint16s(hello.cipher_suites)),
-            opaque8(hello.legacy_compression_methods),
-            _write_hello_extensions(hello.extensions),
-        ]
-    )
+_CERTIFICATE_ENTRY = Struct(CertificateEntry, opaque("cert_data", 3, 1), extensions())
 
+_CERTIFICATE = Struct(
+    Certificate,
+    opaque("certificate_request_context", 1),
+    vector("certificate_list", 3, _CERTIFICATE_ENTRY),
+)
 
-def _read_server_hello(reader: Reader, raw: bytes) -> ServerHello:
-    return ServerHello(
-        legacy_version=reader.uint16("legacy_version"),
-        random=reader.opaque("random", 32),
-        legacy_session_id_echo=reader.opaque8("legacy_session_id_echo", 0, 32),
-        cipher_suite=reader.uint16("cipher_suite"),
-        legacy_compression_method=reader.uint8("legacy_compression_method"),
-        extensions=read_extensions(reader) if reader.more() else {},
-        raw=raw,
-    )
+_COMPRESSED_CERTIFICATE = Struct(
+    CompressedCertificate,
+    uint("algorithm", 2),
+    uint("uncompressed_length", 3),
+    opaque("compressed_certificate_message", 3, 1),
+)
 
+_NEW_SESSION_TICKET = Struct(
+    NewSessionTicket,
+    uint("ticket_lifetime", 4),
+    uint("ticket_age_add", 4),
+    opaque("ticket_nonce", 1),
+    opaque("ticket", 2, 1),
+    extensions(),
+)
 
-def _write_server_hello(hello: ServerHello) -> bytes:
-    return b"".join(
-        [
-            hello.legacy_version.to_bytes(2, "big"),
-            hello.random,
-            opaque8(hello.legacy_session_id_echo),
-            hello.cipher_suite.to_bytes(2, "big"),
-            hello.legacy_compression_method.to_bytes(1, "big"),
-            _write_hello_extensions(hello.extensions),
-        ]
-    )
-
-
-def _write_hello_extensions(extensions: Extensions) -> bytes:
-    # Without extensions there is no list of them: a client older than TLS 1.2 that sent none must
-    # find none in the ServerHello (RFC 5246 section 7.4.1.4).
-    return write_extensions(extensions) if extensions else b""
-
-
-def _read_encrypted_extensions(reader: Reader, raw: bytes) -> EncryptedExtensions:
-    return EncryptedExtensions(read_extensions(reader), raw)
-
-
-def _write_encrypted_extensions(message: EncryptedExtensions) -> bytes:
-    return write_extensions(message.extensions)
-
-
-def _read_certificate_request(reader: Reader, raw: bytes) -> CertificateRequest:
-    return CertificateRequest(
-        certificate_request_context=reader.opaque8("certificate_request_context"),
-        extensions=read_extensions(reader, 2),
-        raw=raw,
-    )
-
-
-def _write_certificate_request(message: CertificateRequest) -> bytes:
-    return opaque8(message.certificate_request_context) + write_extensions(message.extensions)
-
-
-def _read_certificate(reader: Reader, raw: bytes) -> Certificate:
-    context = reader.opaque8("certificate_request_context")
-    certificates = reader.vector24("certificate_list")
-    entries: list[CertificateEntry] = []
-    while certificates.more():
-        cert_data = certificates.opaque24("cert_data", 1)
-        entries.append(CertificateEntry(cert_data, read_extensions(certificates)))
-    return Certificate(context, tuple(entries), raw)
-
-
-def _write_certificate(message: Certificate) -> bytes:
-    entries = [
-        opaque24(entry.cert_data) + write_extensions(entry.extensions)
-        for entry in message.certificate_list
-    ]
-    return opaque8(message.certificate_request_context) + opaque24(b"".join(entries))
-
-
-def _read_compressed_certificate(reader: Reader, raw: bytes) -> CompressedCertificate:
-    return CompressedCertificate(
-        algorithm=reader.uint16("algorithm"),
-        uncompressed_length=reader.uint24("uncompressed_length"),
-        compressed_certificate_message=reader.opaque24("compressed_certificate_message", 1),
-        raw=raw,
-    )
-
-
-def _write_compressed_certificate(message: CompressedCertificate) -> bytes:
-    return b"".join(
-        [
-            message.algorithm.to_bytes(2, "big"),
-            message.uncompressed_length.to_bytes(3, "big"),
-            opaque24(message.compressed_certificate_message),
-        ]
-    )
-
-
-def _read_certificate_verify(reader: Reader, raw: bytes) -> CertificateVerify:
-    return CertificateVerify(reader.uint16("algorithm"), reader.opaque16("signature"), raw)
-
-
-def _write_certificate_verify(message: CertificateVerify) -> bytes:
-    return message.algorithm.to_bytes(2, "big") + opaque16(message.signature)
-
-
-def _read_finished(reader: Reader, raw: bytes) -> Finished:
+STRUCTS: Mapping[type[Any], Struct] = {
+    ClientHello: _CLIENT_HELLO,
+    ServerHello: _SERVER_HELLO,
+    NewSessionTicket: _NEW_SESSION_TICKET,
+    EndOfEarlyData: Struct(EndOfEarlyData),
+    EncryptedExtensions: Struct(EncryptedExtensions, extensions()),
+    CertificateRequest: Struct(
+        CertificateRequest, opaque("certificate_request_context", 1), extensions(2)
+    ),
+    Certificate: _CERTIFICATE,
+    CompressedCertificate: _COMPRESSED_CERTIFICATE,
+    CertificateVerify: Struct(CertificateVerify, uint("algorithm", 2), opaque("signature", 2)),
     # The length is that of the hash in use, which the key schedule knows and compares.
-    return Finished(reader.opaque("verify_data", len(raw) - HEADER_SIZE), raw)
-
-
-def _write_finished(message: Finished) -> bytes:
-    return message.verify_data
-
-
-def _read_end_of_early_data(_reader: Reader, raw: bytes) -> EndOfEarlyData:
-    return EndOfEarlyData(raw)
-
-
-def _write_end_of_early_data(_message: EndOfEarlyData) -> bytes:
-    return b""
-
-
-def _read_new_session_ticket(reader: Reader, raw: bytes) -> NewSessionTicket:
-    return NewSessionTicket(
-        ticket_lifetime=reader.uint32("ticket_lifetime"),
-        ticket_age_add=reader.uint32("ticket_age_add"),
-        ticket_nonce=reader.opaque8("ticket_nonce"),
-        ticket=reader.opaque16("ticket", 1),
-        extensions=read_extensions(reader),
-        raw=raw,
-    )
-
-
-def _write_new_session_ticket(message: NewSessionTicket) -> bytes:
-    return b"".join(
-        [
-            message.ticket_lifetime.to_bytes(4, "big"),
-            message.ticket_age_add.to_bytes(4, "big"),
-            opaque8(message.ticket_nonce),
-            opaque16(message.ticket),
-            write_extensions(message.extensions),
-        ]
-    )
+    Finished: Struct(Finished, rest("verify_data")),
+}
+"""What the messages hold behind their headers, but for those with a reader of their own."""
 
 
 def _read_key_update(reader: Reader, raw: bytes) -> KeyUpdate:
@@ -472,41 +369,28 @@ def _write_key_update(message: KeyUpdate) -> bytes:
 
 Codec: TypeAlias = tuple[HandshakeType, Callable[[Reader, bytes], Any], Callable[..., bytes]]
 
+
+def _codec(message_type: HandshakeType, kind: type[Any]) -> Codec:
+    """The codec of a message that is no more than its struct."""
+    struct = STRUCTS[kind]
+
+    def read(reader: Reader, raw: bytes) -> Any:
+        return kind(*struct.read_with(reader), raw)
+
+    return message_type, read, partial(write_fields, struct)
+
+
 CODECS13: dict[type[Any], Codec] = {
-    ClientHello: (HandshakeType.CLIENT_HELLO, _read_client_hello, _write_client_hello),
-    ServerHello: (HandshakeType.SERVER_HELLO, _read_server_hello, _write_server_hello),
-    NewSessionTicket: (
-        HandshakeType.NEW_SESSION_TICKET,
-        _read_new_session_ticket,
-        _write_new_session_ticket,
-    ),
-    EndOfEarlyData: (
-        HandshakeType.END_OF_EARLY_DATA,
-        _read_end_of_early_data,
-        _write_end_of_early_data,
-    ),
-    EncryptedExtensions: (
-        HandshakeType.ENCRYPTED_EXTENSIONS,
-        _read_encrypted_extensions,
-        _write_encrypted_extensions,
-    ),
-    CertificateRequest: (
-        HandshakeType.CERTIFICATE_REQUEST,
-        _read_certificate_request,
-        _write_certificate_request,
-    ),
-    Certificate: (HandshakeType.CERTIFICATE, _read_certificate, _write_certificate),
-    CompressedCertificate: (
-        HandshakeType.COMPRESSED_CERTIFICATE,
-        _read_compressed_certificate,
-        _write_compressed_certificate,
-    ),
-    CertificateVerify: (
-        HandshakeType.CERTIFICATE_VERIFY,
-        _read_certificate_verify,
-        _write_certificate_verify,
-    ),
-    Finished: (HandshakeType.FINISHED, _read_finished, _write_finished),
+    ClientHello: _codec(HandshakeType.CLIENT_HELLO, ClientHello),
+    ServerHello: _codec(HandshakeType.SERVER_HELLO, ServerHello),
+    NewSessionTicket: _codec(HandshakeType.NEW_SESSION_TICKET, NewSessionTicket),
+    EndOfEarlyData: _codec(HandshakeType.END_OF_EARLY_DATA, EndOfEarlyData),
+    EncryptedExtensions: _codec(HandshakeType.ENCRYPTED_EXTENSIONS, EncryptedExtensions),
+    CertificateRequest: _codec(HandshakeType.CERTIFICATE_REQUEST, CertificateRequest),
+    Certificate: _codec(HandshakeType.CERTIFICATE, Certificate),
+    CompressedCertificate: _codec(HandshakeType.COMPRESSED_CERTIFICATE, CompressedCertificate),
+    CertificateVerify: _codec(HandshakeType.CERTIFICATE_VERIFY, CertificateVerify),
+    Finished: _codec(HandshakeType.FINISHED, Finished),
     KeyUpdate: (HandshakeType.KEY_UPDATE, _read_key_update, _write_key_update),
 }
 """Type, reader and writer of each message of TLS 1.3."""
@@ -516,4 +400,4 @@ MESSAGE_TYPES: dict[type[Message], HandshakeType] = {
 }
 """The msg_type of each message class."""
 
-_READERS = {codec[0].value: codec[1] for codec in CODECS13.values()}
+_KINDS: Mapping[int, type[Any]] = {codec[0].value: kind for kind, codec in CODECS13.items()}

@@ -119,6 +119,10 @@ class Reader:
         self._at = after
         return self._data[at:after]
 
+    def rest(self, field: str) -> bytes:
+        """A field that takes all that is left."""
+        return self.opaque(field, self._end - self._at)
+
     def opaque8(self, field: str, minimum: int = 0, maximum: int = 0xFF) -> bytes:
         """`opaque field<minimum..maximum>` with a length of one byte."""
         return self.opaque(field, self._length(field, self.uint8(field), minimum, maximum))

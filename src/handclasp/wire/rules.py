@@ -13,7 +13,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import extension_name
-from handclasp.wire.messages import Extensions
+from handclasp.wire.structs import Extensions
 
 
 class MessageContext(Flag):
@@ -82,6 +82,9 @@ _ALLOWED_IN: Mapping[MessageContext, frozenset[int]] = {
     for place in MessageContext
 }
 _KNOWN = frozenset(map(int, _TABLE))
+_REFUSED_IN: Mapping[MessageContext, frozenset[int]] = {
+    place: _KNOWN - allowed for place, allowed in _ALLOWED_IN.items()
+}
 
 _ANSWERS = frozenset(
     (
@@ -104,12 +107,10 @@ def check_extensions(extensions: Extensions, place: MessageContext, limit: int) 
     """
     if len(extensions) > limit:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(extensions)} in {place.name}")
-    allowed = _ALLOWED_IN[place]
-    for kind in extensions:
-        if kind not in allowed and kind in _KNOWN:
-            raise ProtocolError(
-                Fault.MISPLACED_EXTENSION, f"{extension_name(kind)} in {place.name}"
-            )
+    refused = _REFUSED_IN[place]
+    if not refused.isdisjoint(extensions):
+        name = next(extension_name(kind) for kind in extensions if kind in refused)
+        raise ProtocolError(Fault.MISPLACED_EXTENSION, f"{name} in {place.name}")
 
 
 def check_answer(

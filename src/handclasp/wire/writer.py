@@ -7,6 +7,7 @@ for its length field raises `OverflowError`, which only a defect of ours can cau
 from __future__ import annotations
 
 from collections.abc import Iterable
+from struct import pack
 
 from handclasp.wire.reader import Uint16s
 
@@ -30,4 +31,5 @@ def uint16s(values: Iterable[int]) -> bytes:
     """Two-byte values one after the other, without a length."""
     if type(values) is Uint16s:
         return values.packed
-    return b"".join([value.to_bytes(2, "big") for value in values])
+    numbers = tuple(values)
+    return pack(f">{len(numbers)}H", *numbers)

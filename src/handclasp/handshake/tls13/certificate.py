@@ -142,29 +142,31 @@ def send_certificate(
     credentials: Credentials | None,
     asked: Mapping[int, bytes],
     asked_in: MessageContext,
+    compression: Collection[int] = (),
 ) -> None:
     """This side's certificates, leaf first, with what the peer `asked` for by extensions.
 
-    Those are the extensions of a ClientHello (CH) or of a CertificateRequest (CR). Without
-    credentials, a message that says so.
+    Args:
+        credentials: None sends a message that says that there are none.
+        asked: the extensions of a ClientHello (CH) or of a CertificateRequest (CR).
+        compression: the algorithms that the peer named there.
     """
     if credentials is None:
         hs.send(Certificate(b"", ()))
         return
-    along = _leaf_extensions(config, credentials, asked, asked_in)
+    along: dict[int, bytes] = {}
+    if credentials.staple is not None or credentials.sct_list is not None:
+        along = _leaf_extensions(config, credentials, asked, asked_in)
     kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
     key = credentials.chain, *along.items()
     raw = kept.get(key)
     if raw is None:
         raw = _written(credentials.chain, tuple(along.items()))
         kept.keep(key, raw, 2 * len(raw))
-    data = asked.get(ExtensionType.COMPRESS_CERTIFICATE)
-    if data is not None:
-        offered = ext.read_compress_certificate(data)
-        for name in config.certificate_compression or ():
-            if COMPRESSION_ALGORITHMS[name] in offered:
-                raw = _smaller(name, raw)
-                break
+    for name in config.certificate_compression or ():
+        if COMPRESSION_ALGORITHMS[name] in compression:
+            raw = _smaller(name, raw)
+            break
     hs.shown_chain = credentials.chain
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)

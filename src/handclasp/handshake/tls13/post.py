@@ -47,8 +47,6 @@ class PostHandshake13:
         self._records = records
         self._send_secret: TrafficSecret = result.send_secret
         self._receive_secret: TrafficSecret = result.receive_secret
-        for secret in (self._send_secret, self._receive_secret):
-            secret.drop_expander()
         self._limits = limits
         self._is_client = is_client
         self._trace = trace
@@ -83,7 +81,6 @@ class PostHandshake13:
         self._records.send(Epoch.APPLICATION, raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(Epoch.APPLICATION, self._send_secret)
-        self._send_secret.drop_expander()
         self.key_update_pending = False
         if request_peer:
             # The peer must answer this one, so its KeyUpdate is no flood.
@@ -128,7 +125,6 @@ class PostHandshake13:
         self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
         self._receive_secret = self._receive_secret.next()
         self._records.install_read(Epoch.APPLICATION, self._receive_secret)
-        self._receive_secret.drop_expander()
         if isinstance(message, KeyUpdate) and message.request_update:
             self.key_update_pending = True
 
@@ -136,9 +132,10 @@ class PostHandshake13:
         if isinstance(message, NewSessionTicket):
             check_extensions(message.extensions, MessageContext.NST, self._limits.max_extensions)
             check_forms(message.extensions, MessageContext.NST)
-            check_lifetime(message)
             if self._keeper is not None:
                 self._keeper.keep(message)
+            else:
+                check_lifetime(message)
 
     def _count_without_data(self, fault: Fault) -> None:
         self.messages_without_data += 1

@@ -70,12 +70,14 @@ class Psk:
 
     def binder(
         self,
-        transcript: Transcript,
+        transcript: Transcript | None,
         partial_hello: bytes,
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
         """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
         key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
+        if transcript is None:
+            transcript = Transcript()
         return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
 
 
@@ -101,16 +103,16 @@ def psk_of_external(key: PreSharedKey) -> Psk:
 def with_psks(
     hello: ClientHello,
     psks: Sequence[Psk],
-    transcript: Transcript,
+    transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
 ) -> ClientHello:
-    """The hello with pre_shared_key as its last extension, binders and all."""
+    """The hello with pre_shared_key as its last extension, binders and all, and its bytes."""
     if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
         return hello
     kept = dict(hello.extensions)
     kept.pop(ExtensionType.PRE_SHARED_KEY, None)
     if not psks:
-        return replace(hello, extensions=kept)
+        return replace(hello, extensions=kept, raw=b"")
     identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
     empty = tuple([bytes(each.suite.hash_size) for each in psks])
     offered = ext.OfferedPsks(identities, empty)
@@ -118,10 +120,11 @@ def with_psks(
     draft = write_message(replace(hello, extensions=kept))
     partial = draft[: -offered.binders_size]
     binders = tuple([each.binder(transcript, partial, observer) for each in psks])
-    kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(
-        ext.OfferedPsks(identities, binders)
-    )
-    return replace(hello, extensions=kept)
+    written = ext.binder_entries(binders)
+    # The binders are the end of the last extension.
+    size = len(kept[ExtensionType.PRE_SHARED_KEY]) - len(written)
+    kept[ExtensionType.PRE_SHARED_KEY] = kept[ExtensionType.PRE_SHARED_KEY][:size] + written
+    return replace(hello, extensions=kept, raw=partial + written)
 
 
 @value(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def check_binder(
     psk: Psk,
     partial_hello: bytes,
     binder: bytes,
-    transcript: Transcript,
+    transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
 ) -> CheckedBinder:
     """Check the client's proof; `transcript` is what came before the hello up to its binders.

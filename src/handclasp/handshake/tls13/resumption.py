@@ -7,6 +7,7 @@ handshake and never an error. Only a binder that does not hold is one (RFC 8446 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import field
 
 from handclasp.certificates.verify import VerifiedPeer
@@ -35,7 +36,7 @@ _MOST_TRIED = 8
 
 @value(frozen=True, slots=True)
 class PskOffer:
-    """What a hello says of pre-shared keys; `before` is the transcript up to it.
+    """What a hello says of pre-shared keys; `before` is the transcript up to it, if not empty.
 
     A client may name modes and no keys: it has none, but would like tickets.
 
@@ -49,7 +50,7 @@ class PskOffer:
     offered: ext.OfferedPsks | None
     count: int
     binders_size: int
-    before: Transcript = field(repr=False)
+    before: Transcript | None = field(repr=False)
 
 
 @value(frozen=True, slots=True)
@@ -62,10 +63,15 @@ class Candidate:
 
 @value(frozen=True, slots=True)
 class Found:
-    """What became of the keys that a client offers: those known here, and why not the others."""
+    """What became of the keys that a client offers.
 
-    candidates: list[Candidate]
-    refused: dict[int, str]
+    Attributes:
+        candidates: those known here, in the client's order.
+        refused: by their place among the client's, why not the others.
+    """
+
+    candidates: tuple[Candidate, ...]
+    refused: Mapping[int, str]
 
 
 @value(frozen=True, slots=True)
@@ -82,10 +88,16 @@ class ResumedClient:
     replay_token: bytes = field(repr=False)
 
 
-def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
-    """The extensions about pre-shared keys (RFC 8446 sections 4.2.9 and 4.2.11)."""
+def read_psks(
+    hello: ClientHello, modes: bytes | None, before: Transcript | None
+) -> PskOffer | None:
+    """The extensions about pre-shared keys (RFC 8446 sections 4.2.9 and 4.2.11).
+
+    Args:
+        modes: what psk_key_exchange_modes holds, if it is there.
+        before: the transcript up to this hello; None where nothing came before.
+    """
     extensions = hello.extensions
-    modes = extensions.get(ExtensionType.PSK_KEY_EXCHANGE_MODES)
     data = extensions.get(ExtensionType.PRE_SHARED_KEY)
     if data is not None and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY:
         # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
@@ -96,12 +108,11 @@ def read_psks(hello: ClientHello, before: Transcript) -> PskOffer | None:
             # "psk_key_exchange_modes" extension, servers MUST abort the handshake."
             raise ProtocolError(Fault.MISSING_EXTENSION, "psk_key_exchange_modes in ClientHello")
         return None
-    kinds = ext.read_psk_key_exchange_modes(modes)
     if data is None:
-        return PskOffer(kinds, None, 0, 0, before)
+        return PskOffer(modes, None, 0, 0, before)
     every = ext.read_offered_psks(data)
     first = ext.OfferedPsks(every.identities[:_MOST_TRIED], every.binders[:_MOST_TRIED])
-    return PskOffer(kinds, first, len(every.identities), every.binders_size, before)
+    return PskOffer(modes, first, len(every.identities), every.binders_size, before)
 
 
 def may_use_psk(config: ServerConfig, offer: PskOffer | None) -> bool:
@@ -112,19 +123,20 @@ def may_use_psk(config: ServerConfig, offer: PskOffer | None) -> bool:
 
 
 async def find_psks(
-    hs: HandshakeContext, config: ServerConfig, offer: PskOffer | None, server_name: str | None
+    hs: HandshakeContext,
+    config: ServerConfig,
+    offer: PskOffer,
+    offered: ext.OfferedPsks,
+    server_name: str | None,
 ) -> Found:
     """Those of the client's keys that this side knows, in the client's order."""
-    if offer is None or offer.offered is None:
-        return Found([], {})
-    identities = offer.offered.identities
     if not may_use_psk(config, offer):
         why = "without a key exchange of its own, which is not allowed here"
-        return Found([], dict.fromkeys(range(_noted(hs, offer)), why))
+        return Found((), dict.fromkeys(range(_noted(hs, offer)), why))
     external = {key.identity: key for key in config.psks}
     found: list[Candidate] = []
     refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be looked at")
-    for index, named in enumerate(identities):
+    for index, named in enumerate(offered.identities):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
         if key is None and not isinstance(state, SessionState) and config.find_psk is not None:
@@ -138,7 +150,7 @@ async def find_psks(
             age = named.obfuscated_ticket_age
             psk = Psk(named.identity, age, state.secret, suite, RESUMPTION, state=state)
             found.append(Candidate(index, psk))
-    return Found(found, refused)
+    return Found(tuple(found), refused)
 
 
 def _noted(hs: HandshakeContext, offer: PskOffer) -> int:
@@ -146,44 +158,35 @@ def _noted(hs: HandshakeContext, offer: PskOffer) -> int:
     return offer.count if hs.trace is not None else 0
 
 
-def choose_psk(
-    hs: HandshakeContext,
-    found: Found,
-    suite: CipherSuite,
-    hello: ClientHello,
-    offer: PskOffer | None,
-) -> Candidate | None:
-    """The first key that goes with the suite, its binder checked. Raises `ProtocolError`."""
-    for candidate in found.candidates:
-        if candidate.psk.hash_name == suite.hash_name and offer is not None and offer.offered:
-            check_binder(
-                candidate.psk,
-                hello.raw[: -offer.binders_size],
-                offer.offered.binders[candidate.index],
-                offer.before,
-                hs.observer,
-            )
-            return candidate
-        found.refused[candidate.index] = f"its hash does not go with {suite.name}"
-    return None
-
-
 async def resume_client(
-    hs: HandshakeContext, found: Found, chosen: Candidate | None
-) -> ResumedClient | None:
-    """Judge the client's certificates again; if they do not convince any more: not known."""
-    if chosen is None:
-        return None
-    state = chosen.psk.state
+    hs: HandshakeContext, found: Found, suite: CipherSuite, hello: ClientHello, offer: PskOffer
+) -> tuple[ResumedClient | None, Found]:
+    """The client that proves the first key that goes with the suite, if there is such a key.
+
+    Its certificates are judged again; if they do not convince any more, it is not known. What is
+    found out on the way goes with the second value. Raises `ProtocolError` for a wrong proof.
+    """
+    unfit: dict[int, str] = {}
     client: VerifiedPeer | None = None
-    if state is not None and state.client_chain:
-        client = await verify_client_again(hs, state.client_chain, state.client_certificate_type)
-        if client is None:
-            found.refused[chosen.index] = "the client's certificate does not convince any more"
-            return None
-    # One ticket, one first flight with early data: stricter than to tell flights apart.
-    token = hashlib.sha256(chosen.psk.identity).digest()
-    return ResumedClient(chosen.index, chosen.psk, client, token)
+    for candidate in found.candidates:
+        psk, index = candidate.psk, candidate.index
+        if psk.hash_name != suite.hash_name or offer.offered is None:
+            unfit[index] = f"its hash does not go with {suite.name}"
+            continue
+        partial_hello, binder = hello.raw[: -offer.binders_size], offer.offered.binders[index]
+        check_binder(psk, partial_hello, binder, offer.before, hs.observer)
+        state = psk.state
+        if state is not None and state.client_chain:
+            chain, certificate_type = state.client_chain, state.client_certificate_type
+            client = await verify_client_again(hs, chain, certificate_type)
+            if client is None:
+                unfit[index] = "the client's certificate does not convince any more"
+                break
+        # One ticket, one first flight with early data: stricter than to tell flights apart.
+        token = hashlib.sha256(psk.identity).digest()
+        known = ResumedClient(index, psk, client, token)
+        return known, Found(found.candidates, {**found.refused, **unfit})
+    return None, Found(found.candidates, {**found.refused, **unfit})
 
 
 async def why_not_early_data(

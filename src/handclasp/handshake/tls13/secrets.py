@@ -5,8 +5,6 @@ Both roles derive the same ones from the same transcript; what a role installs w
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from handclasp.handshake.context import HandshakeContext
 from handclasp.keys.schedule13 import (
     EarlySecret,
@@ -15,23 +13,6 @@ from handclasp.keys.schedule13 import (
     MasterSecret,
     TrafficSecret,
 )
-from handclasp.values import value
-
-
-@value(frozen=True, slots=True)
-class TrafficSecrets:
-    """The secrets of one epoch, by who sends under them."""
-
-    client: TrafficSecret = field(repr=False)
-    server: TrafficSecret = field(repr=False)
-
-
-@value(frozen=True, slots=True)
-class ApplicationSecrets(TrafficSecrets):
-    """The last epoch's, and what the application's own keys come from."""
-
-    exporter: ExporterSecret = field(repr=False)
-    master: MasterSecret = field(repr=False)
 
 
 def derive_early_secret(
@@ -43,24 +24,24 @@ def derive_early_secret(
     return secret
 
 
-def derive_handshake_secrets(hs: HandshakeContext, stage: HandshakeSecret) -> TrafficSecrets:
-    """Right after the ServerHello; the key log is told."""
-    hello_hash = hs.transcript.digest()
-    client = stage.client_handshake_traffic_secret(hello_hash)
-    server = stage.server_handshake_traffic_secret(hello_hash)
-    hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client.secret)
-    hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server.secret)
-    return TrafficSecrets(client, server)
+def derive_handshake_secrets(
+    hs: HandshakeContext, stage: HandshakeSecret, hello_hash: bytes
+) -> tuple[TrafficSecret, TrafficSecret]:
+    """The client's and the server's, right after the ServerHello; the key log is told."""
+    client, server = secrets = stage.traffic_secrets(hello_hash)
+    if hs.tells_secrets:
+        hs.note_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client.secret)
+        hs.note_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server.secret)
+    return secrets
 
 
-def derive_application_secrets(hs: HandshakeContext, stage: HandshakeSecret) -> ApplicationSecrets:
-    """Right after the server's Finished; the key log is told."""
-    finished_hash = hs.transcript.digest()
-    master_secret = stage.master_secret()
-    client = master_secret.client_application_traffic_secret(finished_hash)
-    server = master_secret.server_application_traffic_secret(finished_hash)
-    exporter = master_secret.exporter_secret(finished_hash)
-    hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client.secret)
-    hs.note_secret("SERVER_TRAFFIC_SECRET_0", server.secret)
-    hs.note_secret("EXPORTER_SECRET", exporter.secret)
-    return ApplicationSecrets(client, server, exporter, master_secret)
+def derive_application_secrets(
+    hs: HandshakeContext, stage: MasterSecret, finished_hash: bytes
+) -> tuple[TrafficSecret, TrafficSecret, ExporterSecret]:
+    """The client's, the server's and the exporter's, right after the server's Finished."""
+    client, server, exporter = secrets = stage.traffic_secrets(finished_hash)
+    if hs.tells_secrets:
+        hs.note_secret("CLIENT_TRAFFIC_SECRET_0", client.secret)
+        hs.note_secret("SERVER_TRAFFIC_SECRET_0", server.secret)
+        hs.note_secret("EXPORTER_SECRET", exporter.secret)
+    return secrets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from handclasp.errors import ProtocolError
@@ -43,13 +43,8 @@ class TicketIssuer:
         if lifetime <= 0:
             return None
         nonce = self._issued.to_bytes(4, "big")
-        state = replace(
-            self.state,
-            secret=self.resumption.psk(nonce),
-            created_at=now,
-            lifetime=lifetime,
-            age_add=int.from_bytes(self.entropy(4), "big"),
-        )
+        age_add = int.from_bytes(self.entropy(4), "big")
+        state = self.state.renewed(self.resumption.psk(nonce), now, lifetime, age_add)
         ticket = seal_ticket(state, keys_of(self.keys), self.entropy)
         if ticket is None:
             return None

@@ -1,0 +1,298 @@
+"""Structs of the presentation language as tables: one definition reads and writes (RFC 8446 3).
+
+A `Struct` lists its fields in their order. Well-formed bytes are read in one pass over that table,
+without an object or a call for each field. Where anything is wrong with them, the same table is
+read again with a `Reader`, field by field: that one says what is wrong and where, and a subclass
+of it notes the bytes of each field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from struct import Struct as Packed
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.wire.iana import extension_name
+from handclasp.wire.reader import Opener, Reader, Uint16s
+from handclasp.wire.writer import opaque16
+from handclasp.wire.writer import uint16s as uint16s_of
+
+Extensions: TypeAlias = Mapping[int, bytes]
+"""Extension type -> extension_data, in the order of the message."""
+
+_NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _VECTOR = range(7)
+
+_WRONG: Final = -1
+"""What a scan gives in place of an offset where the bytes do not follow the definition."""
+
+_TYPE_AND_LENGTH = Packed(">HH")
+
+_OPTIONAL = -1
+"""The minimum of a list of extensions that may be missing altogether."""
+
+
+class Field(NamedTuple):
+    """One field of a struct; made by the functions below.
+
+    Attributes:
+        size: bytes of a number, of a fixed field, or of the length in front.
+        minimum, maximum: of a length, in bytes.
+        element: what a vector holds.
+    """
+
+    name: str
+    code: int
+    size: int = 0
+    minimum: int = 0
+    maximum: int = 0
+    element: Struct | None = None
+
+
+def uint(name: str, size: int) -> Field:
+    """A number of `size` bytes."""
+    return Field(name, _NUMBER, size)
+
+
+def opaque(name: str, length_size: int, minimum: int = 0, maximum: int | None = None) -> Field:
+    """`opaque name<minimum..maximum>`, with a length of `length_size` bytes."""
+    most = 256**length_size - 1 if maximum is None else maximum
+    return Field(name, _OPAQUE, length_size, minimum, most)
+
+
+def fixed(name: str, size: int) -> Field:
+    """`opaque name[size]`."""
+    return Field(name, _FIXED, size)
+
+
+def rest(name: str) -> Field:
+    """All that is left of the message, whose length something else says."""
+    return Field(name, _REST)
+
+
+def uint16s(name: str) -> Field:
+    """`uint16 name<2..2^16-2>`, kept in as few bytes as it came in."""
+    return Field(name, _UINT16S)
+
+
+def extensions(minimum: int = 0) -> Field:
+    """`Extension extensions<minimum..2^16-1>` (RFC 8446 section 4.2), each type at most once."""
+    return Field("extensions", _EXTENSIONS, minimum=minimum)
+
+
+def optional_extensions() -> Field:
+    """The same at the end of a hello, which may have none (RFC 5246 section 7.4.1.2)."""
+    return Field("extensions", _EXTENSIONS, minimum=_OPTIONAL)
+
+
+def vector(name: str, length_size: int, element: Struct, minimum: int = 0) -> Field:
+    """`element name<minimum..>`, with a length of `length_size` bytes."""
+    return Field(name, _VECTOR, length_size, minimum, 256**length_size - 1, element)
+
+
+class Struct:
+    """The definition of a struct.
+
+    Attributes:
+        make: makes its value of those of the fields; a value to write has the fields' names.
+        fields: in the order of the struct.
+    """
+
+    __slots__ = ("fields", "make")
+
+    def __init__(self, make: Callable[..., Any], *fields: Field) -> None:
+        self.make = make
+        self.fields = fields
+
+    def read(self, data: bytes, path: str, at: int = 0, opener: Opener | None = None) -> list[Any]:
+        """The values of the fields, which fill `data` from `at` to its end.
+
+        Raises `ProtocolError` (decode_error) where `data` does not follow the definition, and
+        illegal_parameter for an extension that stands there twice.
+        """
+        if opener is None:
+            values: list[Any] = []
+            if scan(self, data, at, len(data), values) == len(data):
+                return values
+            opener = Reader
+        reader = opener(data, path, at)
+        values = self.read_with(reader)
+        reader.end()
+        return values
+
+    def read_with(self, reader: Reader) -> list[Any]:
+        """The values, read field by field with a reader, which may know more to do with them."""
+        return [_READ[field.code](reader, field) for field in self.fields]
+
+
+def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> int:
+    """Append the values of the fields at `at`; gives the offset behind them, or `_WRONG`."""
+    for field in struct.fields:
+        _, code, size, minimum, maximum, _ = field
+        if code <= _OPAQUE:
+            after = at + size
+            if after > end:
+                return _WRONG
+            number = (
+                data[at] << 8 | data[at + 1] if size == 2 else int.from_bytes(data[at:after], "big")
+            )
+            if code == _NUMBER:
+                values.append(number)
+            else:
+                at, after = after, after + number
+                if after > end or number < minimum or number > maximum:
+                    return _WRONG
+                values.append(data[at:after])
+        elif code <= _REST:
+            after = at + size if code == _FIXED else end
+            if after > end:
+                return _WRONG
+            values.append(data[at:after])
+        elif code == _EXTENSIONS:
+            after = _scan_extensions(data, at, end, minimum, values)
+        elif code == _UINT16S:
+            after = _scan_uint16s(data, at, end, values)
+        else:
+            after = _scan_vector(data, at, end, field, values)
+        if after < 0:
+            return _WRONG
+        at = after
+    return at
+
+
+def write_fields(struct: Struct, message: Any) -> bytes:
+    """The bytes of a value. Raises `OverflowError` where one is too long for its length."""
+    parts: list[bytes] = []
+    for name, code, size, minimum, _, element in struct.fields:
+        value = getattr(message, name)
+        if code == _NUMBER:
+            parts.append(value.to_bytes(size, "big"))
+        elif code == _OPAQUE:
+            parts.append(len(value).to_bytes(size, "big"))
+            parts.append(value)
+        elif code <= _REST:
+            parts.append(value)
+        elif code == _EXTENSIONS:
+            if value or minimum != _OPTIONAL:
+                parts.append(write_extensions(value))
+        elif code == _UINT16S:
+            parts.append(opaque16(uint16s_of(value)))
+        elif element is not None:
+            content = b"".join([write_fields(element, each) for each in value])
+            parts.append(len(content).to_bytes(size, "big"))
+            parts.append(content)
+    return b"".join(parts)
+
+
+def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
+    """`Extension extensions<minimum..2^16-1>` (RFC 8446 section 4.2), each type at most once."""
+    content = reader.vector16("extensions", minimum)
+    found: dict[int, bytes] = {}
+    for extension_type, data in content.pairs("extension_type", "extension_data"):
+        if extension_type in found:
+            raise ProtocolError(
+                Fault.DUPLICATE_EXTENSION, f"{extension_name(extension_type)} in {reader.path}"
+            )
+        found[extension_type] = data
+    return found
+
+
+def write_extensions(extensions: Extensions) -> bytes:
+    """The vector of extensions with its length."""
+    parts = [b""]
+    for kind, data in extensions.items():
+        # The type and the length in one number; a length that does not fit shows in the vector's.
+        parts.append((kind << 16 | len(data)).to_bytes(4, "big"))
+        parts.append(data)
+    content = b"".join(parts)
+    return len(content).to_bytes(2, "big") + content
+
+
+def _scan_extensions(data: bytes, at: int, end: int, minimum: int, values: list[Any]) -> int:
+    found: dict[int, bytes] = {}
+    values.append(found)
+    if minimum == _OPTIONAL and at == end:
+        return at
+    at += 2
+    if at > end:
+        return _WRONG
+    stop = at + (data[at - 2] << 8 | data[at - 1])
+    if stop > end or stop - at < minimum:
+        return _WRONG
+    count, head = 0, _TYPE_AND_LENGTH.unpack_from
+    while at + 4 <= stop:
+        kind, size = head(data, at)
+        body = at + 4
+        at = body + size
+        found[kind] = data[body:at]
+        count += 1
+    # Bytes are left, or are missing, where the last one did not end just there.
+    return at if at == stop and len(found) == count else _WRONG
+
+
+def _scan_uint16s(data: bytes, at: int, end: int, values: list[Any]) -> int:
+    start = at + 2
+    if start > end:
+        return _WRONG
+    size = data[at] << 8 | data[at + 1]
+    after = start + size
+    if after > end or size < 2 or size % 2:
+        return _WRONG
+    values.append(Uint16s(data[start:after]))
+    return after
+
+
+def _scan_vector(data: bytes, at: int, end: int, field: Field, values: list[Any]) -> int:
+    start = at + field.size
+    if start > end or field.element is None:
+        return _WRONG
+    size = int.from_bytes(data[at:start], "big")
+    after = start + size
+    if after > end or size < field.minimum:
+        return _WRONG
+    element, make = field.element, field.element.make
+    elements: list[Any] = []
+    while 0 <= start < after:
+        parts: list[Any] = []
+        start = scan(element, data, start, after, parts)
+        if start > 0:
+            elements.append(make(*parts))
+    values.append(tuple(elements))
+    return start
+
+
+def _read_number(reader: Reader, field: Field) -> int:
+    if field.size == 8:
+        return reader.uint32(field.name) << 32 | reader.uint32(field.name)
+    return (reader.uint8, reader.uint16, reader.uint24, reader.uint32)[field.size - 1](field.name)
+
+
+def _read_opaque(reader: Reader, field: Field) -> bytes:
+    read = (reader.opaque8, reader.opaque16, reader.opaque24)[field.size - 1]
+    return read(field.name, field.minimum, field.maximum)
+
+
+def _read_extensions(reader: Reader, field: Field) -> dict[int, bytes]:
+    if field.minimum == _OPTIONAL:
+        return read_extensions(reader) if reader.more() else {}
+    return read_extensions(reader, field.minimum)
+
+
+def _read_vector(reader: Reader, field: Field) -> tuple[Any, ...]:
+    read = (reader.vector8, reader.vector16, reader.vector24)[field.size - 1]
+    content, elements = read(field.name, field.minimum), list[Any]()
+    while field.element is not None and content.more():
+        elements.append(field.element.make(*field.element.read_with(content)))
+    return tuple(elements)
+
+
+_READ: Mapping[int, Callable[[Reader, Field], Any]] = {
+    _NUMBER: _read_number,
+    _OPAQUE: _read_opaque,
+    _FIXED: lambda reader, field: reader.opaque(field.name, field.size),
+    _REST: lambda reader, field: reader.rest(field.name),
+    _UINT16S: lambda reader, field: reader.packed16(field.name),
+    _EXTENSIONS: _read_extensions,
+    _VECTOR: _read_vector,
+}
