@@ -7,11 +7,11 @@ from tests.hops.counts import Meeting, bytecodes, frames
 from tests.hops.way import hops_of_a_client_hello, turns_back
 
 BARS = {
-    "full": (1_270, 32_500),
-    "resumed": (1_310, 34_000),
-    "hybrid": (1_270, 32_500),
-    "TLS 1.2 full": (1_130, 26_500),
-    "TLS 1.2 resumed": (870, 22_500),
+    "full": (730, 27_800),
+    "resumed": (770, 29_500),
+    "hybrid": (730, 27_800),
+    "TLS 1.2 full": (900, 24_800),
+    "TLS 1.2 resumed": (640, 21_200),
 }
 """Frames and bytecodes of both ends: lower them when they get fewer."""
 

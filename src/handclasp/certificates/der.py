@@ -110,6 +110,7 @@ def elements(der: bytes) -> list[tuple[int, bytes]]:
         ValueError: it is not a SEQUENCE of complete elements.
     """
     found: list[tuple[int, bytes]] = []
+    at, end = 0, -1
     try:
         at, end = _content(der, 0)
         is_whole = der[0] == _SEQUENCE and end == len(der)
