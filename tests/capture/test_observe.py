@@ -239,7 +239,7 @@ def test_early_data_before_a_second_hello(pki: Pki) -> None:
 
 def test_early_data_without_their_secret(pki: Pki) -> None:
     events = early(pki, accepts=False, knows_early_secret=False).events
-    assert info_of(events).early_data == "rejected"
+    assert info_of(events).early_data_status == "rejected"
     assert any(isinstance(e, RecordSeen) and e.epoch == "early" for e in events)
 
 

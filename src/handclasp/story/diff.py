@@ -127,7 +127,7 @@ def _agreed(first: _Side, second: _Side) -> Iterator[Difference]:
         ("signature scheme", "signature_scheme", "In it the server proves who it is."),
         ("protocol (ALPN)", "alpn", "The two sides speak another protocol inside."),
         ("resumed", "resumed", "A resumed handshake shows no certificate and is shorter."),
-        ("early data", "early_data", "Early data save a round trip and can be replayed."),
+        ("early data", "early_data_status", "Early data save a round trip and can be replayed."),
         ("second hello", "hello_retry", "It costs a round trip more."),
         ("peer verified", "peer_verified", "A peer that was not verified may be anybody."),
         ("client's signature", "client_signature_scheme", "In it the client proves who it is."),
