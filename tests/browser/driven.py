@@ -62,7 +62,7 @@ for (let node = walker.nextNode(); node; node = walker.nextNode()) {
   if (lines > 2 && text.length / lines < 9)
     said(around, `${(text.length / lines).toFixed(1)} letters in a line`);
 }
-for (const cell of document.querySelectorAll('td, th, dd, dt, caption, .scroll')) {
+for (const cell of document.querySelectorAll('td, th, dd, dt, .card li, caption, .scroll')) {
   if (!cell.checkVisibility() || cell.closest('.unseen')) continue;
   const { left, right, width } = cell.getBoundingClientRect();
   if (innerWidth <= 640 && (left < 0 || right > innerWidth + 1)) said(cell, 'beyond the window');

@@ -12,7 +12,7 @@ from tests.browser.driven import WEB, Driven, driven_chromium
 from tests.pki import Pki
 from tests.recorded import converse, shuttle
 from tests.required import lacking, need_tool
-from tests.story.page.test_document import EVIL, hostile_events
+from tests.story.page.test_document import EVIL, failing, hostile_events
 
 from handclasp import (
     ClientConfig,
@@ -75,6 +75,18 @@ def failed(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
     judged = explain(chain, "elsewhere.example", pki.trust, datetime.now(UTC)).to_json()
     document = recorder.to_html("A failure", describe_certificate, explanation=judged)
     return stored(document, tmp_path_factory.mktemp("failed"))
+
+
+@pytest.fixture(scope="module")
+def declined(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a client whose groups do not suit the server; there are other causes, too."""
+    client, _ = failing(
+        ClientConfig(trust=pki.trust, groups=("X25519",)),
+        ServerConfig(credentials=pki.server(), groups=("secp384r1",)),
+    )
+    document = client.to_html("A failure", describe_certificate)
+    assert "What else it may be" in document
+    return stored(document, tmp_path_factory.mktemp("declined"))
 
 
 def stored(document: str, directory: Path) -> str:
@@ -233,7 +245,7 @@ def test_nothing_sticks_out_at_any_width(browser: Driven, page: str, width: int)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("which", ["page", "failed"])
+@pytest.mark.parametrize("which", ["page", "failed", "declined"])
 def test_each_cell_can_be_read_at_any_width(
     browser: Driven, request: pytest.FixtureRequest, which: str, width: int
 ) -> None:

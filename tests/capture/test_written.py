@@ -21,7 +21,10 @@ REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
 def tshark(path: Path, *arguments: str) -> str:
     """What tshark says of a capture, told nothing but its name, and with every check on."""
     checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-    command = [need_tool("tshark"), "-n", "-r", str(path), *checks, *arguments]
+    # Some of the ports that the system gives out are those of other protocols, such as 44818:
+    # tshark has to look at the bytes first.
+    by_bytes = ["-o", "tcp.try_heuristic_first:TRUE"]
+    command = [need_tool("tshark"), "-n", "-r", str(path), *checks, *by_bytes, *arguments]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()

@@ -45,6 +45,7 @@ _SLOW = "unless the network is slow"
 _IS_UP = "On the server: Check that the service is up and speaks TLS on this port."
 _SAME_KEY = "On the client: Check that both ends have the same key under this identity."
 _KEY_LOG = "let one of the two ends log them while the connection is made"
+_DO_NOT_FIT = "the settings of the two ends do not fit together, and changing one of them is enough"
 _COMPLETE_UNSEEN = "As far as can be seen without the keys, the handshake was completed"
 
 CAPTURED = [
@@ -144,6 +145,102 @@ CAPTURED = [
         "which lost what was sent, unless the other host is gone",
         "",
         "An acknowledgement comes from the other host's TCP, whatever the service there does.",
+    ),
+    Captured(
+        "no-shared-version",
+        "an s_client of OpenSSL with TLS 1.2 alone, and an s_server with TLS 1.3 alone",
+        "The server does not speak TLS 1.2, which alone was offered: it supports only TLS 1.3",
+        "unclear",
+        _DO_NOT_FIT,
+        "On the client: Offer TLS 1.3 as well.",
+        "protocol_version says what the matter is, and the hello which versions were offered; "
+        "which of the two is to change, nothing says.",
+    ),
+    Captured(
+        "no-shared-group",
+        "OpenSSL at both ends, the client with X25519 alone and the server with P-384 alone",
+        "Most likely: the server accepts none of the groups that were offered: X25519.",
+        "unclear",
+        _DO_NOT_FIT,
+        "On the client: Offer secp256r1 as well.",
+        "handshake_failure has many causes; of the usual groups the hello has only one, and so "
+        "this is the likeliest. The others are told after it.",
+    ),
+    Captured(
+        "no-shared-suite",
+        "the same with ChaCha20-Poly1305 alone and AES-256-GCM alone",
+        "Most likely: the server accepts none of the cipher suites that were offered: "
+        "TLS_CHACHA20_POLY1305_SHA256.",
+        "the client",
+        "which offers none of the usual algorithms, unless that is intended",
+        "On the client: Offer TLS_AES_128_GCM_SHA256 as well.",
+        "RFC 8446 section 9.1 has every client offer that suite, and this one does not.",
+    ),
+    Captured(
+        "unknown-issuer-tls12",
+        "a client of TLS 1.2 that trusts another authority",
+        "The client finds no path from the certificate that was sent, CN=localhost, to an "
+        "authority that it trusts",
+        "unclear",
+        "the server, if an intermediate certificate is missing",
+        "On the client: If CN=field ca is a root, trust the authority.",
+        "In TLS 1.2 the certificate and the alert are in the clear, so that no key log is needed "
+        "to name both.",
+    ),
+    Captured(
+        "expired-tls12",
+        "a certificate that expired years before",
+        "It is valid from 2020-01-01 00:00 to 2021-01-01 00:00 UTC.",
+        "the server",
+        "unless the clock of the client is wrong",
+        "On the server: Renew the certificate, if it has expired.",
+        "What the client's clock said is not in the capture; the dates of the certificate are.",
+    ),
+    Captured(
+        "no-client-certificate",
+        "a server of TLS 1.2 that requires a client certificate, and a client that has none",
+        "The server requires a client certificate, and the client has sent none.",
+        "the client",
+        "unless the server is meant to accept clients without a certificate",
+        "On the client: Give the client a certificate and key from an authority that the server "
+        "names in its request.",
+        "handshake_failure is all that TLS 1.2 has for it, but the client's Certificate is empty.",
+    ),
+    Captured(
+        "no-shared-protocol",
+        "a client that offers http/1.1, and a server with h2 alone",
+        "The server speaks none of the application protocols that were offered: http/1.1.",
+        "unclear",
+        _DO_NOT_FIT,
+        "On the client: Offer one of the protocols that the server speaks, or none.",
+        "The alert is of this one cause (RFC 7301 section 3.2).",
+    ),
+    Captured(
+        "unknown-name",
+        "a server that takes no other name than its own",
+        "The server does not serve the name that was asked for: localhost.",
+        "the client",
+        "unless the server is meant to serve that name",
+        "On the client: Ask for a name that the server serves.",
+        "The same alert as in sniwarn, but fatal: nothing follows it.",
+    ),
+    Captured(
+        "plain-http",
+        "a server that speaks plain HTTP on the port",
+        "The peer speaks plain HTTP where TLS was expected.",
+        "the client",
+        "unless HTTPS is meant to be spoken on that port: then the server",
+        "On the client: Check the port: plain HTTP is spoken on it.",
+        "The first bytes of the answer are a status line of HTTP, and no record.",
+    ),
+    Captured(
+        "reset",
+        "a server that resets the connection when the hello comes",
+        "The connection was reset (TCP RST) before the handshake was complete.",
+        "unclear",
+        "the server, or something on the way such as a firewall",
+        "On the server: See the server's log: it gave no reason here.",
+        "A reset does not say who made it: a firewall sends it with the server's address.",
     ),
     Captured(
         "sslv2-compatible-hello",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.recorded import Recorded
 
 from handclasp.story.facts import facts_of
+from handclasp.story.page.document import page_of
 from handclasp.story.page.keys import schedule_of
-from handclasp.trace.events import (
-    KeyStep,
-)
+from handclasp.story.recorded import KeyExchange
+from handclasp.trace.events import KeyStep, MessageSeen, TraceEvent
+from handclasp.wire.iana import HandshakeType
 
 
 @pytest.mark.parametrize("kind", ["with_secrets", "classic"])
@@ -61,6 +64,45 @@ def test_a_key_log_fills_the_picture_where_no_steps_were_noted(with_secrets: Rec
             assert branch.step is not None
             assert other.step is not None
             assert branch.step.hex == other.step.hex
+
+
+@pytest.mark.parametrize(
+    ("key_exchange", "ingredient", "operation"),
+    [
+        ("agreement", "the key exchange, a key", "both halves, and the key"),
+        ("psk", "the pre-shared key", "zeros, and that key"),
+        ("psk transport", "random bytes, a key", "made by the client, and the key"),
+    ],
+)
+def test_a_pre_shared_key_of_tls12_goes_into_the_premaster_secret(
+    key_exchange: KeyExchange, ingredient: str, operation: str
+) -> None:
+    schedule = schedule_of([], "TLSv1.2", key_exchange, has_psk=True)
+    assert schedule is not None
+    premaster, _ = schedule.stages
+    assert (premaster.ingredient, premaster.operation) == (ingredient, operation)
+
+
+def test_the_page_has_the_key_of_an_ecdhe_psk_suite_in_the_picture(classic: Recorded) -> None:
+    drawn = "both halves, and the key"
+    assert drawn not in page_of(classic.client.events, "without one")
+    events = [_with_suite(event, 0xC037) for event in classic.client.events]
+    assert facts_of(events).cipher_suite == "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256"
+    assert drawn in page_of(events, "with one")
+
+
+def _with_suite(event: TraceEvent, suite: int) -> TraceEvent:
+    """The same, with another cipher suite where it is the ServerHello."""
+    if not isinstance(event, MessageSeen) or event.message_type != HandshakeType.SERVER_HELLO:
+        return event
+    at = 39 + event.raw[38]  # After the header, version, random and session ID.
+    return replace(event, raw=event.raw[:at] + suite.to_bytes(2, "big") + event.raw[at + 2 :])
+
+
+def test_a_session_of_tls12_needs_its_pre_shared_key_no_more() -> None:
+    schedule = schedule_of([], "TLSv1.2", "session", has_psk=True)
+    assert schedule is not None
+    assert [stage.ingredient for stage in schedule.stages] == ["an earlier session"]
 
 
 def test_no_version_no_picture() -> None:

@@ -76,7 +76,7 @@ def contents_of(
         "explanation": steps.explanation_of(explanation) if explanation is not None else None,
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
-        "schedule": schedule_of(events, facts.version, facts.key_exchange),
+        "schedule": schedule_of(events, facts.version, facts.key_exchange, has_psk=facts.has_psk),
         "digests": steps.digests_of(events, facts),
         "keys": steps.keys_of(events),
         "traffic": steps.traffic_of(events),

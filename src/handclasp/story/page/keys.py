@@ -86,7 +86,9 @@ STAGES12 = (
 """RFC 5246 section 8.1, RFC 7627 section 4."""
 
 
-def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
+def _stages(
+    version: str, key_exchange: KeyExchange | None, *, has_psk: bool = False
+) -> Sequence[Stage]:
     """The stages, with what went into them by this key exchange; where it is not known, by any."""
     if version == "TLSv1.3":
         if key_exchange != "psk":
@@ -105,6 +107,9 @@ def _stages(version: str, key_exchange: KeyExchange | None) -> Sequence[Stage]:
     if key_exchange == "transport":
         made = "made by the client alone"
         return premaster._replace(ingredient="random bytes", operation=made), master
+    if has_psk:  # (EC)DHE_PSK: RFC 4279 section 3, RFC 5489 section 2
+        both = "both halves, and the key"
+        return premaster._replace(ingredient="the key exchange, a key", operation=both), master
     return STAGES12
 
 
@@ -184,12 +189,20 @@ class Schedule:
 
 
 def schedule_of(
-    events: Sequence[TraceEvent], version: str | None, key_exchange: KeyExchange | None = None
+    events: Sequence[TraceEvent],
+    version: str | None,
+    key_exchange: KeyExchange | None = None,
+    *,
+    has_psk: bool = False,
 ) -> Schedule | None:
-    """The key schedule of that version, after that key exchange; None without a version."""
+    """The key schedule of that version, after that key exchange; None without a version.
+
+    Args:
+        has_psk: whether a pre-shared key goes into the secret by the cipher suite of TLS 1.2.
+    """
     if version is None:
         return None
-    stages = _stages(version, key_exchange)
+    stages = _stages(version, key_exchange, has_psk=has_psk)
     noted = [event for event in events if isinstance(event, KeyStep)]
     if noted:
         steps = [_step(number, event) for number, event in enumerate(noted, 1)]
