@@ -30,6 +30,7 @@ from handclasp.handshake.defaults import Answerers
 from handclasp.handshake.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
+from handclasp.record.protection13 import SHORT
 from handclasp.trace.hooks import Trace, check_trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.wire.memoize import new_memo
@@ -148,16 +149,24 @@ class Connection(Lifecycle[Config]):
             return self._receive_anything(data)
         if type(data) is not bytes:
             data = memoryview(data).cast("B")
-        chunks = self._data
+            if len(data) <= SHORT:
+                data = bytes(data)
+        chunks, records = self._data, self._records
         try:
-            used = key.open_data(data, chunks)
+            if content := key.open_one(data):
+                records.records_without_progress = self._post.messages_without_data = 0  # type: ignore[union-attr]
+                if key.sequence < records.read_exhausted_at:
+                    return [DataReceived(content)]
+                chunks.append(content)
+                return [self._take_data()]
+            used = key.open_data(data, chunks) if content is None else 0
         except ProtocolError as error:
             self._fail(error)
             return self._take_events()
         if chunks:
-            self._records.records_without_progress = self._post.messages_without_data = 0  # type: ignore[union-attr]
+            records.records_without_progress = self._post.messages_without_data = 0  # type: ignore[union-attr]
             if used == len(data):
-                if len(chunks) > 1 or key.sequence >= self._records.read_exhausted_at:
+                if len(chunks) > 1 or key.sequence >= records.read_exhausted_at:
                     return [self._take_data()]
                 return [DataReceived(chunks.pop())]  # type: ignore[arg-type]
         return self._receive_anything(data[used:])
