@@ -30,7 +30,6 @@ from handclasp.handshake.defaults import Answerers
 from handclasp.handshake.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
-from handclasp.record.protection13 import SHORT
 from handclasp.trace.hooks import Trace, check_trace
 from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.wire.memoize import new_memo
@@ -38,6 +37,9 @@ from handclasp.wire.memoize import new_memo
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
 _ESTABLISHED = State.ESTABLISHED
+
+_SHORT = 2**13
+"""Up to so many bytes, copies are faster to make and to use than views."""
 
 
 class Connection(Lifecycle[Config]):
@@ -149,7 +151,7 @@ class Connection(Lifecycle[Config]):
             return self._receive_anything(data)
         if type(data) is not bytes:
             data = memoryview(data).cast("B")
-            if len(data) <= SHORT:
+            if len(data) <= _SHORT:
                 data = bytes(data)
         chunks, records = self._data, self._records
         try:

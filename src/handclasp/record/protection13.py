@@ -31,7 +31,7 @@ _DATA_START = _APPLICATION_DATA << 8 | 3
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
 
-SHORT = 2**13
+_SHORT = 2**13
 """Up to so many bytes, copies are faster to make and to use than views."""
 
 MAX_INNER_PLAINTEXT = MAX_PLAINTEXT + 1
@@ -120,7 +120,7 @@ class Protection13:
         if size > self.limit + TAG_SIZE or sequence >= _SEQUENCE_END:
             return None
         header = record[:HEADER_SIZE]
-        body = record[HEADER_SIZE:] if size <= SHORT else memoryview(record)[HEADER_SIZE:]
+        body = record[HEADER_SIZE:] if size <= _SHORT else memoryview(record)[HEADER_SIZE:]
         nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
         try:
             inner = self._aead.decrypt(nonce, body, header)
@@ -147,7 +147,7 @@ class Protection13:
             ProtocolError: bad_record_mac.
         """
         at, end, longest = 0, len(buffer), self.limit + TAG_SIZE
-        view = memoryview(buffer) if end > SHORT else buffer
+        view = memoryview(buffer) if end > _SHORT else buffer
         while end - at > HEADER_SIZE:
             start, size = _read_header(buffer, at)
             body = at + HEADER_SIZE
@@ -167,7 +167,7 @@ class Protection13:
                 if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
                     break
             self.sequence = sequence + 1
-            if size > SHORT and after - at < end:
+            if size > _SHORT and after - at < end:
                 # What is long is not copied before it is joined with others.
                 into.append(memoryview(inner)[:-1])
             else:
