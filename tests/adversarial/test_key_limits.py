@@ -15,14 +15,18 @@ from tests.record.records import keys_of, layer, pull
 
 from handclasp import (
     ClientConfig,
+    ClientConnection,
     ConfigurationError,
+    DataReceived,
     Fault,
     KeysUpdated,
     Limits,
     PeerAlertError,
     PeerClosed,
     ProtocolError,
+    Recorder,
     ServerConfig,
+    ServerConnection,
     SessionStore,
 )
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
@@ -241,6 +245,34 @@ def test_nor_does_an_alert() -> None:
     with pytest.raises(ProtocolError) as caught:
         records.send_alert(b"\1\0")
     assert caught.value.fault is Fault.KEY_EXHAUSTED
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2])
+@pytest.mark.parametrize("received_as", [bytes, bytearray])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_receiver_asks_for_new_keys(
+    pki: Pki, at_a_time: int, received_as: type[bytes | bytearray], traced: bool
+) -> None:
+    """Of a peer that does not count, whether records come one by one or not, and only once."""
+    config = ClientConfig(trust=pki.trust, limits=Limits(max_records_per_key=16))
+    trace = Recorder() if traced else None
+    client = ClientConnection(config, server_name="localhost", trace=trace)
+    server = ServerConnection(ServerConfig(credentials=pki.server("localhost"), tickets=0))
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+    asked_after = []
+    for number in range(0, 20, at_a_time):
+        for _ in range(at_a_time):
+            server.send_data(b"x")
+        received = received_as(server.data_to_send())
+        assert client.receive_data(received) == [DataReceived(b"x" * at_a_time)]
+        if client.wants_to_send:
+            asked_after.append(number + at_a_time)
+            request = client.data_to_send()
+    assert asked_after == [16]
+    assert server.receive_data(request) == [KeysUpdated()]
 
 
 # What cannot change its key in TLS 1.3

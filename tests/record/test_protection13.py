@@ -280,3 +280,61 @@ class TestOpenData:
         protection = Protection13(keys_of())
         protection.sequence = 2**64 - 1
         assert protection.open_data(sealed(b"a\x17"), []) == 0
+
+
+class TestOpenOne:
+    """The short way for a read that is one record of application data, and nothing else."""
+
+    def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> bytes | None:
+        protection = Protection13(keys_of())
+        protection.limit = limit
+        content = protection.open_one(data)
+        assert protection.sequence == bool(content)  # Nothing else was used up.
+        return content
+
+    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
+    @pytest.mark.parametrize("padding", [0, 1])
+    def test_one_whole_record_gives_bytes(self, size: int, padding: int) -> None:
+        content = bytes(size - 1) + b"a"
+        record = sealed(content + b"\x17" + bytes(padding))
+        for data in (record, memoryview(record)):
+            opened = self.opened(data, limit=size + 1 + padding)
+            assert opened == content
+            assert type(opened) is bytes
+
+    def test_what_is_not_one_record_is_left_alone(self) -> None:
+        record = sealed(b"abc\x17")
+        for cut in range(len(record)):
+            assert self.opened(record[:cut]) is None
+        assert self.opened(record + b"\x17") is None
+        assert self.opened(record + record) is None
+
+    @pytest.mark.parametrize(
+        "header", ["16 0303 0014", "15 0303 0014", "17 0203 0014", "17 0303 0013", "17 0303 0015"]
+    )
+    def test_what_does_not_look_like_data_is_left_alone(self, header: str) -> None:
+        assert self.opened(bytes.fromhex(header) + sealed(b"abc\x17")[5:]) is None
+
+    @pytest.mark.parametrize("inner", [b"\x17", b"", b"abc\x17"])
+    def test_a_size_out_of_bounds_is_left_alone(self, inner: bytes) -> None:
+        assert self.opened(sealed(inner), limit=3) is None
+
+    @pytest.mark.parametrize("inner", [b"ab\0", b"\x17\0\0", b"\x01\0\x15", b"x\0\0", b"\0\0\0"])
+    def test_what_is_empty_or_no_data_gives_nothing(self, inner: bytes) -> None:
+        assert self.opened(sealed(inner), limit=3) == b""
+
+    def test_every_byte_is_protected(self) -> None:
+        record = sealed(b"some content\x17")
+        for at in range(len(record)):
+            damaged = bytearray(record)
+            damaged[at] ^= 1
+            opener = Protection13(keys_of())
+            if at in (0, 1, 3, 4):  # Another type, version or length: it is not decrypted at all.
+                assert opener.open_one(bytes(damaged)) is None
+            else:
+                assert fault_of(opener.open_one, bytes(damaged)) is Fault.BAD_RECORD_MAC
+
+    def test_an_exhausted_counter_is_left_alone(self) -> None:
+        protection = Protection13(keys_of())
+        protection.sequence = 2**64 - 1
+        assert protection.open_one(sealed(b"abc\x17")) is None

@@ -28,9 +28,11 @@ _read_header = Struct(">HxH").unpack_from
 """Content type with the major version, and the length."""
 
 _DATA_START = _APPLICATION_DATA << 8 | 3
-_SHORT = 2**13
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
+
+_SHORT = 2**13
+"""Up to so many bytes, copies are faster to make and to use than views."""
 
 MAX_INNER_PLAINTEXT = MAX_PLAINTEXT + 1
 """Bytes of content, content type and padding in one record (RFC 8446 section 5.4)."""
@@ -102,6 +104,35 @@ class Protection13:
             return split_inner_plaintext(inner, self.limit)
         return inner[-1], inner[:-1]
 
+    def open_one(self, record: Buffer) -> bytes | None:
+        """Return the content of `record`, if it is one whole record of application data.
+
+        Most small reads are just that, and `open_data` takes a tenth longer for one. None where
+        `record` has another form, and b"" where it turns out to hold anything else: the first is
+        for `open_data` and the second for `open_record`, and nothing has been counted.
+
+        Raises:
+            ProtocolError: bad_record_mac.
+        """
+        size, sequence = len(record) - HEADER_SIZE, self.sequence
+        if size <= _OVERHEAD or _read_header(record) != (_DATA_START, size):
+            return None
+        if size > self.limit + TAG_SIZE or sequence >= _SEQUENCE_END:
+            return None
+        header = record[:HEADER_SIZE]
+        body = record[HEADER_SIZE:] if size <= _SHORT else memoryview(record)[HEADER_SIZE:]
+        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
+        try:
+            inner = self._aead.decrypt(nonce, body, header)
+        except InvalidTag:
+            raise ProtocolError(Fault.BAD_RECORD_MAC) from None
+        if inner[-1] != _APPLICATION_DATA:
+            inner = inner.rstrip(b"\0")  # padding
+            if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
+                return b""
+        self.sequence = sequence + 1
+        return inner[:-1]
+
     def open_data(self, buffer: Buffer, into: list[Buffer]) -> int:
         """Open the records of application data at the front of `buffer`, as long as they are whole.
 
@@ -110,13 +141,12 @@ class Protection13:
         another type is left where it is.
 
         This is `open_record` once more, without any call but the cipher's: with that one alone, a
-        read of 100 bytes took 1.3 times as long, and one of 256 KB 1.1 times.
+        read of 256 KB took 1.1 times as long.
 
         Raises:
             ProtocolError: bad_record_mac.
         """
         at, end, longest = 0, len(buffer), self.limit + TAG_SIZE
-        # Little is faster to copy than to view.
         view = memoryview(buffer) if end > _SHORT else buffer
         while end - at > HEADER_SIZE:
             start, size = _read_header(buffer, at)
