@@ -198,6 +198,7 @@ NAMES = re.compile(r"secret|key|psk|password|private|master|exporter", re.IGNORE
 """What a field with a secret in it is called."""
 
 NO_SECRETS = {
+    "_Static.psk_modes": "the data of psk_key_exchange_modes, which go over the wire in the clear",
     "Answer._issuer_key_hash": "the hash of a public key (RFC 6960)",
     "CtLog.public_key": "of a log, for all to know",
     "SharedConfig.raw_public_keys": "public keys",
