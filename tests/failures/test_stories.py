@@ -612,7 +612,7 @@ SHOWN_TO_OPENSSL = [
     ),
     Refused(
         "a server's", "CERTIFICATE_WRONG_PURPOSE", "local", "unsupported_certificate",
-        cause=("does not allow a client",), fix=("On this end: Show a certificate whose",),
+        cause=("does not allow a client",), fix=("On this end: Use a certificate whose",),
     ),
 ]  # fmt: skip
 

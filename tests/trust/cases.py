@@ -309,7 +309,7 @@ def refused() -> Iterator[Case]:
     # Pins and records
     pin = spki_pin(key_of_type("ecdsa-p384").public_key())
     make = shown(lambda pki: _pinned(pki, pin))
-    yield Case("other-pin", make, "PIN_MISMATCH", UNKNOWN, [spki_pin(P256)], ["renew the pins"])
+    yield Case("other-pin", make, "PIN_MISMATCH", UNKNOWN, [spki_pin(P256)], ["update the pins"])
     make = shown(lambda pki: replace(below(pki), options=["--tlsa", "3 1 1 " + "00" * 32]))
     record = b64decode(spki_pin(P256)).hex()
     yield Case("other-tlsa", make, "TLSA_MISMATCH", UNKNOWN, [record], ["TLSA records"])
