@@ -23,7 +23,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13
 from handclasp.server import ServerConnection
 from handclasp.wire import codecs
-from handclasp.wire.messages import ClientHello, ServerHello
+from handclasp.wire.messages import ClientHello, Finished, ServerHello
 
 # A certificate of x509-limbo has a serial number that is negative.
 NEGATIVE = "ignore:Parsed a serial number which wasn.t positive"
@@ -100,14 +100,14 @@ def test_an_exception_is_a_finding(
 
 
 def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_check(hs: object, secret: object) -> object:
+    def no_check(message: Finished, expected: bytes) -> object:
         try:
-            return await receive_finished(hs, secret)
+            return check_finished(message, expected)
         except ProtocolError:
             return bytes(32)
 
-    receive_finished = client13.receive_finished
-    monkeypatch.setattr(client13, "receive_finished", no_check)
+    check_finished = client13.check_finished
+    monkeypatch.setattr(client13, "check_finished", no_check)
     # Behind four messages and a change_cipher_spec comes the server's Finished, and is changed.
     changed = b"\0\0" + bytes(5) + b"\x04\0\0\0\0\xff"
     with pytest.raises(AssertionError, match="without the peer's Finished"):
