@@ -13,6 +13,18 @@ from types import FrameType
 from typing import Any
 
 
+class CountingBuffer(bytearray):
+    """A buffer that counts the bytes that are sliced out of it."""
+
+    copied = 0
+
+    def __getitem__(self, key):  # type: ignore[no-untyped-def]
+        got = super().__getitem__(key)
+        if isinstance(key, slice):
+            self.copied += len(got)
+        return got
+
+
 @contextmanager
 def _watched(
     trace: Callable[..., Any] | None, profile: Callable[..., Any] | None = None

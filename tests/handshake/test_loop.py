@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.counting import CountingBuffer
 
 from handclasp import (
     DEFER,
@@ -326,18 +327,6 @@ def test_the_limit_of_the_whole_ends_with_the_handshake() -> None:
     assert loop.later == [message(4, 6)] * 100
     # Each message by itself stays bounded.
     assert fault_of(loop.receive, b"\x04\xff\xff\xff") is Fault.HANDSHAKE_MESSAGE_TOO_LARGE
-
-
-class CountingBuffer(bytearray):
-    """A buffer that counts the bytes that are sliced out of it."""
-
-    copied = 0
-
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        got = super().__getitem__(key)
-        if isinstance(key, slice):
-            self.copied += len(got)
-        return got
 
 
 def test_one_byte_at_a_time_costs_no_more_than_its_bytes() -> None:

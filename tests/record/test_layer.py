@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.counting import CountingBuffer
 from tests.record.records import (
     AES_128,
     ALERT,
@@ -164,24 +165,12 @@ def test_each_record_is_opened_by_the_keys_of_its_turn() -> None:
     assert not records.unread
 
 
-class CountingBytes(bytearray):
-    """A buffer that counts the bytes that are sliced out of it and removed from it."""
-
-    copied = 0
-
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        got = super().__getitem__(key)
-        if isinstance(key, slice):
-            self.copied += len(got)
-        return got
-
-
 def test_one_byte_at_a_time_costs_no_more_than_its_bytes() -> None:
     for size in (1000, 4000):
         records = layer(protected=True)
         stream = sealed(bytes(size) + b"\x17")
         pull(records, stream[:5])
-        partial = CountingBytes(records._unread)
+        partial = CountingBuffer(records._unread)
         records._unread = partial
         for at in range(5, len(stream) - 1):
             assert pull(records, stream[at : at + 1]) == []
