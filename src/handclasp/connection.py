@@ -24,9 +24,8 @@ from handclasp.errors import (
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
 from handclasp.handshake import exporting
-from handclasp.handshake.answers import Answers
+from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.defaults import Answerers
 from handclasp.handshake.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State

@@ -14,6 +14,7 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
+from handclasp.handshake.hooks import hook_raised
 from handclasp.handshake.questions import (
     DEFER,
     Answerer,
@@ -140,10 +141,6 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
             return None
 
 
-def _first_words(fault: Fault) -> str:
-    return fault.sentence.removesuffix(".")
-
-
 def callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
     """The error that ends a handshake whose question was answered by an exception."""
     if isinstance(error, ProtocolError):
@@ -151,19 +148,15 @@ def callback_failed(question: Question[Any], error: BaseException) -> ProtocolEr
     failure: ProtocolError
     name, kind = _CALLBACKS[type(question)], type(error).__name__
     if isinstance(question, VerifyPeer | ConfirmPeer) and not isinstance(error, ConfigurationError):
+        refused = Fault.CERTIFICATE_REFUSED
         failure = CertificateError(
-            Fault.CERTIFICATE_REFUSED,
+            refused,
             kind,
-            sentence=f"{_first_words(Fault.CERTIFICATE_REFUSED)}: {name} failed with {kind}.",
+            sentence=f"{refused.sentence.removesuffix('.')}: {name} failed with {kind}.",
             fix=f"On this end: If the peer is to be let in, let {name} accept it; its own "
             "exception, which is chained to this one, says why it did not.",
         )
     else:
-        failure = ProtocolError(
-            Fault.CALLBACK_FAILED,
-            f"{type(question).__name__}: {kind}",
-            sentence=f"{_first_words(Fault.CALLBACK_FAILED)}: {name} failed with {kind}.",
-            fix=f"On this end: Mend {name}; its own exception is chained to this one.",
-        )
+        failure = hook_raised(name, kind, f"{type(question).__name__}: {kind}")
     failure.__cause__ = error
     return failure

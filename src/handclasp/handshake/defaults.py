@@ -16,6 +16,7 @@ from handclasp.certificates.verify import (
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
 from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.handshake.answers import Answerers
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.questions import (
     DEFER,
@@ -33,8 +34,6 @@ from handclasp.handshake.questions import (
 from handclasp.handshake.trace_notes import note_credentials
 from handclasp.trace.hooks import Trace
 
-Answerers = dict[type[Question[Any]], Answerer]
-
 
 class ClientAnswers:
     """What a client answers: from its config, and the trust store that it verifies with."""
@@ -47,16 +46,7 @@ class ClientAnswers:
 
     def by_question(self) -> Answerers:
         """Who answers which question: a callback where there is one."""
-        config = self._config
-        answerers: Answerers = {
-            ChooseCredentials: config.choose_credentials or self.choose_credentials,
-            Sign: _sign,
-            Decrypt: _decrypt,
-            VerifyPeer: config.verify or self.verify,
-        }
-        if config.confirm_peer is not None:
-            answerers[ConfirmPeer] = config.confirm_peer
-        return answerers
+        return _answerers(self._config, self.choose_credentials, self.verify)
 
     def choose_credentials(self, question: ChooseCredentials) -> object:
         """The first of the config's credentials that fits."""
@@ -96,16 +86,9 @@ class ServerAnswers:
     def by_question(self) -> Answerers:
         """Who answers which question: a callback where there is one."""
         config = self._config
-        answerers: Answerers = {
-            ChooseCredentials: config.choose_credentials or self.choose_credentials,
-            Sign: _sign,
-            Decrypt: _decrypt,
-            VerifyPeer: config.verify or self.verify,
-            ReverifyPeer: self.reverify,
-            CheckReplay: self.check_replay,
-        }
-        if config.confirm_peer is not None:
-            answerers[ConfirmPeer] = config.confirm_peer
+        answerers = _answerers(config, self.choose_credentials, self.verify)
+        answerers[ReverifyPeer] = self.reverify
+        answerers[CheckReplay] = self.check_replay
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
         return answerers
@@ -153,6 +136,21 @@ class ServerAnswers:
         return _answer_or(
             False, lambda: guard.is_first(question.token, question.ticket_created_at), bool
         )
+
+
+def _answerers(
+    config: SharedConfig, choose_credentials: Answerer, verify: Answerer
+) -> dict[type[Question[Any]], Answerer]:
+    """What both roles answer, given what a role does where there is no callback."""
+    answerers: dict[type[Question[Any]], Answerer] = {
+        ChooseCredentials: config.choose_credentials or choose_credentials,
+        Sign: _sign,
+        Decrypt: _decrypt,
+        VerifyPeer: config.verify or verify,
+    }
+    if config.confirm_peer is not None:
+        answerers[ConfirmPeer] = config.confirm_peer
+    return answerers
 
 
 def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:

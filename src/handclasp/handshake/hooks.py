@@ -28,8 +28,7 @@ def call_hook(name: str, hook: Callable[..., object], *given: object) -> object:
         answer = hook(*given)
     except Exception as error:
         kind = type(error).__name__
-        fix = f"Mend {name}; its own exception is chained to this one."
-        raise _failed(name, kind, f"failed with {kind}", fix) from error
+        raise hook_raised(name, kind, f"{name}: {kind}") from error
     if answer is DEFER or (answer is not None and inspect.isawaitable(answer)):
         if inspect.iscoroutine(answer):
             answer.close()
@@ -47,7 +46,7 @@ def wrong_answer(name: str, given: object, wanted: str) -> ProtocolError:
     """
     text = given if isinstance(given, str) else type(given).__name__
     fix = f"Let {name} give {wanted}."
-    return _failed(name, text, f"gave {text}; it must give {wanted}", fix)
+    return _failed(name, f"{name}: {text}", f"gave {text}; it must give {wanted}", fix)
 
 
 def keys_of(source: TicketKeySource) -> Sequence[TicketKey]:
@@ -77,11 +76,17 @@ def staple_of(credentials: Credentials, now: datetime) -> bytes | None:
     return response
 
 
+def hook_raised(name: str, kind: str, detail: str) -> ProtocolError:
+    """Return the error for a hook, or a callback, that raised an exception of this kind."""
+    fix = f"Mend {name}; its own exception is chained to this one."
+    return _failed(name, detail, f"failed with {kind}", fix)
+
+
 def _failed(name: str, detail: str, words: str, fix: str) -> ProtocolError:
     fault = Fault.CALLBACK_FAILED
     return ProtocolError(
         fault,
-        f"{name}: {detail}",
+        detail,
         sentence=f"{fault.sentence.removesuffix('.')}: {name} {words}.",
         fix=f"On this end: {fix}",
     )
