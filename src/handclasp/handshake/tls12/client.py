@@ -32,7 +32,7 @@ from handclasp.handshake.peer import (
     authenticated_by,
     check_name_is_known,
     confirm_peer,
-    verify_peer,
+    verify_server,
 )
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import Forget, HandshakeResult12
@@ -155,7 +155,7 @@ async def _resume(
     hs.transcript.choose_hash(choice.suite.hash_name)
     master_secret = resume_master_secret(hs, choice.suite, session.secret, choice.randoms)
     name, shown = offer.server_name, shown_in(session)
-    server = await verify_peer(hs, shown, peer_is_server=True, server_name=name)
+    server = await verify_server(hs, config, shown, name)
     ticket = await hs.receive(NewSessionTicket12) if choice.ticket_promised else None
 
     keys = master_secret.key_block()
@@ -224,7 +224,7 @@ async def _verify_server(
     """Is it to be trusted, and is it there? The second waits for Finished with key transport."""
     name = offer.server_name
     check_name_is_known(config, name)
-    server = await verify_peer(hs, flight.shown, peer_is_server=True, server_name=name)
+    server = await verify_server(hs, config, flight.shown, name)
     check_key_fits(choice.suite, server)
     if flight.key_exchange is None:
         check_may_encipher(server)
