@@ -133,7 +133,7 @@ class RecordLoop(HandshakeLoop):
         """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
         key = self._records.read_key
         waits = self._unread or self._unparsed or self._post is None or self._peer_closed
-        is_clear = not waits and self._trace is None and isinstance(key, Protection13)
+        is_clear = not waits and self._trace is None
         self._data_key = key if is_clear and isinstance(key, Protection13) else None
 
     def _complete_record(self, data: Buffer) -> Buffer:

@@ -31,13 +31,6 @@ class HandshakeReassembly:
         """Whether bytes wait that no message has used yet."""
         return bool(self._buffer)
 
-    @property
-    def missing(self) -> int:
-        """Bytes that the message in the making lacks; 0 while its size is not known."""
-        if not self._checked:
-            return 0
-        return message_size(self._buffer) - len(self._buffer)
-
     def add(self, fragment: Buffer) -> None:
         """Append the content of handshake records. Raises `ProtocolError`."""
         self._remaining -= len(fragment)

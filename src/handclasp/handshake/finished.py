@@ -6,7 +6,6 @@ import hmac
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.context import HandshakeContext
 from handclasp.values import value
 from handclasp.wire.messages import Finished
 
@@ -16,11 +15,6 @@ class CheckedFinished:
     """Proof that both sides saw the same handshake. Only `check_finished` makes it."""
 
     verify_data: bytes
-
-
-async def receive_expected_finished(hs: HandshakeContext, expected: bytes) -> CheckedFinished:
-    """The peer's Finished, which must hold the `expected` verify_data."""
-    return check_finished(await hs.receive(Finished), expected)
 
 
 def check_finished(message: Finished, expected: bytes) -> CheckedFinished:

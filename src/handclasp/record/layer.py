@@ -156,7 +156,9 @@ class RecordLayer:
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
         self.read_key = self.reader = read = (
-            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+            Protection13(secret.keys())
+            if isinstance(secret, TrafficSecret)
+            else _protection(secret)
         )
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, read.suite.record_limit)
@@ -258,7 +260,9 @@ class RecordLayer:
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Protect what is sent from here on with keys from `secret`, but not what is queued."""
         write = (
-            Protection13(secret.keys()) if type(secret) is TrafficSecret else _protection(secret)
+            Protection13(secret.keys())
+            if isinstance(secret, TrafficSecret)
+            else _protection(secret)
         )
         if self.messages:
             self.flush()
@@ -353,8 +357,6 @@ class RecordLayer:
         self.out.append(write.seal_many(content_type, view, size))
 
 
-def _protection(secret: TrafficSecret | TrafficKeys) -> Protection:
-    if isinstance(secret, TrafficSecret):
-        return Protection13(secret.keys())
-    suite = secret.suite
-    return Protection12(secret, suite) if isinstance(suite, CipherSuite12) else Protection13(secret)
+def _protection(keys: TrafficKeys) -> Protection:
+    suite = keys.suite
+    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13(keys)

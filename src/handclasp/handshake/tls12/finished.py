@@ -7,7 +7,7 @@ Finished, which covers all messages before it (RFC 5246 sections 7.1 and 7.4.9).
 from __future__ import annotations
 
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.finished import CheckedFinished, receive_expected_finished
+from handclasp.handshake.finished import CheckedFinished, check_finished
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.keys.traffic import TrafficKeys
@@ -40,4 +40,4 @@ async def receive_finished(
     await hs.receive_change_cipher_spec()
     hs.install_read(Epoch.APPLICATION, keys)
     expected = master_secret.verify_data(sender, hs.transcript.digest())
-    return await receive_expected_finished(hs, expected)
+    return check_finished(await hs.receive(Finished), expected)
