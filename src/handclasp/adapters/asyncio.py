@@ -466,9 +466,6 @@ async def start_tls(
     After that, reading from the old reader and writing to the old writer raises `StateError`, and
     closing the old writer does not affect the connection. See `handclasp.aio` for an example.
 
-    The role is that of the config: a `ClientConfig` (or None) makes this side the TLS client, a
-    `ServerConfig` the server.
-
     An attacker on the network may send plaintext just before TLS begins, so that it seems to have
     come through TLS (the STARTTLS injection, RFC 3207 section 6). Hence the application never gets
     unread data of `reader`. A server sends nothing before the client's hello, so for a client
@@ -479,7 +476,7 @@ async def start_tls(
 
     Args:
         reader, writer: the plain pair, with nobody reading.
-        config: the settings, whose type determines the role.
+        config: a `ClientConfig` (or None) makes this side the client, a `ServerConfig` the server.
         server_name, port: for the client: as for `wrap_client`.
         limit, trace, close_timeout: as for `open_connection`.
         go_ahead: for a server: the bytes to write before TLS begins, such as b"220 Go ahead\\r\\n".
@@ -489,7 +486,8 @@ async def start_tls(
     Raises:
         ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
         TLSError: the handshake failed. In both cases the connection is closed.
-        ConfigurationError: somebody is reading, or a setting cannot be honoured.
+        StateError: somebody is reading, or the connection is closed.
+        ConfigurationError: a setting cannot be honoured.
     """
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
@@ -910,7 +908,7 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
     except StopIteration as done:
         unread: bytes = done.value
     except RuntimeError:
-        raise ConfigurationError("start_tls while somebody reads from the reader.") from None
+        raise StateError("start_tls while somebody reads from the reader.") from None
     else:
         return b""
     finally:

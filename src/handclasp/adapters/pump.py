@@ -33,6 +33,7 @@ from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     PeerAlertError,
+    StateError,
     TLSError,
 )
 from handclasp.events import (
@@ -139,7 +140,7 @@ class TLSTransport(_FlowControlMixin):
         """Return the protocol that receives the data."""
         application = self._pump.application
         if application is None:
-            raise ConfigurationError("There is no protocol before the handshake is complete.")
+            raise StateError("There is no protocol before the handshake is complete.")
         return application
 
     def is_reading(self) -> bool:
