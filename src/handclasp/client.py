@@ -23,6 +23,16 @@ class ClientConnection(Connection[ClientConfig]):
 
     The ClientHello is ready in `data_to_send` from the start.
 
+    >>> client = ClientConnection(server_name="example.com")
+    >>> sock = socket.create_connection(("example.com", 443))
+    >>> sock.sendall(client.data_to_send())
+    >>> while not client.established:
+    ...     events = client.receive_data(sock.recv(65536))
+    ...     sock.sendall(client.data_to_send())
+    >>> client.info.group
+    'X25519MLKEM768'
+    >>> sock.close()
+
     Args:
         config: how to connect; the default is safe.
         server_name: the DNS name or IP address that the server must prove to be.

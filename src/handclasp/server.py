@@ -15,6 +15,18 @@ class ServerConnection(Connection[ServerConfig]):
 
     The first one imports what servers alone need, so that a process which gives up its file system
     (chroot) should make one before it does, and let its trust store `prepare`, if it has one.
+
+    Here `listener` is a listening socket:
+
+    >>> config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    >>> server = ServerConnection(config)
+    >>> sock, address = listener.accept()
+    >>> while not server.established:
+    ...     events = server.receive_data(sock.recv(65536))
+    ...     sock.sendall(server.data_to_send())
+    >>> server.info.server_name
+    'example.com'
+    >>> sock.close()
     """
 
     __slots__ = ()

@@ -80,6 +80,8 @@ class TLSTransport(_FlowControlMixin):
 
     Write buffer limits and back-pressure are those of the plain transport below, and count
     encrypted bytes.
+
+    See `create_connection` for an example.
     """
 
     _start_tls_compatible = False

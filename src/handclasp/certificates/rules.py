@@ -42,6 +42,8 @@ from handclasp.faults import Fault
 class Finding:
     """One rule and what it says of one certificate.
 
+    See `explain` for an example.
+
     Attributes:
         rule: its name, for people and programs: "dates", "names", "signature"...
         about: whose certificate.
