@@ -8,7 +8,7 @@ transport, and a full buffer of the plain transport pauses the application's pro
 backpressure works in both directions.
 
 This file has the public functions; the transport and the pump are in `pump`, and a server's loop of
-accepting connections in `accepting`.
+accepting connections in `accepting` and `loop_accepting`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from contextlib import suppress
 from socket import socket
 from typing import Any, TypeAlias, TypeVar
 
-from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
     StrPath,
@@ -44,6 +43,7 @@ from handclasp.adapters.arguments import (
     server_config,
 )
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.loop_accepting import LoopAcceptor
 from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import (
     Connection,
@@ -683,7 +683,7 @@ class _Serving:
             )
             return pump
 
-        acceptor = Acceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
+        acceptor = LoopAcceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
     def _connection(self, plain: asyncio.Transport) -> ServerConnection:
@@ -773,7 +773,7 @@ class TLSServer(asyncio.AbstractServer):
 
     def __init__(
         self,
-        acceptor: Acceptor,
+        acceptor: LoopAcceptor,
         clients: ConnectionRegistry,
         loop: asyncio.AbstractEventLoop,
         *,

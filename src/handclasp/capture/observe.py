@@ -92,7 +92,6 @@ def _observation(talk: Conversation) -> Observation:
     heed_warning(talk)
     _answered_otherwise(talk)
     _tell_preamble(talk)
-    settle(talk)
     _tell_cut_records(talk)
     seen = [(role, side.seen) for role, side in talk.sides.items()]
     talk.missing += gap_sentences(seen, is_cut=talk.stream.is_cut)
@@ -100,6 +99,7 @@ def _observation(talk: Conversation) -> Observation:
         talk.missing.append(talk.stream.trouble)
     ending = ending_of(talk)
     talk.viewer = viewer_of(talk, ending)
+    settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
     failure = list(failure_of(talk, ending, events))
     outcome, telling = verdict_of(
