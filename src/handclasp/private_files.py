@@ -14,6 +14,22 @@ interrupt (`KeyboardInterrupt`) included.
 A device of the user's or the system's, a pipe of the user's, or one of the process's own
 descriptors (`/dev/stdout`, `/dev/fd/3`) is no file that could be replaced; it is written to as it
 stands. A directory is an `IsADirectoryError`.
+
+>>> from handclasp.private_files import (
+...     Draft, append_private, create_private, draft_private, make_private_directory,
+...     write_private, write_public,
+... )
+>>> make_private_directory("secrets")
+>>> write_private("secrets/key.pem", b"the key")
+>>> write_public("chain.pem", b"the certificates")
+>>> with create_private("secrets/log") as file:
+...     file.write(b"hello")
+5
+>>> os.close(append_private("secrets/log"))
+>>> draft: Draft
+>>> with draft_private("secrets") as draft:
+...     draft.write(b"whole, or not at all")
+...     draft.rename("secrets/file")
 """
 
 from __future__ import annotations

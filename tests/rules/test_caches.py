@@ -51,7 +51,7 @@ OF_MODULES = {
     "_config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
-    "crypto.hkdf._label_head": Cache(
+    "crypto.hkdf.label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
         "128 labels of at most 249 bytes",
         "The application names labels, no peer does.",

@@ -22,7 +22,7 @@ SPECIAL = ("__init__", "__call__", "__enter__", "__iter__", "__aenter__", "__ait
 
 INSIDE = {
     # Of classes and functions that the library alone calls.
-    "Acceptor",
+    "LoopAcceptor",
     "Advised",
     "ConnectionRegistry",
     "DerivedKeyAead",

@@ -1974,7 +1974,7 @@ THREATS: tuple[Threat, ...] = (
                 "adapters/test_accepting.py"
                 "::test_a_crowd_that_takes_the_last_descriptor_keeps_nobody_else_waiting",
                 "adapters.accepting.Acceptor._make_way",
-                "error.errno not in _NO_DESCRIPTORS or self._closed.is_set()",
+                "error.errno not in _NO_DESCRIPTORS or self._closed",
                 "True",
             ),
             without(

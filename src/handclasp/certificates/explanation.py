@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 class Explanation:
     """The result of `explain`.
 
+    See `explain` for an example.
+
     Attributes:
         leaf: the rules of the leaf.
         paths: the ways up that were tried, the best first.
@@ -110,6 +112,16 @@ def explain(
     by_clock: bool = True,
 ) -> Explanation:
     """Verify a chain, and check every rule on it, whether it is accepted or not.
+
+    The `Explanation` has a `Finding` for each rule, and a `PathTried` for each path.
+
+    >>> from datetime import UTC, datetime
+    >>> chain = Credentials.load("chain.pem", "key.pem").chain
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> explanation = explain(chain, "example.org", trust, datetime.now(UTC))
+    >>> for finding in explanation.broken:
+    ...     print(finding.rule, finding.about, finding.evidence)
+    names example.com it is for example.com, not for example.org
 
     Args:
         chain: the certificates, leaf first, as DER or parsed.

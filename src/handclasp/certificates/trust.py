@@ -38,6 +38,9 @@ class TrustStore:
 
     Two stores are equal only if they are the same object; compare `fingerprint` for the content.
     Verified chains are remembered per store, so reuse a store instead of building it again.
+
+    >>> trust = TrustStore.system().with_added("ca.pem")
+    >>> config = ClientConfig(trust=trust)
     """
 
     __slots__ = (

@@ -55,6 +55,8 @@ be wrong without the others: then an authority signed what is left, and no stran
 class PathTried:
     """One way up from the leaf.
 
+    See `explain` for an example.
+
     Attributes:
         certificates: leaf first; the last is an anchor if `reaches_anchor`.
         findings: the rules of its steps.

@@ -21,24 +21,34 @@ def hkdf_expand_label(
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
-def hkdf_expand_labels(
-    hash_name: str, secret: bytes, context: bytes, outputs: Iterable[tuple[str, int]]
-) -> list[Secret]:
-    """HKDF-Expand-Label for each label and length: secrets of one origin and one context.
+def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[Secret]:
+    """HKDF-Expand (RFC 5869 section 2.3) of one secret, one block of the hash for each of `infos`.
 
-    Each is at most as long as the hash. A handshake derives some forty secrets, mostly several of
-    one origin at a time: what the key becomes is computed once for all of them.
+    Args:
+        infos: each made by `first_block`, of whatever length its output is then cut to.
+
+    A handshake derives some forty secrets, mostly several of one origin at a time: what the key
+    becomes is computed once for all of them.
     """
     make, block_size = HASHES[hash_name]
     block = secret.ljust(block_size, b"\0")
     inner, outer = make(block.translate(INNER)), make(block.translate(OUTER))
-    size, expanded = len(context), list[Secret]()
-    for label, length in outputs:
+    expanded: list[Secret] = []
+    for info in infos:
         first, second = inner.copy(), outer.copy()
-        first.update(_label_head(label, length, size) + context + b"\x01")
+        first.update(info)
         second.update(first.digest())
-        expanded.append(Secret(second.digest()[:length]))
+        expanded.append(Secret(second.digest()))
     return expanded
+
+
+FIRST_BLOCK = b"\x01"
+"""The number of the first block, which stands at the end of its input (RFC 5869 section 2.3)."""
+
+
+def first_block(label: str, length: int, context: bytes) -> bytes:
+    """The HkdfLabel of an output of at most one block, as `hkdf_expand_blocks` takes it."""
+    return label_head(label, length, len(context)) + context + FIRST_BLOCK
 
 
 class ExpandKey(HmacKey):
@@ -48,9 +58,9 @@ class ExpandKey(HmacKey):
 
     def expand_label(self, label: str, context: bytes, length: int) -> Secret:
         """HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
-        info = _label_head(label, length, len(context)) + context
+        info = label_head(label, length, len(context)) + context
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(info + b"\x01")
+        inner.update(info + FIRST_BLOCK)
         outer.update(inner.digest())
         block = outer.digest()
         if length > len(block):
@@ -68,7 +78,7 @@ class ExpandKey(HmacKey):
 
 
 @lru_cache(maxsize=128)
-def _label_head(label: str, length: int, context_size: int) -> bytes:
+def label_head(label: str, length: int, context_size: int) -> bytes:
     """All of HkdfLabel but the context itself."""
     full_label = b"tls13 " + label.encode("ascii")
     sizes = length.to_bytes(2, "big") + len(full_label).to_bytes(1, "big")

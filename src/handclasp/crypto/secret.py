@@ -11,6 +11,9 @@ class Secret(bytes):
 
     Two are compared in a time that depends on their lengths alone, wherever that happens: in a
     dataclass, a list or a dictionary as well.
+
+    >>> Secret(b"16 random bytes!")
+    <Secret of 16 bytes>
     """
 
     __slots__ = ()

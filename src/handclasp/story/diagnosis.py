@@ -3,6 +3,15 @@
 `diagnose` looks at nothing but the events, so it serves a live connection, a trace that was read
 back and a capture of other programs alike. What the library found itself is in the trace as
 `Failed`; an alert of the peer is read in the light of what this side had offered and shown.
+
+>>> from handclasp.story.diagnosis import Diagnosis, diagnose
+>>> recorder = Recorder()
+>>> try:
+...     handclasp.connect("example.com", 443, server_name="example.org", trace=recorder)
+... except TLSError:
+...     diagnosis: Diagnosis | None = diagnose(recorder.events)
+>>> print(diagnosis.fault, diagnosis.blame)
+CERTIFICATE_NAME_MISMATCH peer
 """
 
 from __future__ import annotations

@@ -3,6 +3,17 @@
 What is new in every handshake (random values, key shares, session ids, GREASE) is no difference.
 Where one handshake was completed and the other was not, the differences that can be the cause come
 first; the fault says where to look.
+
+>>> from handclasp.story.diff import Difference, differences
+>>> recorders = [Recorder(), Recorder()]
+>>> for recorder, groups in zip(recorders, (["X25519"], ["secp256r1"])):
+...     config = ClientConfig(groups=groups)
+...     handclasp.connect("example.com", 443, config, trace=recorder).close()
+>>> difference: Difference
+>>> for difference in differences(*recorders):
+...     print(difference.what, difference.first, difference.second)
+group X25519 secp256r1
+...
 """
 
 from __future__ import annotations

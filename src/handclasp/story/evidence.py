@@ -1,4 +1,20 @@
-"""The bytes that show why a handshake failed."""
+"""The bytes that show why a handshake failed.
+
+>>> from handclasp.story.evidence import Evidence, alert_number, evidence_of, is_of_certificates
+>>> from handclasp.story.situation import situation_of
+>>> recorder = Recorder()
+>>> try:
+...     handclasp.connect("example.com", 443, ClientConfig(alpn=["pop3"]), trace=recorder)
+... except TLSError:
+...     failed = recorder.events[-1]
+>>> is_of_certificates(failed.fault), alert_number(recorder.events)
+(False, 120)
+>>> evidence: Evidence
+>>> for evidence in evidence_of(recorder.events, failed, situation_of(recorder.events)):
+...     print(evidence.what, evidence.octets.hex())
+the alert that was received 0278
+application_layer_protocol_negotiation in the client's ClientHello 00100007000504706f7033
+"""
 
 from __future__ import annotations
 

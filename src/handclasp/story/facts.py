@@ -1,4 +1,23 @@
-"""The figures of one recorded handshake, read from its own messages by the library's own codec."""
+"""The figures of one recorded handshake, read from its own messages by the library's own codec.
+
+>>> from handclasp.story import facts
+>>> recorder = Recorder()
+>>> with handclasp.connect("example.com", 443, trace=recorder) as tls:
+...     info = tls.info
+>>> found: facts.Facts = facts.facts_of(recorder.events)
+>>> found.version, facts.role_of(recorder.events)
+('TLSv1.3', 'client')
+>>> facts.secret_in_words(facts.key_exchange_of_info(info), info)
+'X25519MLKEM768'
+>>> facts.has_change_cipher_spec(found.version), facts.certificate_was_requested(recorder.events)
+(False, False)
+>>> facts.observed_in(recorder.events) is None
+True
+>>> from handclasp.trace.events import MessageSeen
+>>> hello = next(event for event in recorder.events if isinstance(event, MessageSeen))
+>>> facts.sender_of(hello, "client")
+'client'
+"""
 
 from __future__ import annotations
 

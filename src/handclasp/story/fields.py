@@ -26,12 +26,11 @@ from handclasp.story.words import ELEMENTS, ITEMS, UNREAD, field_value, plural
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.wire import messages12
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.forms import FORMS
+from handclasp.wire.extension_table import FORMS, MessageContext
 from handclasp.wire.iana import TLS13, extension_name, handshake_type_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
-from handclasp.wire.rules import MessageContext
 
 
 @dataclass(frozen=True, slots=True)

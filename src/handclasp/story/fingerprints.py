@@ -3,6 +3,16 @@
 Neither says who somebody is: all who run the same version of the same browser look alike. JA3
 (Salesforce, 2017) goes by the order in which extensions stand, which browsers now shuffle, so that
 it is another one each time; JA4 (FoxIO, 2023) sorts first.
+
+>>> from handclasp.story import fingerprints
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, ClientConfig(grease=False), trace=recorder).close()
+>>> ja3, ja4 = fingerprints.fingerprints_of(recorder.events)
+>>> ja4.value[:3], len(ja3.value)
+('t13', 32)
+
+`all_fingerprints_of` is for a hello that was sent again, and `ja3_of` and `ja4_of` take a hello
+that was read. `Ja3` and `Ja4` consist of each `Part` with its meaning.
 """
 
 from __future__ import annotations

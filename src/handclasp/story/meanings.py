@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handclasp.story.words import UNREAD
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
+from handclasp.wire.extension_table import SECTIONS
+from handclasp.wire.iana import GREASE_VALUES
 
 
 def message_section(name: str, *, of_tls12: bool) -> str:
@@ -15,10 +15,8 @@ def message_section(name: str, *, of_tls12: bool) -> str:
 
 
 def extension_section(kind: int) -> str:
-    """Where an extension is defined; empty where that is not known."""
-    if extension_name(kind).startswith("GREASE"):
-        return "RFC 8701 section 2"
-    return _EXTENSIONS.get(kind, "")
+    """Return where an extension is defined; empty if that is not known."""
+    return "RFC 8701 section 2" if kind in GREASE_VALUES else SECTIONS.get(kind, "")
 
 
 def field_section(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
@@ -83,42 +81,6 @@ _SECTIONS = {
 }
 """Of fields that are defined elsewhere than what they belong to."""
 _SECTIONS12 = {"extensions": "RFC 5246 section 7.4.1.4"}
-_EXTENSIONS: dict[int, str] = {
-    Ext.SERVER_NAME: "RFC 6066 section 3",
-    Ext.MAX_FRAGMENT_LENGTH: "RFC 6066 section 4",
-    Ext.STATUS_REQUEST: "RFC 6066 section 8",
-    Ext.USE_SRTP: "RFC 5764 section 4.1.1",
-    Ext.HEARTBEAT: "RFC 6520 section 2",
-    Ext.SUPPORTED_GROUPS: "RFC 8446 section 4.2.7",
-    Ext.EC_POINT_FORMATS: "RFC 8422 section 5.1.2",
-    Ext.SIGNATURE_ALGORITHMS: "RFC 8446 section 4.2.3",
-    Ext.SIGNATURE_ALGORITHMS_CERT: "RFC 8446 section 4.2.3",
-    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "RFC 7301 section 3.1",
-    Ext.SIGNED_CERTIFICATE_TIMESTAMP: "RFC 6962 section 3.3.1",
-    Ext.CLIENT_CERTIFICATE_TYPE: "RFC 7250 section 3",
-    Ext.SERVER_CERTIFICATE_TYPE: "RFC 7250 section 3",
-    Ext.PADDING: "RFC 7685 section 3",
-    Ext.ENCRYPT_THEN_MAC: "RFC 7366 section 2",
-    Ext.EXTENDED_MASTER_SECRET: "RFC 7627 section 5.1",
-    Ext.COMPRESS_CERTIFICATE: "RFC 8879 section 3",
-    Ext.RECORD_SIZE_LIMIT: "RFC 8449 section 4",
-    Ext.DELEGATED_CREDENTIAL: "RFC 9345 section 4",
-    Ext.SESSION_TICKET: "RFC 5077 section 3.2",
-    Ext.PRE_SHARED_KEY: "RFC 8446 section 4.2.11",
-    Ext.EARLY_DATA: "RFC 8446 section 4.2.10",
-    Ext.SUPPORTED_VERSIONS: "RFC 8446 section 4.2.1",
-    Ext.COOKIE: "RFC 8446 section 4.2.2",
-    Ext.PSK_KEY_EXCHANGE_MODES: "RFC 8446 section 4.2.9",
-    Ext.CERTIFICATE_AUTHORITIES: "RFC 8446 section 4.2.4",
-    Ext.OID_FILTERS: "RFC 8446 section 4.2.5",
-    Ext.POST_HANDSHAKE_AUTH: "RFC 8446 section 4.2.6",
-    Ext.KEY_SHARE: "RFC 8446 section 4.2.8",
-    Ext.TRANSPARENCY_INFO: "RFC 9162 section 6.5",
-    Ext.QUIC_TRANSPORT_PARAMETERS: "RFC 9001 section 8.2",
-    Ext.TICKET_REQUEST: "RFC 9149 section 3",
-    Ext.ENCRYPTED_CLIENT_HELLO: "RFC 9849 section 5",
-    Ext.RENEGOTIATION_INFO: "RFC 5746 section 3.2",
-}
 _MEANINGS = {
     "msg_type": "Which of the handshake messages this is.",
     "random": "Fresh for this handshake, so that no other one can be passed off as it.",

@@ -2,6 +2,15 @@
 
 A sequence diagram: time goes down, an arrow is a flight, `-` what anyone on the way can read and
 `=` what is encrypted. Every line is plain ASCII and fits the width.
+
+>>> from handclasp.story.narrate import narrate
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> print(narrate(recorder.events).partition("Hello,")[0].rstrip())
+client                                                                    server
+  |                                                                          |
+  |    ... ms  ClientHello                                       ... bytes |
+  |
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ else:
 
 
 class Recorder(EventRecorder):
-    """Records one connection: give it as `trace=` to whatever opens one.
+    """A `Trace` that records one connection: the `trace=` of the call that opens it.
 
     Handshake messages are kept whole. Of records their sizes are kept, and what sealing and opening
     them cost. Of the first protected record of each direction that holds handshake messages both
@@ -30,6 +30,12 @@ class Recorder(EventRecorder):
     one that could not be opened, what was on the wire.
     Application data are not kept, in neither form, unless secrets are: then those of the first
     record of each direction.
+
+    >>> recorder = Recorder()
+    >>> handclasp.connect("example.com", 443, trace=recorder).close()
+    >>> recorder.save_html("handshake.html", "example.com")
+    >>> recorder.events[0].role
+    'client'
 
     Args:
         record_secrets: also keep the connection's secrets, and that first record of application

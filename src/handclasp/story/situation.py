@@ -1,4 +1,11 @@
-"""What the side that recorded knew when it failed, read from its messages."""
+"""What the side that recorded knew when it failed, read from its messages.
+
+>>> from handclasp.story.situation import situation_of
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> situation_of(recorder.events).role
+'client'
+"""
 
 from __future__ import annotations
 

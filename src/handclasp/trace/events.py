@@ -2,6 +2,25 @@
 
 `at_ns` is nanoseconds since the recorder was made. Names are IANA strings; numbers are those on
 the wire, so that a trace can also hold what nobody has a name for.
+
+>>> from handclasp.trace import events
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> for event in recorder.events:
+...     match event:
+...         case events.Began(_, role, name):
+...             print(role, name)
+...         case events.HandshakeResult(_, info):
+...             print(info.version)
+client example.com
+TLSv1.3
+
+A connection begins with `Began`, and ends its handshake with `HandshakeResult` or `Failed`. Between
+them are its messages (`MessageSeen`), records (`RecordSeen`), alerts (`AlertSeen`) and keys
+(`KeysInstalled`, `KeyStep`, `SecretDerived`); what was decided (`DecisionTaken`, with each offer
+that was `Refused`), asked (`QuestionPut`, `QuestionAnswered`) and computed (`WorkDone`); and the
+transport below (`TransportSeen`, `WireSeen`, `TransportEnded`, `BytesRefused`). Only captures have
+`Observed` and `BytesMissing`. A file that holds no such trace is a `TraceFormatError`.
 """
 
 from __future__ import annotations

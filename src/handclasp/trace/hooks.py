@@ -2,6 +2,13 @@
 
 A leaf, so that the record layer and the handshakes can name the type without importing the
 recorder. Off, each choke point costs one `is not None`.
+
+>>> from handclasp.trace.hooks import check_trace
+>>> check_trace(Recorder())
+>>> check_trace(print)
+Traceback (most recent call last):
+    ...
+handclasp.errors.ConfigurationError: trace must be a Recorder, ...
 """
 
 from __future__ import annotations
@@ -21,6 +28,8 @@ class Trace(Protocol):
     """What a recorder must be able to note. Each method is described with its event, in `events`.
 
     What is secret is given to a trace only if it says that it records secrets.
+
+    See `Recorder` for an example.
     """
 
     @property

@@ -1,4 +1,12 @@
-"""The sink for SSLKEYLOGFILE lines (RFC 9850): one open file that many connections append to."""
+"""The sink for SSLKEYLOGFILE lines (RFC 9850): one open file that many connections append to.
+
+>>> from handclasp.trace.keylog import open_keylog
+>>> keylog = open_keylog("keys.log")
+>>> handclasp.connect("example.com", 443, ClientConfig(keylog=keylog)).close()
+>>> with open("keys.log") as file:
+...     file.readline().split()[0]
+'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,17 @@
 A pcapng file is a sequence of blocks, each with its type and length (draft-ietf-opsawg-pcapng):
 a section header, an interface, then packets. The secrets stand in a block of their own before the
 packets that they open, in the form of SSLKEYLOGFILE (RFC 9850). `framing` makes the packets.
+
+>>> from handclasp.trace.pcapng import (
+...     capture_header, capture_of, connection_blocks, keylog_lines
+... )
+>>> recorder = Recorder(record_secrets=True, record_wire=True)
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> capture = capture_of(recorder.events, recorder.began_at_ns)
+>>> capture == capture_header() + connection_blocks(recorder.events, recorder.began_at_ns)
+True
+>>> [line.split()[0] for line in keylog_lines(recorder.events)][0]
+'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
 """
 
 from __future__ import annotations

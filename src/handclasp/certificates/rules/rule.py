@@ -58,6 +58,8 @@ class Checked(Enum):
 class Finding:
     """One rule and what it says of one certificate.
 
+    See `explain` for an example.
+
     Attributes:
         rule: its name, for people and programs: "dates", "names", "signature"...
         about: whose certificate.
