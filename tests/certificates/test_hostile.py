@@ -81,8 +81,8 @@ def calls_with_der(der: bytes, pki: Pki, directory: Path) -> dict[str, Callable[
     anchor = pki.certificate.public_bytes(Encoding.DER)
     chains = {
         "alone": [der],
-        "leaf": [der, *pki.server().chain[1:], anchor],
-        "issuer": [pki.server().chain[0], der],
+        "leaf": [der, *pki.server().chain_der[1:], anchor],
+        "issuer": [pki.server().chain_der[0], der],
     }
     calls: dict[str, Callable[[], Any]] = {}
     for place, chain in chains.items():

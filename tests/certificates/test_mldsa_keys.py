@@ -126,7 +126,7 @@ def test_seed_and_expanded_key(size: str, form: Callable[[bytes], bytes]) -> Non
     loaded = Credentials.raw_public_key(form(both(size)))
     seed_alone = Credentials.raw_public_key(pem(pkcs8(size, tlv(0x80, SEED))))
     assert loaded.schemes == (f"mldsa{size}",)
-    assert loaded.chain == seed_alone.chain
+    assert loaded.chain_der == seed_alone.chain_der
 
 
 @pytest.mark.parametrize("bits", AES)

@@ -49,7 +49,7 @@ def both(
     fault = None
     try:
         proof = verify_server_chain(der_of(*chain), trust, name, NOW)
-        assert der_of(*told.paths[0].certificates) == proof.path
+        assert der_of(*told.paths[0].certificates) == proof.path_der
     except CertificateError as error:
         fault = error.fault
     assert told.accepted is (fault is None)

@@ -821,7 +821,7 @@ THREATS: tuple[Threat, ...] = (
                 "end_to_end/test_resumption.py::test_a_client_that_is_no_longer_trusted",
                 "handshake.defaults.ServerAnswers.reverify",
                 "_answer_or(None, lambda: verify(question), VerifiedPeer)",
-                "accept_unverified(question.chain)",
+                "accept_unverified(question.chain_der)",
             ),
             without(
                 "adversarial/test_foreign_sessions.py::test_a_ticket_is_no_way_around_a_key",
@@ -2221,7 +2221,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "end_to_end/test_questions.py::test_proof_of_another_chain",
                 "handshake.peer._checked",
-                "peer.chain != shown.chain",
+                "peer.chain_der != shown.chain",
             ),
         ),
         (
@@ -2266,13 +2266,13 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_identities.py::test_the_next_one_who_connects_is_somebody_else",
                 "handshake.client_sessions._why_unfit",
-                "_would_show(config, session, choose) == session.local_chain",
+                "_would_show(config, session, choose) == session.local_chain_der",
                 "True",
             ),
             without(
                 "adversarial/test_identities.py::test_early_data_of_another_client",
                 "handshake.client_sessions._why_unfit",
-                "_would_show(config, session, choose) == session.local_chain",
+                "_would_show(config, session, choose) == session.local_chain_der",
                 "True",
             ),
             without(
@@ -2377,7 +2377,7 @@ THREATS: tuple[Threat, ...] = (
                     ),
                     Edit(
                         "handshake.client_sessions._why_unfit",
-                        "_would_show(config, session, choose) == session.local_chain",
+                        "_would_show(config, session, choose) == session.local_chain_der",
                         "True",
                     ),
                 ),

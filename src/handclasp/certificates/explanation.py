@@ -116,7 +116,7 @@ def explain(
     The `Explanation` has a `Finding` for each rule, and a `PathTried` for each path.
 
     >>> from datetime import UTC, datetime
-    >>> chain = Credentials.load("chain.pem", "key.pem").chain
+    >>> chain = Credentials.load("chain.pem", "key.pem").chain_der
     >>> trust = TrustStore.from_pem("ca.pem")
     >>> explanation = explain(chain, "example.org", trust, datetime.now(UTC))
     >>> for finding in explanation.broken:

@@ -302,7 +302,7 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
     shown: ConnectionInfo | CertificateError | None = info or attempt.refused
     if shown is None or attempt.trust is None:
         return None
-    chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain
+    chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain_der
     if not chain or (isinstance(shown, ConnectionInfo) and not shown.peer_chain):
         return None
     try:
@@ -321,7 +321,7 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
 
 def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:
     """What the server sent of certificates, or its bare key, in PEM; also if it was refused."""
-    refused = attempt.refused.chain if attempt.refused is not None else ()
+    refused = attempt.refused.chain_der if attempt.refused is not None else ()
     chain = info.peer_chain_der if info is not None else refused
     is_key = info is not None and info.peer_certificate_type == "RawPublicKey"
     return [_pem("PUBLIC KEY" if is_key else "CERTIFICATE", der) for der in chain]
