@@ -180,7 +180,8 @@ def chains(draw: Draw) -> Drawn:
         others += certificates
         above, signer = subject, own
     if draw(mostly(False, True)):
-        above = spelled(above.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value, draw(KINDS))
+        text = str(above.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        above = spelled(text, draw(KINDS))
     end = leaf(draw, above, signer)
     others = list(draw(st.permutations(others)))
     if others and draw(mostly(False, True)):

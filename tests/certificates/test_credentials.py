@@ -86,7 +86,7 @@ class TestRawPublicKeys:
         ):
             assert loaded.certificate_type == "RawPublicKey"
             assert loaded.chain_der == (info,)
-            assert loaded.names == loaded.issuers_der == ()
+            assert (loaded.names, loaded.issuers_der) == ((), ())
             assert not loaded.matches("localhost")
             scheme = loaded.schemes[0]
             signature = loaded.signer.sign(scheme, b"data")

@@ -85,7 +85,7 @@ class TestStaples:
     def test_a_good_one(self, server: Server) -> None:
         response = server.issuer.ocsp_response(server.certificate)
         for mode in ("check", "require", "ignore"):
-            policy = CertificatePolicy(stapled_ocsp=mode)  # type: ignore[arg-type]
+            policy = CertificatePolicy(stapled_ocsp=mode)
             assert server.accepted(policy, ocsp_response=response).verified
 
     def test_a_revoked_certificate(self, server: Server) -> None:

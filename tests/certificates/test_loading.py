@@ -250,13 +250,14 @@ class TestAnyBytes:
     )
     def test_random(self, data: bytes, start: bytes) -> None:
         given_bytes = start + data
-        for load in (
+        loads: tuple[Callable[[], Credentials], ...] = (
             lambda: Credentials.from_pem(given_bytes, given_bytes, "secret"),
             lambda: Credentials.from_pem(SELF_SIGNED, given_bytes),
             lambda: Credentials.from_pkcs12(given_bytes, "secret"),
             lambda: Credentials.raw_public_key(given_bytes),
             lambda: Credentials.raw_public_key_from_signer(given_bytes, LocalSigner(P256)),
-        ):
+        )
+        for load in loads:
             with pytest.raises(ConfigurationError):
                 load()
 
@@ -268,12 +269,13 @@ class TestAnyBytes:
             at = place % len(data)
             return data[:at] if cut else data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
 
-        for load in (
+        loads: tuple[Callable[[], Credentials], ...] = (
             lambda: Credentials.from_pem(damaged(SELF_SIGNED), key_pem(P256)),
             lambda: Credentials.from_pem(SELF_SIGNED, damaged(key_pem(P256))),
             lambda: Credentials.from_pkcs12(damaged(SELF_SIGNED_PKCS12)),
             lambda: Credentials.raw_public_key(damaged(key_pem(P256))),
-        ):
+        )
+        for load in loads:
             try:
                 load()
             except ConfigurationError as error:

@@ -85,7 +85,12 @@ def test_what_did_not_change_is_not_read_again(
     first = reloading.current
     reads: list[Path] = []
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+
+    def reading(path: Path) -> bytes:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
     for _ in range(5):
         clock.pass_by()
         assert reloading.current is first
@@ -101,9 +106,12 @@ def test_looks_once_a_second_at_most(
 ) -> None:
     looks: list[object] = []
     stat = os.stat
-    monkeypatch.setattr(
-        "handclasp.certificates.reloading.os.stat", lambda path: looks.append(path) or stat(path)
-    )
+
+    def looking(path: Path) -> os.stat_result:
+        looks.append(path)
+        return stat(path)
+
+    monkeypatch.setattr("handclasp.certificates.reloading.os.stat", looking)
     for _ in range(100):
         _ = reloading.current
         clock.pass_by(SECONDS_BETWEEN_LOOKS / 50)
@@ -231,7 +239,9 @@ def test_the_error_holds_no_key(
     _ = reloading.current
     error = reloading.last_error
     assert error is not None
-    assert error.__traceback__ is error.__context__ is error.__cause__ is None
+    assert error.__traceback__ is None
+    assert error.__context__ is None
+    assert error.__cause__ is None
 
 
 def test_the_first_load_must_succeed(files: Files) -> None:

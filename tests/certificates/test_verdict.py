@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -276,7 +277,7 @@ class TestManyIssuers:
     def test_the_bound_is_named(self) -> None:
         """Of many certificates with the right key, each might be the good one."""
         key = key_of_type("ecdsa-p256", 340)
-        expired = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
+        expired: dict[str, Any] = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
         above = [
             authority_certificate(
                 "one of many", key.public_key(), ROOT.certificate.subject, ROOT.key, NOW, **expired
