@@ -1080,7 +1080,7 @@ THREATS: tuple[Threat, ...] = (
                 "cli/test_cert_verdict.py::test_a_name_that_is_excluded_among_many",
                 "certificates.explanation._with_verdict",
                 "isinstance(decision, CertificateError)",
-                "isinstance(decision, CertificateError) and told.broken",
+                "isinstance(decision, CertificateError) and found.broken",
             ),
         ),
         (
@@ -1732,7 +1732,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_refusal_costs.py::TestManyNames::test_those_that_an_authority_signed_are_judged",
                 "certificates.explanation._refused",
-                "told.broken or not walk.lacked",
+                "found.broken or not walk.lacked",
                 "True",
             ),
             without(

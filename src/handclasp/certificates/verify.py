@@ -129,7 +129,7 @@ def verify_server_chain(
         ConfigurationError: the name is invalid, or `now` has no time zone.
     """
     evidence = _evidence(chain_der, ocsp_response, sct_list)
-    check_what_to_judge_by(trust, now, policy)
+    check_verification_inputs(trust, now, policy)
     return verify_evidence(evidence, trust, normal_name(server_name), now, policy)
 
 
@@ -153,7 +153,7 @@ def verify_client_chain(
         CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: `now` has no time zone.
     """
-    check_what_to_judge_by(trust, now, policy)
+    check_verification_inputs(trust, now, policy)
     return verify_evidence(_evidence(chain_der, ocsp_response), trust, None, now, policy)
 
 
@@ -251,7 +251,7 @@ def verify_evidence(
         ConfigurationError: `now` has no time zone.
     """
     if now.tzinfo is None:
-        check_what_to_judge_by(trust, now, policy)
+        check_verification_inputs(trust, now, policy)
     key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
@@ -277,7 +277,7 @@ def verify_evidence(
     return proof
 
 
-def check_what_to_judge_by(trust: object, now: object, policy: object) -> None:
+def check_verification_inputs(trust: object, now: object, policy: object) -> None:
     """Raise `ConfigurationError` for a wrong kind of store, time or policy."""
     if not isinstance(trust, TrustStore):
         raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}.")
