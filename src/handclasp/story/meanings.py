@@ -1,4 +1,4 @@
-"""What each field of a message is for, and where messages, extensions and fields are defined."""
+"""The purpose of each field of a message, and the sections that define messages and fields."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from handclasp.wire.iana import GREASE_VALUES
 
 
 def message_section(name: str, *, of_tls12: bool) -> str:
-    """Where a message is defined; where that is not known, where all messages are."""
+    """Return the section that defines a message; for unknown ones, that of all messages."""
     return (of_tls12 and _MESSAGES12.get(name)) or _MESSAGES.get(name, "RFC 8446 section 4")
 
 
 def extension_section(kind: int) -> str:
-    """Return where an extension is defined; empty if that is not known."""
+    """Return the section that defines an extension; empty if it is unknown."""
     return "RFC 8701 section 2" if kind in GREASE_VALUES else SECTIONS.get(kind, "")
 
 
 def field_section(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
-    """Where a field is defined, if elsewhere than what it belongs to."""
-    of_tls12 = of_tls12 and path[0] != "ClientHello"  # RFC 8446 defines that for both.
+    """Return the section that defines a field, if it is not that of the field around it."""
+    of_tls12 = of_tls12 and path[0] != "ClientHello"  # RFC 8446 defines it for both.
     if len(path) == 1 and name in ("msg_type", "length"):
         return "RFC 5246 section 7.4" if of_tls12 else "RFC 8446 section 4"
     return (of_tls12 and _SECTIONS12.get(name)) or _SECTIONS.get(name, "")
 
 
 def field_meaning(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
-    """What a field is for, in a sentence; empty where that is not known.
+    """Return the purpose of a field, in a sentence; empty if it is unknown.
 
     Args:
-        path: the names of what the field belongs to, from the message on: the same field means
-            one thing in a question and another in the answer.
-        of_tls12: whether the message is one of TLS 1.2, or a hello that offers no newer version.
+        path: the names of the fields around it, from the message on: a field may mean one thing in
+            an offer and another in the answer.
+        of_tls12: whether the message belongs to TLS 1.2, or is a hello that offers no newer
+            version.
     """
     if name == "length":
         whole = "the message after this header" if len(path) == 1 else "what follows in this field"
@@ -79,7 +80,7 @@ _SECTIONS = {
     "dh_Yc": "RFC 5246 section 7.4.7.2",
     "psk_identity": "RFC 4279 section 2",
 }
-"""Of fields that are defined elsewhere than what they belong to."""
+"""The sections of fields that are not defined with the field around them."""
 _SECTIONS12 = {"extensions": "RFC 5246 section 7.4.1.4"}
 _MEANINGS = {
     "msg_type": "Which of the handshake messages this is.",
@@ -128,7 +129,7 @@ _MEANINGS = {
     "psk_identity_hint": "What helps the client to choose a key that both have from before.",
     UNREAD: "No definition that is known here accounts for these bytes.",
 }
-"""What is so in every message of every version that has the field."""
+"""The meanings that apply in every message of every version."""
 _LEGACY_VERSION = (
     "Once the version; now it stays at that of TLS 1.2, so that old boxes on the way let it pass. "
     "The extension supported_versions says what is meant."
@@ -214,7 +215,7 @@ _MEANINGS_HERE = {
     ("Certificate", "delegated_credential"): "A short-lived key, signed with the key of the "
     "certificate.",
 }
-"""What is so in one message alone, in TLS 1.3 unless TLS 1.2 has a meaning of its own."""
+"""The meanings that apply in one message only; those of TLS 1.2 below take precedence."""
 _MEANINGS12 = {
     ("ClientHello", "legacy_version"): "The newest version that the client speaks.",
     ("ServerHello", "legacy_version"): "The version that the server took.",
@@ -232,4 +233,4 @@ _MEANINGS12 = {
     ("ClientHello", "extended_master_secret"): "A wish to bind the secret to everything that was "
     "said so far.",
 }
-"""What is so in TLS 1.2, and in a hello that offers nothing newer."""
+"""The meanings that apply in TLS 1.2, and in a hello that offers nothing newer."""

@@ -1,4 +1,4 @@
-"""One plain sentence on each message and alert, as the end that sends it might say it."""
+"""One plain sentence about each message and alert, as its sender might say it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from handclasp.wire.raw_keys import is_raw_public_key
 
 
 class Told(NamedTuple):
-    """Its name, and one plain sentence on it."""
+    """The name of an event, and one plain sentence about it."""
 
     name: str
     sentence: str
 
 
 def told(event: Drawn, facts: Facts) -> Told:
-    """An event of the story in words."""
+    """Return an event of the diagram in words."""
     sender = sender_of(event, facts.role)
     if isinstance(event, BytesMissing):
         plural = "" if event.size == 1 else "s"
@@ -63,12 +63,12 @@ def told(event: Drawn, facts: Facts) -> Told:
 
 
 def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
-    """One plain sentence on what a message says.
+    """Return one plain sentence about a message.
 
     Args:
-        message: None where it could not be read.
+        message: None if it could not be read.
         sender: "client" or "server".
-        facts: of the handshake that it belongs to.
+        facts: the facts of its handshake.
     """
     try:
         if isinstance(message, messages12.Message12):
@@ -79,7 +79,7 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
 
 
 def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
-    """One sentence on a message that is not read: broken, or in a form that is not known here."""
+    """Return one sentence about a message that cannot be read: malformed, or of an unknown form."""
     if event.message_type == HandshakeType.SERVER_HELLO and event.raw[4:5] == b"\x7f":
         version = version_name(int.from_bytes(event.raw[4:6], "big"))
         return f"We take {version}, in which a ServerHello has another form."
@@ -101,7 +101,9 @@ def _is_ours(version: str | None) -> bool:
 
 
 def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
-    """RFC 8446 6: the level says nothing there; before it, a warning may be passed over."""
+    """Return one sentence about an alert. In TLS 1.3 its level has no meaning (RFC 8446 section 6);
+    before it, a warning may be ignored.
+    """
     if alert.description == AlertDescription.CLOSE_NOTIFY:
         return f"Nothing more will follow from the {sender}."
     if alert.description == AlertDescription.USER_CANCELED:
@@ -200,7 +202,7 @@ def _hello_story(hello: messages.ClientHello) -> str:
     name = hello.extensions.get(ExtensionType.SERVER_NAME)
     host = extensions.read_server_name(name) if name is not None else None
     shares = " and ".join(map(str, client_shares_of(hello)))
-    # Some numbers are no suites but signals, and others mean nothing at all.
+    # Some numbers are signals, not suites, and others are reserved.
     suites = [
         suite
         for suite in map(cipher_suite_name, hello.cipher_suites)
@@ -211,7 +213,7 @@ def _hello_story(hello: messages.ClientHello) -> str:
         f"suite{'s' if len(suites) != 1 else ''}"
     )
     if ExtensionType.KEY_SHARE not in hello.extensions:
-        told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
+        told += "."  # TLS 1.2 has no shares in the hello, and a pre-shared key may be used alone.
     elif shares:
         one = len(client_shares_of(hello)) == 1
         half = "is my public half" if one else "are my public halves"
@@ -222,7 +224,7 @@ def _hello_story(hello: messages.ClientHello) -> str:
 
 
 def _earlier_story(hello: messages.ClientHello) -> str:
-    """What a client brings from before, which the server may take or not."""
+    """Return the part on the client's earlier key, which the server may accept or not."""
     told = ""
     if ExtensionType.PRE_SHARED_KEY in hello.extensions:
         told = " And I have a key that you may know from before."
@@ -270,7 +272,7 @@ def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> st
         told = "there is nothing else to settle"
     if ExtensionType.EARLY_DATA in message.extensions:
         told += "; and we take your early data"
-    # With early data, the client's came before.
+    # With early data, the client's encrypted data came first.
     whose = "The" if facts.early_data == "none" else "The server's"
     return f"{whose} first encrypted words: {told}."
 
