@@ -118,7 +118,9 @@ _Comparison = Callable[[_Side, _Side], Iterator[Difference]]
 
 
 def _outcome(first: _Side, second: _Side) -> Iterator[Difference]:
-    yield from _one("outcome", first.outcome, second.outcome, "matters", "It is what came of it.")
+    yield from _one(
+        "outcome", first.outcome, second.outcome, "matters", "It is the result of the handshake."
+    )
     yield from _one(
         "recorded by",
         first.facts.role,
@@ -132,16 +134,17 @@ def _agreed(first: _Side, second: _Side) -> Iterator[Difference]:
     ours, theirs = first.facts.info, second.facts.info
     for what, name, why in (
         ("version", "version", "Versions differ in what they protect and in their round trips."),
-        ("cipher suite", "cipher_suite", "It encrypts all that is said."),
+        ("cipher suite", "cipher_suite", "It encrypts all data."),
         ("group", "group", "The secret comes from it; only hybrids with ML-KEM are safe from "
          "quantum computers."),
-        ("signature scheme", "signature_scheme", "In it the server proves who it is."),
-        ("protocol (ALPN)", "alpn", "The two sides speak another protocol inside."),
-        ("resumed", "resumed", "A resumed handshake shows no certificate and is shorter."),
+        ("signature scheme", "signature_scheme", "The server proves its identity with it."),
+        ("protocol (ALPN)", "alpn", "The application protocol differs."),
+        ("resumed", "resumed", "A resumed handshake sends no certificate and is shorter."),
         ("early data", "early_data_status", "Early data save a round trip and can be replayed."),
-        ("second hello", "hello_retry", "It costs a round trip more."),
+        ("second hello", "hello_retry", "It costs another round trip."),
         ("peer verified", "peer_verified", "A peer that was not verified may be anybody."),
-        ("client's signature", "client_signature_scheme", "In it the client proves who it is."),
+        ("client's signature", "client_signature_scheme", "The client proves its identity "
+"with it."),
     ):  # fmt: skip
         if ours is not None and theirs is not None:
             values = _text(getattr(ours, name)), _text(getattr(theirs, name))
@@ -214,7 +217,7 @@ def _certificates(first: _Side, second: _Side) -> Iterator[Difference]:
         if chains[0] is None or chains[1] is None:
             continue
         told = [_chain_in_words(chain) for chain in chains if chain is not None]
-        why = f"The {sender} shows another certificate, or another way to its issuer."
+        why = f"The {sender} sends another certificate, or another chain to its issuer."
         yield from _one(f"the {sender}'s certificates", told[0], told[1], "matters", why)
 
 
@@ -243,7 +246,7 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
         " > ".join(_names(first)),
         " > ".join(_names(second)),
         "minor",
-        "The handshakes took another course.",
+        "The handshakes took a different course.",
     )
     alerts = [
         ", ".join(
@@ -251,7 +254,9 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
         )
         for side in (first, second)
     ]  # fmt: skip
-    yield from _one("alerts", alerts[0], alerts[1], "minor", "They say how the sides ended it.")
+    yield from _one(
+        "alerts", alerts[0], alerts[1], "minor", "They show how the sides ended the connection."
+    )
 
 
 def _names(side: _Side) -> list[str]:
@@ -334,8 +339,8 @@ def _unseen(sides: tuple[_Side, _Side]) -> Iterator[Difference]:
     if failed is None or (first is not None and second is not None):
         return
     why = (
-        "Nothing that differs in what was said can be why, so it is a setting of the side that "
-        "gave up, such as whom it trusts, or its clock."
+        "No difference in the messages can be the cause, so it is a setting of the side that "
+        "gave up, such as its trust store, or its clock."
     )
     told = [each.message if each is not None else "completed" for each in (first, second)]
     yield Difference("what the trace does not show", told[0], told[1], "cause", why)
@@ -364,16 +369,16 @@ def _list(what: str, first: list[str] | None, second: list[str] | None) -> Itera
     in_ours, in_theirs = frozenset(ours), frozenset(theirs)
     only = [n for n in ours if n not in in_theirs], [n for n in theirs if n not in in_ours]
     if not any(only):
-        why = "The same, in another order: the first that the other side takes may be another."
+        why = "The same in another order: the other side may choose another one."
         yield Difference(what, ", ".join(ours), ", ".join(theirs), "minor", why)
         return
     if len(ours) <= 1 and len(theirs) <= 1:
         told = [", ".join(names) or "none" for names in (ours, theirs)]
     else:
         told = [f"also {', '.join(names)}" if names else "nothing more" for names in only]
-    why = "What only one of them offers cannot be agreed upon in the other."
+    why = "Values that only one of them offers cannot be chosen in the other."
     if what == "server name":
-        why = "The server chooses by it which certificate it shows, and which site it serves."
+        why = "The server chooses its certificate and its site by it."
     yield Difference(what, told[0], told[1], "minor", why)
 
 

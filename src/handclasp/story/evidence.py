@@ -63,7 +63,7 @@ class Evidence:
     at: int
 
 
-TAKEN_OUT = "taken out by redact"
+TAKEN_OUT = "removed by redact"
 """The text for bytes that were replaced by zeros; see `handclasp.story.redact`."""
 MOST_SHOWN = 48
 """The number of bytes of evidence that are shown; the trace has the rest."""
@@ -306,7 +306,7 @@ def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
             end = at
     how = {
         "RESET_DURING_HANDSHAKE": "a TCP reset",
-        "HANDSHAKE_TIMEOUT": "no more within the time",
+        "HANDSHAKE_TIMEOUT": "nothing more within the time",
     }.get(fault, "the end of the transport (FIN)")
     received = f"{sizes['received']:,} bytes in records" if sizes["received"] else "nothing"
     says = f"{received} received, {sizes['sent']:,} bytes sent before it"
@@ -329,5 +329,5 @@ def _of_last(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
                 says = f"{name}, {event.size:,} bytes with its header, in the clear"
             octets = event.wire[:MOST_SHOWN]
             size = event.size
-            yield Evidence("the record that came last", says, octets, size, None, "", at)
+            yield Evidence("the last record", says, octets, size, None, "", at)
             return

@@ -58,9 +58,9 @@ def _signed11(reader: Reader) -> None:
 
 _HALF = "My public half of a secret"
 _SIGNED = ", signed with the certificate's private key."
-_UNSIGNED = ", which nobody has signed."
-_NAMED = " With it goes a hint at which pre-shared key to use."
-_GROUP = ", by Diffie-Hellman in a group that comes with it"
+_UNSIGNED = ", without a signature."
+_NAMED = " A hint at the pre-shared key to use comes with it."
+_GROUP = ", by Diffie-Hellman in a group that it defines"
 _DH, _ECDH = "RFC 5246 section 7.4.3", "RFC 8422 section 5.4"
 
 _FORMS = (
@@ -75,7 +75,7 @@ _FORMS = (
         (_hint, _dh_params),
     ),
     Form(f"{_HALF}{_UNSIGNED}{_NAMED}", "RFC 5489 section 2", (_hint, _ecdh_params)),
-    Form("A hint at which pre-shared key to use.", "RFC 4279 section 2", (_hint,)),
+    Form("A hint at the pre-shared key to use.", "RFC 4279 section 2", (_hint,)),
 )
 
 

@@ -232,9 +232,9 @@ def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> s
     """Return the origin of the secret in a few words: the group, if there was one."""
     match key_exchange:
         case "transport":
-            return "a secret of the client's making"
+            return "a secret made by the client"
         case "psk transport":
-            return "a secret of the client's making, and the pre-shared key"
+            return "a secret made by the client, and the pre-shared key"
         case "session":
             return "the secret of the earlier session"
         case "psk":
@@ -242,7 +242,7 @@ def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> s
         case _:
             if info.group is None and ("DHE_" in info.cipher_suite or "_DH_" in info.cipher_suite):
                 return "Diffie-Hellman in a group of the server's choice"
-            return info.group or "in a way that cannot be told here"
+            return info.group or "in an unknown way"
 
 
 def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:

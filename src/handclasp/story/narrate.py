@@ -144,7 +144,7 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
         yield canvas.message(moment, "no TLS", "")
         text = event.data.decode("ascii", "replace").encode("ascii", "replace").decode("ascii")
         start = "".join(each if each.isprintable() else "." for each in text)
-        yield from canvas.sentence(f"What comes is something else. It begins with: {start}")
+        yield from canvas.sentence(f"The received data are not TLS. They begin with: {start}")
         return
     name, sentence = told(event, facts)
     size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""
@@ -159,7 +159,9 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
             return observed.telling
         closed = [event for event in events if isinstance(event, RecordSeen) and is_closed(event)]
         if len({event.direction for event in closed}) == 2:
-            return "Whether the handshake was completed is hidden in what could not be opened."
+            return (
+                "Whether the handshake was completed is hidden in records that could not be opened."
+            )
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = secret_in_words(facts.key_exchange, facts.info)

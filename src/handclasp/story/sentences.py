@@ -47,12 +47,14 @@ def told(event: Drawn, facts: Facts) -> Told:
         plural = "" if event.size == 1 else "s"
         return Told(
             f"{event.size:,} byte{plural} missing",
-            f"So much of what the {sender} said is not in the capture.",
+            f"These bytes of the {sender} are not in the capture.",
         )
     if isinstance(event, AlertSeen):
         return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen):
-        return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
+        return Told(
+            "ChangeCipherSpec", f"Everything that the {sender} sends after this is encrypted."
+        )
     message = message_of(event)
     name = handshake_type_name(event.message_type)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
@@ -75,7 +77,7 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
             return _story_of_tls12(message, sender, facts)
         return _story_of(message, sender, facts)
     except ProtocolError:
-        return f"The {sender} sends something that does not follow its definition."
+        return f"The {sender} sends a malformed message."
 
 
 def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
@@ -87,10 +89,10 @@ def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
         form = server_form(event.raw)
         if form is not None:
             return form[0].story
-        return "The server's part of the key exchange, in a form that is not read here."
+        return "The server's part of the key exchange, in an unknown form."
     if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
-        return f"The {sender} sends something in a form that is not read here."
-    return f"The {sender} sends something that does not follow its definition."
+        return f"The {sender} sends a message of an unknown form."
+    return f"The {sender} sends a malformed message."
 
 
 _READ_IN_ALL = frozenset(HandshakeType)
@@ -107,9 +109,9 @@ def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
     if alert.description == AlertDescription.CLOSE_NOTIFY:
         return f"Nothing more will follow from the {sender}."
     if alert.description == AlertDescription.USER_CANCELED:
-        return f"The {sender} breaks off, for no reason of TLS."
+        return f"The {sender} ends the handshake, for a reason outside TLS."
     if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
-        return "A warning: the two may go on."
+        return "A warning: the connection may continue."
     return "This is the end."
 
 
@@ -138,14 +140,16 @@ def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> st
                 "been changed on the way, it would show here."
             )
         case messages.NewSessionTicket():
-            return "A ticket with which the client can come back without starting all over."
+            return (
+                "A ticket with which the client can resume the session without starting all over."
+            )
         case messages.KeyUpdate():
             also = ", and asks the other side to do the same" if message.request_update else ""
-            return f"The {sender} goes over to fresh keys{also}."
+            return f"The {sender} switches to fresh keys{also}."
         case messages.EndOfEarlyData():
             return "The client's early data ends here."
         case None:
-            return f"The {sender} sends something that does not follow its definition."
+            return f"The {sender} sends a malformed message."
 
 
 def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) -> str:
@@ -166,25 +170,27 @@ def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) ->
         case messages12.CertificateRequest12():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages12.ServerHelloDone():
-            return "The server has said all that it has to say so far."
+            return "The server has sent all its messages of this flight."
         case messages12.ClientKeyExchange():
             return _client_key_exchange_story(message, facts)
         case messages12.NewSessionTicket12():
-            return "A ticket with which the client can come back without starting all over."
+            return (
+                "A ticket with which the client can resume the session without starting all over."
+            )
         case messages12.HelloRequest():
-            return "The server would like to shake hands anew; the client need not."
+            return "The server asks for a new handshake; the client may refuse."
 
 
 def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Facts) -> str:
     if client_fields(message.exchange_keys, facts.key_exchange) is None:
-        return "The client sends its part of the secret, in a way that cannot be read here."
+        return "The client sends its part of the secret, in an unknown form."
     size = facts.encrypted_secret_size
     if facts.key_exchange == "psk":
-        return "Which of the keys that both have from before I go by. Nothing of it is sent."
+        return "The identity of the pre-shared key that I use. Nothing of the key is sent."
     if size is not None and facts.key_exchange == "psk transport":
         return (
             "A part of the secret, which I made alone, encrypted to the public key in the "
-            f"certificate: {size:,} bytes. The other part is the key that both have from before."
+            f"certificate: {size:,} bytes. The other part is the pre-shared key."
         )
     if size is not None:
         return (
@@ -195,7 +201,7 @@ def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Fac
         return f"My half of the secret: {facts.client_shares[0]}; both sides can now work it out."
     if facts.key_exchange == "agreement":
         return "My public half of the secret; both sides can now work it out."
-    return "The client sends its part of the secret, in a way that cannot be read here."
+    return "The client sends its part of the secret, in an unknown form."
 
 
 def _hello_story(hello: messages.ClientHello) -> str:
@@ -232,8 +238,8 @@ def _earlier_story(hello: messages.ClientHello) -> str:
         told = " And I have a ticket from an earlier session."
     if ExtensionType.EARLY_DATA in hello.extensions:
         told += (
-            " My first words follow at once, under that key (0-RTT): whoever records them can "
-            "send them again."
+            " My first data follow at once, under that key (0-RTT): anybody who records them "
+            "can send them again."
         )
     return told
 
@@ -249,10 +255,10 @@ def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     if version == "TLSv1.2":
         resumed = facts.key_exchange == "session"
         return f"We take TLS 1.2 and {suite}" + (
-            ", and go on with the secret of our earlier session." if resumed else "."
+            ", and continue with the secret of our earlier session." if resumed else "."
         )
     if version is None or not version.startswith("TLSv1.3"):
-        return f"We take {version or 'a version that is not known here'} and {suite}."
+        return f"We take {version or 'an unknown version'} and {suite}."
     answer = f"We take {suite}" if version == "TLSv1.3" else f"We take {version} and {suite}"
     if ExtensionType.PRE_SHARED_KEY in hello.extensions:
         answer += " and the key that you brought"
@@ -267,9 +273,9 @@ def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> st
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
         told = f"we shall speak {protocol}"
     elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
-        told = "the rest of what is settled"
+        told = "the other parameters"
     else:
-        told = "there is nothing else to settle"
+        told = "there are no other parameters"
     if ExtensionType.EARLY_DATA in message.extensions:
         told += "; and we take your early data"
     # With early data, the client's encrypted data came first.
@@ -283,7 +289,7 @@ def _certificate_story(
 ) -> str:
     chain = certificates_of(message)
     if chain is None:
-        return f"The {sender} shows who it is, in a way that cannot be read here."
+        return f"The {sender} shows who it is, in an unknown form."
     if not chain:
         return f"The {sender} shows no certificate."
     if is_raw_public_key(chain[0]):
