@@ -95,6 +95,9 @@ OF_MODULES = {
 }
 
 OF_OBJECTS = {
+    "adapters.trio_stream.allowing truncation": Cache(
+        "none", ONE, "The same config with another setting of the application's."
+    ),
     "certificates.remembered.RememberedChains": Cache(
         "chain, name and a token of the policy",
         "256 chains and 2 MiB, of at most 16 KiB each",
