@@ -26,7 +26,7 @@ from handclasp.certificates.dane import DANE_TA, matching_anchors, matching_leaf
 from handclasp.certificates.describe import pin_of, tlsa_of
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
 from handclasp.certificates.key_bounds import usable_key
-from handclasp.certificates.names import subject_of
+from handclasp.certificates.names import ANY_NAME, subject_of
 from handclasp.certificates.path import build_path, direct_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.refusal import refusal
@@ -61,7 +61,7 @@ def decide(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    """Verify a server by the normal `name`, or a client (None).
+    """Verify a server by the normal `name` or by none (`ANY_NAME`), or a client (None).
 
     Raises:
         CertificateError: no; its fault says why.
@@ -97,8 +97,9 @@ def _decide_chain(
     try:
         path = build_path(leaf, others, trust, name, now, policy, chain)
     except Exception as error:
-        names = () if name is None else (name,)
-        raise refusal(certificates, Context(trust, names, now, policy), evidence, error) from error
+        names = (name,) if name else ()
+        context = Context(trust, names, now, policy, any_name=name == ANY_NAME)
+        raise refusal(certificates, context, evidence, error) from error
     read_all_names(certificates, chain)
     extensions = _readable_extensions(leaf)
     ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}
@@ -106,7 +107,7 @@ def _decide_chain(
         profile.authority(each, ders.get(id(each)) or encoded(each), trust) for each in path[1:]
     ]
     profile.check_leaf(path, extensions, policy, is_client=name is None)
-    if name is not None:
+    if name:
         profile.check_server_names(path, chain[0], name, trust, policy)
     profile.check_issuers(path, issuers, trust, policy)
     must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)

@@ -581,7 +581,7 @@ def _of_others(
         yield _staple(path, context, evidence)
     if crls is not None:
         yield _checked("CRL", leaf, "RFC 5280 6.3", lambda: crls(path, now))
-    if policy.ct_logs and context.names:
+    if policy.ct_logs and context.is_server:
         yield _timestamps(path, context, evidence)
 
 
@@ -619,7 +619,7 @@ def _staple(path: Sequence[x509.Certificate], context: Context, evidence: Eviden
             "OCSP staple", leaf, "RFC 6960 3.2", lambda: check_staple(response, path, context.now)
         )
     demanded = context.policy.stapled_ocsp == "require" or (
-        bool(context.names) and demands_staple(leaf)
+        context.is_server and demands_staple(leaf)
     )
     about, fault = subject_of(leaf), Fault.OCSP_RESPONSE_MISSING
     held, text = (False, f"{about} came without one") if demanded else (None, "none was stapled")

@@ -71,7 +71,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The input of the rules: the anchors, the names (none: a client), the time and the strictness.
+    """The input of the rules: the anchors, the names, the time and the strictness.
+
+    Without names it is about a client, or with `any_name` about a server of any name.
 
     Of one walk only: `of_issuers`, `of_signatures` and `comparisons` are what was found out on it.
     """
@@ -85,21 +87,33 @@ class Context:
         default_factory=dict[tuple["Seen", "Seen"], tuple["Finding", ...]]
     )
     comparisons: Comparisons = field(default_factory=Comparisons)
+    any_name: bool = False
     by_clock: bool = True
     """True if `now` is from this machine's clock, and not a time that somebody asked for."""
 
     def afresh(self, trust: TrustStore) -> Context:
         """Return a context for another walk, perhaps with other anchors."""
-        return Context(trust, self.names, self.now, self.policy, by_clock=self.by_clock)
+        return Context(
+            trust,
+            self.names,
+            self.now,
+            self.policy,
+            any_name=self.any_name,
+            by_clock=self.by_clock,
+        )
 
     @property
     def web(self) -> bool:
         return self.policy.profile == "web"
 
     @property
+    def is_server(self) -> bool:
+        return self.any_name or bool(self.names)
+
+    @property
     def purpose(self) -> x509.ObjectIdentifier:
         oids = ExtendedKeyUsageOID
-        return oids.SERVER_AUTH if self.names else oids.CLIENT_AUTH
+        return oids.SERVER_AUTH if self.is_server else oids.CLIENT_AUTH
 
 
 def leaf_findings(leaf: Seen, context: Context) -> Iterator[Finding]:
@@ -431,7 +445,7 @@ def _leaf_key_usage(leaf: Seen, context: Context) -> Finding:
 
 
 def _leaf_purpose(leaf: Seen, context: Context) -> Finding:
-    role = "server" if context.names else "client"
+    role = "server" if context.is_server else "client"
     purposes = leaf.extension(x509.ExtendedKeyUsage)
     problem, excused = "", False
     if purposes is None:
@@ -454,7 +468,7 @@ def _leaf_is_no_authority(leaf: Seen, context: Context) -> Finding:
     trusted = leaf.is_anchor
     problem = ""
     if constraints is not None and constraints.ca and not trusted:
-        role = "server" if context.names else "client"
+        role = "server" if context.is_server else "client"
         problem = f"it is an authority's certificate and not a {role}'s"
     elif leaf.extension(x509.NameConstraints) is not None:
         problem = "it has name constraints, which only authorities may have"
@@ -659,7 +673,7 @@ def _issuer_purpose(issuer: Seen, context: Context) -> Finding:
     allowed = purposes is None or bool(
         {context.purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes)
     )
-    role = "server" if context.names else "client"
+    role = "server" if context.is_server else "client"
     problem = "" if allowed else f"{issuer.about} may not issue for TLS {role}s"
     evidence = _purposes_of(issuer) or "not restricted"
     fault = Fault.CERTIFICATE_WRONG_PURPOSE

@@ -18,7 +18,7 @@ from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin, tlsa_of_info
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
-from handclasp.certificates.names import normal_name
+from handclasp.certificates.names import ANY_NAME, normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.deferred import DeferredModule
@@ -98,7 +98,7 @@ class VerifiedPeer:
 def verify_server_chain(
     chain: Sequence[bytes],
     trust: TrustStore,
-    server_name: str,
+    server_name: str | None,
     now: datetime,
     *,
     policy: CertificatePolicy = _DEFAULT_POLICY,
@@ -109,7 +109,9 @@ def verify_server_chain(
 
     Args:
         chain: DER certificates as the server sent them, leaf first.
-        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address.
+        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address. None
+            compares no name: any server with a certificate of these authorities is accepted, so
+            pass it only where the authority itself stands for one server.
         now: the time of the verification, with its time zone.
         policy: the requirements besides a path to an anchor in `trust`.
         ocsp_response: the DER of the OCSP response that was stapled to the leaf, if any.
@@ -121,7 +123,8 @@ def verify_server_chain(
     """
     evidence = _evidence(chain, ocsp_response, sct_list)
     check_what_to_judge_by(trust, now, policy)
-    return verify_evidence(evidence, trust, normal_name(server_name), now, policy)
+    name = ANY_NAME if server_name is None else normal_name(server_name)
+    return verify_evidence(evidence, trust, name, now, policy)
 
 
 def verify_client_chain(
@@ -216,10 +219,10 @@ def verify_evidence(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    """Verify a server, or a client where there is no name.
+    """Verify a server, or a client (None).
 
     Args:
-        name: a normal name.
+        name: a normal name, or `ANY_NAME` for a server of any name.
 
     Raises:
         CertificateError: the chain is refused; its fault says why.
@@ -244,7 +247,7 @@ def verify_evidence(
         verified=True,
         path=result.path,
         purpose="client" if name is None else "server",
-        name=name,
+        name=name or None,
         made_by=_MADE_HERE,
     )
     if result.holds is not None and evidence.size <= _MAX_REMEMBERED:
