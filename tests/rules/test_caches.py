@@ -35,7 +35,7 @@ OF_MODULES = {
         "the path of the program", ONE, "The protocols that an installed tshark knows."
     ),
     "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
-    "certificates.path._for_clients": Cache("none", ONE, "A constant, imported late."),
+    "certificates.path._without_name": Cache("whether it is a server", "2", "Constants."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."
     ),

@@ -188,6 +188,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.memoize",
     ),
     "client": (
+        "_config.sessions",
         "certificates.names",
         "certificates.trust",
         "config",
@@ -196,6 +197,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "handshake",
         "keys.epoch",
+        "sessions.store",
         "trace.hooks",
     ),
     "server": (
