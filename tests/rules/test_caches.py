@@ -51,6 +51,20 @@ OF_MODULES = {
     "_config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
+    "compat.activation._replaced": Cache("none", ONE, "What inject replaced in one class."),
+    "compat.authorities._read_defaults": Cache(
+        "a file or directory of the system, and its state",
+        "8 systems' stores",
+        "The application names them.",
+    ),
+    "compat.authorities._store_of": Cache(
+        "the authorities of a context",
+        "16 stores",
+        "The application loads them; contexts that were given the same share one.",
+    ),
+    "compat.errors._CLASSES": Cache(
+        "a class of ssl and one of this library", "as many as there are", "A peer adds none."
+    ),
     "crypto.hkdf._label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
         "128 labels of at most 249 bytes",

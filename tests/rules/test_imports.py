@@ -210,12 +210,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# The adapters and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "aio", "redis", "__main__", "")
+# The adapters, the look-alike of `ssl` and the command line build on what everybody can import.
+OUTER = ("adapters", "cli", "compat", "ssl", "aio", "redis", "__main__", "")
 
 # What talks to the system: the adapters, and in `capture` the one module that has a program read
 # the files of others. `capture` stands beside the adapters: only the command line imports it.
-ADAPTERS = ("adapters", "cli", "aio", "redis", "", "capture.tshark")
+ADAPTERS = ("adapters", "cli", "compat", "ssl", "aio", "redis", "", "capture.tshark")
 
 # Modules that applications may import besides the package itself: the local authority, what a
 # policy holds, the explanation of a certificate, and the parts of a trace.

@@ -22,7 +22,7 @@ else:
     x509 = DeferredModule("cryptography.x509")
 
 ANY_NAME = ""
-"""Stands in the place of a normal name for a server whose name nobody compares."""
+"""Replaces the normal name of a server whose name is not compared."""
 
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 

@@ -193,13 +193,24 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
     return _taken(chain_of(chain), certificate_type, min_rsa_bits=0, verified=False)
 
 
-def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
+def vouch_for(
+    chain: Sequence[bytes], certificate_type: str = "X509", *, path: Sequence[bytes] = ()
+) -> VerifiedPeer:
     """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
+
+    Args:
+        path: the path that these rules verified, as DER, if they found one.
 
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(chain_of(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+    return _taken(
+        chain_of(chain),
+        certificate_type,
+        min_rsa_bits=MIN_RSA_BITS,
+        verified=True,
+        path=chain_of(path),
+    )
 
 
 def _evidence(
@@ -275,7 +286,12 @@ def _decide() -> Callable[..., VerificationResult]:
 
 
 def _taken(
-    chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
+    chain: tuple[bytes, ...],
+    certificate_type: str,
+    *,
+    min_rsa_bits: int,
+    verified: bool,
+    path: tuple[bytes, ...] = (),
 ) -> VerifiedPeer:
     """Accept a chain with no check but that of the key."""
     may_sign = True
@@ -291,6 +307,7 @@ def _taken(
         public_key,
         is_pss,
         verified,
+        path,
         certificate_type=certificate_type,
         may_sign=may_sign,
         made_by=_MADE_HERE,
