@@ -189,8 +189,8 @@ _IMPORTED_WHEN_NEEDED = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "aio":
-        return import_module("handclasp.aio")
+    if name in ("aio", "trio"):
+        return import_module(f"handclasp.{name}")
     if name in _IMPORTED_WHEN_NEEDED:
         return getattr(import_module(f"handclasp.{_IMPORTED_WHEN_NEEDED[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,7 +60,7 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
     of_clock = _of_clock(broken) if context.by_clock else None
     fix = of_clock or _of_own_anchor(finding) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
-    verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
+    verdict = fix.verdict or finding.fault.verdict("client" if context.is_server else "server")
     if context.web and all(each.is_excused_in_private for each in broken):
         local = f"{local} {_VERIFY_AS_PRIVATE}".strip()
         if verdict.blame is Blame.PEER:
@@ -246,7 +246,7 @@ def _is_host(name: str) -> bool:
 
 
 def _purpose(finding: Finding, context: Context) -> _Fix:
-    use, oid = ("server", "serverAuth") if context.names else ("client", "clientAuth")
+    use, oid = ("server", "serverAuth") if context.is_server else ("client", "clientAuth")
     if finding.is_issuer:
         return _Fix(f"Get a certificate from an authority that may issue for TLS {use}s.")
     return _Fix(
@@ -359,7 +359,7 @@ def _path_length(finding: Finding, context: Context) -> _Fix:
 
 def _leaf(finding: Finding, context: Context) -> _Fix:
     del finding
-    use = "server" if context.names else "client"
+    use = "server" if context.is_server else "client"
     return _Fix(
         f"Show a certificate that was issued to the {use}, with the right key usage, and not an "
         "authority's own."

@@ -25,6 +25,7 @@ from handclasp.certificates.advising import advised
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_leaf
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.names import ANY_NAME
 from handclasp.certificates.path import build_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.refusal import refusal, refused
@@ -66,7 +67,7 @@ def decide(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    """Verify a server by the normal `name`, or a client (None).
+    """Verify a server by the normal `name` or by none (`ANY_NAME`), or a client (None).
 
     Raises:
         CertificateError: no; its fault says why.
@@ -102,7 +103,7 @@ def _decide_chain(
 ) -> VerificationResult:
     chain, rules = evidence.chain, listing.RULES.decided
     leaf, *others = certificates = parse(chain)
-    context = Context(trust, () if name is None else (name,), now, policy)
+    context = Context(trust, (name,) if name else (), now, policy, any_name=name == ANY_NAME)
     seen = context.view(leaf, chain[0])
     _require(rules.leaf_first, seen, context, chain)
     public_key = seen.key
@@ -186,7 +187,7 @@ def _anchors_by_records(
 
 def _kind(der: bytes, context: Context) -> tuple[bytes, str, bool]:
     """Return the key under which an issuer is remembered."""
-    return der, context.policy.profile, bool(context.names)
+    return der, context.policy.profile, context.is_server
 
 
 def _known_issuer(der: bytes, context: Context) -> KnownIssuer | None:

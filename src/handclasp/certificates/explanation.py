@@ -22,7 +22,7 @@ from cryptography import x509
 from handclasp.certificates.advising import Advised, advised
 from handclasp.certificates.dane import matching_leaf
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
-from handclasp.certificates.names import normal_name, subject_of
+from handclasp.certificates.names import ANY_NAME, normal_name, subject_of
 from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.reading import load_certificate
@@ -166,7 +166,7 @@ def _decision(evidence: Evidence, context: Context) -> VerificationResult | Cert
     try:
         found = [
             decide(evidence, context.trust, name, context.now, context.policy)
-            for name in context.names or (None,)
+            for name in context.names or (ANY_NAME if context.any_name else None,)
         ]
     except CertificateError as error:
         return error

@@ -19,7 +19,8 @@ from handclasp.wire.iana import extension_name
 from handclasp.wire.structs import Extensions
 
 _REFUSED: Mapping[MessageContext, frozenset[int]] = {
-    context: frozenset().union(*ALLOWED.values()) - allowed for context, allowed in ALLOWED.items()
+    context: frozenset[int]().union(*ALLOWED.values()) - allowed
+    for context, allowed in ALLOWED.items()
 }
 
 _ANSWERS = frozenset(

@@ -137,7 +137,7 @@ def _staple_missing(way: Way, context: Context) -> Outcome:
     if way.evidence.ocsp_response is not None or mode == "ignore":
         return UNASKED
     is_demanded = (
-        bool(context.names)
+        context.is_server
         and way.leaf.entry(x509.TLSFeature) is not None
         and demands_staple(way.leaf.certificate)
     )
@@ -174,7 +174,7 @@ CRLS = PolicyRule(
 
 def _timestamps(way: Way, context: Context) -> Outcome:
     policy, evidence = context.policy, way.evidence
-    if not policy.ct_logs or not context.names:
+    if not policy.ct_logs or not context.is_server:
         return UNASKED
     try:
         valid = valid_timestamps(

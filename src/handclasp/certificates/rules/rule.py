@@ -93,7 +93,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Context:
-    """The input of the rules: the anchors, the names (none: a client), the time and the strictness.
+    """The input of the rules: the anchors, the names, the time and the strictness.
+
+    Without names it is about a client, or with `any_name` about a server of any name.
 
     Attributes:
         by_clock: True if `now` is from this machine's clock, and not a time that somebody asked
@@ -108,6 +110,7 @@ class Context:
     names: tuple[str, ...]
     now: datetime
     policy: CertificatePolicy
+    any_name: bool = False
     by_clock: bool = True
     by_record: bool = False
     broken_only: bool = False
@@ -130,13 +133,17 @@ class Context:
         return self.policy.profile == "web"
 
     @property
+    def is_server(self) -> bool:
+        return self.any_name or bool(self.names)
+
+    @property
     def role(self) -> str:
-        return "server" if self.names else "client"
+        return "server" if self.is_server else "client"
 
     @property
     def purpose(self) -> x509.ObjectIdentifier:
         oids = ExtendedKeyUsageOID
-        return oids.SERVER_AUTH if self.names else oids.CLIENT_AUTH
+        return oids.SERVER_AUTH if self.is_server else oids.CLIENT_AUTH
 
 
 class Problem(NamedTuple):
