@@ -6,17 +6,19 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.adapters.streams import run
-from tests.pki import Pki
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.required import need_module
+from tests.test_readme import example
 
 from handclasp import (
     ClientAuth,
@@ -32,6 +34,7 @@ from handclasp.errors import ConfigurationError
 uvicorn = need_module("uvicorn")
 hypercorn = need_module("hypercorn.config")
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "asgi.md"
 SETTINGS: dict[str, Any] = {"log_config": None, "lifespan": "off"}
 
 
@@ -422,3 +425,75 @@ def test_a_missing_server_is_named_with_its_remedy(package: str, extra: str) -> 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert f"ImportError: This needs {package}: pip install 'handclasp[{extra}]'" in done.stderr
+
+
+# The examples of docs/asgi.md
+
+
+@pytest.fixture
+def example_of(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Any, ...]]:
+    """Run an example, and return what it serves with: application, where, config."""
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "chain.pem").write_bytes(
+        pem_of(pki.issue(Leaf(("localhost", "127.0.0.1")), key.public_key()))
+    )
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "clients.pem").write_bytes(pki.ca_pem)
+    monkeypatch.chdir(tmp_path)
+    served: list[tuple[Any, ...]] = []
+
+    async def note(*args: Any) -> None:
+        served.append(args)
+
+    monkeypatch.setattr(asgi, "serve", note)
+    monkeypatch.setattr(asgi, "serve_hypercorn", note)
+
+    def run_it(words: str, **names: Any) -> tuple[Any, ...]:
+        exec(example(words, DOCUMENT), names)
+        return served.pop() if served else (names["app"],)
+
+    return run_it
+
+
+def test_the_example_of_mutual_tls(
+    pki: Pki, client_config: ClientConfig, example_of: Callable[..., tuple[Any, ...]]
+) -> None:
+    need_module("starlette")
+    app, host, port, config = example_of("Starlette(")
+    assert (host, port) == ("127.0.0.1", 8443)
+
+    async def main() -> list[bytes]:
+        async with by_uvicorn(app, config) as port:
+            known = replace(client_config, credentials=pki.client("Ada"))
+            get = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+            return [(await ask(port, each, get))[0] for each in (known, client_config)]
+
+    known, unknown = run(main())
+    assert known.endswith(b"Hello CN=Ada\n")
+    assert unknown.startswith(b"HTTP/1.1 403")
+
+
+def test_the_example_of_early_data(example_of: Callable[..., tuple[Any, ...]]) -> None:
+    inner = App()
+    (guarded,) = example_of("RefuseEarlyData(app)", app=inner)
+    assert isinstance(guarded, asgi.RefuseEarlyData)
+    assert guarded.app is inner
+
+
+def test_the_example_of_hypercorn(
+    monkeypatch: pytest.MonkeyPatch,
+    client_config: ClientConfig,
+    example_of: Callable[..., tuple[Any, ...]],
+) -> None:
+    app, settings, config = example_of("serve_hypercorn(", app=App())
+    monkeypatch.undo()
+    assert settings.bind == ["127.0.0.1:8443"]
+
+    async def main() -> bytes:
+        async with by_hypercorn(app, config) as port:
+            return (await ask(port, client_config, request("GET")))[0]
+
+    assert run(main()).endswith(b"GET /path ")
