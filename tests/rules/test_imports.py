@@ -188,6 +188,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.memoize",
     ),
     "client": (
+        "_config.sessions",
         "certificates.names",
         "certificates.trust",
         "config",
@@ -196,6 +197,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "handshake",
         "keys.epoch",
+        "sessions.store",
         "trace.hooks",
     ),
     "server": (
@@ -208,12 +210,23 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# The adapters and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "aio", "asgi", "trio", "redis", "__main__", "")
+# The adapters, the look-alike of `ssl` and the command line build on what everybody can import.
+OUTER = ("adapters", "cli", "compat", "ssl", "aio", "asgi", "trio", "redis", "__main__", "")
 
 # What talks to the system: the adapters, and in `capture` the one module that has a program read
 # the files of others. `capture` stands beside the adapters: only the command line imports it.
-ADAPTERS = ("adapters", "cli", "aio", "trio", "asgi", "redis", "", "capture.tshark")
+ADAPTERS = (
+    "adapters",
+    "cli",
+    "compat",
+    "ssl",
+    "aio",
+    "trio",
+    "asgi",
+    "redis",
+    "",
+    "capture.tshark",
+)
 
 # Modules that applications may import besides the package itself: the local authority, what a
 # policy holds, the explanation of a certificate, and the parts of a trace.

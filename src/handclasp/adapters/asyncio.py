@@ -115,6 +115,14 @@ async def open_connection(
     without close_notify, reading returns the data that arrived and then raises `TruncationError`. A
     cancelled call leaves nothing open.
 
+    >>> async def main():
+    ...     reader, writer = await aio.open_connection("example.com", 443)
+    ...     print(writer.get_extra_info("handclasp").version)
+    ...     writer.close()
+    ...     await writer.wait_closed()
+    >>> asyncio.run(main())
+    TLSv1.3
+
     Args:
         host, port: the address of the server, unless a connected `sock` is given.
         config: the settings; None uses the safe defaults. Its callbacks may be coroutines.
@@ -156,6 +164,8 @@ async def open_unix_connection(
 ) -> StreamPair:
     """Connect to a TLS server at a UNIX socket; everything else is as in `open_connection`.
 
+    See `start_unix_server` for an example.
+
     Args:
         path: the path of the socket, unless a connected `sock` is given.
         server_name: the name that the certificate must cover: a path is not a name.
@@ -184,8 +194,22 @@ async def create_connection(
 ) -> tuple[TLSTransport, ProtocolT]:
     """Connect as `loop.create_connection` does, with a protocol instead of streams.
 
+    The result is a `TLSTransport` and the protocol.
+
     When the handshake is complete, the factory is called, and then the protocol's
     `connection_made`; everything else is as in `open_connection`.
+
+    >>> class Greeter(asyncio.Protocol):
+    ...     def connection_made(self, transport):
+    ...         transport.write(b"hello")
+    ...     def data_received(self, data):
+    ...         print(data)
+    >>> async def main():
+    ...     transport, protocol = await aio.create_connection(Greeter, "example.com", 443)
+    ...     await asyncio.sleep(0.1)
+    ...     transport.close()
+    >>> asyncio.run(main())
+    b'hello'
     """
     where = _where_to_connect(host, port, sock)
     client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
@@ -204,7 +228,10 @@ async def create_unix_connection(
     early_data: bytes | None = None,
     **unknown: Any,
 ) -> tuple[TLSTransport, ProtocolT]:
-    """Connect to a UNIX socket with a protocol; see the functions above."""
+    """Connect to a UNIX socket with a protocol; see the functions above.
+
+    See `create_unix_server` for an example.
+    """
     refuse_arguments(unknown)
     client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
     return await _connect_protocol(
@@ -233,6 +260,7 @@ async def start_server(
 
     The callback is not called after a failed handshake, which ends only its own connection. Early
     data are in `writer.get_extra_info("early_data")`, and the reader does not return them again.
+    See `TLSServer` for an example.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
@@ -284,6 +312,19 @@ async def start_unix_server(
 ) -> TLSServer:
     """Serve TLS at a UNIX socket.
 
+    >>> async def greet(reader, writer):
+    ...     writer.write(b"hello")
+    ...     writer.close()
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     async with await aio.start_unix_server(greet, "tls.sock", config=config):
+    ...         name = "example.com"
+    ...         reader, writer = await aio.open_unix_connection("tls.sock", server_name=name)
+    ...         print(await reader.read())
+    ...         writer.close()
+    >>> asyncio.run(main())
+    b'hello'
+
     Args:
         path: the path to listen on, unless a bound `sock` is given. An existing socket is replaced.
         kwds: as for `create_unix_server`.
@@ -314,6 +355,14 @@ async def create_server(
 
     When a handshake is complete, the factory is called, and then the protocol's `connection_made`;
     everything else is as in `start_server`.
+
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     server = await aio.create_server(asyncio.Protocol, "localhost", 0, config=config)
+    ...     print(server.is_serving())
+    ...     server.close()
+    >>> asyncio.run(main())
+    True
     """
     refuse_ssl_arguments(kwds)
     check_make_trace(make_trace, kwds)
@@ -352,6 +401,16 @@ async def create_unix_server(
     **unknown: Any,
 ) -> TLSServer:
     """Serve at a UNIX socket, with a protocol for each connection.
+
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     server = await aio.create_unix_server(asyncio.Protocol, "tls.sock", config=config)
+    ...     transport, protocol = await aio.create_unix_connection(
+    ...         asyncio.Protocol, "tls.sock", server_name="example.com"
+    ...     )
+    ...     transport.close()
+    ...     server.close()
+    >>> asyncio.run(main())
 
     Args:
         path, sock: as for `start_unix_server`.
@@ -393,10 +452,7 @@ async def start_tls(
     """Upgrade a plain connection to TLS; return a new pair, which replaces the old one.
 
     After that, reading from the old reader and writing to the old writer raises `StateError`, and
-    closing the old writer does not affect the connection.
-
-    The role is that of the config: a `ClientConfig` (or None) makes this side the TLS client, a
-    `ServerConfig` the server.
+    closing the old writer does not affect the connection. See `handclasp.aio` for an example.
 
     An attacker on the network may send plaintext just before TLS begins, so that it seems to have
     come through TLS (the STARTTLS injection, RFC 3207 section 6). Hence the application never gets
@@ -408,7 +464,7 @@ async def start_tls(
 
     Args:
         reader, writer: the plain pair, with nobody reading.
-        config: the settings, whose type determines the role.
+        config: a `ClientConfig` (or None) makes this side the client, a `ServerConfig` the server.
         server_name, port: for the client: as for `wrap_client`.
         limit, trace, close_timeout: as for `open_connection`.
         go_ahead: for a server: the bytes to write before TLS begins, such as b"220 Go ahead\\r\\n".
@@ -418,7 +474,8 @@ async def start_tls(
     Raises:
         ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
         TLSError: the handshake failed. In both cases the connection is closed.
-        ConfigurationError: somebody is reading, or a setting cannot be honoured.
+        StateError: somebody is reading, or the connection is closed.
+        ConfigurationError: a setting cannot be honoured.
     """
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
@@ -689,7 +746,18 @@ class ServerStateError(RuntimeError, StateError):
 
 
 class TLSServer(asyncio.AbstractServer):
-    """The counterpart of `asyncio.Server` for TLS; closing it also ends handshakes in progress."""
+    """The counterpart of `asyncio.Server` for TLS; closing it also ends handshakes in progress.
+
+    >>> async def echo(reader, writer):
+    ...     writer.write(await reader.read(100))
+    ...     writer.close()
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     async with await aio.start_server(echo, "localhost", 0, config=config) as server:
+    ...         print(isinstance(server, aio.TLSServer), server.is_serving())
+    >>> asyncio.run(main())
+    True True
+    """
 
     def __init__(
         self,
@@ -828,7 +896,7 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
     except StopIteration as done:
         unread: bytes = done.value
     except RuntimeError:
-        raise ConfigurationError("start_tls while somebody reads from the reader.") from None
+        raise StateError("start_tls while somebody reads from the reader.") from None
     else:
         return b""
     finally:
