@@ -264,6 +264,10 @@ class ServerConfig(SharedConfig):
             client can choose one (RFC 8446 section 4.2.4).
         strict_server_name: refuse names that no credential covers with unrecognized_name, even if
             the client has a session or a pre-shared key.
+        allow_alpn_mismatch: go on without an application protocol if the client offers protocols
+            and none of them is in `alpn`. By default such a client is refused with
+            no_application_protocol (RFC 7301 section 3.2), which also stops an attacker who
+            redirects the connection of another protocol to this server.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
@@ -316,6 +320,7 @@ class ServerConfig(SharedConfig):
     client_auth: ClientAuth | Literal["none", "optional", "required"] = ClientAuth.NONE
     send_authorities: bool = True
     strict_server_name: bool = False
+    allow_alpn_mismatch: bool = False
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
     tickets: int = 2

@@ -382,6 +382,21 @@ def test_alpn_without_overlap(client_config: ClientConfig, server_config: Server
     refused(pair, Fault.NO_SHARED_APPLICATION_PROTOCOL)
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize(("offered", "chosen"), [(["h2"], None), (["h2", "ftp"], "ftp")])
+def test_alpn_that_need_not_overlap(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    version: str,
+    offered: list[str],
+    chosen: str | None,
+) -> None:
+    lenient = replace(server_config, alpn=["ftp"], allow_alpn_mismatch=True, versions=[version])
+    pair = Pair(replace(client_config, alpn=offered), lenient).run()
+    talk(pair)
+    assert pair.client.info.alpn == pair.server.info.alpn == chosen
+
+
 # Client certificates
 
 

@@ -14,6 +14,7 @@ from handclasp import (
     CertificatePolicy,
     ClientAuth,
     ClientConfig,
+    ClientConnection,
     ConfigurationError,
     Fault,
     ProtocolError,
@@ -232,8 +233,6 @@ def test_another_trust_store(pki: Pki, version: str) -> None:
 
 @versions
 def test_ports_are_kept_apart(pki: Pki, version: str) -> None:
-    from handclasp import ClientConnection
-
     world = World(pki, version)
     world.meet()
     hellos = [
@@ -242,6 +241,22 @@ def test_ports_are_kept_apart(pki: Pki, version: str) -> None:
     ]
     offered = [len(bytes(each.data_to_send())) for each in hellos]
     assert offered[0] > offered[1] == offered[2]
+
+
+@versions
+def test_a_connection_with_a_store_of_its_own(pki: Pki, version: str) -> None:
+    world, own = World(pki, version), SessionStore()
+
+    def hello(store: SessionStore | None) -> int:
+        connection = ClientConnection(world.client, server_name="localhost", sessions=store)
+        return len(bytes(connection.data_to_send()))
+
+    world.meet()
+    assert hello(own) < hello(None)  # It has nothing, and the config's has a session.
+    with pytest.raises(ConfigurationError, match="config with sessions"):
+        ClientConnection(replace(world.client, sessions=None), server_name="x", sessions=own)
+    with pytest.raises(ConfigurationError, match="sessions"):
+        ClientConnection(world.client, server_name="localhost", sessions=SessionStore)  # type: ignore[arg-type]
 
 
 @versions

@@ -22,6 +22,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
+    DEFAULT_BACKLOG,
+    DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_HELLO_TIMEOUT,
+    DEFAULT_MAX_HANDSHAKES,
     StrPath,
     check_connected,
     check_host_and_port,
@@ -84,22 +88,6 @@ ClientConnectedCallback: TypeAlias = Callable[
 
 DEFAULT_LIMIT = 2**16
 """Bytes that a StreamReader holds before it pauses the reading, as in asyncio."""
-
-DEFAULT_CLOSE_TIMEOUT = 30.0
-"""Seconds without progress after which a closing connection is given up, as in asyncio."""
-
-DEFAULT_MAX_HANDSHAKES = 512
-"""More than a core completes in a second, so that honest clients seldom come to be that many."""
-
-DEFAULT_BACKLOG = 1024
-"""asyncio's 100 fill up while the loop is busy, and a client that meets a full queue tries again a
-second later.
-"""
-
-DEFAULT_HELLO_TIMEOUT = 5.0
-"""Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
-where its packet was lost."""
-
 
 _TURNS_OF_A_READ = 3
 """Of the loop: it sees that a read is complete, tells the transport, which tells its protocol."""

@@ -157,6 +157,12 @@ if hasattr(select, "poll"):
         poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    def is_writable(sock: Any) -> bool:
+        """Return whether an open socket has room for a short message."""
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        return bool(poll.poll(0))
+
     def has_failed(sock: Any) -> bool:
         """Return whether an error waits on a socket, such as a reset, that nobody has read."""
         if sock is None or sock.fileno() < 0:
@@ -170,6 +176,10 @@ else:  # Windows
     def is_readable(sock: socket) -> bool:
         """Return whether something has arrived on an open socket, or its end."""
         return bool(select.select([sock], [], [], 0)[0])
+
+    def is_writable(sock: Any) -> bool:
+        """Return whether an open socket has room for a short message."""
+        return bool(select.select([], [sock], [], 0)[1])
 
     def has_failed(sock: Any) -> bool:
         """Return whether an error waits on a socket; it does not tell here."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 else:
     x509 = DeferredModule("cryptography.x509")
 
+ANY_NAME = ""
+"""Replaces the normal name of a server whose name is not compared."""
+
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
 _DOTS_OF_AN_ADDRESS = 3

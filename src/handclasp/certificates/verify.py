@@ -18,7 +18,7 @@ from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin, tlsa_of_info
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
-from handclasp.certificates.names import normal_name
+from handclasp.certificates.names import ANY_NAME, normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.deferred import DeferredModule
@@ -100,7 +100,7 @@ class VerifiedPeer:
 def verify_server_chain(
     chain: Sequence[bytes],
     trust: TrustStore,
-    server_name: str,
+    server_name: str | None,
     now: datetime,
     *,
     policy: CertificatePolicy = _DEFAULT_POLICY,
@@ -118,7 +118,9 @@ def verify_server_chain(
 
     Args:
         chain: DER certificates as the server sent them, leaf first.
-        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address.
+        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address. None
+            compares no name: any server with a certificate of these authorities is accepted, so
+            pass it only where the authority itself stands for one server.
         now: the time of the verification, with its time zone.
         policy: the requirements besides a path to an anchor in `trust`.
         ocsp_response: the DER of the OCSP response that was stapled to the leaf, if any.
@@ -130,7 +132,8 @@ def verify_server_chain(
     """
     evidence = _evidence(chain, ocsp_response, sct_list)
     check_what_to_judge_by(trust, now, policy)
-    return verify_evidence(evidence, trust, normal_name(server_name), now, policy)
+    name = ANY_NAME if server_name is None else normal_name(server_name)
+    return verify_evidence(evidence, trust, name, now, policy)
 
 
 def verify_client_chain(
@@ -213,15 +216,26 @@ def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") ->
     return _taken(chain_of(chain), certificate_type, min_rsa_bits=0, verified=False)
 
 
-def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
+def vouch_for(
+    chain: Sequence[bytes], certificate_type: str = "X509", *, path: Sequence[bytes] = ()
+) -> VerifiedPeer:
     """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
 
     See `VerifyPeer` for an example.
 
+    Args:
+        path: the path that these rules verified, as DER, if they found one.
+
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(chain_of(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+    return _taken(
+        chain_of(chain),
+        certificate_type,
+        min_rsa_bits=MIN_RSA_BITS,
+        verified=True,
+        path=chain_of(path),
+    )
 
 
 def _evidence(
@@ -241,10 +255,10 @@ def verify_evidence(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    """Verify a server, or a client where there is no name.
+    """Verify a server, or a client (None).
 
     Args:
-        name: a normal name.
+        name: a normal name, or `ANY_NAME` for a server of any name.
 
     Raises:
         CertificateError: the chain is refused; its fault says why.
@@ -269,7 +283,7 @@ def verify_evidence(
         verified=True,
         path=result.path,
         purpose="client" if name is None else "server",
-        name=name,
+        name=name or None,
         made_by=_MADE_HERE,
     )
     if result.holds is not None and evidence.size <= _MAX_REMEMBERED:
@@ -297,7 +311,12 @@ def _decide() -> Callable[..., VerificationResult]:
 
 
 def _taken(
-    chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
+    chain: tuple[bytes, ...],
+    certificate_type: str,
+    *,
+    min_rsa_bits: int,
+    verified: bool,
+    path: tuple[bytes, ...] = (),
 ) -> VerifiedPeer:
     """Accept a chain with no check but that of the key."""
     may_sign = True
@@ -313,6 +332,7 @@ def _taken(
         public_key,
         is_pss,
         verified,
+        path,
         certificate_type=certificate_type,
         may_sign=may_sign,
         made_by=_MADE_HERE,

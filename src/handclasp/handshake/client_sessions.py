@@ -70,10 +70,12 @@ def find_sessions(
     trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
+    store: SessionCache | None = None,
 ) -> ClientSessions | None:
     """The newest session that is fit to be offered, out of the config's store.
 
     Args:
+        store: one of this connection alone, in place of the config's.
         verify: judges a server at once; asked unless the user verifies by a callback, which is
             asked when the server has taken the session.
         choose: says what this side shows, by a callback or without.
@@ -81,7 +83,7 @@ def find_sessions(
     Raises:
         ProtocolError: the store failed.
     """
-    store = config.sessions
+    store = config.sessions if store is None else store
     if store is None:
         return None
     key = _key(config, server_name, port, trust)
