@@ -264,13 +264,24 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
     if known is not None:
         return known
 
-    def initialize(self: object, *_: object) -> None:
-        """Do nothing: the attributes are copied from the failure itself."""
+    def initialize(self: Any, *args: object) -> None:
+        """Set what `OSError` keeps. The rest is copied from the failure itself, by `_combined`.
+
+        Libraries also make such an exception themselves, from its class and a text.
+        """
+        OSError.__init__(self, *args)
 
     def reduce(self: Any) -> tuple[Any, ...]:
         return _rebuilt, (base, ours, self.args, self.__dict__)
 
-    members = {"__init__": initialize, "__reduce__": reduce, "__module__": __name__}
+    members: dict[str, Any] = {
+        "__init__": initialize,
+        "__reduce__": reduce,
+        "__module__": __name__,
+        "_fault": Fault.INTERNAL_ERROR,
+        "alert_number": Alert.INTERNAL_ERROR,
+        "others": (),
+    }
     made = type(base.__name__, (base, ours), members)
     return _CLASSES.setdefault((base, ours), made)
 
