@@ -23,6 +23,7 @@ class Program:
         is_server: whether the program is the server.
         alone_for_both: whether no real server is needed where both ends are ours.
         not_possible: the ways that do not exist, each with the reason.
+        remark: what is not as one would wish, and why, although the program works.
         own_checks: whether `run` proves by itself whose connections they are.
     """
 
@@ -34,6 +35,7 @@ class Program:
     is_server: bool = False
     alone_for_both: bool = False
     not_possible: dict[Way, str] = field(default_factory=dict)
+    remark: str = ""
     own_checks: bool = False
 
     def versions(self) -> str:
