@@ -26,6 +26,7 @@ from handclasp import (
     ProtocolError,
     ServerConfig,
     ServerConnection,
+    SessionStore,
     Sign,
     StateError,
     TruncationError,
@@ -368,8 +369,10 @@ def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> N
 
 
 def test_a_call_at_the_wrong_time_is_a_state_error_and_does_no_harm(
-    pair: Pair, server_config: ServerConfig
+    pki: Pki, server_config: ServerConfig
 ) -> None:
+    config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
+    pair = Pair(config, server_config)
     client, server = pair.client.connection, pair.server.connection
     assert isinstance(client, ClientConnection)
     assert isinstance(server, ServerConnection)

@@ -25,6 +25,16 @@ class ClientConnection(Connection[ClientConfig]):
 
     The ClientHello is ready in `data_to_send` from the start.
 
+    >>> client = ClientConnection(server_name="example.com")
+    >>> sock = socket.create_connection(("example.com", 443))
+    >>> sock.sendall(client.data_to_send())
+    >>> while not client.established:
+    ...     events = client.receive_data(sock.recv(65536))
+    ...     sock.sendall(client.data_to_send())
+    >>> client.info.group
+    'X25519MLKEM768'
+    >>> sock.close()
+
     Args:
         config: how to connect; the default is safe.
         server_name: the DNS name or IP address that the server must prove to be.
@@ -110,12 +120,17 @@ class ClientConnection(Connection[ClientConfig]):
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.
-            ConfigurationError: more than `early_data_limit`.
+            ConfigurationError: more than `early_data_limit`, or the config does not allow any.
             TLSError: the connection has failed.
         """
         self._raise_failure()
         size = memoryview(data).nbytes
         if size > self.early_data_limit:
+            if not self._config.allow_early_data:
+                raise ConfigurationError(
+                    "This config never sends early data: give "
+                    "ClientConfig(sessions=SessionStore(), allow_early_data=True)."
+                )
             in_time = self._records.write_epoch is Epoch.EARLY_DATA
             raise (ConfigurationError if in_time else StateError)(
                 f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "

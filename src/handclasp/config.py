@@ -130,6 +130,12 @@ class SharedConfig(WithDerived):
 class ClientConfig(SharedConfig):
     """The settings of a client. Every field has a safe default.
 
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> config = ClientConfig(trust=trust, alpn=["h2", "http/1.1"], handshake_timeout=10)
+    >>> with handclasp.connect("example.com", 443, config) as tls:
+    ...     tls.info.alpn
+    'http/1.1'
+
     Attributes:
         trust: the trusted authorities; None trusts those of the system.
         policy: further requirements for the server's certificate; see `CertificatePolicy`.
@@ -232,6 +238,14 @@ class ClientConfig(SharedConfig):
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ServerConfig(SharedConfig):
     """The settings of a server. It needs credentials; the other fields have safe defaults.
+
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"),
+    ...     client_auth="required",
+    ...     trust=TrustStore.from_pem("ca.pem"),
+    ... )
+    >>> config.client_auth
+    <ClientAuth.REQUIRED: 'required'>
 
     Attributes:
         credentials: the certificates to choose from. The first one that matches the requested name

@@ -37,6 +37,10 @@ class _WithCertificates:
 class ConnectionInfo(_WithCertificates):
     """The parameters that the handshake negotiated. Names are the IANA strings.
 
+    >>> with handclasp.connect("example.com", 443) as tls:
+    ...     print(tls.info.version, tls.info.cipher_suite, tls.info.group)
+    TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768
+
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.

@@ -40,6 +40,7 @@ from handclasp.errors import (
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
 )
@@ -489,6 +490,26 @@ def test_open_connection_says_why_the_certificate_does_not_convince(
         assert all(peer[0] == "127.0.0.1" for _, peer in failures)
 
     run(main())
+
+
+def test_there_is_no_protocol_before_the_handshake_is_complete(server_config: ServerConfig) -> None:
+    """A call at the wrong time, by whoever hears of the failure."""
+    raised: list[Exception] = []
+
+    def note(error: Exception, transport: asyncio.BaseTransport) -> None:
+        try:
+            transport.get_protocol()  # type: ignore[attr-defined]
+        except Exception as problem:
+            raised.append(problem)
+
+    async def main() -> None:
+        stranger = ClientConfig(trust=Pki("another authority").trust)
+        async with serving(echo, server_config, on_handshake_error=note) as port:
+            with pytest.raises(CertificateError):
+                await open_local(port, stranger)
+
+    run(main())
+    assert [type(each) for each in raised] == [StateError]
 
 
 @pytest.mark.parametrize(
@@ -1346,7 +1367,7 @@ def test_start_tls_where_it_cannot_begin(
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             reading = asyncio.ensure_future(reader.read(1))
             await asyncio.sleep(0)
-            with pytest.raises(ConfigurationError, match="reads"):
+            with pytest.raises(StateError, match="reads"):
                 await aio.start_tls(reader, writer, client_config, server_name="localhost")
             reading.cancel()
             await asyncio.wait([reading])

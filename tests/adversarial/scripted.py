@@ -207,10 +207,10 @@ class ScriptedPeer:
         return client, server
 
     def read_with(self, secret: TrafficSecret) -> None:
-        self._read = Protection13(secret.keys())
+        self._read = Protection13.of(secret.keys())
 
     def write_with(self, secret: TrafficSecret) -> None:
-        self._write = Protection13(secret.keys())
+        self._write = Protection13.of(secret.keys())
 
     # Inside
 

@@ -25,7 +25,7 @@ from tests.pki import (
     sign,
 )
 
-from handclasp.certificates import Explanation, explain, explanation
+from handclasp.certificates import Explanation, explain, walk
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.path import MOST_SIGNED
@@ -196,7 +196,7 @@ def test_a_path_beyond_those_that_the_walk_tries() -> None:
     assert {"signature", "dates", "name constraints"} <= {
         each.rule for each in told.paths[0].findings
     }
-    assert len(told.paths) <= explanation.MAX_PATHS
+    assert len(told.paths) <= walk.MAX_PATHS
 
 
 def test_a_walk_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_a_walk_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError
 
     middle = ROOT.intermediate()
-    monkeypatch.setattr(explanation, "leaf_findings", failing)
+    monkeypatch.setattr(walk.Walk, "leaf_findings", failing)
     fault, told = both([middle.issue(Leaf(), KEY), middle.certificate], "localhost")
     assert fault is None
     assert (told.paths[0].findings, told.broken) == ((), ())

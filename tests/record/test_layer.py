@@ -587,7 +587,7 @@ def test_the_end_of_the_handshake_ends_the_skipping() -> None:
 
 def opened(stream: bytes, fill: int = 7) -> list[tuple[int, bytes, int]]:
     """Type, content and padding of each protected record."""
-    reader = Protection13(keys_of(fill=fill))
+    reader = Protection13.of(keys_of(fill=fill))
     found: list[tuple[int, bytes, int]] = []
     for record in split(stream):
         inner = reader.open(record[:5], record[5:])

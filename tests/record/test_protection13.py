@@ -31,7 +31,7 @@ rfc_8448 = pytest.mark.parametrize(
 
 def protection_for(trace: Trace, record: Record) -> Protection13:
     keys = trace.traffic_keys[record.sender, record.epoch]
-    made = Protection13(TrafficKeys(AES_128, Secret(keys.key), Secret(keys.iv)))
+    made = Protection13.of(TrafficKeys(AES_128, Secret(keys.key), Secret(keys.iv)))
     made.sequence = record.sequence_number
     return made
 
@@ -64,7 +64,7 @@ def test_the_records_of_rfc_8448_seal_to_the_same_bytes(trace: Trace, record: Re
 def test_under_another_number_or_key_they_do_not_open(trace: Trace, record: Record) -> None:
     late = protection_for(trace, record)
     late.sequence += 1
-    other = Protection13(keys_of(fill=9))
+    other = Protection13.of(keys_of(fill=9))
     for protection in (late, other):
         opened = fault_of(protection.open, record.encoded[:5], record.encoded[5:])
         assert opened is Fault.BAD_RECORD_MAC
@@ -81,11 +81,11 @@ def test_what_is_sealed_opens(
     suite: object, content: bytes, padding: int, content_type: ContentType
 ) -> None:
     keys = keys_of(suite)  # type: ignore[arg-type]
-    record = Protection13(keys).seal(content_type, content, padding)
+    record = Protection13.of(keys).seal(content_type, content, padding)
     assert record[:3] == b"\x17\x03\x03"
     assert int.from_bytes(record[3:5], "big") == len(record) - 5
     assert len(record) == 5 + len(content) + 1 + padding + 16
-    inner = Protection13(keys).open(record[:5], record[5:])
+    inner = Protection13.of(keys).open(record[:5], record[5:])
     assert inner == content + bytes([content_type]) + bytes(padding)
     assert split_inner_plaintext(inner, len(inner)) == (content_type, content)
 
@@ -95,7 +95,7 @@ def test_what_is_sealed_opens(
 def test_many_records_in_place_are_the_records_one_by_one(suite: object, size: int) -> None:
     keys = keys_of(suite)  # type: ignore[arg-type]
     content = bytes(i % 256 for i in range(size))
-    many, single = Protection13(keys), Protection13(keys)
+    many, single = Protection13.of(keys), Protection13.of(keys)
     at_once = many.seal_many(ContentType.APPLICATION_DATA, memoryview(content), 100)
     one_by_one = b"".join(
         single.seal(ContentType.APPLICATION_DATA, content[at : at + 100])
@@ -106,7 +106,7 @@ def test_many_records_in_place_are_the_records_one_by_one(suite: object, size: i
 
 
 def test_the_nonce_is_the_iv_xored_with_the_number() -> None:
-    protection = Protection13(keys_of())
+    protection = Protection13.of(keys_of())
     for sequence in (0, 1, 255, 256, 2**32, 2**64 - 2):
         protection.sequence = sequence
         assert protection.seal(23, b"content") == sealed(b"content\x17", sequence)
@@ -114,7 +114,7 @@ def test_the_nonce_is_the_iv_xored_with_the_number() -> None:
 
 @pytest.mark.parametrize("size", range(17))
 def test_nothing_so_short_can_be_a_record(size: int) -> None:
-    protection = Protection13(keys_of())
+    protection = Protection13.of(keys_of())
     header = b"\x17\x03\x03" + size.to_bytes(2, "big")
     assert fault_of(protection.open, header, bytes(size)) is Fault.BAD_RECORD_MAC
 
@@ -123,40 +123,40 @@ def test_an_empty_inner_plaintext_is_too_short() -> None:
     # Its tag is right, but there is no content type in it (RFC 8446 5.2).
     record = sealed(b"")
     assert len(record) == 21
-    opened = fault_of(Protection13(keys_of()).open, record[:5], record[5:])
+    opened = fault_of(Protection13.of(keys_of()).open, record[:5], record[5:])
     assert opened is Fault.BAD_RECORD_MAC
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_every_byte_of_a_record_is_protected(at: int, flip: int) -> None:
-    record = bytearray(Protection13(keys_of()).seal(23, b"some content", 3))
+    record = bytearray(Protection13.of(keys_of()).seal(23, b"some content", 3))
     record[at % len(record)] ^= flip
-    opened = fault_of(Protection13(keys_of()).open, bytes(record[:5]), bytes(record[5:]))
+    opened = fault_of(Protection13.of(keys_of()).open, bytes(record[:5]), bytes(record[5:]))
     assert opened is Fault.BAD_RECORD_MAC
 
 
 def test_the_alert_says_no_more_than_bad_record_mac() -> None:
     with pytest.raises(ProtocolError) as short:
-        Protection13(keys_of()).open(b"\x17\x03\x03\0\1", b"a")
+        Protection13.of(keys_of()).open(b"\x17\x03\x03\0\1", b"a")
     with pytest.raises(ProtocolError) as wrong:
-        Protection13(keys_of()).open(b"\x17\x03\x03\0\x20", bytes(32))
+        Protection13.of(keys_of()).open(b"\x17\x03\x03\0\x20", bytes(32))
     assert short.value.alert == wrong.value.alert == "bad_record_mac"
     assert wrong.value.__cause__ is None
     assert wrong.value.__suppress_context__
 
 
 def test_a_key_ends_before_its_counter_wraps() -> None:
-    protection = Protection13(keys_of())
+    protection = Protection13.of(keys_of())
     protection.sequence = 2**64 - 2
     record = protection.seal(23, b"the last")
     assert fault_of(protection.seal, 23, b"one too many") is Fault.KEY_EXHAUSTED
     assert protection.sequence == 2**64 - 1
-    reader = Protection13(keys_of())
+    reader = Protection13.of(keys_of())
     reader.sequence = 2**64 - 2
     assert reader.open(record[:5], record[5:]) == b"the last\x17"
     assert fault_of(reader.open, record[:5], record[5:]) is Fault.KEY_EXHAUSTED
-    many = Protection13(keys_of())
+    many = Protection13.of(keys_of())
     many.sequence = 2**64 - 3
     content = memoryview(bytes(30))
     assert fault_of(many.seal_many, 23, content, 10) is Fault.KEY_EXHAUSTED
@@ -188,7 +188,7 @@ def test_the_alerts_are_those_of_section_5() -> None:
 
 
 def test_a_record_is_opened_where_it_stands() -> None:
-    reader, record = Protection13(keys_of()), sealed(b"content\x16\0\0")
+    reader, record = Protection13.of(keys_of()), sealed(b"content\x16\0\0")
     stream = b"before" + record + b"behind"
     assert reader.open_record(stream, 6, 6 + len(record)) == (22, b"content")
     assert reader.sequence == 1
@@ -198,7 +198,7 @@ def test_a_record_is_opened_where_it_stands() -> None:
             expected: object = split_inner_plaintext(inner, 100)
         except ProtocolError as error:
             expected = error.fault
-        opener = Protection13(keys_of())
+        opener = Protection13.of(keys_of())
         opener.limit = 100
         try:
             found: object = opener.open_record(memoryview(record), 0, len(record))
@@ -213,7 +213,7 @@ class TestOpenData:
     def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> tuple[list[bytes], int]:
         """What was in the front of `data`, and how much of it was used."""
         into: list[bytes | bytearray | memoryview] = []
-        protection = Protection13(keys_of())
+        protection = Protection13.of(keys_of())
         protection.limit = limit
         used = protection.open_data(data, into)
         assert protection.sequence == len(into)  # Nothing else was used up.
@@ -230,7 +230,7 @@ class TestOpenData:
     @pytest.mark.parametrize("size", [1, 2**14])
     def test_one_record_gives_bytes(self, size: int) -> None:
         into: list[bytes | bytearray | memoryview] = []
-        Protection13(keys_of()).open_data(sealed(bytes(size) + b"\x17"), into)
+        Protection13.of(keys_of()).open_data(sealed(bytes(size) + b"\x17"), into)
         assert into == [bytes(size)]
         assert type(into[0]) is bytes
 
@@ -265,7 +265,7 @@ class TestOpenData:
     def test_a_damaged_record_after_good_ones(self) -> None:
         into: list[bytes | bytearray | memoryview] = []
         data = sealed(b"a\x17") + sealed(b"b\x17", 2)  # Under the wrong sequence number.
-        fault = fault_of(Protection13(keys_of()).open_data, data, into)
+        fault = fault_of(Protection13.of(keys_of()).open_data, data, into)
         assert fault is Fault.BAD_RECORD_MAC
         assert into == [b"a"]
 
@@ -277,7 +277,7 @@ class TestOpenData:
                 assert self.opened(bytes(record)) == ([], 0)
 
     def test_an_exhausted_counter_stays_where_it_is(self) -> None:
-        protection = Protection13(keys_of())
+        protection = Protection13.of(keys_of())
         protection.sequence = 2**64 - 1
         assert protection.open_data(sealed(b"a\x17"), []) == 0
 
@@ -286,7 +286,7 @@ class TestOpenOne:
     """The short way for a read that is one record of application data, and nothing else."""
 
     def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> bytes | None:
-        protection = Protection13(keys_of())
+        protection = Protection13.of(keys_of())
         protection.limit = limit
         content = protection.open_one(data)
         assert protection.sequence == bool(content)  # Nothing else was used up.
@@ -328,13 +328,13 @@ class TestOpenOne:
         for at in range(len(record)):
             damaged = bytearray(record)
             damaged[at] ^= 1
-            opener = Protection13(keys_of())
+            opener = Protection13.of(keys_of())
             if at in (0, 1, 3, 4):  # Another type, version or length: it is not decrypted at all.
                 assert opener.open_one(bytes(damaged)) is None
             else:
                 assert fault_of(opener.open_one, bytes(damaged)) is Fault.BAD_RECORD_MAC
 
     def test_an_exhausted_counter_is_left_alone(self) -> None:
-        protection = Protection13(keys_of())
+        protection = Protection13.of(keys_of())
         protection.sequence = 2**64 - 1
         assert protection.open_one(sealed(b"abc\x17")) is None

@@ -65,7 +65,7 @@ OF_MODULES = {
     "compat.errors._CLASSES": Cache(
         "a class of ssl and one of this library", "as many as there are", "A peer adds none."
     ),
-    "crypto.hkdf._label_head": Cache(
+    "crypto.hkdf.label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
         "128 labels of at most 249 bytes",
         "The application names labels, no peer does.",
@@ -109,6 +109,9 @@ OF_MODULES = {
 }
 
 OF_OBJECTS = {
+    "adapters.trio_stream.allowing truncation": Cache(
+        "none", ONE, "The same config with another setting of the application's."
+    ),
     "certificates.remembered.RememberedChains": Cache(
         "chain, name and a token of the policy",
         "256 chains and 2 MiB, of at most 16 KiB each",

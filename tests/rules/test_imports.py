@@ -211,11 +211,22 @@ ARROWS: dict[str, tuple[str, ...]] = {
 }
 
 # The adapters, the look-alike of `ssl` and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "compat", "ssl", "aio", "redis", "__main__", "")
+OUTER = ("adapters", "cli", "compat", "ssl", "aio", "trio", "redis", "__main__", "")
 
 # What talks to the system: the adapters, and in `capture` the one module that has a program read
 # the files of others. `capture` stands beside the adapters: only the command line imports it.
-ADAPTERS = ("adapters", "cli", "compat", "ssl", "aio", "redis", "", "capture.tshark")
+ADAPTERS = (
+    "adapters",
+    "cli",
+    "compat",
+    "ssl",
+    "aio",
+    "trio",
+    "asgi",
+    "redis",
+    "",
+    "capture.tshark",
+)
 
 # Modules that applications may import besides the package itself: the local authority, what a
 # policy holds, the explanation of a certificate, and the parts of a trace.
@@ -296,14 +307,28 @@ EXCEPTIONS = {
 OPTIONAL = {
     "brotli",
     "certifi",
+    "hypercorn",
     "idna",
     "jinja2",
     "markupsafe",
     "publicsuffixlist",
     "redis",
+    "trio",
+    "uvicorn",
     "zstandard",
 }
 DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
+
+# Modules that are nothing without an optional package, and that only those who have it import. The
+# first says what to install; it alone is imported from outside of these.
+WRITTEN_FOR = {
+    "trio": (
+        "adapters.trio",
+        "adapters.trio_accepting",
+        "adapters.trio_duplex",
+        "adapters.trio_stream",
+    ),
+}
 
 # Where the defaults of clock and entropy are set; the authority issues certificates and has no
 # part in a connection.
@@ -417,7 +442,7 @@ def test_only_the_command_line_reads_captures() -> None:
 @pytest.mark.parametrize("layer", ["adapters", "cli"])
 def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
     # What can be imported, and the tool that puts an import off.
-    public = public_modules() | {"", "aio", "deferred", *PUBLIC_MODULES}
+    public = public_modules() | {"", "aio", "asgi", "trio", "deferred", *PUBLIC_MODULES}
     wrong = [
         str(Import(module.name, f"{target}:{name}"))
         for module in modules().values()
@@ -478,10 +503,36 @@ def test_the_only_dependency_is_cryptography() -> None:
         strange = outside_imports(module) - DEPENDENCIES - sys.stdlib_module_names
         assert strange == set(), module.name
     for module in modules().values():
-        for node in module.tree.body:
+        own = {package for package, written in WRITTEN_FOR.items() if module.name in written}
+        assert not imported_at_once(module) & (OPTIONAL - own), (
+            f"{module.name} needs what is optional"
+        )
+
+
+def imported_at_once(module: Module) -> set[str]:
+    """The top-level names of what is imported with the module, whether it may be missing or not."""
+    found: set[str] = set()
+    blocks = [module.tree.body]
+    while blocks:
+        for node in blocks.pop():
             if isinstance(node, ast.Import):
-                names = {alias.name.partition(".")[0] for alias in node.names}
-                assert not names & OPTIONAL, f"{module.name} needs what is optional"
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").partition(".")[0])
+            elif isinstance(node, ast.Try):
+                blocks.append(node.body)
+    return found
+
+
+def test_only_those_who_ask_for_it_import_what_is_written_for_an_optional_package() -> None:
+    for package, (entry, *others) in WRITTEN_FOR.items():
+        assert package in imported_at_once(modules()[entry])
+        for module in modules().values():
+            targets = {target for target, _ in inside_imports(module)}
+            if module.name not in (entry, *others):
+                assert not targets & set(others), module.name
+            if module.name not in (package, entry):
+                assert entry not in targets, module.name
 
 
 SELDOM = (

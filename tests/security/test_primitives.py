@@ -248,14 +248,14 @@ def test_tags_that_are_wrong(suite: str, at: int) -> None:
 
     chosen = CIPHER_SUITES[suite]
     keys = TrafficKeys(chosen, bytes(range(chosen.key_size)), bytes(12))
-    record = bytearray(Protection13(keys).seal(23, b"content"))
+    record = bytearray(Protection13.of(keys).seal(23, b"content"))
     for bit in range(8):
         record[-1 - at] ^= 1 << bit
         with pytest.raises(ProtocolError) as caught:
-            Protection13(keys).open(bytes(record[:5]), bytes(record[5:]))
+            Protection13.of(keys).open(bytes(record[:5]), bytes(record[5:]))
         assert caught.value.fault is Fault.BAD_RECORD_MAC
         record[-1 - at] ^= 1 << bit
-    assert Protection13(keys).open(bytes(record[:5]), bytes(record[5:])) == b"content\x17"
+    assert Protection13.of(keys).open(bytes(record[:5]), bytes(record[5:])) == b"content\x17"
 
 
 @pytest.mark.parametrize("size", range(25))

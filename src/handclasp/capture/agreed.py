@@ -36,8 +36,7 @@ def settle(talk: Conversation) -> None:
 
 def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
     chain = {role: _chain(talk, role) for role in (CLIENT, SERVER)}
-    viewer = SERVER if talk.gave_up == CLIENT else CLIENT
-    other = OTHER[viewer]
+    other = OTHER[talk.viewer]
     return ConnectionInfo(
         version=talk.version or "",
         cipher_suite=cipher_suite_name(answer.cipher_suite),
@@ -53,10 +52,10 @@ def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
         ),
         peer_chain_der=chain[other],
         peer_verified=False,
-        local_chain_der=chain[viewer],
+        local_chain_der=chain[talk.viewer],
         client_signature_scheme=_signature(talk, CLIENT),
         peer_certificate_type=_type_of(chain[other]),
-        local_certificate_type=_type_of(chain[viewer]),
+        local_certificate_type=_type_of(chain[talk.viewer]),
     )
 
 

@@ -1,4 +1,12 @@
-"""Which of the conversations in a capture is the one to tell."""
+"""Which of the conversations in a capture is the one to tell.
+
+>>> from handclasp.capture.choice import first_of_tls
+>>> from handclasp.capture.stream import Address, Piece, Stream
+>>> client = ClientConnection(server_name="example.com")
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> first_of_tls({7: Stream(7, ends, (Piece(0, 0, client.data_to_send()),))})
+7
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,19 @@
-"""What stands in UDP datagrams and is not read here, by name: DTLS and QUIC."""
+"""What stands in UDP datagrams and is not read here, by name: DTLS and QUIC.
+
+>>> from handclasp.capture.datagrams import (
+...     Exchange, exchanges_in, kind_of, not_read, without_tcp
+... )
+>>> from handclasp.capture.stream import Address
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> initial = bytes.fromhex("c3 00000001 08 0102030405060708 00 00 00")
+>>> kind_of(initial)
+'QUIC version 1'
+>>> exchanges = exchanges_in([(*ends, initial)])
+>>> exchanges == [Exchange(ends, 1, "QUIC version 1")]
+True
+>>> not_read(exchanges) in without_tcp(exchanges)
+True
+"""
 
 from __future__ import annotations
 

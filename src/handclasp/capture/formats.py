@@ -1,4 +1,11 @@
-"""What a file of packets begins with, packed or not."""
+"""What a file of packets begins with, packed or not.
+
+>>> from handclasp.capture.formats import is_capture, unpacked
+>>> with open("capture.pcap", "rb") as file:
+...     data = file.read()
+>>> is_capture(data), unpacked(data) == data
+(True, True)
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ def _protection13(talk: Conversation, secret: TrafficSecret) -> Protection13:
     keys, draft = secret.keys(), _draft_of(talk.version)
     if draft < _LAST_DRAFT:
         return Draft13(keys, draft)
-    return Protection13(keys) if tag_size_of(secret.suite.name) == TAG_SIZE else ShortTag13(keys)
+    if tag_size_of(secret.suite.name) == TAG_SIZE:
+        return Protection13.of(keys)
+    return ShortTag13.of(keys)
 
 
 def _why_blind(talk: Conversation, label: str, what: str) -> str:

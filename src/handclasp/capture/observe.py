@@ -7,6 +7,16 @@ the clear is told all the same, and `Observation.missing` says what it would tak
 The trace is seen from the client, unless it was the client that gave up: then from the server,
 which is the one that has to find out why. Nothing is claimed that was not seen: a connection is
 failed where an alert in the clear says so, or where an end leaves before it can have finished.
+
+>>> from handclasp.capture.observe import Observation, observe
+>>> from handclasp.capture.secrets import KeyLog
+>>> from handclasp.capture.stream import Address, Piece, Stream
+>>> client = ClientConnection(server_name="example.com")
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> stream = Stream(0, ends, (Piece(0, 0, client.data_to_send()),))
+>>> observation: Observation = observe(stream, KeyLog())
+>>> observation.server_name
+'example.com'
 """
 
 from __future__ import annotations
@@ -82,7 +92,6 @@ def _observation(talk: Conversation) -> Observation:
     heed_warning(talk)
     _answered_otherwise(talk)
     _tell_preamble(talk)
-    settle(talk)
     _tell_cut_records(talk)
     seen = [(role, side.seen) for role, side in talk.sides.items()]
     talk.missing += gap_sentences(seen, is_cut=talk.stream.is_cut)
@@ -90,6 +99,7 @@ def _observation(talk: Conversation) -> Observation:
         talk.missing.append(talk.stream.trouble)
     ending = ending_of(talk)
     talk.viewer = viewer_of(talk, ending)
+    settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
     failure = list(failure_of(talk, ending, events))
     outcome, telling = verdict_of(

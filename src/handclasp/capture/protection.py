@@ -6,7 +6,9 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection12 import Protection12
-from handclasp.record.protection13 import Protection13
+from handclasp.record.protection13 import Protection13, split_inner_plaintext
+from handclasp.wire.iana import ContentType
+from handclasp.wire.records import HEADER_SIZE
 
 _FIRST_WITH_HEADER = 25
 """The draft of TLS 1.3 from which on the header of a record is authenticated, too."""
@@ -26,7 +28,7 @@ class Draft13(Protection13):
     __slots__ = ("_draft",)
 
     def __init__(self, keys: TrafficKeys, draft: int) -> None:
-        super().__init__(keys)
+        super().__init__(keys.suite, keys.key, keys.iv)
         self._draft = draft
 
     def open(self, header: Buffer, ciphertext: Buffer) -> bytes:
@@ -38,6 +40,13 @@ class Draft13(Protection13):
             except ProtocolError:
                 self.sequence = sequence
         return super().open(header, ciphertext)
+
+    def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
+        """As in TLS 1.3, by `open`."""
+        body = at + HEADER_SIZE
+        if buffer[at] != ContentType.APPLICATION_DATA:
+            return super().open_record(buffer, at, after)
+        return split_inner_plaintext(self.open(buffer[at:body], buffer[body:after]), self.limit)
 
 
 class ShortTag13(Protection13):

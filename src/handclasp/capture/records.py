@@ -159,7 +159,7 @@ def _early_record(talk: Conversation, side: Side, body: bytes, size: int) -> Non
     for suite in CIPHER_SUITES_BY_CODE.values():
         if side.role != CLIENT or suite.hash_size != len(secret):
             continue
-        protection = Protection13(TrafficSecret(suite, Secret(secret)).keys())
+        protection = Protection13.of(TrafficSecret(suite, Secret(secret)).keys())
         try:
             inner, content = split_inner_plaintext(protection.open(header, body), MAX_PLAINTEXT + 1)
         except ProtocolError:

@@ -1,4 +1,15 @@
-"""The secrets that open a capture: lines of SSLKEYLOGFILE (RFC 9850), loose or inside pcapng."""
+"""The secrets that open a capture: lines of SSLKEYLOGFILE (RFC 9850), loose or inside pcapng.
+
+>>> from handclasp.capture.secrets import KeyLog, secrets_inside
+>>> keylog = KeyLog()
+>>> with open("capture.keys", "rb") as file:
+...     keylog.add(file.read())
+>>> recorder = Recorder(record_secrets=True, record_wire=True)
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> [lines] = secrets_inside(recorder.to_pcapng())
+>>> lines.split()[0]
+b'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
+"""
 
 from __future__ import annotations
 

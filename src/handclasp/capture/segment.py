@@ -1,4 +1,10 @@
-"""One TCP segment, as it was captured, and its sequence numbers (RFC 9293 section 3.4)."""
+"""One TCP segment, as it was captured, and its sequence numbers (RFC 9293 section 3.4).
+
+>>> from handclasp.capture.segment import Segment, distance
+>>> first = Segment(at_ns=0, sender=0, sequence=2**32 - 2, data=b"hello")
+>>> distance(3, first.sequence)
+5
+"""
 
 from __future__ import annotations
 

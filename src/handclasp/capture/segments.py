@@ -13,6 +13,20 @@ another number, and what a SYN carries beyond what is acknowledged. Such a segme
 counts only where nothing else was said in its place and the other end acknowledged it. Where bytes
 would be missing then, all that was captured counts: a capture may be incomplete, or in disorder.
 What was received and is not in the capture is counted, and what comes behind it goes on.
+
+>>> from handclasp.capture.segment import Segment
+>>> from handclasp.capture.segments import put_together
+>>> from handclasp.capture.stream import Address
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> segments = [
+...     Segment(0, 0, sequence=99, syn=True),
+...     Segment(1, 1, sequence=499, acknowledged=100, syn=True),
+...     Segment(2, 0, sequence=105, acknowledged=500, data=b"world", size=5),
+...     Segment(3, 0, sequence=100, acknowledged=500, data=b"hello", size=5),
+...     Segment(4, 1, sequence=500, acknowledged=110),
+... ]
+>>> b"".join(piece.data for piece in put_together(0, ends, segments).pieces)
+b'helloworld'
 """
 
 from __future__ import annotations

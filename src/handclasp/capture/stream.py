@@ -1,4 +1,13 @@
-"""One TCP conversation, put together: who said what, in order."""
+"""One TCP conversation, put together: who said what, in order.
+
+>>> from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
+>>> ends = Address("192.0.2.1", 49152), Address("2001:db8::1", 443)
+>>> stream = Stream(0, ends, (Piece(0, 0, b"hello", missing=3),), (StreamEnd(1, 0, "reset"),))
+>>> stream.missing, str(stream.ends[1])
+(3, '[2001:db8::1]:443')
+>>> issubclass(CaptureError, ValueError)
+True
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,21 @@ Reading the many kinds of captures, putting IP fragments together, and bearing w
 them is a trade of its own; tshark has done it for decades. Its `follow` puts the segments together,
 too, and writes its own remarks on what is missing among the bytes that the peers sent; so that is
 done here (`capture.segments`), as is everything from TLS on.
+
+>>> from pathlib import Path
+>>> from handclasp.capture import tshark
+>>> path = Path("capture.pcap")
+>>> [found] = tshark.conversations(path)
+>>> stream = tshark.stream_of(path, found)
+>>> stream == tshark.streams_of(path, [found])[found.number]
+True
+>>> stream.starts_of_hello()
+(0, 0)
+>>> tshark.datagrams_of(path)
+[]
+
+Below these are `found_in` and `stream_in`, which read what tshark `Printed`: each TCP conversation
+is a `Found`.
 """
 
 from __future__ import annotations

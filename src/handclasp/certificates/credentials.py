@@ -41,6 +41,8 @@ Source = str | os.PathLike[str] | bytes
 class Signer(Protocol):
     """A signer for a certificate: a key in memory, an HSM or TPM, or a remote service.
 
+    See `Credentials.from_signer` for an example.
+
     Attributes:
         schemes: the IANA names of its signature schemes, best first, such as
             "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, and for older
@@ -67,7 +69,10 @@ class Signer(Protocol):
 
 
 class StapleSource(Protocol):
-    """The source of the OCSP response to staple to a certificate."""
+    """The source of the OCSP response to staple to a certificate.
+
+    See `OcspStaple` for an example.
+    """
 
     def current(self, now: datetime) -> bytes | None:
         """Return the response as DER if there is one that is valid at `now`."""
@@ -76,6 +81,11 @@ class StapleSource(Protocol):
 
 class LocalSigner:
     """A signer that holds a private key object of cryptography in this process.
+
+    >>> from cryptography.hazmat.primitives.asymmetric import ed25519
+    >>> signer = LocalSigner(ed25519.Ed25519PrivateKey.generate())
+    >>> signer.schemes
+    ('ed25519',)
 
     Args:
         private_key: RSA, ECDSA on P-256, P-384 or P-521, Ed25519, Ed448 or ML-DSA.
@@ -118,6 +128,10 @@ class Credentials:
     """A certificate chain, or a raw public key, and the signer for its key.
 
     It can be shared freely, and never prints a key.
+
+    >>> credentials = Credentials.load("chain.pem", "key.pem")
+    >>> credentials.names, credentials.schemes
+    (('example.com',), ('ecdsa_secp256r1_sha256',))
 
     Attributes:
         chain: the certificates as DER, leaf first; of a raw public key, its
@@ -258,8 +272,15 @@ class Credentials:
     def from_signer(
         cls, chain: bytes | Iterable[bytes | x509.Certificate], signer: Signer
     ) -> Credentials:
-        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a signer for its
+        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a `Signer` for its
         key.
+
+        >>> class RemoteSigner:
+        ...     schemes = ("ecdsa_secp256r1_sha256",)
+        ...     async def sign(self, scheme, content):
+        ...         ...  # A request to the service that holds the key.
+        >>> with open("chain.pem", "rb") as file:
+        ...     credentials = Credentials.from_signer(file.read(), RemoteSigner())
 
         Raises:
             ConfigurationError: the chain is invalid, or the signer has no scheme for its key.

@@ -52,6 +52,8 @@ _BIT_STRING = 3
 class VerifiedPeer:
     """Proof that a peer was verified. Made only by the functions of this module.
 
+    See `verify_server_chain` for an example.
+
     Attributes:
         chain: the certificates that the peer sent, leaf first, as DER; for a raw public key its
             SubjectPublicKeyInfo alone.
@@ -107,6 +109,13 @@ def verify_server_chain(
 ) -> VerifiedPeer:
     """Verify a server's certificates for the name that the client connects to.
 
+    >>> from datetime import UTC, datetime
+    >>> chain = Credentials.load("chain.pem", "key.pem").chain
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> peer = verify_server_chain(chain, trust, "example.com", datetime.now(UTC))
+    >>> isinstance(peer, VerifiedPeer), peer.name, len(peer.path)
+    (True, 'example.com', 2)
+
     Args:
         chain: DER certificates as the server sent them, leaf first.
         server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address. None
@@ -137,6 +146,12 @@ def verify_client_chain(
 ) -> VerifiedPeer:
     """Verify a client's certificates. The application reads the client's identity from them.
 
+    >>> from datetime import UTC, datetime
+    >>> chain = Credentials.load("client.pem", "client-key.pem").chain
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> verify_client_chain(chain, trust, datetime.now(UTC)).verified
+    True
+
     Raises:
         CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: `now` has no time zone.
@@ -153,6 +168,10 @@ def verify_raw_public_key(
     policy: CertificatePolicy = _DEFAULT_POLICY,
 ) -> VerifiedPeer:
     """Accept a peer by its raw public key, if it is one of the `expected` ones (RFC 7250).
+
+    >>> key = Credentials.raw_public_key("key.pem").chain[0]
+    >>> verify_raw_public_key(key, [key]).certificate_type
+    'RawPublicKey'
 
     Args:
         public_key_info: SubjectPublicKeyInfo as DER, like the `expected` ones.
@@ -187,6 +206,10 @@ def verify_raw_public_key(
 def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
     """Accept the leaf's key without verification: the peer may be anybody (`verified` is False).
 
+    >>> peer = accept_unverified(Credentials.load("chain.pem", "key.pem").chain)
+    >>> peer.verified, peer.path
+    (False, ())
+
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
@@ -197,6 +220,8 @@ def vouch_for(
     chain: Sequence[bytes], certificate_type: str = "X509", *, path: Sequence[bytes] = ()
 ) -> VerifiedPeer:
     """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
+
+    See `VerifyPeer` for an example.
 
     Args:
         path: the path that these rules verified, as DER, if they found one.

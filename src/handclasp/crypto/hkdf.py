@@ -10,35 +10,45 @@ from handclasp.crypto.secret import Secret
 
 
 def hkdf_extract(hash_name: str, salt: bytes, input_key_material: bytes) -> Secret:
-    """HKDF-Extract (RFC 5869 section 2.2): one secret of the hash's size."""
+    """Return HKDF-Extract (RFC 5869 section 2.2): one secret of the hash's size."""
     return Secret(hmac_digest(hash_name, salt, input_key_material))
 
 
 def hkdf_expand_label(
     hash_name: str, secret: bytes, label: str, context: bytes, length: int
 ) -> Secret:
-    """HKDF-Expand-Label (RFC 8446 section 7.1): `length` bytes bound to `label` and `context`."""
+    """Return HKDF-Expand-Label (RFC 8446 7.1): `length` bytes bound to `label` and `context`."""
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
-def hkdf_expand_labels(
-    hash_name: str, secret: bytes, context: bytes, outputs: Iterable[tuple[str, int]]
-) -> list[Secret]:
-    """HKDF-Expand-Label for each label and length: secrets of one origin and one context.
+def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[Secret]:
+    """Return HKDF-Expand (RFC 5869 2.3) of one secret, one block of the hash for each of `infos`.
 
-    Each is at most as long as the hash. A handshake derives some forty secrets, mostly several of
-    one origin at a time: what the key becomes is computed once for all of them.
+    Args:
+        infos: values of `first_block`, whatever the length to which the output is then cut.
+
+    A handshake derives some forty secrets, mostly several from one secret at a time: the state of
+    the key is computed once for all of them.
     """
     make, block_size = HASHES[hash_name]
     block = secret.ljust(block_size, b"\0")
     inner, outer = make(block.translate(INNER)), make(block.translate(OUTER))
-    size, expanded = len(context), list[Secret]()
-    for label, length in outputs:
+    expanded: list[Secret] = []
+    for info in infos:
         first, second = inner.copy(), outer.copy()
-        first.update(_label_head(label, length, size) + context + b"\x01")
+        first.update(info)
         second.update(first.digest())
-        expanded.append(Secret(second.digest()[:length]))
+        expanded.append(Secret(second.digest()))
     return expanded
+
+
+FIRST_BLOCK = b"\x01"
+"""The number of the first block, which ends its input (RFC 5869 section 2.3)."""
+
+
+def first_block(label: str, length: int, context: bytes) -> bytes:
+    """Return the HkdfLabel of an output of at most one block, for `hkdf_expand_blocks`."""
+    return label_head(label, length, len(context)) + context + FIRST_BLOCK
 
 
 class ExpandKey(HmacKey):
@@ -47,10 +57,10 @@ class ExpandKey(HmacKey):
     __slots__ = ()
 
     def expand_label(self, label: str, context: bytes, length: int) -> Secret:
-        """HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
-        info = _label_head(label, length, len(context)) + context
+        """Return HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
+        info = label_head(label, length, len(context)) + context
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(info + b"\x01")
+        inner.update(info + FIRST_BLOCK)
         outer.update(inner.digest())
         block = outer.digest()
         if length > len(block):
@@ -68,8 +78,8 @@ class ExpandKey(HmacKey):
 
 
 @lru_cache(maxsize=128)
-def _label_head(label: str, length: int, context_size: int) -> bytes:
-    """All of HkdfLabel but the context itself."""
+def label_head(label: str, length: int, context_size: int) -> bytes:
+    """Return the HkdfLabel without the context itself."""
     full_label = b"tls13 " + label.encode("ascii")
     sizes = length.to_bytes(2, "big") + len(full_label).to_bytes(1, "big")
     return sizes + full_label + context_size.to_bytes(1, "big")

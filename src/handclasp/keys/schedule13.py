@@ -18,9 +18,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import field
 from functools import lru_cache
-from itertools import repeat
 
-from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_expand_labels, hkdf_extract
+from handclasp.crypto.hkdf import (
+    FIRST_BLOCK,
+    first_block,
+    hkdf_expand_blocks,
+    hkdf_expand_label,
+    hkdf_extract,
+    label_head,
+)
 from handclasp.crypto.hmac_key import hmac_digest
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
@@ -31,10 +37,30 @@ from handclasp.values import value
 _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
 
 
+class _Labels:
+    """The HkdfLabels of one cipher suite (RFC 8446 section 7.1), written once.
+
+    Attributes:
+        key, iv, finished, traffic_upd, derived: with their contexts, which never differ.
+        heads: the others, by their labels, each for a transcript hash to follow.
+    """
+
+    __slots__ = ("derived", "finished", "heads", "iv", "key", "traffic_upd")
+
+    def __init__(self, suite: CipherSuite) -> None:
+        size = suite.hash_size
+        self.key = first_block("key", suite.key_size, b"")
+        self.iv = first_block("iv", IV_SIZE, b"")
+        self.finished = first_block("finished", size, b"")
+        self.traffic_upd = first_block("traffic upd", size, b"")
+        self.derived = first_block("derived", size, hashlib.new(suite.hash_name).digest())
+        self.heads = {label: label_head(label, size, size) for label in _OUTPUTS}
+
+
 class TrafficSecret:
     """The secret of one direction and epoch, from which its keys come; `name` is the RFC's."""
 
-    __slots__ = ("name", "observer", "secret", "suite")
+    __slots__ = ("_finished_key", "name", "observer", "secret", "suite")
 
     def __init__(
         self,
@@ -47,44 +73,70 @@ class TrafficSecret:
         self.secret = secret
         self.name = name
         self.observer = observer
+        self._finished_key: Secret | None = None
 
     def __repr__(self) -> str:
-        return f"TrafficSecret({self.suite.name}, {self.secret!r}, {self.name!r})"
+        return f"{type(self).__name__}({self.suite.name}, {self.secret!r}, {self.name!r})"
 
     def keys(self) -> TrafficKeys:
         """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
-        suite = self.suite
-        key, iv = hkdf_expand_labels(
-            suite.hash_name, self.secret, b"", (("key", suite.key_size), ("iv", IV_SIZE))
-        )
+        key, iv = self.key_and_iv()
+        return TrafficKeys(self.suite, Secret(key), Secret(iv))
+
+    def key_and_iv(self) -> tuple[bytes, bytes]:
+        """The same as bytes, for a cipher to take at once and nobody to keep."""
+        suite, labels = self.suite, _LABELS[self.suite.name]
+        key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, (labels.key, labels.iv))
         if self.observer is not None:
-            sender, inputs = self.name.partition("_")[0], (self.name,)
-            self.observer(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key)
-            self.observer(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv)
-        return TrafficKeys(suite, key, iv)
+            self._tell_keys(key, iv)
+        return key[: suite.key_size], iv[:IV_SIZE]
+
+    def _tell_keys(self, key: Secret, iv: Secret) -> None:
+        """Tell the observer of both, given a whole block for each."""
+        if self.observer is not None:
+            sender, inputs, size = self.name.partition("_")[0], (self.name,), self.suite.key_size
+            self.observer(_EXPAND_LABEL, f"{sender}_write_key", inputs, "key", b"", key[:size])
+            self.observer(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv[:IV_SIZE])
 
     def next(self) -> TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
-        suite, label = self.suite, "traffic upd"
-        (after,) = hkdf_expand_labels(
-            suite.hash_name, self.secret, b"", ((label, suite.hash_size),)
-        )
+        suite = self.suite
+        info = _LABELS[suite.name].traffic_upd
+        (after,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
         name = _one_later(self.name)
         if self.observer is not None:
-            self.observer(_EXPAND_LABEL, name, (self.name,), label, b"", after)
+            self.observer(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
         return TrafficSecret(suite, after, name, self.observer)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
         """The content of this side's Finished (RFC 8446 section 4.4.4)."""
-        suite, label = self.suite, "finished"
-        (key,) = hkdf_expand_labels(suite.hash_name, self.secret, b"", ((label, suite.hash_size),))
+        suite, key = self.suite, self._finished_key
+        if key is None:
+            info = _LABELS[suite.name].finished
+            (key,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.observer is not None:
-            self.observer(_EXPAND_LABEL, "finished_key", (self.name,), label, b"", key)
+            inputs = (self.name,)
+            self.observer(_EXPAND_LABEL, "finished_key", inputs, "finished", b"", key)
             self.observer(
                 "HMAC", "verify_data", ("finished_key",), "", transcript_hash, verify_data
             )
         return verify_data
+
+
+class HandshakeTrafficSecret(TrafficSecret):
+    """The one from which a Finished comes as well: its key is expanded with the others."""
+
+    __slots__ = ()
+
+    def key_and_iv(self) -> tuple[bytes, bytes]:
+        suite, labels = self.suite, _LABELS[self.suite.name]
+        key, iv, self._finished_key = hkdf_expand_blocks(
+            suite.hash_name, self.secret, (labels.key, labels.iv, labels.finished)
+        )
+        if self.observer is not None:
+            self._tell_keys(key, iv)
+        return key[: suite.key_size], iv[:IV_SIZE]
 
 
 class _Stage:
@@ -102,20 +154,20 @@ class _Stage:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.suite.name}, {self.secret!r})"
 
-    def derive(self, transcript_hash: bytes, *labels: str) -> list[Secret]:
-        """Derive-Secret for each label, of messages that are hashed already (section 7.1)."""
+    def derive(self, label: str, transcript_hash: bytes) -> Secret:
+        """Derive-Secret (section 7.1), of messages that are hashed already."""
         suite = self.suite
-        outputs = zip(labels, repeat(suite.hash_size))
-        secrets = hkdf_expand_labels(suite.hash_name, self.secret, transcript_hash, outputs)
+        info = _LABELS[suite.name].heads[label] + transcript_hash + FIRST_BLOCK
+        (secret,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
+        if self.observer is not None:
+            self._tell(label, transcript_hash, secret)
+        return secret
+
+    def _tell(self, label: str, context: bytes, secret: Secret) -> None:
+        """Tell the observer of one secret that was derived from this one."""
         if self.observer is not None:
             inputs = (_STAGES[type(self)],)
-            for label, secret in zip(labels, secrets, strict=True):
-                self.observer(_DERIVE, _OUTPUTS[label], inputs, label, transcript_hash, secret)
-        return secrets
-
-    def _traffic_secret(self, label: str, transcript_hash: bytes) -> TrafficSecret:
-        (secret,) = self.derive(transcript_hash, label)
-        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
+            self.observer(_DERIVE, _OUTPUTS[label], inputs, label, context, secret)
 
 
 class EarlySecret(_Stage):
@@ -148,11 +200,13 @@ class EarlySecret(_Stage):
         The label is "res binder", "ext binder" (RFC 8446 section 7.1) or "imp binder" (RFC 9258
         section 4.1.1).
         """
-        return self._traffic_secret(label, _empty_hash(self.suite.hash_name))
+        secret = self.derive(label, _empty_hash(self.suite.hash_name))
+        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
 
     def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
         """What protects 0-RTT data; the hash is that of the first ClientHello, whole."""
-        return self._traffic_secret("c e traffic", client_hello_hash)
+        secret = self.derive("c e traffic", client_hello_hash)
+        return TrafficSecret(self.suite, secret, _OUTPUTS["c e traffic"], self.observer)
 
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
         """The second stage: `shared_secret` is what the key exchange gave."""
@@ -161,9 +215,9 @@ class EarlySecret(_Stage):
         salt = (
             _derived_without_psk(suite.name)
             if is_constant
-            else self.derive(_empty_hash(suite.hash_name), "derived")[0]
+            else self.derive("derived", _empty_hash(suite.hash_name))
         )
-        secret = hkdf_extract(suite.hash_name, salt, shared_secret)
+        secret = Secret(hmac_digest(suite.hash_name, salt, shared_secret))  # HKDF-Extract
         if self.observer is not None:
             inputs = ("derived_secret", "shared_secret")
             self.observer(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
@@ -176,25 +230,45 @@ class HandshakeSecret(_Stage):
     With a PSK and no key exchange (psk_ke), zeros stand in the shared secret's place.
     """
 
-    __slots__ = ()
+    __slots__ = ("_salt",)
 
-    def traffic_secrets(self, hello_hash: bytes) -> tuple[TrafficSecret, TrafficSecret]:
+    def __init__(
+        self, suite: CipherSuite, secret: Secret, observer: KeyScheduleObserver | None = None
+    ) -> None:
+        self.suite = suite
+        self.secret = secret
+        self.observer = observer
+        self._salt: Secret | None = None
+
+    def traffic_secrets(
+        self, hello_hash: bytes
+    ) -> tuple[HandshakeTrafficSecret, HandshakeTrafficSecret]:
         """client_ and server_handshake_traffic_secret.
 
         `hello_hash` is the transcript up to and including the ServerHello.
         """
-        client, server = self.derive(hello_hash, "c hs traffic", "s hs traffic")
+        suite, observer, labels = self.suite, self.observer, _LABELS[self.suite.name]
+        heads, context = labels.heads, hello_hash + FIRST_BLOCK
+        infos = heads["c hs traffic"] + context, heads["s hs traffic"] + context, labels.derived
+        client, server, self._salt = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        if observer is not None:
+            self._tell("c hs traffic", hello_hash, client)
+            self._tell("s hs traffic", hello_hash, server)
         return (
-            TrafficSecret(self.suite, client, "client_handshake_traffic_secret", self.observer),
-            TrafficSecret(self.suite, server, "server_handshake_traffic_secret", self.observer),
+            HandshakeTrafficSecret(suite, client, "client_handshake_traffic_secret", observer),
+            HandshakeTrafficSecret(suite, server, "server_handshake_traffic_secret", observer),
         )
 
     def master_secret(self) -> MasterSecret:
         """The third stage."""
-        suite = self.suite
-        (salt,) = self.derive(_empty_hash(suite.hash_name), "derived")
-        secret = hkdf_extract(suite.hash_name, salt, bytes(suite.hash_size))
+        suite, salt = self.suite, self._salt
+        if salt is None:
+            (salt,) = hkdf_expand_blocks(
+                suite.hash_name, self.secret, (_LABELS[suite.name].derived,)
+            )
+        secret = Secret(hmac_digest(suite.hash_name, salt, bytes(suite.hash_size)))  # HKDF-Extract
         if self.observer is not None:
+            self._tell("derived", _empty_hash(suite.hash_name), salt)
             self.observer(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
         return MasterSecret(suite, secret, self.observer)
 
@@ -211,19 +285,27 @@ class MasterSecret(_Stage):
         self, finished_hash: bytes
     ) -> tuple[TrafficSecret, TrafficSecret, ExporterSecret]:
         """client_ and server_application_traffic_secret_0, and exporter_master_secret."""
-        suite = self.suite
-        client, server, exporter = self.derive(
-            finished_hash, "c ap traffic", "s ap traffic", "exp master"
+        suite, observer = self.suite, self.observer
+        heads, context = _LABELS[suite.name].heads, finished_hash + FIRST_BLOCK
+        infos = (
+            heads["c ap traffic"] + context,
+            heads["s ap traffic"] + context,
+            heads["exp master"] + context,
         )
+        client, server, exporter = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        if observer is not None:
+            self._tell("c ap traffic", finished_hash, client)
+            self._tell("s ap traffic", finished_hash, server)
+            self._tell("exp master", finished_hash, exporter)
         return (
-            TrafficSecret(suite, client, "client_application_traffic_secret_0", self.observer),
-            TrafficSecret(suite, server, "server_application_traffic_secret_0", self.observer),
+            TrafficSecret(suite, client, "client_application_traffic_secret_0", observer),
+            TrafficSecret(suite, server, "server_application_traffic_secret_0", observer),
             ExporterSecret(suite, exporter),
         )
 
     def resumption_secret(self, client_finished_hash: bytes) -> ResumptionSecret:
         """`client_finished_hash`: the transcript up to and including the client's Finished."""
-        (secret,) = self.derive(client_finished_hash, "res master")
+        secret = self.derive("res master", client_finished_hash)
         return ResumptionSecret(self.suite, secret, self.observer)
 
 
@@ -263,9 +345,8 @@ class ResumptionSecret:
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
-        (key,) = hkdf_expand_labels(
-            suite.hash_name, self.secret, ticket_nonce, (("resumption", suite.hash_size),)
-        )
+        info = first_block("resumption", suite.hash_size, ticket_nonce)
+        (key,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
         if self.observer is not None:
             inputs = ("resumption_master_secret",)
             self.observer(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)
@@ -293,6 +374,8 @@ _OUTPUTS = {
 }
 """What comes out under each label, as the RFC calls it."""
 
+_LABELS = {suite.name: _Labels(suite) for suite in CIPHER_SUITES.values()}
+
 
 def _one_later(name: str) -> str:
     """The name of application_traffic_secret_N+1 from that of N."""
@@ -313,8 +396,7 @@ def _early_secret_without_psk(suite_name: str) -> EarlySecret:
 @lru_cache(maxsize=8)
 def _derived_without_psk(suite_name: str) -> Secret:
     early = _early_secret_without_psk(suite_name)
-    (derived,) = early.derive(_empty_hash(early.suite.hash_name), "derived")
-    return derived
+    return early.derive("derived", _empty_hash(early.suite.hash_name))
 
 
 @lru_cache(maxsize=8)

@@ -156,7 +156,7 @@ class RecordLayer:
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
         self.read_key = self.reader = read = (
-            Protection13(secret.keys())
+            Protection13(secret.suite, *secret.key_and_iv())
             if isinstance(secret, TrafficSecret)
             else _protection(secret)
         )
@@ -260,7 +260,7 @@ class RecordLayer:
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Protect what is sent from here on with keys from `secret`, but not what is queued."""
         write = (
-            Protection13(secret.keys())
+            Protection13(secret.suite, *secret.key_and_iv())
             if isinstance(secret, TrafficSecret)
             else _protection(secret)
         )
@@ -359,4 +359,4 @@ class RecordLayer:
 
 def _protection(keys: TrafficKeys) -> Protection:
     suite = keys.suite
-    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13(keys)
+    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13.of(keys)

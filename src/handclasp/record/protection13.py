@@ -8,10 +8,11 @@ counter cannot wrap, since the layer above changes keys long before (section 5.5
 from __future__ import annotations
 
 from struct import Struct
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 
-from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
+from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.keys.traffic import TrafficKeys
@@ -52,13 +53,18 @@ class Protection13:
 
     __slots__ = ("_aead", "_iv", "limit", "sequence", "suite", "takes_plain_alert")
 
-    def __init__(self, keys: TrafficKeys) -> None:
-        self.suite = keys.suite
+    def __init__(self, suite: CipherSuite, key: bytes, iv: bytes) -> None:
+        self.suite = suite
         self.sequence = 0
         self.limit = MAX_INNER_PLAINTEXT
         self.takes_plain_alert = False
-        self._aead = keys.suite.aead(keys.key)
-        self._iv = int.from_bytes(keys.iv, "big")
+        self._aead = suite.aead(key)
+        self._iv = int.from_bytes(iv, "big")
+
+    @classmethod
+    def of(cls, keys: TrafficKeys) -> Self:
+        """The protection by these keys."""
+        return cls(keys.suite, keys.key, keys.iv)
 
     def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """One whole record of at most 2^14 bytes of content, with `padding` zeros (5.4)."""
@@ -96,10 +102,17 @@ class Protection13:
 
         Raises `ProtocolError` as `open` and `split_inner_plaintext` do.
         """
-        body = at + HEADER_SIZE
+        body, sequence = at + HEADER_SIZE, self.sequence
         if buffer[at] != _APPLICATION_DATA:
             return self._open_unprotected(buffer[at], bytes(buffer[body:after]))
-        inner = self.open(buffer[at:body], buffer[body:after])
+        if after - body < self.shortest or sequence >= _SEQUENCE_END:
+            self.open(buffer[at:body], buffer[body:after])  # It says what is wrong.
+        self.sequence = sequence + 1
+        nonce = (self._iv ^ sequence).to_bytes(IV_SIZE, "big")
+        try:
+            inner = self._aead.decrypt(nonce, buffer[body:after], buffer[at:body])
+        except InvalidTag:
+            raise ProtocolError(Fault.BAD_RECORD_MAC) from None
         if not inner[-1] or len(inner) > self.limit:
             return split_inner_plaintext(inner, self.limit)
         return inner[-1], inner[:-1]

@@ -42,6 +42,9 @@ class RequestedCertificate:
     The names of authorities are kept as the one string that they are on the wire: as objects of
     their own, short ones would take twenty times as many bytes as the server had to send.
 
+    >>> RequestedCertificate(("ed25519", "ecdsa_secp256r1_sha256")).certificate_types
+    ('X509',)
+
     Attributes:
         signature_schemes, certificate_types: as in `ChooseCredentials`.
         size: bytes of memory, or a little more.
@@ -113,6 +116,17 @@ def _read_authorities(data: bytes) -> tuple[bytes, ...]:
 @value(frozen=True, slots=True, repr=False)
 class Session:
     """A session that can be resumed. It never prints its secret.
+
+    >>> kept = []
+    >>> class Store(SessionStore):
+    ...     def put(self, key, session):
+    ...         kept.append(session.to_json())
+    >>> with handclasp.connect("example.com", 443, ClientConfig(sessions=Store())) as tls:
+    ...     tls.sendall(b"hello")
+    ...     tls.recv(5)
+    b'hello'
+    >>> Session.from_json(kept[0]).server_name
+    'example.com'
 
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".

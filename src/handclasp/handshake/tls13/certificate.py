@@ -29,7 +29,7 @@ from handclasp.wire.compression import (
     certificate_within,
     compress,
 )
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.memoize import Reading
 from handclasp.wire.messages import (
@@ -39,7 +39,7 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
-from handclasp.wire.rules import MessageContext, check_answer
+from handclasp.wire.rules import check_answer, check_forms
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""

@@ -67,7 +67,7 @@ from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import check_forms, read_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import (
     TLS12,
     TLS13,
@@ -86,7 +86,7 @@ from handclasp.wire.messages import (
     Finished,
     ServerHello,
 )
-from handclasp.wire.rules import MessageContext, check_answer, check_extensions
+from handclasp.wire.rules import check_answer, check_extensions, check_forms, read_forms
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"

@@ -13,10 +13,10 @@ from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
-from handclasp.wire.rules import MessageContext, check_extensions
+from handclasp.wire.rules import check_extensions, check_forms
 
 
 class PostHandshake13:

@@ -97,6 +97,7 @@ from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import TLS12, TLS13, ExtensionType
 from handclasp.wire.messages import (
     Certificate,
@@ -109,7 +110,6 @@ from handclasp.wire.messages import (
     Finished,
     ServerHello,
 )
-from handclasp.wire.rules import MessageContext
 
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
