@@ -76,7 +76,7 @@ def _run_all(
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="programs-") as directory:
         home = Path(directory)
-        home.chmod(0o755)  # noqa: S103  # servers that run as another user read their files there
+        home.chmod(0o755)  # servers that run as another user read their files there
         write_certificates(home)
         with running(wanted, home) as (ports, missing):
             (home / "ports.json").write_text(json.dumps(ports))

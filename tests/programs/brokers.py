@@ -191,9 +191,7 @@ def with_nats(case: Case) -> None:
         await client.close()
 
     asyncio.run(talk(right))
-    case.refused(
-        lambda: asyncio.run(talk(wrong)), nats.errors.Error, ssl.SSLCertVerificationError
-    )
+    case.refused(lambda: asyncio.run(talk(wrong)), nats.errors.Error, ssl.SSLCertVerificationError)
 
 
 def _broker(

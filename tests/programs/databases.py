@@ -169,7 +169,9 @@ def with_pymongo(case: Case) -> None:
             _same(client.admin.command("ping")["text"])
 
     ask(case.ca, 20000)
-    case.refused(lambda: ask(case.wrong_ca, 1500), ServerSelectionTimeoutError)
+    case.refused(
+        lambda: ask(case.wrong_ca, 1500), ServerSelectionTimeoutError, is_text_alone=True
+    )
 
 
 class _Elastic(Handler):
@@ -207,9 +209,7 @@ def with_elasticsearch(case: Case) -> None:
             _same(found["hits"]["hits"][0]["_source"]["text"])
 
     ask(case.ca)
-    case.refused(
-        lambda: ask(case.wrong_ca), elasticsearch.SSLError, elasticsearch.ConnectionError
-    )
+    case.refused(lambda: ask(case.wrong_ca), elasticsearch.SSLError, elasticsearch.ConnectionError)
 
 
 def _database(
@@ -219,6 +219,7 @@ def _database(
     daemon: str | None,
     *packages: str,
     takes_none: str = "",
+    remark: str = "",
 ) -> Program:
     if daemon:
         server += ", in the last column behind a relay of ours"
@@ -229,6 +230,7 @@ def _database(
         server,
         daemon,
         not_possible={"passed": takes_none} if takes_none else {},
+        remark=remark,
     )
 
 
@@ -252,6 +254,7 @@ PROGRAMS = [
         None,
         "pymongo",
         takes_none="it takes no context, and makes its own",
+        remark="it tries again, and in the end raises an exception with the text of ours alone",
     ),
     _database(
         "elasticsearch",

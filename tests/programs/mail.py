@@ -39,7 +39,6 @@ def _smtp(context: ssl.SSLContext, *, starttls: bool) -> tuple[int, _Mailbox]:
     """Start aiosmtpd and return its port."""
     from aiosmtpd.controller import Controller
     from aiosmtpd.smtp import SMTP
-
     from tests.programs.peers import free_port, wait_for
 
     class Given(Controller):
@@ -215,6 +214,6 @@ PROGRAMS = [
         "OpenLDAP" + _RELAY,
         "slapd",
         not_possible={"passed": "it takes no context, and makes its own"},
-        remark="it raises a new exception with the text of ours alone: without the explanation",
+        remark="it raises a new exception with the text of ours alone, without the explanation",
     ),
 ]

@@ -108,7 +108,7 @@ def relay(case: Case, daemon: str, prelude: Prelude | None = None, *, tls: bool 
                 prelude(sock, back)
             with context.wrap_socket(sock, server_side=True) as front:
                 if tls:
-                    back = case.unverified.wrap_socket(back)  # noqa: PLW2901
+                    back = case.unverified.wrap_socket(back)
                 pump = in_thread(_pump, back, front)
                 _pump(front, back)
                 pump.join(5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import os
 import signal
 import ssl
 import subprocess
@@ -45,9 +44,7 @@ async def asgi(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": TEXT})
 
 
-def _judge(
-    case: Case, port: int, wanted: bytes = TEXT, *, in_other_process: bool = False
-) -> None:
+def _judge(case: Case, port: int, wanted: bytes = TEXT, *, in_other_process: bool = False) -> None:
     """Fetch as a client with a certificate, and as one of a wrong authority."""
     wait_for(port)
 

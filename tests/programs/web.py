@@ -172,9 +172,7 @@ def with_httpcore(case: Case) -> None:
             _read(pool.request("GET", f"https://{HOST}:{reads}/").content)
         _echoed(pool.request("POST", f"https://{HOST}:{echoes}/", content=_ECHO).content)
     with httpcore.ConnectionPool(ssl_context=wrong) as pool:
-        case.refused(
-            lambda: pool.request("GET", f"https://{HOST}:{reads}/"), httpcore.ConnectError
-        )
+        case.refused(lambda: pool.request("GET", f"https://{HOST}:{reads}/"), httpcore.ConnectError)
 
 
 def with_aiohttp(case: Case) -> None:
@@ -193,9 +191,7 @@ def with_aiohttp(case: Case) -> None:
                 _echoed(await answer.read())
 
     asyncio.run(fetch(right))
-    case.refused(
-        lambda: asyncio.run(fetch(wrong)), aiohttp.ClientConnectorCertificateError
-    )
+    case.refused(lambda: asyncio.run(fetch(wrong)), aiohttp.ClientConnectorCertificateError)
 
 
 def with_tornado(case: Case) -> None:

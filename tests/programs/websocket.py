@@ -135,9 +135,7 @@ PROGRAMS = [
     Program("websockets, threads", with_websockets_sync, ("websockets",), _SERVER),
     Program("websockets, asyncio", with_websockets_asyncio, ("websockets",), _SERVER),
     Program("websockets, legacy", with_websockets_legacy, ("websockets",), _SERVER),
-    Program(
-        "websockets, server", with_websockets_server, ("websockets",), _CLIENT, is_server=True
-    ),
+    Program("websockets, server", with_websockets_server, ("websockets",), _CLIENT, is_server=True),
     Program(
         "websockets, server with threads",
         with_websockets_threads,
