@@ -169,9 +169,7 @@ def with_pymongo(case: Case) -> None:
             _same(client.admin.command("ping")["text"])
 
     ask(case.ca, 20000)
-    case.refused(
-        lambda: ask(case.wrong_ca, 1500), ServerSelectionTimeoutError, is_text_alone=True
-    )
+    case.refused(lambda: ask(case.wrong_ca, 1500), ServerSelectionTimeoutError, is_text_alone=True)
 
 
 class _Elastic(Handler):

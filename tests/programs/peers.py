@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import ssl
 import struct
@@ -91,11 +92,11 @@ def serve(case: Case, talk: Callable[[ssl.SSLSocket], None], prelude: Prelude | 
     return _listen(one)
 
 
-def relay(case: Case, daemon: str, prelude: Prelude | None = None, *, tls: bool = True) -> int:
+def relay(case: Case, daemon: str, prelude: Prelude | None = None) -> int:
     """Return the port of a real server, or of a relay before it where both ends must be ours.
 
-    The relay ends TLS by handclasp and speaks OpenSSL's to the server (or none, if not `tls`).
-    `prelude` speaks what comes before TLS in the clear.
+    The relay ends TLS by handclasp and speaks OpenSSL's to the server. `prelude` speaks what comes
+    before TLS in the clear.
     """
     port = case.ports[daemon]
     if case.way != "both":
@@ -103,17 +104,37 @@ def relay(case: Case, daemon: str, prelude: Prelude | None = None, *, tls: bool 
     context = case.server_context()
 
     def one(sock: socket.socket) -> None:
-        with sock, socket.create_connection(("127.0.0.1", port)) as back, suppress(OSError):
+        with sock, socket.create_connection(("127.0.0.1", port)) as plain, suppress(OSError):
             if prelude is not None:
-                prelude(sock, back)
-            with context.wrap_socket(sock, server_side=True) as front:
-                if tls:
-                    back = case.unverified.wrap_socket(back)
-                pump = in_thread(_pump, back, front)
-                _pump(front, back)
-                pump.join(5)
+                prelude(sock, plain)
+            with (
+                context.wrap_socket(sock, server_side=True) as front,
+                case.unverified.wrap_socket(plain) as back,
+            ):
+                _pass_on(front, back)
 
     return _listen(one)
+
+
+def _pass_on(front: ssl.SSLSocket, back: ssl.SSLSocket) -> None:
+    """Pass data on in both directions until an end closes.
+
+    In one thread: before Python 3.13, two threads cannot share a connection of OpenSSL.
+    """
+    ends = {front: back, back: front}
+    while True:
+        ready = [each for each in ends if each.pending()]
+        for source in ready or select.select(list(ends), [], [])[0]:
+            source.settimeout(0)
+            try:
+                data = source.recv(65536)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                continue
+            finally:
+                source.settimeout(20)
+            if not data:
+                return
+            ends[source].sendall(data)
 
 
 def _listen(one: Callable[[socket.socket], None]) -> int:
@@ -126,14 +147,6 @@ def _listen(one: Callable[[socket.socket], None]) -> int:
 
     in_thread(accept)
     return int(listener.getsockname()[1])
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
 
 
 def postgres_prelude(front: socket.socket, back: socket.socket | None) -> None:
