@@ -101,7 +101,6 @@ def with_aiokafka(case: Case) -> None:
     from aiokafka.client import AIOKafkaClient
     from aiokafka.errors import KafkaConnectionError
 
-    logging.getLogger("aiokafka").disabled = True
     right, wrong = case.contexts()
     port = serve(case, _kafka)
     errors: list[Any] = []
@@ -126,8 +125,9 @@ def with_aiokafka(case: Case) -> None:
         def emit(self, record: logging.LogRecord) -> None:
             caught.extend(each for each in record.args or () if isinstance(each, BaseException))
 
-    logger = logging.getLogger("aiokafka.client")
+    logger = logging.getLogger("aiokafka")
     logger.addHandler(Catcher())
+    logger.propagate = False
     try:
         asyncio.run(ask(wrong))
     except KafkaConnectionError as error:

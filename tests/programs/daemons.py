@@ -8,12 +8,12 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.programs.peers import free_port, wait_for
 
-_SYSTEM = ("/usr/sbin", "/usr/lib/postgresql/15/bin", "/usr/lib/rabbitmq/bin", "/usr/bin")
+_SYSTEM = ("/usr/lib/rabbitmq/bin", "/usr/lib/postgresql/15/bin", "/usr/sbin", "/usr/bin")
 _PATH = os.pathsep.join([*_SYSTEM, os.environ.get("PATH", "")])
 
 
@@ -53,6 +53,7 @@ class Setup:
     where: Path
     port: int
     environment: dict[str, str]
+    prefix: list[str] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> str:
         path = self.where / name
@@ -168,6 +169,8 @@ ssl_options.verify = verify_none
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "HOME": str(where),
     }
+    # Erlang would start its port mapper as a daemon, which nobody ends.
+    setup.prefix = ["sh", "-c", 'epmd & exec "$0" "$@"']
     return []
 
 
@@ -326,12 +329,10 @@ def _start(daemon: Daemon, path: str, home: Path, stack: ExitStack) -> dict[str,
     arguments = daemon.start(setup)
     if user := _RUNS_AS.get(daemon.name):
         setup.given_to(user)
-        prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    else:
-        prefix = []
+        setup.prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     with open(where / "output", "wb") as output:
         process = subprocess.Popen(
-            [*prefix, path, *arguments],
+            [*setup.prefix, path, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
