@@ -20,7 +20,7 @@ from handclasp.errors import (
     TruncationError,
 )
 from handclasp.faults import Fault
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 
 class _Reason(NamedTuple):
