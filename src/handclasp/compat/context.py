@@ -24,7 +24,7 @@ from handclasp.compat.credentials import Password, PasswordOnce, Path, load_cred
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
 from handclasp.compat.native import Native
-from handclasp.compat.settings import Settings, check_flags, group_of
+from handclasp.compat.settings import DEFAULTS, Settings, check_flags, group_of
 from handclasp.compat.transport import BioTransport, SocketTransport
 from handclasp.errors import ConfigurationError
 
@@ -279,7 +279,7 @@ class SSLContext(ssl.SSLContext):
     def make_trace(self) -> Callable[[], Trace] | None:
         """A callable that makes a trace for each connection."""
         settings = settings_of(self)
-        return None if settings is None else settings.make_trace
+        return None if settings is None else settings.make_trace or DEFAULTS.make_trace
 
     @make_trace.setter
     def make_trace(self, make: Callable[[], Trace] | None) -> None:

@@ -142,25 +142,31 @@ _CODES: dict[Fault, int] = {
 }
 
 
-def translated(error: TLSError, server_name: str | None = None) -> ssl.SSLError:
+def translated(
+    error: TLSError, server_name: str | None = None, *, server_side: bool = True
+) -> ssl.SSLError:
     """Return the exception that a program of `ssl` gets for this one.
 
     Args:
         error: the failure of a connection.
         server_name: the name that the certificate was compared with, for the message.
+        server_side: whether it is a server's.
     """
     number, base = int(ssl.SSL_ERROR_SSL), ssl.SSLError
     if isinstance(error, CertificateError):
         return _verification_failed(error, server_name)
     if isinstance(error, TruncationError):
         number, base = int(ssl.SSL_ERROR_EOF), ssl.SSLEOFError
-    reason = reason_of(error)
+    reason = _reason_of(error)
+    if error.fault is Fault.PLAINTEXT_HTTP and not server_side:
+        # A client reads an answer, not a request; programs look for these words.
+        reason = _Reason("WRONG_VERSION_NUMBER", "wrong version number")
     made = _combined(error, base, number, f"[SSL: {reason.name}] {reason.words}")
     made.reason, made.library = reason.name, "SSL"
     return made
 
 
-def reason_of(error: TLSError) -> _Reason:
+def _reason_of(error: TLSError) -> _Reason:
     """Return the name of OpenSSL for a failure, and its words."""
     if isinstance(error, PeerAlertError):
         return _of_alert(error.alert_number, error.alert)
@@ -219,12 +225,12 @@ def _verification_failed(error: CertificateError, server_name: str | None) -> ss
 def verify_code(error: CertificateError, server_name: str | None) -> int:
     """Return OpenSSL's number for the reason of a refusal."""
     code = _CODES.get(error.fault, UNSPECIFIED)
-    if code == UNABLE_TO_GET_ISSUER_CERT_LOCALLY and error.chain:
+    if code == UNABLE_TO_GET_ISSUER_CERT_LOCALLY and error.chain_der:
         from handclasp.certificates.der import issuer_and_subject
 
-        issuer, subject = issuer_and_subject(error.chain[-1])
+        issuer, subject = issuer_and_subject(error.chain_der[-1])
         if issuer == subject:
-            alone = len(error.chain) == 1
+            alone = len(error.chain_der) == 1
             return DEPTH_ZERO_SELF_SIGNED_CERT if alone else SELF_SIGNED_CERT_IN_CHAIN
     if code == HOSTNAME_MISMATCH and _is_address(server_name):
         return IP_ADDRESS_MISMATCH
@@ -264,13 +270,24 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
     if known is not None:
         return known
 
-    def initialize(self: object, *_: object) -> None:
-        """Do nothing: the attributes are copied from the failure itself."""
+    def initialize(self: Any, *args: object) -> None:
+        """Set what `OSError` keeps. The rest is copied from the failure itself, by `_combined`.
+
+        Libraries also make such an exception themselves, from its class and a text.
+        """
+        OSError.__init__(self, *args)
 
     def reduce(self: Any) -> tuple[Any, ...]:
         return _rebuilt, (base, ours, self.args, self.__dict__)
 
-    members = {"__init__": initialize, "__reduce__": reduce, "__module__": __name__}
+    members: dict[str, Any] = {
+        "__init__": initialize,
+        "__reduce__": reduce,
+        "__module__": __name__,
+        "_fault": Fault.INTERNAL_ERROR,
+        "alert_number": Alert.INTERNAL_ERROR,
+        "others": (),
+    }
     made = type(base.__name__, (base, ours), members)
     return _CLASSES.setdefault((base, ours), made)
 

@@ -14,8 +14,8 @@ never held while waiting. `_reading` is held by the one thread that reads from t
 sends. A thread that reads and finds that the engine has something to send (an alert, an answer to
 KeyUpdate) sends it only if nobody is writing; otherwise the writer does so when it is done.
 
-From a socket, no more is taken than the program asked for, or else than the record under way lacks:
-what stays in the kernel is seen by `select`, and what follows close_notify is not TLS any more.
+From a socket, one record is taken at a time: what stays in the kernel is seen by `select`, and what
+follows close_notify is not TLS any more.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from handclasp.compat.facts import Facts
 from handclasp.compat.hello import missing, read_hello
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
@@ -148,7 +149,7 @@ class Link(Facts):
 
     # What comes in
 
-    def _feed(self, connection: ClientConnection | ServerConnection, data: bytes) -> None:
+    def _feed(self, connection: ClientConnection | ServerConnection, data: Buffer) -> None:
         """Give the engine what came, and keep what it means. Raises `OSError`."""
         try:
             with self._state:
@@ -173,7 +174,7 @@ class Link(Facts):
         if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
-        return errors.translated(error, self.server_hostname)
+        return errors.translated(error, self.server_hostname, server_side=self.server_side)
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """Return up to `size` bytes of data, or put them into `buffer` and return their number.
@@ -204,8 +205,7 @@ class Link(Facts):
                         if connection.closed:
                             raise errors.closed()
                         return b""
-                    most = max(size, connection.missing_bytes)
-                    self._feed(connection, self._transport.receive(most, deadline))
+                    self._feed(connection, self._transport.receive_record(deadline))
                     if connection.wants_to_send:
                         self._flush_late(connection, deadline)
             except TimeoutError as error:

@@ -53,6 +53,20 @@ _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 _MOST_TICKETS = 16
 
 
+@dataclass(slots=True)
+class Defaults:
+    """The values of contexts for which the program has set none.
+
+    Attributes:
+        make_trace: as in `Settings`.
+    """
+
+    make_trace: Callable[[], Trace] | None = None
+
+
+DEFAULTS = Defaults()
+
+
 class _State(NamedTuple):
     """The settings that the C part of a context holds, and how often others have changed."""
 

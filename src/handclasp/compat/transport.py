@@ -14,9 +14,12 @@ from time import monotonic
 from typing import Protocol
 
 from handclasp.compat.errors import plain, want_read, want_write
+from handclasp.wire.records import HEADER_SIZE
 
 _receive = socket.socket.recv
+_receive_into = socket.socket.recv_into
 _send = socket.socket.send
+_LONGEST = 2**14 + 2048
 _MILLISECONDS = 1000
 
 _SLACK = 0.9
@@ -70,6 +73,10 @@ class Transport(Protocol):
         """Return up to `size` bytes, or b"" at the end. Raises `SSLWantReadError`, `OSError`."""
         ...
 
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        """Return one record, or whatever there is, or b"" at the end. Raises as `receive`."""
+        ...
+
     def send(self, data: memoryview, deadline: Deadline) -> int:
         """Send, and return how many bytes left. Raises `SSLWantWriteError`, `OSError`."""
         ...
@@ -84,12 +91,19 @@ class Transport(Protocol):
 
 
 class SocketTransport:
-    """A socket, which belongs to its `SSLSocket`: if that is gone, nothing can be sent any more."""
+    """A socket, which belongs to its `SSLSocket`: if that is gone, nothing can be sent any more.
+
+    One record is taken from the kernel at a time, as by OpenSSL. If the next one were taken with
+    it, `select` would not report that there is more: a program that waits for the peer to close
+    would wait for a close_notify that has already been read.
+    """
 
     is_socket = True
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = weakref.ref(sock)
+        self._record = memoryview(bytearray(HEADER_SIZE))
+        self._filled = 0
 
     def _here(self) -> socket.socket:
         sock = self._sock()
@@ -112,6 +126,30 @@ class SocketTransport:
             return _receive(sock, size)
         except BlockingIOError:
             raise want_read() from None
+
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        sock = self._here()
+        while self._filled < len(self._record):
+            deadline.wait(sock, select.POLLIN)
+            try:
+                count = _receive_into(sock, self._record[self._filled :])
+            except BlockingIOError:
+                raise want_read() from None
+            if not count:
+                return self._take_record()
+            self._filled += count
+            if self._filled == HEADER_SIZE == len(self._record):
+                header = bytes(self._record)
+                size = int.from_bytes(header[3:])
+                if size <= _LONGEST:  # Any other one is refused by its header.
+                    self._record = memoryview(bytearray(HEADER_SIZE + size))
+                    self._record[:HEADER_SIZE] = header
+        return self._take_record()
+
+    def _take_record(self) -> memoryview:
+        record, self._record = self._record, memoryview(bytearray(HEADER_SIZE))
+        record, self._filled = record[: self._filled], 0
+        return record
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         sock = self._here()
@@ -148,6 +186,9 @@ class BioTransport:
         if not data and not self._incoming.eof:
             raise want_read()
         return data
+
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        return self.receive(0, deadline)
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         return self._outgoing.write(data)
