@@ -361,7 +361,7 @@ def test_secrets_do_not_show(pair: Pair) -> None:
 
 
 def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> None:
-    config = ClientConfig(verify=lambda question: vouch_for(question.chain))
+    config = ClientConfig(verify=lambda question: vouch_for(question.chain_der))
     pair = Pair(config, server_config, None).run()
     assert pair.established
     assert pair.server.info.server_name is None

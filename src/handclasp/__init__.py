@@ -189,7 +189,7 @@ _IMPORTED_WHEN_NEEDED = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("aio", "trio"):
+    if name in ("aio", "asgi", "trio"):
         return import_module(f"handclasp.{name}")
     if name in _IMPORTED_WHEN_NEEDED:
         return getattr(import_module(f"handclasp.{_IMPORTED_WHEN_NEEDED[name]}"), name)

@@ -220,16 +220,16 @@ class CertificateError(ProtocolError):
     CERTIFICATE_NAME_MISMATCH (0, 'subjectAltName')
 
     Attributes:
-        chain, ocsp_response, sct_list: the peer's certificates and evidence, as
+        chain_der, ocsp_response, sct_list: the peer's certificates and evidence, as
             `handclasp.certificates.explain` takes them; empty and None if the peer was refused
             before they were verified.
-        place: the place of the fault: the index of the certificate in `chain`, from 0 (None if it
-            is not in the chain, such as a trusted authority), and the field of that certificate,
+        place: the place of the fault: the index of the certificate in `chain_der`, from 0 (None if
+            it is not in the chain, such as a trusted authority), and the field of that certificate,
             such as "notAfter" or "subjectAltName".
     """
 
     place: tuple[int | None, str] = (None, "")
-    chain: tuple[bytes, ...] = ()
+    chain_der: tuple[bytes, ...] = ()
     ocsp_response: bytes | None = None
     sct_list: bytes | None = None
 

@@ -96,6 +96,13 @@ class ConnectionInfo(_WithCertificates):
     early_data_refusal: str = ""
 
     @property
+    def cipher_suite_code(self) -> int:
+        """The number of the cipher suite, such as 0x1301 (RFC 8446 section B.4)."""
+        from handclasp.wire.iana import CipherSuiteCode
+
+        return int(CipherSuiteCode[self.cipher_suite])
+
+    @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates that the peer sent, leaf first, parsed on demand; see `verified_chain`.
 

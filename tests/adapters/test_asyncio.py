@@ -920,7 +920,7 @@ def test_async_callbacks_on_both_sides(pki: Pki) -> None:
             writer.write(b"both")
             assert await reader.readexactly(4) == b"both"
             info = writer.get_extra_info("handclasp")
-            assert info.local_chain_der == client_side.chain
+            assert info.local_chain_der == client_side.chain_der
             await close(writer)
 
     run(main())

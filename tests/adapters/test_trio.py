@@ -6,16 +6,18 @@ import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from tests.adapters.triostreams import run, shake_hands, socket_pair
-from tests.pki import Pki
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.test_readme import example
 
 import handclasp
 from handclasp import CertificateError, ClientConfig, Recorder, ServerConfig
@@ -28,6 +30,7 @@ from handclasp.errors import (
 from handclasp.trio import TLSStream, open_tls_stream, serve_tls
 
 MEGABYTE = 1024 * 1024
+DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
 
 
 async def echo(stream: Any) -> None:
@@ -439,3 +442,65 @@ def test_a_callback_that_fails_harms_no_client(
         run(main)
     assert "could not begin" in caplog.text
     assert "on_handshake_error failed" in caplog.text
+
+
+# The examples of docs/trio.md
+
+
+def names_of(example_with: str, **replaced: str) -> dict[str, Any]:
+    """What the one example defines in which these words stand, without running its main."""
+    code = example(example_with, DOCUMENT).replace("trio.run(main)", "")
+    for old, new in replaced.items():
+        code = code.replace(old.removeprefix("_"), new)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
+
+
+def test_the_examples_of_a_server_and_a_client(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "chain.pem").write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "ca.pem").write_bytes(pki.ca_pem)
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    server = names_of("serve_tls(echo", _8443=port)
+    client = names_of("open_tls_stream(", _8443=port)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server["main"])
+            for _ in range(200):
+                await trio.sleep(0.01)
+                with suppress(OSError):
+                    await (await trio.open_tcp_stream("127.0.0.1", int(port))).aclose()
+                    break
+            await client["main"]()
+            nursery.cancel_scope.cancel()
+
+    run(main)
+    assert capsys.readouterr().out == "b'hello' TLSv1.3\n"
+
+
+def test_the_example_of_a_callback(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def find_credentials(name: str) -> Any:
+        await trio.sleep(0)
+        assert name == "localhost"
+        return server_config.credentials[0]
+
+    names = names_of("find_credentials")
+    names["find_credentials"] = find_credentials
+
+    async def main() -> None:
+        left, right = trio.testing.memory_stream_pair()
+        client = TLSStream(left, client_config, server_name="localhost")
+        await shake_hands((client, TLSStream(right, names["config"])))
+
+    run(main)

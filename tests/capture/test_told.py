@@ -94,7 +94,7 @@ CASES = [
     Case("cut-file", ["Complete in", "The file is cut off"], "complete", messages=WHOLE13),
     Case(
         "ends-after-server-hello",
-        ["The capture ends here", "How it went on cannot be told from it."],
+        ["The capture ends here", "Its result is unknown."],
         "unknown",
         messages=2,
     ),

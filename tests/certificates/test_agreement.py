@@ -590,5 +590,5 @@ def test_any_chain(drawn: Drawn) -> None:
         assert told.broken == ()
         assert as_json["fault"] is None
         assert told.paths[0].held
-        assert der_of(*told.paths[0].certificates) == decision.path
+        assert der_of(*told.paths[0].certificates) == decision.path_der
     assert as_json["accepted"] is told.accepted

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.pki import Leaf, Pki, key_of_type
+from tests.pki import Leaf, Pki, der_of, key_of_type
 
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.verify import verify_server_chain
@@ -19,7 +19,7 @@ ANYTHING = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
 def verify(pki: Pki, leaf: Leaf, profile: Profile = "web", now: datetime | None = None) -> None:
     proof = verify_server_chain(
-        [pki.issue(leaf, KEY)],
+        der_of(pki.issue(leaf, KEY)),
         pki.trust,
         None,
         now or datetime.now(UTC),
@@ -60,7 +60,7 @@ def test_dates_and_authority_still_count() -> None:
     with pytest.raises(CertificateError) as caught:
         verify(pki, Leaf(), now=datetime.now(UTC) + timedelta(days=9999))
     assert caught.value.fault is Fault.CERTIFICATE_EXPIRED
-    chain = [Pki().issue(Leaf(), KEY)]
+    chain = der_of(Pki().issue(Leaf(), KEY))
     with pytest.raises(CertificateError) as caught:
         verify_server_chain(chain, pki.trust, None, datetime.now(UTC))
     assert caught.value.fault is Fault.CERTIFICATE_UNTRUSTED

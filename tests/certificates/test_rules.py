@@ -161,7 +161,7 @@ class TestKnownIssuers:
         self.accept(pki, pki.trust)
         self.accept(pki, TrustStore.from_certificates([pki.certificate]))
         self.accept(pki, pki.trust, PRIVATE)
-        verify_client_chain(pki.client("Jane Doe").chain, pki.trust, pki.now)
+        verify_client_chain(pki.client("Jane Doe").chain_der, pki.trust, pki.now)
         assert len(asked) == 4
 
     def test_the_form_is_not_excused_by_the_other_profile(self) -> None:

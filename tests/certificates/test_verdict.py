@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -49,7 +50,7 @@ def both(
     fault = None
     try:
         proof = verify_server_chain(der_of(*chain), trust, name, NOW)
-        assert der_of(*told.paths[0].certificates) == proof.path
+        assert der_of(*told.paths[0].certificates) == proof.path_der
     except CertificateError as error:
         fault = error.fault
     assert told.accepted is (fault is None)
@@ -276,7 +277,7 @@ class TestManyIssuers:
     def test_the_bound_is_named(self) -> None:
         """Of many certificates with the right key, each might be the good one."""
         key = key_of_type("ecdsa-p256", 340)
-        expired = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
+        expired: dict[str, Any] = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
         above = [
             authority_certificate(
                 "one of many", key.public_key(), ROOT.certificate.subject, ROOT.key, NOW, **expired

@@ -316,7 +316,7 @@ def test_the_last_word_is_asked_again(pki: Pki, version: str) -> None:
     asked: list[object] = []
 
     def confirm(question: Any) -> bool:
-        asked.append(question.peer.path)
+        asked.append(question.peer.path_der)
         return True
 
     world = World(pki, version)
@@ -338,8 +338,8 @@ def test_a_client_is_known_again(pki: Pki, version: str) -> None:
     assert second.client.info.resumed
     for pair in (first, second):
         assert pair.server.info.peer_verified
-        assert pair.server.info.peer_chain_der == credentials.chain
-        assert pair.client.info.local_chain_der == credentials.chain
+        assert pair.server.info.peer_chain_der == credentials.chain_der
+        assert pair.client.info.local_chain_der == credentials.chain_der
 
 
 @versions
@@ -372,7 +372,7 @@ def test_another_callback_in_the_place_of_one_that_is_gone(pki: Pki) -> None:
         # With the config goes its callback, and the next one gets the same address.
         pair = world.meet(client={"choose_credentials": lambda _, mine=credentials: mine})
         seen.append(pair.client.info.resumed)
-        assert pair.server.info.peer_chain_der == credentials.chain
+        assert pair.server.info.peer_chain_der == credentials.chain_der
         del pair
     assert not any(seen)
 
@@ -408,11 +408,11 @@ def test_who_was_not_asked_is_asked(pki: Pki, version: str) -> None:
 def test_a_verdict_on_another_client(pki: Pki, version: str) -> None:
     """The callback judges again, and must judge who it was asked about."""
     judged: list[tuple[bytes, ...]] = []
-    stranger = pki.client("stranger").chain
+    stranger = pki.client("stranger").chain_der
 
     def verify(question: Any) -> VerifiedPeer:
-        judged.append(question.chain)
-        return vouch_for(question.chain if len(judged) == 1 else stranger)
+        judged.append(question.chain_der)
+        return vouch_for(question.chain_der if len(judged) == 1 else stranger)
 
     world = World(pki, version, client_auth=ClientAuth.REQUIRED, verify=verify)
     world.client = replace(world.client, credentials=pki.client("somebody"))

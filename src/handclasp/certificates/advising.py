@@ -14,7 +14,7 @@ from cryptography import x509
 
 from handclasp.advice import PRIVATE_PROFILE, SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import MOST_TOLD, ip_address, printable
+from handclasp.certificates.names import MOST_LISTED, ip_address, printable
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
 from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
@@ -108,9 +108,9 @@ def _of_own_anchor(finding: Finding) -> _Fix | None:
         return None
     if finding.rule in _ABOUT_BELOW:
         return None
-    tell = _OF_OWN_ANCHORS.get(finding.rule)
-    if tell is not None:
-        return tell(finding, anchor.about)
+    advise = _OF_OWN_ANCHORS.get(finding.rule)
+    if advise is not None:
+        return advise(finding, anchor.about)
     return _Fix(
         "Get a certificate from another authority that this end trusts.",
         f"Have {anchor.about} made anew, and trust that ({TRUST}).",
@@ -188,10 +188,10 @@ _ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
 
 
 def _of_rule(finding: Finding, context: Context) -> _Fix:
-    tell = _BY_RULE.get(finding.rule)
-    told = tell(finding, context) if tell is not None else None
-    if told is not None:
-        return told
+    advise = _BY_RULE.get(finding.rule)
+    fix = advise(finding, context) if advise is not None else None
+    if fix is not None:
+        return fix
     if finding.is_issuer:
         return _Fix(
             f"Replace the certificate of {finding.about} by a well-formed one, or get a "
@@ -229,7 +229,7 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
     above = context.names[0].partition(".")[2]
     if not leaf.names or leaf.names.covering(context.names[0]) or f"*.{above}" in leaf.names:
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [printable(each, 60) for each in leaf.names.first(MOST_TOLD)]
+    first = [printable(each, 60) for each in leaf.names.first(MOST_LISTED)]
     exact = [each for each in first if not each.startswith("*.")][:3]
     patterns = [each for each in first if each.startswith("*.")][:3]
     if exact:

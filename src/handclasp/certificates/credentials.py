@@ -134,25 +134,25 @@ class Credentials:
     (('example.com',), ('ecdsa_secp256r1_sha256',))
 
     Attributes:
-        chain: the certificates as DER, leaf first; of a raw public key, its
+        chain_der: the certificates as DER, leaf first; of a raw public key, its
             SubjectPublicKeyInfo alone (RFC 7250 section 3).
         signer: signs with the leaf's key.
         names: the DNS names and IP addresses of the leaf, in normal form.
         schemes: the signature schemes that both the leaf and the signer support, best first.
         subject: the leaf's subject, for people.
-        issuers: the DER names of all issuers in the chain, to compare with a peer's
+        issuers_der: the DER names of all issuers in the chain, to compare with a peer's
             certificate_authorities (RFC 8446 section 4.2.4).
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
         staple: the source of the OCSP response to send with the leaf; see `with_staple`.
         sct_list: the SignedCertificateTimestampList to send with it; see `with_timestamps`.
     """
 
-    chain: tuple[bytes, ...]
+    chain_der: tuple[bytes, ...]
     signer: Signer
     names: tuple[str, ...]
     schemes: tuple[str, ...]
     subject: str = field(default="", compare=False)
-    issuers: tuple[bytes, ...] = field(default=(), compare=False)
+    issuers_der: tuple[bytes, ...] = field(default=(), compare=False)
     certificate_type: str = "X509"
     staple: StapleSource | None = None
     sct_list: bytes | None = field(default=None, repr=False)
@@ -354,7 +354,7 @@ class Credentials:
                 )
             staple = OcspStaple.from_callback(staple)
         if isinstance(staple, OcspStaple):
-            (leaf,) = loading.certificates_from(self.chain[:1], "the chain")
+            (leaf,) = loading.certificates_from(self.chain_der[:1], "the chain")
             staple = staple.for_certificate(leaf)
         else:
             check_synchronous("staple.current()", cast("StapleSource", staple).current)
@@ -422,7 +422,7 @@ def _chain_reader(
         nonlocal key
         certificates = loading.certificates_in(loading.read_file(chain_path, what), what)
         loaded = _assembled(loading.in_order(certificates, what), cast("Signer", signer))
-        public_key = key_info_in(loaded.chain[0])
+        public_key = key_info_in(loaded.chain_der[0])
         if key is not None and public_key != key:
             raise ConfigurationError(f"{loading.capital(what)} is for another key than before.")
         key = public_key

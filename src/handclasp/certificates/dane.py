@@ -7,11 +7,11 @@ the records up, with DNSSEC, is for the caller: a record from elsewhere proves n
 >>> from handclasp.certificates.describe import tlsa_of
 >>> from handclasp.certificates.reading import certificate_of
 >>> credentials = Credentials.load("chain.pem", "key.pem")
->>> leaf = certificate_of(credentials.chain[0])
+>>> leaf = certificate_of(credentials.chain_der[0])
 >>> records = [TlsaRecord.parse(tlsa_of(leaf))]
 >>> matching_leaf(records, leaf) == records[0]
 True
->>> matches_key(records, Credentials.raw_public_key("key.pem").chain[0])
+>>> matches_key(records, Credentials.raw_public_key("key.pem").chain_der[0])
 True
 >>> matching_anchors(records, [])
 []

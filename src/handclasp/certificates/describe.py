@@ -2,7 +2,7 @@
 
 >>> from cryptography import x509
 >>> from handclasp.certificates import describe
->>> chain = Credentials.load("chain.pem", "key.pem").chain
+>>> chain = Credentials.load("chain.pem", "key.pem").chain_der
 >>> leaf = x509.load_der_x509_certificate(chain[0])
 >>> describe.first_names(leaf, 5), describe.covers_name(chain, "example.com")
 ((['example.com'], 1), True)
@@ -16,7 +16,7 @@ True
 ('example.com', 'RFC 5280 section 4.2.1.6')
 >>> describe.chain_in_words(chain)[0]
 1
->>> key = Credentials.raw_public_key("key.pem").chain[0]
+>>> key = Credentials.raw_public_key("key.pem").chain_der[0]
 >>> describe.pin_of(leaf) == describe.pin_of_info(key) == describe.spki_pin(leaf.public_key())
 True
 >>> describe.tlsa_of(leaf) == describe.tlsa_of_info(key)
@@ -74,7 +74,7 @@ def describe_certificate(der: bytes) -> dict[str, Any] | None:
 
     This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
 
-    >>> description = describe_certificate(Credentials.load("chain.pem", "key.pem").chain[0])
+    >>> description = describe_certificate(Credentials.load("chain.pem", "key.pem").chain_der[0])
     >>> description["names"]
     ['example.com']
     """

@@ -31,7 +31,7 @@ from handclasp.certificates.rules.policy import TLSA, path_by_record, trust_by_r
 from handclasp.certificates.rules.rule import Problem, Rank, Way, findings
 from handclasp.certificates.seen import Seen
 from handclasp.certificates.trust import TrustStore
-from handclasp.certificates.verify import check_what_to_judge_by
+from handclasp.certificates.verify import check_verification_inputs
 from handclasp.certificates.walk import PathTried, Walk, broken_among
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
@@ -116,7 +116,7 @@ def explain(
     The `Explanation` has a `Finding` for each rule, and a `PathTried` for each path.
 
     >>> from datetime import UTC, datetime
-    >>> chain = Credentials.load("chain.pem", "key.pem").chain
+    >>> chain = Credentials.load("chain.pem", "key.pem").chain_der
     >>> trust = TrustStore.from_pem("ca.pem")
     >>> explanation = explain(chain, "example.org", trust, datetime.now(UTC))
     >>> for finding in explanation.broken:
@@ -138,7 +138,7 @@ def explain(
         ConfigurationError: a name is none, there are none in `names`, or `time` has no time zone.
     """
     policy = CertificatePolicy() if policy is None else policy
-    check_what_to_judge_by(trust, time, policy)
+    check_verification_inputs(trust, time, policy)
     given: tuple[Any, ...] = () if names is None else (names,)
     if isinstance(names, Iterable) and not isinstance(names, str | bytes):
         given = tuple(names)
@@ -174,28 +174,28 @@ def _decision(evidence: Evidence, context: Context) -> VerificationResult | Cert
 
 
 def _with_verdict(
-    told: Explanation, decision: VerificationResult | CertificateError | None
+    found: Explanation, decision: VerificationResult | CertificateError | None
 ) -> Explanation:
     """Return the findings of a walk with the verdict of the decision, if there is one yet."""
     if decision is None:
-        return told
+        return found
     if isinstance(decision, CertificateError):
         fault = decision.fault
-        named = any(finding.fault is fault for finding in told.broken)
+        named = any(finding.fault is fault for finding in found.broken)
         if named and not isinstance(decision.__cause__, IssuersLeftOutError):
-            return replace(told, fault=fault)
-        about = told.leaf[0].about
+            return replace(found, fault=fault)
+        about = found.leaf[0].about
         text = decision.detail or fault.sentence
         reason = Finding("decision", about, False, text, "RFC 5280 6", fault, rank=Rank.DECISION)
-        return replace(told, leaf=(*told.leaf, reason), fault=fault)
-    paths = told.paths
+        return replace(found, leaf=(*found.leaf, reason), fault=fault)
+    paths = found.paths
     if not paths and decision.holds is not None:  # The walk failed at something in the chain.
         path = tuple([load_certificate(der) for der in decision.path])
         paths = (PathTried(path, (), reaches_anchor=True),)
     if paths:
         paths = (replace(paths[0], findings=_overruled(paths[0].findings)), *paths[1:])
-    leaf, policy = _overruled(told.leaf), _overruled(told.policy)
-    return replace(told, leaf=leaf, paths=paths, policy=policy, accepted=True)
+    leaf, policy = _overruled(found.leaf), _overruled(found.policy)
+    return replace(found, leaf=leaf, paths=paths, policy=policy, accepted=True)
 
 
 def _overruled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -225,24 +225,24 @@ def explain_parsed(
             part, and less is checked. Else the path of a yes is the first.
     """
     try:
-        told = _with_verdict(_walked(certificates, context, evidence, decision), decision)
-        return _with_advice(told, context, evidence)
+        found = _with_verdict(_walked(certificates, context, evidence, decision), decision)
+        return _with_advice(found, context, evidence)
     except Exception:
         # Extensions and keys are read here for the first time, and the peer wrote them.
         about = subject_of(certificates[0])
         text = f"{about} or one of its issuers cannot be read in full"
         finding = Finding("form", about, False, text, "RFC 5280 4.1", Fault.BAD_CERTIFICATE)
-        told = _with_verdict(Explanation((finding,), (), ()), decision)
-        return _with_advice(told, context, evidence)
+        found = _with_verdict(Explanation((finding,), (), ()), decision)
+        return _with_advice(found, context, evidence)
 
 
-def _with_advice(told: Explanation, context: Context, evidence: Evidence) -> Explanation:
-    broken = told.broken
+def _with_advice(found: Explanation, context: Context, evidence: Evidence) -> Explanation:
+    broken = found.broken
     if not broken:
-        return told
+        return found
     said = advised(broken, context, evidence.chain)
     # Written out, as `replace` takes longer, and every refusal comes by.
-    return Explanation(told.leaf, told.paths, told.policy, said, told.accepted, told.fault)
+    return Explanation(found.leaf, found.paths, found.policy, said, found.accepted, found.fault)
 
 
 def _walked(
@@ -294,12 +294,12 @@ def _refused(
     """Return the broken rules of a chain without a path, with as little reading as possible."""
     walk = Walk(certificates, evidence, context)
     paths = walk.best_paths()
-    told = Explanation(walk.leaf_findings(), paths, ())
-    if told.broken or not walk.lacked:
-        return told
+    found = Explanation(walk.leaf_findings(), paths, ())
+    if found.broken or not walk.lacked:
+        return found
     mismatches = walk.mismatches()
     if mismatches:
-        return replace(told, leaf=(*told.leaf, *mismatches))
+        return replace(found, leaf=(*found.leaf, *mismatches))
     # What was found out without reading all must not be taken for the whole.
     walk = Walk(certificates, evidence, context.afresh(), reads_all=True)
     paths = walk.best_paths()

@@ -19,7 +19,7 @@ from handclasp.certificates.rules import Context, Finding
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault, advice
 
-_MOST_TOLD = 4
+_MOST_REASONS = 4
 
 
 def refusal(
@@ -45,7 +45,7 @@ def refusal(
 
 def refused(broken: Sequence[Finding], said: Advised) -> CertificateError:
     """Return the error for the broken rules, of which there is at least one, with its advice."""
-    reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
+    reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_REASONS]
     of, about = broken[0].of, broken[0].about
     if of is not None and of.is_anchor and broken[0].is_issuer:
         reason += f"; {about} is one of the authorities that are trusted here"

@@ -10,7 +10,7 @@ uses. Its timestamps are ignored, as RFC 6962 section 3.3 requires.
 >>> from datetime import UTC, datetime
 >>> from cryptography import x509
 >>> from handclasp.certificates.transparency import Timestamp, timestamps_of, valid_timestamps
->>> leaf = x509.load_der_x509_certificate(Credentials.load("chain.pem", "key.pem").chain[0])
+>>> leaf = x509.load_der_x509_certificate(Credentials.load("chain.pem", "key.pem").chain_der[0])
 >>> times: list[Timestamp] = list(timestamps_of(leaf))  # It holds none.
 >>> valid_timestamps([leaf], None, None, [], datetime.now(UTC))
 ()

@@ -209,7 +209,7 @@ class Verifier:
 
     def __call__(self, question: VerifyPeer) -> VerifiedPeer:
         """Verify a peer. Raises `CertificateError`."""
-        trust, chain = self._trust, question.chain
+        trust, chain = self._trust, question.chain_der
         try:
             if trust is None:
                 detail = "no authority was loaded into this context, so it trusts nobody"
@@ -223,11 +223,11 @@ class Verifier:
                 if error.fault is not Fault.CERTIFICATE_UNTRUSTED or not self._others:
                     raise
                 completed = self._verify(question, (*chain, *self._others), trust)
-                proof = vouch_for(chain, path=completed.path)
+                proof = vouch_for(chain, path_der=completed.path_der)
             if self._strict:
-                check_strictly(proof.path)
+                check_strictly(proof.path_der)
         except CertificateError as error:
-            error.chain = chain
+            error.chain_der = chain
             raise
         return proof
 

@@ -66,9 +66,9 @@ def load_credentials(certfile: Path, keyfile: Path | None, password: bytes | Non
     credentials = Credentials.from_signer([leaf], signer)
     if not others:
         return credentials
-    issuers = dict.fromkeys([*credentials.issuers, *[_issuer(each) for each in others]])
-    chain = (*credentials.chain, *[encoded(each) for each in others])
-    return replace(credentials, chain=chain, issuers=tuple(filter(None, issuers)))
+    issuers = dict.fromkeys([*credentials.issuers_der, *[_issuer(each) for each in others]])
+    chain = (*credentials.chain_der, *[encoded(each) for each in others])
+    return replace(credentials, chain_der=chain, issuers_der=tuple(filter(None, issuers)))
 
 
 def _issuer(certificate: Any) -> bytes:

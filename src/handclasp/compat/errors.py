@@ -225,12 +225,12 @@ def _verification_failed(error: CertificateError, server_name: str | None) -> ss
 def verify_code(error: CertificateError, server_name: str | None) -> int:
     """Return OpenSSL's number for the reason of a refusal."""
     code = _CODES.get(error.fault, UNSPECIFIED)
-    if code == UNABLE_TO_GET_ISSUER_CERT_LOCALLY and error.chain:
+    if code == UNABLE_TO_GET_ISSUER_CERT_LOCALLY and error.chain_der:
         from handclasp.certificates.der import issuer_and_subject
 
-        issuer, subject = issuer_and_subject(error.chain[-1])
+        issuer, subject = issuer_and_subject(error.chain_der[-1])
         if issuer == subject:
-            alone = len(error.chain) == 1
+            alone = len(error.chain_der) == 1
             return DEPTH_ZERO_SELF_SIGNED_CERT if alone else SELF_SIGNED_CERT_IN_CHAIN
     if code == HOSTNAME_MISMATCH and _is_address(server_name):
         return IP_ADDRESS_MISMATCH
@@ -270,13 +270,24 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
     if known is not None:
         return known
 
-    def initialize(self: object, *_: object) -> None:
-        """Do nothing: the attributes are copied from the failure itself."""
+    def initialize(self: Any, *args: object) -> None:
+        """Set what `OSError` keeps. The rest is copied from the failure itself, by `_combined`.
+
+        Libraries also make such an exception themselves, from its class and a text.
+        """
+        OSError.__init__(self, *args)
 
     def reduce(self: Any) -> tuple[Any, ...]:
         return _rebuilt, (base, ours, self.args, self.__dict__)
 
-    members = {"__init__": initialize, "__reduce__": reduce, "__module__": __name__}
+    members: dict[str, Any] = {
+        "__init__": initialize,
+        "__reduce__": reduce,
+        "__module__": __name__,
+        "_fault": Fault.INTERNAL_ERROR,
+        "alert_number": Alert.INTERNAL_ERROR,
+        "others": (),
+    }
     made = type(base.__name__, (base, ours), members)
     return _CLASSES.setdefault((base, ours), made)
 

@@ -159,16 +159,16 @@ class VerifyPeer(Question[VerifiedPeer]):
     flight may be a recording.
 
     >>> import hashlib
-    >>> known = Credentials.load("chain.pem", "key.pem").chain[0]
+    >>> known = Credentials.load("chain.pem", "key.pem").chain_der[0]
     >>> def verify(question):
-    ...     if question.chain[0] != known:
+    ...     if question.chain_der[0] != known:
     ...         raise ValueError("another certificate than last time")
-    ...     return vouch_for(question.chain)
+    ...     return vouch_for(question.chain_der)
     >>> handclasp.connect("example.com", 443, ClientConfig(verify=verify)).close()
 
     Attributes:
-        chain: the certificates that the peer sent, leaf first, as DER; never empty. A raw public
-            key is one entry, its SubjectPublicKeyInfo.
+        chain_der: the certificates that the peer sent, leaf first, as DER; never empty. A raw
+            public key is one entry, its SubjectPublicKeyInfo.
         peer_is_server: whether the peer is the server.
         server_name: the name that the client connects to; None on a server.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
@@ -176,7 +176,7 @@ class VerifyPeer(Question[VerifiedPeer]):
         sct_list: the SignedCertificateTimestampList of the leaf, or None (RFC 6962).
     """
 
-    chain: tuple[bytes, ...] = field(repr=False)
+    chain_der: tuple[bytes, ...] = field(repr=False)
     peer_is_server: bool
     server_name: str | None
     certificate_type: str = "X509"
@@ -196,8 +196,8 @@ class ReverifyPeer(VerifyPeer):
 
     __slots__ = ()
 
-    def __init__(self, chain: tuple[bytes, ...], certificate_type: str = "X509") -> None:
-        VerifyPeer.__init__(self, chain, False, None, certificate_type)
+    def __init__(self, chain_der: tuple[bytes, ...], certificate_type: str = "X509") -> None:
+        VerifyPeer.__init__(self, chain_der, False, None, certificate_type)
 
 
 @dataclass(eq=False, slots=True)

@@ -158,16 +158,16 @@ def send_certificate(
     if credentials.staple is not None or credentials.sct_list is not None:
         along = _leaf_extensions(config, credentials, asked, asked_in)
     kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
-    key = credentials.chain, *along.items()
+    key = credentials.chain_der, *along.items()
     raw = kept.get(key)
     if raw is None:
-        raw = _written(credentials.chain, tuple(along.items()))
+        raw = _written(credentials.chain_der, tuple(along.items()))
         kept.keep(key, raw, 2 * len(raw))
     for name in config.certificate_compression or ():
         if COMPRESSION_ALGORITHMS[name] in compression:
             raw = _smaller(name, raw)
             break
-    hs.shown_chain = credentials.chain
+    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 

@@ -189,9 +189,9 @@ def _info(
 ) -> ConnectionInfo:
     shown, authenticated, own = server.shown, server.authenticated, client.credentials
     session = psk.session if psk is not None else None
-    own_chain, own_type = (own.chain, own.certificate_type) if own is not None else ((), "X509")
+    own_chain, own_type = (own.chain_der, own.certificate_type) if own is not None else ((), "X509")
     if session is not None:
-        own_chain, own_type = session.local_chain, session.local_certificate_type
+        own_chain, own_type = session.local_chain_der, session.local_certificate_type
     return ConnectionInfo(
         version="TLSv1.3",
         cipher_suite=suite.name,

@@ -331,7 +331,7 @@ def _info(
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
         verified_chain_der=client.path if client else (),
-        local_chain_der=identity.credentials.chain if identity else (),
+        local_chain_der=identity.credentials.chain_der if identity else (),
         client_signature_scheme=client.signature_scheme if client else None,
         peer_certificate_type=client.certificate_type if client else "X509",
         local_certificate_type=identity.credentials.certificate_type if identity else "X509",
