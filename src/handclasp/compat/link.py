@@ -145,7 +145,7 @@ class Link(Facts):
         connection = self._connection
         info = connection.info if connection is not None else None
         if info is not None:
-            self._context.count("accept" if self.server_side else "connect", info.resumed)
+            self._context.note_handshake("accept" if self.server_side else "connect", info)
 
     # What comes in
 
@@ -343,6 +343,9 @@ class Link(Facts):
             text = "application data after close notify"
             reason = "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     # Settings of one connection
 
