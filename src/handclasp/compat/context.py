@@ -30,6 +30,7 @@ from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from handclasp.config import ClientConfig, ServerConfig
+    from handclasp.info import ConnectionInfo
     from handclasp.sessions.store import SessionCache
     from handclasp.trace.hooks import Trace
 
@@ -302,12 +303,17 @@ class SSLContext(ssl.SSLContext):
             return settings.server_config(self)
         return settings.client_config(self)
 
-    def count(self, name: str, resumed: bool) -> None:
-        """Count a complete handshake."""
-        counts = _own(self).counts
-        counts[name] += 1
-        counts[f"{name}_good"] += 1
-        counts["hits"] += resumed
+    def note_handshake(self, name: str, info: ConnectionInfo) -> None:
+        """Count a complete handshake of this role, and show the authority that it relied on.
+
+        `get_ca_certs` has those of a directory once they were needed, as with OpenSSL.
+        """
+        settings = _own(self)
+        settings.counts[name] += 1
+        settings.counts[f"{name}_good"] += 1
+        settings.counts["hits"] += info.resumed
+        if settings.loaded.directories and info.verified_chain_der:
+            Native.load_verify_locations(self, cadata=info.verified_chain_der[-1])
 
     def ask_about_name(self, owner: object, server_name: str | None) -> int | None:
         """Ask `sni_callback` what to do about a name; return the number of an alert, if any."""
