@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
 
+_NOTHING = memoryview(b"")
 _FATAL_ALERT = bytes([ContentType.ALERT, 3, 3, 0, 2, AlertLevel.FATAL])
 
 
@@ -74,7 +75,7 @@ class Link(Facts):
         self._hello = bytearray()
         self._reading, self._writing, self._state = RLock(), RLock(), RLock()
         self._received, self._at = b"", 0
-        self._out = memoryview(b"")
+        self._out = _NOTHING
         self._sealed = 0
         self._peer_closed = False
         self._config: ClientConfig | ServerConfig = self._config_of(context)
@@ -239,9 +240,10 @@ class Link(Facts):
         if connection is None or connection.info is None:
             with self._reading:
                 connection = self._handshake(self._transport.deadline(), "write")
-        with memoryview(data) as view, view.cast("B") as content, self._writing:
+        content = data if type(data) is bytes else memoryview(data).cast("B")
+        with self._writing:
             try:
-                written = self._write(connection, data if type(data) is bytes else content)
+                written = self._write(connection, content)
             except TimeoutError as error:
                 raise TimeoutError("The write operation timed out") from error
         if connection.wants_to_send:
@@ -277,8 +279,9 @@ class Link(Facts):
 
     def _send_out(self, deadline: Deadline) -> None:
         """Send what was taken from the engine. `_writing` is held, or there is no engine yet."""
-        while self._out:
-            self._out = self._out[self._transport.send(self._out, deadline) :]
+        while out := self._out:
+            sent = self._transport.send(out, deadline)
+            self._out = _NOTHING if sent == len(out) else out[sent:]
 
     def _flush(self, connection: ClientConnection | ServerConnection, deadline: Deadline) -> None:
         """Send all that the engine has queued, unless somebody is writing, who then does it."""

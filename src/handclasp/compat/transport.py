@@ -17,7 +17,6 @@ from handclasp.compat.errors import plain, want_read, want_write
 from handclasp.wire.records import HEADER_SIZE
 
 _receive = socket.socket.recv
-_receive_into = socket.socket.recv_into
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
 _MILLISECONDS = 1000
@@ -34,14 +33,16 @@ class Deadline:
 
     Attributes:
         blocks: whether the call waits at all.
+        is_bounded: whether it waits for some time and not longer.
     """
 
-    __slots__ = ("_end", "_timeout", "blocks")
+    __slots__ = ("_end", "_timeout", "blocks", "is_bounded")
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
         self._end = None if not timeout else monotonic() + timeout
         self.blocks = timeout is None or timeout > 0
+        self.is_bounded = self._end is not None
 
     def wait(self, sock: socket.socket, event: int) -> None:
         """Wait for what is left of the timeout, unless it has hardly begun.
@@ -60,6 +61,10 @@ class Deadline:
             raise TimeoutError("timed out")
 
 
+_NO_DEADLINE = Deadline(None)
+_AT_ONCE = Deadline(0.0)
+
+
 class Transport(Protocol):
     """A stream of bytes that a link reads from and writes to."""
 
@@ -73,7 +78,7 @@ class Transport(Protocol):
         """Return up to `size` bytes, or b"" at the end. Raises `SSLWantReadError`, `OSError`."""
         ...
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+    def receive_record(self, deadline: Deadline) -> bytes:
         """Return one record, or whatever there is, or b"" at the end. Raises as `receive`."""
         ...
 
@@ -102,8 +107,7 @@ class SocketTransport:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = weakref.ref(sock)
-        self._record = memoryview(bytearray(HEADER_SIZE))
-        self._filled = 0
+        self._part = b""
 
     def _here(self) -> socket.socket:
         sock = self._sock()
@@ -117,7 +121,10 @@ class SocketTransport:
         return sock
 
     def deadline(self) -> Deadline:
-        return Deadline(self._here().gettimeout())
+        timeout = self._here().gettimeout()
+        if timeout:
+            return Deadline(timeout)
+        return _NO_DEADLINE if timeout is None else _AT_ONCE
 
     def receive(self, size: int, deadline: Deadline) -> bytes:
         sock = self._here()
@@ -127,33 +134,35 @@ class SocketTransport:
         except BlockingIOError:
             raise want_read() from None
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
-        sock = self._here()
-        while self._filled < len(self._record):
-            deadline.wait(sock, select.POLLIN)
+    def receive_record(self, deadline: Deadline) -> bytes:
+        sock, part = self._here(), self._part
+        while True:
+            lacking = HEADER_SIZE - len(part)
+            if lacking <= 0:
+                size = int.from_bytes(part[3:HEADER_SIZE])
+                lacking += size
+                if lacking <= 0 or size > _LONGEST:  # A longer one is refused by its header.
+                    self._part = b""
+                    return part
             try:
-                count = _receive_into(sock, self._record[self._filled :])
+                if deadline.is_bounded:
+                    deadline.wait(sock, select.POLLIN)
+                data = _receive(sock, lacking)
             except BlockingIOError:
+                self._part = part
                 raise want_read() from None
-            if not count:
-                return self._take_record()
-            self._filled += count
-            if self._filled == HEADER_SIZE == len(self._record):
-                header = bytes(self._record)
-                size = int.from_bytes(header[3:])
-                if size <= _LONGEST:  # Any other one is refused by its header.
-                    self._record = memoryview(bytearray(HEADER_SIZE + size))
-                    self._record[:HEADER_SIZE] = header
-        return self._take_record()
-
-    def _take_record(self) -> memoryview:
-        record, self._record = self._record, memoryview(bytearray(HEADER_SIZE))
-        record, self._filled = record[: self._filled], 0
-        return record
+            except BaseException:
+                self._part = part
+                raise
+            if not data:
+                self._part = b""
+                return part
+            part = part + data if part else data
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         sock = self._here()
-        deadline.wait(sock, select.POLLOUT)
+        if deadline.is_bounded:
+            deadline.wait(sock, select.POLLOUT)
         try:
             return _send(sock, data)
         except BlockingIOError:
@@ -164,9 +173,6 @@ class SocketTransport:
 
     def unwrapped(self) -> socket.socket | None:
         return self._here()
-
-
-_NO_DEADLINE = Deadline(None)
 
 
 class BioTransport:
@@ -187,7 +193,7 @@ class BioTransport:
             raise want_read()
         return data
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+    def receive_record(self, deadline: Deadline) -> bytes:
         return self.receive(0, deadline)
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
