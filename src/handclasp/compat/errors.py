@@ -11,6 +11,7 @@ import errno
 import ssl
 from typing import Any, NamedTuple
 
+from handclasp.advice import worded
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -258,7 +259,8 @@ def _combined(error: TLSError, base: type[ssl.SSLError], number: int, text: str)
     made: ssl.SSLError = kind.__new__(kind, number, text)
     OSError.__init__(made, number, text)
     made.__dict__.update(error.__dict__)
-    made.__dict__["__notes__"] = _notes(error)
+    made.__dict__["fix"] = fix = worded(error.fix, "ssl")
+    made.__dict__["__notes__"] = _notes(error, fix)
     made.__cause__ = error.__cause__
     made.__suppress_context__ = True
     return made
@@ -305,14 +307,14 @@ def _rebuilt(
     return made
 
 
-def _notes(error: TLSError) -> list[str]:
+def _notes(error: TLSError, fix: str) -> list[str]:
     told = str(error) if isinstance(error, PeerAlertError) else error.message
     blame = f"At fault: {error.blame.value}" if error.blame else ""
     if blame and error.condition:
         blame = f"{blame}, {error.condition}"
     lines = [
         f"handclasp: {told}",
-        *([error.fix] if error.fix else []),
+        fix,
         f"{blame}." if blame else "",
     ]
     return [line for line in lines if line]
