@@ -63,16 +63,7 @@ async def open_tls_stream(
 ) -> TLSStream[trio.SocketStream]:
     """Connect to a TLS server; return after the handshake is complete.
 
-    A call that fails or is cancelled leaves nothing open.
-
-    >>> import trio
-    >>> from handclasp.trio import open_tls_stream
-    >>> async def main():
-    ...     async with await open_tls_stream("example.com", 443) as stream:
-    ...         await stream.send_all(b"hello")
-    ...         print(await stream.receive_some())
-    >>> trio.run(main)
-    b'hello'
+    A call that fails or is cancelled leaves nothing open. See `handclasp.trio` for an example.
 
     Args:
         host, port: the address of the server.
@@ -134,8 +125,6 @@ async def serve_tls(
     A failed handshake ends only its own connection. When the handler returns, the stream is closed
     in order; when it raises, at once, so that the peer sees that data are missing, and the
     exception goes to the nursery, as with `trio.serve_tcp`.
-
-    See `handclasp.trio` for an example.
 
     Args:
         handler: an async function.
