@@ -130,7 +130,10 @@ def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
     the two was wrong.
     """
     known = SIGNATURE_SCHEMES.get(scheme)
-    if known is None or not _same_family(key_kind(public_key), known.key):
+    if known is None:
+        return False
+    kind = key_kind(public_key)
+    if kind != known.key and not _same_family(kind, known.key):
         return False
     try:
         public_key.verify(signature, data, *_arguments(scheme))
@@ -163,7 +166,7 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
     kind = key_kind(public_key)
     # RFC 8446 4.2.3: in TLS 1.2 the scheme does not say the curve.
     same = kind == known.key if version == "TLSv1.3" else _same_family(kind, known.key)
-    return same and _fits(known, public_key, spki_is_pss)
+    return same and (known.key != "rsa" or _fits(known, public_key, spki_is_pss))
 
 
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
